@@ -1,0 +1,40 @@
+"""The SDK of Nexo Connections: ask for a connection, use it, follow a switch.
+
+    import nexo_client
+
+    with nexo_client.connect() as client:
+        conn = client.resolve(workspace=".")
+
+`nexo_client.aio` is the same on asyncio. Names are imported when first used, so that a module of this
+package that needs no grpc (`terms`, `paths`) does not pay for it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client, connect
+    from nexo_client.errors import *  # noqa: F403
+    from nexo_client.follow import LiveConnection
+    from nexo_client.types import *  # noqa: F403
+
+from nexo_client.version import __version__
+
+_HOMES = {
+    "Client": "nexo_client.client",
+    "connect": "nexo_client.client",
+    "LiveConnection": "nexo_client.follow",
+}
+
+__all__ = ["Client", "LiveConnection", "__version__", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    for home in ("nexo_client.errors", "nexo_client.types"):
+        module = importlib.import_module(home)
+        if not name.startswith("_") and hasattr(module, name):
+            return getattr(module, name)
+    raise AttributeError(f"module 'nexo_client' has no attribute {name!r}")

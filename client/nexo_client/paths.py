@@ -1,0 +1,179 @@
+"""Where things lie on this computer: one function a place, each with its environment override.
+
+Both sides import it, so that they can't disagree. Nothing here creates, locks or deletes anything,
+except `private_directory`, which both sides call before they trust a directory.
+
+Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD for the length of a path.
+"""
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SOCKET_NAME = "nexod.sock"
+# unix(7): sun_path holds 108 bytes on Linux, 104 on macOS, the closing NUL included.
+SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
+
+
+class UnsafePathError(Exception):
+    """A path cannot be trusted or used; the text says which, why and what to do.
+
+    Attributes:
+        path: the offending path.
+        hint: the command or change that mends it.
+    """
+
+    def __init__(self, path: Path, problem: str, hint: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location, and the variable that overrides it."""
+
+    path: Path
+    variable: str
+    purpose: str
+
+
+def _home() -> Path:
+    return Path.home()
+
+
+def _from_env(variable: str) -> Path | None:
+    value = os.environ.get(variable, "")
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The specification: relative paths are invalid and have to be ignored.
+    base = Path(value) if value and Path(value).is_absolute() else _home() / fallback
+    return base / "nexo"
+
+
+def config_dir() -> Path:
+    """Settings and the key file of the vault: in another tree than the database on purpose."""
+    return _from_env("NEXO_CONFIG_DIR") or _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def data_dir() -> Path:
+    """The store and its backups."""
+    return _from_env("NEXO_DATA_DIR") or _xdg("XDG_DATA_HOME", ".local/share")
+
+
+def state_dir() -> Path:
+    """Lock, log, and the socket where there is no run-time directory."""
+    return _from_env("NEXO_STATE_DIR") or _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def database() -> Path:
+    """The SQLite file of the store."""
+    return data_dir() / "connections.db"
+
+
+def backup_dir() -> Path:
+    """Backups of the store."""
+    return data_dir() / "backups"
+
+
+def key_file() -> Path:
+    """The key file slot of the vault."""
+    return config_dir() / "vault.key"
+
+
+def lock_file() -> Path:
+    """Held by the one daemon of this user for as long as it lives."""
+    return state_dir() / "nexod.lock"
+
+
+def log_file() -> Path:
+    """The log of the daemon."""
+    return state_dir() / "nexod.log"
+
+
+def _is_private_directory_of_ours(path: Path) -> bool:
+    try:
+        info = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
+
+
+def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
+    """The socket of the daemon: the override, else `NEXO_SOCKET`, else by the rule of the platform.
+
+    The rule: `$XDG_RUNTIME_DIR/nexo` if that directory is ours and private, else `/run/user/UID/nexo` on
+    the same condition, else `run/` in the state directory.
+    """
+    if override:
+        return Path(override).expanduser().absolute()
+    chosen = _from_env("NEXO_SOCKET")
+    if chosen:
+        return chosen
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    candidates = [Path(runtime)] if runtime else []
+    if sys.platform.startswith("linux"):
+        candidates.append(Path(f"/run/user/{os.geteuid()}"))
+    for base in candidates:
+        if base.is_absolute() and _is_private_directory_of_ours(base):
+            return base / "nexo" / SOCKET_NAME
+    return state_dir() / "run" / SOCKET_NAME
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise `UnsafePathError` if the path cannot be bound or connected to on this platform."""
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_LIMIT:
+        raise UnsafePathError(
+            path,
+            f"the path of the socket has {size} bytes, and this system allows {SOCKET_PATH_LIMIT}",
+            "set NEXO_SOCKET (or --socket) to a shorter path",
+        )
+
+
+def check_private_directory(path: Path) -> None:
+    """Raise `UnsafePathError` unless `path` is a directory that only this user can enter.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+    """
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        # A symbolic link of ours, to a directory of ours, is a person's choice; anybody else's is a trick.
+        if info.st_uid not in (0, os.geteuid()):
+            raise UnsafePathError(path, "a symbolic link made by another user", f"remove it: rm '{path}'")
+        info = path.stat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise UnsafePathError(path, "is not a directory", f"move it away: mv '{path}' '{path}.old'")
+    if info.st_uid != os.geteuid():
+        raise UnsafePathError(
+            path,
+            f"belongs to user {info.st_uid}, not to you ({os.geteuid()})",
+            "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it",
+        )
+    if info.st_mode & 0o077:
+        raise UnsafePathError(
+            path, f"other users may enter it (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod 700 '{path}'"
+        )
+
+
+def private_directory(path: Path) -> Path:
+    """Make `path` (mode 0700) if it is missing, then check it as `check_private_directory` does."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_private_directory(path)
+    return path
+
+
+def places() -> tuple[Place, ...]:
+    """What `--help` and `nexoctl doctor` print: the computed locations and their variables."""
+    return (
+        Place(socket_path(), "NEXO_SOCKET", "socket of the daemon"),
+        Place(config_dir(), "NEXO_CONFIG_DIR", "settings and key file"),
+        Place(data_dir(), "NEXO_DATA_DIR", "store and backups"),
+        Place(state_dir(), "NEXO_STATE_DIR", "lock and log"),
+    )
