@@ -681,7 +681,7 @@ class Suggestion(google.protobuf.message.Message):
     """A field of ConnectionDraft."""
     value: builtins.str
     """The proposed value; empty for a warning, and always empty for a secret
-    (use apply_token instead).
+    (see fix).
     """
     text: builtins.str
     """One sentence."""

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from nexo.connections.v1 import connection_pb2 as nexo_dot_connections_dot_v1_dot_connection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#nexo/connections/v1/workspace.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\"2\n\tWorkspace\x12\x0e\n\x04path\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"I\n\nClientInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x05\x12\x0f\n\x07program\x18\x04 \x01(\t\"p\n\x07Inquiry\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x12\n\nconnection\x18\x02 \x01(\t\x12\x1e\n\x16\x65nvironment_connection\x18\x03 \x01(\t\"\xdb\x03\n\x12ResolvedConnection\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x08provider\x18\x03 \x01(\x0e\x32\x1d.nexo.connections.v1.Provider\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x05 \x01(\t\x12\x34\n\x0b\x61uth_scheme\x18\x06 \x01(\x0e\x32\x1f.nexo.connections.v1.AuthScheme\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12,\n\x07headers\x18\x08 \x03(\x0b\x32\x1b.nexo.connections.v1.Header\x12\x15\n\rdefault_model\x18\t \x01(\t\x12\x34\n\x07network\x18\n \x01(\x0b\x32#.nexo.connections.v1.NetworkProfile\x12\x35\n\x06source\x18\x0b \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x15\n\rsource_detail\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x03\x12+\n\x06health\x18\x0e \x01(\x0b\x32\x1b.nexo.connections.v1.Health\"\xb6\x01\n\x10WorkspaceBinding\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0e\n\x06\x62roken\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_fallback\x18\x05 \x01(\x08\"{\n\x0eResolutionStep\x12\x35\n\x06source\x18\x01 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0b\n\x03won\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t\"z\n\x18ResolveConnectionRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"X\n\x19ResolveConnectionResponse\x12;\n\nconnection\x18\x01 \x01(\x0b\x32\'.nexo.connections.v1.ResolvedConnection\"\xab\x04\n\x17\x46ollowConnectionRequest\x12\x43\n\x05hello\x18\x01 \x01(\x0b\x32\x32.nexo.connections.v1.FollowConnectionRequest.HelloH\x00\x12K\n\tsubscribe\x18\x02 \x01(\x0b\x32\x36.nexo.connections.v1.FollowConnectionRequest.SubscribeH\x00\x12O\n\x0bunsubscribe\x18\x03 \x01(\x0b\x32\x38.nexo.connections.v1.FollowConnectionRequest.UnsubscribeH\x00\x12G\n\x07\x61pplied\x18\x04 \x01(\x0b\x32\x34.nexo.connections.v1.FollowConnectionRequest.AppliedH\x00\x1a\x38\n\x05Hello\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x1a\x63\n\tSubscribe\x12\x10\n\x08\x66ollower\x18\x01 \x01(\x05\x12-\n\x07inquiry\x18\x02 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x12\x15\n\rlast_revision\x18\x03 \x01(\x03\x1a\x1f\n\x0bUnsubscribe\x12\x10\n\x08\x66ollower\x18\x01 \x01(\x05\x1a\x1b\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x03\x42\x07\n\x05\x65vent\"\xb2\x02\n\x18\x46ollowConnectionResponse\x12\x46\n\x06update\x18\x01 \x01(\x0b\x32\x34.nexo.connections.v1.FollowConnectionResponse.UpdateH\x00\x12\x12\n\x08revision\x18\x02 \x01(\x03H\x00\x1a\xb0\x01\n\x06Update\x12\x11\n\tfollowers\x18\x01 \x03(\x05\x12=\n\nconnection\x18\x02 \x01(\x0b\x32\'.nexo.connections.v1.ResolvedConnectionH\x00\x12\x39\n\x07problem\x18\x03 \x01(\x0b\x32&.nexo.connections.v1.ResolutionProblemH\x00\x12\x10\n\x08revision\x18\x04 \x01(\x03\x42\x07\n\x05stateB\x07\n\x05\x65vent\"\xad\x01\n\x11ResolutionProblem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x46\n\x08metadata\x18\x03 \x03(\x0b\x32\x34.nexo.connections.v1.ResolutionProblem.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x14\x42indWorkspaceRequest\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x12\n\nconnection\x18\x02 \x01(\t\x12\x16\n\x0e\x61llow_fallback\x18\x03 \x01(\x08\"a\n\x15\x42indWorkspaceResponse\x12\x36\n\x07\x62inding\x18\x01 \x01(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12\x10\n\x08revision\x18\x02 \x01(\x03\"K\n\x16UnbindWorkspaceRequest\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\"+\n\x17UnbindWorkspaceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x17\n\x15ListWorkspacesRequest\"\x83\x01\n\x16ListWorkspacesResponse\x12\x37\n\x08\x62indings\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12\x30\n\tfollowers\x18\x02 \x03(\x0b\x32\x1d.nexo.connections.v1.Follower\"\xbb\x01\n\x08\x46ollower\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x32\n\nworkspaces\x18\x02 \x03(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x18\n\x10\x61pplied_revision\x18\x03 \x01(\x03\x12\x30\n\x0c\x63onnected_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x18\x45xplainResolutionRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\"\xea\x01\n\x19\x45xplainResolutionResponse\x12\x17\n\x0f\x63onnection_name\x18\x01 \x01(\t\x12\x35\n\x06source\x18\x02 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x32\n\x05steps\x18\x03 \x03(\x0b\x32#.nexo.connections.v1.ResolutionStep\x12\x37\n\x07problem\x18\x04 \x01(\x0b\x32&.nexo.connections.v1.ResolutionProblem\x12\x10\n\x08revision\x18\x05 \x01(\x03\"\xa2\x01\n\x14ReportOutcomeRequest\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.nexo.connections.v1.Outcome\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12/\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\x17\n\x15ReportOutcomeResponse\"\x14\n\x12GetFallbackRequest\"*\n\x13GetFallbackResponse\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\")\n\x12SetFallbackRequest\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\"<\n\x13SetFallbackResponse\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xd8\x01\n\x10ResolutionSource\x12!\n\x1dRESOLUTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRESOLUTION_SOURCE_EXPLICIT\x10\x01\x12!\n\x1dRESOLUTION_SOURCE_ENVIRONMENT\x10\x02\x12\x1f\n\x1bRESOLUTION_SOURCE_WORKSPACE\x10\x03\x12\x1d\n\x19RESOLUTION_SOURCE_DEFAULT\x10\x04\x12\x1e\n\x1aRESOLUTION_SOURCE_FALLBACK\x10\x05\x32\xdc\x07\n\x10WorkspaceService\x12r\n\x11ResolveConnection\x12-.nexo.connections.v1.ResolveConnectionRequest\x1a..nexo.connections.v1.ResolveConnectionResponse\x12s\n\x10\x46ollowConnection\x12,.nexo.connections.v1.FollowConnectionRequest\x1a-.nexo.connections.v1.FollowConnectionResponse(\x01\x30\x01\x12\x66\n\rBindWorkspace\x12).nexo.connections.v1.BindWorkspaceRequest\x1a*.nexo.connections.v1.BindWorkspaceResponse\x12l\n\x0fUnbindWorkspace\x12+.nexo.connections.v1.UnbindWorkspaceRequest\x1a,.nexo.connections.v1.UnbindWorkspaceResponse\x12i\n\x0eListWorkspaces\x12*.nexo.connections.v1.ListWorkspacesRequest\x1a+.nexo.connections.v1.ListWorkspacesResponse\x12r\n\x11\x45xplainResolution\x12-.nexo.connections.v1.ExplainResolutionRequest\x1a..nexo.connections.v1.ExplainResolutionResponse\x12\x66\n\rReportOutcome\x12).nexo.connections.v1.ReportOutcomeRequest\x1a*.nexo.connections.v1.ReportOutcomeResponse\x12`\n\x0bGetFallback\x12\'.nexo.connections.v1.GetFallbackRequest\x1a(.nexo.connections.v1.GetFallbackResponse\x12`\n\x0bSetFallback\x12\'.nexo.connections.v1.SetFallbackRequest\x1a(.nexo.connections.v1.SetFallbackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#nexo/connections/v1/workspace.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\"2\n\tWorkspace\x12\x0e\n\x04path\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"I\n\nClientInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x05\x12\x0f\n\x07program\x18\x04 \x01(\t\"p\n\x07Inquiry\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x12\n\nconnection\x18\x02 \x01(\t\x12\x1e\n\x16\x65nvironment_connection\x18\x03 \x01(\t\"\xdb\x03\n\x12ResolvedConnection\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x08provider\x18\x03 \x01(\x0e\x32\x1d.nexo.connections.v1.Provider\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x05 \x01(\t\x12\x34\n\x0b\x61uth_scheme\x18\x06 \x01(\x0e\x32\x1f.nexo.connections.v1.AuthScheme\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12,\n\x07headers\x18\x08 \x03(\x0b\x32\x1b.nexo.connections.v1.Header\x12\x15\n\rdefault_model\x18\t \x01(\t\x12\x34\n\x07network\x18\n \x01(\x0b\x32#.nexo.connections.v1.NetworkProfile\x12\x35\n\x06source\x18\x0b \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x15\n\rsource_detail\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x03\x12+\n\x06health\x18\x0e \x01(\x0b\x32\x1b.nexo.connections.v1.Health\"\xb6\x01\n\x10WorkspaceBinding\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0e\n\x06\x62roken\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_fallback\x18\x05 \x01(\x08\"{\n\x0eResolutionStep\x12\x35\n\x06source\x18\x01 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0b\n\x03won\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t\"z\n\x18ResolveConnectionRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"X\n\x19ResolveConnectionResponse\x12;\n\nconnection\x18\x01 \x01(\x0b\x32\'.nexo.connections.v1.ResolvedConnection\"\x94\x04\n\x17\x46ollowConnectionRequest\x12\x43\n\x05hello\x18\x01 \x01(\x0b\x32\x32.nexo.connections.v1.FollowConnectionRequest.HelloH\x00\x12K\n\tsubscribe\x18\x02 \x01(\x0b\x32\x36.nexo.connections.v1.FollowConnectionRequest.SubscribeH\x00\x12O\n\x0bunsubscribe\x18\x03 \x01(\x0b\x32\x38.nexo.connections.v1.FollowConnectionRequest.UnsubscribeH\x00\x12G\n\x07\x61pplied\x18\x04 \x01(\x0b\x32\x34.nexo.connections.v1.FollowConnectionRequest.AppliedH\x00\x1a\x38\n\x05Hello\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x1aL\n\tSubscribe\x12\x10\n\x08\x66ollower\x18\x01 \x01(\x05\x12-\n\x07inquiry\x18\x02 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x1a\x1f\n\x0bUnsubscribe\x12\x10\n\x08\x66ollower\x18\x01 \x01(\x05\x1a\x1b\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x03\x42\x07\n\x05\x65vent\"\xc2\x01\n\x18\x46ollowConnectionResponse\x12\x11\n\tfollowers\x18\x01 \x03(\x05\x12=\n\nconnection\x18\x02 \x01(\x0b\x32\'.nexo.connections.v1.ResolvedConnectionH\x00\x12\x39\n\x07problem\x18\x03 \x01(\x0b\x32&.nexo.connections.v1.ResolutionProblemH\x00\x12\x10\n\x08revision\x18\x04 \x01(\x03\x42\x07\n\x05state\"\xad\x01\n\x11ResolutionProblem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x46\n\x08metadata\x18\x03 \x03(\x0b\x32\x34.nexo.connections.v1.ResolutionProblem.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x14\x42indWorkspaceRequest\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x12\n\nconnection\x18\x02 \x01(\t\x12\x16\n\x0e\x61llow_fallback\x18\x03 \x01(\x08\"a\n\x15\x42indWorkspaceResponse\x12\x36\n\x07\x62inding\x18\x01 \x01(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12\x10\n\x08revision\x18\x02 \x01(\x03\"K\n\x16UnbindWorkspaceRequest\x12\x31\n\tworkspace\x18\x01 \x01(\x0b\x32\x1e.nexo.connections.v1.Workspace\"+\n\x17UnbindWorkspaceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x17\n\x15ListWorkspacesRequest\"\x83\x01\n\x16ListWorkspacesResponse\x12\x37\n\x08\x62indings\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12\x30\n\tfollowers\x18\x02 \x03(\x0b\x32\x1d.nexo.connections.v1.Follower\"\xbb\x01\n\x08\x46ollower\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x32\n\nworkspaces\x18\x02 \x03(\x0b\x32\x1e.nexo.connections.v1.Workspace\x12\x18\n\x10\x61pplied_revision\x18\x03 \x01(\x03\x12\x30\n\x0c\x63onnected_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x18\x45xplainResolutionRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\"\xea\x01\n\x19\x45xplainResolutionResponse\x12\x17\n\x0f\x63onnection_name\x18\x01 \x01(\t\x12\x35\n\x06source\x18\x02 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\x32\n\x05steps\x18\x03 \x03(\x0b\x32#.nexo.connections.v1.ResolutionStep\x12\x37\n\x07problem\x18\x04 \x01(\x0b\x32&.nexo.connections.v1.ResolutionProblem\x12\x10\n\x08revision\x18\x05 \x01(\x03\"\xa2\x01\n\x14ReportOutcomeRequest\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.nexo.connections.v1.Outcome\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12/\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\x17\n\x15ReportOutcomeResponse\"\x14\n\x12GetFallbackRequest\"*\n\x13GetFallbackResponse\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\")\n\x12SetFallbackRequest\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\"<\n\x13SetFallbackResponse\x12\x13\n\x0b\x63onnections\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xd8\x01\n\x10ResolutionSource\x12!\n\x1dRESOLUTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRESOLUTION_SOURCE_EXPLICIT\x10\x01\x12!\n\x1dRESOLUTION_SOURCE_ENVIRONMENT\x10\x02\x12\x1f\n\x1bRESOLUTION_SOURCE_WORKSPACE\x10\x03\x12\x1d\n\x19RESOLUTION_SOURCE_DEFAULT\x10\x04\x12\x1e\n\x1aRESOLUTION_SOURCE_FALLBACK\x10\x05\x32\xdc\x07\n\x10WorkspaceService\x12r\n\x11ResolveConnection\x12-.nexo.connections.v1.ResolveConnectionRequest\x1a..nexo.connections.v1.ResolveConnectionResponse\x12s\n\x10\x46ollowConnection\x12,.nexo.connections.v1.FollowConnectionRequest\x1a-.nexo.connections.v1.FollowConnectionResponse(\x01\x30\x01\x12\x66\n\rBindWorkspace\x12).nexo.connections.v1.BindWorkspaceRequest\x1a*.nexo.connections.v1.BindWorkspaceResponse\x12l\n\x0fUnbindWorkspace\x12+.nexo.connections.v1.UnbindWorkspaceRequest\x1a,.nexo.connections.v1.UnbindWorkspaceResponse\x12i\n\x0eListWorkspaces\x12*.nexo.connections.v1.ListWorkspacesRequest\x1a+.nexo.connections.v1.ListWorkspacesResponse\x12r\n\x11\x45xplainResolution\x12-.nexo.connections.v1.ExplainResolutionRequest\x1a..nexo.connections.v1.ExplainResolutionResponse\x12\x66\n\rReportOutcome\x12).nexo.connections.v1.ReportOutcomeRequest\x1a*.nexo.connections.v1.ReportOutcomeResponse\x12`\n\x0bGetFallback\x12\'.nexo.connections.v1.GetFallbackRequest\x1a(.nexo.connections.v1.GetFallbackResponse\x12`\n\x0bSetFallback\x12\'.nexo.connections.v1.SetFallbackRequest\x1a(.nexo.connections.v1.SetFallbackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._loaded_options = None
   _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_RESOLUTIONSOURCE']._serialized_start=3780
-  _globals['_RESOLUTIONSOURCE']._serialized_end=3996
+  _globals['_RESOLUTIONSOURCE']._serialized_start=3645
+  _globals['_RESOLUTIONSOURCE']._serialized_end=3861
   _globals['_WORKSPACE']._serialized_start=131
   _globals['_WORKSPACE']._serialized_end=181
   _globals['_CLIENTINFO']._serialized_start=183
@@ -54,53 +54,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVECONNECTIONRESPONSE']._serialized_start=1284
   _globals['_RESOLVECONNECTIONRESPONSE']._serialized_end=1372
   _globals['_FOLLOWCONNECTIONREQUEST']._serialized_start=1375
-  _globals['_FOLLOWCONNECTIONREQUEST']._serialized_end=1930
+  _globals['_FOLLOWCONNECTIONREQUEST']._serialized_end=1907
   _globals['_FOLLOWCONNECTIONREQUEST_HELLO']._serialized_start=1702
   _globals['_FOLLOWCONNECTIONREQUEST_HELLO']._serialized_end=1758
   _globals['_FOLLOWCONNECTIONREQUEST_SUBSCRIBE']._serialized_start=1760
-  _globals['_FOLLOWCONNECTIONREQUEST_SUBSCRIBE']._serialized_end=1859
-  _globals['_FOLLOWCONNECTIONREQUEST_UNSUBSCRIBE']._serialized_start=1861
-  _globals['_FOLLOWCONNECTIONREQUEST_UNSUBSCRIBE']._serialized_end=1892
-  _globals['_FOLLOWCONNECTIONREQUEST_APPLIED']._serialized_start=1894
-  _globals['_FOLLOWCONNECTIONREQUEST_APPLIED']._serialized_end=1921
-  _globals['_FOLLOWCONNECTIONRESPONSE']._serialized_start=1933
-  _globals['_FOLLOWCONNECTIONRESPONSE']._serialized_end=2239
-  _globals['_FOLLOWCONNECTIONRESPONSE_UPDATE']._serialized_start=2054
-  _globals['_FOLLOWCONNECTIONRESPONSE_UPDATE']._serialized_end=2230
-  _globals['_RESOLUTIONPROBLEM']._serialized_start=2242
-  _globals['_RESOLUTIONPROBLEM']._serialized_end=2415
-  _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._serialized_start=2368
-  _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._serialized_end=2415
-  _globals['_BINDWORKSPACEREQUEST']._serialized_start=2417
-  _globals['_BINDWORKSPACEREQUEST']._serialized_end=2534
-  _globals['_BINDWORKSPACERESPONSE']._serialized_start=2536
-  _globals['_BINDWORKSPACERESPONSE']._serialized_end=2633
-  _globals['_UNBINDWORKSPACEREQUEST']._serialized_start=2635
-  _globals['_UNBINDWORKSPACEREQUEST']._serialized_end=2710
-  _globals['_UNBINDWORKSPACERESPONSE']._serialized_start=2712
-  _globals['_UNBINDWORKSPACERESPONSE']._serialized_end=2755
-  _globals['_LISTWORKSPACESREQUEST']._serialized_start=2757
-  _globals['_LISTWORKSPACESREQUEST']._serialized_end=2780
-  _globals['_LISTWORKSPACESRESPONSE']._serialized_start=2783
-  _globals['_LISTWORKSPACESRESPONSE']._serialized_end=2914
-  _globals['_FOLLOWER']._serialized_start=2917
-  _globals['_FOLLOWER']._serialized_end=3104
-  _globals['_EXPLAINRESOLUTIONREQUEST']._serialized_start=3106
-  _globals['_EXPLAINRESOLUTIONREQUEST']._serialized_end=3179
-  _globals['_EXPLAINRESOLUTIONRESPONSE']._serialized_start=3182
-  _globals['_EXPLAINRESOLUTIONRESPONSE']._serialized_end=3416
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=3419
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=3581
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=3583
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=3606
-  _globals['_GETFALLBACKREQUEST']._serialized_start=3608
-  _globals['_GETFALLBACKREQUEST']._serialized_end=3628
-  _globals['_GETFALLBACKRESPONSE']._serialized_start=3630
-  _globals['_GETFALLBACKRESPONSE']._serialized_end=3672
-  _globals['_SETFALLBACKREQUEST']._serialized_start=3674
-  _globals['_SETFALLBACKREQUEST']._serialized_end=3715
-  _globals['_SETFALLBACKRESPONSE']._serialized_start=3717
-  _globals['_SETFALLBACKRESPONSE']._serialized_end=3777
-  _globals['_WORKSPACESERVICE']._serialized_start=3999
-  _globals['_WORKSPACESERVICE']._serialized_end=4987
+  _globals['_FOLLOWCONNECTIONREQUEST_SUBSCRIBE']._serialized_end=1836
+  _globals['_FOLLOWCONNECTIONREQUEST_UNSUBSCRIBE']._serialized_start=1838
+  _globals['_FOLLOWCONNECTIONREQUEST_UNSUBSCRIBE']._serialized_end=1869
+  _globals['_FOLLOWCONNECTIONREQUEST_APPLIED']._serialized_start=1871
+  _globals['_FOLLOWCONNECTIONREQUEST_APPLIED']._serialized_end=1898
+  _globals['_FOLLOWCONNECTIONRESPONSE']._serialized_start=1910
+  _globals['_FOLLOWCONNECTIONRESPONSE']._serialized_end=2104
+  _globals['_RESOLUTIONPROBLEM']._serialized_start=2107
+  _globals['_RESOLUTIONPROBLEM']._serialized_end=2280
+  _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._serialized_start=2233
+  _globals['_RESOLUTIONPROBLEM_METADATAENTRY']._serialized_end=2280
+  _globals['_BINDWORKSPACEREQUEST']._serialized_start=2282
+  _globals['_BINDWORKSPACEREQUEST']._serialized_end=2399
+  _globals['_BINDWORKSPACERESPONSE']._serialized_start=2401
+  _globals['_BINDWORKSPACERESPONSE']._serialized_end=2498
+  _globals['_UNBINDWORKSPACEREQUEST']._serialized_start=2500
+  _globals['_UNBINDWORKSPACEREQUEST']._serialized_end=2575
+  _globals['_UNBINDWORKSPACERESPONSE']._serialized_start=2577
+  _globals['_UNBINDWORKSPACERESPONSE']._serialized_end=2620
+  _globals['_LISTWORKSPACESREQUEST']._serialized_start=2622
+  _globals['_LISTWORKSPACESREQUEST']._serialized_end=2645
+  _globals['_LISTWORKSPACESRESPONSE']._serialized_start=2648
+  _globals['_LISTWORKSPACESRESPONSE']._serialized_end=2779
+  _globals['_FOLLOWER']._serialized_start=2782
+  _globals['_FOLLOWER']._serialized_end=2969
+  _globals['_EXPLAINRESOLUTIONREQUEST']._serialized_start=2971
+  _globals['_EXPLAINRESOLUTIONREQUEST']._serialized_end=3044
+  _globals['_EXPLAINRESOLUTIONRESPONSE']._serialized_start=3047
+  _globals['_EXPLAINRESOLUTIONRESPONSE']._serialized_end=3281
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=3284
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=3446
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=3448
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=3471
+  _globals['_GETFALLBACKREQUEST']._serialized_start=3473
+  _globals['_GETFALLBACKREQUEST']._serialized_end=3493
+  _globals['_GETFALLBACKRESPONSE']._serialized_start=3495
+  _globals['_GETFALLBACKRESPONSE']._serialized_end=3537
+  _globals['_SETFALLBACKREQUEST']._serialized_start=3539
+  _globals['_SETFALLBACKREQUEST']._serialized_end=3580
+  _globals['_SETFALLBACKRESPONSE']._serialized_start=3582
+  _globals['_SETFALLBACKRESPONSE']._serialized_end=3642
+  _globals['_WORKSPACESERVICE']._serialized_start=3864
+  _globals['_WORKSPACESERVICE']._serialized_end=4852
 # @@protoc_insertion_point(module_scope)

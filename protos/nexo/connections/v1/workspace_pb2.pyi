@@ -319,11 +319,8 @@ class FollowConnectionRequest(google.protobuf.message.Message):
 
         FOLLOWER_FIELD_NUMBER: builtins.int
         INQUIRY_FIELD_NUMBER: builtins.int
-        LAST_REVISION_FIELD_NUMBER: builtins.int
         follower: builtins.int
         """Chosen by the client, unique on the stream."""
-        last_revision: builtins.int
-        """The inquiry names no connection and this resumes an earlier stream."""
         @property
         def inquiry(self) -> global___Inquiry: ...
         def __init__(
@@ -331,10 +328,9 @@ class FollowConnectionRequest(google.protobuf.message.Message):
             *,
             follower: builtins.int = ...,
             inquiry: global___Inquiry | None = ...,
-            last_revision: builtins.int = ...,
         ) -> None: ...
         def HasField(self, field_name: typing.Literal["inquiry", b"inquiry"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["follower", b"follower", "inquiry", b"inquiry", "last_revision", b"last_revision"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["follower", b"follower", "inquiry", b"inquiry"]) -> None: ...
 
     @typing.final
     class Unsubscribe(google.protobuf.message.Message):
@@ -392,52 +388,36 @@ global___FollowConnectionRequest = FollowConnectionRequest
 
 @typing.final
 class FollowConnectionResponse(google.protobuf.message.Message):
+    """The complete current state for some followers of the stream; pushed after
+    Subscribe and whenever it changes. Only the newest state is sent to a reader
+    that is slow.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    @typing.final
-    class Update(google.protobuf.message.Message):
-        """The complete current state for some followers of the stream."""
-
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        FOLLOWERS_FIELD_NUMBER: builtins.int
-        CONNECTION_FIELD_NUMBER: builtins.int
-        PROBLEM_FIELD_NUMBER: builtins.int
-        REVISION_FIELD_NUMBER: builtins.int
-        revision: builtins.int
-        @property
-        def followers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
-        @property
-        def connection(self) -> global___ResolvedConnection: ...
-        @property
-        def problem(self) -> global___ResolutionProblem: ...
-        def __init__(
-            self,
-            *,
-            followers: collections.abc.Iterable[builtins.int] | None = ...,
-            connection: global___ResolvedConnection | None = ...,
-            problem: global___ResolutionProblem | None = ...,
-            revision: builtins.int = ...,
-        ) -> None: ...
-        def HasField(self, field_name: typing.Literal["connection", b"connection", "problem", b"problem", "state", b"state"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["connection", b"connection", "followers", b"followers", "problem", b"problem", "revision", b"revision", "state", b"state"]) -> None: ...
-        def WhichOneof(self, oneof_group: typing.Literal["state", b"state"]) -> typing.Literal["connection", "problem"] | None: ...
-
-    UPDATE_FIELD_NUMBER: builtins.int
+    FOLLOWERS_FIELD_NUMBER: builtins.int
+    CONNECTION_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision has passed and concerned no follower of this stream."""
+    """Never goes back on a stream; acknowledge it with Applied."""
     @property
-    def update(self) -> global___FollowConnectionResponse.Update: ...
+    def followers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def connection(self) -> global___ResolvedConnection: ...
+    @property
+    def problem(self) -> global___ResolutionProblem: ...
     def __init__(
         self,
         *,
-        update: global___FollowConnectionResponse.Update | None = ...,
+        followers: collections.abc.Iterable[builtins.int] | None = ...,
+        connection: global___ResolvedConnection | None = ...,
+        problem: global___ResolutionProblem | None = ...,
         revision: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["event", b"event", "revision", b"revision", "update", b"update"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event", "revision", b"revision", "update", b"update"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["update", "revision"] | None: ...
+    def HasField(self, field_name: typing.Literal["connection", b"connection", "problem", b"problem", "state", b"state"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["connection", b"connection", "followers", b"followers", "problem", b"problem", "revision", b"revision", "state", b"state"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["state", b"state"]) -> typing.Literal["connection", "problem"] | None: ...
 
 global___FollowConnectionResponse = FollowConnectionResponse
 

@@ -1,0 +1,102 @@
+"""Addresses that a person may give: base URLs and proxies, checked and normalised.
+
+Source: RFC 3986. httpx accepts a space before the path and port 99999 (seen), so it is not asked.
+"""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from nexo_daemon.domain.errors import InvalidField
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+# A registered name or an IPv4 address; IDNs are given in their ASCII form or as letters beyond ASCII.
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.UNICODE)
+_IPV6 = re.compile(r"[0-9a-f:.]+(%25[\w.~-]+)?", re.IGNORECASE)
+
+
+def origin(url: str) -> str:
+    """scheme://host:port of a normalised URL, the port always written."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    return f"{parts.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
+
+
+def _split(field: str, text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    if any(character.isspace() or ord(character) < 32 or ord(character) == 127 for character in text):
+        raise InvalidField(
+            field, "has a space or control character in it", f"remove it; for example {example}"
+        )
+    if "://" not in text:
+        raise InvalidField(field, "has no scheme", f"start it with {' or '.join(s + '://' for s in schemes)}")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise InvalidField(
+            field,
+            "the port is not a number from 1 to 65535, or the host is malformed",
+            f"for example {example}",
+        ) from None
+    if parts.scheme.lower() not in schemes:
+        raise InvalidField(
+            field, f"the scheme is '{parts.scheme}'", f"use {' or '.join(s + '://' for s in schemes)}"
+        )
+    if port == 0:
+        raise InvalidField(field, "the port is 0", "use a port from 1 to 65535")
+    host = parts.hostname or ""
+    if not host:
+        raise InvalidField(field, "has no host", f"for example {example}")
+    if not (_IPV6.fullmatch(host) if ":" in host else _HOST.fullmatch(host)) or len(host) > 253:
+        raise InvalidField(field, "the host is malformed", f"for example {example}")
+    return parts
+
+
+def _netloc(parts: SplitResult) -> str:
+    host = (parts.hostname or "").lower()
+    text = f"[{host}]" if ":" in host else host
+    if parts.port is not None and parts.port != DEFAULT_PORTS[parts.scheme.lower()]:
+        text += f":{parts.port}"
+    return text
+
+
+def normalize_base_url(text: str, field: str = "base_url") -> str:
+    """The URL with scheme and host in lower case, no default port and no slash at the end.
+
+    Raises:
+        InvalidField: not http(s), user or password in it, a query, a bad host or port.
+    """
+    example = "https://api.example.com/v1"
+    parts = _split(field, text.strip(), ("https", "http"), example)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidField(
+            field,
+            "holds a user name or password",
+            "give the key as the API key or as a custom header instead",
+        )
+    if parts.query or parts.fragment or text.strip().endswith(("?", "#")):
+        raise InvalidField(field, "has a query or fragment", "leave out everything from '?' or '#' on")
+    return f"{parts.scheme.lower()}://{_netloc(parts)}{parts.path.rstrip('/')}"
+
+
+def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:
+    """The proxy without its user and password, and those as "user:password" (percent-encoded) or "".
+
+    Raises:
+        InvalidField: not http, https, socks5 or socks5h, a path or query, a bad host or port.
+    """
+    example = "http://proxy.example.com:3128"
+    parts = _split(field, text.strip(), ("http", "https", "socks5", "socks5h"), example)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise InvalidField(field, "has a path or query", f"give scheme, host and port only, like {example}")
+    credentials = ""
+    if parts.username is not None or parts.password is not None:
+        credentials = f"{parts.username or ''}:{parts.password or ''}"
+    return f"{parts.scheme.lower()}://{_netloc(parts)}", credentials
+
+
+def with_credentials(url: str, credentials: str) -> str:
+    """Puts "user:password" back into a proxy URL; for the one request that needs it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{credentials}@{rest}" if credentials else url
