@@ -1,0 +1,167 @@
+"""Which providers are there, and what does a connection to one start from?
+
+Facts as data: default base URLs, the header that carries the key, where a person finds a key. How to ask a
+provider is in `dialects`; services of the OpenAI dialect are in `presets`.
+"""
+
+from dataclasses import dataclass
+
+from nexo_client.terms import AuthScheme, Provider
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.providers.presets import PRESETS, Preset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFacts:
+    """What is known about a provider.
+
+    Attributes:
+        base_url: in the form that the provider's own SDK takes; empty when the person has to give it.
+        key_prefixes: how its keys usually begin; used to warn, never to refuse.
+    """
+
+    provider: Provider
+    display_name: str
+    base_url: str
+    auth_scheme: AuthScheme
+    key_required: bool
+    key_url: str = ""
+    key_prefixes: tuple[str, ...] = ()
+    note: str = ""
+
+
+PROVIDERS: dict[Provider, ProviderFacts] = {
+    facts.provider: facts
+    for facts in (
+        ProviderFacts(
+            provider=Provider.OPENAI,
+            display_name="OpenAI",
+            base_url="https://api.openai.com/v1",
+            auth_scheme=AuthScheme.BEARER,
+            key_required=True,
+            key_url="https://platform.openai.com/api-keys",
+            key_prefixes=("sk-proj-", "sk-svcacct-", "sk-admin-"),
+        ),
+        ProviderFacts(
+            provider=Provider.ANTHROPIC,
+            display_name="Anthropic",
+            base_url="https://api.anthropic.com",
+            auth_scheme=AuthScheme.X_API_KEY,
+            key_required=True,
+            key_url="https://platform.claude.com/settings/keys",
+            key_prefixes=("sk-ant-",),
+            note="The base URL has no /v1; the SDK adds it.",
+        ),
+        ProviderFacts(
+            provider=Provider.GOOGLE,
+            display_name="Google Gemini",
+            base_url="https://generativelanguage.googleapis.com",
+            auth_scheme=AuthScheme.X_GOOG_API_KEY,
+            key_required=True,
+            key_url="https://aistudio.google.com/apikey",
+            key_prefixes=("AIza", "AQ."),
+            note="The base URL has no version; the SDK adds it.",
+        ),
+        # A local Ollama has no authentication; with a key (Ollama Cloud, a guarded proxy) it is a bearer.
+        ProviderFacts(
+            provider=Provider.OLLAMA,
+            display_name="Ollama",
+            base_url="http://127.0.0.1:11434",
+            auth_scheme=AuthScheme.BEARER,
+            key_required=False,
+            key_url="https://ollama.com/settings/keys",
+            note="A local Ollama needs no key; the base URL has no /v1 and no /api.",
+        ),
+        ProviderFacts(
+            provider=Provider.CUSTOM,
+            display_name="Custom (OpenAI-compatible)",
+            base_url="",
+            auth_scheme=AuthScheme.BEARER,
+            key_required=False,
+            note="The base URL is what comes before /chat/completions; it usually ends with /v1.",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """A provider or a preset as a person chooses it."""
+
+    name: str
+    display_name: str
+    provider: Provider
+    is_preset: bool
+    default_base_url: str
+    auth_scheme: AuthScheme
+    key_required: bool
+    key_url: str
+    note: str
+
+
+def preset_of(provider: Provider, preset: str) -> Preset | None:
+    """The preset of that name; None for no preset.
+
+    Raises:
+        InvalidField: no such preset, or the provider has none.
+    """
+    if not preset:
+        return None
+    found = PRESETS.get(preset.strip().lower())
+    if found is None:
+        raise InvalidField(
+            "preset", f"there is no preset {preset!r}", f"Use one of: {', '.join(sorted(PRESETS))}."
+        )
+    if provider is not Provider.CUSTOM:
+        raise InvalidField(
+            "preset",
+            f"{found.display_name} is a preset of the provider custom, not of {provider}",
+            "Use --provider custom with it, or leave the preset out.",
+        )
+    return found
+
+
+def defaults_for(provider: Provider, preset: str = "") -> tuple[str, AuthScheme]:
+    """Base URL and auth header that a new connection starts with.
+
+    Returns:
+        The base URL, empty when the person has to give it, and the scheme.
+
+    Raises:
+        InvalidField: the preset does not exist or does not fit the provider.
+    """
+    service: ProviderFacts | Preset = preset_of(provider, preset) or PROVIDERS[provider]
+    return service.base_url, service.auth_scheme
+
+
+def entries() -> tuple[CatalogEntry, ...]:
+    """All providers, then all presets, in the order in which they are shown."""
+    providers = tuple(
+        CatalogEntry(
+            name=facts.provider.value,
+            display_name=facts.display_name,
+            provider=facts.provider,
+            is_preset=False,
+            default_base_url=facts.base_url,
+            auth_scheme=facts.auth_scheme,
+            key_required=facts.key_required,
+            key_url=facts.key_url,
+            note=facts.note,
+        )
+        for facts in PROVIDERS.values()
+    )
+    presets = tuple(
+        CatalogEntry(
+            name=preset.name,
+            display_name=preset.display_name,
+            provider=Provider.CUSTOM,
+            is_preset=True,
+            default_base_url=preset.base_url,
+            auth_scheme=preset.auth_scheme,
+            key_required=preset.key_required,
+            key_url=preset.key_url,
+            note=preset.note,
+        )
+        for preset in PRESETS.values()
+    )
+    return providers + presets

@@ -1,0 +1,159 @@
+"""What is wrong with a pasted key, as far as its text tells? Looks only; nothing is sent.
+
+Everything here warns and offers a fix; nothing refuses. A provider may change the look of its keys any day.
+"""
+
+import re
+from collections.abc import Callable
+
+from nexo_client.terms import Provider
+from nexo_daemon.domain.probing import Suggestion
+from nexo_daemon.providers.catalog import PROVIDERS
+from nexo_daemon.providers.presets import PRESETS
+
+_QUOTES = "\"'`“”‘’«»"  # noqa: RUF001
+_ASSIGNMENT = re.compile(r"^(?:export\s+)?[A-Z][A-Z0-9_]*(?:KEY|TOKEN)\s*=\s*", re.ASCII)
+_HEADER = re.compile(
+    r"^(?:authorization\s*:\s*)?bearer\s+|^(?:x-api-key|api-key|x-goog-api-key)\s*:\s*", re.I
+)
+_MASK = re.compile(r"\*{3,}|\.{3,}|…|•{2,}|[xX]{8,}$")
+
+
+def _strip(text: str) -> str:
+    return text.strip().strip("\u200b\u2060\ufeff\u00a0").strip()
+
+
+def _join(text: str) -> str:
+    return re.sub(r"[\s\u200b\u2060\ufeff\u00a0]+", "", text)
+
+
+def _unquote(text: str) -> str:
+    return _strip(_strip(text).strip(_QUOTES))
+
+
+def _unassign(text: str) -> str:
+    return _unquote(_ASSIGNMENT.sub("", _strip(text)))
+
+
+def _unprefix(text: str) -> str:
+    return _unquote(_HEADER.sub("", _unquote(text)))
+
+
+_FIXES: dict[str, Callable[[str], str]] = {
+    "strip_white_space": _strip,
+    "strip_quotes": _unquote,
+    "strip_assignment": _unassign,
+    "strip_auth_prefix": _unprefix,
+    "join_lines": _join,
+}
+"""In the order in which they are applied when several are needed."""
+
+# Prefixes that say whose key it is, longest first. Those that are part of a longer one of another service
+# ("sk-" of many) say nothing and are left out.
+_OWNERS: tuple[tuple[str, str], ...] = tuple(
+    sorted(
+        [
+            *((prefix, facts.display_name) for facts in PROVIDERS.values() for prefix in facts.key_prefixes),
+            *((prefix, preset.display_name) for preset in PRESETS.values() for prefix in preset.key_prefixes),
+        ],
+        key=lambda pair: -len(pair[0]),
+    )
+)
+
+_WRONG_KIND = (
+    ("sk-ant-oat", "This is an OAuth token of Claude, not an API key; make an API key in the console."),
+    ("sk-ant-admin", "This is an Anthropic admin key; it manages an organisation and calls no model."),
+    ("sk-admin-", "This is an OpenAI admin key; it manages an organisation and calls no model."),
+    ("AIza", "Google rejects keys that begin with AIza step by step; a new key begins with AQ."),
+)
+
+
+def apply_fix(name: str, text: str) -> str:
+    """The key with one fix applied; applying it again changes nothing.
+
+    Raises:
+        ValueError: there is no such fix.
+    """
+    fix = _FIXES.get(name)
+    if fix is None:
+        raise ValueError(f"there is no fix {name!r}; known: {', '.join(_FIXES)}")
+    return fix(text)
+
+
+def clean(text: str) -> tuple[str, tuple[str, ...]]:
+    """The key with every fix that changes it, and the names of those fixes in the order of use."""
+    used = []
+    for name, fix in _FIXES.items():
+        fixed = fix(text)
+        if fixed != text:
+            used.append(name)
+            text = fixed
+    return text, tuple(used)
+
+
+def sendable(text: str) -> bool:
+    """Whether the text can stand in an HTTP header as it is (RFC 9110: visible ASCII, inner blanks)."""
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+_FIX_TEXTS = {
+    "strip_white_space": "The key has white space before or after it.",
+    "strip_quotes": "The key has quotation marks around it.",
+    "strip_assignment": "The key has the name of a variable in front of it.",
+    "strip_auth_prefix": 'The key has "Bearer" or a header name in front of it; only the key itself is wanted.',
+    "join_lines": "The key has white space or a line break inside.",
+}
+
+
+def inspect_key(text: str, provider: Provider, preset: str = "") -> tuple[Suggestion, ...]:
+    """Warnings and fixes for a key, most mechanical first. No text repeats any part of the key.
+
+    Args:
+        text: as pasted.
+        provider: whose key it should be.
+        preset: name of the preset of the connection; empty for none.
+    """
+    if not text:
+        return ()
+    cleaned, fixes = clean(text)
+    found = [Suggestion(field="api_key", text=_FIX_TEXTS[name], fix=name) for name in fixes]
+    if not cleaned:
+        return (*found, _warning("The key is empty once white space and quotation marks are removed."))
+    if not cleaned.isascii():
+        found.append(
+            _warning("The key has characters that no key has (a typographic quote or dash); copy it again.")
+        )
+    elif not cleaned.isprintable():
+        found.append(_warning("The key has control characters inside; copy it again."))
+    if _MASK.search(cleaned):
+        found.append(
+            _warning("The key looks masked (dots or asterisks); copy the whole key, not its preview.")
+        )
+    if foreign := _foreign_owner(cleaned, provider, preset):
+        found.append(_warning(foreign))
+    return tuple(found)
+
+
+def _warning(text: str) -> Suggestion:
+    return Suggestion(field="api_key", text=text)
+
+
+def _foreign_owner(key: str, provider: Provider, preset: str) -> str:
+    facts = PROVIDERS[provider]
+    chosen = PRESETS.get(preset)
+    # A gateway or proxy of the person's own may take anybody's key.
+    if provider is Provider.CUSTOM and chosen is None:
+        return ""
+    own_name = chosen.display_name if chosen else facts.display_name
+    for prefix, owner in _OWNERS:
+        if key.startswith(prefix):
+            if owner != own_name:
+                return (
+                    f"The key looks like one of {owner}, but the connection is for {own_name};"
+                    " check the provider, or go on if this is meant."
+                )
+            break
+    for prefix, text in _WRONG_KIND:
+        if key.startswith(prefix):
+            return text
+    return ""

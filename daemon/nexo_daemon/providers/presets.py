@@ -1,0 +1,191 @@
+"""What do we know about services that speak the OpenAI dialect? Facts as data, no behaviour.
+
+A preset fills in the URL and names the quirks of a service. Sources: the services' own documentation, and
+for the public model lists reports by their users; every [unverified] fact only ever weakens a verdict.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from nexo_client.terms import AuthScheme
+
+
+class KeyProbe(enum.Enum):
+    """Which request tells whether a service accepts the key."""
+
+    MODELS = "models"
+    """The model list, compared with the same request without the key."""
+    ENDPOINT = "endpoint"
+    """A request of the service that only a good key can make; the model list is public."""
+    REFUSED_CHAT = "refused_chat"
+    """A chat request that cannot run, with and without the key; the model list is public."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A named service of the OpenAI dialect.
+
+    Attributes:
+        base_url: empty when it holds a name that only the person knows.
+        key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the same origin as the base URL: a key
+            is never sent to another host, even one of the same company.
+        has_model_list: False when GET {base}/models does not exist there.
+        lists_every_model: False when names that are not in the list can work (deployments, wildcards).
+        key_prefixes: how its keys usually begin; used to warn, never to refuse.
+    """
+
+    name: str
+    display_name: str
+    base_url: str
+    auth_scheme: AuthScheme = AuthScheme.BEARER
+    key_required: bool = True
+    key_url: str = ""
+    key_probe: KeyProbe = KeyProbe.MODELS
+    key_path: str = ""
+    has_model_list: bool = True
+    lists_every_model: bool = True
+    key_prefixes: tuple[str, ...] = ()
+    note: str = ""
+
+
+_ALL = (
+    Preset(
+        name="openrouter",
+        display_name="OpenRouter",
+        base_url="https://openrouter.ai/api/v1",
+        key_url="https://openrouter.ai/keys",
+        key_probe=KeyProbe.ENDPOINT,
+        key_path="/key",
+        key_prefixes=("sk-or-v1-",),
+        note="The model list is public, so the key is checked at its own endpoint.",
+    ),
+    Preset(
+        name="ollama-cloud",
+        display_name="Ollama Cloud",
+        base_url="https://ollama.com/v1",
+        key_url="https://ollama.com/settings/keys",
+        key_probe=KeyProbe.REFUSED_CHAT,
+        note="The model list is public; the key is checked with a request that cannot run.",
+    ),
+    Preset(
+        name="nvidia",
+        display_name="NVIDIA NIM",
+        base_url="https://integrate.api.nvidia.com/v1",
+        key_url="https://build.nvidia.com/settings/api-keys",
+        key_probe=KeyProbe.REFUSED_CHAT,
+        key_prefixes=("nvapi-",),
+        note="The model list is public and can take ten seconds.",
+    ),
+    Preset(
+        name="huggingface",
+        display_name="Hugging Face",
+        base_url="https://router.huggingface.co/v1",
+        key_url="https://huggingface.co/settings/tokens",
+        key_probe=KeyProbe.REFUSED_CHAT,
+        key_prefixes=("hf_",),
+    ),
+    Preset(
+        name="perplexity",
+        display_name="Perplexity",
+        base_url="https://api.perplexity.ai",
+        key_url="https://www.perplexity.ai/account/api",
+        key_probe=KeyProbe.REFUSED_CHAT,
+        has_model_list=False,
+        lists_every_model=False,
+        key_prefixes=("pplx-",),
+        note="There is no model list; the key is checked with a request that cannot run.",
+    ),
+    Preset(
+        name="groq",
+        display_name="Groq",
+        base_url="https://api.groq.com/openai/v1",
+        key_url="https://console.groq.com/keys",
+        key_prefixes=("gsk_",),
+    ),
+    Preset(
+        name="deepseek",
+        display_name="DeepSeek",
+        base_url="https://api.deepseek.com/v1",
+        key_url="https://platform.deepseek.com/api_keys",
+    ),
+    Preset(
+        name="mistral",
+        display_name="Mistral",
+        base_url="https://api.mistral.ai/v1",
+        key_url="https://console.mistral.ai/api-keys",
+    ),
+    Preset(
+        name="xai",
+        display_name="xAI",
+        base_url="https://api.x.ai/v1",
+        key_url="https://console.x.ai",
+        key_prefixes=("xai-",),
+        note="A bad key is answered with status 400.",
+    ),
+    Preset(
+        name="together",
+        display_name="Together",
+        base_url="https://api.together.xyz/v1",
+        key_url="https://api.together.ai/settings/api-keys",
+        key_prefixes=("tgp_v1_",),
+    ),
+    Preset(
+        name="fireworks",
+        display_name="Fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_url="https://fireworks.ai/account/api-keys",
+        lists_every_model=False,
+        key_prefixes=("fw_",),
+        note="Only models of the account are listed; others can be used by name.",
+    ),
+    Preset(
+        name="cerebras",
+        display_name="Cerebras",
+        base_url="https://api.cerebras.ai/v1",
+        key_url="https://cloud.cerebras.ai",
+        key_prefixes=("csk-",),
+    ),
+    Preset(
+        name="azure",
+        display_name="Azure OpenAI",
+        base_url="",
+        auth_scheme=AuthScheme.API_KEY,
+        key_url="https://portal.azure.com",
+        lists_every_model=False,
+        note=(
+            "The base URL is https://RESOURCE.openai.azure.com/openai/v1. The list names base models, not"
+            " deployments: a deployment name cannot be checked with the key."
+        ),
+    ),
+    Preset(
+        name="lmstudio",
+        display_name="LM Studio",
+        base_url="http://127.0.0.1:1234/v1",
+        key_required=False,
+        note="No key unless authentication is switched on in LM Studio.",
+    ),
+    Preset(
+        name="vllm",
+        display_name="vLLM",
+        base_url="http://127.0.0.1:8000/v1",
+        key_required=False,
+        note="A key only if vLLM was started with --api-key.",
+    ),
+    Preset(
+        name="llamacpp",
+        display_name="llama.cpp server",
+        base_url="http://127.0.0.1:8080/v1",
+        key_required=False,
+        note="A key only if the server was started with --api-key; some versions list models without it.",
+    ),
+    Preset(
+        name="litellm",
+        display_name="LiteLLM",
+        base_url="http://127.0.0.1:4000/v1",
+        key_required=False,
+        lists_every_model=False,
+        note="Without a database a wrong key is answered with status 400 (No connected db).",
+    ),
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
