@@ -1,0 +1,90 @@
+# The commands of a developer, the same on a laptop and in CI. `make` alone lists them.
+# Needs Python 3.11 or newer and git. Node.js adds a few tests, and is not required.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTO_VENV := .venv-proto
+NODE_DIR := tests/thirdparty
+BUF := $(NODE_DIR)/node_modules/.bin/buf
+PROTOS := $(wildcard protos/nexo/connections/v1/*.proto)
+PYTEST_FLAGS ?=
+
+# Build back ends obey the same pins as everything else (the two names: pip before and after 25.3).
+export PIP_CONSTRAINT := packaging/constraints.txt
+export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format proto proto-check buf bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready-to-run ## see the real thing work, in a temporary directory
+	@$(BIN)/nexoctl demo
+
+test: $(VENV)/ready-to-develop node-modules ## run the tests
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/ready-to-develop node-modules ## check style, types, import contracts and the .proto files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory buf
+
+format: $(VENV)/ready-to-develop ## rewrite the sources in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(PROTO_VENV)/ready ## generate the code in protos/ from the .proto files
+	@tests/thirdparty/generate-protos $(PROTO_VENV)/bin protos
+
+proto-check: $(PROTO_VENV)/ready ## fail if the generated code in protos/ is not what `make proto` makes
+	@tests/thirdparty/generate-protos --check $(PROTO_VENV)/bin protos
+
+buf: node-modules
+	@if [ -x $(BUF) ]; then $(BUF) lint protos && echo "buf lint: the contract keeps to STANDARD"; \
+	elif [ -n "$$CI" ]; then echo "buf is missing: in CI Node.js and npm must be there" >&2; exit 1; \
+	else echo "buf lint: left out, because npm is not installed (CI runs it)"; fi
+
+bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing
+	@ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "tests/bench has no bench_*.py yet"; exit 1; }
+	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+setup: $(VENV)/ready-to-develop node-modules ## make .venv with everything that a developer needs
+
+clean: ## remove what the commands above have made
+	rm -rf $(VENV) $(PROTO_VENV) $(NODE_DIR)/node_modules build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find daemon client tray protos tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: a second run of any command skips its set-up.
+
+$(BIN)/python:
+	@packaging/make-venv "$(PYTHON)" $(VENV)
+
+$(VENV)/ready-to-run: $(BIN)/python pyproject.toml packaging/constraints.txt
+	@echo "Installing the program and its libraries into $(VENV) (once; about half a minute) ..."
+	@$(BIN)/python -m pip install --quiet -e ".[daemon]"
+	@touch $@
+
+$(VENV)/ready-to-develop: $(BIN)/python pyproject.toml packaging/constraints.txt
+	@echo "Installing the program, its libraries and the developer's tools into $(VENV) (once; about a minute) ..."
+	@$(BIN)/python -m pip install --quiet -e ".[dev]"
+	@touch $@ $(VENV)/ready-to-run
+
+$(PROTO_VENV)/ready: packaging/constraints-proto.txt
+	@packaging/make-venv "$(PYTHON)" $(PROTO_VENV)
+	@PIP_CONSTRAINT=packaging/constraints-proto.txt PIP_BUILD_CONSTRAINT= \
+	  $(PROTO_VENV)/bin/python -m pip install --quiet grpcio-tools mypy-protobuf setuptools
+	@touch $@
+
+.PHONY: node-modules
+node-modules:
+	@if ! command -v npm >/dev/null 2>&1; then :; \
+	elif [ $(NODE_DIR)/node_modules/.package-lock.json -nt $(NODE_DIR)/package-lock.json ]; then :; \
+	else echo "Installing the Node programs that the tests use ..."; \
+	  (cd $(NODE_DIR) && npm ci --silent --ignore-scripts) && touch $(NODE_DIR)/node_modules/.package-lock.json; \
+	fi
