@@ -1,0 +1,1 @@
+"""The rules of the domain: the single writer, its snapshot and its events."""

@@ -1,0 +1,148 @@
+"""Who is told of changes: watchers with a bounded, conflating queue each.
+
+Not a general message bus. Events of the same object replace each other while they wait (the reader gets
+the newest whole object, at the place of the first); transitions are all kept. A watcher whose queue is full
+can't be trusted to have a true picture any more: it gets LAGGED and is closed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nexo_daemon.domain.model import Transition
+
+QUEUE_LIMIT = 4096
+WATCHER_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """A connection was created or changed, or its health did. Read the present state when you send it."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRemoved:
+    """A connection is gone."""
+
+    connection_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BindingsChanged:
+    """Some binding changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """Vault, store, default, offline or pause changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionSeen:
+    """A light changed its colour."""
+
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Lagged:
+    """Last event: the queue was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShuttingDown:
+    """Last event: the daemon stops."""
+
+
+Event = (
+    ConnectionChanged
+    | ConnectionRemoved
+    | BindingsChanged
+    | StatusChanged
+    | TransitionSeen
+    | Lagged
+    | ShuttingDown
+)
+
+
+def _key(event: Event) -> Hashable:
+    match event:
+        case ConnectionChanged(connection_id) | ConnectionRemoved(connection_id):
+            return connection_id
+        case TransitionSeen(transition):
+            return (transition.connection_id, transition.at)
+        case _:
+            return type(event).__name__
+
+
+class Watcher:
+    """The queue of one watcher."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pending: dict[Hashable, Event] = {}
+        self._wake = asyncio.Event()
+        self._last: Event | None = None
+
+    def put(self, event: Event) -> None:
+        """Add an event; after the last one nothing more is taken."""
+        if self._last is not None:
+            return
+        if isinstance(event, ShuttingDown):
+            self._last = event
+        elif len(self._pending) >= self._limit and _key(event) not in self._pending:
+            self._pending.clear()
+            self._last = Lagged()
+        else:
+            self._pending[_key(event)] = event
+        self._wake.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happened, conflated; ends after LAGGED or SHUTTING_DOWN."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                yield self._pending.pop(next(iter(self._pending)))
+            if self._last is not None:
+                yield self._last
+                return
+
+
+class Bus:
+    """The watchers of the daemon, and followers that only need to be woken."""
+
+    def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._queue_limit = queue_limit
+        self._watchers: set[Watcher] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[Watcher]:
+        """A queue that fills from now on. Take the snapshot in the same step, without an await between."""
+        watcher = Watcher(self._queue_limit)
+        if self._closed:
+            watcher.put(ShuttingDown())
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+
+    def publish(self, *events: Event) -> None:
+        """Tell every watcher."""
+        for watcher in self._watchers:
+            for event in events:
+                watcher.put(event)
+
+    def close(self) -> None:
+        """End every stream with SHUTTING_DOWN, the future ones too."""
+        self._closed = True
+        self.publish(ShuttingDown())

@@ -1,0 +1,306 @@
+"""What a person may write down for a connection: each field checked, with the reason and the next step.
+
+Pure: nothing here looks at the store or at the network. `registry` decides what a valid draft does.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nexo_client.terms import AuthScheme, Provider
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.model import NetworkProfile, ProxyMode
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.url import normalize_base_url, split_proxy_url
+
+NAME_LIMIT = 64
+KEY_LIMIT = 8192
+MODEL_LIMIT = 256
+HEADER_COUNT_LIMIT = 64
+HEADER_VALUE_LIMIT = 8192
+INTERVAL_RANGE_S = (10.0, 86_400.0)
+REFERENCE_SCHEMES = ("keyring:", "file:", "command:")
+
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110, section 7.6.1, and the two that the HTTP library has to write itself.
+_FORBIDDEN_HEADERS = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A connection as written down; None means "not given". Checked by `check_draft`.
+
+    Attributes:
+        api_key: an empty secret removes the key.
+        proxy_credentials: goes with `network`; None there means no credentials.
+        check_interval_s: 0 goes back to the global setting.
+    """
+
+    name: str | None = None
+    provider: Provider | None = None
+    preset: str | None = None
+    base_url: str | None = None
+    auth_scheme: AuthScheme | None = None
+    api_key: Secret | None = None
+    api_key_ref: str | None = None
+    headers: tuple[tuple[str, Secret], ...] | None = None
+    default_model: str | None = None
+    enabled: bool | None = None
+    network: NetworkProfile | None = None
+    proxy_credentials: Secret | None = None
+    key_expires_at: datetime | None = None
+    clear_key_expiry: bool = False
+    check_interval_s: float | None = None
+    checks_paused: bool | None = None
+
+
+def check_name(text: str) -> str:
+    """The name without surrounding white space.
+
+    Raises:
+        InvalidField: empty, too long, control characters, or a leading dash (it would read as an option).
+    """
+    name = text.strip()
+    if not name:
+        raise InvalidField("name", "is empty", "give the connection a name, for example 'work'")
+    if len(name) > NAME_LIMIT:
+        raise InvalidField("name", f"has {len(name)} characters", f"use at most {NAME_LIMIT}")
+    if not name.isprintable():
+        raise InvalidField(
+            "name", "has a control character in it", "use letters, digits, spaces, '-' and '_'"
+        )
+    if name.startswith("-"):
+        raise InvalidField("name", "starts with a dash", "start it with a letter or digit")
+    return name
+
+
+def name_key(name: str) -> str:
+    """What makes two names the same: case does not count."""
+    return name.strip().casefold()
+
+
+def check_api_key(secret: Secret) -> Secret:
+    """The key, if it can be sent in a header.
+
+    Raises:
+        InvalidField: white space, line breaks or characters beyond ASCII. The text never quotes the key.
+    """
+    text = secret.reveal()
+    if len(text) > KEY_LIMIT:
+        raise InvalidField(
+            "api_key", f"has {len(text)} characters", f"keys have at most {KEY_LIMIT}: paste it again"
+        )
+    if "\n" in text or "\r" in text:
+        raise InvalidField("api_key", "has a line break in it", "paste the key alone, on one line")
+    if text != text.strip():
+        raise InvalidField("api_key", "has white space around it", "paste it again without the white space")
+    if any(character.isspace() for character in text):
+        raise InvalidField(
+            "api_key", "has white space in it", "paste the key alone, without 'Bearer' or other words"
+        )
+    if not text.isascii():
+        raise InvalidField(
+            "api_key",
+            "has a character beyond ASCII in it, such as a typographic quote",
+            "copy the key from the provider's page, not from a formatted document",
+        )
+    if not text.isprintable():
+        raise InvalidField("api_key", "has a control character in it", "paste the key alone")
+    return secret
+
+
+def check_key_reference(text: str) -> str:
+    """A reference to a key that is kept elsewhere; whether it works is found out when it is used.
+
+    Raises:
+        InvalidField: an unknown scheme or nothing behind it.
+    """
+    reference = text.strip()
+    if not reference.startswith(REFERENCE_SCHEMES):
+        raise InvalidField(
+            "api_key_ref",
+            "is neither keyring:, file: nor command:",
+            "write keyring:SERVICE/USER, file:/absolute/path or command:PROGRAM ARGUMENTS",
+        )
+    scheme, _, rest = reference.partition(":")
+    if not rest.strip() or not reference.isprintable():
+        raise InvalidField("api_key_ref", f"has nothing usable behind '{scheme}:'", "complete it")
+    if scheme == "keyring" and "/" not in rest:
+        raise InvalidField("api_key_ref", "names no user", "write keyring:SERVICE/USER")
+    if scheme == "file" and not Path(rest).expanduser().is_absolute():
+        raise InvalidField(
+            "api_key_ref", "the path is not absolute", "write file:/absolute/path or file:~/path"
+        )
+    return reference
+
+
+def check_headers(headers: tuple[tuple[str, Secret], ...]) -> tuple[tuple[str, Secret], ...]:
+    """Custom headers, checked one by one. Values are never quoted in an error.
+
+    Raises:
+        InvalidField: a bad or forbidden name, a bad value, two names that differ in case only, too many.
+    """
+    if len(headers) > HEADER_COUNT_LIMIT:
+        raise InvalidField("headers", f"{len(headers)} headers", f"give at most {HEADER_COUNT_LIMIT}")
+    seen: dict[str, str] = {}
+    checked = []
+    for raw_name, value in headers:
+        name = raw_name.strip()
+        if not _TOKEN.fullmatch(name):
+            shown = name if name.isprintable() and len(name) <= 80 else "…"
+            raise InvalidField(
+                "headers",
+                f"'{shown}' is not a header name",
+                "use letters, digits and '-', for example X-Team",
+            )
+        if name.lower() in _FORBIDDEN_HEADERS:
+            raise InvalidField(
+                "headers",
+                f"'{name}' belongs to a single hop or to the HTTP library, so it can't be set",
+                "leave it out",
+            )
+        if name.lower() in seen:
+            raise InvalidField(
+                "headers", f"'{seen[name.lower()]}' and '{name}' are the same header", "keep one of them"
+            )
+        seen[name.lower()] = name
+        text = value.reveal().strip(" \t")
+        if "\r" in text or "\n" in text:
+            raise InvalidField(
+                "headers", f"the value of '{name}' has a line break in it", "put it on one line"
+            )
+        if not text.isascii() or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in text):
+            raise InvalidField(
+                "headers", f"the value of '{name}' has a control character or one beyond ASCII", "remove it"
+            )
+        if len(text) > HEADER_VALUE_LIMIT:
+            raise InvalidField(
+                "headers",
+                f"the value of '{name}' has {len(text)} characters",
+                f"use at most {HEADER_VALUE_LIMIT}",
+            )
+        checked.append((name, Secret(text)))
+    return tuple(checked)
+
+
+def parse_headers_json(text: str) -> tuple[tuple[str, Secret], ...]:
+    """Header names and values from the JSON object that a person pasted.
+
+    Raises:
+        InvalidField: not JSON (with line and column), not an object, a value that is not a string.
+    """
+    if not text.strip():
+        return ()
+    example = 'write {"X-Custom-Header": "value"}'
+
+    class _Pairs(list[tuple[str, Any]]):
+        """Keeps duplicate names, which a dict would swallow."""
+
+    try:
+        parsed = json.loads(text, object_pairs_hook=_Pairs)
+    except json.JSONDecodeError as error:
+        raise InvalidField(
+            "headers_json", f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})", example
+        ) from None
+    except RecursionError:
+        raise InvalidField("headers_json", "is nested too deeply", example) from None
+    if not isinstance(parsed, _Pairs):
+        raise InvalidField("headers_json", "is not a JSON object", example)
+    headers = []
+    for name, value in parsed:
+        if not isinstance(value, str):
+            shown = name if name.isprintable() and len(name) <= 80 else "…"
+            raise InvalidField(
+                "headers_json", f"the value of '{shown}' is not a string", 'put it in "quotes"'
+            )
+        headers.append((name, Secret(value)))
+    return tuple(headers)
+
+
+def check_network(
+    *, mode: ProxyMode, proxy_url: str, no_proxy: tuple[str, ...], ca_bundle: str
+) -> tuple[NetworkProfile, Secret | None]:
+    """A network profile and the credentials that were in its proxy URL.
+
+    Raises:
+        InvalidField: a bad proxy URL, a no_proxy entry with white space, a CA bundle that can't be read.
+    """
+    credentials = ""
+    if mode is ProxyMode.URL:
+        proxy_url, credentials = split_proxy_url(proxy_url)
+    entries = []
+    for raw in no_proxy:
+        entry = raw.strip()
+        if not entry or any(c.isspace() or not c.isprintable() for c in entry):
+            raise InvalidField(
+                "no_proxy", "an entry is empty or has white space in it", "give host names, comma-separated"
+            )
+        entries.append(entry)
+    bundle = ca_bundle.strip()
+    if bundle:
+        path = Path(bundle).expanduser()
+        if not path.is_absolute():
+            raise InvalidField("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
+        if not path.is_file():
+            raise InvalidField(
+                "ca_bundle", f"there is no file {path}", "give the path of an existing PEM file"
+            )
+        bundle = str(path)
+    profile = NetworkProfile(mode, proxy_url if mode is ProxyMode.URL else "", tuple(entries), bundle)
+    return profile, Secret(credentials) if credentials else None
+
+
+def check_draft(draft: Draft) -> Draft:
+    """The draft with every given field checked and normalised.
+
+    Raises:
+        InvalidField: the first field that is wrong.
+    """
+    from dataclasses import replace
+
+    changes: dict[str, Any] = {}
+    if draft.name is not None:
+        changes["name"] = check_name(draft.name)
+    if draft.base_url:
+        changes["base_url"] = normalize_base_url(draft.base_url)
+    if draft.api_key is not None and draft.api_key_ref:
+        raise InvalidField("api_key_ref", "is given together with an API key", "give one of them")
+    if draft.api_key is not None:
+        changes["api_key"] = check_api_key(draft.api_key)
+    if draft.api_key_ref:
+        changes["api_key_ref"] = check_key_reference(draft.api_key_ref)
+    if draft.headers is not None:
+        changes["headers"] = check_headers(draft.headers)
+    if draft.default_model is not None:
+        model = draft.default_model.strip()
+        if len(model) > MODEL_LIMIT or not model.isprintable():
+            raise InvalidField(
+                "default_model", "is too long or has a control character in it", "see 'nexoctl models NAME'"
+            )
+        changes["default_model"] = model
+    interval = draft.check_interval_s
+    if interval and not INTERVAL_RANGE_S[0] <= interval <= INTERVAL_RANGE_S[1]:
+        raise InvalidField(
+            "check_interval",
+            f"is {interval:g} s",
+            f"use {INTERVAL_RANGE_S[0]:g} s to {INTERVAL_RANGE_S[1]:g} s",
+        )
+    return replace(draft, **changes)

@@ -1,0 +1,279 @@
+"""What a draft makes of a connection: pure planning, before anything is tested or stored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from nexo_client.terms import AuthScheme, KeyVerdict, Provider
+from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged
+from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode
+from nexo_daemon.domain.probing import Suggestion, Target
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.url import origin
+from nexo_daemon.providers import catalog, keys
+from nexo_daemon.registry.drafts import Draft, check_draft
+
+PREVIOUS_KEY_GRACE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A connection as it will be, with its secrets; `credentials` None leaves the sealed ones as they are."""
+
+    connection: Connection
+    credentials: Credentials | None
+    warnings: tuple[Suggestion, ...] = ()
+
+
+def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
+    if draft.api_key is None or not fixes:
+        return draft
+    text = draft.api_key.reveal()
+    for fix in fixes:
+        try:
+            text = keys.apply_fix(fix, text)
+        except (KeyError, ValueError):
+            raise InvalidField("fixes", f"there is no fix '{fix}'", "use one that a test suggested") from None
+    return replace(draft, api_key=Secret(text))
+
+
+def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) -> AuthScheme:
+    if given is not None:
+        return given
+    # A key for a service that needs none by default (Ollama behind a gateway) has to travel somehow.
+    return AuthScheme.BEARER if has_key and fallback is AuthScheme.NONE else fallback
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _warnings(connection: Connection, draft: Draft, *, has_secret: bool) -> tuple[Suggestion, ...]:
+    found: list[Suggestion] = []
+    if draft.api_key:
+        found.extend(keys.inspect_key(draft.api_key.reveal(), connection.provider, connection.preset))
+    parts = urlsplit(connection.base_url)
+    if has_secret and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        found.append(
+            Suggestion(
+                "base_url",
+                "Secrets travel unencrypted over http:// to another computer; use https:// if the service has it.",
+            )
+        )
+    return tuple(found)
+
+
+def _checked_preset(provider: Provider, preset: str) -> str:
+    if not preset:
+        return ""
+    name = preset.strip().lower()
+    known = catalog.PRESETS.get(name)
+    if known is None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, catalog.PRESETS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "see 'nexoctl providers'"
+        raise InvalidField("preset", f"there is no preset '{preset}'", hint)
+    if provider is not Provider.CUSTOM:
+        raise InvalidField(
+            "preset",
+            f"'{name}' belongs to the provider 'custom', not to '{provider}'",
+            "use --provider custom",
+        )
+    return name
+
+
+def _base_url(given: str | None, fallback: str, provider: Provider, preset: str) -> str:
+    url = given or fallback
+    if not url:
+        of = f"the preset '{preset}'" if preset else f"the provider '{provider}'"
+        raise InvalidField(
+            "base_url", f"is needed: {of} has no address of its own", "for example http://127.0.0.1:8000/v1"
+        )
+    return url
+
+
+def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[str] = ()) -> Plan:
+    """The connection that a draft describes.
+
+    Raises:
+        InvalidField: the first field that is wrong or missing.
+    """
+    draft = check_draft(_mended(raw, fixes))
+    if draft.name is None:
+        raise InvalidField("name", "is empty", "give the connection a name, for example 'work'")
+    if draft.provider is None:
+        raise InvalidField(
+            "provider", "is not one of openai, anthropic, google, ollama, custom", "see 'nexoctl providers'"
+        )
+    preset = _checked_preset(draft.provider, draft.preset or "")
+    default_url, default_scheme = catalog.defaults_for(draft.provider, preset)
+    has_key = bool(draft.api_key) or bool(draft.api_key_ref)
+    credentials = Credentials(
+        api_key=draft.api_key or None, headers=draft.headers or (), proxy_credentials=draft.proxy_credentials
+    )
+    connection = Connection(
+        id=connection_id,
+        name=draft.name,
+        provider=draft.provider,
+        preset=preset,
+        base_url=_base_url(draft.base_url, default_url, draft.provider, preset),
+        auth_scheme=_scheme(draft.auth_scheme, default_scheme, has_key=has_key),
+        default_model=draft.default_model or "",
+        enabled=draft.enabled is not False,
+        network=draft.network or NetworkProfile(),
+        key_reference=draft.api_key_ref or "",
+        key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
+        key_added_at=now if has_key else None,
+        key_expires_at=draft.key_expires_at,
+        check_interval_s=draft.check_interval_s or None,
+        checks_paused=bool(draft.checks_paused),
+        created_at=now,
+        updated_at=now,
+    )
+    return Plan(
+        connection, credentials, _warnings(connection, draft, has_secret=has_key or bool(draft.headers))
+    )
+
+
+def plan_edit(
+    old: Connection,
+    raw: Draft,
+    *,
+    unseal: Callable[[Connection], Credentials],
+    now: datetime,
+    keep_key_for_new_origin: bool = False,
+    fixes: Sequence[str] = (),
+) -> Plan:
+    """The connection after an edit.
+
+    Args:
+        unseal: opens the stored secrets; called only if the edit needs them.
+
+    Raises:
+        InvalidField: the first field that is wrong.
+        KeyOriginChanged: a stored secret would go to another scheme, host or port without consent.
+        VaultLocked: the edit has to seal secrets again, and the vault is locked.
+    """
+    draft = check_draft(_mended(raw, fixes))
+    provider = draft.provider or old.provider
+    same_service = provider is old.provider and draft.preset is None
+    preset = old.preset if same_service else _checked_preset(provider, draft.preset or "")
+    old_url, old_scheme = catalog.defaults_for(old.provider, old.preset)
+    new_url, new_scheme = catalog.defaults_for(provider, preset)
+
+    untouched_url = old.base_url if old.base_url != old_url else new_url
+    base_url = _base_url(draft.base_url, untouched_url or old.base_url, provider, preset)
+    moved = origin(base_url) != origin(old.base_url)
+
+    replaces_key = draft.api_key is not None or draft.api_key_ref is not None
+    keeps_key = not replaces_key and (bool(old.key_reference) or old.key_added_at is not None)
+    keeps_headers = draft.headers is None and bool(old.header_names)
+    if moved and (keeps_key or keeps_headers) and not keep_key_for_new_origin:
+        what = " and ".join(
+            w for w, kept in (("API key", keeps_key), ("header values", keeps_headers)) if kept
+        )
+        raise KeyOriginChanged(
+            f"base_url: the stored {what} would go from {origin(old.base_url)} to {origin(base_url)}",
+            hint="give the new key with the edit, or confirm that the new address may have the stored one "
+            "(--send-key-to-new-host)",
+            metadata={
+                "field": "base_url",
+                "old_origin": origin(old.base_url),
+                "new_origin": origin(base_url),
+            },
+        )
+
+    reference = old.key_reference
+    if draft.api_key_ref is not None:
+        reference = draft.api_key_ref
+    elif draft.api_key is not None:
+        reference = ""
+    has_key = bool(draft.api_key) or bool(reference) if replaces_key else keeps_key
+    scheme = old.auth_scheme
+    if draft.auth_scheme is not None or old.auth_scheme is old_scheme:
+        scheme = _scheme(draft.auth_scheme, new_scheme, has_key=has_key)
+
+    network = draft.network or old.network
+    connection = replace(
+        old,
+        name=draft.name or old.name,
+        provider=provider,
+        preset=preset,
+        base_url=base_url,
+        auth_scheme=scheme,
+        default_model=old.default_model if draft.default_model is None else draft.default_model,
+        enabled=old.enabled if draft.enabled is None else draft.enabled,
+        network=network,
+        key_reference=reference,
+        key_expires_at=None if draft.clear_key_expiry else draft.key_expires_at or old.key_expires_at,
+        check_interval_s=old.check_interval_s
+        if draft.check_interval_s is None
+        else draft.check_interval_s or None,
+        checks_paused=old.checks_paused if draft.checks_paused is None else draft.checks_paused,
+        updated_at=now,
+    )
+    if replaces_key:
+        connection = replace(
+            connection,
+            key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
+            key_added_at=now if has_key else None,
+            key_proven_at=None,
+            key_expires_at=draft.key_expires_at,
+        )
+    elif moved and has_key:
+        connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
+
+    reseals = replaces_key or draft.headers is not None or draft.network is not None or moved
+    credentials: Credentials | None = None
+    if reseals:
+        stored = unseal(old)
+        proxy_credentials = stored.proxy_credentials
+        if draft.network is not None:
+            same_proxy = network.proxy is ProxyMode.URL and network.proxy_url == old.network.proxy_url
+            proxy_credentials = draft.proxy_credentials or (proxy_credentials if same_proxy else None)
+        api_key, previous = stored.api_key, stored.previous_api_key
+        if replaces_key:
+            api_key = draft.api_key or None
+            # Kept for a roll-back only where the new one goes to the same place.
+            previous = stored.api_key if api_key and not moved else None
+        if moved:
+            previous = None
+        connection = replace(connection, previous_key_until=_grace(connection, previous, replaces_key, now))
+        credentials = Credentials(
+            api_key=api_key,
+            headers=stored.headers if draft.headers is None else draft.headers,
+            proxy_credentials=proxy_credentials,
+            previous_api_key=previous,
+        )
+    has_secret = has_key or bool(draft.headers) or keeps_headers
+    return Plan(connection, credentials, _warnings(connection, draft, has_secret=has_secret))
+
+
+def _grace(
+    connection: Connection, previous: Secret | None, replaces_key: bool, now: datetime
+) -> datetime | None:
+    if previous is None:
+        return None
+    return now + PREVIOUS_KEY_GRACE if replaces_key else connection.previous_key_until
+
+
+def target_of(connection: Connection, credentials: Credentials) -> Target:
+    """What a probe needs to know of a connection."""
+    return Target(
+        name=connection.name,
+        provider=connection.provider,
+        base_url=connection.base_url,
+        auth_scheme=connection.auth_scheme,
+        credentials=credentials,
+        preset=connection.preset,
+        default_model=connection.default_model,
+        network=connection.network,
+    )

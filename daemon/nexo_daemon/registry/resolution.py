@@ -1,0 +1,206 @@
+"""Which connection does a program get? A pure function of the snapshot and the question.
+
+The rules, the first that applies wins: named in the call, NEXO_CONNECTION, the nearest bound ancestor
+directory (or the bound name), the default. A rule that applies and names a connection that is gone or
+disabled is an error and never falls through to the next: one client's code must not reach another's account.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nexo_client.terms import ResolutionSource
+from nexo_daemon.domain.errors import (
+    BindingBroken,
+    ConnectionDisabled,
+    ConnectionNotFound,
+    DomainError,
+    NoDefaultConnection,
+)
+from nexo_daemon.domain.model import Binding, Connection, WorkspaceKey, WorkspaceKind
+from nexo_daemon.registry.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """The question of a program. Empty strings mean "not given"."""
+
+    workspace: WorkspaceKey | None = None
+    connection: str = ""
+    environment_connection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule, whether it applied and what it named."""
+
+    source: ResolutionSource
+    connection_name: str
+    won: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """The connection that serves in place of an unhealthy winner, and why."""
+
+    connection_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The answer: a connection, or the error that the program gets."""
+
+    connection: Connection | None
+    source: ResolutionSource
+    detail: str
+    steps: tuple[Step, ...]
+    problem: DomainError | None = None
+    binding: Binding | None = None
+
+    def require(self) -> Connection:
+        """The connection.
+
+        Raises:
+            DomainError: why there is none.
+        """
+        if self.connection is None:
+            assert self.problem is not None  # noqa: S101 - one of the two is set by construction
+            raise self.problem
+        return self.connection
+
+
+def find_binding(snapshot: Snapshot, workspace: WorkspaceKey | None) -> Binding | None:
+    """The binding of the workspace name, or of the nearest ancestor of the directory."""
+    if workspace is None or not snapshot.bindings:
+        return None
+    exact = snapshot.bindings.get(workspace)
+    if exact is not None or workspace.kind is WorkspaceKind.NAME:
+        return exact
+    for ancestor in PurePosixPath(workspace.value).parents:
+        found = snapshot.bindings.get(WorkspaceKey(WorkspaceKind.PATH, str(ancestor)))
+        if found is not None:
+            return found
+    return None
+
+
+def _named(
+    snapshot: Snapshot, name: str, source: ResolutionSource, rule: str
+) -> tuple[Connection | None, DomainError | None]:
+    try:
+        connection = snapshot.get(name)
+    except ConnectionNotFound as error:
+        return None, ConnectionNotFound(
+            f"{error.message} ({rule})",
+            hint=error.hint
+            if source is ResolutionSource.EXPLICIT
+            else f"correct or unset {rule}; {error.hint}",
+            metadata=error.metadata,
+        )
+    return connection, None
+
+
+def _disabled(connection: Connection, rule: str) -> ConnectionDisabled:
+    return ConnectionDisabled(
+        f"the connection '{connection.name}' is disabled ({rule})",
+        hint=f"enable it with 'nexoctl edit \"{connection.name}\" --enable', or choose another one",
+        metadata={"name": connection.name},
+    )
+
+
+def resolve(
+    snapshot: Snapshot, inquiry: Inquiry, stand_ins: Mapping[str, StandIn] | None = None
+) -> Resolution:
+    """The connection for a question, with every rule explained.
+
+    Args:
+        stand_ins: by the id of an unhealthy winner; empty while the fall-back is off.
+    """
+    binding = find_binding(snapshot, inquiry.workspace)
+    candidates: list[tuple[ResolutionSource, str, str]] = []  # source, connection name, rule in words
+    if inquiry.connection:
+        candidates.append((ResolutionSource.EXPLICIT, inquiry.connection, "named in the call"))
+    if inquiry.environment_connection:
+        candidates.append((ResolutionSource.ENVIRONMENT, inquiry.environment_connection, "NEXO_CONNECTION"))
+    if binding is not None:
+        candidates.append(
+            (ResolutionSource.WORKSPACE, binding.connection_name, f"bound to {binding.workspace}")
+        )
+    default = snapshot.default
+    if default is not None:
+        candidates.append((ResolutionSource.DEFAULT, default.name, "the default"))
+
+    if not candidates:
+        problem: DomainError = NoDefaultConnection(
+            "there is no default connection",
+            hint="add one with 'nexoctl add', or choose one with 'nexoctl default NAME'",
+        )
+        steps = _explain(inquiry, binding, candidates, None)
+        return Resolution(None, ResolutionSource.DEFAULT, "no default", steps, problem)
+
+    source, name, rule = candidates[0]
+    steps = _explain(inquiry, binding, candidates, source)
+    connection: Connection | None
+    failure: DomainError | None = None
+    if source is ResolutionSource.WORKSPACE and binding is not None:
+        connection = snapshot.connections.get(binding.connection_id)
+        if connection is None:
+            failure = BindingBroken(
+                f"{binding.workspace} is bound to the connection '{binding.connection_name}', which is gone",
+                hint=f"bind it again with 'nexoctl workspace bind {binding.workspace} NAME', or "
+                f"'nexoctl workspace unbind {binding.workspace}' to let it follow the default",
+                metadata={"name": binding.connection_name, "workspace": str(binding.workspace)},
+            )
+    elif source is ResolutionSource.DEFAULT:
+        connection = default
+    else:
+        connection, failure = _named(snapshot, name, source, rule)
+    if connection is not None and not connection.enabled:
+        failure = _disabled(connection, rule)
+    if failure is not None or connection is None:
+        return Resolution(None, source, rule, steps, failure, binding)
+
+    stand_in = (stand_ins or {}).get(connection.id)
+    allowed = source is ResolutionSource.DEFAULT or (
+        source is ResolutionSource.WORKSPACE and binding is not None and binding.allow_fallback
+    )
+    if stand_in is not None and allowed:
+        substitute = snapshot.connections.get(stand_in.connection_id)
+        if substitute is not None and substitute.enabled:
+            text = f"in place of '{connection.name}' ({rule}): {stand_in.why}"
+            step = Step(ResolutionSource.FALLBACK, substitute.name, True, text)
+            lost = tuple(
+                Step(s.source, s.connection_name, False, s.text + "; a stand-in serves") if s.won else s
+                for s in steps
+            )
+            return Resolution(substitute, ResolutionSource.FALLBACK, text, (*lost, step), binding=binding)
+    return Resolution(connection, source, rule, steps, binding=binding)
+
+
+def _explain(
+    inquiry: Inquiry,
+    binding: Binding | None,
+    candidates: list[tuple[ResolutionSource, str, str]],
+    winner: ResolutionSource | None,
+) -> tuple[Step, ...]:
+    named = {source: (name, rule) for source, name, rule in candidates}
+    absent = {
+        ResolutionSource.EXPLICIT: "no connection is named in the call",
+        ResolutionSource.ENVIRONMENT: "NEXO_CONNECTION is not set",
+        ResolutionSource.WORKSPACE: f"{inquiry.workspace} is not bound, nor is a directory above it"
+        if inquiry.workspace is not None and inquiry.workspace.kind is WorkspaceKind.PATH
+        else f"the workspace '{inquiry.workspace}' is not bound"
+        if inquiry.workspace is not None
+        else "no workspace is given",
+        ResolutionSource.DEFAULT: "there is no default",
+    }
+    steps = []
+    for source, why_not in absent.items():
+        if source not in named:
+            steps.append(Step(source, "", False, why_not))
+            continue
+        name, rule = named[source]
+        won = source is winner
+        steps.append(Step(source, name, won, rule if won else f"{rule}; an earlier rule wins"))
+    return tuple(steps)

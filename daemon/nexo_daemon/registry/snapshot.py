@@ -1,0 +1,111 @@
+"""The configuration at one moment: immutable, indexed, and what every read is answered from.
+
+Health is not in it: it changes far more often, and lives beside it in `Registry.health`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from nexo_daemon.domain.errors import ConnectionNotFound
+from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey
+from nexo_daemon.registry.drafts import name_key
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Connections in the order of their creation, bindings, settings.
+
+    Attributes:
+        routed_at: revision of the last change of default, bindings or fall-back list; a follower whose
+            answer is the same again (switch there and back) is still told that it is newer.
+    """
+
+    settings: Settings
+    connections: Mapping[str, Connection]
+    ids_by_name: Mapping[str, str]
+    bindings: Mapping[WorkspaceKey, Binding]
+    routed_at: int
+
+    @classmethod
+    def of(cls, state: StoredState) -> "Snapshot":
+        """The snapshot of what the store holds."""
+        return cls(
+            settings=state.settings,
+            connections={connection.id: connection for connection in state.connections},
+            ids_by_name={name_key(connection.name): connection.id for connection in state.connections},
+            bindings={binding.workspace: binding for binding in state.bindings},
+            routed_at=state.settings.revision,
+        )
+
+    @property
+    def revision(self) -> int:
+        """The store revision."""
+        return self.settings.revision
+
+    @property
+    def default(self) -> Connection | None:
+        """The default connection."""
+        return self.connections.get(self.settings.default_id or "")
+
+    def find(self, name: str) -> Connection | None:
+        """The connection of that name (case does not count) or id."""
+        return self.connections.get(self.ids_by_name.get(name_key(name), name))
+
+    def get(self, name: str) -> Connection:
+        """Like `find`.
+
+        Raises:
+            ConnectionNotFound: with the names that there are.
+        """
+        found = self.find(name)
+        if found is None:
+            from difflib import get_close_matches
+
+            names = {key: self.connections[id_].name for key, id_ in self.ids_by_name.items()}
+            near = get_close_matches(name_key(name), names, n=1)
+            hint = f"did you mean '{names[near[0]]}'?" if near else "see 'nexoctl list'"
+            raise ConnectionNotFound(f"there is no connection '{name}'", hint=hint, metadata={"name": name})
+        return found
+
+    def bound_to(self, connection_id: str) -> tuple[Binding, ...]:
+        """The workspaces that are bound to a connection."""
+        return tuple(b for b in self.bindings.values() if b.connection_id == connection_id)
+
+    def with_connection(self, connection: Connection) -> "Snapshot":
+        """With the connection added or changed."""
+        old = self.connections.get(connection.id)
+        names = self.ids_by_name
+        if old is None or old.name != connection.name:
+            names = {key: id_ for key, id_ in names.items() if id_ != connection.id}
+            names[name_key(connection.name)] = connection.id
+        bindings = self.bindings
+        if old is not None and old.name != connection.name:
+            bindings = {
+                key: replace(b, connection_name=connection.name) if b.connection_id == connection.id else b
+                for key, b in bindings.items()
+            }
+        return replace(
+            self,
+            connections={**self.connections, connection.id: connection},
+            ids_by_name=names,
+            bindings=bindings,
+        )
+
+    def without_connection(self, connection_id: str) -> "Snapshot":
+        """With the connection gone; bindings to it stay."""
+        return replace(
+            self,
+            connections={id_: c for id_, c in self.connections.items() if id_ != connection_id},
+            ids_by_name={key: id_ for key, id_ in self.ids_by_name.items() if id_ != connection_id},
+        )
+
+    def with_bindings(self, changed: Iterable[Binding], removed: Iterable[WorkspaceKey] = ()) -> "Snapshot":
+        """With bindings added, changed and removed."""
+        bindings = {**self.bindings, **{binding.workspace: binding for binding in changed}}
+        for key in removed:
+            bindings.pop(key, None)
+        return replace(self, bindings=bindings)
+
+    def with_settings(self, settings: Settings, *, routed: bool) -> "Snapshot":
+        """With new settings; `routed` if default, bindings or fall-back changed with them."""
+        return replace(self, settings=settings, routed_at=settings.revision if routed else self.routed_at)

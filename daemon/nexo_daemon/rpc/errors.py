@@ -1,0 +1,131 @@
+"""Domain error → status: one table, and the wrapper that every servicer goes through.
+
+The status carries a `google.rpc.ErrorInfo` (https://google.aip.dev/193). grpcio sends the text of an
+unexpected exception to the client as it is (seen), so none gets out of here.
+"""
+
+import asyncio
+import functools
+import inspect
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from nexo_client.terms import ERROR_DOMAIN, Reason
+from nexo_daemon.domain.errors import DomainError
+
+log = logging.getLogger(__name__)
+
+_CODES: dict[Reason, grpc.StatusCode] = {
+    Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.CONNECTION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.WORKSPACE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.NAME_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.STALE_REVISION: grpc.StatusCode.ABORTED,
+    Reason.CONNECTION_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.KEY_ORIGIN_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.KEY_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.KEY_REFERENCE_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.NO_DEFAULT_CONNECTION: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.CONNECTION_DISABLED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.BINDING_BROKEN: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.NOTHING_TO_UNDO: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.RETRY_LATER: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.VAULT_LOCKED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.VAULT_KEY_LOST: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SECRET_TAMPERED: grpc.StatusCode.DATA_LOSS,
+    Reason.STORE_READ_ONLY: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.STORE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.STORE_FAILED: grpc.StatusCode.INTERNAL,
+    Reason.PROVIDER_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+Servicer = TypeVar("Servicer")
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def code_of(error: DomainError) -> grpc.StatusCode:
+    """The canonical code of an error."""
+    return _CODES[error.reason]
+
+
+def metadata_of(error: DomainError) -> dict[str, str]:
+    """What goes into `ErrorInfo.metadata`."""
+    return {**error.metadata, **({"hint": error.hint} if error.hint else {})}
+
+
+def _details(error: DomainError) -> tuple[tuple[str, bytes], ...]:
+    info = ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=metadata_of(error))
+    packed = AnyMessage()
+    packed.Pack(info)
+    status = Status(code=code_of(error).value[0], message=error.message, details=[packed])
+    return (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+async def refuse(context: Context, error: DomainError) -> NoReturn:
+    """End the call with the status of `error`."""
+    await context.abort(code_of(error), error.message, _details(error))
+    raise AssertionError("abort returned")
+
+
+def _internal(error: Exception) -> DomainError:
+    # The text of an unexpected exception may quote a request, so the log gets the place only.
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
+    log.error("unexpected %s at %s", type(error).__name__, place)
+    return DomainError(
+        f"the daemon failed ({type(error).__name__})",
+        hint="see 'nexoctl daemon logs', and report it with the output of 'nexoctl doctor'",
+    )
+
+
+def speaks_errors(servicer: type[Servicer]) -> type[Servicer]:
+    """Class decorator: every RPC method of the servicer ends a domain error with its status."""
+    for name, method in list(vars(servicer).items()):
+        if name.startswith("_"):
+            continue
+        if inspect.isasyncgenfunction(method):
+            setattr(servicer, name, _guard_stream(method))
+        elif inspect.iscoroutinefunction(method):
+            setattr(servicer, name, _guard_unary(method))
+    return servicer
+
+
+def _guard_unary(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def guarded(self: object, request: object, context: Context) -> object:
+        try:
+            return await method(self, request, context)
+        except DomainError as error:
+            await refuse(context, error)
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: nothing unexpected may reach the wire
+            await refuse(context, _internal(error))
+
+    return guarded
+
+
+def _guard_stream(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def guarded(self: object, request: object, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for response in method(self, request, context):
+                yield response
+        except DomainError as error:
+            await refuse(context, error)
+        except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: nothing unexpected may reach the wire
+            await refuse(context, _internal(error))
+
+    return guarded
