@@ -1,0 +1,161 @@
+"""Dispatch: find the command, read its arguments, run it, and turn failures into a sentence and a code."""
+
+import argparse
+import os
+import sys
+
+from nexo_client.cli.commands import COMMANDS, find
+from nexo_client.cli.parser import Parser, UsageError, command_parser, nearest, parse
+
+_DESCRIPTION = """\
+One place for the LLM connections that all of your programs use.
+
+  nexoctl add               add a connection (asks for what it needs, tests, saves)
+  nexoctl list              see what you have, and whether it works
+  nexoctl default NAME      switch the connection that programs get
+  nexoctl run -- PROGRAM    run any program with that connection"""
+
+
+def main(words: list[str]) -> int:
+    """Run the command in `words` and return the exit code."""
+    # A name that the terminal can't show must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader went away (`| head`): not an error worth a word. Python would complain at exit.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        sys.stderr.write("\nCancelled.\n")
+        return 130
+
+
+def top_parser() -> Parser:
+    """The parser of what stands before the name of the command."""
+    parser = Parser(
+        prog="nexoctl",
+        usage="nexoctl [--json] [--socket PATH] [--no-start] [-v] COMMAND …",
+        description=_DESCRIPTION,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def full_help() -> str:
+    """`nexoctl --help`: commands by group, exit codes, and the places with their computed defaults."""
+    parser = top_parser()
+    lines = []
+    size = max(len(command.name) for command in COMMANDS) + 2
+    for group in dict.fromkeys(command.group for command in COMMANDS):
+        lines += ["", f"{group}:"]
+        lines += [f"  {c.name.ljust(size)}{c.summary}" for c in COMMANDS if c.group == group]
+    lines += ["", "environment (with what it comes to here):", *_environment(), ""]
+    lines.append(
+        "exit codes: 0 ok · 1 failed · 2 usage · 3 daemon not reachable · 4 permission or vault locked ·\n"
+        "            5 not found · 6 test failed or unhealthy · 7 refused (in use, conflict, read-only)"
+    )
+    lines += ["", "`nexoctl COMMAND --help` tells more about a command."]
+    return parser.format_help() + "\n".join(lines) + "\n"
+
+
+def _environment() -> list[str]:
+    from nexo_client.paths import places
+
+    rows = [(place.variable, str(place.path), place.purpose) for place in places()]
+    rows.append(
+        ("NEXO_CONNECTION", os.environ.get("NEXO_CONNECTION") or "(not set)", "overrides the connection")
+    )
+    rows.append(("NEXO_LOG", os.environ.get("NEXO_LOG") or "info", "log level of the daemon"))
+    size = max(len(variable) for variable, _, _ in rows) + 2
+    return [f"  {variable.ljust(size)}{value}  ({purpose})" for variable, value, purpose in rows]
+
+
+def _run(words: list[str]) -> int:
+    json_errors = "--json" in (words[: words.index("--")] if "--" in words else words)
+    try:
+        return _dispatch(words)
+    except UsageError as problem:
+        return _report(json_errors, "USAGE", problem.message, problem.hint, 2)
+
+
+def _dispatch(words: list[str]) -> int:
+    top = top_parser()
+    namespace = parse(top, words, argparse.Namespace())
+    if namespace.version:
+        from nexo_client.version import __version__
+
+        sys.stdout.write(f"nexoctl {__version__}\n")
+        return 0
+    name, rest = namespace.command, namespace.words
+    if name == "help":
+        name, rest = (rest[0] if rest else None), ["--help"]
+        namespace.help = name is None
+    if namespace.help:
+        sys.stdout.write(full_help())
+        return 0
+    command = find(name or "overview")
+    if command is None:
+        near = nearest(str(name), [command.name for command in COMMANDS])
+        raise UsageError(
+            f"there is no command {name!r}",
+            f"did you mean `nexoctl {near}`?" if near else "`nexoctl --help` lists the commands",
+        )
+    for used in ("command", "words", "version", "help"):
+        delattr(namespace, used)
+    parser, module = command_parser(command)
+    arguments = parse(parser, rest, namespace)
+    return _perform(arguments, module)
+
+
+def _perform(arguments: argparse.Namespace, module: object) -> int:
+    # Imported here: `--help` and usage errors don't need them.
+    from nexo_client.cli.errors import CommandFailed, exit_code
+    from nexo_client.cli.session import Session
+    from nexo_client.cli.terminal import Terminal
+    from nexo_client.errors import NexoError
+    from nexo_client.paths import UnsafePathError
+
+    session = Session(arguments, Terminal())
+    try:
+        run = getattr(arguments, "run", None) or module.run  # type: ignore[attr-defined]  # every command has it
+        return int(run(arguments, session))
+    except NexoError as problem:
+        return _report(session.json, problem.reason.value, problem.message, problem.hint, exit_code(problem))
+    except CommandFailed as problem:
+        return _report(session.json, problem.reason, problem.message, problem.hint, problem.code)
+    except UnsafePathError as problem:
+        return _report(session.json, "DAEMON_UNSAFE", str(problem), problem.hint, 4)
+    except (BrokenPipeError, KeyboardInterrupt, UsageError):
+        raise
+    except Exception as problem:  # noqa: BLE001 - the last stop: a person gets a sentence, never a traceback
+        if session.verbose:
+            import traceback
+
+            # Without the text of the exception, which may quote input.
+            for line in "".join(traceback.format_tb(problem.__traceback__)).splitlines():
+                session.printer.note(line)
+        message = f"nexoctl met a case that it does not know ({type(problem).__name__})"
+        hint = (
+            "run it again with -v and report what it prints" if not session.verbose else "please report this"
+        )
+        return _report(session.json, "INTERNAL", message, hint, 1)
+
+
+def _report(json_errors: bool, reason: str, message: str, hint: str, code: int) -> int:
+    from nexo_client.cli.errors import error_record
+    from nexo_client.cli.session import printer_for
+    from nexo_client.cli.terminal import Terminal
+
+    printer = printer_for(Terminal(), json_errors=json_errors)
+    printer.error(error_record(reason, message, hint), message, hint)
+    return int(code)

@@ -1,0 +1,56 @@
+"""List the connections: the default has a star, the light says what the last check proved."""
+
+import argparse
+
+from nexo_client.cli import looks, records
+from nexo_client.cli.errors import Exit
+from nexo_client.cli.format import Column, Span, Style
+from nexo_client.cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print all connections."""
+    with session.client() as client:
+        connections = client.list_connections()
+    now = session.now
+    if session.json:
+        session.printer.json([records.connection(connection, now) for connection in connections])
+        return Exit.OK
+    if not connections:
+        session.printer.note("There are no connections yet. Add the first one: nexoctl add")
+        return Exit.OK
+    columns = [
+        Column(""),
+        Column("NAME", flexible=True),
+        Column("PROVIDER", droppable=1),
+        Column("HEALTH", flexible=True),
+        Column("LATENCY", droppable=4, right=True),
+        Column("CHECKED", droppable=2),
+        Column("KEY", droppable=3),
+        Column("MODEL", flexible=True, droppable=5),
+        Column("BASE URL", flexible=True, droppable=6),
+    ]
+    rows = [
+        (
+            looks.default_mark(connection),
+            Span(connection.name, Style.STRONG if connection.enabled else Style.FAINT),
+            connection.preset or connection.provider.value,
+            looks.light(connection.health, now)
+            if connection.enabled
+            else Span("○ switched off", Style.FAINT),
+            looks.latency(connection.health),
+            looks.checked(connection.health, now),
+            looks.key(connection.key),
+            connection.default_model,
+            connection.base_url,
+        )
+        for connection in connections
+    ]
+    session.printer.table(columns, rows)
+    if not any(connection.is_default for connection in connections):
+        session.printer.warn("there is no default; programs get none until: nexoctl default NAME")
+    return Exit.OK

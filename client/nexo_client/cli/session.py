@@ -1,0 +1,91 @@
+"""What a command works with: the common options, the terminal, the printer and the way to the daemon."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexo_client import errors, paths
+from nexo_client.cli.format import Printer
+from nexo_client.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+
+class Session:
+    """One run of nexoctl.
+
+    Attributes:
+        json: print records for programs; nobody is asked anything.
+        interactive: a person can be asked.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, terminal: Terminal) -> None:
+        self.json: bool = getattr(arguments, "json", False)
+        self.verbose: bool = getattr(arguments, "verbose", False)
+        self.may_start: bool = not getattr(arguments, "no_start", False)
+        self._socket: str | None = getattr(arguments, "socket", None)
+        self.terminal = terminal
+        self.interactive = terminal.interactive and not self.json
+        self.printer = printer_for(terminal, json_errors=self.json)
+
+    @property
+    def socket(self) -> Path:
+        """The socket of the daemon, by the options and the environment."""
+        return paths.socket_path(self._socket)
+
+    @property
+    def now(self) -> datetime:
+        """The time, for ages."""
+        return datetime.now(UTC)
+
+    @contextmanager
+    def client(self, *, start: bool = True, timeout_s: float = 10.0) -> "Iterator[Client]":
+        """A connected client, closed at exit.
+
+        Args:
+            start: start the daemon if it is not running, unless the person said `--no-start`.
+
+        Raises:
+            DaemonNotRunning: it is not running and was not to be started.
+        """
+        from nexo_client.client import connect
+
+        socket = self.socket
+        if self.verbose:
+            self.printer.note(f"socket: {socket}")
+        try:
+            client = connect(socket, timeout_s=timeout_s)
+        except errors.DaemonNotRunning as problem:
+            if not (start and self.may_start):
+                raise
+            if self.verbose:
+                self.printer.note(problem.message)
+            self.start_daemon(socket)
+            client = connect(socket, timeout_s=timeout_s)
+        with client:
+            yield client
+
+    def start_daemon(self, socket: Path, *, timeout_s: float = 20.0) -> int:
+        """Start the daemon, say so, and return its process id."""
+        from nexo_client.launch import start_daemon
+
+        with self.terminal.progress("~ starting the daemon"):
+            pid = start_daemon(socket, timeout_s=timeout_s)
+        self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
+        return pid
+
+
+def printer_for(terminal: Terminal, *, json_errors: bool) -> Printer:
+    """A printer for the standard streams."""
+    return Printer(
+        terminal.stdout,
+        terminal.stderr,
+        width=terminal.width,
+        colour_out=terminal.colour_out,
+        colour_err=terminal.colour_err,
+        json_errors=json_errors,
+    )
