@@ -1,0 +1,369 @@
+"""What does the tray show? A pure function of what is known: `picture(state, now)`.
+
+Not for painting (`view`), not for learning the state (`link`), not for acting on a click (`desk`).
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nexo_client.terms import HealthState, StoreState, VaultState
+from nexo_client.types import Connection, Health, Snapshot
+from nexo_tray import words
+from nexo_tray.icons import Look
+
+_NAME_LIMIT = 48
+_GLYPHS = {
+    HealthState.HEALTHY: "●",
+    HealthState.LIMITED: "◐",
+    HealthState.UNHEALTHY: "✕",
+    HealthState.UNKNOWN: "○",
+}
+_LOOKS = {
+    HealthState.HEALTHY: Look.HEALTHY,
+    HealthState.LIMITED: Look.LIMITED,
+    HealthState.UNHEALTHY: Look.UNHEALTHY,
+    HealthState.UNKNOWN: Look.UNKNOWN,
+}
+_WAS = {
+    HealthState.HEALTHY: "was healthy",
+    HealthState.LIMITED: "was limited",
+    HealthState.UNHEALTHY: "was failing",
+    HealthState.UNKNOWN: "state not known",
+}
+# A check younger than this goes without saying; the default is checked every minute, others every five.
+_FRESH_S = 600
+
+
+class LinkState(enum.StrEnum):
+    """Whether the daemon is there."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STARTING = "starting"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The link to the daemon; `problem` and `hint` say why it is away and what to do."""
+
+    state: LinkState = LinkState.CONNECTING
+    since: datetime | None = None
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A click on another default that the daemon has not confirmed yet."""
+
+    to_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that the picture depends on, but the time.
+
+    Attributes:
+        snapshot: the last one received; kept while the daemon is away.
+        testing: ids of the connections that a click is testing right now.
+        started_daemon: this tray started the running daemon, so it may stop it.
+    """
+
+    link: Link = Link()
+    snapshot: Snapshot | None = None
+    switch: Switch | None = None
+    testing: frozenset[str] = frozenset()
+    notifications: bool = True
+    started_daemon: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether the snapshot is the present."""
+        return self.link.state is LinkState.LIVE and self.snapshot is not None
+
+    def connection(self, connection_id: str) -> Connection | None:
+        """The connection with that id, as last seen."""
+        connections = self.snapshot.connections if self.snapshot else ()
+        return next((c for c in connections if c.id == connection_id), None)
+
+    @property
+    def default(self) -> Connection | None:
+        """The default as shown: the one just clicked, else the daemon's."""
+        if self.switch and (clicked := self.connection(self.switch.to_id)):
+            return clicked
+        return confirmed_default(self.snapshot)
+
+
+def confirmed_default(snapshot: Snapshot | None) -> Connection | None:
+    """The default as the daemon says."""
+    return next((c for c in snapshot.connections if c.is_default), None) if snapshot else None
+
+
+class Do(enum.Enum):
+    """What a click asks for."""
+
+    SWITCH = enum.auto()
+    TEST = enum.auto()
+    TEST_ALL = enum.auto()
+    COPY_URL = enum.auto()
+    MODELS = enum.auto()
+    DETAILS = enum.auto()
+    WHY = enum.auto()
+    ADD = enum.auto()
+    EDIT = enum.auto()
+    PAUSE = enum.auto()
+    NOTIFICATIONS = enum.auto()
+    ABOUT = enum.auto()
+    START_DAEMON = enum.auto()
+    STOP_DAEMON = enum.auto()
+    QUIT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A click: what to do, and with which connection."""
+
+    do: Do
+    connection_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A line of the menu.
+
+    Attributes:
+        label: plain text; the view escapes it for its toolkit.
+        checked: None for a line without a mark.
+        separator: a rule; everything else is then without meaning.
+    """
+
+    label: str = ""
+    action: Action | None = None
+    enabled: bool = True
+    checked: bool | None = None
+    radio: bool = False
+    children: tuple["Item", ...] = ()
+    separator: bool = False
+
+
+SEPARATOR = Item(separator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is on the screen. Equal pictures look the same.
+
+    Attributes:
+        true_until: when a phrase with an age in it becomes untrue; no part of the picture.
+    """
+
+    look: Look
+    tooltip: str
+    menu: tuple[Item, ...]
+    true_until: datetime | None = field(default=None, compare=False)
+
+
+def picture(state: State, now: datetime) -> Picture:
+    """The icon, the tooltip and the menu for what is known at `now`."""
+    telling = words.Telling(now)
+    headline = _headline(state, telling)
+    menu = tuple(_menu(state, headline, telling))
+    return Picture(look(state), f"Nexo: {headline}", menu, telling.true_until)
+
+
+def look(state: State) -> Look:
+    """The icon: the first that applies of away, locked, empty, offline, and the light of the default."""
+    if not state.live or state.snapshot is None:
+        return Look.UNKNOWN if state.link.state is LinkState.CONNECTING else Look.AWAY
+    if state.snapshot.status.vault is not VaultState.UNLOCKED:
+        return Look.LOCKED
+    default = state.default
+    if default is None:
+        return Look.EMPTY
+    if state.snapshot.status.offline_since is not None:
+        return Look.OFFLINE
+    return _LOOKS[default.health.state] if default.enabled else Look.UNKNOWN
+
+
+def shown_name(name: str) -> str:
+    """A name on one line of bearable length."""
+    plain = "".join(c if c.isprintable() else " " for c in name)
+    return plain if len(plain) <= _NAME_LIMIT else plain[: _NAME_LIMIT - 1] + "…"
+
+
+def label(state: State, connection: Connection, telling: words.Telling) -> str:
+    """Glyph, name, and latency, age or reason."""
+    name = shown_name(connection.name)
+    if not state.live:
+        was = connection.health.last_known or connection.health.state
+        return f"○ {name} — {_WAS[was]}"
+    if not connection.enabled:
+        return f"○ {name} — disabled"
+    if connection.id in state.testing:
+        return f"◌ {name} — testing…"
+    return f"{_GLYPHS[connection.health.state]} {name} — {health_words(connection.health, telling)}"
+
+
+def health_words(health: Health, telling: words.Telling) -> str:
+    """Latency, age or reason: what stands behind the name."""
+    match health.state:
+        case HealthState.HEALTHY:
+            text = words.latency(health.latency_s) if health.latency_s is not None else "works"
+            if health.checked_at and (telling.now - health.checked_at).total_seconds() >= _FRESH_S:
+                text += f", {telling.ago(health.checked_at)}"
+            return text
+        case HealthState.LIMITED:
+            rest = telling.rest(health.retry_at) if health.retry_at else ""
+            return f"{words.phrase(health.reason)}, {rest}" if rest else words.phrase(health.reason)
+        case HealthState.UNHEALTHY:
+            since = f" {telling.ago(health.since)}" if health.since else ""
+            return f"{words.phrase(health.reason)}{since}"
+        case HealthState.UNKNOWN:
+            text = words.phrase(health.reason)
+            if health.last_known in (None, HealthState.UNKNOWN) or health.reason == "never":
+                return text
+            return f"{text}, {_WAS[health.last_known or HealthState.UNKNOWN]}"
+
+
+def _headline(state: State, telling: words.Telling) -> str:
+    if not state.live or state.snapshot is None:
+        match state.link.state:
+            case LinkState.CONNECTING | LinkState.LIVE:
+                return "looking for the daemon…"
+            case LinkState.STARTING:
+                return "starting the daemon…"
+            case LinkState.AWAY:
+                return state.link.problem or "the daemon is not running"
+    default = state.default
+    if default is None:
+        return "no default connection" if state.snapshot.connections else "no connections yet"
+    name = shown_name(default.name)
+    if state.snapshot.status.vault is not VaultState.UNLOCKED:
+        return f"{name} — vault {state.snapshot.status.vault.value.replace('_', ' ')}"
+    if not default.enabled:
+        return f"{name} — disabled"
+    health = default.health
+    text = health_words(health, telling)
+    if health.state is HealthState.HEALTHY:
+        text = f"healthy, {text}"
+    checked = f", checked {telling.ago(health.checked_at)}" if health.checked_at else ""
+    return f"{name} — {text}{checked}"
+
+
+def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[Item]:
+    live, connections = state.live, state.snapshot.connections if state.snapshot else ()
+    default = state.default
+    yield Item(headline[0].upper() + headline[1:] if not default or not live else headline, enabled=False)
+    yield SEPARATOR
+    for connection in connections:
+        yield Item(
+            label(state, connection, telling),
+            Action(Do.SWITCH, connection.id),
+            enabled=live and connection.enabled,
+            checked=default is not None and connection.id == default.id,
+            radio=True,
+        )
+    if connections:
+        yield SEPARATOR
+    reasons = tuple(_why(state, telling))
+    if reasons:
+        yield Item("Why?", children=reasons)
+    if connections:
+        yield Item("Connections", enabled=live, children=tuple(_submenus(state, live, default)))
+    yield Item("Add connection…", Action(Do.ADD))
+    if connections:
+        yield Item("Test all", Action(Do.TEST_ALL), enabled=live and not state.testing)
+        yield Item("Workspaces", children=tuple(_workspaces(state)))
+    yield SEPARATOR
+    if state.snapshot:
+        yield Item(
+            "Pause checks", Action(Do.PAUSE), enabled=live, checked=state.snapshot.status.checks_paused
+        )
+    yield Item("Notifications", Action(Do.NOTIFICATIONS), checked=state.notifications)
+    yield Item("About…", Action(Do.ABOUT))
+    yield SEPARATOR
+    if state.link.state is LinkState.AWAY:
+        yield Item("Start daemon", Action(Do.START_DAEMON))
+    if live and state.started_daemon:
+        yield Item("Stop daemon", Action(Do.STOP_DAEMON))
+    yield Item("Quit tray", Action(Do.QUIT))
+
+
+def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[Item]:
+    for connection in state.snapshot.connections if state.snapshot else ():
+        own = connection.id
+        is_default = default is not None and own == default.id
+        yield Item(
+            shown_name(connection.name),
+            enabled=live,
+            children=(
+                Item("Make default", Action(Do.SWITCH, own), enabled=connection.enabled and not is_default),
+                Item(
+                    "Test now", Action(Do.TEST, own), enabled=connection.enabled and own not in state.testing
+                ),
+                Item("Copy base URL", Action(Do.COPY_URL, own)),
+                Item("Models…", Action(Do.MODELS, own)),
+                Item("Details…", Action(Do.DETAILS, own)),
+                Item("Edit…", Action(Do.EDIT, own)),
+            ),
+        )
+
+
+def _why(state: State, telling: words.Telling) -> Iterator[Item]:
+    """A line for each thing that is wrong, and the advice below it."""
+    if not state.live or state.snapshot is None:
+        if state.link.state is LinkState.AWAY:
+            yield Item(state.link.problem or "The daemon is not running", Action(Do.WHY))
+            yield from _advice(state.link.hint)
+        return
+    status = state.snapshot.status
+    if status.vault is not VaultState.UNLOCKED:
+        yield Item(f"The vault is {status.vault.value.replace('_', ' ')}", Action(Do.WHY))
+        yield from _advice(status.vault_problem)
+    if status.store is StoreState.READ_ONLY:
+        yield Item("The store is read-only", Action(Do.WHY))
+        yield from _advice(status.store_problem)
+    if status.offline_since is not None:
+        yield Item(f"This computer is offline, noticed {telling.ago(status.offline_since)}", Action(Do.WHY))
+    for connection in state.snapshot.connections:
+        health = connection.health
+        if connection.enabled and health.state in (HealthState.LIMITED, HealthState.UNHEALTHY):
+            yield Item(label(state, connection, telling), Action(Do.WHY, connection.id))
+            yield from _advice(health.advice)
+    for binding in state.snapshot.bindings:
+        if binding.broken:
+            yield Item(
+                f"✕ {binding.workspace} is bound to {shown_name(binding.connection)}, which is gone",
+                Action(Do.WHY),
+            )
+
+
+def _advice(text: str, width: int = 72) -> Iterator[Item]:
+    """A sentence as greyed lines that fit into a menu."""
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            yield Item(f"    {line}", enabled=False)
+            line = ""
+        line = f"{line} {word}".strip()
+    if line:
+        yield Item(f"    {line}", enabled=False)
+
+
+def _workspaces(state: State) -> Iterator[Item]:
+    snapshot = state.snapshot
+    bindings = snapshot.bindings if snapshot else ()
+    for binding in bindings:
+        mark = "✕ " if binding.broken else ""
+        yield Item(f"{mark}{binding.workspace} → {shown_name(binding.connection)}", enabled=False)
+    if not bindings:
+        yield Item("None is bound: all follow the default", enabled=False)
+    followers = len(snapshot.status.followers) if snapshot and state.live else 0
+    if followers:
+        yield SEPARATOR
+        programs = "1 program follows" if followers == 1 else f"{followers} programs follow"
+        yield Item(f"{programs} the switch live", enabled=False)

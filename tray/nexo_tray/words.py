@@ -1,0 +1,150 @@
+"""How does the tray say a reason, a span and a moment? Short phrases for labels, and how long they stay true.
+
+The daemon's own sentence of advice is shown as it is, elsewhere; here is only what fits beside a name.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nexo_client.terms import KeySource, KeyVerdict
+from nexo_client.types import KeyInfo
+
+PHRASES = {
+    # UNKNOWN
+    "never": "never checked",
+    "stale": "not checked lately",
+    "offline": "this computer is offline",
+    "locked": "vault locked",
+    "paused": "checks paused",
+    "disabled": "disabled",
+    # LIMITED
+    "rate_limited": "rate limited",
+    "quota_exhausted": "quota exhausted",
+    "quota": "quota exhausted",
+    "throttled": "rate limited",
+    # UNHEALTHY
+    "invalid_key": "key rejected",
+    "auth_error": "key rejected",
+    "missing_scope": "permission missing",
+    "permission": "permission missing",
+    "region": "refused for this region",
+    "dns": "host name not found",
+    "refused": "refuses connections",
+    "timeout": "does not answer",
+    "reset": "breaks off",
+    "unreachable": "unreachable",
+    "tls_expired": "certificate expired",
+    "tls_self_signed": "self-signed certificate",
+    "tls_unknown_ca": "unknown certificate authority",
+    "tls_hostname": "certificate of another host",
+    "tls_wrong_version": "no TLS spoken there",
+    "proxy": "proxy failed",
+    "proxy_auth": "proxy wants a password",
+    "waf": "blocked by a web filter",
+    "redirect": "redirects elsewhere",
+    "not_json": "no API at this URL",
+    "wrong_shape": "no such API at this URL",
+    "not_compatible": "no such API at this URL",
+    "provider_down": "provider down",
+    "config_error": "misconfigured",
+}
+"""Reason (interface.md, providers.md) to phrase; a word that a newer daemon added is shown as it is."""
+
+# The tray wakes up when a label becomes untrue, so ages are told in steps that grow with the age.
+_MINUTE_STEPS = (1, 2, 5, 10, 15, 20, 30, 45)
+_REST_STEPS_S = (5, 10, 20, 30, 45, 60)
+
+
+def phrase(reason: str) -> str:
+    """The words for a reason below a health state."""
+    return PHRASES.get(reason) or reason.replace("_", " ") or "unknown"
+
+
+def latency(seconds: float) -> str:
+    """A latency as it is shown: `312 ms`, `4.2 s`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def lasted(seconds: float) -> str:
+    """A span that is over: `40 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    minutes = total // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def key_words(key: KeyInfo) -> str:
+    """What is known about a key."""
+    if key.source is KeySource.NONE:
+        return "none"
+    where = f"kept in {key.reference}" if key.source is KeySource.REFERENCE else "stored"
+    return (
+        f"{where}, "
+        + {
+            KeyVerdict.NONE: "not used",
+            KeyVerdict.VERIFIED: "verified",
+            KeyVerdict.NOT_ENFORCED: "not enforced by the server",
+            KeyVerdict.UNVERIFIED: "unverified",
+        }[key.verdict]
+    )
+
+
+@dataclass(slots=True)
+class Telling:
+    """Tells moments relative to `now`, and collects until when everything it told stays true.
+
+    Attributes:
+        now: aware, UTC.
+        true_until: the earliest moment at which one of the phrases changes; None for never.
+    """
+
+    now: datetime
+    true_until: datetime | None = None
+
+    def _holds_until(self, moment: datetime) -> None:
+        if self.true_until is None or moment < self.true_until:
+            self.true_until = moment
+
+    def ago(self, moment: datetime) -> str:
+        """`just now`, `5 min ago`, `3 h ago`, `2 days ago`; a moment in the future is just now."""
+        age = max(timedelta(), self.now - moment)
+        minutes = int(age.total_seconds() // 60)
+        if minutes < 1:
+            self._holds_until(max(self.now, moment) + timedelta(minutes=1))
+            return "just now"
+        if minutes < 60:
+            step = max(s for s in _MINUTE_STEPS if s <= minutes)
+            following = next((s for s in _MINUTE_STEPS if s > minutes), 60)
+            self._holds_until(moment + timedelta(minutes=following))
+            return f"{step} min ago"
+        hours = minutes // 60
+        if hours < 24:
+            self._holds_until(moment + timedelta(hours=hours + 1))
+            return f"{hours} h ago"
+        days = hours // 24
+        self._holds_until(moment + timedelta(days=days + 1))
+        return "1 day ago" if days == 1 else f"{days} days ago"
+
+    def rest(self, moment: datetime) -> str:
+        """`42 s`, `3 min`, `2 h` until a moment; empty when it is over. Never promises too little."""
+        left = (moment - self.now).total_seconds()
+        if left <= 0:
+            return ""
+        if left <= _REST_STEPS_S[-1]:
+            below = max((s for s in (0, *_REST_STEPS_S) if s < left), default=0)
+            self._holds_until(moment - timedelta(seconds=below))
+            return f"{-(-left // 1):.0f} s"
+        if left < 3600:
+            minutes = int(-(-left // 60))
+            self._holds_until(moment - timedelta(minutes=minutes - 1))
+            return f"{minutes} min"
+        hours = int(-(-left // 3600))
+        self._holds_until(moment - timedelta(hours=hours - 1))
+        return f"{hours} h"
