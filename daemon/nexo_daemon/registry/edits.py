@@ -64,7 +64,7 @@ def _warnings(connection: Connection, draft: Draft, *, has_secret: bool) -> tupl
         found.append(
             Suggestion(
                 "base_url",
-                "Secrets travel unencrypted over http:// to another computer; use https:// if the service has it.",
+                "Over http:// the secrets travel unencrypted to another computer; use https:// if you can.",
             )
         )
     return tuple(found)

@@ -50,7 +50,7 @@ def health(value: Health) -> connection_pb2.Health:
         consecutive_failures=value.consecutive_failures,
         next_check_at=timestamp(value.next_check_at),
         advice=value.advice,
-        last_known=enum_to_wire(value.last_known) if value.last_known else None,
+        last_known=enum_to_wire(value.last_known),
     )
 
 
@@ -243,5 +243,5 @@ def handout(value: Handout) -> daemon_pb2.Handout:
         method=value.method,
         client=client_info(value.client),
         workspace=value.workspace,
-        source=enum_to_wire(value.source) if value.source else None,
+        source=enum_to_wire(value.source),
     )
