@@ -5,10 +5,10 @@ Not for behaviour beyond what a value can say of itself, and free of grpc and pr
 Moments are aware datetimes in UTC, spans are seconds as float, unless a name says otherwise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from nexo_client.terms import (
     AuthScheme,
@@ -31,6 +31,25 @@ class Header:
 
     name: str
     value: str = field(repr=False)
+
+
+class Headers(dict[str, str]):
+    """Custom headers of a hand-out, read-only; `repr` shows the names alone."""
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(items)
+
+    def _refuse(self, *_arguments: object, **_keywords: object) -> NoReturn:
+        raise TypeError("the headers of a hand-out can't be changed; copy them first: dict(headers)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(f'{name}: …' for name in self)})"
+
+    def __reduce__(self) -> tuple[Callable[..., "Headers"], tuple[tuple[tuple[str, str], ...]]]:
+        return Headers, (tuple(self.items()),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,15 @@ class Health:
     next_check_at: datetime | None = None
     advice: str = ""
     last_known: HealthState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """The light of a named connection."""
+
+    connection_id: str
+    connection: str
+    health: Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +238,14 @@ class ProviderInfo:
     key_required: bool
     key_url: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedConnection:
+    """What was saved, and warnings about the draft that did not block it."""
+
+    connection: Connection
+    warnings: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +463,7 @@ class ResolvedConnection:
     base_url: str
     auth_scheme: AuthScheme
     api_key: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Headers
     model: str
     network: NetworkProfile
     source: ResolutionSource

@@ -1,0 +1,110 @@
+"""How the SDK reaches the daemon: which socket is trusted, why nobody answers, and the channel options.
+
+grpcio shows no credentials of a peer, so the private directory of the socket is the whole trust: it is
+checked before a channel is made, and again when a call finds nobody.
+"""
+
+import os
+import socket as sockets
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+from nexo_client import paths
+from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
+
+START_HINT = "start it with: nexoctl daemon start"
+
+OPTIONS: tuple[tuple[str, int | str], ...] = (
+    # A proxy of the environment would be asked for the Unix socket.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.default_authority", "localhost"),
+    # A default channel needs seconds to find a daemon that was away for seconds; trying costs little here.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 250),
+    # Subchannels are shared between the channels of a process, and a forked child would get its parent's.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+)
+
+
+def target(socket: Path) -> str:
+    """The name of the socket for grpc, which reads it as a URI."""
+    return "unix:" + quote(os.fspath(socket), safe="/")
+
+
+def check(socket: Path) -> None:
+    """Return if the socket is ours alone; says nothing about who listens.
+
+    Raises:
+        InvalidField: the path is too long for this system.
+        DaemonUnsafe: the directory or the socket is open to others, or belongs to them.
+        DaemonNotRunning: there is no such socket.
+    """
+    try:
+        paths.check_socket_path(socket)
+    except paths.UnsafePathError as error:
+        raise InvalidField(str(error), hint=error.hint, metadata={"field": "socket"}) from None
+    try:
+        paths.check_private_directory(socket.parent)
+        info = socket.stat()
+    except paths.UnsafePathError as error:
+        raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise not_running(socket, "there is no such socket") from None
+    except PermissionError:
+        raise DaemonUnsafe(
+            f"{socket}: you may not look into that directory",
+            hint="choose another place with NEXO_SOCKET",
+            metadata={"path": str(socket)},
+        ) from None
+    if not stat.S_ISSOCK(info.st_mode):
+        raise DaemonUnsafe(
+            f"{socket}: is not a socket", hint=f"move it away: mv '{socket}' '{socket}.old'"
+        ) from None
+    if info.st_uid != os.geteuid():
+        raise DaemonUnsafe(
+            f"{socket}: belongs to user {info.st_uid}, not to you ({os.geteuid()})",
+            hint="choose another place with NEXO_SOCKET",
+        )
+
+
+def probe(socket: Path) -> None:
+    """Return if a process of this user accepts connections on the socket.
+
+    Raises:
+        InvalidField, DaemonUnsafe, DaemonNotRunning: as `check`; nobody listens.
+    """
+    check(socket)
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as link:
+        # A listener whose queue is full answers EAGAIN at once: alive, and busy.
+        link.setblocking(False)
+        try:
+            link.connect(os.fspath(socket))
+        except BlockingIOError:
+            return
+        except ConnectionRefusedError:
+            raise not_running(
+                socket, "a socket is there, but nobody listens (the daemon was killed)"
+            ) from None
+        except FileNotFoundError:
+            raise not_running(socket, "there is no such socket") from None
+        except OSError as error:
+            raise not_running(socket, error.strerror or "cannot connect") from None
+
+
+def not_running(socket: Path, why: str) -> DaemonNotRunning:
+    """The error of a daemon that does not answer."""
+    return DaemonNotRunning(
+        f"nexod is not running: {socket}: {why}", hint=START_HINT, metadata={"socket": str(socket)}
+    )
+
+
+def diagnose(socket: Path) -> NexoError | None:
+    """Why nobody answers; None if somebody listens after all."""
+    try:
+        probe(socket)
+    except NexoError as error:
+        return error
+    return None

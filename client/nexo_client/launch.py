@@ -1,0 +1,95 @@
+"""How a program starts the daemon, and learns why it did not start.
+
+Not for stopping it, and not for service managers, which start `nexod` themselves.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from nexo_client import channel
+from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
+
+# What `python -m nexo_daemon` imports beyond the base install; the first missing one is named.
+_NEEDS = ("nexo_daemon", "sqlalchemy", "alembic", "cryptography", "httpx", "keyring", "grpc_health")
+
+# nexod reports why it gives up in its last lines; more than this is not worth showing.
+_TAIL_BYTES = 4000
+
+
+def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
+    """Starts `nexod` as a process of its own and waits until it answers; returns its pid.
+
+    It outlives the caller. If another program starts it at the same time, one of the two wins and both
+    get the winner's pid.
+
+    Raises:
+        DaemonNotRunning: the `daemon` extra is missing, or it gave up; the text says why.
+        DeadlineExceeded: it did not answer in time; it may still come up.
+        DaemonUnsafe, InvalidField: as `connect`.
+    """
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DaemonNotRunning(
+            f"nexod is not running, and cannot be started from here: {missing[0]} is not installed",
+            hint="install it with: pip install 'nexo-connections[daemon]'",
+            metadata={"socket": str(socket)},
+        )
+    deadline = time.monotonic() + timeout_s
+    # An unnamed file: a pipe would break when the caller ends, and a name would have to be cleaned up.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nexo_daemon", "--socket", os.fspath(socket)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+            close_fds=True,
+            cwd="/",
+        )
+        return _wait(process, socket, said, deadline, timeout_s)
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", socket: Path, said: IO[bytes], deadline: float, timeout_s: float
+) -> int:
+    from nexo_client.client import Client
+
+    pause = 0.02
+    while True:
+        ended = process.poll()
+        try:
+            channel.probe(socket)
+            with Client(socket, timeout_s=max(0.1, deadline - time.monotonic())) as client:
+                return client.status().pid
+        except DaemonNotRunning:
+            pass
+        except DeadlineExceeded:
+            break
+        if ended is not None:
+            raise _gave_up(socket, ended, said)
+        if time.monotonic() + pause > deadline:
+            break
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.2)
+    raise DeadlineExceeded(
+        f"nexod (pid {process.pid}) was started and did not answer on {socket} within {timeout_s:g} s",
+        hint="its log says more: nexoctl daemon logs",
+    )
+
+
+def _gave_up(socket: Path, code: int, said: IO[bytes]) -> NexoError:
+    said.seek(0, os.SEEK_END)
+    said.seek(max(0, said.tell() - _TAIL_BYTES))
+    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    why = lines[-1] if lines else f"it ended with code {code} and said nothing"
+    return DaemonNotRunning(
+        f"nexod could not start: {why}",
+        hint="its log says more: nexoctl daemon logs",
+        metadata={"socket": str(socket), "exit_code": str(code)},
+    )

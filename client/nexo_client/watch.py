@@ -1,0 +1,129 @@
+"""How a program that shows the state of the daemon stays up to date, through restarts of it.
+
+`Client.watch()` is one subscription; here it is renewed for as long as the caller wants:
+
+    with nexo_client.connect() as client, watch_forever(client) as steps:
+        for step in steps:                    # blocks; steps.stop() from any thread ends the loop
+            if step.link is Link.AWAY:
+                ...                           # show step.error; keep what was known, marked as old
+            elif step.event.snapshot:
+                ...                           # replaces everything that was known
+            else:
+                ...                           # one change
+"""
+
+import enum
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from nexo_client import types
+from nexo_client.errors import NexoError
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client, Subscription
+
+
+class Link(enum.Enum):
+    """Whether the daemon is there."""
+
+    CONNECTED = "connected"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """One step of `watch_forever`.
+
+    Attributes:
+        link: CONNECTED with every event of a subscription; AWAY when it ended or could not be made.
+        event: set when CONNECTED. The first one of every subscription holds a snapshot, which replaces
+            everything that was known before.
+        error: why it is AWAY; None when the daemon ended the subscription in good order.
+    """
+
+    link: Link
+    event: types.WatchEvent | None = None
+    error: NexoError | None = None
+
+
+# A daemon that was restarted is found at once; one that stays away costs one look at a socket a second.
+PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Watcher:
+    """Iterates over `LinkEvent`s until `stop()`; made by `watch_forever`."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._subscription: Subscription[types.WatchEvent] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the iteration at once; from any thread, any number of times."""
+        self._stopped.set()
+        with self._lock:
+            subscription = self._subscription
+        if subscription is not None:
+            subscription.close()
+
+    def __iter__(self) -> Iterator[LinkEvent]:
+        attempt = 0
+        told: tuple[type[NexoError] | None, str] | None = None
+        while not self._stopped.is_set():
+            error: NexoError | None = None
+            try:
+                subscription = self._subscribe()
+                for event in subscription:
+                    attempt, told = 0, None
+                    if event.ended:
+                        break
+                    yield LinkEvent(Link.CONNECTED, event)
+            except NexoError as caught:
+                error = caught
+            finally:
+                self._unsubscribe()
+            if self._stopped.is_set():
+                return
+            reason = (type(error) if error else None, str(error or ""))
+            # A daemon that stays away is told once, not with every attempt.
+            if reason != told:
+                told = reason
+                yield LinkEvent(Link.AWAY, error=error)
+            self._stopped.wait(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            attempt += 1
+
+    def _subscribe(self) -> "Subscription[types.WatchEvent]":
+        subscription = self._client.watch()
+        with self._lock:
+            self._subscription = subscription
+        if self._stopped.is_set():
+            subscription.close()
+        return subscription
+
+    def _unsubscribe(self) -> None:
+        with self._lock:
+            subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
+
+
+def watch_forever(client: "Client") -> Watcher:
+    """An iterable of `LinkEvent`: snapshot and events, and AWAY whenever there is no subscription.
+
+    It blocks the thread that iterates. Errors are steps of it, never raised, because whoever shows the
+    state has to show those too. `connect()` raises if no daemon runs, so a program that has to come up
+    before the daemon makes its client with `Client(nexo_client.paths.socket_path())`.
+    """
+    return Watcher(client)

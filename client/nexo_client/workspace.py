@@ -1,0 +1,80 @@
+"""Which workspace does a program mean? Turns what it says into an absolute directory or a name.
+
+Free of grpc. The daemon compares paths as text, so everything that makes two spellings of one directory
+equal happens here, where the directory is visible.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from nexo_client.errors import InvalidField
+from nexo_client.types import Workspace
+
+WorkspaceLike = str | os.PathLike[str] | Workspace | None
+
+
+def locate(value: WorkspaceLike) -> Workspace | None:
+    """The workspace that `value` names; None stays None (no workspace: only the default applies).
+
+    A `Path`, and a string that is "." or "..", starts with "~" or holds a separator, is a directory: it is
+    made absolute and its symbolic links are resolved; it need not exist. Every other string is a name,
+    whatever directories happen to exist: the meaning must not depend on where a program was started.
+    `Workspace(path=…)` and `Workspace(name=…)` say it outright.
+
+    Raises:
+        InvalidField: empty, or both a path and a name.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Workspace):
+        if bool(value.path) == bool(value.name):
+            raise _invalid("is empty" if not value.path else "has both a path and a name")
+        return Workspace(path=canonical(value.path)) if value.path else value
+    if isinstance(value, str):
+        if not value.strip():
+            raise _invalid("is empty")
+        if not _is_path(value):
+            return Workspace(name=value)
+    return Workspace(path=canonical(os.fspath(value)))
+
+
+def _is_path(text: str) -> bool:
+    return text in (".", "..") or text.startswith("~") or os.sep in text
+
+
+def _invalid(problem: str) -> InvalidField:
+    return InvalidField(
+        f"workspace: {problem}",
+        hint="give a directory (a Path, '.', '~/x', 'a/b') or the name of a workspace",
+        metadata={"field": "workspace"},
+    )
+
+
+def canonical(path: str) -> str:
+    """The one spelling of a directory: absolute, links resolved, in the letter case of the file system."""
+    return stored_case(os.path.realpath(Path(path).expanduser()))
+
+
+def stored_case(
+    path: str,
+    exists: Callable[[str], bool] = os.path.lexists,
+    entries: Callable[[str], list[str]] = os.listdir,
+) -> str:
+    """`path` with each part spelled as the directory that holds it spells it.
+
+    Only where a file system ignores case (macOS, ext4 with casefold): there "Project" and "project" are one
+    directory and must be one workspace. Costs one lstat for each part elsewhere.
+    """
+    result = os.sep
+    for part in Path(path).parts[1:]:
+        name = part
+        if part.swapcase() != part and exists(os.path.join(result, part.swapcase())):  # noqa: PTH118 - hot
+            try:
+                names = entries(result)
+            except OSError:
+                names = []
+            if part not in names:
+                name = next((entry for entry in names if entry.casefold() == part.casefold()), part)
+        result = os.path.join(result, name)  # noqa: PTH118 - hot
+    return result
