@@ -1,0 +1,156 @@
+"""What every test may rely on: a clean environment, no network, `needs`, and a real daemon on request.
+
+The parts themselves live in `surroundings` (a throw-away home, the daemon and nexoctl in it).
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from nexo_client.demo.provider import ExampleProvider
+from surroundings import Nexod, Surroundings
+
+REPOSITORY = Path(__file__).parent.parent
+NODE_MODULES = REPOSITORY / "tests" / "thirdparty" / "node_modules"
+
+
+# -- needs: tests of which a bare machine is not capable ---------------------------------------------------
+
+
+def _programs(*names: str) -> Callable[[], str]:
+    def missing() -> str:
+        absent = [name for name in names if not shutil.which(name)]
+        return f"no {', '.join(absent)} on this machine" if absent else ""
+
+    return missing
+
+
+def _node() -> str:
+    if problem := _programs("node")():
+        return problem
+    return "" if NODE_MODULES.is_dir() else "tests/thirdparty/node_modules is missing; run: make setup"
+
+
+def _desktop() -> str:
+    if problem := _programs("Xvfb", "dbus-run-session", "xfce4-panel", "openbox", "xdotool")():
+        return problem
+    typelibs = Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib")
+    return "" if any(typelibs) else "gir1.2-ayatanaappindicator3-0.1 is not installed"
+
+
+NEEDS: dict[str, Callable[[], str]] = {
+    "node": _node,
+    "nginx": _programs("nginx"),
+    "desktop": _desktop,
+    "keyring": _programs("gnome-keyring-daemon", "dbus-run-session"),
+    "strace": _programs("strace"),
+    "linux": lambda: "" if os.uname().sysname == "Linux" else "not on Linux",
+}
+"""What `@pytest.mark.needs("node", …)` may name; each says what is missing, or nothing."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"needs(*parts): skipped where a part is missing, failed there in CI; parts: {', '.join(NEEDS)}",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for part in marker.args:
+            problem = NEEDS[part]()
+            if problem and os.environ.get("CI"):
+                pytest.fail(f"needs {part}: {problem}; in CI nothing is left out", pytrace=False)
+            if problem:
+                pytest.skip(f"needs {part}: {problem}")
+
+
+# -- a clean environment, and no way out of this computer --------------------------------------------------
+
+KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "CI", "TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START")
+"""All that a test sees of the environment it was started in, besides what pytest itself sets."""
+
+TRAP = "http://127.0.0.1:9"
+"""A proxy that nobody runs: programs that honour proxies and want to leave this computer fail at once."""
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(_homes: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home, and none of the variables that steer our programs or the providers' packages."""
+    for name in list(os.environ):
+        if name not in KEPT and not name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+    home = _homes / str(abs(hash(request.node.nodeid)))
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, TRAP)
+        monkeypatch.setenv(name.lower(), TRAP)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost,::1")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting to anything but loopback raises; for what runs in the process of the tests."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def refuse(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            host = str(address[0])
+            if not host.startswith("127.") and host not in ("::1", "localhost"):
+                raise OSError(f"a test tried to leave this computer: {host}")
+
+    def guarded(self: socket.socket, address: object) -> None:
+        refuse(self, address)
+        connect(self, address)  # type: ignore[arg-type]  # whatever the caller gave
+
+    def guarded_ex(self: socket.socket, address: object) -> int:
+        refuse(self, address)
+        return connect_ex(self, address)  # type: ignore[arg-type]  # whatever the caller gave
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_ex)
+
+
+# -- real parts --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def surroundings(clean_environment: None) -> Iterator[Surroundings]:
+    """A throw-away home with the daemon's directories; no daemon runs in it yet."""
+    with Surroundings() as made:
+        yield made
+
+
+@pytest.fixture
+def nexod(surroundings: Surroundings) -> Nexod:
+    """A running daemon; it ends with the test, and its log is part of a failure's report."""
+    return surroundings.start_nexod()
+
+
+@pytest.fixture
+def provider() -> Iterator[ExampleProvider]:
+    """The bundled example provider: known keys, known behaviour, on loopback."""
+    with ExampleProvider(slow_s=20.0) as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    used = getattr(item, "funcargs", {}).get("surroundings")
+    if report.failed and isinstance(used, Surroundings):
+        for title, text in used.evidence():
+            report.sections.append((title, text))
+    return report

@@ -1,0 +1,265 @@
+"""A throw-away home in which tests run the real daemon and the real nexoctl.
+
+Nothing in it outlives the test: the directories are removed, and the kernel kills a daemon whose test
+process died. Waiting is for conditions, each with a deadline.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import nexo_client
+
+T = TypeVar("T")
+
+PATIENCE_S = 30.0
+"""How long anything may take on a busy machine before a test gives up; never a statement about speed."""
+
+# prctl(2) PR_SET_PDEATHSIG survives exec, so the daemon needs to know nothing of it.
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def wait_for(condition: Callable[[], T], what: str, *, patience_s: float = PATIENCE_S) -> T:
+    """The first truthy value of `condition`; AssertionError naming `what` when it never comes."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < give_up, f"waited {patience_s:.0f} s in vain: {what}"
+        time.sleep(0.01)
+
+
+class Finished:
+    """A program that has ended."""
+
+    def __init__(self, arguments: Sequence[str], code: int, out: str, err: str) -> None:
+        self.arguments, self.code, self.out, self.err = list(arguments), code, out, err
+
+    def __repr__(self) -> str:
+        return f"{' '.join(self.arguments)} -> {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+    @property
+    def json(self) -> Any:
+        """What it printed on standard output, parsed."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The `error` object that `nexoctl --json` prints on standard error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("{")]
+        assert lines, f"no JSON on standard error: {self!r}"
+        error = json.loads(lines[-1])["error"]
+        assert isinstance(error, dict)
+        return error
+
+
+class Nexod:
+    """A daemon process in some surroundings."""
+
+    def __init__(self, surroundings: "Surroundings", process: subprocess.Popen[bytes], output: Path) -> None:
+        self.surroundings, self.process, self._output = surroundings, process, output
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def socket(self) -> Path:
+        return self.surroundings.socket
+
+    @property
+    def output(self) -> str:
+        """What it wrote on standard output and standard error."""
+        return self._output.read_text(errors="replace")
+
+    def client(self) -> nexo_client.Client:
+        """A new client of it; the caller closes it."""
+        return nexo_client.connect(self.socket)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, patience_s: float = PATIENCE_S) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(patience_s)
+
+    def stop(self) -> int:
+        """SIGTERM, then its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: it gets no chance to put anything in order."""
+        self.process.kill()
+        self.wait()
+
+
+class Surroundings:
+    """A home directory with the daemon's places in it; a context manager that leaves nothing behind."""
+
+    def __init__(self) -> None:
+        # Directly below /tmp: the path of a socket may have 107 bytes, pytest's own directories are longer.
+        self.home = Path(tempfile.mkdtemp(prefix="nexo-test-"))
+        self.socket = self.home / "run" / "nexod.sock"
+        self.config_dir, self.data_dir, self.state_dir = (
+            self.home / name for name in ("config", "data", "state")
+        )
+        self._daemons: list[Nexod] = []
+        self._others: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of programs that belong here."""
+        return dict(os.environ) | {
+            "HOME": str(self.home),
+            "TMPDIR": str(self._directory("tmp")),
+            "NEXO_SOCKET": str(self.socket),
+            "NEXO_CONFIG_DIR": str(self.config_dir),
+            "NEXO_DATA_DIR": str(self.data_dir),
+            "NEXO_STATE_DIR": str(self.state_dir),
+            # No keyring: the key file slot. Tests of keyrings bring their own session bus.
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+        }
+
+    def _directory(self, name: str) -> Path:
+        path = self.home / name
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    # -- the daemon
+
+    def spawn_nexod(self, *flags: str, env: Mapping[str, str] | None = None) -> Nexod:
+        """A daemon that has just been started; it may not answer yet, or ever."""
+        output = self.home / f"nexod-{len(self._daemons)}.out"
+        command = [
+            sys.executable,
+            "-c",
+            _DIE_WITH_PARENT,
+            sys.executable,
+            "-m",
+            "nexo_daemon",
+            "--foreground",
+            *flags,
+        ]
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                command,
+                env=self.env | dict(env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                cwd=self.home,
+            )
+        daemon = Nexod(self, process, output)
+        self._daemons.append(daemon)
+        return daemon
+
+    def start_nexod(self, *flags: str, env: Mapping[str, str] | None = None) -> Nexod:
+        """A daemon that answers."""
+        daemon = self.spawn_nexod(*flags, env=env)
+
+        def answers() -> bool:
+            assert daemon.process.poll() is None, (
+                f"nexod ended with {daemon.process.returncode}:\n{daemon.output}"
+            )
+            try:
+                with daemon.client() as client:
+                    return client.status().pid == daemon.pid
+            except nexo_client.NexoError:
+                return False
+
+        wait_for(answers, "nexod answers")
+        return daemon
+
+    # -- other programs
+
+    def nexoctl(
+        self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, expect: int | None = 0
+    ) -> Finished:
+        """Run nexoctl to its end; AssertionError unless it exits with `expect` (None: anything goes)."""
+        return self.run(
+            [sys.executable, "-m", "nexo_client.cli", "--no-start", *arguments],
+            stdin=stdin,
+            env=env,
+            expect=expect,
+        )
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        expect: int | None = 0,
+        patience_s: float = 60.0,
+    ) -> Finished:
+        """Run any program to its end."""
+        done = subprocess.run(
+            command,
+            input=stdin,
+            env=self.env | dict(env or {}),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=patience_s,
+            check=False,
+        )
+        finished = Finished(command, done.returncode, done.stdout, done.stderr)
+        assert expect is None or finished.code == expect, f"expected exit status {expect}: {finished!r}"
+        return finished
+
+    def spawn(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Start any program; it is killed with the surroundings. Its standard output is a pipe."""
+        process = subprocess.Popen(
+            command,
+            env=self.env | dict(env or {}),
+            cwd=self.home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._others.append(process)
+        return process
+
+    # -- what is left of it
+
+    def files(self) -> Iterator[Path]:
+        """Every regular file below the home, the daemon's output included."""
+        return (path for path in self.home.rglob("*") if path.is_file() and not path.is_symlink())
+
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        """Titles and texts that help a person to understand a failure."""
+        for number, daemon in enumerate(self._daemons):
+            yield (
+                f"nexod {number} (pid {daemon.pid}, exit status {daemon.process.poll()})",
+                daemon.output[-20_000:],
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in [daemon.process for daemon in self._daemons] + self._others:
+            if process.poll() is None:
+                process.kill()
+            process.wait(PATIENCE_S)
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+        shutil.rmtree(self.home, ignore_errors=True)
