@@ -31,6 +31,8 @@ __all__ = ["Client", "LiveConnection", "__version__", "connect"]
 def __getattr__(name: str) -> Any:
     import importlib
 
+    if name == "aio":
+        return importlib.import_module("nexo_client.aio")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     for home in ("nexo_client.errors", "nexo_client.types"):

@@ -5,7 +5,6 @@ What a call sends and returns is described in `calls`; here is how it is sent, r
 
 import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 import grpc
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
-from nexo_client import calls, channel, failures, paths, types
+from nexo_client import calls, channel, failures, fork, paths, types
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.terms import Outcome
@@ -71,7 +70,8 @@ class _Line:
         return found
 
 
-def _closed() -> DaemonFailed:
+def closed() -> DaemonFailed:
+    """The error of a client that is used after `close()`."""
     return DaemonFailed("this client is closed", hint="call nexo_client.connect() again")
 
 
@@ -125,7 +125,7 @@ class Client:
         self._line: _Line | None = None
         self._lock = threading.Lock()
         self._closed = False
-        _CLIENTS.add(self)
+        fork.register(self)
 
     @property
     def socket(self) -> Path:
@@ -154,12 +154,11 @@ class Client:
         if line is not None:
             line.channel.close()
 
-    def _drop_after_fork(self) -> None:
-        # The parent's channel has no threads here. It is kept, not closed: closing would wait for them.
-        if self._line is not None:
-            _ABANDONED.append(self._line)
-            self._line = None
+    def drop_after_fork(self) -> list[Any]:
+        """For `nexo_client.fork`."""
+        line, self._line = self._line, None
         self._lock = threading.Lock()
+        return [line]
 
     def _connected(self) -> _Line:
         line = self._line
@@ -167,7 +166,7 @@ class Client:
             return line
         with self._lock:
             if self._closed:
-                raise _closed()
+                raise closed()
             if self._line is None:
                 channel.check(self._socket)
                 self._line = _Line(self._socket)
@@ -182,10 +181,10 @@ class Client:
         try:
             return call.convert(method(call.request, timeout=deadline))
         except grpc.RpcError as failure:
-            error = self._failed(failure, call)
+            error = failures.unless_repeatable(failure, self._socket, call)
         except ValueError:
             # What grpc says of a channel that another thread has closed.
-            raise _closed() from None
+            raise closed() from None
         if error is not None:
             raise error
         try:
@@ -193,12 +192,6 @@ class Client:
             return call.convert(method(call.request, timeout=deadline, wait_for_ready=True))
         except grpc.RpcError as failure:
             raise failures.translate(failure, self._socket, call.name) from None
-
-    def _failed(self, failure: Any, call: Call[Any]) -> Exception | None:
-        """The error to raise, or None if the call is worth a second try."""
-        if call.reads and failures.never_arrived(failure):
-            return channel.diagnose(self._socket)
-        return failures.translate(failure, self._socket, call.name)
 
     def _stream(self, stream: Stream[T]) -> "Subscription[T]":
         try:
@@ -208,7 +201,7 @@ class Client:
                 response_deserializer=stream.response.FromString,
             )(stream.request, timeout=stream.limit_s)
         except ValueError:
-            raise _closed() from None
+            raise closed() from None
         return Subscription(stream, opened, self._socket)
 
     def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
@@ -519,16 +512,3 @@ class Client:
             ConnectionNotFound
         """
         return self._run(calls.handouts(name, limit))
-
-
-_CLIENTS: "weakref.WeakSet[Client]" = weakref.WeakSet()
-_ABANDONED: list[_Line] = []
-
-
-def _after_fork_in_child() -> None:
-    for client in tuple(_CLIENTS):
-        client._drop_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

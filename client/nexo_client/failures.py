@@ -6,7 +6,7 @@ status code and by a look at the socket.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -21,6 +21,9 @@ from nexo_client.errors import (
     IncompatibleDaemon,
     NexoError,
 )
+
+if TYPE_CHECKING:
+    from nexo_client.calls import Call
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -62,9 +65,12 @@ def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError 
     return None
 
 
-def never_arrived(failure: Failed) -> bool:
-    """Whether the transport gave up rather than the daemon: nobody there, or the line broke."""
-    return failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
+def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoError | None:
+    """The error to raise, or None if the call changes nothing, the line broke and somebody listens again."""
+    lost = failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
+    if call.reads and lost:
+        return channel.diagnose(socket)
+    return translate(failure, socket, call.name)
 
 
 def translate(failure: Failed, socket: Path, call: str) -> NexoError:
