@@ -38,9 +38,9 @@ def _tables(kind: type[StrEnum]) -> tuple[dict[StrEnum, int], dict[int, StrEnum]
     return to_wire, {number: member for member, number in to_wire.items()}
 
 
-def enum_to_wire(member: StrEnum) -> Any:
-    """The number of `member` in the contract."""
-    return _tables(type(member))[0][member]
+def enum_to_wire(member: StrEnum | None) -> Any:  # the stubs give each enum its own integer type
+    """The number of `member` in the contract; None gives UNSPECIFIED."""
+    return 0 if member is None else _tables(type(member))[0][member]
 
 
 def enum_from_wire(kind: type[E], number: int) -> E | None:
