@@ -1,0 +1,1 @@
+"""The SQLite file: schema, transactions, migrations, backups. It decides nothing about connections."""

@@ -1,0 +1,55 @@
+"""How a new store comes to be: complete, under another name, and then named in one step.
+
+So that a file of no bytes where the store should be is never one of ours that was cut short.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nexo_daemon.domain.model import Settings
+from nexo_daemon.store import rows, schema
+from nexo_daemon.store.engine import open_engine
+from nexo_daemon.store.files import StoreUnusable, create_private, sync_directory
+
+
+def create(path: Path) -> None:
+    """Make an empty store at `path`, where nothing is.
+
+    Raises:
+        StoreUnusable: it cannot be made there.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        create_private(temporary)
+        _fill(temporary)
+        # A link does not replace what appeared there meanwhile, as a rename would.
+        os.link(temporary, path)
+        sync_directory(path.parent)
+    except (OSError, sa.exc.DBAPIError) as error:
+        reason = getattr(error, "strerror", None) or str(getattr(error, "orig", error))
+        raise StoreUnusable(
+            f"the store {path} cannot be made: {reason}",
+            "check free space and permissions there, or choose another place with NEXO_DATA_DIR",
+        ) from None
+    finally:
+        for side in ("", "-journal", "-wal", "-shm"):
+            with suppress(OSError):
+                Path(f"{temporary}{side}").unlink()
+
+
+def _fill(path: Path) -> None:
+    engine = open_engine(path, wal=False)
+    try:
+        with engine.connect() as db:
+            db.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
+            db.commit()
+            with db.begin():
+                schema.metadata.create_all(db)
+                db.execute(sa.insert(schema.version), {"version_num": schema.HEAD})
+                db.execute(sa.insert(schema.settings), rows.settings_to_row(Settings()))
+    finally:
+        engine.dispose()

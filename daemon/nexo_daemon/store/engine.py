@@ -1,0 +1,107 @@
+"""One SQLAlchemy connection to one SQLite file: its pragmas, and what its errors mean to a person."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import StaticPool
+
+from nexo_daemon.domain.errors import DomainError, NameTaken, StoreFailed, StoreFull, StoreReadOnly
+
+# WAL: readers and the writer do not wait for each other. FULL: with NORMAL, a power cut takes back commits
+# that were acknowledged. trusted_schema off: a schema planted in the file must not run functions.
+_PRAGMAS = (
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA journal_size_limit=4194304",
+)
+_BUSY_TIMEOUT_S = 5.0
+
+
+def open_engine(path: Path, *, wal: bool = True) -> Engine:
+    """An engine whose pool is one connection, usable from any thread, one at a time."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            if wal:
+                connection.execute("PRAGMA journal_mode=WAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool, hide_parameters=True)
+
+    # A deferred transaction that turns into a writer fails at once with BUSY_SNAPSHOT (seen).
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn SQLite's errors into the domain's. What is inside has to roll back by itself."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise explain(error) from None
+    except sqlite3.Error as error:
+        raise _explain_code(error) from None
+
+
+def explain(error: DBAPIError) -> DomainError:
+    """What a database error means to a person; nothing of the statement is in the text."""
+    cause = error.orig
+    if isinstance(error, IntegrityError) and "connections.name_folded" in str(cause):
+        return NameTaken("name: another connection has this name", hint="choose another name")
+    if isinstance(cause, sqlite3.Error):
+        return _explain_code(cause)
+    return StoreFailed("the change was not saved", hint="look at the log: nexoctl daemon logs")
+
+
+def _explain_code(error: sqlite3.Error) -> DomainError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return StoreFull(
+            "the disk is full: the change was not saved and everything is as before",
+            hint="free some space and try again",
+        )
+    if primary == sqlite3.SQLITE_READONLY:
+        return StoreReadOnly(
+            "the store became read-only: the change was not saved",
+            hint="check the file system of the store (see nexoctl status), then restart the daemon",
+        )
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreFailed(
+            f"the store is damaged ({name}): the change was not saved",
+            hint="nexoctl store check; nexoctl store restore brings back a backup",
+        )
+    if primary == sqlite3.SQLITE_BUSY:
+        return StoreFailed(
+            "another program is using the store: the change was not saved",
+            hint="close it and try again",
+        )
+    return StoreFailed(
+        f"the change was not saved, and everything is as before ({name})",
+        hint="check the disk (dmesg, df) and try again",
+    )

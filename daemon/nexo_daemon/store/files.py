@@ -1,0 +1,127 @@
+"""The database file as a file: is it ours, may we write it, and what kind of file is it. No SQL."""
+
+import enum
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from nexo_client.paths import UnsafePathError, private_directory
+
+_MAGIC = b"SQLite format 3\0"
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+class StoreUnusable(Exception):  # noqa: N818 - named after the condition, like the domain's errors
+    """The daemon cannot start with this store; nothing was changed. `hint` is the next step."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Found(enum.Enum):
+    """What lies where the database should be."""
+
+    NOTHING = enum.auto()
+    EMPTY = enum.auto()
+    SQLITE = enum.auto()
+    SOMETHING_ELSE = enum.auto()
+
+
+def inspect(path: Path) -> Found:
+    """Check ownership and modes, and tell what kind of file it is.
+
+    Raises:
+        StoreUnusable: the file or its directory is not private to us.
+    """
+    try:
+        private_directory(path.parent)
+    except UnsafePathError as error:
+        raise StoreUnusable(str(error), error.hint) from None
+    except OSError as error:
+        raise StoreUnusable(
+            f"the directory of the store cannot be made: {path.parent}: {error.strerror}",
+            "choose another place with NEXO_DATA_DIR",
+        ) from None
+    for side in ("", *_SIDE_FILES):
+        _check_private(Path(f"{path}{side}"))
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return Found.NOTHING
+    except OSError as error:
+        raise StoreUnusable(
+            f"the store {path} cannot be read: {error.strerror}", f"chmod 600 '{path}'"
+        ) from None
+    if not start:
+        return Found.EMPTY
+    return Found.SQLITE if start == _MAGIC else Found.SOMETHING_ELSE
+
+
+def application_id(path: Path) -> int:
+    """`PRAGMA application_id` straight from the header (offset 68), before SQLite gets to touch the file."""
+    with path.open("rb") as file:
+        file.seek(68)
+        return int.from_bytes(file.read(4), "big")
+
+
+def _check_private(path: Path) -> None:
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(info.st_mode):
+        raise StoreUnusable(f"{path} is not a regular file", f"look at it and move it away: ls -l '{path}'")
+    if info.st_uid != os.geteuid():
+        raise StoreUnusable(
+            f"{path} belongs to user {info.st_uid}, not to you ({os.geteuid()})",
+            f"if it is yours: sudo chown {os.geteuid()} '{path}'",
+        )
+    if info.st_mode & 0o077:
+        raise StoreUnusable(
+            f"other users may open {path} (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod 600 '{path}'"
+        )
+
+
+def write_obstacle(path: Path) -> str:
+    """Why the file cannot be written, or "" if it can."""
+    if not path.lstat().st_mode & stat.S_IWUSR:
+        return f"the file is read-only; chmod 600 '{path}'"
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+        return "its file system or directory is read-only; mount it writable, or choose another NEXO_DATA_DIR"
+    return ""
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file of mode 0600 that did not exist. SQLite would make it 0644."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names that were just made or removed survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def private_copy(path: Path) -> Path:
+    """A copy of the database with its write-ahead log in a private temporary directory.
+
+    Reading a damaged or read-only store happens there, so that SQLite's recovery cannot touch the original.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="nexo-read-only-"))
+    for side in ("", "-wal", "-journal"):
+        source = Path(f"{path}{side}")
+        if source.exists():
+            copy = directory / f"{path.name}{side}"
+            create_private(copy)
+            with source.open("rb") as reader, copy.open("wb") as writer:
+                shutil.copyfileobj(reader, writer)
+    return directory / path.name

@@ -1,0 +1,110 @@
+"""What happened: checks, changes of the light, hand-outs. Bounded; kept by age and by number."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from nexo_daemon.domain.model import Handout, Health, Sample, Transition
+from nexo_daemon.store import rows, schema
+
+SINGLE_CHECKS_KEPT = timedelta(days=1)
+"""Older checks are merged into one row an hour."""
+HISTORY_KEPT = timedelta(days=30)
+HANDOUTS_KEPT = 10_000
+_HOUR = timedelta(hours=1)
+
+
+def record_health(
+    db: sa.Connection,
+    samples: Sequence[Sample],
+    transitions: Sequence[Transition],
+    health: Mapping[str, Health],
+) -> None:
+    """Store what the checks found. What concerns a connection that is gone is left out."""
+    alive = set(db.execute(sa.select(schema.connections.c.id)).scalars())
+    _insert(db, schema.samples, [rows.sample_to_row(s) for s in samples if s.connection_id in alive])
+    _insert(
+        db,
+        schema.transitions,
+        [rows.transition_to_row(t) for t in transitions if t.connection_id in alive],
+    )
+    values = [rows.health_to_row(owner, one) for owner, one in health.items() if owner in alive]
+    if values:
+        statement = upsert(schema.health)
+        changed = {c.name: c for c in statement.excluded if c.name != "connection_id"}
+        db.execute(statement.on_conflict_do_update(index_elements=["connection_id"], set_=changed), values)
+
+
+def history(db: sa.Connection, connection_id: str, since: datetime) -> tuple[list[Transition], list[Sample]]:
+    """Changes and checks since then, oldest first."""
+    return (
+        [rows.transition_from_row(row) for row in _since(db, schema.transitions, connection_id, since)],
+        [rows.sample_from_row(row) for row in _since(db, schema.samples, connection_id, since)],
+    )
+
+
+def thin(db: sa.Connection, now: datetime) -> None:
+    """Forget what is too old, and merge the checks of each past hour into one row a connection."""
+    for table in (schema.samples, schema.transitions):
+        db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
+    old = sa.and_(schema.samples.c.span_s == 0, schema.samples.c.at < now - SINGLE_CHECKS_KEPT)
+    hours: dict[tuple[str, int], list[Sample]] = {}
+    for row in db.execute(sa.select(schema.samples).where(old).order_by(schema.samples.c.at)):
+        sample = rows.sample_from_row(row._asdict())
+        hour = schema.microseconds(sample.at) // schema.microseconds_in(_HOUR)
+        hours.setdefault((sample.connection_id, hour), []).append(sample)
+    db.execute(sa.delete(schema.samples).where(old))
+    _insert(db, schema.samples, [rows.sample_to_row(merge(group)) for group in hours.values()])
+
+
+def merge(samples: Sequence[Sample]) -> Sample:
+    """One row for the checks of an hour: the worst outcome seen most, and the spread of the latency."""
+    failed = [sample for sample in samples if sample.failures]
+    word = failed[-1] if failed else samples[-1]
+    latencies = [s.latency_median_s for s in samples if s.latency_median_s is not None]
+    start = samples[0].at.replace(minute=0, second=0, microsecond=0)
+    return Sample(
+        connection_id=word.connection_id,
+        at=start,
+        outcome=word.outcome,
+        reason=word.reason,
+        latency_min_s=min((s.latency_min_s for s in samples if s.latency_min_s is not None), default=None),
+        latency_median_s=median(latencies) if latencies else None,
+        latency_max_s=max((s.latency_max_s for s in samples if s.latency_max_s is not None), default=None),
+        checks=sum(s.checks for s in samples),
+        failures=sum(s.failures for s in samples),
+        span_s=_HOUR.total_seconds(),
+    )
+
+
+def record_handouts(db: sa.Connection, handouts: Sequence[Handout]) -> None:
+    """Store them; the oldest beyond `HANDOUTS_KEPT` go."""
+    _insert(db, schema.handouts, [rows.handout_to_row(one) for one in handouts])
+    newest = db.execute(sa.select(sa.func.max(schema.handouts.c.id))).scalar()
+    if newest is not None:
+        db.execute(sa.delete(schema.handouts).where(schema.handouts.c.id <= newest - HANDOUTS_KEPT))
+
+
+def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[Handout]:
+    """The newest first; of one connection, or of all."""
+    statement = sa.select(schema.handouts).order_by(schema.handouts.c.id.desc()).limit(limit)
+    if connection_id is not None:
+        statement = statement.where(schema.handouts.c.connection_id == connection_id)
+    return [rows.handout_from_row(row._asdict()) for row in db.execute(statement)]
+
+
+def _insert(db: sa.Connection, table: sa.Table, values: Sequence[Mapping[str, object]]) -> None:
+    if values:
+        db.execute(sa.insert(table), values)
+
+
+def _since(db: sa.Connection, table: sa.Table, connection_id: str, since: datetime) -> Iterable[rows.Row]:
+    statement = (
+        sa.select(table)
+        .where(table.c.connection_id == connection_id, table.c.at >= since)
+        .order_by(table.c.at, table.c.id)
+    )
+    return [row._asdict() for row in db.execute(statement)]

@@ -1,0 +1,106 @@
+"""Everything the daemon keeps in memory, read once at start, from a store that may be damaged.
+
+What cannot be trusted is left out and named. Bindings that may be incomplete take the default and the
+fallback list with them: a workspace whose override was lost must not silently get another account.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
+from nexo_daemon.store import rows, schema
+from nexo_daemon.vault.slots import KeySlot
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and in words what could not be."""
+
+    state: StoredState
+    slots: tuple[KeySlot, ...]
+    data_key_ids: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def read(db: sa.Connection) -> Reading:
+    """Read all tables that are kept in memory."""
+    problems: list[str] = []
+    reader = _Reader(db, problems)
+    slots = reader.all(schema.key_slots, rows.slot_from_row)
+    data_key_ids = reader.all(schema.data_keys, lambda row: str(row["id"]))
+    sealed: dict[str, list[SealedSecret]] = {}
+    for connection_id, one in reader.all(
+        schema.secrets, lambda row: (row["connection_id"], rows.secret_from_row(row))
+    ):
+        sealed.setdefault(connection_id, []).append(one)
+    connections = reader.all(
+        schema.connections,
+        lambda row: rows.connection_from_row(
+            row, tuple(sorted(sealed.get(row["id"], ()), key=lambda one: (one.kind, one.position)))
+        ),
+    )
+    known = {connection.id for connection in connections}
+    health = dict(
+        reader.all(schema.health, lambda row: (str(row["connection_id"]), rows.health_from_row(row)))
+    )
+    before = len(problems)
+    bindings = reader.all(schema.bindings, rows.binding_from_row)
+    entries = sorted(
+        reader.all(schema.fallback, lambda row: (int(row["position"]), str(row["connection_id"])))
+    )
+    fallback_ids = tuple(connection_id for _, connection_id in entries)
+    found = reader.all(schema.settings, lambda row: rows.settings_from_row(row, fallback_ids))
+    if len(found) != 1 and len(problems) == before:
+        problems.append("the settings are missing")
+    settings = found[0] if len(problems) == before else Settings(revision=found[0].revision if found else 0)
+    if settings.default_id is not None and settings.default_id not in known:
+        settings = Settings(revision=settings.revision, health=settings.health)
+        problems.append("the default connection is unreadable")
+    kept = {owner: one for owner, one in health.items() if owner in known}
+    state = StoredState(settings, tuple(connections), tuple(bindings), kept)
+    return Reading(state, tuple(slots), tuple(data_key_ids), tuple(problems))
+
+
+class _Reader:
+    def __init__(self, db: sa.Connection, problems: list[str]) -> None:
+        self._db = db
+        self._problems = problems
+
+    def all(self, table: sa.Table, convert: Callable[[rows.Row], T]) -> list[T]:
+        """The rows that can be read; a problem is noted for the rest."""
+        out: list[T] = []
+        damaged = 0
+        try:
+            for row in self._rows(table):
+                try:
+                    out.append(convert(row))
+                except (rows.DamagedRowError, ValueError, TypeError, KeyError):
+                    damaged += 1
+        except (DBAPIError, sqlite3.Error, ValueError, TypeError, OverflowError):
+            self._problems.append(f"the table '{table.name}' is unreadable in part")
+        if damaged:
+            self._problems.append(f"{damaged} of the {table.name} {'is' if damaged == 1 else 'are'} damaged")
+        return out
+
+    def _rows(self, table: sa.Table) -> Iterator[rows.Row]:
+        for row in self._db.execute(sa.select(table)):
+            yield row._asdict()
+
+
+def check(connection: sqlite3.Connection) -> Sequence[str]:
+    """SQLite's own findings: structure, indexes, constraints, foreign keys. Empty when sound."""
+    try:
+        findings: list[Any] = connection.execute("PRAGMA integrity_check(20)").fetchall()
+        problems = [str(row[0]) for row in findings if row[0] != "ok"]
+        orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+        problems += [f"a row of {row[0]} points to a row of {row[2]} that is gone" for row in orphans]
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        return [str(error)]
+    return problems

@@ -1,0 +1,218 @@
+"""What can change in one step. Made by `Store.transaction()`; nothing here begins or commits."""
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from nexo_client.terms import KeyVerdict
+from nexo_daemon.domain.errors import ConnectionNotFound, KeyOriginChanged
+from nexo_daemon.domain.model import (
+    Binding,
+    Connection,
+    Credentials,
+    HealthSettings,
+    NetworkProfile,
+    ProxyMode,
+    SealedSecret,
+    SecretKind,
+    Settings,
+    WorkspaceKey,
+)
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.url import origin
+from nexo_daemon.store import rows, schema
+from nexo_daemon.vault.vault import Vault
+
+
+class Transaction:
+    """Changes that are committed together or not at all."""
+
+    def __init__(self, connection: sa.Connection, vault: Vault, settings: Settings) -> None:
+        self._db = connection
+        self._vault = vault
+        self._settings = settings
+        self._before = settings
+
+    @property
+    def settings(self) -> Settings:
+        """As they will be after the commit."""
+        return self._settings
+
+    def next_revision(self) -> int:
+        """A number that no other transaction ever got or gets; the same within this one."""
+        if self._settings.revision == self._before.revision:
+            self._settings = replace(self._settings, revision=self._settings.revision + 1)
+        return self._settings.revision
+
+    def insert_connection(self, connection: Connection, credentials: Credentials) -> Connection:
+        """Store a new connection with its secrets sealed.
+
+        Raises:
+            VaultLocked, VaultKeyLost, SecretTampered: it has secrets and there is no key to seal with.
+        """
+        self._db.execute(sa.insert(schema.connections), rows.connection_to_row(connection))
+        return replace(connection, sealed=self._seal(connection, credentials))
+
+    def update_connection(self, connection: Connection, credentials: Credentials | None) -> Connection:
+        """Store a changed connection; with credentials, those replace all of its secrets.
+
+        Raises:
+            ConnectionNotFound: it is not in the store.
+            KeyOriginChanged: a secret was left in place and would now go to another host.
+            VaultLocked, VaultKeyLost, SecretTampered: a secret has to be sealed and cannot be.
+        """
+        table = schema.connections
+        found = self._db.execute(
+            sa.select(table.c.proxy, table.c.proxy_url, table.c.no_proxy, table.c.ca_bundle).where(
+                table.c.id == connection.id
+            )
+        ).one_or_none()
+        if found is None:
+            raise ConnectionNotFound(f"no connection '{connection.name}' in the store")
+        self._db.execute(
+            sa.update(table).where(table.c.id == connection.id), rows.connection_to_row(connection)
+        )
+        if credentials is None:
+            return self._keep_secrets(connection, rows.network_from_row(found._asdict()))
+        self._db.execute(sa.delete(schema.secrets).where(schema.secrets.c.connection_id == connection.id))
+        return replace(connection, sealed=self._seal(connection, credentials))
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Remove it with its secrets, health and history. Bindings to it stay and fail closed."""
+        self._settings = replace(
+            self._settings,
+            default_id=_unless(self._settings.default_id, connection_id),
+            previous_default_id=_unless(self._settings.previous_default_id, connection_id),
+            fallback_ids=tuple(other for other in self._settings.fallback_ids if other != connection_id),
+        )
+        self._db.execute(sa.delete(schema.connections).where(schema.connections.c.id == connection_id))
+
+    def set_default(self, default_id: str | None, previous_id: str | None) -> None:
+        """Which connection is the default, and which one an undo brings back."""
+        self._settings = replace(self._settings, default_id=default_id, previous_default_id=previous_id)
+
+    def put_binding(self, binding: Binding) -> None:
+        """Bind a workspace, in place of what it was bound to."""
+        self.delete_binding(binding.workspace)
+        self._db.execute(sa.insert(schema.bindings), rows.binding_to_row(binding))
+
+    def delete_binding(self, workspace: WorkspaceKey) -> None:
+        """Unbind a workspace; missing is fine."""
+        table = schema.bindings
+        self._db.execute(
+            sa.delete(table).where(table.c.kind == str(workspace.kind), table.c.value == workspace.value)
+        )
+
+    def set_fallback(self, ids: tuple[str, ...]) -> None:
+        """The connections that may stand in, in order."""
+        self._settings = replace(self._settings, fallback_ids=tuple(ids))
+        self._db.execute(sa.delete(schema.fallback))
+        for position, connection_id in enumerate(ids):
+            self._db.execute(
+                sa.insert(schema.fallback), {"position": position, "connection_id": connection_id}
+            )
+
+    def set_health_settings(self, settings: HealthSettings) -> None:
+        """How often connections are checked."""
+        self._settings = replace(self._settings, health=settings)
+
+    def set_key_facts(
+        self, connection_id: str, *, verdict: KeyVerdict | None = None, proven_at: datetime | None = None
+    ) -> None:
+        """What a check learned about the key; None leaves a fact as it is."""
+        values: dict[str, object] = {}
+        if verdict is not None:
+            values["key_verdict"] = str(verdict)
+        if proven_at is not None:
+            values["key_proven_at"] = proven_at
+        if values:
+            table = schema.connections
+            self._db.execute(sa.update(table).where(table.c.id == connection_id), values)
+
+    def write_settings(self) -> None:
+        """The last statement before the commit; called by the store."""
+        if self._settings != self._before:
+            self._db.execute(sa.update(schema.settings), rows.settings_to_row(self._settings))
+
+    def _seal(self, connection: Connection, credentials: Credentials) -> tuple[SealedSecret, ...]:
+        fields: list[tuple[SecretKind, str, int, Secret]] = []
+        if credentials.api_key is not None:
+            fields.append((SecretKind.API_KEY, "", 0, credentials.api_key))
+        if credentials.previous_api_key is not None:
+            fields.append((SecretKind.PREVIOUS_API_KEY, "", 0, credentials.previous_api_key))
+        if credentials.proxy_credentials is not None:
+            fields.append((SecretKind.PROXY_CREDENTIALS, "", 0, credentials.proxy_credentials))
+        fields += [
+            (SecretKind.HEADER, name, position, value)
+            for position, (name, value) in enumerate(credentials.headers)
+        ]
+        sealed = tuple(
+            self._vault.seal(
+                secret,
+                row_id=secrets.token_hex(16),
+                connection_id=connection.id,
+                kind=kind,
+                name=name,
+                position=position,
+                origin=destination(connection, kind),
+                route=rows.route(connection.network),
+            )
+            for kind, name, position, secret in sorted(fields, key=lambda field: (field[0], field[2]))
+        )
+        self._insert_secrets(sealed, connection.id)
+        return sealed
+
+    def _insert_secrets(self, sealed: tuple[SealedSecret, ...], connection_id: str) -> None:
+        if sealed:
+            self._db.execute(
+                sa.insert(schema.secrets), [rows.secret_to_row(one, connection_id) for one in sealed]
+            )
+
+    def _keep_secrets(self, connection: Connection, old_network: NetworkProfile) -> Connection:
+        table = schema.secrets
+        found = self._db.execute(
+            sa.select(table).where(table.c.connection_id == connection.id).order_by(table.c.position)
+        ).all()
+        sealed = [rows.secret_from_row(row._asdict()) for row in found]
+        kept = [
+            one
+            for one in sealed
+            if one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == destination(connection, one.kind)
+        ]
+        if any(one.origin != destination(connection, one.kind) for one in kept):
+            raise KeyOriginChanged(
+                f"the stored secrets of '{connection.name}' belong to another host",
+                hint="enter the key again, or say that it may go to the new host",
+            )
+        if old_network != connection.network and sealed:
+            # The route is part of what a secret is tied to.
+            kept = [self._rerouted(one, connection, old_network) for one in kept]
+            self._db.execute(sa.delete(table).where(table.c.connection_id == connection.id))
+            self._insert_secrets(tuple(kept), connection.id)
+        return replace(connection, sealed=tuple(kept))
+
+    def _rerouted(self, one: SealedSecret, connection: Connection, old: NetworkProfile) -> SealedSecret:
+        secret = self._vault.open(one, connection_id=connection.id, route=rows.route(old))
+        return self._vault.seal(
+            secret,
+            row_id=one.id,
+            connection_id=connection.id,
+            kind=one.kind,
+            name=one.name,
+            position=one.position,
+            origin=one.origin,
+            route=rows.route(connection.network),
+        )
+
+
+def destination(connection: Connection, kind: SecretKind) -> str:
+    """scheme://host:port that a secret of this kind is sent to."""
+    if kind is not SecretKind.PROXY_CREDENTIALS:
+        return origin(connection.base_url)
+    return origin(connection.network.proxy_url) if connection.network.proxy is ProxyMode.URL else ""
+
+
+def _unless(present: str | None, removed: str) -> str | None:
+    return None if present == removed else present

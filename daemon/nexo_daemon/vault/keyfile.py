@@ -1,0 +1,151 @@
+"""The key file: one line a slot, mode 0600, replaced as a whole and never truncated.
+
+It lies in another directory tree than the database, so that a copy of one is not a copy of both. It may
+hold keys of more than one store (NEXO_DATA_DIR), so a line is only ever removed by the slot that owns it.
+"""
+
+import base64
+import binascii
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nexo_client.paths import UnsafePathError, private_directory
+from nexo_daemon.vault.sealing import KEY_BYTES
+
+_TITLE = "# Key of the Nexo Connections vault. Without it the stored API keys are lost. Keep it private."
+_LIMIT = 1 << 20
+
+
+class KeyFileUnreadableError(Exception):
+    """There is a key file and it cannot be used; the text says why, `hint` what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+def read(path: Path, slot_id: str) -> bytes | None:
+    """The key of a slot; None if the file or the line is missing.
+
+    Raises:
+        KeyFileUnreadableError: wrong owner, mode or kind of file, or a line that is no key.
+    """
+    encoded = _entries(path).get(slot_id)
+    if encoded is None:
+        return None
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise KeyFileUnreadableError(
+            f"the line of slot {slot_id} in {path} is damaged",
+            "put a copy of the file from a backup in place",
+        )
+    return key
+
+
+def add(path: Path, slot_id: str, key: bytes) -> None:
+    """Add a line; what is in the file stays. On disk when it returns.
+
+    Raises:
+        KeyFileUnreadableError: there is a file that is not safely ours.
+        OSError: could not be written; the old file is as it was.
+    """
+    with _locked(path):
+        entries = _entries(path)
+        if slot_id in entries:
+            raise KeyFileUnreadableError(f"{path} already has a key for slot {slot_id}", "")
+        entries[slot_id] = base64.b64encode(key).decode("ascii")
+        _replace(path, entries)
+
+
+def remove(path: Path, slot_id: str) -> None:
+    """Remove the line of a slot, and the file with its last line. Missing is fine."""
+    if not path.parent.is_dir():
+        return
+    with _locked(path):
+        entries = _entries(path)
+        if entries.pop(slot_id, None) is None:
+            return
+        if entries:
+            _replace(path, entries)
+        else:
+            path.unlink()
+            _sync_directory(path.parent)
+
+
+def _entries(path: Path) -> dict[str, str]:
+    try:
+        # A symbolic link here could make us trust, or overwrite, a file of somebody else's choosing.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise KeyFileUnreadableError(
+            f"the key file {path} cannot be opened: {error.strerror}", f"look at it: ls -l '{path}'"
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise KeyFileUnreadableError(f"the key file {path} is not a regular file", f"ls -l '{path}'")
+        if info.st_uid != os.geteuid():
+            raise KeyFileUnreadableError(
+                f"the key file {path} belongs to user {info.st_uid}, not to you",
+                f"if it is yours: sudo chown {os.geteuid()} '{path}'",
+            )
+        if info.st_mode & 0o077:
+            raise KeyFileUnreadableError(
+                f"other users may read the key file {path} (mode {stat.S_IMODE(info.st_mode):04o})",
+                f"chmod 600 '{path}', then nexoctl vault rekey --to key_file",
+            )
+        text = file.read(_LIMIT).decode("utf-8", "replace")
+    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+    return {words[0]: words[1] if len(words) > 1 else "" for words in lines if words}
+
+
+def _replace(path: Path, entries: dict[str, str]) -> None:
+    text = "".join([_TITLE, "\n", *(f"{slot} {key}\n" for slot, key in entries.items())])
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("ascii"))
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # Two daemons of one user may share the configuration directory and not the store.
+    try:
+        directory = private_directory(path.parent)
+    except UnsafePathError as error:
+        raise KeyFileUnreadableError(str(error), error.hint) from None
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+"""The open (or not) vault: seals and opens fields with the data key in memory. No files, no prompts, no SQL.
+
+How the data key gets here is the business of `vault.opening` and of the store, which keeps the slots.
+"""
+
+from dataclasses import dataclass, field
+
+from nexo_client.terms import VaultState
+from nexo_daemon.domain.errors import SecretTampered, VaultKeyLost, VaultLocked
+from nexo_daemon.domain.model import SealedSecret, SecretKind
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.vault import sealing
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """The key that seals fields."""
+
+    id: str
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    state: VaultState
+    slot: str
+    problem: str = ""
+    hint: str = ""
+    key: DataKey | None = None
+
+
+class Vault:
+    """Seals and opens. Calls take microseconds; safe from any thread (its condition is replaced as one)."""
+
+    def __init__(self) -> None:
+        self._condition = _Condition(VaultState.LOCKED, "", "the vault has not been opened yet")
+
+    @property
+    def state(self) -> VaultState:
+        """Whether secrets can be opened."""
+        return self._condition.state
+
+    @property
+    def slot(self) -> str:
+        """Kind of the pinned slot: keyring, key_file, passphrase or systemd_credential."""
+        return self._condition.slot
+
+    @property
+    def problem(self) -> str:
+        """Why it is not unlocked and what to do; empty when unlocked."""
+        condition = self._condition
+        return f"{condition.problem}; {condition.hint}" if condition.hint else condition.problem
+
+    def __repr__(self) -> str:
+        return f"Vault({self.state}, {self.slot})"
+
+    def unlocked(self, key: DataKey, slot: str) -> None:
+        """The data key is here."""
+        self._condition = _Condition(VaultState.UNLOCKED, slot, key=key)
+
+    def shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
+        """The data key is not here (any more), and why."""
+        self._condition = _Condition(state, slot, problem, hint)
+
+    def data_key(self) -> DataKey:
+        """The data key.
+
+        Raises:
+            VaultLocked, VaultKeyLost, SecretTampered: as the state is.
+        """
+        condition = self._condition
+        if condition.key is not None:
+            return condition.key
+        text = f"the vault is {condition.state.replace('_', ' ')}: {condition.problem}"
+        if condition.state is VaultState.KEY_LOST:
+            raise VaultKeyLost(text, hint=condition.hint)
+        if condition.state is VaultState.TAMPERED:
+            raise SecretTampered(text, hint=condition.hint)
+        raise VaultLocked(text, hint=condition.hint)
+
+    def seal(
+        self,
+        secret: Secret,
+        *,
+        row_id: str,
+        connection_id: str,
+        kind: SecretKind,
+        name: str = "",
+        position: int = 0,
+        origin: str,
+        route: str = "",
+    ) -> SealedSecret:
+        """Encrypt one field for its place and destination.
+
+        Raises:
+            VaultLocked, VaultKeyLost, SecretTampered: there is no key to seal with.
+        """
+        data_key = self.data_key()
+        place = sealing.Place(row_id, connection_id, kind, name, data_key.id, origin, route)
+        nonce, ciphertext = sealing.seal(
+            data_key.key, secret.reveal().encode("utf-8"), place.associated_data()
+        )
+        return SealedSecret(row_id, kind, name, position, origin, data_key.id, nonce, ciphertext)
+
+    def open(
+        self, sealed: SealedSecret, *, connection_id: str, origin: str | None = None, route: str = ""
+    ) -> Secret:
+        """Decrypt one field.
+
+        Args:
+            origin: where it is about to be sent; None to believe the stored one.
+
+        Raises:
+            VaultLocked, VaultKeyLost: there is no key.
+            SecretTampered: the bytes, their place or their destination were changed.
+        """
+        data_key = self.data_key()
+        place = sealing.Place(
+            sealed.id,
+            connection_id,
+            sealed.kind,
+            sealed.name,
+            sealed.key_id,
+            sealed.origin if origin is None else origin,
+            route,
+        )
+        try:
+            plaintext = sealing.unseal(data_key.key, sealed.nonce, sealed.ciphertext, place.associated_data())
+        except sealing.DoesNotOpenError:
+            raise SecretTampered(
+                f"a stored secret ({sealed.kind.replace('_', ' ')}) does not open: it, its place or its "
+                "destination was changed outside of the daemon, or it is damaged",
+                hint="enter the key again: nexoctl edit NAME --api-key-stdin, or nexoctl store restore",
+            ) from None
+        return Secret(plaintext.decode("utf-8"))
