@@ -57,10 +57,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A click on another default that the daemon has not confirmed yet."""
+    """A click on another default that the watch has not confirmed yet.
+
+    Attributes:
+        revision: of the store, once the daemon has answered the call; 0 before.
+    """
 
     to_id: str
     at: datetime
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
