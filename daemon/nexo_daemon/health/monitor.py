@@ -1,0 +1,236 @@
+"""Runs the health checks on the event loop: launches of `schedule` become requests, results become news.
+
+Not for decisions: when to check is `schedule`'s, what a result means is `policy`'s.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol
+
+from nexo_client.terms import Outcome
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError, RetryLater, ShuttingDown, VaultKeyLost, VaultLocked
+from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.policy import Instant
+from nexo_daemon.health.schedule import HealthNotice, Launch, NotChecked, Scheduler, Watched
+
+__all__ = ["Monitor", "Sink", "Watched"]
+
+log = logging.getLogger(__name__)
+
+CHECK_NOW_LIMIT_S: Final = 60.0
+"""How long `check_now` waits at most; the callers' deadlines are shorter."""
+
+STARTS_A_TURN: Final = 2
+"""Checks started before the event loop gets its turn: a burst must not hold up calls."""
+
+
+class Sink(Protocol):
+    """Who wants to know. Called on the event loop; must not block."""
+
+    def on_health(
+        self, connection_id: str, health: Health, transition: Transition | None, sample: Sample | None
+    ) -> None:
+        """A light was looked at again."""
+
+    def on_offline(self, since: datetime | None) -> None:
+        """This computer went off line, or came back (None)."""
+
+
+class Monitor:
+    """The checks of all connections. Belongs to one event loop; nothing happens until `run` runs."""
+
+    def __init__(
+        self,
+        *,
+        probe: Callable[[str], Awaitable[Verdict]],
+        sink: Sink,
+        clock: Clock,
+        random: random.Random,
+    ) -> None:
+        self._probe = probe
+        self._sink = sink
+        self._clock = clock
+        self._core = Scheduler(random)
+        self._stir = asyncio.Event()
+        self._tasks: dict[int, asyncio.Task[Verdict | NotChecked]] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._running = False
+        self._stopped = False
+
+    @property
+    def offline_since(self) -> datetime | None:
+        """Since when this computer is off line; None when it is not."""
+        return self._core.offline_since
+
+    @property
+    def alive(self) -> bool:
+        """Whether `run` is running."""
+        return self._running
+
+    def configure(
+        self, watched: Mapping[str, Watched], settings: HealthSettings, known: Mapping[str, Health]
+    ) -> None:
+        """Set what is watched; see `Scheduler.configure`. Cheap and idempotent."""
+        self._cancel(self._core.configure(watched, settings, known, self._now()))
+        for gone in [id_ for id_ in self._waiting if id_ not in watched]:
+            self._resolve(gone)
+        self._publish()
+
+    def changed(self, connection_id: str) -> None:
+        """Configuration or secret of a connection changed: forget what was known, check at once."""
+        self._cancel(self._core.changed(connection_id, self._now()))
+        self._publish()
+
+    def suspect(self, connection_id: str) -> None:
+        """A program saw a connection fail: one confirming check, unless one is on its way."""
+        self._core.suspect(connection_id, self._now())
+        self._publish()
+
+    def network_changed(self, routed: bool | None = None) -> None:
+        """Routes, addresses or proxies of this computer changed.
+
+        Args:
+            routed: whether there is a default route; None when it cannot be told.
+        """
+        self._core.network_changed(routed, self._now())
+        self._publish()
+
+    async def check_now(self, connection_ids: Iterable[str]) -> Mapping[str, Health]:
+        """Check at once and wait for the results, quick confirming re-checks included.
+
+        Connections that are not watched are left out; those whose provider asked to wait keep their state.
+
+        Raises:
+            RetryLater: all of them are asked to wait.
+            ShuttingDown: the monitor was stopped.
+        """
+        if self._stopped:
+            raise ShuttingDown("The daemon is stopping.", hint="Start it again: nexoctl daemon start")
+        now = self._now()
+        wanted = [id_ for id_ in dict.fromkeys(connection_ids) if self._core.health(id_) is not None]
+        futures: list[asyncio.Future[None]] = []
+        for id_ in wanted:
+            if self._core.request(id_, now):
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.setdefault(id_, []).append(future)
+                futures.append(future)
+        if wanted and not futures:
+            raise self._retry_later(wanted)
+        self._publish()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_NOW_LIMIT_S):
+                await asyncio.gather(*futures)
+        return {id_: health for id_ in wanted if (health := self._core.health(id_)) is not None}
+
+    def _retry_later(self, wanted: list[str]) -> RetryLater:
+        moments = [h.retry_at for id_ in wanted if (h := self._core.health(id_)) and h.retry_at]
+        until = min(moments).isoformat(timespec="seconds") if moments else "a later moment"
+        return RetryLater(
+            f"The provider asked not to be called before {until}.",
+            hint="The check follows by itself then; until then the connection is shown as limited.",
+            metadata={"retry_at": until} if moments else {},
+        )
+
+    async def run(self) -> None:
+        """Check until cancelled; then every running check is cancelled and awaited."""
+        self._running = True
+        try:
+            while True:
+                await self._start_due()
+                await self._rest()
+        finally:
+            self._running = False
+            self._stopped = True
+            await self._stop()
+
+    async def _start_due(self) -> None:
+        started = 0
+        self._stir.clear()
+        while (launch := self._core.launch(self._now())) is not None:
+            task = asyncio.create_task(self._ask(launch), name=f"check {launch.id}")
+            self._tasks[launch.ticket] = task
+            # Not a `finally` in the task: one that is cancelled before its first step never gets there.
+            task.add_done_callback(partial(self._ended, launch))
+            started += 1
+            if started % STARTS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _rest(self) -> None:
+        now = self._now()
+        wake = self._core.next_wake(now)
+        timeout = None if wake is None else max(0.0, wake - now.mono)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._stir.wait()
+
+    def _ended(self, launch: Launch, task: asyncio.Task[Verdict | NotChecked]) -> None:
+        self._tasks.pop(launch.ticket, None)
+        self._core.finish(launch, None if task.cancelled() else task.result(), self._now())
+        self._publish()
+
+    async def _ask(self, launch: Launch) -> Verdict | NotChecked:
+        try:
+            async with asyncio.timeout(launch.deadline_s):
+                return await self._probe(launch.id)
+        except TimeoutError:
+            return Verdict(
+                outcome=Outcome.UNREACHABLE,
+                reason="timeout",
+                evidence=f"no complete answer within {launch.deadline_s:.0f} s",
+                advice="See whether the provider has an outage, or a proxy or firewall is in the way.",
+            )
+        except (VaultLocked, VaultKeyLost) as error:
+            return NotChecked("locked", error.hint)
+        except DomainError as error:
+            return Verdict(
+                outcome=Outcome.CONFIG_ERROR,
+                reason=error.reason.value.lower(),
+                evidence=error.message,
+                advice=error.hint,
+            )
+        except Exception as error:  # noqa: BLE001 - a defect in one probe must not end the checks of the others
+            # The text of a foreign exception may hold a key; its type does not.
+            log.error("a health check failed inside the daemon: %s", type(error).__name__)
+            return NotChecked("internal", "The daemon could not make the check; its log names the cause.")
+
+    def _publish(self) -> None:
+        for notice in self._core.drain():
+            if not isinstance(notice, HealthNotice):
+                self._sink.on_offline(notice.since)
+                continue
+            self._sink.on_health(notice.id, notice.health, notice.transition, notice.sample)
+            if notice.conclusive:
+                self._resolve(notice.id)
+        self._stir.set()
+
+    def _resolve(self, connection_id: str) -> None:
+        for future in self._waiting.pop(connection_id, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _cancel(self, launches: Iterable[Launch]) -> None:
+        for launch in launches:
+            task = self._tasks.get(launch.ticket)
+            if task is not None:
+                task.cancel()
+
+    async def _stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for futures in self._waiting.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(ShuttingDown("The daemon is stopping."))
+        self._waiting.clear()
+
+    def _now(self) -> Instant:
+        return Instant(self._clock.now(), self._clock.monotonic())
