@@ -1,0 +1,327 @@
+"""What `nexoctl demo` shows, in the order in which it shows it.
+
+Real parts only: a daemon of its own, nexoctl as a person would type it, a workspace in a process of its own,
+the example provider on loopback. Every claim is checked before it is printed; a step that goes wrong ends the
+demo with exit status 1. Everything lies in one temporary directory, which is removed at the end, also after
+Ctrl-C or SIGTERM.
+"""
+
+import contextlib
+import importlib.util
+import os
+import queue
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+from nexo_client.demo.faces import Account
+from nexo_client.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
+from nexo_client.terms import Provider
+
+_PATIENCE_S = 20.0
+_MODEL = "example-small"
+_NEEDED = ("sqlalchemy", "alembic", "cryptography", "httpx", "keyring", "grpc_health", "nexo_daemon")
+
+
+class DemoError(Exception):
+    """A step of the demo did not do what the demo says; the text says which and how."""
+
+
+def tell() -> int:
+    """Runs the demo; returns 0, 1 if a step failed, 130 after Ctrl-C."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            f"The demo runs the real daemon, and {missing[0]} is not installed.\n"
+            "Install it with: pip install 'nexo-connections[daemon]'\n"
+        )
+        return 1
+    began = time.monotonic()
+    try:
+        with _every_end_is_an_interrupt(), Stage() as stage:
+            _play(stage)
+    except DemoError as problem:
+        sys.stdout.flush()
+        sys.stderr.write(f"\nThe demo stopped: {problem}\nNothing of it is left on this computer.\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        sys.stderr.write("\nStopped. Nothing of the demo is left on this computer.\n")
+        return 130
+    _say(
+        f"Done in {time.monotonic() - began:.0f} s. The daemon has stopped, the directory is gone, and your "
+        "own connections were never touched.",
+        "Your turn: `nexoctl add` asks for what it needs, `nexoctl --help` lists the rest.",
+    )
+    return 0
+
+
+def _play(stage: "Stage") -> None:
+    url = {provider: stage.provider.base_url(provider) for provider in Provider}
+    _say(
+        "Nexo Connections: one place for the LLM connections of all your programs.",
+        f"Everything below is real and happens in {stage.directory}; your own data is not touched.",
+    )
+
+    _title("A provider to talk to")
+    _say(
+        f"A small example provider answers on {stage.provider.origin}, on this computer only. It knows a few "
+        "keys: two good ones, one that was revoked, one that is over its rate limit, one that is slow."
+    )
+
+    _title("The daemon, which owns the connections")
+    stage.start_daemon()
+    stage.nexoctl("status")
+
+    _title("Add connections; each is tested first")
+    openai = ("--provider", "openai", "--base-url", url[Provider.OPENAI], "--model", _MODEL)
+    anthropic = ("--provider", "anthropic", "--base-url", url[Provider.ANTHROPIC], "--model", _MODEL)
+    stage.nexoctl("add", "work", *openai, key=WORK)
+    stage.nexoctl("add", "home", *anthropic, key=HOME)
+    stage.nexoctl("add", "far-away", *openai, key=SLOW)
+
+    _title("A key that does not work says why, before anything is saved")
+    stage.nexoctl("test", "--draft", *openai, key=REVOKED, expect=6)
+    _say("And one that is over its limit is not called broken:")
+    stage.nexoctl("test", "--draft", *anthropic, key=BUSY, expect=6)
+    stage.nexoctl("list")
+
+    _title("Star the default; a program gets it")
+    stage.nexoctl("default", "work")
+    workspace = stage.start_workspace()
+    _say(
+        "A separate process (nexo_client/demo/workspace.py) asked for its connection, and used it. It never "
+        "saw a configuration file. It keeps running:"
+    )
+    workspace.expect(WORK)
+
+    _title("Switch, and the running program follows")
+    stage.nexoctl("default", "home")
+    workspace.expect(HOME)
+    _say("Another provider, another key, another wire format, and nobody restarted anything. Back again:")
+    stage.nexoctl("default", "--undo")
+    workspace.expect(WORK)
+    stage.check_with_provider()
+
+    _title("Clean up")
+
+
+class Workspace:
+    """The process that follows, and the lines that it prints."""
+
+    def __init__(self, env: dict[str, str], directory: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nexo_client.demo.workspace"],
+            env=env,
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the demo, which then ends this process.
+            start_new_session=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue(maxsize=1000)
+        assert self.process.stdout  # noqa: S101 - a pipe was asked for
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read(self, pipe: IO[str]) -> None:
+        for line in pipe:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put("")
+
+    def expect(self, account: Account) -> None:
+        """Waits until it says that the provider billed `account`, and prints what it said."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, give_up - time.monotonic()))
+            except queue.Empty:
+                raise DemoError(
+                    f"the workspace process did not come to use the account {account.name!r}"
+                ) from None
+            if not line:
+                raise DemoError("the workspace process ended")
+            print(f"  process {self.process.pid} | {line}", flush=True)
+            if f"billed to the account {account.name!r}" in line:
+                return
+
+    def stop(self) -> None:
+        """Ends the process; it has two seconds to end by itself."""
+        _end(self.process)
+        self._reader.join(2)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
+
+
+class Stage:
+    """The temporary directory and all that runs in it; leaving it removes everything."""
+
+    def __init__(self) -> None:
+        self.provider = ExampleProvider(slow_s=0.5)
+        self.directory = Path(tempfile.mkdtemp(prefix="nexo-demo-"))
+        self._daemon: subprocess.Popen[str] | None = None
+        self._workspace: Workspace | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of the demo's programs: nothing in it leads to the user's own data."""
+        steering = ("NEXO_", "XDG_")
+        proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(steering) and name.lower() not in proxies
+        }
+        return kept | {
+            "HOME": str(self.directory),
+            "NEXO_SOCKET": str(self.directory / "run" / "nexod.sock"),
+            "NEXO_CONFIG_DIR": str(self.directory / "config"),
+            "NEXO_DATA_DIR": str(self.directory / "data"),
+            "NEXO_STATE_DIR": str(self.directory / "state"),
+            # The keyring of the person is theirs: the demo's store has its key in a file beside it.
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+        }
+
+    def start_daemon(self) -> None:
+        """Starts nexod and waits until it answers."""
+        from nexo_client import connect
+        from nexo_client.errors import NexoError
+
+        _command("nexod --foreground &")
+        env = self.env
+        output = self.directory / "nexod.out"
+        with output.open("wb") as file:
+            self._daemon = subprocess.Popen(
+                [sys.executable, "-m", "nexo_daemon", "--foreground"],
+                env=env,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                text=True,
+                start_new_session=True,
+            )
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with connect(env["NEXO_SOCKET"]) as client:
+                    client.status()
+                    return
+            except NexoError:
+                if self._daemon.poll() is None and time.monotonic() < give_up:
+                    time.sleep(0.02)
+                    continue
+            said = output.read_text(errors="replace").strip().splitlines()
+            raise DemoError(f"the daemon did not start: {said[-1] if said else 'it said nothing'}")
+
+    def nexoctl(self, *words: str, key: Account | None = None, expect: int = 0) -> None:
+        """Prints a command, runs it, and lets it print.
+
+        Args:
+            key: given to the command in an environment variable, never in its arguments.
+            expect: the exit status without which the demo stops.
+        """
+        shown, env = list(words), self.env
+        if key:
+            variable = f"{key.name.upper()}_KEY"
+            env[variable] = key.key
+            shown += ["--api-key-env", variable]
+        _command(shlex.join(["nexoctl", *shown]))
+        sys.stdout.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "nexo_client.cli", "--no-start", *shown],
+            env=env,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+        if done.returncode != expect:
+            raise DemoError(f"`nexoctl {words[0]}` ended with exit status {done.returncode}, not {expect}")
+
+    def start_workspace(self) -> Workspace:
+        """Starts the program that follows."""
+        self._workspace = Workspace(self.env, self.directory)
+        return self._workspace
+
+    def check_with_provider(self) -> None:
+        """Asks the other side: the accounts of the chat requests, in their order."""
+        billed = [
+            one.account
+            for one in self.provider.requests()
+            if one.request.path.endswith(("completions", "messages"))
+        ]
+        if billed != [WORK.name, HOME.name, WORK.name]:
+            raise DemoError(f"the provider billed {billed}")
+        _say(f"The provider agrees; it billed: {', '.join(billed)}.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A second Ctrl-C must not leave half of it behind; what follows takes a moment at most.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if self._workspace:
+            self._workspace.stop()
+        if self._daemon:
+            _end(self._daemon)
+        self.provider.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def _every_end_is_an_interrupt() -> Iterator[None]:
+    """SIGTERM, and the terminal going away, clean up as Ctrl-C does; puts the handlers back at the end."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _bold(text: str) -> str:
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\x1b[1m{text}\x1b[0m"
+
+
+def _title(text: str) -> None:
+    print(f"\n{_bold('── ' + text)}", flush=True)
+
+
+def _say(*paragraphs: str) -> None:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    for paragraph in paragraphs:
+        print(textwrap.fill(paragraph, width, break_long_words=False, break_on_hyphens=False), flush=True)
+
+
+def _command(text: str) -> None:
+    print(f"\n{_bold('$ ' + text)}", flush=True)
