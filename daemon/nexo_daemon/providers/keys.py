@@ -11,10 +11,10 @@ from nexo_daemon.domain.probing import Suggestion
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.presets import PRESETS
 
-_QUOTES = "\"'`“”‘’«»"  # noqa: RUF001
+_QUOTES = "\"'`“”‘’«»"
 _ASSIGNMENT = re.compile(r"^(?:export\s+)?[A-Z][A-Z0-9_]*(?:KEY|TOKEN)\s*=\s*", re.ASCII)
 _HEADER = re.compile(
-    r"^(?:authorization\s*:\s*)?bearer\s+|^(?:x-api-key|api-key|x-goog-api-key)\s*:\s*", re.I
+    r"^(?:authorization\s*:\s*)?bearer\s+|^(?:x-api-key|api-key|x-goog-api-key)\s*:\s*", re.IGNORECASE
 )
 _MASK = re.compile(r"\*{3,}|\.{3,}|…|•{2,}|[xX]{8,}$")
 
@@ -100,7 +100,7 @@ _FIX_TEXTS = {
     "strip_white_space": "The key has white space before or after it.",
     "strip_quotes": "The key has quotation marks around it.",
     "strip_assignment": "The key has the name of a variable in front of it.",
-    "strip_auth_prefix": 'The key has "Bearer" or a header name in front of it; only the key itself is wanted.',
+    "strip_auth_prefix": 'The key has "Bearer" or a header name before it; only the key is wanted.',
     "join_lines": "The key has white space or a line break inside.",
 }
 

@@ -1,0 +1,206 @@
+"""What does a response body say, whichever of the many shapes it has? Extraction only, no judgement."""
+
+import enum
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from nexo_daemon.providers.exchange import Answer
+
+_LONGEST_MESSAGE = 4000
+_DEEPEST = 6
+_MOST_CODES = 64
+LONG_RETRY_S = 300.0
+LONG_RETRY_CODE = "retry_info_over_300s"
+"""A delay so long is a spent quota, not a rate (seen with Gemini)."""
+
+
+class Form(enum.StrEnum):
+    """What kind of text a body is."""
+
+    JSON = "json"
+    HTML = "html"
+    TEXT = "text"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer, opened.
+
+    Attributes:
+        document: the parsed JSON; None for other forms.
+        message: the provider's own words, not redacted.
+        codes: every code, type, status and reason word in the error, lower case.
+        has_error: the JSON has an error in it.
+        error_status: an HTTP status inside of the body, as gateways send it; None without.
+        retry_after_s: a delay that the body asks for; None without.
+        cut: why the body is not whole; empty when it is.
+    """
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    form: Form
+    document: Any = field(repr=False, default=None)
+    message: str = field(repr=False, default="")
+    codes: frozenset[str] = frozenset()
+    has_error: bool = False
+    error_status: int | None = None
+    retry_after_s: float | None = None
+    cut: str = ""
+
+
+def read(answer: Answer) -> Reading:
+    """Opens an answer. Takes any bytes and never raises."""
+    document, text, is_json = _parse(answer)
+    if is_json:
+        error = _error_of(document)
+        # The error itself, or the document around it when the status alone says that it is one.
+        source = error if error is not None else document if answer.status >= 400 else None
+        messages, codes = _words(source)
+        if error is not None and isinstance(document, dict):
+            outer = {key: value for key, value in document.items() if not isinstance(value, dict | list)}
+            more_messages, more_codes = _words(outer)
+            messages, codes = messages + more_messages, codes + more_codes
+        retry = _retry_info(source)
+        if retry is not None and retry > LONG_RETRY_S:
+            codes.append(LONG_RETRY_CODE)
+        return Reading(
+            status=answer.status,
+            headers=answer.headers,
+            form=Form.JSON,
+            document=document,
+            message=" · ".join(dict.fromkeys(messages))[:_LONGEST_MESSAGE],
+            codes=frozenset(code.lower()[:200] for code in codes[:_MOST_CODES]),
+            has_error=error is not None,
+            error_status=_inner_status(error),
+            retry_after_s=retry,
+            cut=answer.cut,
+        )
+    kind = answer.headers.get("content-type", "").lower()
+    if not text.strip():
+        form = Form.EMPTY
+    elif "html" in kind or re.match(r"\s*(?:<!doctype html|<html|<head|<body)", text[:1000], re.IGNORECASE):
+        form = Form.HTML
+    else:
+        form = Form.TEXT
+    words = _strip_tags(text[:8192]) if form is Form.HTML else text
+    return Reading(answer.status, answer.headers, form, message=words[:_LONGEST_MESSAGE], cut=answer.cut)
+
+
+def _parse(answer: Answer) -> tuple[Any, str, bool]:
+    body = answer.body
+    if not body.strip():
+        return None, "", False
+    try:
+        # Knows UTF-8 with and without a mark, UTF-16 and UTF-32 (RFC 4627), which is what JSON may be in.
+        encoding = json.detect_encoding(body)
+        document = json.loads(body.decode(encoding, "surrogatepass"))
+        if isinstance(document, dict | list | str):
+            return document, "", True
+    except (ValueError, RecursionError):
+        pass
+    text = _decode(answer)
+    try:
+        # Names a wrong encoding, yet is JSON but for some characters.
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, text, False
+    return document, text, isinstance(document, dict | list | str)
+
+
+def _decode(answer: Answer) -> str:
+    match = re.search(r"charset=[\"']?([\w.:-]{1,40})", answer.headers.get("content-type", ""))
+    try:
+        return answer.body.decode(match.group(1) if match else "utf-8", "replace")
+    except (LookupError, ValueError):
+        return answer.body.decode("utf-8", "replace")
+
+
+def _error_of(document: Any) -> Any:
+    """The part that is the error: of an object, of the first element of an array, or None."""
+    if isinstance(document, list):
+        # The OpenAI face of Gemini wraps its errors in an array.
+        first = document[0] if document else None
+        return _error_of(first) if isinstance(first, dict) and first.get("error") else None
+    if not isinstance(document, dict):
+        return None
+    for key in ("error", "detail", "errors"):
+        if document.get(key):
+            return document[key]
+    if document.get("type") == "error" or ("title" in document and "status" in document):
+        return document
+    if isinstance(document.get("message"), str) and "data" not in document and "models" not in document:
+        return document
+    return None
+
+
+_MESSAGE_KEYS = ("message", "detail", "msg", "title", "error_description", "error", "description")
+_CODE_KEYS = frozenset(
+    {"code", "type", "status", "reason", "error_code", "quotaid", "limit_source", "signin_url"}
+)
+
+
+def _words(value: Any) -> tuple[list[str], list[str]]:
+    messages: list[str] = []
+    codes: list[str] = []
+    if isinstance(value, str):
+        return [value], []
+    for key, item in _walk(value, _DEEPEST):
+        lower = key.lower()
+        if isinstance(item, str):
+            if lower in _MESSAGE_KEYS:
+                messages.append(item)
+            elif lower in _CODE_KEYS:
+                codes.append(item)
+        elif (
+            isinstance(item, int) and not isinstance(item, bool) and lower in _CODE_KEYS and abs(item) < 10**6
+        ):
+            codes.append(str(item))
+        if len(messages) + len(codes) >= _MOST_CODES:
+            break
+    return messages, codes
+
+
+def _walk(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth == 0:
+        return
+    if isinstance(value, dict):
+        for key, item in list(value.items())[:200]:
+            yield str(key), item
+            yield from _walk(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value[:50]:
+            if isinstance(item, str):
+                yield "message", item
+            yield from _walk(item, depth - 1)
+
+
+def _inner_status(error: Any) -> int | None:
+    if not isinstance(error, dict):
+        return None
+    for key in ("code", "status"):
+        value = error.get(key)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return value
+    return None
+
+
+def _retry_info(value: Any) -> float | None:
+    for key, item in _walk(value, _DEEPEST):
+        if key == "retryDelay" and isinstance(item, str):
+            match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", item)
+            if match:
+                return float(match.group(1))
+    return None
+
+
+def _strip_tags(page: str) -> str:
+    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.IGNORECASE | re.DOTALL)
+    return " ".join(re.sub(r"<[^>]{0,300}>", " ", page).split())

@@ -1,0 +1,168 @@
+"""What does an answer mean? A pure function over the table; every text that leaves it is redacted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from nexo_client.terms import Outcome
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.providers.bodies import Form, Reading
+from nexo_daemon.providers.redact import Redactor
+from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, LONGEST_RATE_WAIT, retry_at
+from nexo_daemon.providers.table import BY_STATUS, EDGE, SPECIFIC, Row
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray", "x-amzn-requestid")
+_RETRY_OUTCOMES = {
+    Outcome.RATE_LIMITED: LONGEST_RATE_WAIT,
+    Outcome.PROVIDER_DOWN: LONGEST_RATE_WAIT,
+    Outcome.QUOTA_EXHAUSTED: LONGEST_QUOTA_WAIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a verdict is about; fills the blanks of the advice."""
+
+    service: str
+    host: str
+    key_url: str = ""
+
+    def fill(self, advice: str) -> str:
+        """The advice with its blanks filled."""
+        text = advice.format(
+            service=self.service,
+            host=self.host,
+            keys_at=f" at {self.key_url}" if self.key_url else "",
+        )
+        return text[:1].upper() + text[1:] if advice.startswith("{service}") else text
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict and the row of the table that made it; None for success and a broken body."""
+
+    verdict: Verdict
+    row: Row | None
+
+    @property
+    def key_accepted(self) -> bool:
+        """The answer proves that the provider knows the key, whatever else it says."""
+        return self.row is not None and self.row.key_accepted
+
+
+def judge(
+    reading: Reading,
+    *,
+    right_shape: bool,
+    subject: Subject,
+    redact: Redactor,
+    now: datetime,
+    latency_s: float | None = None,
+) -> Judgement:
+    """Classifies an answer; first match wins, and there is always a verdict.
+
+    Args:
+        right_shape: a 2xx body is what was asked for; decided by the dialect.
+    """
+    evidence = f"HTTP {reading.status}"
+    if reading.cut:
+        evidence += f", {reading.cut}"
+    facts = Verdict(
+        Outcome.OK,
+        evidence=evidence,
+        http_status=reading.status,
+        request_id=_request_id(reading, redact),
+        latency_s=latency_s,
+    )
+    success = 200 <= reading.status <= 299
+    if success and right_shape:
+        return Judgement(facts, None)
+    if success and reading.cut:
+        return Judgement(_broken(facts, reading, subject), None)
+    facts = replace(facts, provider_message=redact(reading.message))
+    if success and reading.error_status is not None:
+        # An error inside of a 200, as gateways send it: its own number is the truth.
+        reading = replace(reading, status=reading.error_status)
+        facts = replace(facts, evidence=f"{evidence} with error {reading.status} inside")
+    row = next(matches(reading))
+    if location := reading.headers.get("location", ""):
+        facts = replace(facts, evidence=f"{facts.evidence}, Location: {redact(_bare(location))}")
+    longest = _RETRY_OUTCOMES.get(row.outcome)
+    verdict = replace(
+        facts,
+        outcome=row.outcome,
+        reason=row.reason,
+        advice=subject.fill(row.advice),
+        retry_at=retry_at(reading, now, longest) if longest else None,
+    )
+    return Judgement(verdict, row)
+
+
+def matches(reading: Reading) -> Iterator[Row]:
+    """The rows that fit, best first; at least one."""
+    haystack = " ".join([reading.message.lower(), *sorted(reading.codes)])
+    for tier in (EDGE, SPECIFIC, BY_STATUS):
+        for row in tier:
+            if row_matches(row, reading, haystack):
+                yield row
+
+
+def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
+    """Whether one row fits, whatever stands before it."""
+    if not any(low <= reading.status <= high for low, high in row.statuses):
+        return False
+    if row.forms and reading.form not in row.forms:
+        return False
+    if not (row.codes or row.words or row.headers):
+        return True
+    return (
+        not row.codes.isdisjoint(reading.codes)
+        or any(word in haystack for word in row.words)
+        or any(name in reading.headers for name in row.headers)
+    )
+
+
+def _broken(facts: Verdict, reading: Reading, subject: Subject) -> Verdict:
+    if "larger" in reading.cut or "headers" in reading.cut:
+        return replace(
+            facts,
+            outcome=Outcome.NOT_COMPATIBLE,
+            reason="too_large",
+            advice=f"{subject.host} sends more than a model list should be; check the path of the base URL.",
+        )
+    if "encoding" in reading.cut:
+        return replace(
+            facts,
+            outcome=Outcome.NOT_COMPATIBLE,
+            reason="encoding",
+            advice=(
+                f"{subject.host} sends a body that cannot be decoded; check for a faulty proxy in between."
+            ),
+        )
+    return replace(
+        facts,
+        outcome=Outcome.UNREACHABLE,
+        reason="reset",
+        advice=f"The connection to {subject.host} broke in the middle of the answer; try again.",
+    )
+
+
+def _request_id(reading: Reading, redact: Redactor) -> str:
+    for name in _REQUEST_ID_HEADERS:
+        if value := reading.headers.get(name, ""):
+            return redact(value, 120)
+    if reading.form is Form.JSON and isinstance(reading.document, dict):
+        value = reading.document.get("request_id")
+        return redact(value, 120) if isinstance(value, str) else ""
+    return ""
+
+
+def _bare(location: str) -> str:
+    """A URL without query, fragment and user, which may hold secrets."""
+    try:
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}" if host else parts.path
+    except ValueError:
+        return "(malformed)"

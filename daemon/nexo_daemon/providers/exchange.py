@@ -1,0 +1,85 @@
+"""What goes out, what comes back, and what can fail in between: the values of one request.
+
+Not for how they travel (see `transport`) and not for what they mean (see `classify`).
+"""
+
+from dataclasses import dataclass, field
+
+import httpx
+
+from nexo_client.terms import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request, complete with secrets in its headers; so its repr shows neither headers nor body."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, read to its end or to a bound.
+
+    Attributes:
+        body: decoded from gzip or deflate.
+        cut: why the body is not whole; empty when it is.
+        elapsed_s: from the start of the request to the end of the body.
+    """
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    cut: str = ""
+    elapsed_s: float = 0.0
+
+
+class Fault(Exception):  # noqa: N818 - it is named in sentences: "a fault at the TLS layer"
+    """No usable answer arrived.
+
+    Attributes:
+        layer: where it failed.
+        cause: what the system or a library said; never shown as it is, it may quote header values.
+        host: the host that was spoken to, a proxy included.
+        via_proxy: the failing peer is a proxy.
+        loopback: the failing peer is this computer.
+        elapsed_s: since the start of the request.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        cause: BaseException,
+        *,
+        host: str = "",
+        via_proxy: bool = False,
+        loopback: bool = False,
+        elapsed_s: float = 0.0,
+        detail: str = "",
+    ) -> None:
+        super().__init__(layer.value)
+        self.layer = layer
+        self.cause = cause
+        self.host = host
+        self.via_proxy = via_proxy
+        self.loopback = loopback
+        self.elapsed_s = elapsed_s
+        self.detail = detail
+
+
+class ConfigFault(Exception):  # noqa: N818
+    """The request cannot even be written: bad URL, key or header. The text is safe to show.
+
+    Attributes:
+        field: field of the draft.
+        reason: stable word.
+    """
+
+    def __init__(self, field: str, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.reason = reason
+        self.text = text

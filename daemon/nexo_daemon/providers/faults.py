@@ -1,0 +1,314 @@
+"""What does it mean that no answer arrived? A table over the layer and the system's error, and its reader."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpcore
+
+from nexo_client.terms import Layer, Outcome
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.providers.classify import Subject
+from nexo_daemon.providers.exchange import ConfigFault, Fault
+
+Test = Callable[[Fault, BaseException], bool]
+
+
+def _is(*kinds: type[BaseException]) -> Test:
+    return lambda _, cause: isinstance(cause, kinds)
+
+
+def _errno(*numbers: int) -> Test:
+    return lambda _, cause: isinstance(cause, OSError) and cause.errno in numbers
+
+
+def _gai(*numbers: int) -> Test:
+    return lambda _, cause: isinstance(cause, socket.gaierror) and cause.errno in numbers
+
+
+def _verify(*codes: int) -> Test:
+    return lambda _, cause: isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in codes
+
+
+def _tls(*words: str) -> Test:
+    return lambda _, cause: (
+        isinstance(cause, ssl.SSLError) and any(word in str(cause).upper() for word in words)
+    )
+
+
+def _proxy(*words: str) -> Test:
+    return lambda _, cause: (
+        isinstance(cause, httpcore.ProxyError) and any(word in str(cause).lower() for word in words)
+    )
+
+
+def _timeout(_: Fault, cause: BaseException) -> bool:
+    return isinstance(cause, TimeoutError | httpcore.TimeoutException)
+
+
+def _all(*tests: Test) -> Test:
+    return lambda fault, cause: all(test(fault, cause) for test in tests)
+
+
+def _at(*layers: Layer) -> Test:
+    return lambda fault, _: fault.layer in layers
+
+
+def _via_proxy(fault: Fault, _: BaseException) -> bool:
+    return fault.via_proxy
+
+
+def _remote(fault: Fault, _: BaseException) -> bool:
+    return not fault.loopback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRow:
+    """One row; the first whose test holds for any error in the chain of causes wins.
+
+    Attributes:
+        suspect: the failure may be this computer's network (see `Verdict.network_suspect`).
+        said: evidence; "{detail}" is what the transport saw.
+    """
+
+    name: str
+    test: Test
+    reason: str
+    advice: str
+    said: str
+    suspect: bool = False
+
+
+FAULTS: tuple[FaultRow, ...] = (
+    FaultRow(
+        name="proxy-auth",
+        test=_proxy("407", "invalid username/password", "requires username"),
+        reason="proxy_auth",
+        said="the proxy refuses without user name and password",
+        advice="The proxy asks for a user name and password; put them into the proxy URL of the connection.",
+    ),
+    FaultRow(
+        name="proxy-refuses",
+        test=_proxy(""),
+        reason="proxy",
+        said="the proxy could not or would not connect",
+        advice="The proxy does not connect to {host}; check its rules, or use another proxy or none.",
+    ),
+    FaultRow(
+        name="proxy-unreachable",
+        test=_all(_via_proxy, _at(Layer.DNS, Layer.TCP)),
+        reason="proxy",
+        said="the proxy cannot be reached",
+        advice="The proxy itself cannot be reached; check its address, or use --proxy direct.",
+        suspect=True,
+    ),
+    FaultRow(
+        name="dns-temporary",
+        test=_gai(socket.EAI_AGAIN),
+        reason="dns",
+        said="name resolution fails for now",
+        advice="The name {host} cannot be resolved just now; check this computer's network.",
+        suspect=True,
+    ),
+    FaultRow(
+        name="dns",
+        test=_is(socket.gaierror, UnicodeError),
+        reason="dns",
+        said="no such name",
+        advice=(
+            "There is no host named {host}; check the spelling of the base URL, and VPN if it is internal."
+        ),
+    ),
+    FaultRow(
+        name="dns-slow",
+        test=_all(_at(Layer.DNS), _timeout),
+        reason="dns",
+        said="the name server did not answer in time",
+        advice="The name {host} is not resolved in time; check this computer's network and name server.",
+        suspect=True,
+    ),
+    FaultRow(
+        name="refused",
+        test=_is(ConnectionRefusedError),
+        reason="refused",
+        said="connection refused",
+        advice=(
+            "Nothing listens at that port of {host}; start the server, or correct the port of the base URL."
+        ),
+    ),
+    FaultRow(
+        name="no-route",
+        test=_errno(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL),
+        reason="no_route",
+        said="no route to the host",
+        advice="This computer has no route to {host}; check its network and VPN.",
+        suspect=True,
+    ),
+    FaultRow(
+        name="connect-timeout",
+        test=_all(_at(Layer.TCP), _timeout),
+        reason="timeout",
+        said="no answer to the connection attempt",
+        advice="{host} does not answer; check the address, a firewall, VPN or proxy.",
+        suspect=True,
+    ),
+    FaultRow(
+        name="tls-expired",
+        test=_verify(10),
+        reason="tls_expired",
+        said="the certificate has expired",
+        advice=(
+            "The certificate of {host} has expired; the operator has to renew it. Check this"
+            " computer's clock too."
+        ),
+    ),
+    FaultRow(
+        name="tls-not-yet-valid",
+        test=_verify(9),
+        reason="tls_not_yet_valid",
+        said="the certificate is not valid yet",
+        advice="The certificate of {host} is not valid yet; check this computer's clock.",
+    ),
+    FaultRow(
+        name="tls-self-signed",
+        test=_verify(18, 19),
+        reason="tls_self_signed",
+        said="the certificate is signed by itself or by an unknown root",
+        advice=(
+            "{host} has a self-signed certificate; give its certificate or root with"
+            " --ca-bundle if you trust it."
+        ),
+    ),
+    FaultRow(
+        name="tls-unknown-ca",
+        test=_verify(2, 20, 21),
+        reason="tls_unknown_ca",
+        said="the certificate is signed by an unknown authority",
+        advice=(
+            "The certificate of {host} is signed by an authority that this computer does"
+            " not know (a company proxy"
+            " does that); give its root with --ca-bundle if you trust it."
+        ),
+    ),
+    FaultRow(
+        name="tls-hostname",
+        test=_verify(62, 64),
+        reason="tls_hostname",
+        said="the certificate is for another name",
+        advice="The certificate is not for {host}; use the name that it was made for in the base URL.",
+    ),
+    FaultRow(
+        name="tls-certificate",
+        test=_is(ssl.SSLCertVerificationError),
+        reason="tls_certificate",
+        said="the certificate is not accepted",
+        advice="The certificate of {host} cannot be verified; ask its operator.",
+    ),
+    FaultRow(
+        name="tls-not-spoken",
+        test=_tls("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"),
+        reason="tls_not_spoken",
+        said="the port does not speak TLS",
+        advice="This port of {host} does not speak HTTPS; use http:// in the base URL.",
+    ),
+    FaultRow(
+        name="tls-version",
+        test=_tls("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"),
+        reason="tls_wrong_version",
+        said="no common TLS version",
+        advice="{host} speaks only an outdated version of TLS; its operator has to allow TLS 1.2 or newer.",
+    ),
+    FaultRow(
+        name="tls-client-certificate",
+        test=_tls("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE"),
+        reason="tls_handshake",
+        said="the server ended the TLS handshake",
+        advice="{host} ends the TLS handshake; it may want a client certificate or another name.",
+    ),
+    FaultRow(
+        name="tls-timeout",
+        test=_all(_at(Layer.TLS), _timeout),
+        reason="timeout",
+        said="no answer in the TLS handshake",
+        advice="{host} accepts connections but does not begin TLS; check http:// or https:// and the port.",
+    ),
+    FaultRow(
+        name="tls-other",
+        test=_at(Layer.TLS),
+        reason="tls_handshake",
+        said="the TLS handshake broke off",
+        advice=(
+            "The TLS handshake with {host} breaks off; check http:// or https://, the port, and any proxy."
+        ),
+    ),
+    FaultRow(
+        name="answer-timeout",
+        test=_timeout,
+        reason="timeout",
+        said="no complete answer in time",
+        advice="{host} took the request but did not answer in time; try again, or with a longer --timeout.",
+    ),
+    FaultRow(
+        name="reset",
+        test=_is(
+            httpcore.RemoteProtocolError,
+            httpcore.ReadError,
+            httpcore.WriteError,
+            ConnectionError,
+        ),
+        reason="reset",
+        said="the connection was closed without an answer",
+        advice=(
+            "{host} closes the connection without an answer; check that the port speaks HTTP, and any proxy."
+        ),
+    ),
+    FaultRow(
+        name="other",
+        test=lambda _fault, _cause: True,
+        reason="connection",
+        said="the connection failed",
+        advice="The connection to {host} failed; check the network, VPN and proxy.",
+    ),
+)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, groups opened; each once."""
+    seen: set[int] = set()
+    queue = [error]
+    while queue:
+        current = queue.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        queue += [cause for cause in (current.__cause__, current.__context__) if cause is not None]
+        if isinstance(current, BaseExceptionGroup):
+            queue += current.exceptions
+
+
+def row_for(fault: Fault) -> FaultRow:
+    """The row that fits; there is always one."""
+    causes = list(chain(fault.cause))
+    return next(row for row in FAULTS if any(row.test(fault, cause) for cause in causes))
+
+
+def judge_fault(fault: Fault, subject: Subject) -> Verdict:
+    """The verdict of a fault. Nothing of the error's own text is used: it may quote header values."""
+    row = row_for(fault)
+    detail = f" ({fault.detail})" if fault.detail else ""
+    return Verdict(
+        Outcome.UNREACHABLE,
+        reason=row.reason,
+        advice=subject.fill(row.advice),
+        evidence=f"{fault.host or subject.host}: {row.said}{detail}",
+        # What fails on this computer itself says nothing about its network.
+        network_suspect=row.suspect and not fault.loopback,
+    )
+
+
+def judge_config(fault: ConfigFault) -> Verdict:
+    """The verdict of a request that could not be written."""
+    return Verdict(Outcome.CONFIG_ERROR, reason=fault.reason, advice=fault.text, evidence=fault.field)

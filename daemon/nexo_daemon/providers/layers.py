@@ -1,0 +1,67 @@
+"""Which layers has a test passed, and which one failed? Keeps the order and tells whoever listens."""
+
+from nexo_client.terms import Layer, LayerStatus, Outcome
+from nexo_daemon.domain.probing import LayerReport, OnLayer, Verdict
+
+ORDER = tuple(Layer)
+
+# The layer that an answer of the server fails, by outcome. 429 fails HTTP: the server took nothing.
+_FAILED_BY_ANSWER = {
+    Outcome.CONFIG_ERROR: Layer.CONFIGURATION,
+    Outcome.AUTH_ERROR: Layer.AUTHENTICATED,
+    Outcome.PERMISSION: Layer.AUTHENTICATED,
+    Outcome.QUOTA_EXHAUSTED: Layer.AUTHENTICATED,
+}
+
+
+class LayerLog:
+    """Collects the reports of one test in order, each layer once."""
+
+    def __init__(self, on_layer: OnLayer | None = None) -> None:
+        self._on_layer = on_layer
+        self._reports: dict[Layer, LayerReport] = {}
+
+    @property
+    def reports(self) -> tuple[LayerReport, ...]:
+        """What has been reported so far, in order."""
+        return tuple(self._reports[layer] for layer in ORDER if layer in self._reports)
+
+    def passed(self, layer: Layer, elapsed_s: float | None, evidence: str = "") -> None:
+        """The layer works."""
+        self._add(LayerReport(layer, LayerStatus.PASSED, elapsed_s, evidence))
+
+    def skipped(self, layer: Layer, evidence: str) -> None:
+        """The layer does not apply, or nothing can be said about it."""
+        self._add(LayerReport(layer, LayerStatus.SKIPPED, None, evidence))
+
+    def noticed(self, layer: Layer, elapsed_s: float | None, evidence: str) -> None:
+        """For the transport: without a time the layer does not apply."""
+        if elapsed_s is None:
+            self.skipped(layer, evidence)
+        else:
+            self.passed(layer, elapsed_s, evidence)
+
+    def failed(self, layer: Layer, elapsed_s: float | None, evidence: str) -> None:
+        """The layer decides the verdict; earlier ones that nobody reported did not apply."""
+        for earlier in ORDER[: ORDER.index(layer)]:
+            if earlier not in self._reports:
+                self.skipped(earlier, "not seen")
+        self._add(LayerReport(layer, LayerStatus.FAILED, elapsed_s, evidence))
+        for later in ORDER[ORDER.index(layer) + 1 :]:
+            if later not in self._reports:
+                self._add(LayerReport(later, LayerStatus.NOT_REACHED))
+
+    def failed_by(self, verdict: Verdict) -> None:
+        """The layer that an answer failed."""
+        layer = _FAILED_BY_ANSWER.get(verdict.outcome, Layer.HTTP)
+        said = f": {verdict.provider_message}" if verdict.provider_message else ""
+        if layer is Layer.AUTHENTICATED:
+            self.passed(Layer.HTTP, verdict.latency_s, verdict.evidence)
+        self.failed(layer, verdict.latency_s, verdict.evidence + said)
+
+    def _add(self, report: LayerReport) -> None:
+        if report.layer in self._reports:
+            return
+        self._reports[report.layer] = report
+        if self._on_layer:
+            self._on_layer(report)

@@ -1,0 +1,175 @@
+"""What is written on the wire for a target: the URL and the headers, secrets included."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import idna
+
+from nexo_client.terms import AuthScheme
+from nexo_client.version import __version__
+from nexo_daemon.domain.probing import Target
+from nexo_daemon.providers.exchange import ConfigFault, Outgoing
+from nexo_daemon.providers.keys import sendable
+
+# Our own name: firewalls in front of several providers refuse the default agents of libraries.
+USER_AGENT = f"nexo-connections/{__version__}"
+
+_AUTH_HEADERS = {
+    AuthScheme.BEARER: ("Authorization", "Bearer "),
+    AuthScheme.X_API_KEY: ("x-api-key", ""),
+    AuthScheme.X_GOOG_API_KEY: ("x-goog-api-key", ""),
+    AuthScheme.API_KEY: ("api-key", ""),
+}
+_CREDENTIAL_WORDS = ("auth", "key", "token", "secret", "cookie", "password", "credential", "session")
+_NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base URL, checked and taken apart. `host` is ASCII, without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Host, with the port when it is not the usual one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = {"http": 80, "https": 443}[self.scheme]
+        return host if self.port == usual else f"{host}:{self.port}"
+
+    def url(self, path: str = "", query: str = "") -> str:
+        """A URL below the base, with the query of the base kept."""
+        queries = "&".join(part for part in (self.query, query) if part)
+        return f"{self.scheme}://{self.authority}{self.path}{path}" + (f"?{queries}" if queries else "")
+
+
+def parse_base(url: str) -> Base:
+    """Takes a base URL apart.
+
+    Raises:
+        ConfigFault: no request could be sent to it.
+    """
+
+    def refuse(problem: str) -> ConfigFault:
+        return ConfigFault("base_url", "base_url", f"The base URL {problem}.")
+
+    if not url:
+        raise refuse("is missing; enter the address of the service")
+    if not url.isprintable() or any(character.isspace() for character in url):
+        raise refuse("holds white space or control characters; remove them")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise refuse("has a malformed host or a port that is not between 1 and 65535") from error
+    if parts.scheme not in ("http", "https"):
+        raise refuse("has to begin with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise refuse("holds a user name or password; use the API key or a custom header for it")
+    if not parts.hostname or port == 0:
+        raise refuse("has no host, or port 0")
+    return Base(
+        scheme=parts.scheme,
+        host=_ascii_host(parts.hostname, refuse("has a host name that cannot exist; check its spelling")),
+        port=port or {"http": 80, "https": 443}[parts.scheme],
+        path=_quote(parts.path.rstrip("/")),
+        query=_quote(parts.query),
+    )
+
+
+def _ascii_host(host: str, refusal: ConfigFault) -> str:
+    if host.isascii():
+        if any(character in host for character in "/\\?#@<>^`{|}\"'"):
+            raise refusal
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise refusal from error
+
+
+def _quote(text: str) -> str:
+    if text.isascii():
+        return text
+    return "".join(
+        c if c.isascii() else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "replace")) for c in text
+    )
+
+
+def compose(
+    target: Target,
+    base: Base,
+    *,
+    method: str = "GET",
+    path: str = "",
+    query: str = "",
+    extra: tuple[tuple[str, str], ...] = (),
+    body: bytes | None = None,
+    with_credentials: bool = True,
+) -> Outgoing:
+    """A request to a target. Custom headers replace ours of the same name, whatever the case.
+
+    Args:
+        with_credentials: False leaves out the key and every custom header that may hold one.
+
+    Raises:
+        ConfigFault: the key or a header cannot be sent.
+    """
+    headers: dict[str, tuple[str, str]] = {}
+
+    def put(name: str, value: str) -> None:
+        headers[name.lower()] = (name, value)
+
+    put("Host", base.authority)
+    put("User-Agent", USER_AGENT)
+    put("Accept", "application/json")
+    put("Accept-Encoding", "gzip")
+    for name, value in extra:
+        put(name, value)
+    if body is not None:
+        put("Content-Type", "application/json")
+        put("Content-Length", str(len(body)))
+    if with_credentials:
+        key = target.credentials.api_key
+        if key and target.auth_scheme in _AUTH_HEADERS:
+            if not sendable(key.reveal()):
+                raise ConfigFault(
+                    "api_key",
+                    "api_key",
+                    "The key holds white space, a line break or characters that no"
+                    " header can carry; paste it again.",
+                )
+            name, prefix = _AUTH_HEADERS[target.auth_scheme]
+            put(name, prefix + key.reveal())
+    for name, secret in target.credentials.headers:
+        _check_header(name, secret.reveal())
+        if with_credentials or not carries_credential(name):
+            put(name, secret.reveal())
+    return Outgoing(method, base.url(path, query), tuple(headers.values()), body)
+
+
+def carries_credential(header: str) -> bool:
+    """Whether a header of that name may prove who asks."""
+    name = header.lower()
+    return any(word in name for word in _CREDENTIAL_WORDS)
+
+
+def sends_credential(target: Target) -> bool:
+    """Whether requests to the target carry anything that a server could check."""
+    has_key = bool(target.credentials.api_key) and target.auth_scheme is not AuthScheme.NONE
+    return has_key or any(carries_credential(name) for name, _ in target.credentials.headers)
+
+
+def _check_header(name: str, value: str) -> None:
+    if not name or not _NAME_CHARACTERS.issuperset(name):
+        raise ConfigFault(
+            "headers", "header", "A custom header has a name with characters that no header may have."
+        )
+    if not sendable(value):
+        raise ConfigFault(
+            "headers", "header", f"The value of the header {name} has characters that no header can carry."
+        )

@@ -1,0 +1,127 @@
+"""When may a provider be asked again, by its own word?
+
+Headers first, then the body. The answer is capped: a wrong clock or a hostile server must not silence a
+connection for ever, and asking once too early costs nothing.
+"""
+
+import email.utils
+import re
+from datetime import UTC, datetime, timedelta
+
+from nexo_daemon.providers.bodies import Reading
+
+LONGEST_RATE_WAIT = timedelta(hours=1)
+LONGEST_QUOTA_WAIT = timedelta(hours=24)
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SENTENCE = re.compile(
+    r"(?:try again|retry)\s+(?:in|after)\s+"
+    r"((?:\d[\d.]*\s*(?:ms|milliseconds?|seconds?|minutes?|hours?|[hmsd])\s*)+)",
+    re.IGNORECASE,
+)
+_PLAIN_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
+
+
+def retry_at(reading: Reading, now: datetime, longest: timedelta) -> datetime | None:
+    """The moment that the answer names, between now and now + longest; None when it names none."""
+    wait = _wait(reading, now)
+    if wait is None:
+        return None
+    return now + min(max(wait, timedelta()), longest)
+
+
+def _wait(reading: Reading, now: datetime) -> timedelta | None:
+    headers = reading.headers
+    if (wait := _scaled(headers.get("retry-after-ms", ""), 0.001)) is not None:
+        return wait
+    if (value := headers.get("retry-after", "").strip()) and (
+        wait := _seconds_or_date(value, now)
+    ) is not None:
+        return wait
+    if reading.retry_after_s is not None:
+        return timedelta(seconds=reading.retry_after_s)
+    if (wait := _from_reset_headers(reading, now)) is not None:
+        return wait
+    sentence = _SENTENCE.search(reading.message)
+    return _duration(_short_units(sentence.group(1))) if sentence else None
+
+
+def _from_reset_headers(reading: Reading, now: datetime) -> timedelta | None:
+    """The reset of what is used up; of the first to be reset when no header says which that is."""
+    spent: list[timedelta] = []
+    others: list[timedelta] = []
+    for name, value in reading.headers.items():
+        if "ratelimit" not in name or "reset" not in name:
+            continue
+        wait = _reset(value.strip(), now)
+        if wait is None:
+            continue
+        left = reading.headers.get(name.replace("reset", "remaining"), "").strip()
+        (spent if left == "0" else others).append(wait)
+    return max(spent) if spent else min(others) if others else None
+
+
+def _reset(value: str, now: datetime) -> timedelta | None:
+    # A duration (OpenAI, Groq), a moment (Anthropic), or a number: seconds, epoch seconds or milliseconds.
+    if _PLAIN_NUMBER.fullmatch(value):
+        number = float(value)
+        if number > 1e11:
+            return _until(number / 1000, now)
+        if number > 1e8:
+            return _until(number, now)
+        return timedelta(seconds=number)
+    if (wait := _duration(value)) is not None:
+        return wait
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return _difference(moment, now)
+
+
+def _until(epoch: float, now: datetime) -> timedelta | None:
+    try:
+        return datetime.fromtimestamp(epoch, UTC) - now
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _difference(moment: datetime, now: datetime) -> timedelta | None:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return aware - now
+    except OverflowError:
+        return None
+
+
+def _seconds_or_date(value: str, now: datetime) -> timedelta | None:
+    if (wait := _scaled(value, 1.0)) is not None:
+        return wait
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return _difference(moment, now)
+
+
+def _scaled(value: str, unit: float) -> timedelta | None:
+    value = value.strip()
+    return timedelta(seconds=min(float(value) * unit, 1e9)) if _PLAIN_NUMBER.fullmatch(value) else None
+
+
+def _short_units(text: str) -> str:
+    text = re.sub(r"\s+", "", text.lower())
+    return re.sub(r"(milliseconds?|seconds?|minutes?|hours?)", _short_unit, text)
+
+
+def _short_unit(match: re.Match[str]) -> str:
+    return "ms" if match.group().startswith("milli") else match.group()[0]
+
+
+def _duration(text: str) -> timedelta | None:
+    # "6m0s", "1.5s", "120ms"; the whole text has to be one.
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.rstrip("."):
+        return None
+    return timedelta(seconds=min(sum(float(number) * _UNITS[unit] for number, unit in parts), 1e9))

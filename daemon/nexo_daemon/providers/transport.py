@@ -1,0 +1,330 @@
+"""How does one request travel, and what is seen on the way? Nothing here judges the answer.
+
+A `Session` is one client of one origin. It stands on httpcore, the transport of httpx, because only there a
+network backend can be given, and only a backend sees name resolution and connection apart on the very
+connection that carries the request. Redirects are not followed at this level: a key never travels on.
+"""
+
+import asyncio
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from nexo_client.terms import Layer
+from nexo_daemon.providers.exchange import Answer, Fault, Outgoing
+from nexo_daemon.providers.proxies import Proxy, is_loopback
+from nexo_daemon.providers.resolver import resolve
+
+CONNECT_TIMEOUT_S = 5.0
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_HEADERS = 200
+_STAGGER_S = 0.25
+"""Between connection attempts to the addresses of one name (RFC 8305)."""
+
+Notice = Callable[[Layer, float | None, str], None]
+"""A layer was passed after so many seconds (None: it does not apply), with evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a session leads. `host` is ASCII, without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Proxy | None = None
+    tls: ssl.SSLContext | None = None
+    proxy_tls: ssl.SSLContext | None = None
+
+
+class Session:
+    """A client of one origin, for the requests of one check or test. Close it."""
+
+    def __init__(self, route: Route, notice: Notice | None = None) -> None:
+        self._route = route
+        self._progress = _Progress(route, notice)
+        proxy = None
+        if route.proxy:
+            pair = route.proxy.credentials
+            proxy = httpcore.Proxy(
+                url=httpcore.URL(
+                    scheme=route.proxy.scheme, host=route.proxy.host, port=route.proxy.port, target="/"
+                ),
+                auth=(pair[0].encode(), pair[1].encode()) if pair else None,
+                ssl_context=route.proxy_tls if route.proxy.scheme == "https" else None,
+            )
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=route.tls,
+            proxy=proxy,
+            max_connections=1,
+            max_keepalive_connections=1,
+            network_backend=_Backend(self._progress),
+        )
+
+    async def send(self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> Answer:
+        """One request and its answer, redirects included as they are.
+
+        Raises:
+            Fault: no usable answer within the time.
+        """
+        started = time.monotonic()
+        self._progress.begin()
+        wait = max(timeout_s, 0.001)
+        request = httpcore.Request(
+            outgoing.method,
+            outgoing.url,
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in outgoing.headers],
+            content=outgoing.body,
+            extensions={
+                "trace": self._progress.trace,
+                "timeout": {
+                    "connect": min(CONNECT_TIMEOUT_S, wait),
+                    "read": wait,
+                    "write": wait,
+                    "pool": wait,
+                },
+            },
+        )
+        reading = _Reading(max_bytes)
+        try:
+            async with asyncio.timeout(wait):
+                response = await self._pool.handle_async_request(request)
+                try:
+                    headers = httpx.Headers(response.headers)
+                    await reading.read(response, headers)
+                finally:
+                    await response.aclose()
+        except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+            if reading.status is None:
+                raise self._progress.fault(error, started) from error
+            # The status came, so the answer is worth something even if its body broke off.
+            reading.cut = "the connection was closed before the end of the body"
+            headers = reading.headers
+        except (Exception, TimeoutError) as error:
+            if isinstance(error, Fault):
+                raise
+            raise self._progress.fault(error, started, reading.describe()) from error
+        assert reading.status is not None  # noqa: S101 - set before the body is read
+        return Answer(
+            reading.status, reading.headers, bytes(reading.body), reading.cut, time.monotonic() - started
+        )
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        await self._pool.aclose()
+
+
+class _Reading:
+    """A body as it arrives, bounded before and after decompression."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.status: int | None = None
+        self.headers = httpx.Headers()
+        self.body = bytearray()
+        self.cut = ""
+        self._received = 0
+        self._max = max_bytes
+
+    def describe(self) -> str:
+        return "" if self.status is None else f"status {self.status} and {self._received} bytes had arrived"
+
+    async def read(self, response: httpcore.Response, headers: httpx.Headers) -> None:
+        self.status, self.headers = response.status, headers
+        if len(headers.raw) > MAX_HEADERS:
+            self.cut = f"more than {MAX_HEADERS} headers"
+            return
+        inflate = _decoder(headers.get("content-encoding", ""))
+        async for chunk in response.aiter_stream():
+            self._received += len(chunk)
+            room = self._max - len(self.body)
+            if inflate is None:
+                self.body += chunk[:room]
+                full = len(chunk) > room
+            else:
+                try:
+                    self.body += inflate.decompress(chunk, room + 1)
+                except zlib.error:
+                    self.cut = "the body is not in the encoding that its headers name"
+                    return
+                full = len(self.body) > self._max
+            if full or self._received > self._max:
+                del self.body[self._max :]
+                self.cut = f"the body is larger than {self._max // (1024 * 1024)} MB"
+                return
+        if inflate is not None and self._received and not inflate.eof:
+            self.cut = "the compressed body is not complete"
+
+
+def _decoder(encoding: str) -> Any:
+    # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
+    return zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding.strip().lower() in ("gzip", "x-gzip") else None
+
+
+class _Progress:
+    """Where the current request is, and what was learned about each layer of its connection."""
+
+    def __init__(self, route: Route, notice: Notice | None) -> None:
+        self._route = route
+        self._notice = notice
+        self._since = 0.0
+        self._layer = Layer.HTTP
+        self._peer = ""
+        self._reported: set[Layer] = set()
+        self.loopback = False
+
+    def begin(self) -> None:
+        # Stays so on a kept connection; a new connection starts with `resolving`.
+        self._layer = Layer.HTTP
+        self._since = time.monotonic()
+
+    def fault(self, cause: BaseException, started: float, detail: str = "") -> Fault:
+        proxy = self._route.proxy
+        at_proxy = proxy is not None and self._layer in (Layer.DNS, Layer.TCP)
+        return Fault(
+            self._layer,
+            cause,
+            host=proxy.host if proxy and at_proxy else self._route.host,
+            via_proxy=at_proxy,
+            loopback=self.loopback,
+            elapsed_s=time.monotonic() - started,
+            detail=detail or self._peer,
+        )
+
+    def resolving(self) -> None:
+        self._layer, self._since = Layer.DNS, time.monotonic()
+
+    def resolved(self, addresses: Iterable[str], *, literal: bool) -> None:
+        known = list(addresses)
+        self.loopback = bool(known) and all(is_loopback(address) for address in known)
+        if self._route.proxy:
+            self._pass(Layer.DNS, None, f"{self._route.host} is resolved by the proxy")
+        elif literal:
+            self._pass(Layer.DNS, None, "the URL holds an address")
+        else:
+            more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+            self._pass(Layer.DNS, self._lap(), ", ".join(known[:3]) + more)
+        self._layer, self._since = Layer.TCP, time.monotonic()
+
+    def connected(self, address: str, port: int) -> None:
+        self._peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        where, _, step = event.partition(".")
+        if step == "start_tls.started":
+            # The first of two in an HTTPS proxy's case is to the proxy itself.
+            if self._route.proxy is None or where != "connection":
+                self._tcp_passed()
+                self._layer, self._since = Layer.TLS, time.monotonic()
+        elif step == "start_tls.complete":
+            if self._layer is Layer.TLS:
+                self._pass(Layer.TLS, self._lap(), _describe_tls(info["return_value"]))
+        elif step == "send_request_headers.started" and info["request"].method != b"CONNECT":
+            if self._route.scheme == "http" and Layer.TCP not in self._reported and self._peer:
+                self._tcp_passed()
+                self._pass(Layer.TLS, None, "the URL is http://")
+            self._layer, self._since = Layer.HTTP, time.monotonic()
+
+    def _tcp_passed(self) -> None:
+        via = f"proxy {self._route.proxy.scheme} " if self._route.proxy else ""
+        self._pass(Layer.TCP, self._lap(), via + self._peer)
+
+    def _pass(self, layer: Layer, elapsed: float | None, evidence: str) -> None:
+        if layer not in self._reported:
+            self._reported.add(layer)
+            if self._notice:
+                self._notice(layer, elapsed, evidence)
+
+    def _lap(self) -> float:
+        return time.monotonic() - self._since
+
+
+def _describe_tls(stream: httpcore.AsyncNetworkStream) -> str:
+    tls = stream.get_extra_info("ssl_object")
+    if tls is None:
+        return ""
+    parts = [str(tls.version())]
+    if cipher := tls.cipher():
+        parts.append(cipher[0])
+    if (certificate := tls.getpeercert()) and "notAfter" in certificate:
+        expiry = time.strftime("%Y-%m-%d", time.gmtime(ssl.cert_time_to_seconds(certificate["notAfter"])))
+        parts.append(f"certificate valid until {expiry}")
+    return ", ".join(parts)
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """Opens connections, telling name resolution and TCP apart."""
+
+    def __init__(self, progress: _Progress) -> None:
+        self._progress = progress
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self._progress.resolving()
+        async with asyncio.timeout(timeout):
+            literal = _is_address(host)
+            addresses = [host] if literal else await resolve(host, port)
+            self._progress.resolved(addresses, literal=literal)
+            address, stream = await self._first(addresses, port, timeout)
+        self._progress.connected(address, port)
+        return stream
+
+    async def _first(
+        self, addresses: list[str], port: int, timeout: float | None
+    ) -> tuple[str, httpcore.AsyncNetworkStream]:
+        async def attempt(address: str) -> tuple[str, httpcore.AsyncNetworkStream]:
+            return address, await super(_Backend, self).connect_tcp(address, port, timeout)
+
+        if len(addresses) == 1:
+            return await attempt(addresses[0])
+        waiting = list(addresses)
+        running: set[asyncio.Task[tuple[str, httpcore.AsyncNetworkStream]]] = set()
+        failure: BaseException | None = None
+        try:
+            while waiting or running:
+                if waiting:
+                    running.add(asyncio.create_task(attempt(waiting.pop(0))))
+                done, running = await asyncio.wait(
+                    running,
+                    timeout=_STAGGER_S if waiting else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                winner = None
+                for task in done:
+                    if task.exception() is None and winner is None:
+                        winner = task.result()
+                    elif (error := task.exception()) is not None:
+                        # The first refusal says more than what follows it.
+                        failure = failure or error
+                    else:
+                        running.add(task)
+                if winner is not None:
+                    return winner
+        finally:
+            await _discard(running)
+        assert failure is not None  # noqa: S101 - there was at least one address
+        raise failure
+
+
+async def _discard(tasks: set[asyncio.Task[tuple[str, httpcore.AsyncNetworkStream]]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if not isinstance(result, BaseException):
+            await result[1].aclose()
+
+
+def _is_address(host: str) -> bool:
+    # What is all digits and dots, or holds a colon, can only be an address.
+    return ":" in host or host.replace(".", "").isdecimal()
