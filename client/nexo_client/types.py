@@ -471,26 +471,38 @@ class ResolvedConnection:
     revision: int
     health: Health
 
-    def openai(self) -> dict[str, Any]:
-        """Keyword arguments for `openai.OpenAI` and `openai.AsyncOpenAI`."""
+    def openai(self, *, async_client: bool = False) -> dict[str, Any]:
+        """Keyword arguments for `openai.OpenAI`; with `async_client` for `openai.AsyncOpenAI`."""
         from nexo_client import adapters
 
-        return adapters.openai(self)
+        return adapters.openai(self, async_client)
 
-    def anthropic(self) -> dict[str, Any]:
-        """Keyword arguments for `anthropic.Anthropic` and `anthropic.AsyncAnthropic`."""
+    def anthropic(self, *, async_client: bool = False) -> dict[str, Any]:
+        """Keyword arguments for `anthropic.Anthropic`; with `async_client` for `anthropic.AsyncAnthropic`.
+
+        Raises:
+            InvalidField: the provider speaks no Anthropic dialect.
+        """
         from nexo_client import adapters
 
-        return adapters.anthropic(self)
+        return adapters.anthropic(self, async_client)
 
     def google(self) -> dict[str, Any]:
-        """Keyword arguments for `google.genai.Client`."""
+        """Keyword arguments for `google.genai.Client`.
+
+        Raises:
+            InvalidField: the provider speaks no Gemini dialect.
+        """
         from nexo_client import adapters
 
         return adapters.google(self)
 
     def ollama(self) -> dict[str, Any]:
-        """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`."""
+        """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`.
+
+        Raises:
+            InvalidField: the provider speaks no Ollama dialect.
+        """
         from nexo_client import adapters
 
         return adapters.ollama(self)

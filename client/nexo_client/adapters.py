@@ -1,0 +1,352 @@
+"""How a hand-out is spelled for the official SDKs and for the environment of a program.
+
+Pure: nothing is sent, and an SDK is imported only where one of its own objects has to be passed. What each
+SDK makes of a base URL was seen on the wire in November 2026 (openai 3.54, anthropic 2.12, google-genai 3.4,
+ollama 0.6); tests/thirdparty repeats it. An SDK also reads its own variables, so that everything that an
+ambient variable could replace is given explicitly.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from nexo_client.errors import InvalidField
+from nexo_client.terms import AuthScheme, Provider
+from nexo_client.types import NetworkProfile, ResolvedConnection
+
+NO_KEY = "no-key-needed"
+"""Stands in where an SDK refuses an empty key; the header that would carry it is left out."""
+
+_SCHEME_HEADER = {
+    AuthScheme.BEARER: "Authorization",
+    AuthScheme.X_API_KEY: "X-Api-Key",
+    AuthScheme.X_GOOG_API_KEY: "X-Goog-Api-Key",
+    AuthScheme.API_KEY: "Api-Key",
+}
+CREDENTIAL_HEADERS = frozenset(name.lower() for name in _SCHEME_HEADER.values())
+"""Names, in lower case, of the headers that carry a key."""
+
+# Of an account, not of a service: the variable of one account would be sent with the key of another.
+_AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+
+RIVALS = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "OPENAI_ORG_ID",
+    "OPENAI_ORGANIZATION",
+    "OPENAI_PROJECT_ID",
+    "OPENAI_CUSTOM_HEADERS",
+    "OPENAI_ADMIN_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "AZURE_OPENAI_ENDPOINT",
+    "OPENAI_API_VERSION",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "GOOGLE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
+    "GOOGLE_GENAI_API_VERSION",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_GENAI_USE_ENTERPRISE",
+    "GOOGLE_GENAI_DEFAULT_HEADERS",
+    "OLLAMA_HOST",
+    "OLLAMA_API_KEY",
+)
+"""Variables that the SDKs read: a program that is to use a connection must inherit none of them."""
+
+
+def wire_headers(connection: ResolvedConnection) -> dict[str, str]:
+    """Every header that a request of this connection carries: the key's, then the custom ones, which win."""
+    headers: dict[str, str] = {}
+    custom = {name.lower() for name in connection.headers}
+    carrier = _SCHEME_HEADER.get(connection.auth_scheme)
+    if connection.api_key and carrier is not None and carrier.lower() not in custom:
+        bearer = connection.auth_scheme is AuthScheme.BEARER
+        headers[carrier] = f"Bearer {connection.api_key}" if bearer else connection.api_key
+    canonical = {name.lower(): name for name in _SCHEME_HEADER.values()}
+    for name, value in connection.headers.items():
+        # An SDK that merges without regard to case would send a header of its own beside ours.
+        headers[canonical.get(name.lower(), name)] = value
+    return headers
+
+
+def _without(url: str, *versions: str) -> str:
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    for version in versions:
+        if path.endswith(version):
+            path = path[: -len(version)].rstrip("/")
+            break
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def openai_base(connection: ResolvedConnection) -> str:
+    """The URL in front of `/chat/completions`, of the provider's own OpenAI face where it has one."""
+    if connection.provider is Provider.OLLAMA:
+        return _without(connection.base_url, "/v1", "/api") + "/v1"
+    if connection.provider is Provider.ANTHROPIC:
+        return _without(connection.base_url, "/v1") + "/v1"
+    if connection.provider is Provider.GOOGLE:
+        return _without(connection.base_url, "/v1beta/openai", "/v1beta", "/v1") + "/v1beta/openai"
+    return connection.base_url.rstrip("/")
+
+
+def anthropic_base(connection: ResolvedConnection) -> str:
+    """The URL in front of `/v1/messages`.
+
+    Raises:
+        InvalidField: the provider has no such face.
+    """
+    _needs_face(connection, "anthropic", Provider.ANTHROPIC, Provider.OLLAMA, Provider.CUSTOM)
+    return _without(connection.base_url, "/v1")
+
+
+def google_base(connection: ResolvedConnection) -> str:
+    """The URL in front of `/v1beta/models`.
+
+    Raises:
+        InvalidField: the provider has no such face.
+    """
+    _needs_face(connection, "google", Provider.GOOGLE, Provider.CUSTOM)
+    return _without(connection.base_url, "/v1beta", "/v1alpha", "/v1")
+
+
+def ollama_base(connection: ResolvedConnection) -> str:
+    """The URL in front of `/api/chat`.
+
+    Raises:
+        InvalidField: the provider has no such face.
+    """
+    _needs_face(connection, "ollama", Provider.OLLAMA, Provider.CUSTOM)
+    return _without(connection.base_url, "/v1", "/api")
+
+
+BASES: Mapping[str, Callable[[ResolvedConnection], str]] = {
+    "openai": openai_base,
+    "anthropic": anthropic_base,
+    "google": google_base,
+    "ollama": ollama_base,
+}
+"""The base URL that each SDK wants, by dialect."""
+
+
+def _needs_face(connection: ResolvedConnection, dialect: str, *providers: Provider) -> None:
+    if connection.provider not in providers:
+        raise InvalidField(
+            f"provider: connection '{connection.name}' is of provider {connection.provider}, "
+            f"which the {dialect} SDK can't talk to",
+            hint=f"choose a connection of provider {' or '.join(providers)}, or call .openai()",
+            metadata={"field": "provider"},
+        )
+
+
+def network_arguments(network: NetworkProfile) -> dict[str, Any]:
+    """Arguments of an httpx client for a network profile; empty if its defaults do.
+
+    Raises:
+        InvalidField: the CA bundle cannot be read.
+    """
+    arguments: dict[str, Any] = {}
+    if network.proxy == "direct":
+        arguments["trust_env"] = False
+    elif network.proxy not in ("", "system"):
+        arguments["proxy"] = network.proxy
+        arguments["trust_env"] = False
+    if network.no_proxy and network.proxy not in ("", "system", "direct"):
+        # None is httpx's word for "no proxy here".
+        arguments["mounts"] = {pattern: None for entry in network.no_proxy for pattern in _mounts(entry)}
+    if network.ca_bundle:
+        import ssl
+
+        try:
+            arguments["verify"] = ssl.create_default_context(cafile=network.ca_bundle)
+        except (OSError, ssl.SSLError):
+            raise InvalidField(
+                f"ca_bundle: {network.ca_bundle} can't be read as PEM",
+                hint="check the file, or remove it from the connection",
+                metadata={"field": "ca_bundle"},
+            ) from None
+    return arguments
+
+
+def _mounts(entry: str) -> tuple[str, ...]:
+    host = entry.strip()
+    if host == "*":
+        return ("all://",)
+    if host.startswith("."):
+        return (f"all://*{host}",)
+    if host.count(":") > 1 and not host.startswith("["):
+        return (f"all://[{host}]",)
+    return (f"all://{host}", f"all://*.{host}") if not host.replace(".", "").isdigit() else (f"all://{host}",)
+
+
+def _put_network(arguments: dict[str, Any], network: NetworkProfile, kind: Callable[[], Any]) -> None:
+    needed = network_arguments(network)
+    if needed:
+        arguments["http_client"] = kind()(**needed)
+
+
+def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
+    """For `openai.OpenAI`, or `openai.AsyncOpenAI` if `async_client`."""
+    headers: dict[str, Any] = wire_headers(connection)
+    if connection.provider is not Provider.CUSTOM and connection.provider is not Provider.OPENAI:
+        # The OpenAI faces of the others take the key as Bearer.
+        headers = dict(connection.headers)
+        if connection.api_key and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Bearer {connection.api_key}"
+    key = connection.api_key
+    if headers.get("Authorization") == f"Bearer {key}":
+        del headers["Authorization"]
+    elif "Authorization" not in headers:
+        from openai import Omit
+
+        headers["Authorization"] = Omit()
+        key = NO_KEY
+    for variable, name in _AMBIENT_ACCOUNT.items():
+        if os.environ.get(variable) and not any(given.lower() == name.lower() for given in headers):
+            from openai import Omit
+
+            headers[name] = Omit()
+    arguments: dict[str, Any] = {"api_key": key or NO_KEY, "base_url": openai_base(connection)}
+    if headers:
+        arguments["default_headers"] = headers
+
+    def kind() -> Any:
+        from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+        return DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
+
+    _put_network(arguments, connection.network, kind)
+    return arguments
+
+
+def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
+    """For `anthropic.Anthropic`, or `anthropic.AsyncAnthropic` if `async_client`.
+
+    Raises:
+        InvalidField: the provider speaks no Anthropic dialect.
+    """
+    from anthropic import Omit
+
+    headers: dict[str, Any] = wire_headers(connection)
+    base = anthropic_base(connection)
+    # SDK 1 sends `api_key` as x-api-key and SDK 2 as Bearer; the header that the daemon has tested is the one
+    # that is sent, whichever SDK it is.
+    if headers.get("Authorization") == f"Bearer {connection.api_key}":
+        del headers["Authorization"]
+        arguments: dict[str, Any] = {"auth_token": connection.api_key, "base_url": base}
+    else:
+        headers.setdefault("Authorization", Omit())
+        headers.setdefault("X-Api-Key", Omit())
+        arguments = {"api_key": connection.api_key or NO_KEY, "base_url": base}
+    if headers:
+        arguments["default_headers"] = headers
+
+    def kind() -> Any:
+        from anthropic import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+        return DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
+
+    _put_network(arguments, connection.network, kind)
+    return arguments
+
+
+def google(connection: ResolvedConnection) -> dict[str, Any]:
+    """For `google.genai.Client`, which serves both sync and asyncio.
+
+    Raises:
+        InvalidField: the provider speaks no Gemini dialect.
+    """
+    headers = wire_headers(connection)
+    key = headers.pop("X-Goog-Api-Key", "") or NO_KEY
+    options: dict[str, Any] = {"base_url": google_base(connection), "api_version": "v1beta"}
+    if headers:
+        options["headers"] = headers
+    network = network_arguments(connection.network)
+    if network:
+        options["client_args"] = dict(network)
+        options["async_client_args"] = dict(network)
+    # Without vertexai=False, GOOGLE_GENAI_USE_VERTEXAI would send the request to another service.
+    return {"api_key": key, "vertexai": False, "http_options": options}
+
+
+def ollama(connection: ResolvedConnection) -> dict[str, Any]:
+    """For `ollama.Client` and `ollama.AsyncClient`.
+
+    Raises:
+        InvalidField: the provider speaks no Ollama dialect.
+    """
+    headers = wire_headers(connection)
+    if "Authorization" not in headers and os.environ.get("OLLAMA_API_KEY"):
+        # The SDK would send the key of the variable to this host.
+        headers["Authorization"] = f"Bearer {NO_KEY}"
+    arguments: dict[str, Any] = {"host": ollama_base(connection), "follow_redirects": False}
+    if headers:
+        arguments["headers"] = headers
+    return arguments | network_arguments(connection.network)
+
+
+def _header_lines(headers: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in headers.items())
+
+
+def _custom(connection: ResolvedConnection, *carriers: str) -> dict[str, str]:
+    """The headers that a variable for the key cannot express."""
+    return {name: value for name, value in wire_headers(connection).items() if name not in carriers}
+
+
+def env(connection: ResolvedConnection) -> dict[str, str]:
+    """The variables that the official SDKs read, for a program that knows nothing of Nexo.
+
+    Remove `RIVALS` from what the program inherits, then add these. The OpenAI variables are set for every
+    provider with an OpenAI face, since most tools speak that dialect.
+    """
+    variables = {
+        "OPENAI_API_KEY": connection.api_key or NO_KEY,
+        "OPENAI_BASE_URL": openai_base(connection),
+    }
+    openai_headers = _custom(connection, *(_SCHEME_HEADER.values() if _has_own_dialect(connection) else ()))
+    if openai_headers.get("Authorization") == f"Bearer {connection.api_key}":
+        del openai_headers["Authorization"]
+    if openai_headers:
+        variables["OPENAI_CUSTOM_HEADERS"] = _header_lines(openai_headers)
+    if connection.provider is Provider.ANTHROPIC:
+        bearer = connection.auth_scheme is AuthScheme.BEARER
+        variables["ANTHROPIC_AUTH_TOKEN" if bearer else "ANTHROPIC_API_KEY"] = connection.api_key or NO_KEY
+        variables["ANTHROPIC_BASE_URL"] = anthropic_base(connection)
+        extra = _custom(connection, "Authorization") if bearer else _custom(connection, "X-Api-Key")
+        if extra:
+            variables["ANTHROPIC_CUSTOM_HEADERS"] = _header_lines(extra)
+    elif connection.provider is Provider.GOOGLE:
+        # GOOGLE_API_KEY wins where both are read, and some tools read only the other.
+        variables["GOOGLE_API_KEY"] = variables["GEMINI_API_KEY"] = connection.api_key or NO_KEY
+        variables["GOOGLE_GEMINI_BASE_URL"] = google_base(connection)
+    elif connection.provider is Provider.OLLAMA:
+        variables["OLLAMA_HOST"] = ollama_base(connection)
+        if connection.api_key:
+            variables["OLLAMA_API_KEY"] = connection.api_key
+    return variables | _network_variables(connection.network)
+
+
+def _has_own_dialect(connection: ResolvedConnection) -> bool:
+    return connection.provider not in (Provider.OPENAI, Provider.CUSTOM)
+
+
+def _network_variables(network: NetworkProfile) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    if network.proxy == "direct":
+        variables["NO_PROXY"] = variables["no_proxy"] = "*"
+    elif network.proxy not in ("", "system"):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            variables[name] = variables[name.lower()] = network.proxy
+        # Set even if empty: the inherited list belongs to the inherited proxy.
+        variables["NO_PROXY"] = variables["no_proxy"] = ",".join(network.no_proxy)
+    if network.ca_bundle:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+            variables[name] = network.ca_bundle
+    return variables
