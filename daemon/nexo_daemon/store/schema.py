@@ -61,12 +61,21 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
-metadata = MetaData()
+# Named constraints, so that a later migration can refer to them.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 settings = Table(
     "settings",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="settings_is_one_row"), primary_key=True),
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
     Column("revision", Integer, nullable=False),
     # Deferred: the default and the connection it points to change in one transaction in any order.
     Column("default_id", String, ForeignKey("connections.id", deferrable=True, initially="DEFERRED")),

@@ -1,0 +1,15 @@
+"""What Alembic executes to run the migrations, on the connection that `store.upgrade` hands over."""
+
+from alembic import context
+
+from nexo_daemon.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # SQLite can roll back DDL, and the engine begins its transactions itself; Alembic assumes otherwise.
+    transactional_ddl=True,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,142 @@
+"""The keyring of the desktop, asked from a child process that can be killed.
+
+Any call into a keyring can hang for ever (a stopped service, a prompt that nobody sees), and a D-Bus
+connection inside the daemon would be one more thing that can. So each call is one short-lived process with
+a deadline. Keys go through its pipes, never through argv or the environment.
+"""
+
+import enum
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+DEADLINE_S = 8.0
+PROMPT_DEADLINE_S = 120.0
+
+
+class KeyringState(enum.StrEnum):
+    """What the keyring is, found out without prompting."""
+
+    UNLOCKED = "unlocked"
+    LOCKED = "locked"
+    EMPTY = "empty"
+    """It answers and has no default collection; making one would prompt."""
+    ABSENT = "absent"
+    """No service, no bus, or no library."""
+    HUNG = "hung"
+    FAILED = "failed"
+
+
+class KeyringUnusableError(Exception):
+    """The keyring did not do what was asked; `state` and `hint` say why and what to do."""
+
+    def __init__(self, state: KeyringState, detail: str = "") -> None:
+        text, hint = _WORDS[state]
+        super().__init__(f"{text} ({detail})" if detail else text)
+        self.state = state
+        self.hint = hint
+
+
+_WORDS = {
+    KeyringState.UNLOCKED: ("the keyring is unlocked", ""),
+    KeyringState.LOCKED: ("the keyring of the desktop is locked", "nexoctl vault unlock asks it to open"),
+    KeyringState.EMPTY: (
+        "the keyring of the desktop has no default collection",
+        "make one with the password manager of your desktop (Seahorse, KWalletManager)",
+    ),
+    KeyringState.ABSENT: (
+        "there is no keyring service in this session",
+        "start the daemon in your desktop session, or nexoctl vault rekey --to key_file",
+    ),
+    KeyringState.HUNG: (
+        "the keyring of the desktop does not answer",
+        "restart the keyring service (log out and in), then nexoctl vault unlock",
+    ),
+    KeyringState.FAILED: ("the keyring of the desktop failed", "nexoctl vault unlock tries again"),
+}
+
+
+def probably_absent(environment: dict[str, str] | os._Environ[str] = os.environ) -> bool:
+    """Whether there is clearly no keyring, known without starting a process."""
+    if not sys.platform.startswith("linux"):
+        return False
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    return not environment.get("DBUS_SESSION_BUS_ADDRESS") and not (runtime and Path(runtime, "bus").exists())
+
+
+def probe(*, deadline_s: float = DEADLINE_S) -> KeyringState:
+    """The state of the keyring. Never prompts, never makes anything, never raises."""
+    if probably_absent():
+        return KeyringState.ABSENT
+    try:
+        return KeyringState(_ask({"call": "probe"}, deadline_s)["state"])
+    except KeyringUnusableError as error:
+        return error.state
+
+
+def get(service: str, user: str, *, prompt: bool = False, deadline_s: float = DEADLINE_S) -> str | None:
+    """An entry; None if the unlocked keyring has no such entry.
+
+    Raises:
+        KeyringUnusableError: locked, absent, hung or failing.
+    """
+    answer = _ask({"call": "get", "service": service, "user": user, "prompt": prompt}, deadline_s)
+    value = answer.get("value")
+    return value if isinstance(value, str) else None
+
+
+def put(service: str, user: str, value: str, *, deadline_s: float = DEADLINE_S) -> None:
+    """Write an entry and read it back.
+
+    Raises:
+        KeyringUnusableError: locked, absent, hung or failing, or it did not keep the entry.
+    """
+    _ask({"call": "put", "service": service, "user": user, "value": value}, deadline_s)
+    if get(service, user, deadline_s=deadline_s) != value:
+        raise KeyringUnusableError(KeyringState.FAILED, "it did not keep what was written")
+
+
+def remove(service: str, user: str, *, deadline_s: float = DEADLINE_S) -> None:
+    """Remove an entry; missing is fine.
+
+    Raises:
+        KeyringUnusableError: locked, absent, hung or failing.
+    """
+    _ask({"call": "remove", "service": service, "user": user}, deadline_s)
+
+
+def _ask(question: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+    if probably_absent():
+        raise KeyringUnusableError(KeyringState.ABSENT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nexo_daemon.vault.keyring_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(json.dumps(question).encode(), timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        raise KeyringUnusableError(KeyringState.HUNG) from None
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+    try:
+        answer = json.loads(output)
+        state = KeyringState(answer["state"])
+    except (ValueError, KeyError, TypeError):
+        raise KeyringUnusableError(KeyringState.FAILED, "its helper process died") from None
+    if question["call"] != "probe" and state is not KeyringState.UNLOCKED:
+        raise KeyringUnusableError(state, str(answer.get("detail", "")))
+    return dict(answer)

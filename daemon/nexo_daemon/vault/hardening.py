@@ -1,0 +1,109 @@
+"""What the process does so that its memory and environment do not leak keys. Called once, first in `main`.
+
+Stops accidents (a core dump in a bug report, a key inherited by a child, `/proc/PID/environ` in a support
+bundle), not a program that runs as the same user and means harm; docs/security.md draws that line.
+"""
+
+import ctypes
+import os
+import resource
+import sys
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+_PR_SET_DUMPABLE = 4  # prctl(2)
+_PR_GET_DUMPABLE = 3
+
+# Read by the official SDKs, by httpx for no purpose of ours, and by nobody in the daemon.
+PROVIDER_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_ADMIN_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "OLLAMA_API_KEY",
+    "OPENROUTER_API_KEY",
+    "GROQ_API_KEY",
+    "MISTRAL_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "TOGETHER_API_KEY",
+    "FIREWORKS_API_KEY",
+    "XAI_API_KEY",
+    "LITELLM_MASTER_KEY",
+    "HF_TOKEN",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardening:
+    """What took effect; `nexoctl doctor` prints it.
+
+    Attributes:
+        removed: names of the variables that were dropped, never their values.
+    """
+
+    core_dumps_off: bool
+    not_dumpable: bool
+    removed: tuple[str, ...]
+
+
+def harden(environment: MutableMapping[str, str] | None = None) -> Hardening:
+    """Private files, no core dumps, no ptrace and no readable `/proc/PID` for others, no provider keys."""
+    os.umask(0o077)
+    return Hardening(
+        core_dumps_off=_no_core_dumps(),
+        not_dumpable=_not_dumpable(),
+        removed=_without_provider_keys(os.environ if environment is None else environment),
+    )
+
+
+def _no_core_dumps() -> bool:
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _not_dumpable() -> bool:
+    # RLIMIT_CORE alone does not stop systemd-coredump, which is a pipe and ignores the limit (core(5)).
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        return bool(libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def _without_provider_keys(environment: MutableMapping[str, str]) -> tuple[str, ...]:
+    removed = tuple(name for name in PROVIDER_VARIABLES if environment.pop(name, None) is not None)
+    if removed and environment is os.environ:
+        # unsetenv leaves the bytes on the initial stack, which is what /proc/PID/environ shows.
+        _scrub_initial_environment(removed)
+    return removed
+
+
+def _scrub_initial_environment(names: tuple[str, ...]) -> None:
+    """Overwrite the values where the kernel put them at exec; best effort, Linux only."""
+    try:
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            fields = file.read().rpartition(")")[2].split()
+        # proc(5): env_start and env_end are fields 50 and 51, counted from 1; two are before the ')'.
+        start, end = int(fields[50 - 3]), int(fields[51 - 3])
+    except (OSError, ValueError, IndexError):
+        return
+    if not 0 < start < end:
+        return
+    block = ctypes.string_at(start, end - start)
+    offset = 0
+    for entry in block.split(b"\0"):
+        name, separator, value = entry.partition(b"=")
+        if separator and name.decode("ascii", "replace") in names:
+            ctypes.memset(start + offset + len(name) + 1, 0, len(value))
+        offset += len(entry) + 1

@@ -1,0 +1,217 @@
+"""Keys that are kept elsewhere: looked up when used, cached in memory for a moment, never stored.
+
+    keyring:SERVICE/USER    the keyring of the desktop, as `keyring set SERVICE USER` writes it
+    file:PATH               the first line of a file that only you can read
+    command:ARGV…           the first line that a program prints (`command:pass show openai`); no shell
+
+Every look-up has a deadline and its failure is an error of its own, told apart from a rejected key.
+"""
+
+import asyncio
+import contextlib
+import enum
+import os
+import shlex
+import signal
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import InvalidField, KeyReferenceFailed
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.vault import desktop_keyring
+
+CACHED_S = 60.0
+DEADLINE_S = 15.0
+_CACHE_ENTRIES = 256
+_OUTPUT_LIMIT = 64 * 1024
+
+
+class ReferenceKind(enum.StrEnum):
+    """Where to look."""
+
+    KEYRING = "keyring"
+    FILE = "file"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A parsed reference; `words` are service and user, the path, or the program and its arguments."""
+
+    kind: ReferenceKind
+    words: tuple[str, ...]
+
+
+def parse(text: str, field: str = "api_key_reference") -> Reference:
+    """Understand a reference.
+
+    Raises:
+        InvalidField: it is none; the hint shows the three forms.
+    """
+    forms = "use keyring:SERVICE/USER, file:/absolute/path or command:PROGRAM ARGUMENT…"
+    scheme, separator, rest = text.strip().partition(":")
+    if not separator or scheme not in set(ReferenceKind):
+        raise InvalidField(field, "is not a reference to a key", forms)
+    if any(ord(character) < 32 or ord(character) == 127 for character in rest) or not rest.strip():
+        raise InvalidField(field, "is empty or has a control character in it", forms)
+    kind = ReferenceKind(scheme)
+    if kind is ReferenceKind.KEYRING:
+        service, slash, user = rest.rpartition("/")
+        if not slash or not service or not user:
+            raise InvalidField(field, "needs a service and a user", "for example keyring:openai/me")
+        return Reference(kind, (service, user))
+    if kind is ReferenceKind.FILE:
+        path = Path(rest).expanduser()
+        if not path.is_absolute():
+            raise InvalidField(
+                field, "the path is relative", f"give the whole path, for example file:{path.absolute()}"
+            )
+        return Reference(kind, (str(path),))
+    try:
+        words = tuple(shlex.split(rest))
+    except ValueError:
+        raise InvalidField(field, "a quotation mark is not closed", forms) from None
+    if not words:
+        raise InvalidField(field, "names no program", "for example command:pass show openai")
+    return Reference(kind, words)
+
+
+class References:
+    """Looks references up on the event loop; concurrent look-ups of one reference share one attempt."""
+
+    def __init__(self, clock: Clock, *, cached_s: float = CACHED_S, deadline_s: float = DEADLINE_S) -> None:
+        self._clock = clock
+        self._cached_s = cached_s
+        self._deadline_s = deadline_s
+        self._cache: dict[str, tuple[float, Secret]] = {}
+        self._running: dict[str, asyncio.Task[Secret]] = {}
+
+    async def get(self, text: str) -> Secret:
+        """The key that the reference leads to.
+
+        Raises:
+            KeyReferenceFailed: not found, refused, empty, or not answered within the deadline.
+            InvalidField: it is no reference.
+        """
+        cached = self._cache.get(text)
+        if cached is not None and self._clock.monotonic() < cached[0]:
+            return cached[1]
+        task = self._running.get(text)
+        if task is None:
+            task = asyncio.create_task(self._look_up(text))
+            self._running[text] = task
+            task.add_done_callback(lambda _: self._running.pop(text, None))
+        return await asyncio.shield(task)
+
+    def forget(self, text: str | None = None) -> None:
+        """Ask again next time: after a rejected key, or for all references."""
+        if text is None:
+            self._cache.clear()
+        else:
+            self._cache.pop(text, None)
+
+    async def aclose(self) -> None:
+        """Cancel what is running and forget everything."""
+        self._cache.clear()
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_up(self, text: str) -> Secret:
+        reference = parse(text)
+        if reference.kind is ReferenceKind.FILE:
+            found = await asyncio.to_thread(_from_file, Path(reference.words[0]))
+        elif reference.kind is ReferenceKind.KEYRING:
+            found = await self._from_keyring(*reference.words)
+        else:
+            found = await self._from_command(reference.words)
+        key = found.strip()
+        if not key:
+            raise KeyReferenceFailed(
+                f"{reference.kind}: the key it leads to is empty",
+                hint="put the key there, or edit the reference",
+            )
+        secret = Secret(key)
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[text] = (self._clock.monotonic() + self._cached_s, secret)
+        return secret
+
+    async def _from_keyring(self, service: str, user: str) -> str:
+        try:
+            found = await asyncio.to_thread(desktop_keyring.get, service, user, deadline_s=self._deadline_s)
+        except desktop_keyring.KeyringUnusableError as error:
+            raise KeyReferenceFailed(f"keyring:{service}/{user}: {error}", hint=error.hint) from None
+        if found is None:
+            raise KeyReferenceFailed(
+                f"keyring:{service}/{user}: the keyring has no such entry",
+                hint=f"put it there: keyring set {shlex.quote(service)} {shlex.quote(user)}",
+            )
+        return found
+
+    async def _from_command(self, words: tuple[str, ...]) -> str:
+        name = Path(words[0]).name
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                # What it says on stderr may hold anything; it is not read, so it cannot be logged.
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                limit=_OUTPUT_LIMIT,
+            )
+        except OSError as error:
+            raise KeyReferenceFailed(
+                f"command:{name} cannot be started: {error.strerror}",
+                hint="check the program's name; the daemon's PATH may differ from your shell's",
+            ) from None
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+                output = await process.stdout.read(_OUTPUT_LIMIT)
+                while not process.stdout.at_eof():
+                    await process.stdout.read(_OUTPUT_LIMIT)
+                code = await process.wait()
+        except TimeoutError:
+            raise KeyReferenceFailed(
+                f"command:{name} did not answer within {self._deadline_s:g} s",
+                hint="run it in a terminal; it may be waiting for a passphrase",
+            ) from None
+        finally:
+            # Its children too: a hung pinentry would stay for ever.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        if code != 0:
+            raise KeyReferenceFailed(
+                f"command:{name} failed with exit code {code}", hint="run it in a terminal to see why"
+            )
+        return _first_line(output)
+
+
+def _from_file(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise KeyReferenceFailed(
+            f"file:{path}: {error.strerror}", hint="put the key there, or edit the reference"
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise KeyReferenceFailed(f"file:{path} is not a regular file", hint="edit the reference")
+        if info.st_mode & 0o077:
+            raise KeyReferenceFailed(
+                f"file:{path}: other users may read it (mode {stat.S_IMODE(info.st_mode):04o})",
+                hint=f"chmod 600 {shlex.quote(str(path))}",
+            )
+        return _first_line(file.read(_OUTPUT_LIMIT))
+
+
+def _first_line(output: bytes) -> str:
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return lines[0] if lines else ""
