@@ -15,6 +15,7 @@ from nexo_daemon.domain.errors import InvalidField
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, split_proxy_url
+from nexo_daemon.vault.references import parse as parse_reference
 
 NAME_LIMIT = 64
 KEY_LIMIT = 8192
@@ -22,7 +23,6 @@ MODEL_LIMIT = 256
 HEADER_COUNT_LIMIT = 64
 HEADER_VALUE_LIMIT = 8192
 INTERVAL_RANGE_S = (10.0, 86_400.0)
-REFERENCE_SCHEMES = ("keyring:", "file:", "command:")
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -125,31 +125,6 @@ def check_api_key(secret: Secret) -> Secret:
     if not text.isprintable():
         raise InvalidField("api_key", "has a control character in it", "paste the key alone")
     return secret
-
-
-def check_key_reference(text: str) -> str:
-    """A reference to a key that is kept elsewhere; whether it works is found out when it is used.
-
-    Raises:
-        InvalidField: an unknown scheme or nothing behind it.
-    """
-    reference = text.strip()
-    if not reference.startswith(REFERENCE_SCHEMES):
-        raise InvalidField(
-            "api_key_ref",
-            "is neither keyring:, file: nor command:",
-            "write keyring:SERVICE/USER, file:/absolute/path or command:PROGRAM ARGUMENTS",
-        )
-    scheme, _, rest = reference.partition(":")
-    if not rest.strip() or not reference.isprintable():
-        raise InvalidField("api_key_ref", f"has nothing usable behind '{scheme}:'", "complete it")
-    if scheme == "keyring" and "/" not in rest:
-        raise InvalidField("api_key_ref", "names no user", "write keyring:SERVICE/USER")
-    if scheme == "file" and not Path(rest).expanduser().is_absolute():
-        raise InvalidField(
-            "api_key_ref", "the path is not absolute", "write file:/absolute/path or file:~/path"
-        )
-    return reference
 
 
 def check_headers(headers: tuple[tuple[str, Secret], ...]) -> tuple[tuple[str, Secret], ...]:
@@ -286,7 +261,8 @@ def check_draft(draft: Draft) -> Draft:
     if draft.api_key is not None:
         changes["api_key"] = check_api_key(draft.api_key)
     if draft.api_key_ref:
-        changes["api_key_ref"] = check_key_reference(draft.api_key_ref)
+        parse_reference(draft.api_key_ref, "api_key_ref")
+        changes["api_key_ref"] = draft.api_key_ref.strip()
     if draft.headers is not None:
         changes["headers"] = check_headers(draft.headers)
     if draft.default_model is not None:

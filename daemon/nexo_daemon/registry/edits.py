@@ -13,6 +13,7 @@ from nexo_daemon.domain.probing import Suggestion, Target
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import origin
 from nexo_daemon.providers import catalog, keys
+from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.registry.drafts import Draft, check_draft
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -74,11 +75,11 @@ def _checked_preset(provider: Provider, preset: str) -> str:
     if not preset:
         return ""
     name = preset.strip().lower()
-    known = catalog.PRESETS.get(name)
+    known = PRESETS.get(name)
     if known is None:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, catalog.PRESETS, n=1)
+        near = get_close_matches(name, PRESETS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "see 'nexoctl providers'"
         raise InvalidField("preset", f"there is no preset '{preset}'", hint)
     if provider is not Provider.CUSTOM:

@@ -50,7 +50,8 @@ from nexo_daemon.registry.bus import (
 from nexo_daemon.registry.drafts import Draft, name_key
 from nexo_daemon.registry.edits import Plan, plan_edit, plan_new, target_of
 from nexo_daemon.registry.snapshot import Snapshot
-from nexo_daemon.store.store import Store, Transaction
+from nexo_daemon.store.store import Store
+from nexo_daemon.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ T = TypeVar("T")
 class KeyReferences(Protocol):
     """Fetches keys that are kept elsewhere."""
 
-    async def fetch(self, reference: str) -> Secret:
+    async def get(self, text: str) -> Secret:
         """The key.
 
         Raises:
@@ -190,7 +191,7 @@ class Registry:
         """
         credentials = self._store.unseal(connection)
         if connection.key_reference:
-            credentials = replace(credentials, api_key=await self._references.fetch(connection.key_reference))
+            credentials = replace(credentials, api_key=await self._references.get(connection.key_reference))
         return credentials
 
     def is_locked(self, connection: Connection) -> bool:
@@ -207,7 +208,7 @@ class Registry:
         if credentials is None:
             return await self.target(plan.connection)
         if plan.connection.key_reference:
-            fetched = await self._references.fetch(plan.connection.key_reference)
+            fetched = await self._references.get(plan.connection.key_reference)
             credentials = replace(credentials, api_key=fetched)
         return target_of(plan.connection, credentials)
 
@@ -535,7 +536,7 @@ class Registry:
             settings = await self._commit(write)
             changed = {connection.id, *([old.connection_id] if old else [])} & before.connections.keys()
             self._publish(
-                before.with_bindings([binding]).with_settings(settings, routed=True),
+                before.with_bindings([binding]).with_settings(settings, routed=False),
                 changed=changed,
                 bindings=True,
             )
@@ -562,7 +563,7 @@ class Registry:
 
             settings = await self._commit(write)
             self._publish(
-                before.with_bindings([], [workspace]).with_settings(settings, routed=True),
+                before.with_bindings([], [workspace]).with_settings(settings, routed=False),
                 changed={old.connection_id} & before.connections.keys(),
                 bindings=True,
             )

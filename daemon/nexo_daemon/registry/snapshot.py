@@ -16,8 +16,8 @@ class Snapshot:
     """Connections in the order of their creation, bindings, settings.
 
     Attributes:
-        routed_at: revision of the last change of default, bindings or fall-back list; a follower whose
-            answer is the same again (switch there and back) is still told that it is newer.
+        routed_at: revision of the last change of the default or the fall-back; a follower whose answer is
+            the same again (switch there and back) is still told that it is newer.
     """
 
     settings: Settings
@@ -107,5 +107,5 @@ class Snapshot:
         return replace(self, bindings=bindings)
 
     def with_settings(self, settings: Settings, *, routed: bool) -> "Snapshot":
-        """With new settings; `routed` if default, bindings or fall-back changed with them."""
+        """With new settings; `routed` if default or fall-back changed with them."""
         return replace(self, settings=settings, routed_at=settings.revision if routed else self.routed_at)

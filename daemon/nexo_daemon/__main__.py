@@ -1,0 +1,53 @@
+"""`nexod` and `python -m nexo_daemon`: the command line of the daemon. What it does is in `main`."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from nexo_client import paths
+from nexo_client.version import __version__
+
+_MISSING = (
+    "nexod: the daemon needs packages that are not installed ({name}).\n"
+    "Install them with: pip install 'nexo-connections[daemon]'"
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nexod",
+        description="Keeps your LLM connections, checks them and hands them to your programs.",
+        epilog="Environment (with the value in force):\n"
+        + "\n".join(f"  {place.variable:<16} {place.path}  ({place.purpose})" for place in paths.places())
+        + f"\n  {'NEXO_LOG':<16} {os.environ.get('NEXO_LOG', 'info')}  (debug, info, warning or error)"
+        + "\n\nIt stays in the foreground; 'nexoctl daemon start' starts it in the background.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--socket", metavar="PATH", type=Path, help="listen here instead of NEXO_SOCKET")
+    parser.add_argument(
+        "--foreground", action="store_true", help="stay in the foreground (the default; for service files)"
+    )
+    parser.add_argument("--version", action="version", version=f"nexod {__version__}")
+    return parser
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    options = _parser().parse_args()
+    # Until the event loop has its own handlers, being told to stop ends the start in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        from nexo_daemon.main import run
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("nexo"):
+            raise
+        print(_MISSING.format(name=error.name), file=sys.stderr)
+        return 1
+    return run(paths.socket_path(options.socket))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

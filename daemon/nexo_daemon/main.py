@@ -1,0 +1,175 @@
+"""The life of the daemon, top to bottom: what it owns, in which order it starts, in which order it stops.
+
+umask → lock → log → store and vault → registry, lights, services → socket → a call through the socket
+→ READY → health checks … stop: refuse → end streams → cancel checks → write → checkpoint → socket → lock
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from nexo_client import paths
+from nexo_client.version import __version__
+from nexo_daemon.domain.clock import Clock, SystemClock
+from nexo_daemon.lock import AlreadyRunning, InstanceLock
+from nexo_daemon.logs import start_logging
+from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
+from nexo_daemon.providers.prober import Prober
+from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.rpc.connections import ConnectionService
+from nexo_daemon.rpc.daemon import DaemonService
+from nexo_daemon.rpc.follow import FollowHub
+from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.resolver import Resolver
+from nexo_daemon.rpc.server import Server
+from nexo_daemon.rpc.view import View
+from nexo_daemon.rpc.workspaces import WorkspaceService
+from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault.hardening import harden
+from nexo_daemon.vault.references import References
+
+log = logging.getLogger("nexod")
+
+
+def run(socket: Path) -> int:
+    """Live until told to stop; returns the exit code."""
+    os.umask(0o077)
+    harden()
+    _raise_descriptor_limit()
+    try:
+        with InstanceLock(paths.lock_file(), socket):
+            start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
+            log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)
+            clock = SystemClock()
+            store = Store.open(paths.database(), key_file=paths.key_file(), clock=clock)
+            try:
+                return asyncio.run(_serve(store, socket, clock))
+            finally:
+                store.close()
+                log.info("nexod stopped")
+    except AlreadyRunning as error:
+        return _failed(str(error), "talk to that one, or stop it with 'nexoctl daemon stop'")
+    except (paths.UnsafePathError, StoreUnusable) as error:
+        return _failed(str(error), error.hint)
+    except OSError as error:
+        return _failed(str(error), "see 'nexoctl doctor'")
+
+
+def _failed(problem: str, hint: str) -> int:
+    print(f"nexod: {problem}\n  {hint}", file=sys.stderr)
+    return 1
+
+
+def _raise_descriptor_limit() -> None:
+    # At the limit new clients hang until their deadline (seen); each follower holds one descriptor.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Stop:
+    """Told by signals and by the Shutdown call. A second signal does not wait any more."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def __call__(self) -> None:
+        """Stop in order."""
+        self._event.set()
+
+    def on_signal(self, name: str) -> None:
+        """Stop in order; at once if that is under way already."""
+        if self._event.is_set():
+            log.warning("second signal (%s): exiting at once", name)
+            os._exit(1)
+        log.info("%s: stopping", name)
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Until told."""
+        await self._event.wait()
+
+
+async def _serve(store: Store, socket: Path, clock: Clock) -> int:
+    stop = _Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.on_signal, number.name)
+
+    prober = Prober(clock)
+    references = References(clock)
+    registry = Registry(store, references, clock)
+    journal = Journal(store, clock, registry.on_store_thread)
+    lights = Lights(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
+    resolver = Resolver(registry, lights, journal, clock)
+    hub = FollowHub(resolver, clock)
+    # In this order: the resolver forgets shared answers before a follower asks for one.
+    registry.listen(resolver)
+    registry.listen(hub)
+    view = View(
+        registry,
+        lights,
+        started_at=clock.now(),
+        socket=socket,
+        database=store.path,
+        log_file=paths.log_file(),
+    )
+    view.followers = hub.followers
+    server = Server(
+        connections=ConnectionService(registry, lights, prober, view, hub),
+        workspaces=WorkspaceService(registry, lights, resolver, hub, view),
+        health=HealthService(registry, lights, journal, clock),
+        daemon=DaemonService(registry, journal, view, stop),
+    )
+
+    await server.start(socket)
+    log.info("ready with %d connections", len(registry.snapshot.connections))
+    notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
+    owned = {
+        asyncio.create_task(lights.monitor.run(), name="health"),
+        asyncio.create_task(journal.run(), name="journal"),
+    }
+    interval_s = watchdog_interval_s()
+    if interval_s is not None:
+        owned.add(asyncio.create_task(feed_watchdog(interval_s), name="watchdog"))
+    told = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({told, *owned}, return_when=asyncio.FIRST_COMPLETED)
+    exit_code = 0
+    for task in owned:
+        if task.done():
+            # None of them ends by itself: a daemon without its checks would show old lights for true.
+            log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
+            exit_code = 1
+
+    notify("STOPPING=1")
+    told.cancel()
+    stopping = asyncio.create_task(server.stop())
+    registry.bus.close()
+    hub.close()
+    for task in owned:
+        task.cancel()
+    await asyncio.gather(*owned, return_exceptions=True)
+    await stopping
+    await lights.close()
+    await prober.aclose()
+    await references.aclose()
+    await journal.flush()
+    await registry.close()
+    return exit_code
+
+
+def _cause(task: asyncio.Task[None]) -> str:
+    if task.cancelled():
+        return "cancelled"
+    return type(task.exception()).__name__

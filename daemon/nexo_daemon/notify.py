@@ -1,0 +1,34 @@
+"""Tells a service manager how the daemon is doing. Source: sd_notify(3), sd_watchdog_enabled(3)."""
+
+import asyncio
+import contextlib
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Send a state such as "READY=1" if a service manager listens; does nothing otherwise."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(1.0)
+        channel.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+def watchdog_interval_s() -> float | None:
+    """Half of the time after which the service manager would kill us; None if it does not watch."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    try:
+        limit_us = int(os.environ.get("WATCHDOG_USEC", ""))
+    except ValueError:
+        return None
+    return limit_us / 2e6 if limit_us > 0 else None
+
+
+async def feed_watchdog(interval_s: float) -> None:
+    """Say that the event loop turns, until cancelled."""
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)

@@ -1,0 +1,203 @@
+"""The lights: what the monitor observes, joined with what the registry knows.
+
+The monitor watches only connections that can be checked. A connection that is disabled or sealed is
+UNKNOWN, with the reason; here is where that is decided, where health reaches watchers and the journal, and
+where a stand-in is chosen for an unhealthy winner.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from nexo_client.terms import HealthState, KeyVerdict, Outcome
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.domain.model import Connection, Health, Sample, Transition
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.domain.url import origin
+from nexo_daemon.health.monitor import Monitor, Watched
+from nexo_daemon.providers.prober import Prober
+from nexo_daemon.registry.bus import ConnectionChanged, StatusChanged, TransitionSeen
+from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.resolution import StandIn
+
+log = logging.getLogger(__name__)
+
+CHECK_TIMEOUT_S = 15.0
+# Proof of a key is worth a write to the disk this often, not after every check.
+PROVEN_RESOLUTION = timedelta(hours=1)
+
+
+class Lights:
+    """Owns the monitor; listener of the registry, sink of the monitor."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        prober: Prober,
+        journal: Journal,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._registry = registry
+        self._prober = prober
+        self._journal = journal
+        self._clock = clock
+        self._health: dict[str, Health] = dict(registry.stored_health)
+        self._watched: dict[str, Watched] = {}
+        self._stand_ins: dict[str, StandIn] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+        self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
+        registry.listen(self)
+        self._configure(registry.snapshot.connections)
+
+    # -- reads --------------------------------------------------------------------------------------
+
+    def of(self, connection: Connection) -> Health:
+        """The light of a connection, as shown."""
+        known = self._health.get(connection.id, Health())
+        if not connection.enabled:
+            return _unknown("disabled", known)
+        if self._registry.is_locked(connection):
+            return _unknown("locked", known)
+        return known
+
+    @property
+    def offline_since(self) -> datetime | None:
+        """When this computer seems to have lost its network."""
+        return self.monitor.offline_since
+
+    @property
+    def stand_ins(self) -> Mapping[str, StandIn]:
+        """Who serves in place of an unhealthy winner, by the id of the winner."""
+        return self._stand_ins
+
+    # -- configuration → monitor --------------------------------------------------------------------
+
+    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
+        """See `Listener`."""
+        for connection_id in removed:
+            self._health.pop(connection_id, None)
+            self._journal.forget(connection_id)
+        self._configure(changed, removed)
+        if probe_again:
+            for connection_id in changed & self._watched.keys():
+                self.monitor.changed(connection_id)
+
+    def on_routing(self) -> None:
+        """See `Listener`: the important ones are configured in `on_change`."""
+
+    def _configure(self, changed: Iterable[str], removed: Iterable[str] = ()) -> None:
+        snapshot = self._registry.snapshot
+        bound = {binding.connection_id for binding in snapshot.bindings.values()}
+        for connection_id in removed:
+            self._watched.pop(connection_id, None)
+        for connection_id in changed:
+            connection = snapshot.connections.get(connection_id)
+            if connection is None or not connection.enabled or self._registry.is_locked(connection):
+                self._watched.pop(connection_id, None)
+                continue
+            self._watched[connection_id] = Watched(
+                id=connection.id,
+                origin=origin(connection.base_url),
+                important=connection.id == snapshot.settings.default_id or connection.id in bound,
+                interval_s=connection.check_interval_s,
+                paused=connection.checks_paused,
+            )
+        self.monitor.configure(self._watched, snapshot.settings.health, self._health)
+
+    # -- monitor → registry -------------------------------------------------------------------------
+
+    async def _probe(self, connection_id: str) -> Verdict:
+        connection = self._registry.snapshot.connections.get(connection_id)
+        if connection is None:
+            return Verdict(Outcome.CONFIG_ERROR, "removed")
+        try:
+            target = await self._registry.target(connection)
+        except DomainError as error:
+            return Verdict(
+                Outcome.CONFIG_ERROR,
+                error.reason.lower(),
+                advice=f"{error.message}. {error.hint}".strip(),
+                evidence=error.message,
+            )
+        return await self._prober.check(target, timeout_s=CHECK_TIMEOUT_S)
+
+    def on_health(
+        self,
+        connection_id: str,
+        health: Health,
+        transition: Transition | None,
+        sample: Sample | None,
+    ) -> None:
+        """See `nexo_daemon.health.monitor.Sink`."""
+        connection = self._registry.snapshot.connections.get(connection_id)
+        if connection is None:
+            return
+        self._health[connection_id] = health
+        self._journal.health(connection_id, health, sample, transition)
+        self._registry.bus.publish(ConnectionChanged(connection_id))
+        if transition is not None:
+            log.info(
+                "'%s' is %s%s (was %s)",
+                connection.name,
+                transition.to_state,
+                f": {transition.reason}" if transition.reason else "",
+                transition.from_state,
+            )
+            self._registry.bus.publish(TransitionSeen(transition))
+        if sample is not None and sample.outcome is Outcome.OK:
+            self._note_proof(connection)
+
+    def on_offline(self, since: datetime | None) -> None:
+        """See `nexo_daemon.health.monitor.Sink`."""
+        log.info("this computer is %s", "offline" if since else "online again")
+        self._registry.bus.publish(StatusChanged())
+
+    def _note_proof(self, connection: Connection) -> None:
+        if connection.key_verdict is not KeyVerdict.VERIFIED:
+            return
+        proven = connection.key_proven_at
+        if proven is not None and self._clock.now() - proven < PROVEN_RESOLUTION:
+            return
+        self._errand(self._registry.set_key_facts(connection.id, verdict=None, proven=True))
+
+    def _errand(self, work: Coroutine[None, None, None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except DomainError as error:
+                log.info("not saved: %s", error.message)
+
+        task = asyncio.ensure_future(guarded())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    # -- commands -----------------------------------------------------------------------------------
+
+    async def check_now(self, connections: Sequence[Connection]) -> Mapping[str, Health]:
+        """Check at once. Connections that can't be checked keep their light."""
+        ids = [c.id for c in connections if c.id in self._watched]
+        await self.monitor.check_now(ids)
+        return {c.id: self.of(c) for c in connections}
+
+    def suspect(self, connection: Connection) -> None:
+        """A program reported a failure: look soon. A report never changes a light by itself."""
+        if connection.id in self._watched:
+            self.monitor.suspect(connection.id)
+
+    async def close(self) -> None:
+        """Finish the small writes under way. The monitor's task is owned by whoever runs it."""
+        if self._errands:
+            await asyncio.wait(self._errands)
+
+
+def _unknown(reason: str, known: Health) -> Health:
+    last = known.state if known.state is not HealthState.UNKNOWN else known.last_known
+    return replace(
+        known, state=HealthState.UNKNOWN, reason=reason, advice="", next_check_at=None, last_known=last
+    )

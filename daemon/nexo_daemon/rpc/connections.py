@@ -1,0 +1,259 @@
+"""ConnectionService: configuration, tests, the default."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from google.protobuf.duration_pb2 import Duration
+
+from nexo.connections.v1 import connection_pb2 as pb
+from nexo.connections.v1 import connection_pb2_grpc
+from nexo_client.terms import HealthState, KeyVerdict
+from nexo_client.wire import enum_to_wire, seconds
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.probing import LayerReport, Target, TestReport, Verdict
+from nexo_daemon.providers import catalog
+from nexo_daemon.providers.prober import Prober
+from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.drafts import edit_draft, new_draft
+from nexo_daemon.rpc.errors import Context, speaks_errors
+from nexo_daemon.rpc.follow import FollowHub
+from nexo_daemon.rpc.view import View
+
+DEFAULT_TEST_TIMEOUT_S = 30.0
+TEST_TIMEOUT_LIMIT_S = 300.0
+WAIT_LIMIT_S = 300.0
+
+
+def _bounded(message: Duration, *, default: float, limit: float, field: str) -> float:
+    value = seconds(message)
+    if value is None:
+        return default
+    if not 0 < value <= limit:
+        raise InvalidField(field, f"is {value:g} s", f"use more than 0 and at most {limit:g} s")
+    return value
+
+
+@speaks_errors
+class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
+    """See connection.proto."""
+
+    def __init__(
+        self, registry: Registry, lights: Lights, prober: Prober, view: View, hub: FollowHub
+    ) -> None:
+        self._registry = registry
+        self._lights = lights
+        self._prober = prober
+        self._view = view
+        self._hub = hub
+
+    async def ListConnections(  # noqa: N802
+        self, request: pb.ListConnectionsRequest, context: Context
+    ) -> pb.ListConnectionsResponse:
+        """See connection.proto."""
+        return pb.ListConnectionsResponse(
+            connections=self._view.connections(), revision=self._registry.snapshot.revision
+        )
+
+    async def GetConnection(  # noqa: N802
+        self, request: pb.GetConnectionRequest, context: Context
+    ) -> pb.GetConnectionResponse:
+        """See connection.proto."""
+        return pb.GetConnectionResponse(
+            connection=self._view.connection(self._registry.snapshot.get(request.name))
+        )
+
+    async def CreateConnection(  # noqa: N802
+        self, request: pb.CreateConnectionRequest, context: Context
+    ) -> pb.CreateConnectionResponse:
+        """See connection.proto."""
+        connection, warnings = await self._registry.create(
+            new_draft(request.draft), make_default=request.make_default, fixes=request.fixes
+        )
+        return pb.CreateConnectionResponse(
+            connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
+        )
+
+    async def UpdateConnection(  # noqa: N802
+        self, request: pb.UpdateConnectionRequest, context: Context
+    ) -> pb.UpdateConnectionResponse:
+        """See connection.proto."""
+
+        async def verify(target: Target) -> Verdict:
+            return await self._prober.check(target)
+
+        connection, warnings = await self._registry.update(
+            request.name,
+            edit_draft(request.draft, request.update_mask),
+            revision=request.revision,
+            keep_key_for_new_origin=request.keep_key_for_new_origin,
+            fixes=request.fixes,
+            verify_key=verify if request.verify_key else None,
+        )
+        return pb.UpdateConnectionResponse(
+            connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
+        )
+
+    async def DeleteConnection(  # noqa: N802
+        self, request: pb.DeleteConnectionRequest, context: Context
+    ) -> pb.DeleteConnectionResponse:
+        """See connection.proto."""
+        revision = await self._registry.delete(
+            request.name, replace_with=request.replace_with, force=request.force, revision=request.revision
+        )
+        return pb.DeleteConnectionResponse(revision=revision)
+
+    async def TestConnection(  # noqa: N802
+        self, request: pb.TestConnectionRequest, context: Context
+    ) -> AsyncIterator[pb.TestConnectionResponse]:
+        """See connection.proto."""
+        connection = self._registry.snapshot.get(request.name)
+        timeout_s = _bounded(
+            request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
+        )
+        edited = bool(request.update_mask.paths)
+        if edited:
+            plan = self._registry.plan_edit(
+                request.name,
+                edit_draft(request.changes, request.update_mask),
+                keep_key_for_new_origin=request.keep_key_for_new_origin,
+                fixes=request.fixes,
+            )
+            name, target = plan.connection.name, await self._registry.planned_target(plan)
+        else:
+            name, target = connection.name, await self._registry.target(connection)
+        async with aclosing(
+            self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
+        ) as events:
+            async for event in events:
+                if isinstance(event, LayerReport):
+                    yield pb.TestConnectionResponse(layer=convert.layer(event))
+                else:
+                    if not edited:
+                        await self._remember(connection, event)
+                    yield pb.TestConnectionResponse(result=convert.test_result(name, event))
+
+    async def TestDraftConnection(  # noqa: N802
+        self, request: pb.TestDraftConnectionRequest, context: Context
+    ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
+        """See connection.proto."""
+        draft = new_draft(request.draft)
+        timeout_s = _bounded(
+            request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
+        )
+        plan = self._registry.plan_new(draft, request.fixes)
+        target = await self._registry.planned_target(plan)
+        async with aclosing(
+            self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
+        ) as events:
+            async for event in events:
+                if isinstance(event, LayerReport):
+                    yield pb.TestDraftConnectionResponse(layer=convert.layer(event))
+                else:
+                    result = convert.test_result(plan.connection.name, event)
+                    yield pb.TestDraftConnectionResponse(result=result)
+
+    async def _test(
+        self, target: Target, *, completion: bool, model: str, timeout_s: float
+    ) -> AsyncGenerator[LayerReport | TestReport, None]:
+        # Layers are few (one per Layer), so the queue is bounded by construction.
+        reports: asyncio.Queue[LayerReport | None] = asyncio.Queue()
+        task = asyncio.ensure_future(
+            self._prober.test(
+                target,
+                completion=completion,
+                model=model,
+                timeout_s=timeout_s,
+                on_layer=reports.put_nowait,
+            )
+        )
+        task.add_done_callback(lambda _: reports.put_nowait(None))
+        try:
+            while (report := await reports.get()) is not None:
+                yield report
+            yield await task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _remember(self, connection: Connection, report: TestReport) -> None:
+        if report.verdict.ok and report.key is not KeyVerdict.NONE:
+            proven = report.key is KeyVerdict.VERIFIED
+            await self._registry.set_key_facts(connection.id, verdict=report.key, proven=proven)
+
+    async def GetDefaultConnection(  # noqa: N802
+        self, request: pb.GetDefaultConnectionRequest, context: Context
+    ) -> pb.GetDefaultConnectionResponse:
+        """See connection.proto."""
+        snapshot = self._registry.snapshot
+        default = snapshot.default
+        return pb.GetDefaultConnectionResponse(
+            connection=self._view.connection(default) if default else None, revision=snapshot.revision
+        )
+
+    async def SetDefaultConnection(  # noqa: N802
+        self, request: pb.SetDefaultConnectionRequest, context: Context
+    ) -> pb.SetDefaultConnectionResponse:
+        """See connection.proto."""
+        if request.WhichOneof("target") == "undo":
+            current, previous = await self._registry.undo_default()
+        elif request.name:
+            current, previous = await self._registry.set_default(request.name)
+        else:
+            raise InvalidField("name", "is empty", "name the connection that becomes the default")
+        response = pb.SetDefaultConnectionResponse(
+            connection=self._view.connection(current),
+            previous=self._view.connection(previous) if previous else None,
+            revision=self._registry.snapshot.revision,
+            warning=self._warning(current),
+        )
+        if request.HasField("wait"):
+            timeout_s = _bounded(request.wait, default=0.0, limit=WAIT_LIMIT_S, field="wait")
+            followers, pending = await self._hub.wait_applied(response.revision, timeout_s)
+            response.followers = followers
+            response.pending_followers.extend(pending)
+        return response
+
+    def _warning(self, connection: Connection) -> str:
+        light = self._lights.of(connection)
+        if not connection.enabled:
+            return f"'{connection.name}' is disabled: programs get an error until it is enabled"
+        if light.state in (HealthState.UNHEALTHY, HealthState.LIMITED):
+            reason = light.reason.replace("_", " ")
+            return f"'{connection.name}' is {light.state}: {reason}. {light.advice}".strip()
+        return ""
+
+    async def ListModels(  # noqa: N802
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        """See connection.proto."""
+        connection = self._registry.snapshot.get(request.name)
+        timeout_s = _bounded(request.timeout, default=15.0, limit=TEST_TIMEOUT_LIMIT_S, field="timeout")
+        listing = await self._prober.list_models(await self._registry.target(connection), timeout_s=timeout_s)
+        return pb.ListModelsResponse(
+            models=[convert.model(entry) for entry in listing.models], truncated=listing.truncated
+        )
+
+    async def ListProviders(  # noqa: N802
+        self, request: pb.ListProvidersRequest, context: Context
+    ) -> pb.ListProvidersResponse:
+        """See connection.proto."""
+        return pb.ListProvidersResponse(
+            providers=[
+                pb.ProviderInfo(
+                    name=entry.name,
+                    display_name=entry.display_name,
+                    provider=enum_to_wire(entry.provider),
+                    is_preset=entry.is_preset,
+                    default_base_url=entry.default_base_url,
+                    auth_scheme=enum_to_wire(entry.auth_scheme),
+                    key_required=entry.key_required,
+                    key_url=entry.key_url,
+                    note=entry.note,
+                )
+                for entry in catalog.entries()
+            ]
+        )

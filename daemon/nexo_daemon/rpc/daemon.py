@@ -1,0 +1,95 @@
+"""DaemonService: status, the event stream, shutdown, the audit record."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+
+from nexo.connections.v1 import daemon_pb2 as pb
+from nexo.connections.v1 import daemon_pb2_grpc
+from nexo_daemon.domain.errors import LimitReached
+from nexo_daemon.registry import bus
+from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.errors import Context, speaks_errors
+from nexo_daemon.rpc.view import View
+
+HANDOUT_LIMIT = 10_000
+
+
+@speaks_errors
+class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
+    """See daemon.proto."""
+
+    def __init__(self, registry: Registry, journal: Journal, view: View, stop: Callable[[], None]) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._view = view
+        self._stop = stop
+
+    async def GetStatus(  # noqa: N802
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        """See daemon.proto."""
+        return pb.GetStatusResponse(status=self._view.status())
+
+    async def Watch(  # noqa: N802
+        self, request: pb.WatchRequest, context: Context
+    ) -> AsyncIterator[pb.WatchResponse]:
+        """See daemon.proto."""
+        if len(self._registry.bus) >= bus.WATCHER_LIMIT:
+            raise LimitReached(f"there are {bus.WATCHER_LIMIT} watchers already", hint="close some of them")
+        sequence = 1
+        with self._registry.bus.subscribe() as watcher:
+            yield pb.WatchResponse(
+                sequence=sequence, revision=self._registry.snapshot.revision, snapshot=self._view.snapshot()
+            )
+            async for event in watcher.events():
+                response = self._response(event)
+                if response is not None:
+                    sequence += 1
+                    response.sequence = sequence
+                    response.revision = self._registry.snapshot.revision
+                    yield response
+
+    def _response(self, event: bus.Event) -> pb.WatchResponse | None:
+        connections = self._registry.snapshot.connections
+        match event:
+            case bus.ConnectionChanged(connection_id):
+                connection = connections.get(connection_id)
+                # Gone in the meantime: its removal is in the queue.
+                return pb.WatchResponse(connection=self._view.connection(connection)) if connection else None
+            case bus.ConnectionRemoved(connection_id, name):
+                return pb.WatchResponse(
+                    removed=pb.WatchResponse.ConnectionRemoved(id=connection_id, name=name)
+                )
+            case bus.BindingsChanged():
+                return pb.WatchResponse(bindings=pb.WatchResponse.Bindings(bindings=self._view.bindings()))
+            case bus.StatusChanged():
+                return pb.WatchResponse(status=self._view.status())
+            case bus.TransitionSeen(transition):
+                connection = connections.get(transition.connection_id)
+                if connection is None:
+                    return None
+                return pb.WatchResponse(transition=convert.transition(transition, connection.name))
+            case bus.Lagged():
+                return pb.WatchResponse(lagged=pb.WatchResponse.Lagged())
+            case bus.ShuttingDown():
+                return pb.WatchResponse(shutting_down=pb.WatchResponse.ShuttingDown())
+
+    async def Shutdown(  # noqa: N802
+        self, request: pb.ShutdownRequest, context: Context
+    ) -> pb.ShutdownResponse:
+        """See daemon.proto."""
+        self._stop()
+        return pb.ShutdownResponse(pid=os.getpid())
+
+    async def ListHandouts(  # noqa: N802
+        self, request: pb.ListHandoutsRequest, context: Context
+    ) -> pb.ListHandoutsResponse:
+        """See daemon.proto."""
+        connection_id = self._registry.snapshot.get(request.name).id if request.name else None
+        limit = min(request.limit if request.limit > 0 else 100, HANDOUT_LIMIT)
+        await self._journal.flush()
+        store = self._registry.store
+        handouts = await self._registry.on_store_thread(lambda: store.handouts(connection_id, limit))
+        return pb.ListHandoutsResponse(handouts=[convert.handout(h) for h in handouts])

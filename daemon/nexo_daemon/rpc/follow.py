@@ -1,0 +1,232 @@
+"""Followers: programs that are told at once when what they get changes.
+
+Level-triggered: a stream is only woken, looks at the present state itself, and sends the newest. A slow
+reader skips what is in between and never sees a revision go back; nothing queues up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nexo.connections.v1 import workspace_pb2
+from nexo_client.wire import timestamp
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError, InvalidField, LimitReached, ShuttingDown
+from nexo_daemon.domain.model import ClientInfo
+from nexo_daemon.registry.resolution import Inquiry
+from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.drafts import client_info, inquiry
+from nexo_daemon.rpc.errors import metadata_of
+from nexo_daemon.rpc.resolver import Answer, Resolver
+
+STREAM_LIMIT = 4096
+FOLLOWERS_PER_STREAM = 1024
+
+
+@dataclass(eq=False)
+class FollowStream:
+    """One process that follows."""
+
+    client: ClientInfo
+    connected_at: datetime
+    inquiries: dict[int, Inquiry] = field(default_factory=dict)
+    sent: dict[int, object] = field(default_factory=dict)
+    # Newest revision that was pushed, and that the program said it has applied.
+    pushed: int = 0
+    applied: int = 0
+    dirty: bool = True
+    # The client closed its side, or the daemon ends the stream with an error.
+    done: bool = False
+    error: DomainError | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is not yet sent, or sent and not yet applied."""
+        return self.dirty or self.applied < self.pushed
+
+    @property
+    def label(self) -> str:
+        """The program in a list of those who have not applied a switch."""
+        name = self.client.program or self.client.name or "unknown program"
+        return f"{name} (pid {self.client.pid})"
+
+
+class FollowHub:
+    """All live streams."""
+
+    def __init__(self, resolver: Resolver, clock: Clock) -> None:
+        self._resolver = resolver
+        self._clock = clock
+        self._streams: set[FollowStream] = set()
+        self._settled = asyncio.Condition()
+        self._closed = False
+
+    def followers(self) -> list[workspace_pb2.Follower]:
+        """Who follows right now."""
+        return [
+            workspace_pb2.Follower(
+                client=convert.client_info(stream.client),
+                workspaces=[
+                    convert.workspace(question.workspace)
+                    for question in stream.inquiries.values()
+                    if question.workspace is not None
+                ],
+                applied_revision=stream.applied,
+                connected_at=timestamp(stream.connected_at),
+            )
+            for stream in self._streams
+        ]
+
+    # Listener of the registry.
+
+    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
+        """See `Listener`: `on_routing` follows."""
+
+    def on_routing(self) -> None:
+        """Wake every stream."""
+        for stream in self._streams:
+            stream.dirty = True
+            stream.wake.set()
+
+    def close(self) -> None:
+        """End every stream."""
+        self._closed = True
+        for stream in self._streams:
+            stream.error = ShuttingDown("the daemon is stopping", hint="it is followed again when it is back")
+            stream.wake.set()
+
+    async def wait_applied(self, revision: int, timeout_s: float) -> tuple[int, list[str]]:
+        """Wait until every stream that is live now has applied what it was sent up to `revision`.
+
+        Returns:
+            how many streams there were, and the labels of those that have not.
+        """
+        streams = set(self._streams)
+
+        def pending() -> list[FollowStream]:
+            return [s for s in streams & self._streams if s.is_pending and s.applied < revision]
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._settled:
+                await self._settled.wait_for(lambda: not pending())
+        return len(streams), sorted(stream.label for stream in pending())
+
+    async def _notify(self) -> None:
+        async with self._settled:
+            self._settled.notify_all()
+
+    @contextmanager
+    def _registered(self, stream: FollowStream) -> Iterator[None]:
+        if len(self._streams) >= STREAM_LIMIT:
+            raise LimitReached(
+                f"{STREAM_LIMIT} programs follow already",
+                hint="share one client per process (nexo_client does)",
+            )
+        if self._closed:
+            raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+
+    async def serve(
+        self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest]
+    ) -> AsyncIterator[workspace_pb2.FollowConnectionResponse]:
+        """The life of one stream.
+
+        Raises:
+            InvalidField, LimitReached, ShuttingDown
+        """
+        stream = FollowStream(ClientInfo(), self._clock.now())
+        with self._registered(stream):
+            reader = asyncio.ensure_future(self._read(stream, requests))
+            try:
+                while True:
+                    await stream.wake.wait()
+                    stream.wake.clear()
+                    if stream.error is not None:
+                        raise stream.error
+                    if stream.done:
+                        return
+                    stream.dirty = False
+                    async for response in self._updates(stream):
+                        yield response
+                    if not stream.is_pending:
+                        await self._notify()
+            finally:
+                reader.cancel()
+                await asyncio.wait([reader])
+                self._streams.discard(stream)
+                await self._notify()
+
+    async def _read(
+        self,
+        stream: FollowStream,
+        requests: AsyncIterator[workspace_pb2.FollowConnectionRequest],
+    ) -> None:
+        try:
+            async for request in requests:
+                match request.WhichOneof("event"):
+                    case "hello":
+                        stream.client = client_info(request.hello.client)
+                    case "subscribe":
+                        if len(stream.inquiries) >= FOLLOWERS_PER_STREAM:
+                            raise LimitReached(
+                                f"{FOLLOWERS_PER_STREAM} followers on one stream", hint="close some of them"
+                            )
+                        stream.inquiries[request.subscribe.follower] = inquiry(request.subscribe.inquiry)
+                        stream.sent.pop(request.subscribe.follower, None)
+                        stream.dirty = True
+                        stream.wake.set()
+                    case "unsubscribe":
+                        stream.inquiries.pop(request.unsubscribe.follower, None)
+                        stream.sent.pop(request.unsubscribe.follower, None)
+                    case "applied":
+                        stream.applied = max(stream.applied, min(request.applied.revision, stream.pushed))
+                        if not stream.is_pending:
+                            await self._notify()
+                    case _:
+                        raise InvalidField("event", "is unknown", "upgrade the daemon: the client is newer")
+        except DomainError as error:
+            stream.error = error
+        else:
+            stream.done = True
+        finally:
+            stream.wake.set()
+
+    async def _updates(self, stream: FollowStream) -> AsyncIterator[workspace_pb2.FollowConnectionResponse]:
+        groups: dict[Inquiry, list[int]] = {}
+        for follower, question in stream.inquiries.items():
+            groups.setdefault(question, []).append(follower)
+        for question, followers in groups.items():
+            signature = self._resolver.signature(self._resolver.explain(question))
+            news = [f for f in followers if stream.sent.get(f) != signature]
+            if not news:
+                continue
+            answer = await self._resolver.shared_answer(question)
+            for follower in news:
+                stream.sent[follower] = answer.signature
+            stream.pushed = max(stream.pushed, answer.revision)
+            if answer.connection is not None:
+                self._resolver.record(answer, method="FollowConnection", client=stream.client)
+            yield _message(news, answer)
+
+
+def _message(followers: list[int], answer: Answer) -> workspace_pb2.FollowConnectionResponse:
+    if answer.connection is not None:
+        return workspace_pb2.FollowConnectionResponse(
+            followers=followers, connection=answer.connection, revision=answer.revision
+        )
+    error = answer.problem
+    assert error is not None  # noqa: S101 - one of the two is set by construction
+    return workspace_pb2.FollowConnectionResponse(
+        followers=followers,
+        problem=workspace_pb2.ResolutionProblem(
+            reason=error.reason, message=error.message, metadata=metadata_of(error)
+        ),
+        revision=answer.revision,
+    )

@@ -1,0 +1,122 @@
+"""Hand-outs: the answer to "which connection do I get", with its secrets, and the record of it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from nexo.connections.v1 import workspace_pb2
+from nexo_client.terms import ResolutionSource
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.domain.model import ClientInfo, Handout
+from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.resolution import Inquiry, Resolution, resolve
+from nexo_daemon.rpc import convert
+
+# A burst of followers that ask the same is answered from one conversion; secrets stay in the clear no longer.
+SHARED_FOR_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A hand-out, or why there is none.
+
+    Attributes:
+        signature: equal for two answers that say the same; holds no secret.
+    """
+
+    inquiry: Inquiry
+    resolution: Resolution
+    connection: workspace_pb2.ResolvedConnection | None
+    problem: DomainError | None
+    revision: int
+    signature: object
+
+
+class Resolver:
+    """Answers and records. Listener of the registry: a change ends the sharing of answers."""
+
+    def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
+        self._registry = registry
+        self._lights = lights
+        self._journal = journal
+        self._clock = clock
+        self._shared: dict[Inquiry, Answer] = {}
+
+    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
+        """See `Listener`: `on_routing` follows."""
+
+    def on_routing(self) -> None:
+        """See `Listener`."""
+        self._shared.clear()
+
+    def explain(self, inquiry: Inquiry) -> Resolution:
+        """The rules, without a secret."""
+        return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins)
+
+    def signature(self, resolution: Resolution) -> object:
+        """What tells an answer from an older one."""
+        snapshot = self._registry.snapshot
+        connection = resolution.connection
+        if connection is None:
+            return (repr(resolution.problem), resolution.source, snapshot.routed_at)
+        bound_at = resolution.binding.created_at if resolution.binding else None
+        return (
+            connection.id,
+            connection.revision,
+            resolution.source,
+            resolution.detail,
+            bound_at if resolution.source is ResolutionSource.WORKSPACE else snapshot.routed_at,
+            self._registry.is_locked(connection),
+        )
+
+    async def shared_answer(self, inquiry: Inquiry) -> Answer:
+        """Like `answer`, made once for all who ask within the same moment."""
+        answer = self._shared.get(inquiry)
+        if answer is None:
+            if not self._shared:
+                asyncio.get_running_loop().call_later(SHARED_FOR_S, self._shared.clear)
+            answer = await self.answer(inquiry)
+            if answer.revision == self._registry.snapshot.revision:
+                self._shared[inquiry] = answer
+        return answer
+
+    async def answer(self, inquiry: Inquiry) -> Answer:
+        """The present answer to a question. Never raises a domain error: the answer holds it."""
+        snapshot = self._registry.snapshot
+        resolution = self.explain(inquiry)
+        signature = self.signature(resolution)
+        connection, problem = resolution.connection, resolution.problem
+        handed_out: workspace_pb2.ResolvedConnection | None = None
+        if connection is not None:
+            try:
+                credentials = await self._registry.credentials(connection)
+            except DomainError as error:
+                problem = error
+            else:
+                handed_out = convert.resolved(
+                    connection,
+                    credentials,
+                    self._lights.of(connection),
+                    source=resolution.source,
+                    detail=resolution.detail,
+                    revision=snapshot.revision,
+                )
+        return Answer(inquiry, resolution, handed_out, problem, snapshot.revision, signature)
+
+    def record(self, answer: Answer, *, method: str, client: ClientInfo) -> None:
+        """Note in the audit record that the answer leaves the daemon."""
+        connection = answer.resolution.require()
+        workspace = answer.inquiry.workspace
+        self._journal.handout(
+            Handout(
+                at=self._clock.now(),
+                connection_id=connection.id,
+                connection_name=connection.name,
+                method=method,
+                client=client,
+                workspace=str(workspace) if workspace else "",
+                source=answer.resolution.source,
+            )
+        )

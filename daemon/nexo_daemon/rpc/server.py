@@ -1,0 +1,115 @@
+"""The gRPC server: one aio server on a Unix socket, its services, the standard health and reflection ones."""
+
+import contextlib
+import stat
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health as health_servicer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from nexo.connections.v1 import (
+    connection_pb2,
+    connection_pb2_grpc,
+    daemon_pb2,
+    daemon_pb2_grpc,
+    workspace_pb2,
+    workspace_pb2_grpc,
+)
+from nexo.connections.v1 import health_pb2 as nexo_health_pb2
+from nexo.connections.v1 import health_pb2_grpc as nexo_health_pb2_grpc
+from nexo_client.paths import check_socket_path, private_directory
+from nexo_daemon.rpc.connections import ConnectionService
+from nexo_daemon.rpc.daemon import DaemonService
+from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.workspaces import WorkspaceService
+
+GRACE_S = 1.0
+SELF_CALL_TIMEOUT_S = 5.0
+
+_OPTIONS = (
+    # A connection that is named in no environment variable: the socket is local.
+    ("grpc.enable_http_proxy", 0),
+    # A draft has 64 headers of 8 kB at most; nothing legitimate is larger.
+    ("grpc.max_receive_message_length", 2 * 1024 * 1024),
+    # 10 000 connections in one list are about 4 MB.
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+)
+
+
+class Server:
+    """Binds, serves, stops."""
+
+    def __init__(
+        self,
+        *,
+        connections: ConnectionService,
+        workspaces: WorkspaceService,
+        health: HealthService,
+        daemon: DaemonService,
+    ) -> None:
+        self._server = grpc.aio.server(options=_OPTIONS)
+        connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, self._server)
+        workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, self._server)
+        nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, self._server)
+        daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, self._server)
+        self._names = [
+            module.DESCRIPTOR.services_by_name[name].full_name
+            for module, name in (
+                (connection_pb2, "ConnectionService"),
+                (workspace_pb2, "WorkspaceService"),
+                (nexo_health_pb2, "HealthService"),
+                (daemon_pb2, "DaemonService"),
+            )
+        ]
+        self._health = health_servicer.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
+        self._socket: Path | None = None
+
+    async def start(self, socket: Path) -> None:
+        """Bind and serve; returns after a call through the socket was answered.
+
+        The caller holds the lock of the daemon, so a socket file that is there is a dead one's.
+
+        Raises:
+            UnsafePathError: the path is too long, or its directory is not private.
+            OSError: it cannot be bound.
+        """
+        _make_way(socket)
+        try:
+            self._server.add_insecure_port(f"unix:{socket}")
+        except RuntimeError as error:
+            raise OSError(f"the socket {socket} cannot be bound: {error}") from None
+        self._socket = socket
+        await self._server.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        options = (("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost"))
+        async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=SELF_CALL_TIMEOUT_S)
+
+    async def stop(self) -> None:
+        """Refuse new calls, give running ones a moment, remove the socket."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(GRACE_S)
+        if self._socket is not None:
+            _remove(self._socket)
+
+
+def _make_way(socket: Path) -> None:
+    check_socket_path(socket)
+    private_directory(socket.parent)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(socket.lstat().st_mode):
+            raise OSError(f"{socket} exists and is not a socket")
+        socket.unlink()
+
+
+def _remove(socket: Path) -> None:
+    with contextlib.suppress(OSError):
+        socket.unlink()
