@@ -19,6 +19,7 @@ from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.policy import Instant
 from nexo_daemon.health.schedule import HealthNotice, Launch, NotChecked, Scheduler, Watched
+from nexo_daemon.health.surroundings import Surroundings, ThisComputer
 
 __all__ = ["Monitor", "Sink", "Watched"]
 
@@ -29,6 +30,10 @@ CHECK_NOW_LIMIT_S: Final = 60.0
 
 STARTS_A_TURN: Final = 2
 """Checks started before the event loop gets its turn: a burst must not hold up calls."""
+
+
+SUSPENDED_S: Final = 5.0
+CLOCK_STEP_S: Final = 60.0
 
 
 class Sink(Protocol):
@@ -53,11 +58,15 @@ class Monitor:
         sink: Sink,
         clock: Clock,
         random: random.Random,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._probe = probe
         self._sink = sink
         self._clock = clock
         self._core = Scheduler(random)
+        self._surroundings = ThisComputer() if surroundings is None else surroundings
+        self._clock_offset_s: float | None = None
+        self._asleep_s: float | None = None
         self._stir = asyncio.Event()
         self._tasks: dict[int, asyncio.Task[Verdict | NotChecked]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
@@ -91,15 +100,6 @@ class Monitor:
     def suspect(self, connection_id: str) -> None:
         """A program saw a connection fail: one confirming check, unless one is on its way."""
         self._core.suspect(connection_id, self._now())
-        self._publish()
-
-    def network_changed(self, routed: bool | None = None) -> None:
-        """Routes, addresses or proxies of this computer changed.
-
-        Args:
-            routed: whether there is a default route; None when it cannot be told.
-        """
-        self._core.network_changed(routed, self._now())
         self._publish()
 
     async def check_now(self, connection_ids: Iterable[str]) -> Mapping[str, Health]:
@@ -141,14 +141,31 @@ class Monitor:
     async def run(self) -> None:
         """Check until cancelled; then every running check is cancelled and awaited."""
         self._running = True
+        self._core.routed = self._surroundings.routed()
+        self._surroundings.start(self._network_changed, self._stir.set)
         try:
             while True:
+                self._look_at_clock()
                 await self._start_due()
                 await self._rest()
         finally:
             self._running = False
             self._stopped = True
+            self._surroundings.stop()
             await self._stop()
+
+    def _look_at_clock(self) -> None:
+        """Notice that the computer was suspended or its clock set."""
+        now = self._now()
+        offset, asleep = now.wall.timestamp() - now.mono, self._surroundings.asleep_s()
+        before, self._clock_offset_s = self._clock_offset_s, offset
+        before_asleep, self._asleep_s = self._asleep_s, asleep
+        slept = None if asleep is None or before_asleep is None else asleep - before_asleep
+        suspended = slept is not None and slept > SUSPENDED_S
+        if suspended or (before is not None and abs(offset - before) > CLOCK_STEP_S):
+            log.info("the clock jumped or the computer was suspended: checking again")
+            self._core.woke(slept if suspended else None, now)
+            self._core.routed = self._surroundings.routed()
 
     async def _start_due(self) -> None:
         started = 0
@@ -166,6 +183,9 @@ class Monitor:
         now = self._now()
         wake = self._core.next_wake(now)
         timeout = None if wake is None else max(0.0, wake - now.mono)
+        restless = self._surroundings.restless_s()
+        if restless is not None:
+            timeout = restless if timeout is None else min(timeout, restless)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._stir.wait()
@@ -214,6 +234,10 @@ class Monitor:
         for future in self._waiting.pop(connection_id, ()):
             if not future.done():
                 future.set_result(None)
+
+    def _network_changed(self) -> None:
+        self._core.network_changed(self._surroundings.routed(), self._now())
+        self._stir.set()
 
     def _cancel(self, launches: Iterable[Launch]) -> None:
         for launch in launches:

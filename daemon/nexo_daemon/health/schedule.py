@@ -140,7 +140,11 @@ class _Host:
 class Scheduler:
     """The core. Not thread-safe; every method takes the moment at which it is called."""
 
+    routed: bool | None
+    """Whether the system has a default route; None when it cannot be told."""
+
     def __init__(self, source: random.Random) -> None:
+        self.routed = None
         self._random = source
         self._slots: dict[str, _Slot] = {}
         self._hosts: dict[str, _Host] = {}
@@ -158,7 +162,6 @@ class Scheduler:
         self._witnesses: dict[str, float] = {}
         self._offline_since: datetime | None = None
         self._canary_turn = 0
-        self._routed: bool | None = None
         self._recheck_at: float | None = None
         self._recheck_asked: float | None = None
         self._rechecked_at = float("-inf")
@@ -368,7 +371,7 @@ class Scheduler:
 
     def network_changed(self, routed: bool | None, now: Instant) -> None:
         """Addresses, routes or proxies changed; re-check everything once that has calmed down."""
-        self._routed = routed
+        self.routed = routed
         self._doubt_running()
         if self._recheck_asked is None:
             self._recheck_asked = now.mono
@@ -399,7 +402,7 @@ class Scheduler:
                 else:
                     slot.frozen = light
         self._rechecked_at = float("-inf")
-        self.network_changed(self._routed, now)
+        self.network_changed(self.routed, now)
 
     def _doubt_running(self) -> None:
         for slot in self._slots.values():
@@ -597,7 +600,7 @@ class Scheduler:
             self._tell(slot, now, conclusive=True)
             self._send_canary(now, CANARY_S)
             return False
-        if offline(self._evidence, remote_origins=self._remote_hosts, routed=self._routed, now=now.mono):
+        if offline(self._evidence, remote_origins=self._remote_hosts, routed=self.routed, now=now.mono):
             self._go_offline(now)
             return False
         if slot.light.health.state is HealthState.UNHEALTHY:
@@ -664,7 +667,7 @@ class Scheduler:
         """Ask one remote host after another, the important ones first, whether the network is back."""
         able = [slot for slot in self._by_importance() if self._may_ask(slot, now)]
         if not able:
-            if delay_s == 0.0 and self._routed is not False:
+            if delay_s == 0.0 and self.routed is not False:
                 self._come_back(now)
             return
         if any(slot.running is not None or slot.due is not None for slot in able) and delay_s > 0.0:

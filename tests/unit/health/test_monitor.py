@@ -15,6 +15,7 @@ from nexo_daemon.domain.errors import RetryLater, ShuttingDown, VaultLocked
 from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.monitor import Monitor, Watched
+from nexo_daemon.health.surroundings import Nowhere
 
 GOOD = Verdict(Outcome.OK, latency_s=0.01)
 WAIT_S = 20.0
@@ -89,7 +90,13 @@ class News:
 
 @asynccontextmanager
 async def running(provider: Provider, news: News) -> AsyncIterator[Monitor]:
-    monitor = Monitor(probe=provider.probe, sink=news, clock=SystemClock(), random=random.Random(1))
+    monitor = Monitor(
+        probe=provider.probe,
+        sink=news,
+        clock=SystemClock(),
+        random=random.Random(1),
+        surroundings=Nowhere(),
+    )
     task = asyncio.create_task(monitor.run())
     try:
         yield monitor
