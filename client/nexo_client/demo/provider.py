@@ -69,6 +69,7 @@ class ExampleProvider:
         self._retry_after_s = retry_after_s
         self._lock = threading.Lock()
         self._recorded: deque[Recorded] = deque(maxlen=10_000)
+        self._waiting = 0
         self._stopping = threading.Event()
         self._server = _BoundedServer(("127.0.0.1", port), self._handler(), threads)
         self._thread = threading.Thread(
@@ -89,6 +90,12 @@ class ExampleProvider:
         """What was answered, oldest first; at most the last 10 000."""
         with self._lock:
             return tuple(self._recorded)
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests of a SLOW account that have come in and have no answer yet."""
+        with self._lock:
+            return self._waiting
 
     def served(self) -> Counter[str]:
         """Number of successful requests of each account."""
@@ -111,7 +118,11 @@ class ExampleProvider:
         account = self._accounts.get(request.key)
         if account and account.behaviour is Behaviour.SLOW:
             # Ends early when the provider stops, so that nobody waits for a demonstration of slowness.
+            with self._lock:
+                self._waiting += 1
             self._stopping.wait(self._slow_s)
+            with self._lock:
+                self._waiting -= 1
         reply = answer(request, account, retry_after_s=self._retry_after_s)
         with self._lock:
             self._recorded.append(

@@ -1,0 +1,79 @@
+"""Runs aimock: a server that speaks the providers' languages and that this project did not write."""
+
+import json
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from surroundings import wait_for
+
+KEY = "key-that-aimock-knows"
+ANSWER = "The answer of a server that somebody else wrote."
+
+_AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
+_PROGRAM = Path(__file__).parent / "node_modules" / ".bin" / "aimock"
+
+
+@dataclass(frozen=True)
+class Aimock:
+    """A running aimock."""
+
+    origin: str
+    key: str = field(default=KEY, repr=False)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The requests that it has seen, as it tells them itself."""
+        request = urllib.request.Request(f"{self.origin}/__aimock/journal", headers=_AUTHORIZED)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            told = json.load(answer)
+        entries = told if isinstance(told, list) else told["entries"]
+        assert isinstance(entries, list)
+        return entries
+
+
+@contextmanager
+def running(port: int) -> Iterator[Aimock]:
+    """Serves on a port of loopback until the block ends; knows one key and one answer."""
+    with tempfile.TemporaryDirectory(prefix="nexo-aimock-") as name:
+        directory = Path(name)
+        (directory / "fixtures").mkdir()
+        fixture = {"match": {"userMessage": "question"}, "response": {"content": ANSWER}}
+        (directory / "fixtures" / "answers.json").write_text(json.dumps({"fixtures": [fixture]}))
+        config = {
+            "port": port,
+            "host": "127.0.0.1",
+            "llm": {"fixtures": str(directory / "fixtures")},
+            "auth": {"apiKeys": [KEY]},
+        }
+        (directory / "aimock.json").write_text(json.dumps(config))
+        with (directory / "output").open("wb") as output:
+            process = subprocess.Popen(
+                [_PROGRAM, "--config", str(directory / "aimock.json")],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            server = Aimock(f"http://127.0.0.1:{port}")
+
+            def answers() -> bool:
+                assert process.poll() is None, (directory / "output").read_text()
+                request = urllib.request.Request(f"{server.origin}/v1/models", headers=_AUTHORIZED)
+                try:
+                    with urllib.request.urlopen(request, timeout=5):
+                        return True
+                except urllib.error.URLError:
+                    return False
+
+            wait_for(answers, "aimock answers")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(10)
