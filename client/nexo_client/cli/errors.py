@@ -19,6 +19,9 @@ class Exit(enum.IntEnum):
     NOT_FOUND = 5
     TEST_FAILED = 6
     REFUSED = 7
+    # What a shell reports when the program of `nexoctl run` can't be started.
+    NO_PERMISSION_TO_RUN = 126
+    NO_PROGRAM = 127
     # 128 + SIGINT, 128 + SIGPIPE: what a shell reports for a program that died of the signal.
     INTERRUPTED = 130
     BROKEN_PIPE = 141

@@ -33,7 +33,7 @@ class Span:
     style: Style = Style.PLAIN
 
 
-Cell = str | Span | Sequence[Span]
+Cell = str | Span | Sequence[Span | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,9 @@ def shorten(text: str, width: int) -> str:
 
 
 def _spans(cell: Cell) -> tuple[Span, ...]:
-    if isinstance(cell, str):
-        cell = Span(cell)
-    if isinstance(cell, Span):
-        cell = (cell,)
-    return tuple(Span(printable(span.text), span.style) for span in cell)
+    pieces = (cell,) if isinstance(cell, str | Span) else cell
+    spans = (Span(piece) if isinstance(piece, str) else piece for piece in pieces)
+    return tuple(Span(printable(span.text), span.style) for span in spans)
 
 
 def _width_of(spans: Sequence[Span]) -> int:

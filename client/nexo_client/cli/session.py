@@ -69,13 +69,14 @@ class Session:
         with client:
             yield client
 
-    def start_daemon(self, socket: Path, *, timeout_s: float = 20.0) -> int:
-        """Start the daemon, say so, and return its process id."""
+    def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
+        """Start the daemon, say so (unless `quiet`), and return its process id."""
         from nexo_client.launch import start_daemon
 
         with self.terminal.progress("~ starting the daemon"):
             pid = start_daemon(socket, timeout_s=timeout_s)
-        self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
+        if not quiet:
+            self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
         return pid
 
 

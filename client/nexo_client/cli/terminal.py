@@ -137,7 +137,7 @@ class Terminal:
 
 
 class LiveBlock:
-    """Lines at the bottom of the terminal, redrawn in place; a spinner replaces each leading "~".
+    """Lines at the bottom of the terminal, redrawn in place; a spinner stands for the first "~ " of each.
 
     A context manager that owns the redrawing thread. What `above` prints scrolls past over the block.
     Does nothing when stderr is no terminal, except for `above`.
@@ -176,13 +176,11 @@ class LiveBlock:
         with self._lock:
             self._lines = list(lines)
 
-    def above(self, *spans: Span) -> None:
-        """Print one line for good, above the block."""
+    def above(self, write: Callable[[], None]) -> None:
+        """Let `write` print something for good, above the block."""
         with self._lock:
             self._erase()
-            text = paint([Span(printable(s.text), s.style) for s in spans], colour=self._terminal.colour_err)
-            self._terminal.stderr.write(text + "\n")
-            self._terminal.stderr.flush()
+            write()
 
     def _run(self) -> None:
         if self._stop.wait(self._quiet_s):
@@ -199,9 +197,7 @@ class LiveBlock:
         height = max(1, _rows(self._terminal.stderr) - 1)
         lines = self._lines if len(self._lines) <= height else [*self._lines[: height - 1], "…"]
         text = "".join(
-            shorten(printable(line.replace("~", frame, 1) if line.startswith("~") else line), width - 1)
-            + "\x1b[K\n"
-            for line in lines
+            shorten(printable(line.replace("~ ", f"{frame} ", 1)), width - 1) + "\x1b[K\n" for line in lines
         )
         up = f"\x1b[{self._drawn}A\r" if self._drawn else ""
         rest = "\x1b[J" if len(lines) < self._drawn else ""

@@ -1,0 +1,30 @@
+"""Candidates for a shell that completes a command line; asked by the scripts of `nexoctl completion`."""
+
+import argparse
+
+from nexo_client import errors
+from nexo_client.cli import completing
+from nexo_client.cli.errors import Exit
+from nexo_client.cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The words so far, after `--`; the last one is being completed."""
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """One candidate a line."""
+
+    def names() -> list[str]:
+        try:
+            with session.client(start=False, timeout_s=1.0) as client:
+                return [connection.name for connection in client.list_connections()]
+        except errors.NexoError:
+            # A person who presses Tab has no use for an error.
+            return []
+
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    for candidate in completing.candidates(words, names):
+        session.printer.line(candidate)
+    return Exit.OK

@@ -1,0 +1,134 @@
+"""Start, stop or restart the daemon, see whether it runs, or read its log.
+
+Commands that need the daemon start it by themselves; it then runs until it is stopped or you log out.
+"""
+
+import argparse
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from nexo_client import errors, paths
+from nexo_client.cli.cmds import status
+from nexo_client.cli.errors import CommandFailed, Exit
+from nexo_client.cli.format import Span, Style
+from nexo_client.cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a verb."""
+    verbs = parser.add_subparsers(metavar="start|stop|restart|status|logs", required=True, dest="verb")
+    start = verbs.add_parser("start", help="start it, if it is not running", description="Start the daemon.")
+    start.set_defaults(run=_start)
+    stop = verbs.add_parser("stop", help="stop it", description="Stop the daemon and wait until it is gone.")
+    stop.set_defaults(run=_stop)
+    restart = verbs.add_parser("restart", help="stop it and start it", description="Restart the daemon.")
+    restart.set_defaults(run=_restart)
+    for verb in (start, stop, restart):
+        verb.add_argument(
+            "--timeout", type=float, default=20.0, metavar="S", help="seconds to wait (default: 20)"
+        )
+    state = verbs.add_parser(
+        "status", help="like `nexoctl status`", description="Show the state of the daemon."
+    )
+    state.set_defaults(run=status.run)
+    logs = verbs.add_parser("logs", help="print its log", description="Print the end of the log.")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (default: 50)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
+    logs.set_defaults(run=_logs)
+
+
+def _running(session: Session) -> int | None:
+    """The pid of the daemon that answers; None if none does."""
+    try:
+        with session.client(start=False) as client:
+            return client.status().pid
+    except errors.DaemonNotRunning:
+        return None
+
+
+def _start(arguments: argparse.Namespace, session: Session) -> int:
+    pid = _running(session)
+    started = pid is None
+    if pid is None:
+        pid = session.start_daemon(session.socket, timeout_s=arguments.timeout, quiet=True)
+    if session.json:
+        session.printer.json({"running": True, "pid": pid, "started": started, "socket": str(session.socket)})
+    elif started:
+        session.printer.line(Span("Started nexod", Style.GOOD), f" (pid {pid}) on {session.socket}")
+    else:
+        session.printer.line(f"nexod is running already (pid {pid}).")
+    return Exit.OK
+
+
+def _stop(arguments: argparse.Namespace, session: Session) -> int:
+    pid = _stop_running(session, arguments.timeout)
+    if session.json:
+        session.printer.json({"running": False, "pid": pid, "stopped": pid is not None})
+    else:
+        session.printer.line(f"Stopped nexod (pid {pid})." if pid is not None else "nexod was not running.")
+    return Exit.OK
+
+
+def _restart(arguments: argparse.Namespace, session: Session) -> int:
+    old = _stop_running(session, arguments.timeout)
+    pid = session.start_daemon(session.socket, timeout_s=arguments.timeout, quiet=True)
+    if session.json:
+        session.printer.json({"running": True, "pid": pid, "previous_pid": old})
+    else:
+        session.printer.line(Span("Restarted nexod", Style.GOOD), f" (pid {pid})")
+    return Exit.OK
+
+
+def _stop_running(session: Session, timeout_s: float) -> int | None:
+    try:
+        with session.client(start=False) as client:
+            pid = client.shutdown()
+    except errors.DaemonNotRunning:
+        return None
+    with session.terminal.progress("~ waiting for the daemon to stop"):
+        deadline = time.monotonic() + timeout_s
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                raise CommandFailed(
+                    f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
+                    hint=f"look at its log (nexoctl daemon logs), or end it: kill {pid}",
+                )
+            time.sleep(0.02)
+    return pid
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # A child that nobody has waited for is gone all the same.
+    with contextlib.suppress(OSError, IndexError):
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0]
+        return state != "Z"
+    return True
+
+
+def _logs(arguments: argparse.Namespace, session: Session) -> int:
+    path = paths.log_file()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as log:
+            lines = log.readlines()[-max(arguments.lines, 0) :] if arguments.lines else []
+            log.seek(0, os.SEEK_END)
+            for line in lines:
+                session.printer.line(line.rstrip("\n"))
+            while arguments.follow:
+                added = log.readline()
+                if added:
+                    session.printer.line(added.rstrip("\n"))
+                else:
+                    time.sleep(0.2)
+    except FileNotFoundError:
+        raise CommandFailed(
+            f"there is no log yet: {path}", hint="start the daemon: nexoctl daemon start", code=Exit.NOT_FOUND
+        ) from None
+    return Exit.OK

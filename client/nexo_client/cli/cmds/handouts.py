@@ -1,0 +1,49 @@
+"""List who was given a secret, when, and why: every hand-out leaves a record. Newest first."""
+
+import argparse
+
+from nexo_client.cli import records
+from nexo_client.cli.errors import Exit
+from nexo_client.cli.format import Column, clock
+from nexo_client.cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Of which connection, and how many."""
+    parser.add_argument("connection", nargs="?", default="", metavar="NAME", help="only of this connection")
+    parser.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="how many (default: 100)")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the record."""
+    with session.client() as client:
+        handouts = client.handouts(arguments.connection, limit=arguments.limit)
+    if session.json:
+        session.printer.json([records.handout(handout) for handout in handouts])
+        return Exit.OK
+    if not handouts:
+        session.printer.note("No secret was handed out yet.")
+        return Exit.OK
+    columns = [
+        Column("WHEN"),
+        Column("CONNECTION", flexible=True),
+        Column("PROGRAM", flexible=True),
+        Column("PID", right=True),
+        Column("WORKSPACE", flexible=True, droppable=1),
+        Column("RULE", droppable=2),
+        Column("CALL", droppable=3),
+    ]
+    rows = [
+        (
+            clock(handout.at),
+            handout.connection,
+            handout.client.program or handout.client.name,
+            str(handout.client.pid or ""),
+            handout.workspace,
+            handout.source.value if handout.source else "",
+            handout.method,
+        )
+        for handout in handouts
+    ]
+    session.printer.table(columns, rows)
+    return Exit.OK

@@ -1,0 +1,41 @@
+"""Hand out the connection that a program gets, its key included. The daemon keeps a record of it.
+
+--format key prints the bare key, for programs that can run a key helper; --format env prints shell
+assignments (eval "$(nexoctl resolve --format env)"); --format json, the default, prints everything.
+Which connection that is: --connection, else NEXO_CONNECTION, else what the directory (or the named
+workspace) is bound to, else the default. `nexoctl which` explains it without handing anything out.
+"""
+
+import argparse
+import shlex
+
+from nexo_client.cli import inquiry, records
+from nexo_client.cli.errors import CommandFailed, Exit
+from nexo_client.cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """For whom, and in which form."""
+    inquiry.add_inquiry_options(parser)
+    parser.add_argument("--format", choices=["json", "env", "key"], default=None, help="form of the answer")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the hand-out on stdout, and nothing else."""
+    with session.client() as client:
+        resolved = client.resolve(
+            arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
+        )
+    form = arguments.format or "json"
+    if form == "key" and not session.json:
+        if not resolved.api_key:
+            raise CommandFailed(
+                f"{resolved.name} has no API key", hint=f"give it one: nexoctl edit '{resolved.name}'"
+            )
+        session.printer.raw(f"{resolved.api_key}\n")
+    elif form == "env" and not session.json:
+        for variable, value in sorted(resolved.env().items()):
+            session.printer.raw(f"export {variable}={shlex.quote(value)}\n")
+    else:
+        session.printer.json(records.resolved(resolved, session.now))
+    return Exit.OK

@@ -1,0 +1,62 @@
+"""Say which connection a directory (or a named workspace) gets, and the rule that chose it.
+
+Hands out nothing. The rules in order: the name given in the call (--connection), NEXO_CONNECTION, the
+nearest bound directory above (or the bound name), the default. A rule that names a connection that is gone or
+switched off is an error; none falls through to the next.
+"""
+
+import argparse
+
+from nexo_client import types
+from nexo_client.cli import records
+from nexo_client.cli.errors import Exit
+from nexo_client.cli.format import Column, Span, Style
+from nexo_client.cli.parser import UsageError
+from nexo_client.cli.session import Session
+from nexo_client.failures import from_reason
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """For whom."""
+    parser.add_argument("path", nargs="?", metavar="PATH", help="a directory (default: the current one)")
+    parser.add_argument("--workspace", metavar="NAME", help="the name of a workspace, instead of a directory")
+    parser.add_argument("--connection", metavar="NAME", help="as if the program asked for this one")
+    parser.add_argument("--explain", action="store_true", help="show every rule, the losers too")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print winner and rule; the exit code is that of `resolve`."""
+    if arguments.path and arguments.workspace:
+        raise UsageError("a directory and --workspace are both given", "give one of them")
+    place = arguments.workspace or types.Workspace(path=arguments.path or ".")
+    with session.client() as client:
+        found = client.explain(arguments.connection or None, workspace=place)
+    problem = from_reason(found.problem_reason, found.problem, {}) if found.problem_reason else None
+    if session.json:
+        session.printer.json(records.explanation(found))
+    else:
+        _say(session, found, everything=arguments.explain or problem is not None)
+    if problem is not None:
+        raise problem
+    return Exit.OK
+
+
+def _say(session: Session, found: types.Explanation, *, everything: bool) -> None:
+    winner = next((step for step in found.steps if step.won), None)
+    if found.connection:
+        source = found.source.value if found.source else ""
+        text = winner.text if winner is not None else source
+        session.printer.line(Span(found.connection, Style.STRONG), Span(f"  {source}: ", Style.FAINT), text)
+    if not everything:
+        return
+    columns = [Column(""), Column("RULE"), Column("CONNECTION", flexible=True), Column("WHY", flexible=True)]
+    rows = [
+        (
+            Span("→" if step.won else " ", Style.GOOD),
+            step.source.value,
+            step.connection or "-",
+            step.text,
+        )
+        for step in found.steps
+    ]
+    session.printer.table(columns, rows)

@@ -1,0 +1,329 @@
+"""What can be wrong on this computer? Each check looks at one thing and says the fix. For `nexoctl doctor`.
+
+Checks look and never change anything; none starts the daemon. Later checks assume nothing of earlier ones,
+except that what asks the daemon is left out when nothing answers.
+"""
+
+import enum
+import importlib.util
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from nexo_client import channel, errors, paths, types
+from nexo_client.cli.session import Session
+from nexo_client.terms import HealthState, KeySource, StoreState, VaultState
+from nexo_client.version import __version__
+
+
+class Level(enum.StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        fix: the command or step that mends it; empty when nothing has to be done.
+    """
+
+    topic: str
+    level: Level
+    text: str
+    fix: str = ""
+
+
+_NEEDED_BY_DAEMON = (
+    "nexo_daemon",
+    "sqlalchemy",
+    "alembic",
+    "cryptography",
+    "httpx",
+    "keyring",
+    "grpc_health",
+)
+_NEEDED_BY_TRAY = ("nexo_tray", "pystray", "PIL")
+_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+# Less is nothing but rounding of file systems.
+_CLOCK_SLACK = timedelta(minutes=2)
+
+
+def diagnose(session: Session) -> Iterator[Finding]:
+    """All findings, in the order in which a person should read them."""
+    yield _versions()
+    yield _installed("daemon", _NEEDED_BY_DAEMON, "nexo-connections[daemon]", Level.BROKEN)
+    yield from _places(session.socket)
+    yield from _environment()
+    yield _clock()
+    answer = _ask(session)
+    if isinstance(answer, errors.NexoError):
+        not_running = isinstance(answer, errors.DaemonNotRunning)
+        yield Finding("daemon", Level.BROKEN, answer.message, answer.hint or "nexoctl daemon start")
+        if not_running:
+            yield from _lock()
+    else:
+        yield from _daemon(*answer)
+    yield from _tray()
+
+
+def _ask(
+    session: Session,
+) -> (
+    "tuple[types.Status, tuple[types.Connection, ...], tuple[types.WorkspaceBinding, ...]] | errors.NexoError"
+):
+    try:
+        with session.client(start=False, timeout_s=5.0) as client:
+            return client.status(), client.list_connections(), client.list_workspaces()[0]
+    except errors.NexoError as problem:
+        return problem
+
+
+def _versions() -> Finding:
+    import grpc
+
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    text = f"nexoctl {__version__}, Python {python}, grpcio {grpc.__version__}"
+    if grpc.__version__.startswith("1.68."):
+        return Finding(
+            "versions", Level.WARNING, f"{text}: grpcio 1.68 loses connections", "pip install -U grpcio"
+        )
+    return Finding("versions", Level.OK, text)
+
+
+def _installed(topic: str, modules: tuple[str, ...], extra: str, level: Level) -> Finding:
+    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    if absent:
+        return Finding(
+            f"{topic} parts", level, f"not installed: {', '.join(absent)}", f"pip install '{extra}'"
+        )
+    return Finding(f"{topic} parts", Level.OK, "installed")
+
+
+def _places(socket: Path) -> Iterator[Finding]:
+    try:
+        channel.check(socket)
+        yield Finding("socket", Level.OK, str(socket))
+    except errors.DaemonNotRunning:
+        yield Finding("socket", Level.OK, f"{socket} (made by the daemon when it starts)")
+    except errors.NexoError as problem:
+        yield Finding("socket", Level.BROKEN, problem.message, problem.hint)
+    for topic, path in (
+        ("settings", paths.config_dir()),
+        ("data", paths.data_dir()),
+        ("state", paths.state_dir()),
+    ):
+        yield _private(topic, path)
+    yield from (_private_file(path) for path in (paths.database(), paths.key_file()) if path.exists())
+    yield from _space(paths.data_dir())
+
+
+def _private(topic: str, path: Path) -> Finding:
+    try:
+        paths.check_private_directory(path)
+    except FileNotFoundError:
+        return Finding(topic, Level.OK, f"{path} (made when needed)")
+    except paths.UnsafePathError as problem:
+        return Finding(topic, Level.BROKEN, str(problem), problem.hint)
+    except OSError as problem:
+        return Finding(
+            topic, Level.BROKEN, f"{path}: {problem.strerror}", "check who owns the directories above it"
+        )
+    if not os.access(path, os.W_OK):
+        return Finding(topic, Level.BROKEN, f"{path} is not writable", f"chmod u+w '{path}'")
+    return Finding(topic, Level.OK, str(path))
+
+
+def _private_file(path: Path) -> Finding:
+    info = path.stat()
+    if info.st_uid != os.geteuid():
+        return Finding(
+            "file", Level.BROKEN, f"{path} belongs to user {info.st_uid}", "have the owner move it away"
+        )
+    if info.st_mode & 0o077:
+        mode = f"{stat.S_IMODE(info.st_mode):04o}"
+        return Finding(
+            "file", Level.WARNING, f"{path} can be read by others (mode {mode})", f"chmod 600 '{path}'"
+        )
+    return Finding("file", Level.OK, f"{path} is private")
+
+
+def _space(directory: Path) -> Iterator[Finding]:
+    import shutil
+
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError:
+        return
+    if free < 50 * 1024 * 1024:
+        yield Finding(
+            "disk", Level.WARNING, f"{free // 1024 // 1024} MB are free at {directory}", "make room"
+        )
+
+
+def _environment() -> Iterator[Finding]:
+    override = os.environ.get("NEXO_CONNECTION")
+    if override:
+        text = f"NEXO_CONNECTION={override} overrides bindings and the default in this shell"
+        yield Finding("environment", Level.WARNING, text, "unset NEXO_CONNECTION, if you did not mean it")
+    inside = os.environ.get("NEXO_RUN")
+    if inside:
+        yield Finding("environment", Level.OK, f"inside of `nexoctl run` (connection {inside})")
+    proxies = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
+    if proxies:
+        text = (
+            f"{', '.join(proxies)} set here; the daemon uses what was set when it started, "
+            "or what a connection says (--proxy)"
+        )
+        yield Finding("proxy", Level.OK, text)
+
+
+def _clock() -> Finding:
+    now = datetime.now(UTC)
+    newest = max(
+        (path.stat().st_mtime for path in (paths.database(), paths.log_file()) if path.exists()), default=0.0
+    )
+    if newest and datetime.fromtimestamp(newest, UTC) > now + _CLOCK_SLACK:
+        text = "the store was written in the future: the clock of this computer went back"
+        return Finding("clock", Level.WARNING, text, "set the clock (timedatectl set-ntp true)")
+    if now.year < 2025:
+        return Finding(
+            "clock", Level.BROKEN, f"the clock says {now:%Y-%m-%d}; TLS will fail", "set the clock"
+        )
+    return Finding("clock", Level.OK, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _lock() -> Iterator[Finding]:
+    """A lock that is held although nothing answers: it starts, or serves another socket."""
+    import fcntl
+
+    path = paths.lock_file()
+    try:
+        with path.open("rb") as lock:
+            holder = lock.read(400).decode("utf-8", "replace")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = f"{path} is held ({' '.join(holder.split())}): a daemon starts or is elsewhere"
+                yield Finding("lock", Level.BROKEN, text, "wait a moment, or use the --socket named there")
+    except OSError:
+        return
+
+
+def _daemon(
+    status: types.Status,
+    connections: tuple[types.Connection, ...],
+    bindings: tuple[types.WorkspaceBinding, ...],
+) -> Iterator[Finding]:
+    yield Finding("daemon", Level.OK, f"running, version {status.version}, pid {status.pid}")
+    if status.version != __version__:
+        text = f"the daemon is version {status.version}, nexoctl is {__version__}"
+        yield Finding("versions", Level.WARNING, text, "nexoctl daemon restart")
+    if status.store is StoreState.READ_ONLY:
+        text = f"read-only: {status.store_problem}"
+        yield Finding("store", Level.BROKEN, text, "nexoctl store check, then nexoctl store restore")
+    else:
+        yield Finding("store", Level.OK, f"writable, revision {status.revision}")
+    slot = status.vault_slot.replace("_", " ")
+    if status.vault is VaultState.UNLOCKED:
+        yield Finding("vault", Level.OK, f"unlocked ({slot})")
+    else:
+        text = f"{status.vault.value.replace('_', ' ')} ({slot}): {status.vault_problem}"
+        yield Finding("vault", Level.BROKEN, text, "nexoctl vault status")
+    if status.offline_since is not None:
+        yield Finding("network", Level.WARNING, "this computer seems to be offline", "check the network")
+    if status.checks_paused:
+        yield Finding("checks", Level.WARNING, "health checks are paused")
+    yield from _connections(status, connections, bindings)
+
+
+def _connections(
+    status: types.Status,
+    connections: tuple[types.Connection, ...],
+    bindings: tuple[types.WorkspaceBinding, ...],
+) -> Iterator[Finding]:
+    if not connections:
+        yield Finding("connections", Level.WARNING, "there are none yet", "nexoctl add")
+        return
+    if not status.default_connection:
+        yield Finding("default", Level.WARNING, "there is no default connection", "nexoctl default NAME")
+    for connection in connections:
+        topic = f"connection {connection.name}"
+        if not connection.enabled:
+            yield Finding(topic, Level.OK, "switched off")
+        elif connection.health.state is HealthState.UNHEALTHY:
+            fix = connection.health.advice or f"nexoctl test '{connection.name}'"
+            yield Finding(
+                topic, Level.BROKEN, f"unhealthy ({connection.health.reason.replace('_', ' ')})", fix
+            )
+        elif connection.health.state is HealthState.LIMITED:
+            text = f"limited ({connection.health.reason.replace('_', ' ')})"
+            yield Finding(topic, Level.WARNING, text, connection.health.advice)
+        else:
+            yield Finding(topic, Level.OK, connection.health.state.value)
+        expires = connection.key.expires_at
+        if connection.key.source is not KeySource.NONE and expires is not None:
+            left = expires - datetime.now(UTC)
+            if left < timedelta(days=7):
+                text = (
+                    "the key has expired" if left < timedelta() else f"the key expires on {expires:%Y-%m-%d}"
+                )
+                yield Finding(topic, Level.WARNING, text, f"nexoctl edit '{connection.name}' --api-key-stdin")
+    for binding in bindings:
+        if binding.broken:
+            text = (
+                f"is bound to {binding.connection}, which is gone or switched off: its programs get an error"
+            )
+            fix = f"nexoctl workspace bind '{binding.workspace}' NAME, or nexoctl workspace unbind"
+            yield Finding(f"workspace {binding.workspace}", Level.BROKEN, text, fix)
+
+
+def _tray() -> Iterator[Finding]:
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform != "darwin":
+        yield Finding("tray", Level.OK, "no desktop here; nexoctl does everything that the tray does")
+        return
+    yield _installed("tray", _NEEDED_BY_TRAY, "nexo-connections[tray]", Level.WARNING)
+    if sys.platform.startswith("linux"):
+        if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+            yield Finding(
+                "tray", Level.WARNING, "no session bus, so no tray icon", "log in to a desktop session"
+            )
+        if importlib.util.find_spec("gi") is None:
+            yield Finding("tray", Level.WARNING, "PyGObject is missing", "apt install python3-gi")
+
+
+Redact = Callable[[str], str]
+
+
+def redactor() -> Redact:
+    """Takes what identifies a person out of a report: home directory, user and host name."""
+    import getpass
+    import socket
+
+    home = str(Path.home())
+    words = [(home, "~")] if len(home) > 1 else []
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = ""
+    # A short name would tear words apart.
+    words += [
+        (word, hidden) for word, hidden in ((user, "USER"), (socket.gethostname(), "HOST")) if len(word) > 3
+    ]
+
+    def redact(text: str) -> str:
+        for word, hidden in words:
+            text = text.replace(word, hidden)
+        return text
+
+    return redact

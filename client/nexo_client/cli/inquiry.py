@@ -1,0 +1,20 @@
+"""How commands name the program they ask for: options and values of "which connection does it get?"."""
+
+import argparse
+
+from nexo_client.types import Workspace
+
+
+def add_inquiry_options(parser: argparse.ArgumentParser) -> None:
+    """Declare --connection and --workspace."""
+    parser.add_argument("--connection", metavar="NAME", help="this connection, whatever is bound or default")
+    parser.add_argument(
+        "--workspace",
+        metavar="W",
+        help="a directory, or the name of a workspace (default: the current directory)",
+    )
+
+
+def workspace_of(text: str | None) -> Workspace | str:
+    """The workspace that a person means; without one, the current directory."""
+    return text if text is not None else "."

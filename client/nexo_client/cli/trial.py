@@ -1,0 +1,214 @@
+"""One test in front of a person: layers tick off live, the verdict, and suggestions applied on yes.
+
+Not for saving; add, edit and test decide what becomes of the result.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from nexo_client import errors, types
+from nexo_client.cli import looks
+from nexo_client.cli.format import Span, Style, duration
+from nexo_client.cli.session import Session
+from nexo_client.terms import Layer, LayerStatus
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+COMPLETION_NOTE = (
+    "The completion test sends one minimal request to a model. The provider bills it like any other (a few "
+    "dozen tokens, as a rule far below a cent); a local server may have to load the model."
+)
+
+# Fields of a suggestion that a person can accept with a yes; secrets have `fix` instead.
+_APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to test."""
+
+    completion: bool = False
+    model: str = ""
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is tested: a draft, a saved connection, or an edit of one that is not saved yet.
+
+    Attributes:
+        saved: name of the saved connection; empty for a draft.
+        draft: the draft, or the changes of the saved connection.
+        fixes: clean-ups of the key that the person accepted.
+        send_key: consent to send the stored secrets to the new host of an edit.
+    """
+
+    saved: str = ""
+    draft: types.ConnectionDraft = field(default_factory=types.ConnectionDraft)
+    fixes: tuple[str, ...] = ()
+    send_key: bool = False
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.saved or self.draft.name or "the draft"
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether an edit differs from what is saved."""
+        return self.draft != types.ConnectionDraft() or bool(self.fixes)
+
+    def test(
+        self, client: "Client", options: Options, on_layer: Callable[[types.LayerResult], None] | None = None
+    ) -> types.TestResult:
+        """Ask the daemon for a verdict."""
+        if not self.saved:
+            return client.test_draft(
+                self.draft,
+                completion=options.completion,
+                model=options.model,
+                timeout_s=options.timeout_s,
+                on_layer=on_layer,
+                fixes=self.fixes,
+            )
+        return client.test_connection(
+            self.saved,
+            self.draft if self.has_changes else None,
+            completion=options.completion,
+            model=options.model,
+            timeout_s=options.timeout_s,
+            on_layer=on_layer,
+            keep_key_for_new_origin=self.send_key,
+            fixes=self.fixes,
+        )
+
+
+def run(session: Session, client: "Client", subject: Subject, options: Options) -> types.TestResult:
+    """Test with live layers (none with `--json`) and say the verdict."""
+    if session.json:
+        return subject.test(client, options)
+    printer = session.printer
+    printer.line(Span(f"Testing {subject.label}", Style.STRONG))
+    with session.terminal.block([f"  ~ {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
+
+        def on_layer(result: types.LayerResult) -> None:
+            if result.status is LayerStatus.NOT_REACHED or (
+                result.status is LayerStatus.SKIPPED and not session.verbose
+            ):
+                return
+            block.above(lambda: printer.line(looks.layer(result)))
+            block.update([_next_line(result)])
+
+        result = subject.test(client, options, on_layer)
+    say_verdict(session, result)
+    return result
+
+
+def _next_line(done: types.LayerResult) -> str:
+    order = list(Layer)
+    position = order.index(done.layer) + 1
+    return f"  ~ {order[position].value.replace('_', ' ')}" if position < len(order) else "  ~"
+
+
+def say_verdict(session: Session, result: types.TestResult) -> None:
+    """The verdict of one test, with what to do about it."""
+    printer = session.printer
+    missed = [entry.layer.value.replace("_", " ") for entry in result.layers if _was_missed(entry)]
+    if missed:
+        printer.line(Span(f"  · not reached: {', '.join(missed)}", Style.FAINT))
+    parts = [looks.outcome(result)]
+    if result.ok:
+        parts += [Span(" · "), looks.key_verdict(result.key)]
+        if result.models:
+            parts.append(Span(f" · {len(result.models)} model{'s' if len(result.models) != 1 else ''}"))
+    if result.elapsed_s is not None:
+        parts.append(Span(f" · {duration(result.elapsed_s)}", Style.FAINT))
+    printer.line(parts)
+    facts = []
+    if not result.ok and result.http_status:
+        facts.append(f"HTTP {result.http_status}")
+    if not result.ok and result.request_id:
+        facts.append(f"request id {result.request_id}")
+    if facts:
+        printer.line(Span(f"  {' · '.join(facts)}", Style.FAINT))
+    if result.provider_message and not result.ok:
+        printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
+    if result.advice:
+        printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
+    if result.price_note:
+        printer.line(Span(f"  {result.price_note}", Style.FAINT))
+    for suggestion in result.suggestions:
+        if not suggestion.value and not suggestion.fix:
+            printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
+
+
+def _was_missed(result: types.LayerResult) -> bool:
+    return result.status is LayerStatus.NOT_REACHED and result.layer is not Layer.COMPLETION
+
+
+def examine(
+    session: Session, client: "Client", subject: Subject, options: Options
+) -> tuple[Subject, types.TestResult]:
+    """Test, offer what the daemon suggests, and test again for as long as the person says yes.
+
+    Raises:
+        KeyOriginChanged: the stored key would go to a new host and nobody agreed to it.
+    """
+    while True:
+        try:
+            result = run(session, client, subject, options)
+        except errors.KeyOriginChanged as problem:
+            if not session.interactive:
+                raise
+            session.printer.note(problem.message)
+            if not session.terminal.confirm("Send the stored key to the new address?"):
+                raise
+            subject = replace(subject, send_key=True)
+            continue
+        changed = offer(session, subject, result)
+        if changed is None:
+            return subject, result
+        subject = changed
+
+
+def offer(session: Session, subject: Subject, result: types.TestResult) -> Subject | None:
+    """The subject with the first suggestion that the person accepts; None if there is none."""
+    for suggestion in result.suggestions:
+        question = _question(suggestion, subject)
+        if not question or suggestion.fix in subject.fixes:
+            continue
+        if session.json:
+            continue
+        if not session.interactive:
+            session.printer.line(Span("  suggestion: ", Style.WARNING), _how(suggestion, subject))
+            continue
+        session.printer.note(Span("  suggestion: ", Style.WARNING), suggestion.text)
+        if session.terminal.confirm(question, default=True):
+            return _accepted(subject, suggestion)
+    return None
+
+
+def _question(suggestion: types.Suggestion, subject: Subject) -> str:
+    if suggestion.fix:
+        return "Clean the key up like that?"
+    if suggestion.value and suggestion.field in _APPLICABLE and suggestion.verified:
+        return f"Use {suggestion.field.replace('_', ' ')} {suggestion.value}?"
+    return ""
+
+
+def _how(suggestion: types.Suggestion, subject: Subject) -> str:
+    if not subject.saved or not suggestion.value:
+        return suggestion.text
+    option = "--" + suggestion.field.replace("default_", "").replace("_", "-")
+    return f"{suggestion.text} nexoctl edit {subject.saved!r} {option} {suggestion.value}"
+
+
+def _accepted(subject: Subject, suggestion: types.Suggestion) -> Subject:
+    if suggestion.fix:
+        return replace(subject, fixes=(*subject.fixes, suggestion.fix))
+    change: dict[str, Any] = {suggestion.field: suggestion.value}
+    draft = replace(subject.draft, **change)
+    # The question named the new address, so the yes is the consent.
+    return replace(subject, draft=draft, send_key=subject.send_key or suggestion.field == "base_url")
