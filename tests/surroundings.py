@@ -109,7 +109,13 @@ class Nexod:
 
 
 class Surroundings:
-    """A home directory with the daemon's places in it; a context manager that leaves nothing behind."""
+    """A home directory with the daemon's places in it; a context manager that leaves nothing behind.
+
+    Attributes:
+        prefix: command in front of every program, such as one that drops root.
+    """
+
+    prefix: Sequence[str] = ()
 
     def __init__(self) -> None:
         # Directly below /tmp: the path of a socket may have 107 bytes, pytest's own directories are longer.
@@ -146,6 +152,7 @@ class Surroundings:
         """A daemon that has just been started; it may not answer yet, or ever."""
         output = self.home / f"nexod-{len(self._daemons)}.out"
         command = [
+            *self.prefix,
             sys.executable,
             "-c",
             _DIE_WITH_PARENT,
@@ -209,7 +216,7 @@ class Surroundings:
     ) -> Finished:
         """Run any program to its end."""
         done = subprocess.run(
-            command,
+            [*self.prefix, *command],
             input=stdin,
             env=self.env | dict(env or {}),
             cwd=self.home,
@@ -227,7 +234,7 @@ class Surroundings:
     ) -> "subprocess.Popen[bytes]":
         """Start any program; it is killed with the surroundings. Its standard output is a pipe."""
         process = subprocess.Popen(
-            command,
+            [*self.prefix, *command],
             env=self.env | dict(env or {}),
             cwd=self.home,
             stdin=subprocess.PIPE,

@@ -27,7 +27,14 @@ def fold(state: State, event: LinkEvent, now: datetime) -> State:
     link = state.link if state.live else Link(LinkState.LIVE, now)
     switch = None if _confirms(snapshot, event.event.revision, state.switch) else state.switch
     known = {c.id for c in snapshot.connections}
-    return replace(state, link=link, snapshot=snapshot, switch=switch, testing=state.testing & known)
+    return replace(
+        state,
+        link=link,
+        snapshot=snapshot,
+        switch=switch,
+        testing=state.testing & known,
+        revision=event.event.revision,
+    )
 
 
 def away(state: State, error: NexoError | None, now: datetime) -> State:

@@ -142,7 +142,7 @@ def _deadline(state: State) -> datetime | None:
 
 
 class Listener:
-    """The watch thread: keeps the board true for as long as the tray lives, whatever becomes of the daemon."""
+    """The watch thread: keeps the board true as long as the tray lives, whatever becomes of the daemon."""
 
     def __init__(
         self,

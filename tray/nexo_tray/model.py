@@ -75,6 +75,7 @@ class State:
     Attributes:
         snapshot: the last one received; kept while the daemon is away.
         testing: ids of the connections that a click is testing right now.
+        revision: of the store, as of the last event.
         started_daemon: this tray started the running daemon, so it may stop it.
     """
 
@@ -84,6 +85,7 @@ class State:
     testing: frozenset[str] = frozenset()
     notifications: bool = True
     started_daemon: bool = False
+    revision: int = 0
 
     @property
     def live(self) -> bool:
@@ -318,33 +320,48 @@ def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[
         )
 
 
-def _why(state: State, telling: words.Telling) -> Iterator[Item]:
-    """A line for each thing that is wrong, and the advice below it."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong, what to do, and which connection it is about (empty: none)."""
+
+    text: str
+    advice: str = ""
+    connection_id: str = ""
+
+
+def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
+    """Everything that is wrong, the daemon before the connections."""
     if not state.live or state.snapshot is None:
         if state.link.state is LinkState.AWAY:
-            yield Item(state.link.problem or "The daemon is not running", Action(Do.WHY))
-            yield from _advice(state.link.hint)
+            text = state.link.problem or "the daemon is not running"
+            yield Problem(text[0].upper() + text[1:], state.link.hint)
         return
     status = state.snapshot.status
     if status.vault is not VaultState.UNLOCKED:
-        yield Item(f"The vault is {status.vault.value.replace('_', ' ')}", Action(Do.WHY))
-        yield from _advice(status.vault_problem)
+        yield Problem(f"The vault is {status.vault.value.replace('_', ' ')}", status.vault_problem)
     if status.store is StoreState.READ_ONLY:
-        yield Item("The store is read-only", Action(Do.WHY))
-        yield from _advice(status.store_problem)
+        yield Problem("The store is read-only", status.store_problem)
     if status.offline_since is not None:
-        yield Item(f"This computer is offline, noticed {telling.ago(status.offline_since)}", Action(Do.WHY))
+        yield Problem(
+            f"This computer is offline, noticed {telling.ago(status.offline_since)}",
+            "Nothing is wrong with the connections; they are checked again once the network is back.",
+        )
     for connection in state.snapshot.connections:
         health = connection.health
         if connection.enabled and health.state in (HealthState.LIMITED, HealthState.UNHEALTHY):
-            yield Item(label(state, connection, telling), Action(Do.WHY, connection.id))
-            yield from _advice(health.advice)
+            yield Problem(label(state, connection, telling), health.advice, connection.id)
     for binding in state.snapshot.bindings:
         if binding.broken:
-            yield Item(
+            yield Problem(
                 f"✕ {binding.workspace} is bound to {shown_name(binding.connection)}, which is gone",
-                Action(Do.WHY),
+                f"Bind it anew: nexoctl workspace bind {binding.workspace} CONNECTION",
             )
+
+
+def _why(state: State, telling: words.Telling) -> Iterator[Item]:
+    for problem in problems(state, telling):
+        yield Item(problem.text, Action(Do.WHY, problem.connection_id))
+        yield from _advice(problem.advice)
 
 
 def _advice(text: str, width: int = 72) -> Iterator[Item]:

@@ -1,0 +1,96 @@
+"""The life of `nexo-tray`, readable from top to bottom."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nexo_client import paths
+from nexo_client.version import __version__
+
+EXIT_OK, EXIT_FAILED = 0, 1
+_WAIT_S = 5.0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nexo-tray",
+        description="See and switch the connection to language models that your programs use.",
+        epilog="Exit status: 0 ended by the person, 1 failed, 69 no tray is possible here.",
+    )
+    parser.add_argument("--socket", metavar="PATH", help=f"socket of the daemon (now: {paths.socket_path()})")
+    parser.add_argument(
+        "--no-start", action="store_true", help="do not start the daemon if it is not running"
+    )
+    parser.add_argument(
+        "--wait-for-panel",
+        type=float,
+        default=_WAIT_S,
+        metavar="SECONDS",
+        help="how long a panel may take to appear (default: %(default)g)",
+    )
+    parser.add_argument("--install-autostart", action="store_true", help="start the tray at login, and end")
+    parser.add_argument("--remove-autostart", action="store_true", help="no longer do that, and end")
+    parser.add_argument("--version", action="version", version=f"nexo-tray {__version__}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tray until the person quits it; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.install_autostart or options.remove_autostart:
+        return _autostart(install=options.install_autostart)
+    logging.basicConfig(level=os.environ.get("NEXO_LOG", "warning").upper(), format="nexo-tray: %(message)s")
+    from nexo_tray import start
+
+    try:
+        backend = start.choose_backend(
+            sys.platform,
+            os.environ,
+            os.geteuid() if hasattr(os, "geteuid") else -1,
+            options.wait_for_panel,
+        )
+        pystray = start.load_pystray(backend)
+    except start.NoTray as problem:
+        print(f"nexo-tray: {problem}", file=sys.stderr)
+        return start.EXIT_UNAVAILABLE
+
+    from nexo_tray.run import run
+    from nexo_tray.scratch import AlreadyRunning, place, scratch
+
+    try:
+        with scratch(place(os.environ)) as directory:
+            return run(
+                pystray,
+                directory,
+                paths.socket_path(options.socket),
+                chosen_socket=bool(options.socket),
+                start_daemon=not options.no_start,
+            )
+    except AlreadyRunning:
+        print("nexo-tray: it is running already; look for its icon in the panel", file=sys.stderr)
+        return EXIT_OK
+    except paths.UnsafePathError as error:
+        print(f"nexo-tray: {error}; {error.hint}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _autostart(*, install: bool) -> int:
+    from nexo_tray import autostart
+
+    try:
+        target: Path | None = autostart.install() if install else autostart.remove()
+    except (autostart.NotSupported, OSError) as error:
+        print(f"nexo-tray: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    if install:
+        print(f"nexo-tray will start at login: {target}")
+    else:
+        print(f"removed: {target}" if target else "nexo-tray was not set to start at login")
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""What happens after a click, a transition or a lost daemon? Effects; what is shown follows from the board.
+
+Calls to the daemon run in threads of this desk: switches one after another in the order of the clicks,
+everything else beside them, so that a slow test never delays a switch.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from nexo_client.client import Client
+from nexo_client.errors import DaemonNotRunning, NexoError
+from nexo_client.terms import HealthState
+from nexo_client.types import Connection, HealthTransition
+from nexo_tray import explain, notices, service, settings, terminal
+from nexo_tray.desktop import Desktop
+from nexo_tray.icons import Look
+from nexo_tray.link import Board, Now, utc_now
+from nexo_tray.model import Action, Do, Link, LinkState, State, Switch, shown_name
+from nexo_tray.notices import Notice, Teller
+
+_log = logging.getLogger(__name__)
+_ERRANDS = 4
+_WAITING = 12
+"""Clicks beyond that many unfinished ones are dropped: somebody hammers on a daemon that hangs."""
+_RESTARTS = 3
+_RESTART_WINDOW_S = 600.0
+
+
+class Desk:
+    """Acts on clicks. `quit` is called on the thread of the click."""
+
+    def __init__(
+        self,
+        client: Client,
+        board: Board,
+        desktop: Desktop,
+        quit_tray: Callable[[], None],
+        *,
+        chosen_socket: bool,
+        now: Now = utc_now,
+    ) -> None:
+        self._client = client
+        self._board = board
+        self._desktop = desktop
+        self._quit = quit_tray
+        self._chosen_socket = chosen_socket
+        self._now = now
+        self._teller = Teller()
+        self._switches = ThreadPoolExecutor(1, "nexo-tray-switch")
+        self._errands = ThreadPoolExecutor(_ERRANDS, "nexo-tray-errand")
+        self._room = threading.BoundedSemaphore(_WAITING)
+        self._restarts: list[float] = []
+
+    def close(self) -> None:
+        """Drop what waits and let what runs end; the client has to be closed first, so that it does."""
+        for pool in (self._switches, self._errands):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    # Clicks
+
+    def act(self, action: Action) -> None:
+        """Do what a click asks for; returns at once."""
+        connection = self._board.state.connection(action.connection_id)
+        match action.do:
+            case Do.QUIT:
+                self._quit()
+            case Do.SWITCH if connection:
+                self._switch(connection)
+            case Do.WHY:
+                self._desktop.show(explain.why(self._board.state, action.connection_id, self._now()))
+            case Do.ABOUT:
+                self._desktop.show(explain.about(self._board.state))
+            case Do.DETAILS if connection:
+                self._desktop.show(explain.details(connection, self._now()))
+            case Do.COPY_URL if connection:
+                self._desktop.copy(connection.base_url)
+            case Do.TEST if connection:
+                self._errand(partial(self._test, connection))
+            case Do.MODELS if connection:
+                self._errand(partial(self._models, connection))
+            case Do.EDIT if connection:
+                self._errand(partial(self._wizard, ["edit", connection.name]))
+            case Do.ADD:
+                self._errand(partial(self._wizard, ["add"]))
+            case Do.TEST_ALL:
+                self._errand(self._test_all)
+            case Do.PAUSE:
+                self._errand(self._pause)
+            case Do.NOTIFICATIONS:
+                self._errand(self._toggle_notifications)
+            case Do.START_DAEMON:
+                self._errand(self.start_daemon)
+            case Do.STOP_DAEMON:
+                self._errand(self._stop_daemon)
+            case _:
+                # The connection went away while the menu was open.
+                _log.info("nothing to do for %s", action.do.name)
+
+    def why(self, connection_id: str) -> None:
+        """Open "Why?": a notification was clicked."""
+        self.act(Action(Do.WHY, connection_id))
+
+    # What the daemon tells
+
+    def changed(self, transition: HealthTransition) -> None:
+        """A light changed."""
+        notice = self._teller.tell(transition)
+        if notice is not None and self._board.state.notifications:
+            self._desktop.notify(notice)
+
+    def lost(self, error: NexoError | None) -> None:
+        """The daemon is away: a crash of one that this tray started is mended, a stop is respected."""
+        if not self._board.state.started_daemon:
+            return
+        if error is None:
+            self._board.change(lambda state: replace(state, started_daemon=False))
+            return
+        moment = self._now().timestamp()
+        self._restarts = [t for t in self._restarts if moment - t < _RESTART_WINDOW_S]
+        if isinstance(error, DaemonNotRunning) and len(self._restarts) < _RESTARTS:
+            self._restarts.append(moment)
+            self._errand(self.start_daemon)
+
+    def reverted(self, switch: Switch) -> None:
+        """A switch was not confirmed in time."""
+        connection = self._board.state.connection(switch.to_id)
+        self._desktop.notify(notices.unconfirmed(connection.name if connection else "it"))
+
+    # Errands
+
+    def begin(self) -> None:
+        """Start the daemon in the background if none answers."""
+        self._errand(self._ensure_daemon)
+
+    def _ensure_daemon(self) -> None:
+        try:
+            self._client.status()
+        except DaemonNotRunning:
+            self.start_daemon()
+
+    def start_daemon(self) -> None:
+        """Start the daemon; the board says how that went."""
+        self._board.change(_starting)
+        try:
+            started = service.start(self._client.socket, chosen_socket=self._chosen_socket)
+        except NexoError as error:
+            _log.warning("the daemon did not start: %s", error)
+            link = Link(LinkState.AWAY, self._now(), error.message, error.hint)
+            self._board.change(lambda state: state if state.live else replace(state, link=link))
+            return
+        ours = started is service.StartedBy.TRAY
+        self._board.change(lambda state: replace(state, started_daemon=ours))
+
+    def _stop_daemon(self) -> None:
+        if self._board.state.started_daemon:
+            self._client.shutdown()
+
+    def _switch(self, connection: Connection) -> None:
+        state = self._board.state
+        current = state.default
+        if not state.live or not connection.enabled or (current is not None and current.id == connection.id):
+            return
+        switch = Switch(connection.id, self._now())
+        self._board.change(lambda state: replace(state, switch=switch))
+        self._submit(self._switches, partial(self._make_default, connection, switch))
+
+    def _make_default(self, connection: Connection, switch: Switch) -> None:
+        def settle(state: State, settled: Switch | None) -> State:
+            mine = state.switch is not None and replace(state.switch, revision=0) == switch
+            over = settled is not None and state.revision >= settled.revision
+            return replace(state, switch=None if over else settled) if mine else state
+
+        try:
+            done = self._client.set_default(connection.name)
+        except NexoError as error:
+            self._board.change(partial(settle, settled=None))
+            self._desktop.notify(notices.refused(f"Not switched to {shown_name(connection.name)}", error))
+            return
+        # From here on the watch confirms it, by the default itself or by having passed this revision.
+        self._board.change(partial(settle, settled=replace(switch, revision=done.revision)))
+        notice = notices.switched(done)
+        if notice is not None:
+            self._desktop.notify(notice)
+
+    def _test(self, connection: Connection) -> None:
+        own = frozenset({connection.id})
+        self._board.change(lambda state: replace(state, testing=state.testing | own))
+        try:
+            result = self._client.test_connection(connection.name)
+        finally:
+            self._board.change(lambda state: replace(state, testing=state.testing - own))
+        self._desktop.notify(notices.tested(connection.name, result, connection.id))
+
+    def _test_all(self) -> None:
+        snapshot = self._board.state.snapshot
+        every = frozenset(c.id for c in snapshot.connections if c.enabled) if snapshot else frozenset()
+        self._board.change(lambda state: replace(state, testing=every))
+        try:
+            lights = self._client.check_now()
+        finally:
+            self._board.change(lambda state: replace(state, testing=frozenset()))
+        working = sum(light.health.state is HealthState.HEALTHY for light in lights)
+        look = Look.HEALTHY if working == len(lights) else Look.UNHEALTHY
+        body = "The menu shows each of them." if working < len(lights) else "All is well."
+        self._desktop.notify(Notice(f"{working} of {len(lights)} connections work", body, look))
+
+    def _models(self, connection: Connection) -> None:
+        listed = self._client.list_models(connection.name)
+        self._desktop.show(explain.models(connection.name, listed))
+
+    def _pause(self) -> None:
+        snapshot = self._board.state.snapshot
+        if snapshot is not None:
+            self._client.update_health_settings(paused=not snapshot.status.checks_paused)
+
+    def _toggle_notifications(self) -> None:
+        state = self._board.change(lambda state: replace(state, notifications=not state.notifications))
+        try:
+            settings.save(settings.Settings(notifications=state.notifications))
+        except OSError as error:
+            text = f"{settings.settings_file()}: {error.strerror}"
+            self._desktop.notify(Notice("The setting is not kept", text, Look.UNHEALTHY))
+
+    def _wizard(self, arguments: list[str]) -> None:
+        try:
+            terminal.open_wizard(arguments, str(self._client.socket) if self._chosen_socket else "")
+        except terminal.NoTerminal as none:
+            self._desktop.copy(none.command)
+            text = "No terminal program was found. Type this into one (it is on the clipboard):"
+            self._desktop.show(explain.Text("Add or edit a connection", f"{text}\n\n{none.command}"))
+
+    def _errand(self, work: Callable[[], None]) -> None:
+        self._submit(self._errands, work)
+
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        if not self._room.acquire(blocking=False):
+            _log.warning("too many clicks wait for an answer of the daemon; this one is dropped")
+            return
+
+        def run() -> None:
+            try:
+                work()
+            except NexoError as error:
+                _log.info("refused: %s", error)
+                self._desktop.notify(notices.refused("That did not work", error))
+            except Exception:  # noqa: BLE001 - a mistake of ours in one errand must not end the tray
+                _log.exception("an errand failed")
+            finally:
+                self._room.release()
+
+        try:
+            pool.submit(run)
+        except RuntimeError:
+            # Quitting.
+            self._room.release()
+
+
+def _starting(state: State) -> State:
+    return state if state.live else replace(state, link=Link(LinkState.STARTING))

@@ -1,0 +1,109 @@
+"""Which changes are worth a notification, and in what words? Pure, apart from remembering what was told.
+
+Not for showing them: that is the desktop's (`gtk_desktop`, `plain_desktop`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nexo_client.errors import NexoError
+from nexo_client.terms import HealthState
+from nexo_client.types import DefaultSwitch, HealthTransition, TestResult
+from nexo_tray import words
+from nexo_tray.icons import Look
+from nexo_tray.model import shown_name
+
+_BAD = (HealthState.LIMITED, HealthState.UNHEALTHY)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message that comes by itself.
+
+    Attributes:
+        about: id of the connection whose "Why?" a click opens; empty for none. A later notice about the same
+            connection takes its place on the screen.
+    """
+
+    title: str
+    body: str
+    look: Look
+    about: str = ""
+    urgent: bool = False
+
+
+@dataclass(slots=True)
+class Teller:
+    """Tells each important change of a light once, and its end with the time it took."""
+
+    _bad_since: dict[str, datetime] = field(default_factory=dict)
+    _last: dict[str, datetime] = field(default_factory=dict)
+
+    def tell(self, change: HealthTransition) -> Notice | None:
+        """The notice for a transition; None if it is of no importance or was told before."""
+        own = change.connection_id
+        # A new subscription may repeat the last transition.
+        if self._last.get(own) == change.at:
+            return None
+        self._last[own] = change.at
+        name = shown_name(change.connection)
+        if change.to_state in _BAD:
+            if not change.important:
+                return None
+            self._bad_since.setdefault(own, change.at)
+            limited = change.to_state is HealthState.LIMITED
+            return Notice(
+                f"{name}: {words.phrase(change.reason)}",
+                change.advice or change.evidence or "The menu of the tray says more.",
+                Look.LIMITED if limited else Look.UNHEALTHY,
+                own,
+                urgent=not limited,
+            )
+        if change.to_state is not HealthState.HEALTHY:
+            return None
+        since = self._bad_since.pop(own, None)
+        if since is not None:
+            took = (change.at - since).total_seconds()
+        elif change.important and change.from_state in _BAD:
+            took = change.lasted_s or 0.0
+        else:
+            return None
+        after = f"After {words.lasted(took)}." if took >= 1 else "It is healthy."
+        return Notice(f"{name} works again", after, Look.HEALTHY, own)
+
+
+def refused(what: str, error: NexoError, about: str = "") -> Notice:
+    """A click that failed."""
+    return Notice(what, " ".join(filter(None, (error.message, error.hint))), Look.UNHEALTHY, about)
+
+
+def unconfirmed(name: str) -> Notice:
+    """A switch that the daemon did not confirm in time."""
+    return Notice(
+        f"Not switched to {shown_name(name)}",
+        "The daemon has not confirmed it within 3 seconds. See: nexoctl status",
+        Look.AWAY,
+    )
+
+
+def switched(switch: DefaultSwitch) -> Notice | None:
+    """What is wrong with the connection that was switched to; None if nothing is."""
+    if not switch.warning:
+        return None
+    name = shown_name(switch.connection.name)
+    return Notice(f"{name} is the default now", switch.warning, Look.LIMITED, switch.connection.id)
+
+
+def tested(name: str, result: TestResult, about: str) -> Notice:
+    """The end of a test that a click asked for."""
+    if result.ok:
+        proven = ", ".join(word.replace("_", " ") for word in result.proven) or "it answers"
+        took = f" in {words.latency(result.elapsed_s)}" if result.elapsed_s else ""
+        return Notice(f"{shown_name(name)} works", f"Proven{took}: {proven}.", Look.HEALTHY, about)
+    text = result.advice or result.provider_message or words.phrase(result.outcome.value)
+    return Notice(
+        f"{shown_name(name)}: {words.phrase(result.reason or result.outcome.value)}",
+        text,
+        Look.UNHEALTHY,
+        about,
+    )

@@ -1,0 +1,87 @@
+"""What are the parts of a running tray, who starts them and in which order do they end?"""
+
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nexo_client.client import Client
+from nexo_tray import settings
+from nexo_tray.desk import Desk
+from nexo_tray.desktop import Desktop
+from nexo_tray.gtk_desktop import GtkDesktop
+from nexo_tray.link import Board, Listener, Painter, utc_now
+from nexo_tray.model import Action, State, picture
+from nexo_tray.plain_desktop import PlainDesktop
+from nexo_tray.view import View
+
+_log = logging.getLogger(__name__)
+
+
+def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
+    """Show the tray until it is quit; returns the exit status. Has to be called from the main thread."""
+    board = Board(State(notifications=settings.load().notifications))
+    client = Client(socket)
+    desktop: Desktop
+    if sys.platform.startswith("linux"):
+        desktop = GtkDesktop(scratch, lambda connection_id: desk.why(connection_id))
+    else:
+        desktop = PlainDesktop()
+
+    def clicked(action: Action) -> None:
+        desk.act(action)
+
+    view = View(pystray, desktop, picture(board.state, utc_now()), clicked)
+    if isinstance(desktop, PlainDesktop):
+        desktop.use(view.icon)
+    desk = Desk(client, board, desktop, view.stop, chosen_socket=chosen_socket)
+    painter = Painter(board, view.paint, desk.reverted)
+    listener = Listener(client, board, desk.changed, desk.lost)
+
+    def ready() -> None:
+        desktop.later(lambda: _end_on_signals(view.stop))
+        painter.start()
+        if start_daemon:
+            desk.begin()
+        listener.start()
+
+    try:
+        with _toolkit_errors_on_the_way_out():
+            view.run(ready)
+    finally:
+        board.close()
+        client.close()
+        listener.stop()
+        painter.join()
+        desk.close()
+    return 0
+
+
+def _end_on_signals(stop: Callable[[], None], platform: str = sys.platform) -> None:
+    """A log-out or `kill` takes the icon and its files away, as "Quit tray" does."""
+    if platform.startswith("linux"):
+        from gi.repository import GLib
+
+        def end() -> bool:
+            stop()
+            return True
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, end)
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
+
+
+@contextlib.contextmanager
+def _toolkit_errors_on_the_way_out() -> Any:
+    """pystray takes back its last notification when it ends, and fails if there is no such service."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "gi":
+            raise
+        _log.info("at the end: %s", error)

@@ -1,0 +1,111 @@
+"""How does a picture get onto the screen? The one place that knows pystray.
+
+pystray's callbacks, its rebuilding of menus and its threads stay behind this seam: outside there are
+`Picture`s going in and `Action`s coming out. Updates run on the main thread on every platform; pystray
+itself takes care of that on GTK only.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from nexo_tray.desktop import Desktop
+from nexo_tray.icons import icon
+from nexo_tray.model import Action, Item, Picture
+
+ICON_SIZE = 64
+"""Panels scale it down to their own size: 16 and 32 evenly, and 22, 24 and 48 well."""
+_TOOLTIP_LIMIT = 127 if sys.platform == "win32" else 512
+
+
+class View:
+    """The icon in the panel.
+
+    Args:
+        pystray: the module, imported by `start` once it is known to be usable.
+        act: called with each click, on the main thread; must not block.
+    """
+
+    def __init__(self, pystray: Any, desktop: Desktop, first: Picture, act: Callable[[Action], None]) -> None:
+        self._pystray = pystray
+        self._desktop = desktop
+        self._act = act
+        self._picture = first
+        self._painting = False
+        # Before it runs the icon must not be touched.
+        self._running = False
+        self.icon = self._icon_class()(
+            "nexo-tray",
+            icon(first.look, ICON_SIZE),
+            first.tooltip[:_TOOLTIP_LIMIT],
+            pystray.Menu(self._items),
+        )
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Show the icon and stay until `stop`; `ready` is called in a thread of its own once it is shown.
+
+        Has to be called from the main thread.
+        """
+
+        def setup(running: Any) -> None:
+            running.visible = True
+            self._running = True
+            ready()
+
+        self.icon.run(setup)
+
+    def paint(self, picture: Picture) -> None:
+        """Show a picture, from any thread."""
+        self._desktop.later(partial(self._paint, picture))
+
+    def stop(self) -> None:
+        """Take the icon away and let `run` return; from any thread."""
+        self._desktop.later(self.icon.stop)
+
+    def _paint(self, picture: Picture) -> None:
+        before, self._picture = self._picture, picture
+        if not self._running:
+            return
+        if picture.look is not before.look:
+            self.icon.icon = icon(picture.look, ICON_SIZE)
+        self.icon.title = picture.tooltip[:_TOOLTIP_LIMIT]
+        if picture.menu != before.menu:
+            self.icon.update_menu()
+
+    def _items(self) -> Iterator[Any]:
+        return self._built(self._picture.menu)
+
+    def _built(self, items: tuple[Item, ...]) -> Iterator[Any]:
+        for item in items:
+            if item.separator:
+                yield self._pystray.Menu.SEPARATOR
+                continue
+            yield self._pystray.MenuItem(
+                escaped(item.label),
+                self._pystray.Menu(*self._built(item.children))
+                if item.children
+                else partial(self._clicked, item),
+                checked=None if item.checked is None else partial(_constant, item.checked),
+                radio=item.radio,
+                enabled=item.enabled,
+            )
+
+    def _clicked(self, item: Item, *_: Any) -> None:
+        # Panels deliver clicks on greyed lines as well.
+        if item.action is not None and item.enabled and not self._painting:
+            self._act(item.action)
+
+    def _icon_class(self) -> Any:
+        return self._pystray.Icon
+
+
+def _constant(value: bool, _item: Any) -> bool:
+    return value
+
+
+def escaped(label: str) -> str:
+    """A label for the platform's toolkit: where a character marks a keyboard shortcut, it is doubled."""
+    if sys.platform == "win32":
+        return label.replace("&", "&&")
+    return label
