@@ -5,6 +5,7 @@ What a call sends and returns is described in `calls`; here is how it is sent, r
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, paths, types
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.follow import LiveConnection, OnStale
 from nexo_client.terms import Outcome
 from nexo_client.workspace import WorkspaceLike
 
@@ -125,6 +127,7 @@ class Client:
         self._line: _Line | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._followers: weakref.WeakSet[LiveConnection] = weakref.WeakSet()
         fork.register(self)
 
     @property
@@ -153,6 +156,8 @@ class Client:
             line, self._line = self._line, None
         if line is not None:
             line.channel.close()
+        for live in tuple(self._followers):
+            live.close()
 
     def drop_after_fork(self) -> list[Any]:
         """For `nexo_client.fork`."""
@@ -381,6 +386,42 @@ class Client:
             KeyReferenceFailed, InvalidField
         """
         return self._run(calls.resolve(connection, workspace, self._info()))
+
+    def follow(
+        self,
+        connection: str | None = None,
+        *,
+        workspace: WorkspaceLike = None,
+        on_stale: OnStale = OnStale.KEEP,
+    ) -> LiveConnection:
+        """The connection that this program gets, kept true: a switch reaches it while it runs.
+
+        Waits for the first answer. That there is no connection to use now is no error here but of
+        `LiveConnection.current`, and may change. The arguments are those of `resolve`.
+
+        Args:
+            on_stale: what `current` does while the daemon is away.
+
+        Raises:
+            InvalidField
+        """
+        live = self._follow(connection, workspace, on_stale)
+        try:
+            live.wait_ready(self._timeout_s)
+        except BaseException:
+            live.close()
+            raise
+        return live
+
+    def _follow(self, connection: str | None, workspace: WorkspaceLike, on_stale: OnStale) -> LiveConnection:
+        if self._closed:
+            raise closed()
+        from nexo_client import follow_stream
+
+        inquiry = calls.inquiry(connection, workspace)
+        live = follow_stream.follow(self._socket, inquiry, on_stale, self._timeout_s)
+        self._followers.add(live)
+        return live
 
     def bind(
         self, workspace: WorkspaceLike, connection: str, *, allow_fallback: bool = False

@@ -1,0 +1,301 @@
+"""The one stream that keeps every `LiveConnection` of a process true, and survives the daemon.
+
+Not for what a follower shows (`follow`). The stream lives from the first follower to the last one; it is
+opened again, after at most a quarter of a second, whenever the daemon ends it.
+"""
+
+import atexit
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from nexo.connections.v1 import workspace_pb2 as w
+from nexo_client import calls, channel, convert, failures, fork
+from nexo_client.errors import IncompatibleDaemon, NexoError
+from nexo_client.follow import LiveConnection, OnStale
+from nexo_client.types import ResolvedConnection
+
+log = logging.getLogger("nexo_client.follow")
+
+_JOIN_S = 5.0
+
+
+def pause_before(attempt: int) -> float:
+    """Seconds to wait before the attempt; a look at a socket that is not there costs microseconds."""
+    if attempt < 3:
+        return 0.05
+    return 0.25 if attempt < 240 else 1.0
+
+
+class FollowStream:
+    """The followers of one process on one socket. Get it by `follow`, never by the constructor."""
+
+    def __init__(self, socket: Path, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.problem: NexoError | None = None
+        """Why the stream is not up; None while it is."""
+        self._socket = socket
+        self._followers: dict[int, LiveConnection] = {}
+        self._next_number = 1
+        self._start_over()
+        fork.register(self)
+
+    def _start_over(self) -> None:
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._channel: grpc.Channel | None = None
+        self._call: Any = None
+        self._requests: queue.SimpleQueue[w.FollowConnectionRequest | None] | None = None
+        self._bell: _Bell | None = None
+
+    # -- for followers, from any thread ----------------------------------------------------------------------
+
+    def join(self, inquiry: w.Inquiry, on_stale: OnStale) -> LiveConnection:
+        """A new follower; not ready before the daemon has answered."""
+        with self._lock:
+            live = LiveConnection(self, self._next_number, inquiry, on_stale)
+            self._next_number += 1
+            self._followers[live.number] = live
+            if self._requests is not None:
+                self._requests.put(_subscribe(live))
+            self._ensure_thread()
+        return live
+
+    def leave(self, live: LiveConnection) -> None:
+        """Takes a follower off; the last one ends the stream."""
+        with _STREAMS_LOCK:
+            with self._lock:
+                if self._followers.pop(live.number, None) is None:
+                    return
+                if self._requests is not None:
+                    self._requests.put(_unsubscribe(live.number))
+                last = not self._followers
+            if last and _STREAMS.get(self._socket) is self:
+                del _STREAMS[self._socket]
+        if last:
+            self.stop()
+
+    def revive(self) -> None:
+        """Makes sure that the thread runs; after a fork it does not."""
+        with self._lock:
+            self._ensure_thread()
+
+    def stop(self) -> None:
+        """Ends the stream and its threads."""
+        self._stopping.set()
+        with self._lock:
+            call, requests, bell = self._call, self._requests, self._bell
+            thread = self._thread
+        if call is not None:
+            call.cancel()
+        if requests is not None:
+            requests.put(None)
+        if bell is not None:
+            bell.stop()
+        # A callback may close the follower that called it.
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_JOIN_S)
+
+    def drop_after_fork(self) -> list[Any]:
+        """For `nexo_client.fork`."""
+        old = [self._channel, self._call, self._requests, self._thread, self._bell]
+        self._start_over()
+        for live in self._followers.values():
+            live.inherit()
+        return old
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None and not self._stopping.is_set():
+            self._thread = threading.Thread(target=self._run, name="nexo-follow", daemon=True)
+            self._thread.start()
+
+    # -- on the thread ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            heard = False
+            try:
+                channel.probe(self._socket)
+                for response in self._open():
+                    heard = True
+                    self._deliver(response)
+                error = None
+            except NexoError as caught:
+                error = caught
+            except grpc.RpcError as failure:
+                error = failures.translate(failure, self._socket, "FollowConnection")
+            except Exception:
+                # A follower that silently stopped to follow would be worse than a line in the log.
+                log.exception("the follow stream failed; it is opened again")
+                error = None
+            finally:
+                self._end_requests()
+            if self._stopping.is_set():
+                break
+            self._lose(error)
+            attempt = 0 if heard else attempt + 1
+            self._stopping.wait(pause_before(attempt))
+        with self._lock:
+            line, self._channel = self._channel, None
+        if line is not None:
+            line.close()
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._channel is None:
+                self._channel = grpc.insecure_channel(channel.target(self._socket), options=channel.OPTIONS)
+            requests: queue.SimpleQueue[w.FollowConnectionRequest | None] = queue.SimpleQueue()
+            hello = w.FollowConnectionRequest.Hello(client=calls.client_info())
+            requests.put(w.FollowConnectionRequest(hello=hello))
+            for live in self._followers.values():
+                requests.put(_subscribe(live))
+            self._requests = requests
+            self._call = self._channel.stream_stream(
+                calls.FOLLOW_PATH,
+                request_serializer=w.FollowConnectionRequest.SerializeToString,
+                response_deserializer=w.FollowConnectionResponse.FromString,
+            )(iter(requests.get, None), wait_for_ready=True)
+            if self._stopping.is_set():
+                self._call.cancel()
+            return self._call
+
+    def _end_requests(self) -> None:
+        with self._lock:
+            requests, self._requests, self._call = self._requests, None, None
+        if requests is not None:
+            # grpc reads the requests on a thread of its own, which would wait for ever.
+            requests.put(None)
+
+    def _deliver(self, response: w.FollowConnectionResponse) -> None:
+        self.problem = None
+        state: ResolvedConnection | NexoError
+        if response.WhichOneof("state") == "problem":
+            problem = response.problem
+            state = failures.from_reason(problem.reason, problem.message, problem.metadata)
+        else:
+            state = convert.resolved(response.connection)
+        with self._lock:
+            affected = [
+                live for number in response.followers if (live := self._followers.get(number)) is not None
+            ]
+            requests = self._requests
+        noticed = [live for live in affected if live.apply(state, response.revision)]
+        # Whoever asks from now on gets the new state: that is what the daemon waits for.
+        if requests is not None:
+            applied = w.FollowConnectionRequest.Applied(revision=response.revision)
+            requests.put(w.FollowConnectionRequest(applied=applied))
+        self._ring(noticed)
+
+    def _lose(self, error: NexoError | None) -> None:
+        self.problem = error
+        with self._lock:
+            followers = list(self._followers.values())
+        self._ring([live for live in followers if live.lose(error)])
+        if isinstance(error, IncompatibleDaemon):
+            for live in followers:
+                live.give_up_waiting()
+
+    def _ring(self, noticed: list[LiveConnection]) -> None:
+        if not noticed:
+            return
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            if self._bell is None:
+                self._bell = _Bell()
+            bell = self._bell
+        for live in noticed:
+            bell.ring(live)
+
+
+class _Bell:
+    """Calls back on a thread of its own, so that a slow callback holds up no follower.
+
+    Bounded by the number of followers: one that is waiting to be called back is not queued twice.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, LiveConnection] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="nexo-callbacks", daemon=True)
+        self._thread.start()
+
+    def ring(self, live: LiveConnection) -> None:
+        with self._changed:
+            self._waiting[live.number] = live
+            self._changed.notify()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                live = self._waiting.pop(next(iter(self._waiting)))
+            live.call_back()
+
+
+def _subscribe(live: LiveConnection) -> w.FollowConnectionRequest:
+    subscribe = w.FollowConnectionRequest.Subscribe(follower=live.number, inquiry=live.inquiry)
+    return w.FollowConnectionRequest(subscribe=subscribe)
+
+
+def _unsubscribe(number: int) -> w.FollowConnectionRequest:
+    return w.FollowConnectionRequest(unsubscribe=w.FollowConnectionRequest.Unsubscribe(follower=number))
+
+
+_STREAMS: dict[Path, FollowStream] = {}
+_STREAMS_LOCK = threading.Lock()
+
+
+def follow(socket: Path, inquiry: w.Inquiry, on_stale: OnStale, timeout_s: float) -> LiveConnection:
+    """A follower on the stream of this process to that socket.
+
+    Raises:
+        DaemonNotRunning, DaemonUnsafe: as `connect`; the caller waits for the first state itself.
+    """
+    channel.probe(socket)
+    with _STREAMS_LOCK:
+        stream = _STREAMS.get(socket)
+        if stream is None:
+            stream = _STREAMS[socket] = FollowStream(socket, timeout_s)
+        return stream.join(inquiry, on_stale)
+
+
+class _Registry:
+    """Makes the lock of this module anew in a forked child: another thread may have held it."""
+
+    def drop_after_fork(self) -> list[Any]:
+        global _STREAMS_LOCK
+        _STREAMS_LOCK = threading.Lock()
+        return []
+
+
+_REGISTRY = _Registry()
+fork.register(_REGISTRY)
+
+
+def _at_exit() -> None:
+    stops: list[Callable[[], None]] = [stream.stop for stream in tuple(_STREAMS.values())]
+    for stop in stops:
+        stop()
+
+
+# grpc calls back into an interpreter that is being torn down if a stream is still open then.
+atexit.register(_at_exit)
