@@ -6,7 +6,8 @@ import loader from "@grpc/proto-loader";
 
 const [protos, socket, switchTo] = process.argv.slice(2);
 const files = ["connection", "workspace", "health", "daemon"].map((name) => `nexo/connections/v1/${name}.proto`);
-const definition = loader.loadSync(files, { includeDirs: [protos], enums: String, longs: String, defaults: true, oneofs: true });
+const options = { includeDirs: [protos], keepCase: true, enums: String, longs: String, defaults: true, oneofs: true };
+const definition = loader.loadSync(files, options);
 const { nexo } = grpc.loadPackageDefinition(definition);
 const api = nexo.connections.v1;
 

@@ -47,14 +47,23 @@ def ask(connection: ResolvedConnection) -> str:
 def main() -> int:
     """Asks once for every connection that it is given, until standard input closes."""
     changed = threading.Event()
+    asked = ""
     with nexo_client.connect() as client, client.follow() as live:
         live.on_change(lambda _: changed.set())
-        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+        threading.Thread(target=_end_with_standard_input, daemon=True).start()
         while True:
+            # Cleared first: a change between here and the next line is then seen by one of the two.
             changed.clear()
             connection = live.current
-            print(f"{connection.name}: {ask(connection)}", flush=True)
+            if connection.connection_id != asked:
+                asked = connection.connection_id
+                print(f"{connection.name}: {ask(connection)}", flush=True)
             changed.wait()
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
