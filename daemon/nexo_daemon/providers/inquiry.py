@@ -2,20 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nexo_client.terms import Provider
+from nexo_client.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.probing import ModelEntry, Target, Verdict
 from nexo_daemon.providers import bodies
-from nexo_daemon.providers.bodies import Reading
+from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.classify import Judgement, Subject, judge
 from nexo_daemon.providers.dialects import DIALECTS, Dialect
 from nexo_daemon.providers.exchange import Answer, ConfigFault, Fault
 from nexo_daemon.providers.faults import judge_config, judge_fault
-from nexo_daemon.providers.presets import PRESETS, Preset
+from nexo_daemon.providers.presets import PRESETS, KeyProbe, Preset
 from nexo_daemon.providers.proxies import choose_proxy, system_proxies
 from nexo_daemon.providers.redact import redactor_for
 from nexo_daemon.providers.requests import Base, compose, parse_base
@@ -28,16 +30,39 @@ _BIG_BODY = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What became of one question. `reading` is None when no answer arrived."""
+    """What became of one question.
+
+    Attributes:
+        reading: None when no answer arrived.
+        models: the entries of a model list; None for anything else.
+        failed_at: the layer that kept the answer from arriving; None when one arrived.
+        elapsed_s: until the answer or the fault.
+    """
 
     judgement: Judgement
     reading: Reading | None = None
     models: tuple[ModelEntry, ...] | None = None
+    failed_at: Layer | None = None
+    elapsed_s: float | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The verdict alone."""
         return self.judgement.verdict
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 0 when no answer arrived."""
+        return self.reading.status if self.reading else 0
+
+    @property
+    def refused_for_its_form(self) -> bool:
+        """The server read the request and refused its content, so whoever asked was let in."""
+        return (
+            self.reading is not None
+            and self.verdict.reason == "bad_request"
+            and self.reading.form is Form.JSON
+        )
 
     @property
     def document(self) -> Any:
@@ -46,7 +71,7 @@ class Reply:
 
 
 class Inquiry:
-    """The requests of one check or test. Make it with `open_inquiry`, close it with `aclose`."""
+    """The requests of one check or test. Made by `open_inquiry`."""
 
     def __init__(self, target: Target, base: Base, session: Session, clock: Clock, deadline: float) -> None:
         self.target = target
@@ -64,16 +89,41 @@ class Inquiry:
         """Until the deadline; never negative."""
         return max(self._deadline - self._clock.monotonic(), 0.0)
 
+    @property
+    def key_probe(self) -> KeyProbe:
+        """Which request tells whether the service accepts the key."""
+        if self.preset is not None:
+            return self.preset.key_probe
+        # Its model list is public under either of its faces.
+        cloud = self.target.provider is Provider.OLLAMA and self.base.host == "ollama.com"
+        return KeyProbe.REFUSED_CHAT if cloud else KeyProbe.MODELS
+
+    async def probe(self) -> Reply:
+        """The one request of a periodic check: the smallest that a bad key fails."""
+        if self.key_probe is KeyProbe.ENDPOINT and self.preset is not None:
+            return await self.ask(path=self.preset.key_path, right=lambda _: True)
+        if self.key_probe is KeyProbe.REFUSED_CHAT:
+            return await self.refused_request()
+        return await self.list_page(self.dialect.check_query)
+
     async def list_page(self, query: str, *, with_credentials: bool = True) -> Reply:
         """Asks for a page of the model list."""
         return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)
 
     async def refused_request(self, *, with_credentials: bool = True) -> Reply:
-        """Asks for what can never run, to see whether the key is looked at."""
+        """Asks for what can never run, to see whether the key is looked at; a refusal of its form is OK."""
         path, body = self.dialect.refused
-        return await self.ask(
-            method="POST", path=path, body=body, with_credentials=with_credentials, lists=False
+        reply = await self.ask(
+            method="POST",
+            path=path,
+            body=body,
+            with_credentials=with_credentials,
+            right=lambda _: True,
         )
+        if not reply.refused_for_its_form:
+            return reply
+        accepted = replace(reply.verdict, outcome=Outcome.OK, reason="", advice="", provider_message="")
+        return replace(reply, judgement=Judgement(accepted, None))
 
     async def ask(
         self,
@@ -83,13 +133,12 @@ class Inquiry:
         query: str = "",
         body: bytes | None = None,
         with_credentials: bool = True,
-        lists: bool = True,
-        timeout_s: float | None = None,
+        right: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Reply:
         """One request; every failure becomes a verdict.
 
         Args:
-            lists: the right answer is a model list; else any JSON object without an error is.
+            right: whether a JSON object is the wanted answer; None when a model list is wanted.
         """
         try:
             outgoing = compose(
@@ -102,23 +151,24 @@ class Inquiry:
                 body=body,
                 with_credentials=with_credentials,
             )
-            limit = self.time_left_s if timeout_s is None else min(timeout_s, self.time_left_s)
-            answer = await self._session.send(outgoing, timeout_s=limit)
+            answer = await self._session.send(outgoing, timeout_s=self.time_left_s)
         except ConfigFault as fault:
             return Reply(Judgement(judge_config(fault), None))
         except Fault as fault:
-            return Reply(Judgement(judge_fault(fault, self.subject), None))
-        return await self._judge(answer, lists)
+            verdict = judge_fault(fault, self.subject)
+            return Reply(Judgement(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
+        return await self._judge(answer, right)
 
-    async def _judge(self, answer: Answer, lists: bool) -> Reply:
+    async def _judge(self, answer: Answer, right: Callable[[dict[str, Any]], bool] | None) -> Reply:
         if len(answer.body) > _BIG_BODY:
-            reading, models = await asyncio.to_thread(self._open, answer, lists)
+            reading, models = await asyncio.to_thread(self._open, answer, right is None)
         else:
-            reading, models = self._open(answer, lists)
-        if lists:
+            reading, models = self._open(answer, right is None)
+        if right is None:
             right_shape = models is not None
         else:
-            right_shape = isinstance(reading.document, dict) and not reading.has_error
+            document = reading.document
+            right_shape = isinstance(document, dict) and not reading.has_error and right(document)
         judgement = judge(
             reading,
             right_shape=right_shape,
@@ -127,7 +177,8 @@ class Inquiry:
             now=self._clock.now(),
             latency_s=answer.elapsed_s,
         )
-        return Reply(judgement, reading, tuple(models) if models is not None else None)
+        entries = tuple(models) if models is not None else None
+        return Reply(judgement, reading, entries, elapsed_s=answer.elapsed_s)
 
     def _open(self, answer: Answer, lists: bool) -> tuple[Reading, list[ModelEntry] | None]:
         reading = bodies.read(answer)
@@ -136,15 +187,12 @@ class Inquiry:
             models = self.dialect.models(reading.document)
         return reading, [replace(m, id=self.redact(m.id, 256)) for m in models] if models else models
 
-    async def aclose(self) -> None:
-        """Closes the connection."""
-        await self._session.aclose()
 
-
+@asynccontextmanager
 async def open_inquiry(
     target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float, notice: Notice | None = None
-) -> Inquiry:
-    """Prepares the connection; nothing is sent yet.
+) -> AsyncIterator[Inquiry]:
+    """Prepares the connection, and closes it at the end; nothing is sent by itself.
 
     Raises:
         ConfigFault: nothing could be sent with this configuration.
@@ -167,7 +215,11 @@ async def open_inquiry(
         tls=await contexts.for_bundle(target.network.ca_bundle),
         proxy_tls=await contexts.for_bundle("") if proxy and proxy.scheme == "https" else None,
     )
-    return Inquiry(target, base, Session(route, notice), clock, clock.monotonic() + timeout_s)
+    session = Session(route, notice)
+    try:
+        yield Inquiry(target, base, session, clock, clock.monotonic() + timeout_s)
+    finally:
+        await session.aclose()
 
 
 def subject_of(target: Target, base: Base) -> Subject:

@@ -51,13 +51,14 @@ class LayerLog:
             if later not in self._reports:
                 self._add(LayerReport(later, LayerStatus.NOT_REACHED))
 
-    def failed_by(self, verdict: Verdict) -> None:
-        """The layer that an answer failed."""
-        layer = _FAILED_BY_ANSWER.get(verdict.outcome, Layer.HTTP)
+    def failed_by(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
+        """The layer that a verdict belongs to; `layer` says where no answer arrived."""
+        layer = layer or _FAILED_BY_ANSWER.get(verdict.outcome, Layer.HTTP)
+        elapsed_s = verdict.latency_s if elapsed_s is None else elapsed_s
         said = f": {verdict.provider_message}" if verdict.provider_message else ""
         if layer is Layer.AUTHENTICATED:
             self.passed(Layer.HTTP, verdict.latency_s, verdict.evidence)
-        self.failed(layer, verdict.latency_s, verdict.evidence + said)
+        self.failed(layer, elapsed_s, verdict.evidence + said)
 
     def _add(self, report: LayerReport) -> None:
         if report.layer in self._reports:

@@ -436,7 +436,7 @@ BY_STATUS: tuple[Row, ...] = (
     ),
     Row(
         name="bad-request",
-        statuses=_on(400),
+        statuses=_on(400, 413, 415, 422),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="bad_request",
         advice="{host} does not understand the request; check the provider and the path of the base URL.",
@@ -468,7 +468,7 @@ BY_STATUS: tuple[Row, ...] = (
     ),
     Row(
         name="not-found",
-        statuses=((404, 406), (410, 428), (430, 499), (501, 501)),
+        statuses=((404, 406), (410, 412), (414, 414), (416, 421), (423, 428), (430, 499), (501, 501)),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="not_found",
         advice="{host} has no such path; add or remove /v1 at the end of the base URL.",

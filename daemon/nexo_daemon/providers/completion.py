@@ -1,0 +1,176 @@
+"""Can the connection generate? One minimal request on the wire that the provider's SDK uses. It is billed.
+
+Only ever on a person's word. The limit on tokens is generous, and running into it counts as success: a model
+that thinks before it speaks would otherwise look broken.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from nexo_client.terms import Provider
+from nexo_daemon.domain.probing import ModelEntry, Target
+from nexo_daemon.providers.classify import Subject
+from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json
+from nexo_daemon.providers.proxies import is_loopback
+
+PROMPT = "Reply with the word OK."
+MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How to ask for a completion, and what a completion looks like."""
+
+    name: str
+    path: Callable[[str], str]
+    body: Callable[[str], dict[str, Any]]
+    answered: Callable[[dict[str, Any]], bool]
+
+
+def _messages() -> list[dict[str, str]]:
+    return [{"role": "user", "content": PROMPT}]
+
+
+def _filled(key: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda document: isinstance(document.get(key), list) and bool(document[key])
+
+
+RESPONSES = Wire(
+    "responses",
+    lambda _: "/responses",
+    lambda model: {"model": model, "input": PROMPT, "max_output_tokens": MAX_TOKENS, "store": False},
+    # "incomplete" is what a limit on tokens makes of it.
+    lambda document: (
+        isinstance(document.get("output"), list)
+        and document.get("status") in ("completed", "incomplete", None)
+    ),
+)
+CHAT = Wire(
+    "chat/completions",
+    lambda _: "/chat/completions",
+    lambda model: {"model": model, "messages": _messages(), "max_tokens": MAX_TOKENS},
+    _filled("choices"),
+)
+CHAT_OF_REASONING_MODELS = Wire(
+    "chat/completions",
+    lambda _: "/chat/completions",
+    lambda model: {"model": model, "messages": _messages(), "max_completion_tokens": MAX_TOKENS},
+    _filled("choices"),
+)
+MESSAGES = Wire(
+    "messages",
+    lambda _: "/v1/messages",
+    lambda model: {"model": model, "messages": _messages(), "max_tokens": MAX_TOKENS},
+    lambda document: document.get("type") == "message" and isinstance(document.get("content"), list),
+)
+GENERATE_CONTENT = Wire(
+    "generateContent",
+    lambda model: f"/v1beta/{_google_name(model)}:generateContent",
+    lambda _: {
+        "contents": [{"role": "user", "parts": [{"text": PROMPT}]}],
+        "generationConfig": {"maxOutputTokens": MAX_TOKENS},
+    },
+    _filled("candidates"),
+)
+OLLAMA_CHAT = Wire(
+    "api/chat",
+    lambda _: "/api/chat",
+    lambda model: {
+        "model": model,
+        "messages": _messages(),
+        "stream": False,
+        "options": {"num_predict": MAX_TOKENS},
+    },
+    lambda document: isinstance(document.get("message"), dict) and document.get("done") is True,
+)
+
+# In the order of trial: a server that does not know the first wire says 404, one that does not know the name
+# of a parameter says 400 with that name.
+WIRES: dict[Provider, tuple[Wire, ...]] = {
+    Provider.OPENAI: (RESPONSES, CHAT_OF_REASONING_MODELS),
+    Provider.ANTHROPIC: (MESSAGES,),
+    Provider.GOOGLE: (GENERATE_CONTENT,),
+    Provider.OLLAMA: (OLLAMA_CHAT,),
+    Provider.CUSTOM: (CHAT, CHAT_OF_REASONING_MODELS),
+}
+
+
+def _google_name(model: str) -> str:
+    full = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
+    return quote(full, safe="/")
+
+
+async def complete(inquiry: Inquiry, model: str) -> tuple[Reply, str]:
+    """Asks for one completion.
+
+    Returns:
+        The reply, OK only if a completion came, and the name of the wire that it came on.
+    """
+    wires = WIRES[inquiry.target.provider]
+    for wire in wires[:-1]:
+        reply = await _try(inquiry, wire, model)
+        if not _worth_another(reply):
+            return reply, wire.name
+    return await _try(inquiry, wires[-1], model), wires[-1].name
+
+
+async def _try(inquiry: Inquiry, wire: Wire, model: str) -> Reply:
+    return await inquiry.ask(
+        method="POST",
+        path=wire.path(model),
+        body=as_json(wire.body(model)),
+        right=wire.answered,
+    )
+
+
+def _worth_another(reply: Reply) -> bool:
+    if reply.reading is None or "model" in " ".join(reply.reading.codes):
+        return False
+    message = reply.reading.message.lower()
+    return reply.status in (404, 405) or (reply.status in (400, 422) and "max_tokens" in message)
+
+
+# --- which model
+
+_CANNOT_CHAT = re.compile(
+    r"embed|whisper|tts|audio|speech|voice|image|dall-e|imagen|veo|sora|lyria|moderation|realtime|live|transcri"
+    r"|rerank|guard|search|ocr|babbage|davinci|bge|clip|aqa|robotics|computer-use|deep-research|instruct-vision",
+    re.IGNORECASE,
+)
+_CHEAP = (":free", "nano", "flash-lite", "lite", "tiny", "haiku", "mini", "small", "flash", "air", "fast")
+_SIZE = re.compile(r"(?<![\w.])e?(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
+
+
+def cheapest(models: Sequence[ModelEntry]) -> str:
+    """The model whose name promises the lowest price, newest first; "" when none can chat.
+
+    Providers do not list prices, so this goes by the words that they name small models with.
+    """
+
+    def rank(model: ModelEntry) -> tuple[int, float, float, str]:
+        name = model.id.lower()
+        words = next((place for place, word in enumerate(_CHEAP) if word in name), len(_CHEAP))
+        size = _SIZE.search(name)
+        age = -(model.created_at.timestamp() if model.created_at else 0.0)
+        return (words, float(size.group(1)) if size else 1e4, age, name)
+
+    able = [model for model in models if not _CANNOT_CHAT.search(model.id)]
+    return min(able, key=rank).id if able else ""
+
+
+def price_note(target: Target, subject: Subject, host: str, model: str) -> str:
+    """What a completion on that model costs, as far as anybody can say without a price list."""
+    if is_loopback(host):
+        return f"One short completion on {model}; it runs on this computer and costs nothing but its time."
+    name = model.lower()
+    if ":free" in name:
+        price = "in the free class"
+    elif any(word in name for word in _CHEAP):
+        price = "in the class of small models, usually far below one cent"
+    else:
+        price = "in the price class of this model, usually below one cent and at most a few"
+    service = subject.service if target.provider is not Provider.CUSTOM or target.preset else subject.host
+    return f"One short completion on {model}, at most {MAX_TOKENS} tokens, billed by {service} {price}."

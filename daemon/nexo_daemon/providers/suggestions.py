@@ -1,0 +1,186 @@
+"""What small change would make a failed connection work? Each is tried before it is offered.
+
+A key is only ever tried on the host that it was entered for, and never in the clear where it was to be sent
+encrypted, except on this computer.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from nexo_client.terms import AuthScheme, Outcome, Provider
+from nexo_daemon.domain.probing import Suggestion, Target, Verdict
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.providers.exchange import ConfigFault
+from nexo_daemon.providers.keys import clean, inspect_key
+from nexo_daemon.providers.proxies import is_loopback
+from nexo_daemon.providers.requests import Base, parse_base
+
+MOST_TRIALS = 8
+TRIAL_TIMEOUT_S = 6.0
+
+Check = Callable[[Target], Awaitable[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A changed target and what to say if it works."""
+
+    target: Target
+    field: str
+    value: str
+    text: str
+    fixes: tuple[str, ...] = ()
+
+
+async def suggest(target: Target, verdict: Verdict, check: Check) -> tuple[Suggestion, ...]:
+    """Suggestions for a test result, working ones first; warnings about the key are always among them."""
+    key = target.credentials.api_key
+    warnings = inspect_key(key.reveal(), target.provider, target.preset) if key else ()
+    if verdict.ok:
+        return warnings
+    trials = trials_for(target, verdict)[:MOST_TRIALS]
+    verdicts = await asyncio.gather(*(check(trial.target) for trial in trials))
+    found: list[Suggestion] = []
+    proven_fixes: set[str] = set()
+    for trial, result in zip(trials, verdicts, strict=True):
+        if trial.fixes:
+            if result.ok:
+                proven_fixes |= set(trial.fixes)
+        elif result.ok:
+            found.append(
+                Suggestion(trial.field, f"{trial.text} This was tried and works.", trial.value, True)
+            )
+        elif _nearer(verdict, result):
+            text = (
+                f"{trial.text} This was tried: there is an API, which says {result.reason.replace('_', ' ')}."
+            )
+            found.append(Suggestion(trial.field, text, trial.value))
+    # One address is enough: the first that works, else the first that at least holds an API.
+    addresses = [s for s in found if s.field == "base_url"]
+    best = next((s for s in addresses if s.verified), addresses[0] if addresses else None)
+    kept = [s for s in found if s.field != "base_url" or s is best]
+    marked = [replace(w, verified=True) if w.fix in proven_fixes else w for w in warnings]
+    return (*sorted(kept, key=lambda s: not s.verified), *marked)
+
+
+def _nearer(before: Verdict, after: Verdict) -> bool:
+    """The changed request reached an API where the original did not."""
+    met = (Outcome.AUTH_ERROR, Outcome.PERMISSION, Outcome.QUOTA_EXHAUSTED, Outcome.RATE_LIMITED)
+    return before.outcome not in met and after.outcome in met
+
+
+def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
+    """The changes worth trying, best first. Pure."""
+    trials: list[Trial] = []
+    key = target.credentials.api_key
+    if key:
+        cleaned, fixes = clean(key.reveal())
+        if fixes and cleaned and verdict.outcome in (Outcome.AUTH_ERROR, Outcome.CONFIG_ERROR):
+            changed = replace(target, credentials=replace(target.credentials, api_key=Secret(cleaned)))
+            trials.append(Trial(changed, "api_key", "", "", fixes))
+    try:
+        base = parse_base(target.base_url)
+    except ConfigFault:
+        return trials + _repaired_url(target)
+    urls: list[tuple[str, str]] = []
+    if verdict.outcome is Outcome.UNREACHABLE:
+        urls = _other_endpoints(base, verdict.reason)
+    elif verdict.outcome is Outcome.NOT_COMPATIBLE:
+        urls = _other_paths(base, target.provider)
+        if verdict.reason == "redirect" and base.scheme == "http":
+            urls.insert(0, (replace(base, scheme="https", port=_https_port(base)).url(), "Use https://."))
+    elif verdict.outcome is Outcome.AUTH_ERROR and target.provider is Provider.CUSTOM and key:
+        for scheme in (AuthScheme.BEARER, AuthScheme.API_KEY, AuthScheme.X_API_KEY):
+            if scheme is not target.auth_scheme:
+                text = f"Send the key as {_SCHEME_NAMES[scheme]}."
+                trials.append(Trial(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, text))
+    current = base.url()
+    seen = {current}
+    for url, text in urls:
+        if url not in seen:
+            seen.add(url)
+            trials.append(Trial(replace(target, base_url=url), "base_url", url, text))
+    return trials
+
+
+_SCHEME_NAMES = {
+    AuthScheme.BEARER: "Authorization: Bearer",
+    AuthScheme.API_KEY: "api-key",
+    AuthScheme.X_API_KEY: "x-api-key",
+}
+
+
+def _repaired_url(target: Target) -> list[Trial]:
+    text = re.sub(r"\s+", "", target.base_url).strip("\"'<>")
+    if "://" not in text:
+        host = text.partition("/")[0].partition(":")[0]
+        text = f"{'http' if is_loopback(host) else 'https'}://{text}"
+    text = re.sub(r"^(https?):/*(?:https?:/*)?", r"\1://", text)
+    if text == target.base_url or not text.startswith(("http://", "https://")):
+        return []
+    try:
+        url = parse_base(text).url()
+    except ConfigFault:
+        return []
+    return [Trial(replace(target, base_url=url), "base_url", url, f"Use {url} as base URL.")]
+
+
+def _https_port(base: Base) -> int:
+    return 443 if base.port == 80 else base.port
+
+
+def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
+    """Other ways to reach the same host."""
+    found: list[tuple[str, str]] = []
+    if base.host in ("localhost", "127.0.0.1", "::1") and reason in ("refused", "dns", "no_route", "timeout"):
+        for host in ("127.0.0.1", "::1"):
+            if host != base.host:
+                url = replace(base, host=host).url()
+                found.append((url, f"Use {url}: the server listens at that address only."))
+    if base.scheme == "https" and reason in ("tls_not_spoken", "tls_handshake") and is_loopback(base.host):
+        port = 80 if base.port == 443 else base.port
+        url = replace(base, scheme="http", port=port).url()
+        found.append((url, f"Use {url}: the server does not speak HTTPS."))
+    if base.scheme == "http" and reason in ("tls_expected", "reset", "refused", "waf"):
+        url = replace(base, scheme="https", port=_https_port(base)).url()
+        found.append((url, f"Use {url}: the server speaks HTTPS."))
+    return found
+
+
+# What people paste too much of, by provider: the SDK adds these itself.
+_TAILS = (
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/embeddings",
+    "/messages",
+    "/models",
+    "/api/tags",
+    "/api/chat",
+    "/api/generate",
+)
+_VERSIONS = ("/v1", "/v1beta", "/api")
+
+
+def _other_paths(base: Base, provider: Provider) -> list[tuple[str, str]]:
+    """Other paths on the same origin, in the form that the provider's SDK wants."""
+    path = base.path
+    changed = True
+    while changed:
+        changed = False
+        for tail in _TAILS:
+            if path.endswith(tail):
+                path, changed = path.removesuffix(tail), True
+    while re.search(r"(/v1|/v1beta|/api)\1$", path):
+        path = re.sub(r"(/v1|/v1beta|/api)\1$", r"\1", path)
+    bare = path
+    while bare.endswith(_VERSIONS):
+        bare = bare[: bare.rindex("/")]
+    if provider in (Provider.OPENAI, Provider.CUSTOM):
+        paths = [path, f"{bare}/v1", f"{path}/v1", bare, f"{bare}/api/v1", f"{bare}/openai/v1", "/v1"]
+    else:
+        paths = [path, bare, ""]
+    urls = [replace(base, path=candidate).url() for candidate in dict.fromkeys(paths)]
+    return [(url, f"Use {url} as base URL.") for url in urls]

@@ -1,0 +1,245 @@
+"""What happens when a person presses "Test"? The story of one test, layer by layer.
+
+The first layer that fails decides the verdict; what comes after it is not reached. Layers up to HTTP are
+reported by the very connection that carried the first request.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+
+from nexo_client.terms import KeyVerdict, Layer, Outcome, Provider
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.probing import (
+    ModelEntry,
+    ModelListing,
+    OnLayer,
+    Suggestion,
+    Target,
+    TestReport,
+    Verdict,
+)
+from nexo_daemon.providers.completion import cheapest, complete, price_note
+from nexo_daemon.providers.exchange import ConfigFault
+from nexo_daemon.providers.faults import judge_config
+from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json, open_inquiry
+from nexo_daemon.providers.keycheck import check_key
+from nexo_daemon.providers.layers import LayerLog
+from nexo_daemon.providers.listing import read_pages
+from nexo_daemon.providers.modelcheck import closest, is_listed
+from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, suggest
+from nexo_daemon.providers.tls import TlsContexts
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Consent to one completion that the provider bills; on which model, "" for a cheap one."""
+
+    model: str = ""
+
+
+@dataclass(slots=True)
+class _Course:
+    """What a test has found so far."""
+
+    log: LayerLog
+    verdict: Verdict = field(default_factory=lambda: Verdict(Outcome.OK))
+    key: KeyVerdict = KeyVerdict.UNVERIFIED
+    listing: ModelListing = field(default_factory=lambda: ModelListing(()))
+    proven: list[str] = field(default_factory=list)
+    suggestions: list[Suggestion] = field(default_factory=list)
+    price_note: str = ""
+
+    def fail(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
+        """Ends the test with this verdict."""
+        self.verdict = verdict
+        self.log.failed_by(verdict, layer, elapsed_s)
+
+
+async def check_once(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+    """One request that a bad key fails, and no more."""
+    try:
+        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
+            return (await inquiry.probe()).verdict
+    except ConfigFault as fault:
+        return judge_config(fault)
+
+
+async def run_test(
+    target: Target,
+    contexts: TlsContexts,
+    clock: Clock,
+    *,
+    paid: Paid | None,
+    timeout_s: float,
+    on_layer: OnLayer | None,
+) -> TestReport:
+    """See `Prober.test`."""
+    started = time.monotonic()
+    course = _Course(LayerLog(on_layer))
+    if not target.credentials.api_key:
+        course.key = KeyVerdict.NONE
+    wanted = (paid.model if paid else "") or target.default_model
+    try:
+        async with open_inquiry(
+            target, contexts, clock, timeout_s=timeout_s, notice=course.log.noticed
+        ) as inquiry:
+            course.log.passed(Layer.CONFIGURATION, time.monotonic() - started, inquiry.base.url())
+            await _run(inquiry, course, wanted, paid)
+    except ConfigFault as fault:
+        course.fail(judge_config(fault), Layer.CONFIGURATION)
+    left = timeout_s - (time.monotonic() - started)
+
+    async def trial(changed: Target) -> Verdict:
+        return await check_once(changed, contexts, clock, timeout_s=min(TRIAL_TIMEOUT_S, left))
+
+    if left > 0.2:
+        course.suggestions += await suggest(target, course.verdict, trial)
+    return TestReport(
+        verdict=course.verdict,
+        key=course.key,
+        layers=course.log.reports,
+        models=course.listing.models,
+        proven=tuple(dict.fromkeys(course.proven)),
+        suggestions=tuple(course.suggestions),
+        elapsed_s=time.monotonic() - started,
+        price_note=course.price_note,
+    )
+
+
+async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None) -> None:
+    if not await _reach(inquiry, course):
+        return
+    if not await _authenticate(inquiry, course):
+        return
+    model = wanted or (cheapest(course.listing.models) if paid else "")
+    if paid:
+        course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
+    if not _find_model(inquiry, course, wanted, model, paid):
+        return
+    if paid is None:
+        course.log.skipped(Layer.COMPLETION, "not asked for")
+    else:
+        await _complete(inquiry, course, model)
+
+
+async def _reach(inquiry: Inquiry, course: _Course) -> bool:
+    """DNS to HTTP, by the model list or, where there is none, by the probe."""
+    if inquiry.preset is not None and not inquiry.preset.has_model_list:
+        reply = await inquiry.probe()
+    else:
+        reply, course.listing = await read_pages(inquiry)
+    course.verdict = reply.verdict
+    if reply.reading is not None and reply.verdict.outcome is not Outcome.UNREACHABLE:
+        course.proven.append("reachable")
+    if reply.verdict.ok:
+        course.log.passed(Layer.HTTP, reply.elapsed_s, reply.verdict.evidence)
+        return True
+    if reply.judgement.key_accepted:
+        course.proven.append("key_accepted")
+        course.key = KeyVerdict.VERIFIED if course.key is not KeyVerdict.NONE else course.key
+    course.fail(reply.verdict, reply.failed_at, reply.elapsed_s)
+    return False
+
+
+async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
+    started = time.monotonic()
+    finding = await check_key(inquiry)
+    credit = None if finding.failure else await _credit(inquiry, course.listing.models)
+    elapsed = time.monotonic() - started
+    course.key = finding.key
+    failure = finding.failure or credit
+    if finding.key is KeyVerdict.VERIFIED:
+        course.proven += ["key_accepted", "key_verified"]
+    if failure is not None:
+        course.verdict = failure
+        said = f": {failure.provider_message}" if failure.provider_message else ""
+        evidence = f"{finding.evidence}; {failure.evidence}" if credit else finding.evidence
+        course.log.failed(Layer.AUTHENTICATED, elapsed, evidence + said)
+        return False
+    if finding.key is KeyVerdict.VERIFIED:
+        course.log.passed(Layer.AUTHENTICATED, elapsed, finding.evidence)
+    else:
+        course.log.skipped(Layer.AUTHENTICATED, finding.evidence)
+    return True
+
+
+async def _credit(inquiry: Inquiry, models: tuple[ModelEntry, ...]) -> Verdict | None:
+    """Anthropic counts tokens for nothing, and refuses to for an account without credit."""
+    if inquiry.target.provider is not Provider.ANTHROPIC or not models:
+        return None
+    body = {"model": models[0].id, "messages": [{"role": "user", "content": "OK"}]}
+    reply = await inquiry.ask(
+        method="POST", path="/v1/messages/count_tokens", body=as_json(body), right=lambda _: True
+    )
+    return reply.verdict if reply.verdict.outcome is Outcome.QUOTA_EXHAUSTED else None
+
+
+def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: Paid | None) -> bool:
+    listing, log = course.listing, course.log
+    count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
+    # Said before the completion runs: what it will cost.
+    price = f"; {course.price_note}" if paid and model else ""
+    lists_every_model = inquiry.preset is None or inquiry.preset.lists_every_model
+    if not wanted:
+        if listing.models:
+            log.passed(Layer.MODEL_LISTED, 0.0, f"{count}, none is set as default{price}")
+        else:
+            log.skipped(Layer.MODEL_LISTED, "the service lists no models")
+        return True
+    if is_listed(wanted, listing.models):
+        course.proven.append("model_listed")
+        log.passed(Layer.MODEL_LISTED, 0.0, f"{wanted} is one of {count}{price}")
+        return True
+    if near := closest(wanted, listing.models):
+        course.suggestions.append(
+            Suggestion("default_model", f"{wanted} is not listed; {near} is.", near, verified=True)
+        )
+    if not lists_every_model or listing.truncated or paid:
+        log.skipped(Layer.MODEL_LISTED, f"{wanted} is not among {count}, which may not be all{price}")
+        return True
+    course.verdict = replace(
+        course.verdict,
+        outcome=Outcome.NOT_COMPATIBLE,
+        reason="model_not_listed",
+        advice=(
+            f"{inquiry.subject.service[:1].upper()}{inquiry.subject.service[1:]} does not list the model"
+            f" {wanted}; see 'nexoctl models', or try it with --completion if it works unlisted."
+        ),
+    )
+    log.failed(Layer.MODEL_LISTED, 0.0, f"{wanted} is not among {count}")
+    return False
+
+
+async def _complete(inquiry: Inquiry, course: _Course, model: str) -> None:
+    if not model:
+        verdict = replace(
+            course.verdict,
+            outcome=Outcome.CONFIG_ERROR,
+            reason="no_model",
+            advice="No listed model can chat; name one with --model.",
+        )
+        course.verdict = verdict
+        course.log.failed(Layer.COMPLETION, None, "no model to ask")
+        return
+    reply, wire = await complete(inquiry, model)
+    if reply.verdict.ok:
+        course.proven += (
+            ["completion", "key_accepted"] if course.key is not KeyVerdict.NONE else ["completion"]
+        )
+        course.log.passed(Layer.COMPLETION, reply.elapsed_s, f"{model} answered on {wire}")
+        return
+    course.verdict = _completion_verdict(reply, model)
+    course.log.failed_by(course.verdict, Layer.COMPLETION, reply.elapsed_s)
+
+
+def _completion_verdict(reply: Reply, model: str) -> Verdict:
+    """A 404 here is about the model, not about the address."""
+    verdict = reply.verdict
+    words = reply.reading.message.lower() if reply.reading else ""
+    if verdict.outcome is Outcome.NOT_COMPATIBLE and ("model" in words or reply.status == 404):
+        return replace(
+            verdict,
+            reason="model_unavailable",
+            advice=f"The connection works, but the model {model} cannot be used with it; choose another one.",
+        )
+    return verdict
