@@ -24,6 +24,7 @@ from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
@@ -110,6 +111,7 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
     prober = Prober(clock)
     references = References(clock)
     registry = Registry(store, references, clock)
+    routing = Routing(registry)
     journal = Journal(store, clock, registry.on_store_thread)
     lights = Lights(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
     resolver = Resolver(registry, lights, journal, clock)
@@ -127,9 +129,9 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
     )
     view.followers = hub.followers
     server = Server(
-        connections=ConnectionService(registry, lights, prober, view, hub),
-        workspaces=WorkspaceService(registry, lights, resolver, hub, view),
-        health=HealthService(registry, lights, journal, clock),
+        connections=ConnectionService(registry, routing, lights, prober, view, hub),
+        workspaces=WorkspaceService(registry, routing, lights, resolver, hub, view),
+        health=HealthService(registry, routing, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),
     )
 

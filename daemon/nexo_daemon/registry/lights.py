@@ -11,11 +11,12 @@ import random
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from nexo_client.terms import HealthState, KeyVerdict, Outcome
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError
-from nexo_daemon.domain.model import Connection, Health, Sample, Transition
+from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.domain.url import origin
 from nexo_daemon.health.monitor import Monitor, Watched
@@ -150,6 +151,8 @@ class Lights:
                 transition.from_state,
             )
             self._registry.bus.publish(TransitionSeen(transition))
+            if sample is not None and sample.outcome is Outcome.AUTH_ERROR:
+                self._roll_back(connection)
         if sample is not None and sample.outcome is Outcome.OK:
             self._note_proof(connection)
 
@@ -166,12 +169,23 @@ class Lights:
             return
         self._errand(self._registry.set_key_facts(connection.id, verdict=None, proven=True))
 
-    def _errand(self, work: Coroutine[None, None, None]) -> None:
+    def _roll_back(self, connection: Connection) -> None:
+        # Only a new key that never worked gives way: one that did was revoked, and so was the old one.
+        if connection.has(SecretKind.PREVIOUS_API_KEY) and connection.key_proven_at is None:
+            log.warning("'%s': the new key is rejected; the previous one is put back", connection.name)
+            self._errand(self._registry.roll_back_key(connection.id))
+
+    def look_again(self, connection: Connection) -> None:
+        """Something was just learned by other means (a test): let the light follow soon."""
+        if connection.id in self._watched:
+            self._errand(self.monitor.check_now([connection.id]))
+
+    def _errand(self, work: Coroutine[Any, Any, object]) -> None:
         async def guarded() -> None:
             try:
                 await work
             except DomainError as error:
-                log.info("not saved: %s", error.message)
+                log.info("put off: %s", error.message)
 
         task = asyncio.ensure_future(guarded())
         self._errands.add(task)
@@ -191,7 +205,7 @@ class Lights:
             self.monitor.suspect(connection.id)
 
     async def close(self) -> None:
-        """Finish the small writes under way. The monitor's task is owned by whoever runs it."""
+        """End the errands: writes finish, checks ended with the monitor, whose task its runner owns."""
         if self._errands:
             await asyncio.wait(self._errands)
 

@@ -1,16 +1,13 @@
-"""The single writer: commands are applied one after another, committed, then published.
+"""Connections and their secrets: the commands that create, change and delete them.
 
-Reads are answered from the immutable snapshot and from the live health map, never from the database.
-Not for the wire (rpc), not for probing (providers) and not for deciding when to check (health).
+Reads are answered from the immutable snapshot, never from the database. Not for the wire (rpc), not for
+probing (providers) and not for deciding when to check (health).
 """
 
-import asyncio
-import logging
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from nexo_client.terms import KeyVerdict, Outcome, StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
@@ -20,45 +17,19 @@ from nexo_daemon.domain.errors import (
     KeyRejected,
     LimitReached,
     NameTaken,
-    NothingToUndo,
-    ShuttingDown,
     StaleRevision,
-    StoreReadOnly,
-    WorkspaceNotFound,
 )
-from nexo_daemon.domain.model import (
-    Binding,
-    Connection,
-    Credentials,
-    Health,
-    HealthSettings,
-    SecretKind,
-    Settings,
-    WorkspaceKey,
-    WorkspaceKind,
-)
+from nexo_daemon.domain.model import Connection, Credentials, SecretKind, Settings
 from nexo_daemon.domain.probing import Suggestion, Target, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry.bus import (
-    BindingsChanged,
-    Bus,
-    ConnectionChanged,
-    ConnectionRemoved,
-    Event,
-    StatusChanged,
-)
+from nexo_daemon.registry.bus import ConnectionChanged
 from nexo_daemon.registry.drafts import Draft, name_key
 from nexo_daemon.registry.edits import Plan, plan_edit, plan_new, target_of
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
 from nexo_daemon.store.transaction import Transaction
 
-log = logging.getLogger(__name__)
-
 CONNECTION_LIMIT = 20_000
-BINDING_LIMIT = 20_000
-
-T = TypeVar("T")
 
 
 class KeyReferences(Protocol):
@@ -72,114 +43,12 @@ class KeyReferences(Protocol):
         """
 
 
-class Listener(Protocol):
-    """Told after each committed change, on the event loop; must not block."""
-
-    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
-        """Connections changed; `probe_again` if what a probe sends changed."""
-
-    def on_routing(self) -> None:
-        """What some program gets may have changed: default, binding, connection, vault, stand-in."""
-
-
-class Registry:
-    """Connections, bindings and settings."""
+class Registry(Writer):
+    """The writer with the commands for connections."""
 
     def __init__(self, store: Store, references: KeyReferences, clock: Clock) -> None:
-        self._store = store
+        super().__init__(store, clock)
         self._references = references
-        self._clock = clock
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._turn = asyncio.Lock()
-        self._commands: set[asyncio.Task[Any]] = set()
-        self._closed = False
-        self._listeners: list[Listener] = []
-        self.bus = Bus()
-        state = store.load()
-        self.snapshot = Snapshot.of(state)
-        self.stored_health: dict[str, Health] = dict(state.health)
-
-    # -- wiring -------------------------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """For what needs no turn: state, vault, unsealing."""
-        return self._store
-
-    def listen(self, listener: Listener) -> None:
-        """Tell `listener` of every committed change from now on."""
-        self._listeners.append(listener)
-
-    async def on_store_thread(self, work: Callable[[], T]) -> T:
-        """Run `work` on the one thread that may touch the database."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def close(self) -> None:
-        """Refuse new commands, finish the running ones, stop the store thread. The store stays open."""
-        self._closed = True
-        while self._commands:
-            await asyncio.wait(self._commands)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
-
-    async def _command(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a command in its turn. A caller that goes away does not stop it half-way."""
-        if self._closed:
-            work.close()
-            raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
-
-        async def in_turn() -> T:
-            async with self._turn:
-                return await work
-
-        task = asyncio.ensure_future(in_turn())
-        self._commands.add(task)
-        task.add_done_callback(self._commands.discard)
-        return await asyncio.shield(task)
-
-    def require_writable(self) -> None:
-        """Raise `StoreReadOnly` unless changes can be saved."""
-        if self._store.state is not StoreState.READ_WRITE:
-            raise StoreReadOnly(
-                f"nothing can be changed: the store is read-only ({self._store.problem})",
-                hint="see 'nexoctl doctor' and 'nexoctl store check'",
-            )
-
-    async def _commit(self, write: Callable[[Transaction], T]) -> T:
-        self.require_writable()
-
-        def work() -> T:
-            with self._store.transaction() as transaction:
-                return write(transaction)
-
-        return await self.on_store_thread(work)
-
-    def _publish(
-        self,
-        snapshot: Snapshot,
-        *,
-        changed: Iterable[str] = (),
-        removed: Iterable[Connection] = (),
-        bindings: bool = False,
-        status: bool = False,
-        probe_again: bool = False,
-    ) -> None:
-        gone = tuple(removed)
-        touched = frozenset(changed)
-        self.snapshot = snapshot
-        events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in gone]
-        events += [ConnectionChanged(id_) for id_ in touched]
-        if bindings:
-            events.append(BindingsChanged())
-        if status:
-            events.append(StatusChanged())
-        self.bus.publish(*events)
-        for listener in self._listeners:
-            listener.on_change(touched, frozenset(c.id for c in gone), probe_again=probe_again)
-            listener.on_routing()
-
-    def vault_changed(self) -> None:
-        """The vault was locked or unlocked: everybody looks again."""
-        self._publish(self.snapshot, changed=self.snapshot.connections, status=True)
 
     # -- secrets ------------------------------------------------------------------------------------
 
@@ -189,14 +58,14 @@ class Registry:
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
-        credentials = self._store.unseal(connection)
+        credentials = self.store.unseal(connection)
         if connection.key_reference:
             credentials = replace(credentials, api_key=await self._references.get(connection.key_reference))
         return credentials
 
     def is_locked(self, connection: Connection) -> bool:
         """Whether its secrets can't be opened now."""
-        return bool(connection.sealed) and self._store.vault.state is not VaultState.UNLOCKED
+        return bool(connection.sealed) and self.store.vault.state is not VaultState.UNLOCKED
 
     async def target(self, connection: Connection) -> Target:
         """What a probe of a stored connection sends."""
@@ -216,7 +85,7 @@ class Registry:
 
     def plan_new(self, draft: Draft, fixes: Sequence[str] = ()) -> Plan:
         """What `create` would store. Raises `InvalidField`."""
-        return plan_new(draft, connection_id=uuid.uuid4().hex, now=self._clock.now(), fixes=fixes)
+        return plan_new(draft, connection_id=uuid.uuid4().hex, now=self.clock.now(), fixes=fixes)
 
     def plan_edit(
         self, name: str, draft: Draft, *, keep_key_for_new_origin: bool = False, fixes: Sequence[str] = ()
@@ -225,8 +94,8 @@ class Registry:
         return plan_edit(
             self.snapshot.get(name),
             draft,
-            unseal=self._store.unseal,
-            now=self._clock.now(),
+            unseal=self.store.unseal,
+            now=self.clock.now(),
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
         )
@@ -268,11 +137,11 @@ class Registry:
                     tx.set_default(settings.default_id, settings.previous_default_id)
                 return connection, settings
 
-            connection, settings = await self._commit(write)
+            connection, settings = await self.commit(write)
             changed = {connection.id}
             if becomes_default and before.settings.default_id:
                 changed.add(before.settings.default_id)
-            self._publish(
+            self.publish(
                 before.with_connection(connection).with_settings(settings, routed=becomes_default),
                 changed=changed,
                 status=True,
@@ -280,7 +149,7 @@ class Registry:
             )
             return connection
 
-        return await self._command(work()), plan.warnings
+        return await self.command(work()), plan.warnings
 
     async def update(
         self,
@@ -324,7 +193,7 @@ class Registry:
             self._check_name_free(plan.connection.name, old.id)
             planned = plan.connection
             if proven:
-                planned = replace(planned, key_proven_at=self._clock.now())
+                planned = replace(planned, key_proven_at=self.clock.now())
 
             def write(tx: Transaction) -> tuple[Connection, Settings]:
                 settings = replace(before.settings, revision=tx.next_revision())
@@ -336,9 +205,9 @@ class Registry:
                         tx.put_binding(replace(binding, connection_name=connection.name))
                 return connection, settings
 
-            connection, settings = await self._commit(write)
+            connection, settings = await self.commit(write)
             renamed = connection.name != old.name
-            self._publish(
+            self.publish(
                 before.with_connection(connection).with_settings(settings, routed=False),
                 changed={connection.id},
                 bindings=renamed or connection.enabled != old.enabled,
@@ -347,7 +216,7 @@ class Registry:
             )
             return connection, plan.warnings
 
-        return await self._command(work())
+        return await self.command(work())
 
     async def roll_back_key(self, connection_id: str) -> Connection | None:
         """Put the previous key back; None if there is none any more."""
@@ -357,10 +226,10 @@ class Registry:
             old = before.connections.get(connection_id)
             if old is None or not old.has(SecretKind.PREVIOUS_API_KEY):
                 return None
-            now = self._clock.now()
+            now = self.clock.now()
             if old.previous_key_until is None or now > old.previous_key_until:
                 return None
-            stored = self._store.unseal(old)
+            stored = self.store.unseal(old)
             restored = replace(stored, api_key=stored.previous_api_key, previous_api_key=None)
             planned = replace(
                 old,
@@ -372,7 +241,7 @@ class Registry:
             )
             return await self._replace_connection(planned, restored)
 
-        return await self._command(work())
+        return await self.command(work())
 
     async def _replace_connection(self, planned: Connection, credentials: Credentials) -> Connection:
         before = self.snapshot
@@ -381,8 +250,8 @@ class Registry:
             settings = replace(before.settings, revision=tx.next_revision())
             return tx.update_connection(replace(planned, revision=settings.revision), credentials), settings
 
-        connection, settings = await self._commit(write)
-        self._publish(
+        connection, settings = await self.commit(write)
+        self.publish(
             before.with_connection(connection).with_settings(settings, routed=False),
             changed={connection.id},
             probe_again=True,
@@ -394,14 +263,14 @@ class Registry:
 
         async def work() -> None:
             old = self.snapshot.connections.get(connection_id)
-            if old is None or self._store.state is not StoreState.READ_WRITE:
+            if old is None or self.store.state is not StoreState.READ_WRITE:
                 return
-            proven_at = self._clock.now() if proven else None
+            proven_at = self.clock.now() if proven else None
 
             def write(tx: Transaction) -> None:
                 tx.set_key_facts(connection_id, verdict=verdict, proven_at=proven_at)
 
-            await self._commit(write)
+            await self.commit(write)
             connection = replace(
                 old, key_verdict=verdict or old.key_verdict, key_proven_at=proven_at or old.key_proven_at
             )
@@ -411,7 +280,7 @@ class Registry:
             self.snapshot = snapshot
             self.bus.publish(ConnectionChanged(connection_id))
 
-        await self._command(work())
+        await self.command(work())
 
     async def delete(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -461,9 +330,9 @@ class Registry:
                 tx.delete_connection(old.id)
                 return replace(settings, revision=tx.next_revision(), fallback_ids=fallback)
 
-            after = await self._commit(write)
+            after = await self.commit(write)
             self.stored_health.pop(old.id, None)
-            self._publish(
+            self.publish(
                 before.without_connection(old.id).with_bindings(moved).with_settings(after, routed=True),
                 changed={heir.id} if heir is not None else (),
                 removed=[old],
@@ -472,160 +341,9 @@ class Registry:
             )
             return after.revision
 
-        return await self._command(work())
-
-    # -- the default --------------------------------------------------------------------------------
-
-    async def set_default(self, name: str) -> tuple[Connection, Connection | None]:
-        """Switch; returns the new and the previous default. Switching to the present one changes nothing."""
-
-        async def work() -> tuple[Connection, Connection | None]:
-            return await self._switch(self.snapshot.get(name))
-
-        return await self._command(work())
-
-    async def undo_default(self) -> tuple[Connection, Connection | None]:
-        """Back to the default before the last switch; doing it twice is a redo."""
-
-        async def work() -> tuple[Connection, Connection | None]:
-            target = self.snapshot.connections.get(self.snapshot.settings.previous_default_id or "")
-            if target is None:
-                raise NothingToUndo(
-                    "there is no earlier default to go back to", hint="choose one with 'nexoctl default NAME'"
-                )
-            return await self._switch(target)
-
-        return await self._command(work())
-
-    async def _switch(self, target: Connection) -> tuple[Connection, Connection | None]:
-        before = self.snapshot
-        previous = before.default
-        if previous is not None and previous.id == target.id:
-            return target, previous
-        wanted = replace(
-            before.settings, default_id=target.id, previous_default_id=previous.id if previous else None
-        )
-
-        def write(tx: Transaction) -> Settings:
-            tx.set_default(wanted.default_id, wanted.previous_default_id)
-            return replace(wanted, revision=tx.next_revision())
-
-        settings = await self._commit(write)
-        changed = {target.id, *([previous.id] if previous else [])}
-        self._publish(before.with_settings(settings, routed=True), changed=changed, status=True)
-        return target, previous
-
-    # -- workspaces ---------------------------------------------------------------------------------
-
-    async def bind(self, workspace: WorkspaceKey, name: str, *, allow_fallback: bool) -> Binding:
-        """Bind a workspace, or move its binding."""
-        _check_workspace(workspace)
-
-        async def work() -> Binding:
-            before = self.snapshot
-            connection = before.get(name)
-            if workspace not in before.bindings and len(before.bindings) >= BINDING_LIMIT:
-                raise LimitReached(f"there are {BINDING_LIMIT} bound workspaces", hint="unbind some first")
-            binding = Binding(workspace, connection.id, connection.name, self._clock.now(), allow_fallback)
-            old = before.bindings.get(workspace)
-
-            def write(tx: Transaction) -> Settings:
-                tx.put_binding(binding)
-                return replace(before.settings, revision=tx.next_revision())
-
-            settings = await self._commit(write)
-            changed = {connection.id, *([old.connection_id] if old else [])} & before.connections.keys()
-            self._publish(
-                before.with_bindings([binding]).with_settings(settings, routed=False),
-                changed=changed,
-                bindings=True,
-            )
-            return binding
-
-        return await self._command(work())
-
-    async def unbind(self, workspace: WorkspaceKey) -> int:
-        """Let a workspace follow the default again; returns the new revision."""
-
-        async def work() -> int:
-            before = self.snapshot
-            old = before.bindings.get(workspace)
-            if old is None:
-                raise WorkspaceNotFound(
-                    f"{workspace} is not bound",
-                    hint="see 'nexoctl workspace list'",
-                    metadata={"workspace": str(workspace)},
-                )
-
-            def write(tx: Transaction) -> Settings:
-                tx.delete_binding(workspace)
-                return replace(before.settings, revision=tx.next_revision())
-
-            settings = await self._commit(write)
-            self._publish(
-                before.with_bindings([], [workspace]).with_settings(settings, routed=False),
-                changed={old.connection_id} & before.connections.keys(),
-                bindings=True,
-            )
-            return settings.revision
-
-        return await self._command(work())
-
-    async def set_fallback(self, names: Sequence[str]) -> int:
-        """Choose the stand-ins, in order; empty switches the fall-back off."""
-
-        async def work() -> int:
-            before = self.snapshot
-            ids = tuple(dict.fromkeys(before.get(name).id for name in names))
-
-            def write(tx: Transaction) -> Settings:
-                tx.set_fallback(ids)
-                return replace(before.settings, revision=tx.next_revision(), fallback_ids=ids)
-
-            settings = await self._commit(write)
-            self._publish(before.with_settings(settings, routed=True), status=True)
-            return settings.revision
-
-        return await self._command(work())
-
-    async def stand_ins_changed(self) -> None:
-        """A stand-in came or went: a new revision, so that followers see it as newer."""
-
-        async def work() -> None:
-            before = self.snapshot
-            if self._store.state is StoreState.READ_WRITE:
-                revision = await self._commit(lambda tx: tx.next_revision())
-            else:
-                revision = before.revision + 1
-            self._publish(
-                before.with_settings(replace(before.settings, revision=revision), routed=True), status=True
-            )
-
-        await self._command(work())
-
-    async def set_health_settings(self, settings: HealthSettings) -> None:
-        """How often to check, and whether at all."""
-
-        async def work() -> None:
-            before = self.snapshot
-            await self._commit(lambda tx: tx.set_health_settings(settings))
-            self._publish(
-                before.with_settings(replace(before.settings, health=settings), routed=False), status=True
-            )
-
-        await self._command(work())
+        return await self.command(work())
 
 
 def _probe_differs(old: Connection, new: Connection) -> bool:
     facts = ("base_url", "provider", "preset", "auth_scheme", "network", "key_reference", "enabled")
     return any(getattr(old, fact) != getattr(new, fact) for fact in facts)
-
-
-def _check_workspace(workspace: WorkspaceKey) -> None:
-    value = workspace.value
-    if not value or len(value) > 4096 or "\0" in value:
-        raise InvalidField("workspace", "is empty or too long", "give a directory or a name")
-    if workspace.kind is WorkspaceKind.PATH and not value.startswith("/"):
-        raise InvalidField("workspace", "the path is not absolute", "give the full path of the directory")
-    if workspace.kind is WorkspaceKind.NAME and not value.isprintable():
-        raise InvalidField("workspace", "the name has a control character in it", "use printable characters")

@@ -17,6 +17,7 @@ from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
 from nexo_daemon.rpc.errors import Context, speaks_errors
@@ -42,9 +43,16 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     """See connection.proto."""
 
     def __init__(
-        self, registry: Registry, lights: Lights, prober: Prober, view: View, hub: FollowHub
+        self,
+        registry: Registry,
+        routing: Routing,
+        lights: Lights,
+        prober: Prober,
+        view: View,
+        hub: FollowHub,
     ) -> None:
         self._registry = registry
+        self._routing = routing
         self._lights = lights
         self._prober = prober
         self._view = view
@@ -180,6 +188,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             await asyncio.wait([task])
 
     async def _remember(self, connection: Connection, report: TestReport) -> None:
+        self._lights.look_again(connection)
         if report.verdict.ok and report.key is not KeyVerdict.NONE:
             proven = report.key is KeyVerdict.VERIFIED
             await self._registry.set_key_facts(connection.id, verdict=report.key, proven=proven)
@@ -199,9 +208,9 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     ) -> pb.SetDefaultConnectionResponse:
         """See connection.proto."""
         if request.WhichOneof("target") == "undo":
-            current, previous = await self._registry.undo_default()
+            current, previous = await self._routing.undo_default()
         elif request.name:
-            current, previous = await self._registry.set_default(request.name)
+            current, previous = await self._routing.set_default(request.name)
         else:
             raise InvalidField("name", "is empty", "name the connection that becomes the default")
         response = pb.SetDefaultConnectionResponse(

@@ -14,6 +14,7 @@ from nexo_daemon.domain.model import Connection, HealthSettings
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.errors import Context, speaks_errors
 
@@ -25,8 +26,11 @@ INTERVAL_RANGE_S = (10.0, 86_400.0)
 class HealthService(health_pb2_grpc.HealthServiceServicer):
     """See health.proto."""
 
-    def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, routing: Routing, lights: Lights, journal: Journal, clock: Clock
+    ) -> None:
         self._registry = registry
+        self._routing = routing
         self._lights = lights
         self._journal = journal
         self._clock = clock
@@ -105,7 +109,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             settings = replace(settings, other_interval_s=interval)
         if request.HasField("paused"):
             settings = replace(settings, paused=request.paused)
-        await self._registry.set_health_settings(settings)
+        await self._routing.set_health_settings(settings)
         return pb.UpdateHealthSettingsResponse(settings=self._settings())
 
 

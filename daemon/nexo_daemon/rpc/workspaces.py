@@ -8,6 +8,7 @@ from nexo_client.terms import Outcome
 from nexo_client.wire import enum_from_wire, enum_to_wire
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
 from nexo_daemon.rpc.errors import Context, metadata_of, speaks_errors
@@ -21,9 +22,16 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
     """See workspace.proto."""
 
     def __init__(
-        self, registry: Registry, lights: Lights, resolver: Resolver, hub: FollowHub, view: View
+        self,
+        registry: Registry,
+        routing: Routing,
+        lights: Lights,
+        resolver: Resolver,
+        hub: FollowHub,
+        view: View,
     ) -> None:
         self._registry = registry
+        self._routing = routing
         self._lights = lights
         self._resolver = resolver
         self._hub = hub
@@ -50,7 +58,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.BindWorkspaceRequest, context: Context
     ) -> pb.BindWorkspaceResponse:
         """See workspace.proto."""
-        binding = await self._registry.bind(
+        binding = await self._routing.bind(
             require_workspace(request.workspace), request.connection, allow_fallback=request.allow_fallback
         )
         return pb.BindWorkspaceResponse(
@@ -61,7 +69,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.UnbindWorkspaceRequest, context: Context
     ) -> pb.UnbindWorkspaceResponse:
         """See workspace.proto."""
-        revision = await self._registry.unbind(require_workspace(request.workspace))
+        revision = await self._routing.unbind(require_workspace(request.workspace))
         return pb.UnbindWorkspaceResponse(revision=revision)
 
     async def ListWorkspaces(  # noqa: N802
@@ -107,7 +115,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.SetFallbackRequest, context: Context
     ) -> pb.SetFallbackResponse:
         """See workspace.proto."""
-        revision = await self._registry.set_fallback(request.connections)
+        revision = await self._routing.set_fallback(request.connections)
         return pb.SetFallbackResponse(connections=self._fallback_names(), revision=revision)
 
     def _fallback_names(self) -> list[str]:

@@ -1,0 +1,135 @@
+"""One writer: commands take their turn, commit on the store thread, and publish what they did.
+
+What the commands are is in `registry` (connections) and `routing` (default, bindings, settings).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from nexo_client.terms import StoreState
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import ShuttingDown, StoreReadOnly
+from nexo_daemon.domain.model import Connection
+from nexo_daemon.registry.bus import (
+    BindingsChanged,
+    Bus,
+    ConnectionChanged,
+    ConnectionRemoved,
+    Event,
+    StatusChanged,
+)
+from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.store.store import Store
+from nexo_daemon.store.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Told after each committed change, on the event loop; must not block."""
+
+    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
+        """Connections changed; `probe_again` if what a probe sends changed."""
+
+    def on_routing(self) -> None:
+        """What some program gets may have changed: default, binding, connection, vault, stand-in."""
+
+
+class Writer:
+    """The present snapshot, and the only way to the next one.
+
+    Attributes:
+        store: for what needs no turn: state, vault, unsealing.
+        snapshot: what every read is answered from.
+        bus: the watchers.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+        self.bus = Bus()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._turn = asyncio.Lock()
+        self._commands: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self._listeners: list[Listener] = []
+        state = store.load()
+        self.snapshot = Snapshot.of(state)
+        self.stored_health = dict(state.health)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of every committed change from now on."""
+        self._listeners.append(listener)
+
+    async def on_store_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` on the one thread that may touch the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        """Refuse new commands, finish the running ones, stop the store thread. The store stays open."""
+        self._closed = True
+        while self._commands:
+            await asyncio.wait(self._commands)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+
+    async def command(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a command in its turn. A caller that goes away does not stop it half-way."""
+        if self._closed:
+            work.close()
+            raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
+
+        async def in_turn() -> T:
+            async with self._turn:
+                return await work
+
+        task = asyncio.ensure_future(in_turn())
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        return await asyncio.shield(task)
+
+    def require_writable(self) -> None:
+        """Raise `StoreReadOnly` unless changes can be saved."""
+        if self.store.state is not StoreState.READ_WRITE:
+            raise StoreReadOnly(
+                f"nothing can be changed: the store is read-only ({self.store.problem})",
+                hint="see 'nexoctl doctor' and 'nexoctl store check'",
+            )
+
+    async def commit(self, write: Callable[[Transaction], T]) -> T:
+        self.require_writable()
+
+        def work() -> T:
+            with self.store.transaction() as transaction:
+                return write(transaction)
+
+        return await self.on_store_thread(work)
+
+    def publish(
+        self,
+        snapshot: Snapshot,
+        *,
+        changed: Iterable[str] = (),
+        removed: Iterable[Connection] = (),
+        bindings: bool = False,
+        status: bool = False,
+        probe_again: bool = False,
+    ) -> None:
+        gone = tuple(removed)
+        touched = frozenset(changed)
+        self.snapshot = snapshot
+        events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in gone]
+        events += [ConnectionChanged(id_) for id_ in touched]
+        if bindings:
+            events.append(BindingsChanged())
+        if status:
+            events.append(StatusChanged())
+        self.bus.publish(*events)
+        for listener in self._listeners:
+            listener.on_change(touched, frozenset(c.id for c in gone), probe_again=probe_again)
+            listener.on_routing()
+
+    def vault_changed(self) -> None:
+        """The vault was locked or unlocked: everybody looks again."""
+        self.publish(self.snapshot, changed=self.snapshot.connections, status=True)

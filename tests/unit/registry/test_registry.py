@@ -1,0 +1,385 @@
+"""Commands against a real store: what they change, what they refuse, and what they publish."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from nexo_client.terms import KeyVerdict, Outcome, Provider
+from nexo_daemon.domain.clock import SystemClock
+from nexo_daemon.domain.errors import (
+    BindingBroken,
+    ConnectionInUse,
+    DomainError,
+    InvalidField,
+    KeyOriginChanged,
+    KeyRejected,
+    NameTaken,
+    NothingToUndo,
+    ShuttingDown,
+    StaleRevision,
+    WorkspaceNotFound,
+)
+from nexo_daemon.domain.model import SecretKind, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.probing import Target, Verdict
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
+from nexo_daemon.registry.drafts import Draft
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.resolution import Inquiry, resolve
+from nexo_daemon.registry.routing import Routing
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault.references import References
+
+CANARY = "sk-canary-7f3a"
+Body = Callable[[Registry, Routing], Awaitable[None]]
+
+
+def draft(name: str = "work", **fields: object) -> Draft:
+    given: dict[str, object] = {
+        "provider": Provider.CUSTOM,
+        "base_url": "http://127.0.0.1:1/v1",
+        "api_key": Secret(CANARY),
+        **fields,
+    }
+    return Draft(name=name, **given)  # type: ignore[arg-type]  # fields of a draft, by name
+
+
+class House:
+    """A registry on a store in a directory of its own; opened anew for each body, as a restart would."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def live(self, body: Body) -> None:
+        async def life() -> None:
+            clock = SystemClock()
+            store = Store.open(
+                self.directory / "data" / "connections.db",
+                key_file=self.directory / "config" / "vault.key",
+                clock=clock,
+            )
+            references = References(clock)
+            registry = Registry(store, references, clock)
+            try:
+                await body(registry, Routing(registry))
+            finally:
+                await registry.close()
+                await references.aclose()
+                store.close()
+
+        asyncio.run(life())
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_the_first_connection_becomes_the_default_and_survives_a_restart(house: House) -> None:
+    async def first(registry: Registry, routing: Routing) -> None:
+        connection, warnings = await registry.create(draft())
+        assert registry.snapshot.default == connection
+        assert not warnings
+        await registry.create(draft("second"))
+        assert registry.snapshot.default == connection
+
+    async def second(registry: Registry, routing: Routing) -> None:
+        assert [c.name for c in registry.snapshot.connections.values()] == ["work", "second"]
+        default = registry.snapshot.default
+        assert default is not None
+        assert default.name == "work"
+        assert (await registry.credentials(default)).api_key == Secret(CANARY)
+
+    house.live(first)
+    house.live(second)
+
+
+@pytest.mark.parametrize("name", ["work", "WORK", " Work "])
+def test_a_name_is_taken_without_regard_to_case(house: House, name: str) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft("work"))
+        with pytest.raises(NameTaken) as caught:
+            await registry.create(draft(name))
+        assert caught.value.metadata["field"] == "name"
+        assert len(registry.snapshot.connections) == 1
+
+    house.live(body)
+
+
+def test_of_two_edits_that_saw_the_same_revision_the_second_is_refused(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        connection, _ = await registry.create(draft())
+        edited, _ = await registry.update("work", Draft(default_model="a"), revision=connection.revision)
+        with pytest.raises(StaleRevision):
+            await registry.update("work", Draft(default_model="b"), revision=connection.revision)
+        assert registry.snapshot.get("work") == edited
+        assert edited.default_model == "a"
+
+    house.live(body)
+
+
+def test_a_stored_key_goes_to_a_new_origin_only_with_consent(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft())
+        move = Draft(base_url="http://127.0.0.1:2/v1")
+        with pytest.raises(KeyOriginChanged) as caught:
+            await registry.update("work", move)
+        assert caught.value.metadata["new_origin"] == "http://127.0.0.1:2"
+        assert registry.snapshot.get("work").base_url == "http://127.0.0.1:1/v1"
+        # Another path of the same host is no new destination.
+        await registry.update("work", Draft(base_url="http://127.0.0.1:1/v2"))
+        await registry.update("work", move, keep_key_for_new_origin=True)
+        moved = registry.snapshot.get("work")
+        assert (await registry.credentials(moved)).api_key == Secret(CANARY)
+
+    house.live(body)
+
+
+def test_header_values_are_held_back_from_a_new_origin_too(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft(api_key=None, headers=(("X-Team", Secret("blue")),)))
+        with pytest.raises(KeyOriginChanged):
+            await registry.update("work", Draft(base_url="http://127.0.0.1:2/v1"))
+        await registry.update("work", Draft(base_url="http://127.0.0.1:2/v1", headers=()))
+        assert registry.snapshot.get("work").header_names == ()
+
+    house.live(body)
+
+
+def test_a_new_provider_brings_its_address_only_where_the_old_default_was_used(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(Draft(name="a", provider=Provider.OPENAI))
+        await registry.create(Draft(name="b", provider=Provider.OPENAI, base_url="http://127.0.0.1:1/v1"))
+        a, _ = await registry.update("a", Draft(provider=Provider.ANTHROPIC))
+        b, _ = await registry.update("b", Draft(provider=Provider.ANTHROPIC))
+        assert a.base_url == "https://api.anthropic.com"
+        assert b.base_url == "http://127.0.0.1:1/v1"
+
+    house.live(body)
+
+
+def test_custom_without_an_address_is_refused(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        with pytest.raises(InvalidField) as caught:
+            await registry.create(Draft(name="x", provider=Provider.CUSTOM))
+        assert caught.value.field == "base_url"
+        with pytest.raises(InvalidField) as caught:
+            await registry.create(Draft(name="x", provider=Provider.CUSTOM, preset="opnrouter"))
+        assert caught.value.field == "preset"
+        assert "openrouter" in caught.value.hint
+
+    house.live(body)
+
+
+def test_a_key_over_plain_http_to_another_computer_is_warned_about(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        _, warnings = await registry.create(draft(base_url="http://gateway.example/v1"))
+        assert [w.field for w in warnings] == ["base_url"]
+
+    house.live(body)
+
+
+def test_what_is_in_use_is_not_deleted(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft("a"))
+        await registry.create(draft("b"))
+        place = WorkspaceKey(WorkspaceKind.PATH, "/home/ada")
+        await routing.bind(place, "a", allow_fallback=False)
+        with pytest.raises(ConnectionInUse) as caught:
+            await registry.delete("a")
+        assert caught.value.metadata["used_by"].splitlines() == ["the default", "/home/ada"]
+        await registry.delete("a", replace_with="b")
+        assert [c.name for c in registry.snapshot.connections.values()] == ["b"]
+        assert registry.snapshot.default is not None
+        assert resolve(registry.snapshot, Inquiry(workspace=place)).require().name == "b"
+
+    house.live(body)
+
+
+def test_a_forced_deletion_leaves_bindings_that_fail_closed_after_a_restart_too(house: House) -> None:
+    place = WorkspaceKey(WorkspaceKind.NAME, "client-a")
+
+    async def first(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft("a"))
+        await registry.create(draft("b"))
+        await routing.bind(place, "b", allow_fallback=False)
+        await registry.delete("b", force=True)
+        await registry.create(draft("b"))
+
+    async def second(registry: Registry, routing: Routing) -> None:
+        problem = resolve(registry.snapshot, Inquiry(workspace=place)).problem
+        assert isinstance(problem, BindingBroken)
+
+    house.live(first)
+    house.live(second)
+
+
+def test_a_switch_can_be_undone_and_undoing_twice_is_a_redo(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft("a"))
+        with pytest.raises(NothingToUndo):
+            await routing.undo_default()
+        await registry.create(draft("b"))
+        now, before = await routing.set_default("b")
+        assert (now.name, before.name if before else None) == ("b", "a")
+        revision = registry.snapshot.revision
+        await routing.set_default("b")
+        assert registry.snapshot.revision == revision
+        assert (await routing.undo_default())[0].name == "a"
+        assert (await routing.undo_default())[0].name == "b"
+
+    house.live(body)
+
+
+def test_concurrent_switches_end_in_one_default_and_every_revision_is_used_once(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        for name in "abcd":
+            await registry.create(draft(name))
+        start = registry.snapshot.revision
+        seen: list[int] = []
+
+        async def switch(name: str) -> None:
+            before = registry.snapshot.revision
+            await routing.set_default(name)
+            assert registry.snapshot.revision >= before
+            seen.append(registry.snapshot.revision)
+
+        await asyncio.gather(*(switch(name) for name in "bcdabcdabcd"))
+        assert registry.snapshot.default is not None
+        assert registry.snapshot.default.name == "d"
+        assert registry.snapshot.revision == start + 11
+        assert seen == sorted(seen)
+
+    house.live(body)
+
+
+def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(house: House) -> None:
+    async def first(registry: Registry, routing: Routing) -> None:
+        task = asyncio.ensure_future(registry.create(draft("a")))
+        while not registry._commands:  # the command has its turn
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await registry.create(draft("b"))
+        assert [c.name for c in registry.snapshot.connections.values()] == ["a", "b"]
+
+    async def second(registry: Registry, routing: Routing) -> None:
+        assert [c.name for c in registry.snapshot.connections.values()] == ["a", "b"]
+
+    house.live(first)
+    house.live(second)
+
+
+def test_a_rejected_new_key_changes_nothing(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        before, _ = await registry.create(draft())
+        tried: list[str] = []
+
+        async def verify(target: Target) -> Verdict:
+            assert target.credentials.api_key is not None
+            tried.append(target.credentials.api_key.reveal())
+            return Verdict(Outcome.AUTH_ERROR, "invalid_key", advice="paste it again")
+
+        with pytest.raises(KeyRejected):
+            await registry.update("work", Draft(api_key=Secret("sk-new")), verify_key=verify)
+        assert tried == ["sk-new"]
+        assert registry.snapshot.get("work") == before
+        assert (await registry.credentials(before)).api_key == Secret(CANARY)
+
+    house.live(body)
+
+
+def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft())
+        new, _ = await registry.update("work", Draft(api_key=Secret("sk-new")))
+        assert new.has(SecretKind.PREVIOUS_API_KEY)
+        assert new.previous_key_until is not None
+        restored = await registry.roll_back_key(new.id)
+        assert restored is not None
+        credentials = await registry.credentials(restored)
+        assert credentials.api_key == Secret(CANARY)
+        assert credentials.previous_api_key is None
+        assert await registry.roll_back_key(new.id) is None
+
+    house.live(body)
+
+
+def test_what_was_proven_about_a_key_is_no_new_revision_and_is_forgotten_with_the_key(
+    house: House,
+) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        connection, _ = await registry.create(draft())
+        await registry.set_key_facts(connection.id, verdict=KeyVerdict.VERIFIED, proven=True)
+        proven = registry.snapshot.get("work")
+        assert proven.revision == connection.revision
+        assert proven.key_verdict is KeyVerdict.VERIFIED
+        assert proven.key_proven_at is not None
+        changed, _ = await registry.update("work", Draft(api_key=Secret("sk-new")))
+        assert changed.key_verdict is KeyVerdict.UNVERIFIED
+        assert changed.key_proven_at is None
+
+    house.live(body)
+
+
+@pytest.mark.parametrize(
+    "workspace",
+    [
+        WorkspaceKey(WorkspaceKind.PATH, "relative"),
+        WorkspaceKey(WorkspaceKind.PATH, ""),
+        WorkspaceKey(WorkspaceKind.NAME, "a\nb"),
+    ],
+)
+def test_a_bad_workspace_is_refused(house: House, workspace: WorkspaceKey) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft())
+        with pytest.raises(InvalidField):
+            await routing.bind(workspace, "work", allow_fallback=False)
+        with pytest.raises(WorkspaceNotFound):
+            await routing.unbind(WorkspaceKey(WorkspaceKind.NAME, "nowhere"))
+
+    house.live(body)
+
+
+def test_watchers_are_told_of_whole_objects_and_conflated(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        with registry.bus.subscribe() as watcher:
+            a, _ = await registry.create(draft("a"))
+            b, _ = await registry.create(draft("b"))
+            await registry.update("a", Draft(default_model="x"))
+            await routing.bind(WorkspaceKey(WorkspaceKind.NAME, "w"), "a", allow_fallback=False)
+            await registry.delete("b")
+            registry.bus.close()
+            events = [event async for event in watcher.events()]
+        assert [e for e in events if isinstance(e, ConnectionChanged)] == [ConnectionChanged(a.id)]
+        assert ConnectionRemoved(b.id, "b") in events
+        assert BindingsChanged() in events
+
+    house.live(body)
+
+
+def test_after_close_a_command_is_refused(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.close()
+        with pytest.raises(ShuttingDown):
+            await registry.create(draft())
+
+    async def refused(registry: Registry, routing: Routing) -> None:
+        try:
+            await body(registry, routing)
+        except RuntimeError:
+            raise AssertionError("closing twice must be harmless") from None
+
+    house.live(refused)
+
+
+def test_errors_of_the_registry_never_quote_a_key(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        for bad in (draft(api_key=Secret(CANARY + "\n")), draft(name=""), draft(base_url="ftp://x")):
+            with pytest.raises(DomainError) as caught:
+                await registry.create(bad)
+            assert CANARY not in f"{caught.value} {caught.value.hint} {caught.value.metadata}"
+
+    house.live(body)
