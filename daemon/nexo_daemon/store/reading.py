@@ -5,8 +5,9 @@ fallback list with them: a workspace whose override was lost must not silently g
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ class Reading:
 
     state: StoredState
     slots: tuple[KeySlot, ...]
-    data_key_ids: tuple[str, ...]
+    data_keys: Mapping[str, datetime]
     problems: tuple[str, ...]
 
 
@@ -34,7 +35,7 @@ def read(db: sa.Connection) -> Reading:
     problems: list[str] = []
     reader = _Reader(db, problems)
     slots = reader.all(schema.key_slots, rows.slot_from_row)
-    data_key_ids = reader.all(schema.data_keys, lambda row: str(row["id"]))
+    data_keys = dict(reader.all(schema.data_keys, lambda row: (str(row["id"]), row["created_at"])))
     sealed: dict[str, list[SealedSecret]] = {}
     for connection_id, one in reader.all(
         schema.secrets, lambda row: (row["connection_id"], rows.secret_from_row(row))
@@ -65,7 +66,7 @@ def read(db: sa.Connection) -> Reading:
         problems.append("the default connection is unreadable")
     kept = {owner: one for owner, one in health.items() if owner in known}
     state = StoredState(settings, tuple(connections), tuple(bindings), kept)
-    return Reading(state, tuple(slots), tuple(data_key_ids), tuple(problems))
+    return Reading(state, tuple(slots), data_keys, tuple(problems))
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,11 @@ def settings_from_row(row: Row, fallback_ids: tuple[str, ...]) -> Settings:
         fallback_ids=fallback_ids,
         health=HealthSettings(row["important_interval_s"], row["other_interval_s"], row["checks_paused"]),
     )
+
+
+def with_revision(settings: Settings, revision: int) -> Settings:
+    """The settings at another revision."""
+    return replace(settings, revision=revision)
 
 
 def connection_to_row(connection: Connection) -> dict[str, Any]:

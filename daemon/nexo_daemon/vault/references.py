@@ -88,7 +88,7 @@ class References:
         self._cache: dict[str, tuple[float, Secret]] = {}
         self._running: dict[str, asyncio.Task[Secret]] = {}
 
-    async def get(self, text: str) -> Secret:
+    async def fetch(self, text: str) -> Secret:
         """The key that the reference leads to.
 
         Raises:

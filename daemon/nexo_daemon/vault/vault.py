@@ -27,6 +27,7 @@ class _Condition:
     problem: str = ""
     hint: str = ""
     key: DataKey | None = None
+    former: DataKey | None = None
 
 
 class Vault:
@@ -54,9 +55,13 @@ class Vault:
     def __repr__(self) -> str:
         return f"Vault({self.state}, {self.slot})"
 
-    def unlocked(self, key: DataKey, slot: str) -> None:
-        """The data key is here."""
-        self._condition = _Condition(VaultState.UNLOCKED, slot, key=key)
+    def unlocked(self, key: DataKey, slot: str, *, former: DataKey | None = None) -> None:
+        """The data key is here.
+
+        Args:
+            former: still opens what was read into memory before a rotation.
+        """
+        self._condition = _Condition(VaultState.UNLOCKED, slot, key=key, former=former)
 
     def shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
         """The data key is not here (any more), and why."""
@@ -115,6 +120,9 @@ class Vault:
             SecretTampered: the bytes, their place or their destination were changed.
         """
         data_key = self.data_key()
+        former = self._condition.former
+        if former is not None and sealed.key_id == former.id:
+            data_key = former
         place = sealing.Place(
             sealed.id,
             connection_id,

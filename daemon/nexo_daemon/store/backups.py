@@ -1,0 +1,191 @@
+"""Copies of the store that can be trusted: made by SQLite's backup API, checked, private, rotated.
+
+Copying the file without its write-ahead log loses data, and SQLite makes new files 0644; so neither is done.
+"""
+
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from nexo_client.paths import UnsafePathError, private_directory
+from nexo_daemon.domain.errors import InvalidField, StoreFailed, StoreFull
+from nexo_daemon.store import reading, schema
+from nexo_daemon.store.database import Database
+from nexo_daemon.store.engine import explained
+from nexo_daemon.store.files import create_private, sync_directory
+
+DAILY = timedelta(days=1)
+KEPT = {"daily": 7, "migration": 3, "request": 10, "restore": 3}
+"""How many of each kind stay."""
+
+_NAME = re.compile(r"connections-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z]+)\.db")
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup file.
+
+    Attributes:
+        reason: daily, migration, request or restore (taken just before one).
+    """
+
+    path: Path
+    at: datetime
+    reason: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What `nexoctl store restore` takes."""
+        return self.path.name
+
+
+class Backups:
+    """The directory of backups."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def list(self) -> tuple[Backup, ...]:
+        """The newest first."""
+        found = []
+        with suppress(OSError):
+            for path in self.directory.iterdir():
+                match = _NAME.fullmatch(path.name)
+                if match and path.is_file() and not path.is_symlink():
+                    at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+                    found.append((at, int(match[2] or 0), Backup(path, at, match[3], path.stat().st_size)))
+        return tuple(backup for _, _, backup in sorted(found, key=lambda one: one[:2], reverse=True))
+
+    def due(self, now: datetime) -> bool:
+        """Whether the newest daily one is older than a day."""
+        newest = next((backup.at for backup in self.list() if backup.reason == "daily"), None)
+        return newest is None or now - newest >= DAILY
+
+    def make(self, database: Database, reason: str, now: datetime) -> Backup:
+        """Copy the open store; checked and on disk when it returns. Then old ones of its kind go.
+
+        Raises:
+            StoreFull, StoreFailed: no backup was made; the store is as it was.
+        """
+        path = self._free_name(reason, now)
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            create_private(temporary)
+            with explained(), database.bare() as source, closing(_connect(temporary)) as copy:
+                source.backup(copy)
+                # The copy is one file, without a log beside it.
+                copy.execute("PRAGMA journal_mode=DELETE")
+                problems = reading.check(copy)
+            if problems:
+                raise StoreFailed(f"the backup is not sound: {problems[0]}", hint="nexoctl store check")
+            _sync(temporary)
+            temporary.replace(path)
+            sync_directory(self.directory)
+        except OSError as error:
+            raise _file_error(path, error) from None
+        finally:
+            for side in ("", "-wal", "-shm", "-journal"):
+                with suppress(OSError):
+                    Path(f"{temporary}{side}").unlink()
+        self._rotate(reason)
+        return next(backup for backup in self.list() if backup.path == path)
+
+    def find(self, name: str) -> Path:
+        """The file of a backup, given by its name or as a path; "" for the newest.
+
+        Raises:
+            InvalidField: there is none.
+        """
+        known = self.list()
+        if not name:
+            if not known:
+                raise InvalidField(
+                    "backup",
+                    f"there is no backup in {self.directory}",
+                    "give the path of a copy of the store",
+                )
+            return known[0].path
+        for backup in known:
+            if backup.name == name:
+                return backup.path
+        path = Path(name).expanduser()
+        if path.is_absolute() and path.is_file():
+            return path
+        raise InvalidField(
+            "backup",
+            f"no backup '{name}'",
+            "nexoctl store backups lists them; another file needs its whole path",
+        )
+
+    def _free_name(self, reason: str, now: datetime) -> Path:
+        try:
+            private_directory(self.directory)
+        except UnsafePathError as error:
+            raise StoreFailed(f"the directory of the backups: {error}", hint=error.hint) from None
+        except OSError as error:
+            raise _file_error(self.directory, error) from None
+        stamp = now.astimezone(UTC).strftime(_STAMP)
+        for number in range(1000):
+            counter = f"-{number}" if number else ""
+            path = self.directory / f"connections-{stamp}{counter}-{reason}.db"
+            if not path.exists():
+                return path
+        raise StoreFailed("too many backups within one second", hint="try again")
+
+    def _rotate(self, reason: str) -> None:
+        same = [backup for backup in self.list() if backup.reason == reason]
+        for backup in same[KEPT.get(reason, 10) :]:
+            with suppress(OSError):
+                backup.path.unlink()
+
+
+def examine(path: Path) -> tuple[str, ...]:
+    """Why a file cannot be restored; empty if it can. Does not write to it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        return (f"cannot be read: {error.strerror}",)
+    if (
+        not head.startswith(b"SQLite format 3\0")
+        or int.from_bytes(head[68:72], "big") != schema.APPLICATION_ID
+    ):
+        return ("is not a store of Nexo Connections",)
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        problems = tuple(reading.check(db))
+        if problems:
+            return problems
+        found = db.execute("SELECT version_num FROM alembic_version").fetchone()
+    if not found or found[0] not in schema.REVISIONS:
+        return ("was written by a newer version of Nexo Connections",)
+    return ()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _file_error(path: Path, error: OSError) -> StoreFull | StoreFailed:
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return StoreFull("the disk is full: no backup was made", hint="free some space and try again")
+    return StoreFailed(
+        f"no backup was made: {path}: {error.strerror}", hint="check permissions and free space there"
+    )

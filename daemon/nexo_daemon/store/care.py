@@ -1,0 +1,174 @@
+"""Checks, backups on request and restores of an open store, as `nexoctl store` offers them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexo_client.terms import StoreState, VaultState
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError, StoreFailed
+from nexo_daemon.domain.model import StoredState
+from nexo_daemon.store import backups, reading, resealing, restoring, schema
+from nexo_daemon.store.backups import Backup
+from nexo_daemon.store.custody import Custody
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault.outside import Surroundings
+from nexo_daemon.vault.slots import SlotState
+from nexo_daemon.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+        problems: empty when everything is sound.
+        seals_checked: whether the sealed secrets were tried, which needs an unlocked vault.
+    """
+
+    problems: tuple[str, ...]
+    seals_checked: bool
+    connections: int
+    secrets: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What a restore did, or would do."""
+
+    source: Path
+    connections: int
+    secrets: int
+    done: bool
+
+
+def check(store: Store) -> CheckReport:
+    """Structure, foreign keys, flipped bits, and whether every secret opens. Changes nothing."""
+    if not store.database.is_open:
+        return CheckReport((store.problem,), False, 0, 0)
+    problems = [store.problem] if store.state is StoreState.READ_ONLY else []
+    unlocked = store.vault.state is VaultState.UNLOCKED
+    try:
+        with store.database.bare() as raw:
+            problems += reading.check(raw)
+        with store.database.reading() as db:
+            result = reading.read(db)
+            problems += result.problems
+            if unlocked and not problems:
+                problems += [
+                    f"a secret of '{name}' does not open: enter it again (nexoctl edit), or restore a backup"
+                    for name in resealing.unopenable(db, store.vault)
+                ]
+    except DomainError as error:
+        problems.append(error.message)
+        return CheckReport(tuple(problems), False, 0, 0)
+    connections = result.state.connections
+    return CheckReport(
+        tuple(problems), unlocked, len(connections), sum(len(one.sealed) for one in connections)
+    )
+
+
+def backup(store: Store, clock: Clock) -> Backup:
+    """Make a backup now.
+
+    Raises:
+        StoreFull, StoreFailed: none was made.
+    """
+    if store.state is StoreState.READ_ONLY:
+        raise StoreFailed(
+            f"a backup of this store would be worth nothing: {store.problem}",
+            hint="nexoctl store restore brings an earlier one back",
+        )
+    return store.backups.make(store.database, "request", clock.now())
+
+
+def restore(
+    store: Store, name: str, *, around: Surroundings, clock: Clock, dry_run: bool = False
+) -> tuple[RestoreReport, StoredState]:
+    """Put a backup in the place of the store, after proving that it is sound and that its secrets open.
+
+    The replaced file is kept in the directory of the backups. If the data key is still the same, today's
+    key slots stay, so a backup from before a `rekey` opens as well.
+
+    Raises:
+        InvalidField: there is no such backup.
+        StoreFailed: the backup is not sound, or its secrets do not open; nothing was changed.
+        StoreFull: no room; nothing was changed.
+    """
+    source = store.backups.find(name)
+    problems = backups.examine(source)
+    if problems:
+        raise StoreFailed(
+            f"{source} {problems[0]}; nothing was changed", hint="nexoctl store backups lists the others"
+        )
+    try:
+        candidate = restoring.Candidate(store.path, source)
+    except OSError as error:
+        raise StoreFailed(
+            f"there is no room beside the store for the backup: {error.strerror}", hint="free some space"
+        ) from None
+    try:
+        candidate.database.open(candidate.file)
+        _bring_up_to_date(candidate)
+        with candidate.database.reading() as db:
+            result = reading.read(db)
+        if result.problems:
+            raise StoreFailed(f"{source} is damaged: {result.problems[0]}; nothing was changed")
+        secrets = sum(len(one.sealed) for one in result.state.connections)
+        revision = store.load().settings.revision
+        vault = _key_for(store, candidate, result, around, clock)
+        if secrets and vault is not None:
+            with candidate.database.reading() as db:
+                broken = resealing.unopenable(db, vault)
+            if broken:
+                raise StoreFailed(
+                    f"{source}: the secrets of {', '.join(broken[:5])} do not open with the present key; "
+                    "nothing was changed",
+                    hint="unlock the vault with the key of that time, or choose another backup",
+                )
+        report = RestoreReport(source, len(result.state.connections), secrets, not dry_run)
+        if dry_run:
+            return report, store.load()
+        if vault is store.vault:
+            kept = tuple(s for s in store.custody.slots if s.state in (SlotState.PINNED, SlotState.RECOVERY))
+            candidate.carry_over(kept, revision)
+        else:
+            candidate.settle(revision)
+        candidate.commit()
+    finally:
+        candidate.close()
+    return report, store.reopen()
+
+
+def _bring_up_to_date(candidate: restoring.Candidate) -> None:
+    with candidate.database.bare() as raw:
+        revision = raw.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    if revision != schema.HEAD:
+        from nexo_daemon.store.upgrade import upgrade
+
+        with candidate.database.outside_transactions() as db:
+            upgrade(db, schema.HEAD)
+
+
+def _key_for(
+    store: Store,
+    candidate: restoring.Candidate,
+    result: reading.Reading,
+    around: Surroundings,
+    clock: Clock,
+) -> Vault | None:
+    """The vault that opens the candidate's secrets: the present one, or its own slots'. None: locked."""
+    if store.vault.state is VaultState.UNLOCKED and store.vault.data_key().id in result.data_keys:
+        return store.vault
+    own = Vault()
+    candidate.database.read_only = "it is only being looked at"
+    try:
+        Custody(candidate.database, own, around, clock).open(result.slots, dict(result.data_keys))
+    finally:
+        candidate.database.read_only = ""
+    if own.state in (VaultState.KEY_LOST, VaultState.TAMPERED):
+        raise StoreFailed(
+            f"the secrets in that backup were sealed with a key that is not here: {own.problem}; "
+            "nothing was changed",
+            hint="put the key of that time back, or choose another backup",
+        )
+    return own if own.state is VaultState.UNLOCKED else None

@@ -1,0 +1,101 @@
+"""How a backup takes the place of the store: prepared beside it, then moved in, nothing thrown away.
+
+The prepared file is the point of no return: a crash after it is finished by the next start, a crash before
+it leaves the store as it was. The old file is kept among the backups, its log with it, damaged or not.
+"""
+
+import secrets
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nexo_daemon.store import rows, schema
+from nexo_daemon.store.database import Database
+from nexo_daemon.store.files import create_private, private_copy, sync_directory
+from nexo_daemon.vault.slots import KeySlot
+
+_SIDES = ("-wal", "-shm", "-journal")
+
+
+def _prepared(path: Path) -> Path:
+    return path.with_name(f"{path.name}.restoring")
+
+
+class Candidate:
+    """A writable copy of a backup, made ready to become the store. Close it."""
+
+    def __init__(self, path: Path, source: Path) -> None:
+        self._path = path
+        self.file = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        create_private(self.file)
+        with source.open("rb") as reader, self.file.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+        self.database = Database()
+
+    def carry_over(self, slots: tuple[KeySlot, ...], revision: int) -> None:
+        """Give it the key slots that open today, and a revision that no client has seen."""
+        with self.database.begin() as db:
+            db.execute(sa.delete(schema.key_slots))
+            for slot in slots:
+                db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))
+            self._settle(db, revision)
+
+    def settle(self, revision: int) -> None:
+        """Give it a revision that no client has seen; its own key slots stay."""
+        with self.database.begin() as db:
+            self._settle(db, revision)
+
+    @staticmethod
+    def _settle(db: sa.Connection, revision: int) -> None:
+        row = db.execute(sa.select(schema.settings)).one()
+        settings = rows.settings_from_row(row._asdict(), ())
+        changed = rows.settings_to_row(rows.with_revision(settings, max(settings.revision, revision) + 1))
+        db.execute(sa.update(schema.settings), changed)
+
+    def commit(self) -> None:
+        """Make it the prepared file; from here on the restore will happen."""
+        self.database.close()
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode=DELETE")
+        self.file.replace(_prepared(self._path))
+        sync_directory(self._path.parent)
+
+    def close(self) -> None:
+        """Remove what is left of it."""
+        self.database.close()
+        for side in ("", *_SIDES):
+            with suppress(OSError):
+                Path(f"{self.file}{side}").unlink()
+
+
+def finish(path: Path, backups: Path, now: datetime) -> bool:
+    """Move a prepared file in, if there is one; whether there was. The store must be closed."""
+    prepared = _prepared(path)
+    if not prepared.exists():
+        return False
+    aside = backups / f"replaced-{now.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(2)}"
+    if path.exists():
+        # A copy, not a move: there is a file under the store's name at every moment.
+        aside.mkdir(mode=0o700, parents=True)
+        copy = private_copy(path)
+        for file in copy.parent.iterdir():
+            shutil.move(file, aside / file.name)
+        copy.parent.rmdir()
+    for side in _SIDES:
+        # A log that stays would be replayed into the new file.
+        with suppress(FileNotFoundError):
+            Path(f"{path}{side}").unlink()
+    prepared.replace(path)
+    sync_directory(path.parent)
+    _forget_old(backups)
+    return True
+
+
+def _forget_old(backups: Path) -> None:
+    kept = sorted((p for p in backups.glob("replaced-*") if p.is_dir()), reverse=True)
+    for directory in kept[3:]:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""Keys from what a person or a service manager keeps: passphrase, recovery code, systemd credential. Pure."""
+
+import base64
+import hashlib
+import os
+import secrets
+import unicodedata
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from nexo_daemon.vault.sealing import KEY_BYTES
+
+# RFC 7914; 128 MiB and about 0.4 s. Parameters are stored with the slot, so they can grow later.
+_SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}
+_SCRYPT_LIMIT = {"n": 1 << 20, "r": 16, "p": 4}
+_MEMORY_LIMIT = 1 << 31
+
+# Crockford's base 32: no I, L, O or U, so that a code can be read aloud and typed.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_TO_CROCKFORD = str.maketrans(_STANDARD, _ALPHABET)
+_CODE_CHARACTERS = 30
+_CHECK_CHARACTERS = 2
+_GROUP = 4
+
+MINIMUM_PASSPHRASE = 8
+
+
+class BadWordsError(ValueError):
+    """A passphrase or code that cannot be right, whatever it opens; the text says why."""
+
+
+def passphrase_parameters() -> dict[str, str | int]:
+    """Fresh salt and the cost of today."""
+    return {"kdf": "scrypt", "salt": base64.b64encode(os.urandom(16)).decode("ascii"), **_SCRYPT}
+
+
+def from_passphrase(passphrase: str, parameters: Mapping[str, str | int]) -> bytes:
+    """A key; takes about half a second on purpose.
+
+    Raises:
+        BadWordsError: the parameters are not ours; they may have been changed to exhaust the memory.
+    """
+    cost = {name: parameters.get(name) for name in _SCRYPT}
+    if parameters.get("kdf") != "scrypt" or not all(
+        isinstance(value, int) and 1 <= value <= _SCRYPT_LIMIT[name] for name, value in cost.items()
+    ):
+        raise BadWordsError("the parameters of the passphrase are damaged")
+    # NFC, so that ü typed on another keyboard layout is the same ü.
+    text = unicodedata.normalize("NFC", passphrase).encode("utf-8")
+    salt = base64.b64decode(str(parameters.get("salt", "")))
+    return hashlib.scrypt(
+        text,
+        salt=salt,
+        n=int(cost["n"] or 0),
+        r=int(cost["r"] or 0),
+        p=int(cost["p"] or 0),
+        maxmem=_MEMORY_LIMIT - 1,
+        dklen=KEY_BYTES,
+    )
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Refuse what nobody should choose.
+
+    Raises:
+        BadWordsError: shorter than `MINIMUM_PASSPHRASE` characters.
+    """
+    if len(passphrase) < MINIMUM_PASSPHRASE:
+        raise BadWordsError(f"a passphrase needs at least {MINIMUM_PASSPHRASE} characters")
+
+
+def from_credential(content: bytes, slot_id: str) -> bytes:
+    """A key from a systemd credential, which has at least 128 bits of entropy."""
+    return _expand(content, f"nexo systemd_credential {slot_id}")
+
+
+def new_recovery_code() -> str:
+    """150 random bits and a check of 10 bits, in groups of four."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARACTERS))
+    code = body + _check_characters(body)
+    return "-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
+
+
+def from_recovery_code(code: str, slot_id: str) -> bytes:
+    """A key from a code as typed: case, spaces and dashes do not matter, O is 0, I and L are 1.
+
+    Raises:
+        BadWordsError: a typing mistake, told from the check characters.
+    """
+    text = "".join(character for character in code.upper() if character.isalnum())
+    text = text.translate(str.maketrans("OIL", "011"))
+    body, check = text[:_CODE_CHARACTERS], text[_CODE_CHARACTERS:]
+    if len(text) != _CODE_CHARACTERS + _CHECK_CHARACTERS or check != _check_characters(body):
+        raise BadWordsError("the recovery code has a typing mistake, or a part of it is missing")
+    return _expand(body.encode("ascii"), f"nexo recovery {slot_id}")
+
+
+def _check_characters(body: str) -> str:
+    digest = base64.b32encode(hashlib.sha256(f"nexo recovery {body}".encode()).digest()).decode("ascii")
+    return digest.translate(_TO_CROCKFORD)[:_CHECK_CHARACTERS]
+
+
+def _expand(material: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose.encode("utf-8")).derive(material)

@@ -1,0 +1,252 @@
+"""The outside half of a key slot: the key that is not in the database. Fetch it, make it, discard it.
+
+One function each, over all kinds of slot. Fetching never prompts unless told to, and always ends.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexo_client.terms import VaultState
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.vault import derivation, desktop_keyring, keyfile
+from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
+from nexo_daemon.vault.sealing import KEY_BYTES, new_key
+from nexo_daemon.vault.slots import KeySlot, SlotKind
+
+KEYRING_SERVICE = "Nexo Connections vault"
+CREDENTIAL_NAME = "nexo-vault-key"
+"""`LoadCredentialEncrypted=nexo-vault-key` in a unit file puts it there (systemd.exec(5))."""
+_CREDENTIAL_BYTES = range(16, 4097)
+SLOT_VARIABLE = "NEXO_VAULT_SLOT"
+"""The kind of slot of a store that is made now: keyring, key_file or systemd_credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where outside halves can lie on this computer.
+
+    Attributes:
+        credentials_directory: `$CREDENTIALS_DIRECTORY` of a systemd service; None outside of one.
+        preferred: the kind for a new store; None to choose.
+    """
+
+    key_file: Path
+    credentials_directory: Path | None = None
+    preferred: SlotKind | None = None
+    keyring_deadline_s: float = desktop_keyring.DEADLINE_S
+
+    @staticmethod
+    def of(key_file: Path, environment: Mapping[str, str] = os.environ) -> "Surroundings":
+        """As the environment of the daemon says."""
+        directory = environment.get("CREDENTIALS_DIRECTORY", "")
+        preferred = environment.get(SLOT_VARIABLE, "")
+        known = {SlotKind.KEYRING, SlotKind.KEY_FILE, SlotKind.SYSTEMD_CREDENTIAL}
+        return Surroundings(
+            key_file,
+            Path(directory) if directory else None,
+            SlotKind(preferred) if preferred in known else None,
+        )
+
+
+class OutsideError(Exception):
+    """The outside half was not had; `state` is what the vault is because of it."""
+
+    def __init__(self, state: VaultState, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.state = state
+        self.problem = problem
+        self.hint = hint
+
+
+_RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault unlock --recovery"
+
+
+def choose(around: Surroundings) -> SlotKind:
+    """The kind of slot for a new store, found out without prompting.
+
+    Raises:
+        OutsideError: there is a keyring and it is locked or hung; the person decides.
+    """
+    if around.preferred is not None:
+        return around.preferred
+    if around.credentials_directory is not None and (around.credentials_directory / CREDENTIAL_NAME).exists():
+        return SlotKind.SYSTEMD_CREDENTIAL
+    state = desktop_keyring.probe(deadline_s=around.keyring_deadline_s)
+    if state is KeyringState.UNLOCKED:
+        return SlotKind.KEYRING
+    if state in (KeyringState.LOCKED, KeyringState.HUNG):
+        error = KeyringUnusableError(state)
+        raise OutsideError(
+            VaultState.LOCKED,
+            str(error),
+            f"{error.hint}; or do without it: nexoctl vault rekey --to key_file",
+        )
+    return SlotKind.KEY_FILE
+
+
+def open_keyring() -> None:
+    """Have the keyring open itself, with its dialog if it needs one.
+
+    Raises:
+        OutsideError: it did not open.
+    """
+    try:
+        desktop_keyring.get(
+            KEYRING_SERVICE, "unlock", prompt=True, deadline_s=desktop_keyring.PROMPT_DEADLINE_S
+        )
+    except KeyringUnusableError as error:
+        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+
+
+def fetch(
+    slot: KeySlot, around: Surroundings, *, prompt: bool = False, passphrase: Secret | None = None
+) -> bytes:
+    """The key of a slot.
+
+    Args:
+        prompt: the keyring may show its dialog.
+
+    Raises:
+        OutsideError: with the state that follows from it.
+    """
+    match slot.kind:
+        case SlotKind.KEY_FILE:
+            return _from_key_file(slot, around)
+        case SlotKind.KEYRING:
+            return _from_keyring(slot, around, prompt=prompt)
+        case SlotKind.SYSTEMD_CREDENTIAL:
+            return _from_credential(slot, around)
+        case SlotKind.PASSPHRASE:
+            return _from_passphrase(slot, passphrase)
+        case SlotKind.RECOVERY:
+            raise OutsideError(VaultState.LOCKED, "a recovery slot opens by its code only", _RECOVER)
+
+
+def parameters(kind: SlotKind) -> dict[str, str | int]:
+    """What a new slot of this kind stores beside the wrapped key."""
+    return derivation.passphrase_parameters() if kind is SlotKind.PASSPHRASE else {}
+
+
+def make(slot: KeySlot, around: Surroundings, *, passphrase: Secret | None = None) -> bytes:
+    """Make the outside half of a new slot, and return its key as it was read back from there.
+
+    Raises:
+        OutsideError: it could not be made or kept.
+    """
+    try:
+        if slot.kind is SlotKind.KEY_FILE:
+            keyfile.add(around.key_file, slot.id, new_key())
+        elif slot.kind is SlotKind.KEYRING:
+            desktop_keyring.put(
+                KEYRING_SERVICE,
+                slot.id,
+                base64.b64encode(new_key()).decode("ascii"),
+                deadline_s=around.keyring_deadline_s,
+            )
+        elif slot.kind is SlotKind.PASSPHRASE and passphrase is not None:
+            derivation.check_passphrase(passphrase.reveal())
+    except KeyringUnusableError as error:
+        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+    except keyfile.KeyFileUnreadableError as error:
+        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+    except derivation.BadWordsError as error:
+        raise OutsideError(VaultState.LOCKED, str(error), "choose a longer one") from None
+    except OSError as error:
+        raise OutsideError(
+            VaultState.LOCKED,
+            f"the key file {around.key_file} cannot be written: {error.strerror}",
+            "check free space and permissions there",
+        ) from None
+    return fetch(slot, around, passphrase=passphrase)
+
+
+def discard(slot: KeySlot, around: Surroundings) -> None:
+    """Remove the outside half of a slot that wraps nothing (any more). Missing is fine.
+
+    Raises:
+        OutsideError: it is still there; try again later.
+    """
+    try:
+        if slot.kind is SlotKind.KEY_FILE:
+            keyfile.remove(around.key_file, slot.id)
+        elif slot.kind is SlotKind.KEYRING:
+            desktop_keyring.remove(KEYRING_SERVICE, slot.id, deadline_s=around.keyring_deadline_s)
+    except (KeyringUnusableError, keyfile.KeyFileUnreadableError) as error:
+        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+    except OSError as error:
+        raise OutsideError(VaultState.LOCKED, f"{around.key_file}: {error.strerror}", "") from None
+
+
+def _from_key_file(slot: KeySlot, around: Surroundings) -> bytes:
+    try:
+        key = keyfile.read(around.key_file, slot.id)
+    except keyfile.KeyFileUnreadableError as error:
+        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+    if key is None:
+        raise OutsideError(
+            VaultState.KEY_LOST,
+            f"the key file {around.key_file} is missing or has no key for this store",
+            _RECOVER,
+        )
+    return key
+
+
+def _from_keyring(slot: KeySlot, around: Surroundings, *, prompt: bool) -> bytes:
+    deadline_s = desktop_keyring.PROMPT_DEADLINE_S if prompt else around.keyring_deadline_s
+    try:
+        text = desktop_keyring.get(KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=deadline_s)
+    except KeyringUnusableError as error:
+        # A keyring that was wiped answers like one that was never set up.
+        lost = error.state is KeyringState.EMPTY
+        raise OutsideError(
+            VaultState.KEY_LOST if lost else VaultState.LOCKED, str(error), _RECOVER if lost else error.hint
+        ) from None
+    if text is None:
+        raise OutsideError(
+            VaultState.KEY_LOST, "the keyring of the desktop has no key for this store any more", _RECOVER
+        )
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise OutsideError(VaultState.TAMPERED, "the key in the keyring of the desktop is damaged", _RECOVER)
+    return key
+
+
+def _from_credential(slot: KeySlot, around: Surroundings) -> bytes:
+    if around.credentials_directory is None:
+        raise OutsideError(
+            VaultState.LOCKED,
+            "the daemon was not started by systemd, which holds the key",
+            "systemctl --user start nexod",
+        )
+    path = around.credentials_directory / CREDENTIAL_NAME
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OutsideError(
+            VaultState.KEY_LOST,
+            f"the systemd credential '{CREDENTIAL_NAME}' cannot be read: {error.strerror}",
+            f"add LoadCredentialEncrypted={CREDENTIAL_NAME} to the unit, or use the recovery code",
+        ) from None
+    if len(content) not in _CREDENTIAL_BYTES:
+        raise OutsideError(
+            VaultState.TAMPERED,
+            f"the systemd credential '{CREDENTIAL_NAME}' has {len(content)} bytes, not 16 to 4096",
+            _RECOVER,
+        )
+    return derivation.from_credential(content, slot.id)
+
+
+def _from_passphrase(slot: KeySlot, passphrase: Secret | None) -> bytes:
+    if passphrase is None:
+        raise OutsideError(VaultState.LOCKED, "it needs your passphrase", "nexoctl vault unlock")
+    try:
+        return derivation.from_passphrase(passphrase.reveal(), slot.parameters)
+    except derivation.BadWordsError as error:
+        raise OutsideError(VaultState.TAMPERED, str(error), _RECOVER) from None
