@@ -8,6 +8,7 @@ The channel belongs to the loop on which the client is first used.
 
 import asyncio
 import os
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +18,11 @@ import grpc
 import grpc.aio
 
 from nexo_client import calls, channel, failures, fork, paths, types
+from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.client import DEFAULT_TIMEOUT_S, closed
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.follow import OnStale
 from nexo_client.terms import Outcome
 from nexo_client.workspace import WorkspaceLike
 
@@ -137,6 +140,7 @@ class AsyncClient:
         self._timeout_s = timeout_s
         self._line: _Line | None = None
         self._closed = False
+        self._followers: weakref.WeakSet[AsyncLiveConnection] = weakref.WeakSet()
         fork.register(self)
 
     @property
@@ -156,8 +160,10 @@ class AsyncClient:
         return f"AsyncClient({str(self._socket)!r})"
 
     async def close(self) -> None:
-        """Closes the channel. May be called twice."""
+        """Closes the channel and whatever follows through this client. May be called twice."""
         self._closed = True
+        for live in tuple(self._followers):
+            live.close()
         line, self._line = self._line, None
         if line is not None:
             await line.channel.close()
@@ -377,6 +383,27 @@ class AsyncClient:
             KeyReferenceFailed, InvalidField
         """
         return await self._run(calls.resolve(connection, workspace, self._connected().info))
+
+    def follow(
+        self,
+        connection: str | None = None,
+        *,
+        workspace: WorkspaceLike = None,
+        on_stale: OnStale = OnStale.KEEP,
+    ) -> Following:
+        """The connection that this program gets, kept true: `await client.follow()` or `async with`.
+
+        See `Client.follow`.
+        """
+        if self._closed:
+            raise closed()
+        return Following(
+            self._socket,
+            lambda: calls.inquiry(connection, workspace),
+            on_stale,
+            self._timeout_s,
+            self._followers.add,
+        )
 
     async def bind(
         self, workspace: WorkspaceLike, connection: str, *, allow_fallback: bool = False

@@ -196,6 +196,12 @@ class LiveConnection:
         return lambda: self._wakers.remove(waker) if waker in self._wakers else None
 
     @property
+    def usable(self) -> ResolvedConnection | None:
+        """What `current` gives; None where it raises."""
+        state = self._state
+        return state if isinstance(state, ResolvedConnection) else None
+
+    @property
     def is_ready(self) -> bool:
         """Whether the daemon has said what this follower gets."""
         return self._known is not None
@@ -259,8 +265,7 @@ class LiveConnection:
         """Runs the callbacks with the present state; on the callback thread."""
         if self._closed:
             return
-        state = self._state
-        connection = state if isinstance(state, ResolvedConnection) else None
+        connection = self.usable
         for callback in tuple(self._callbacks):
             try:
                 callback(connection)
