@@ -29,6 +29,7 @@ from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.server import Server
 from nexo_daemon.rpc.view import View
@@ -129,7 +130,7 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
     )
     view.followers = hub.followers
     server = Server(
-        connections=ConnectionService(registry, routing, lights, prober, view, hub),
+        connections=ConnectionService(registry, routing, lights, prober, view, hub, Proofs(clock)),
         workspaces=WorkspaceService(registry, routing, lights, resolver, hub, view),
         health=HealthService(registry, routing, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),

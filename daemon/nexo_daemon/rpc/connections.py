@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -10,7 +11,7 @@ from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
 from nexo_client.terms import HealthState, KeyVerdict
 from nexo_client.wire import enum_to_wire, seconds
-from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.errors import DomainError, InvalidField
 from nexo_daemon.domain.model import Connection
 from nexo_daemon.domain.probing import LayerReport, Target, TestReport, Verdict
 from nexo_daemon.providers import catalog
@@ -22,6 +23,7 @@ from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
+from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.view import View
 
 DEFAULT_TEST_TIMEOUT_S = 30.0
@@ -50,6 +52,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         prober: Prober,
         view: View,
         hub: FollowHub,
+        proofs: Proofs,
     ) -> None:
         self._registry = registry
         self._routing = routing
@@ -57,6 +60,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         self._prober = prober
         self._view = view
         self._hub = hub
+        self._proofs = proofs
 
     async def ListConnections(  # noqa: N802
         self, request: pb.ListConnectionsRequest, context: Context
@@ -81,6 +85,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         connection, warnings = await self._registry.create(
             new_draft(request.draft), make_default=request.make_default, fixes=request.fixes
         )
+        connection = await self._with_proof(connection)
         return pb.CreateConnectionResponse(
             connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
         )
@@ -101,6 +106,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             fixes=request.fixes,
             verify_key=verify if request.verify_key else None,
         )
+        connection = await self._with_proof(connection)
         return pb.UpdateConnectionResponse(
             connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
         )
@@ -140,7 +146,9 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerReport):
                     yield pb.TestConnectionResponse(layer=convert.layer(event))
                 else:
-                    if not edited:
+                    if edited:
+                        self._proofs.remember(target, event)
+                    else:
                         await self._remember(connection, event)
                     yield pb.TestConnectionResponse(result=convert.test_result(name, event))
 
@@ -149,6 +157,9 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
         """See connection.proto."""
         draft = new_draft(request.draft)
+        if draft.name is None or not draft.name.strip():
+            # A test needs no name; whoever fills in a form may test before thinking of one.
+            draft = replace(draft, name="draft")
         timeout_s = _bounded(
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
         )
@@ -161,6 +172,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerReport):
                     yield pb.TestDraftConnectionResponse(layer=convert.layer(event))
                 else:
+                    self._proofs.remember(target, event)
                     result = convert.test_result(plan.connection.name, event)
                     yield pb.TestDraftConnectionResponse(result=result)
 
@@ -186,6 +198,19 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+    async def _with_proof(self, connection: Connection) -> Connection:
+        """The connection with what a test of it has proven just before it was saved."""
+        if not self._proofs:
+            return connection
+        with suppress(DomainError):
+            # A key that can't be fetched or opened now has no proof to remember.
+            verdict = self._proofs.take(await self._registry.target(connection))
+            if verdict is not None:
+                proven = verdict is KeyVerdict.VERIFIED
+                await self._registry.set_key_facts(connection.id, verdict=verdict, proven=proven)
+                return self._registry.snapshot.connections.get(connection.id, connection)
+        return connection
 
     async def _remember(self, connection: Connection, report: TestReport) -> None:
         self._lights.look_again(connection)

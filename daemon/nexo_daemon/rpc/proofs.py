@@ -1,0 +1,64 @@
+"""What tests of unsaved drafts have proven, so that saving exactly what was tested does not forget it.
+
+Holds keyed digests, never a secret. Not for verdicts of saved connections; those are in the store.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+
+from nexo_client.terms import KeyVerdict
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.probing import Target, TestReport
+from nexo_daemon.domain.secret import Secret
+
+LIMIT = 64
+# A person tests, reads, thinks and saves; a proof from before lunch is worth a new test.
+KEPT_S = 900.0
+
+
+class Proofs:
+    """The verdicts on the keys of drafts that were tested lately."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Without this a digest in a core dump could be tried against guessed keys.
+        self._salt = secrets.token_bytes(32)
+        self._kept: OrderedDict[bytes, tuple[float, KeyVerdict]] = OrderedDict()
+
+    def remember(self, target: Target, report: TestReport) -> None:
+        """Note what a test of `target` has proven, if anything."""
+        if not report.verdict.ok or report.key is KeyVerdict.NONE:
+            return
+        self._kept[self._digest(target)] = (self._clock.monotonic(), report.key)
+        while len(self._kept) > LIMIT:
+            self._kept.popitem(last=False)
+
+    def take(self, target: Target) -> KeyVerdict | None:
+        """What was proven about exactly this target; None if nothing, or too long ago. Forgets it."""
+        found = self._kept.pop(self._digest(target), None)
+        if found is None or self._clock.monotonic() - found[0] > KEPT_S:
+            return None
+        return found[1]
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def _digest(self, target: Target) -> bytes:
+        """Of all that decides whether a key is accepted: where it is sent, how, and the secrets."""
+        credentials = target.credentials
+
+        def plain(secret: Secret | None) -> str | None:
+            return None if secret is None else secret.reveal()
+
+        parts = (
+            target.provider,
+            target.preset,
+            target.base_url,
+            target.auth_scheme,
+            target.network,
+            plain(credentials.api_key),
+            tuple((name, value.reveal()) for name, value in credentials.headers),
+            plain(credentials.proxy_credentials),
+        )
+        return hashlib.blake2b(repr(parts).encode(), key=self._salt, digest_size=32).digest()
