@@ -12,9 +12,20 @@ package that needs no grpc (`terms`, `paths`) does not pay for it.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nexo_client import aio
     from nexo_client.client import Client, connect
     from nexo_client.errors import *  # noqa: F403
-    from nexo_client.follow import LiveConnection
+    from nexo_client.factories import (
+        anthropic_client,
+        async_anthropic_client,
+        async_ollama_client,
+        async_openai_client,
+        google_client,
+        ollama_client,
+        openai_client,
+    )
+    from nexo_client.follow import LiveConnection, OnStale
+    from nexo_client.switching import FOLLOWED, FollowingAuth
     from nexo_client.types import *  # noqa: F403
 
 from nexo_client.version import __version__
@@ -22,10 +33,36 @@ from nexo_client.version import __version__
 _HOMES = {
     "Client": "nexo_client.client",
     "connect": "nexo_client.client",
+    "FOLLOWED": "nexo_client.switching",
+    "FollowingAuth": "nexo_client.switching",
     "LiveConnection": "nexo_client.follow",
+    "OnStale": "nexo_client.follow",
+    "anthropic_client": "nexo_client.factories",
+    "async_anthropic_client": "nexo_client.factories",
+    "async_ollama_client": "nexo_client.factories",
+    "async_openai_client": "nexo_client.factories",
+    "google_client": "nexo_client.factories",
+    "ollama_client": "nexo_client.factories",
+    "openai_client": "nexo_client.factories",
 }
 
-__all__ = ["Client", "LiveConnection", "__version__", "connect"]
+__all__ = [
+    "FOLLOWED",
+    "Client",
+    "FollowingAuth",
+    "LiveConnection",
+    "OnStale",
+    "__version__",
+    "aio",
+    "anthropic_client",
+    "async_anthropic_client",
+    "async_ollama_client",
+    "async_openai_client",
+    "connect",
+    "google_client",
+    "ollama_client",
+    "openai_client",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ ambient variable could replace is given explicitly.
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -75,6 +76,13 @@ def wire_headers(connection: ResolvedConnection) -> dict[str, str]:
     return headers
 
 
+def openai_headers(connection: ResolvedConnection) -> dict[str, str]:
+    """As `wire_headers`; the OpenAI faces of the other providers take the key as Bearer only."""
+    if connection.provider in (Provider.OPENAI, Provider.CUSTOM):
+        return wire_headers(connection)
+    return wire_headers(replace(connection, auth_scheme=AuthScheme.BEARER))
+
+
 def _without(url: str, *versions: str) -> str:
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
@@ -126,13 +134,21 @@ def ollama_base(connection: ResolvedConnection) -> str:
     return _without(connection.base_url, "/v1", "/api")
 
 
-BASES: Mapping[str, Callable[[ResolvedConnection], str]] = {
-    "openai": openai_base,
-    "anthropic": anthropic_base,
-    "google": google_base,
-    "ollama": ollama_base,
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What a dialect makes of a connection: the URL in front of its paths, and the headers."""
+
+    base: Callable[[ResolvedConnection], str]
+    headers: Callable[[ResolvedConnection], dict[str, str]]
+
+
+FACES: Mapping[str, Face] = {
+    "openai": Face(openai_base, openai_headers),
+    "anthropic": Face(anthropic_base, wire_headers),
+    "google": Face(google_base, wire_headers),
+    "ollama": Face(ollama_base, wire_headers),
 }
-"""The base URL that each SDK wants, by dialect."""
+"""By dialect; the names are those of the methods of `ResolvedConnection`."""
 
 
 def _needs_face(connection: ResolvedConnection, dialect: str, *providers: Provider) -> None:
@@ -193,12 +209,7 @@ def _put_network(arguments: dict[str, Any], network: NetworkProfile, kind: Calla
 
 def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
     """For `openai.OpenAI`, or `openai.AsyncOpenAI` if `async_client`."""
-    headers: dict[str, Any] = wire_headers(connection)
-    if connection.provider is not Provider.CUSTOM and connection.provider is not Provider.OPENAI:
-        # The OpenAI faces of the others take the key as Bearer.
-        headers = dict(connection.headers)
-        if connection.api_key and not any(name.lower() == "authorization" for name in headers):
-            headers["Authorization"] = f"Bearer {connection.api_key}"
+    headers: dict[str, Any] = openai_headers(connection)
     key = connection.api_key
     if headers.get("Authorization") == f"Bearer {key}":
         del headers["Authorization"]
@@ -310,11 +321,11 @@ def env(connection: ResolvedConnection) -> dict[str, str]:
         "OPENAI_API_KEY": connection.api_key or NO_KEY,
         "OPENAI_BASE_URL": openai_base(connection),
     }
-    openai_headers = _custom(connection, *(_SCHEME_HEADER.values() if _has_own_dialect(connection) else ()))
-    if openai_headers.get("Authorization") == f"Bearer {connection.api_key}":
-        del openai_headers["Authorization"]
-    if openai_headers:
-        variables["OPENAI_CUSTOM_HEADERS"] = _header_lines(openai_headers)
+    headers = openai_headers(connection)
+    if headers.get("Authorization") == f"Bearer {connection.api_key}":
+        del headers["Authorization"]
+    if headers:
+        variables["OPENAI_CUSTOM_HEADERS"] = _header_lines(headers)
     if connection.provider is Provider.ANTHROPIC:
         bearer = connection.auth_scheme is AuthScheme.BEARER
         variables["ANTHROPIC_AUTH_TOKEN" if bearer else "ANTHROPIC_API_KEY"] = connection.api_key or NO_KEY
@@ -331,10 +342,6 @@ def env(connection: ResolvedConnection) -> dict[str, str]:
         if connection.api_key:
             variables["OLLAMA_API_KEY"] = connection.api_key
     return variables | _network_variables(connection.network)
-
-
-def _has_own_dialect(connection: ResolvedConnection) -> bool:
-    return connection.provider not in (Provider.OPENAI, Provider.CUSTOM)
 
 
 def _network_variables(network: NetworkProfile) -> dict[str, str]:

@@ -1,0 +1,180 @@
+"""How an HTTP client that was made once sends each request to the connection of the moment.
+
+The client is made for `FOLLOWED`, a host that cannot exist, with a key that is none. Just before a request
+leaves, its address and its headers are exchanged for those of `live.current`; from then on nothing about it
+changes, so a request (or a stream) in flight ends where it began. What has no such address is never given
+a key. Works with httpx and with httpx2, whose classes are passed in: this module imports neither.
+"""
+
+import threading
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from nexo_client import adapters
+from nexo_client.errors import InvalidField
+from nexo_client.types import NetworkProfile, ResolvedConnection
+
+FOLLOWED = "http://nexo.invalid"
+"""Base URL for a client that follows; `.invalid` is reserved, so nothing ever reaches it (RFC 6761)."""
+
+_HOST = "nexo.invalid"
+# Of the body that was already framed, or of the hop that the client itself makes.
+_DROPPED = adapters.CREDENTIAL_HEADERS | {"host"}
+
+
+class Live(Protocol):
+    """A `LiveConnection` or an `AsyncLiveConnection`."""
+
+    @property
+    def current(self) -> ResolvedConnection: ...
+
+
+def aim(
+    connection: ResolvedConnection, dialect: str, target: str, headers: list[tuple[str, str]]
+) -> tuple[str, list[tuple[str, str]]]:
+    """Address and headers of a request for `connection`.
+
+    Args:
+        dialect: "openai", "anthropic", "google" or "ollama".
+        target: path and query of the request, beginning with a slash.
+
+    Raises:
+        InvalidField: the provider of the connection has no such face.
+    """
+    face = adapters.FACES[dialect]
+    mine = face.headers(connection)
+    replaced = _DROPPED | {name.lower() for name in mine}
+    base = face.base(connection)
+    kept = [(name, value) for name, value in headers if name.lower() not in replaced]
+    return base + target, [("Host", urlsplit(base).netloc), *kept, *mine.items()]
+
+
+class FollowingAuth:
+    """`auth=` for an httpx or httpx2 client of your own: each request goes to the connection of the moment.
+
+        httpx.Client(base_url=nexo_client.FOLLOWED, auth=nexo_client.FollowingAuth(live))
+
+    The proxy and the CA bundle of a connection are not used; the ready-made clients (`openai_client` …) do.
+    """
+
+    def __init__(self, live: Live, dialect: str = "openai") -> None:
+        if dialect not in adapters.FACES:
+            raise InvalidField(
+                f"dialect: '{dialect}' is unknown",
+                hint=f"use one of: {', '.join(adapters.FACES)}",
+                metadata={"field": "dialect"},
+            )
+        self._live = live
+        self._dialect = dialect
+
+    def __call__(self, request: Any) -> Any:
+        """Exchanges address and headers of a request to `FOLLOWED`.
+
+        Raises:
+            InvalidField: the request goes to another host, which must not get the key.
+            NexoError: as `LiveConnection.current`.
+        """
+        if request.url.host != _HOST:
+            raise InvalidField(
+                f"url: {request.url.host} is not the address that follows the connection",
+                hint="make the client with base_url=nexo_client.FOLLOWED and give it relative URLs",
+                metadata={"field": "url"},
+            )
+        target = request.url.raw_path.decode("ascii")
+        url, headers = aim(self._live.current, self._dialect, target, list(request.headers.multi_items()))
+        request.url = type(request.url)(url)
+        request.headers = type(request.headers)(headers)
+        return request
+
+
+class _Clients:
+    """One inner client for each network profile that was used; a TLS context is expensive to make."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+        self._made: dict[NetworkProfile, Any] = {}
+        self._lock = threading.Lock()
+
+    def of(self, network: NetworkProfile) -> Any:
+        with self._lock:
+            found = self._made.get(network)
+            if found is None:
+                arguments = adapters.network_arguments(network)
+                found = self._made[network] = self._make(follow_redirects=False, **arguments)
+            return found
+
+    def take_all(self) -> list[Any]:
+        with self._lock:
+            made, self._made = list(self._made.values()), {}
+            return made
+
+
+def _aimed(http: Any, request: Any, connection: ResolvedConnection, dialect: str) -> Any:
+    target = request.url.raw_path.decode("ascii")
+    url, headers = aim(connection, dialect, target, list(request.headers.multi_items()))
+    return http.Request(
+        request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+    )
+
+
+def _refuse_foreign(request: Any) -> None:
+    if request.url.host != _HOST:
+        raise InvalidField(
+            f"url: this client follows a connection of Nexo and does not talk to {request.url.host}",
+            hint="use a client of its own for other addresses",
+            metadata={"field": "url"},
+        )
+
+
+def transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
+    """A transport for `http.Client`; `http` is the module httpx or httpx2."""
+
+    class FollowingTransport(http.BaseTransport):  # type: ignore[misc]  # the module is chosen at run time
+        def __init__(self) -> None:
+            self._clients = _Clients(http.Client)
+
+        def handle_request(self, request: Any) -> Any:
+            _refuse_foreign(request)
+            connection = live.current
+            inner = self._clients.of(connection.network)
+            response = inner.send(_aimed(http, request, connection, dialect), stream=True)
+            return http.Response(
+                response.status_code,
+                headers=response.headers,
+                stream=response.stream,
+                extensions=response.extensions,
+            )
+
+        def close(self) -> None:
+            for client in self._clients.take_all():
+                client.close()
+            on_close()
+
+    return FollowingTransport()
+
+
+def async_transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
+    """A transport for `http.AsyncClient`; `http` is the module httpx or httpx2."""
+
+    class FollowingTransport(http.AsyncBaseTransport):  # type: ignore[misc]  # as above
+        def __init__(self) -> None:
+            self._clients = _Clients(http.AsyncClient)
+
+        async def handle_async_request(self, request: Any) -> Any:
+            _refuse_foreign(request)
+            connection = live.current
+            inner = self._clients.of(connection.network)
+            response = await inner.send(_aimed(http, request, connection, dialect), stream=True)
+            return http.Response(
+                response.status_code,
+                headers=response.headers,
+                stream=response.stream,
+                extensions=response.extensions,
+            )
+
+        async def aclose(self) -> None:
+            for client in self._clients.take_all():
+                await client.aclose()
+            on_close()
+
+    return FollowingTransport()
