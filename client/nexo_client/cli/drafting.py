@@ -7,6 +7,7 @@ piped in, taken from a variable, or stays where it is (a reference).
 import argparse
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -178,9 +179,9 @@ def _key(arguments: argparse.Namespace, session: Session) -> str | None:
     if arguments.api_key_env:
         key = os.environ.get(arguments.api_key_env)
         if not key:
-            raise CommandFailed(
+            raise UsageError(
                 f"api_key: the environment variable {arguments.api_key_env} is not set",
-                hint="export it, or give the key with --api-key-stdin",
+                "export it, or give the key with --api-key-stdin",
             )
         return key
     if arguments.api_key_stdin:
@@ -291,7 +292,9 @@ class Wizard:
         for number, entry in enumerate(providers, start=1):
             say(Span(f"  {number}  {entry.name.ljust(10)}", Style.NAME), f" {entry.display_name}")
         if presets:
-            say(Span(f"  or a service by name: {', '.join(presets)}", Style.FAINT))
+            text = f"or a service by name: {', '.join(presets)}"
+            for line in textwrap.wrap(text, self.session.terminal.err_width - 4):
+                say(Span(f"  {line}", Style.FAINT))
 
         def check(answer: str) -> str:
             if answer.casefold() in choices or (answer.isdigit() and 1 <= int(answer) <= len(providers)):

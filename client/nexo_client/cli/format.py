@@ -41,17 +41,18 @@ class Column:
     """A column of a table.
 
     Attributes:
-        flexible: may be cut short (with an ellipsis) when the terminal is narrow.
+        flexible: may be cut (with an ellipsis) down to so many characters when the terminal is narrow.
         droppable: may be left out when that is not enough; the highest number goes first.
         right: numbers are set to the right.
     """
 
     title: str
-    flexible: bool = False
+    flexible: int = 0
     droppable: int = 0
     right: bool = False
 
 
+# When nothing is left to drop, columns may get as narrow as that.
 _NARROWEST = 8
 _GAP = 2
 
@@ -70,6 +71,11 @@ def display_width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
+
+
+def cut(cell: Cell, width: int) -> tuple[Span, ...]:
+    """A cell, made printable and cut with an ellipsis to `width` columns."""
+    return _cut(_spans(cell), width)
 
 
 def shorten(text: str, width: int) -> str:
@@ -119,9 +125,9 @@ def paint(spans: Sequence[Span], *, colour: bool) -> str:
     )
 
 
-def table_lines(
-    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, width: int | None, colour: bool
-) -> list[str]:
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, width: int | None
+) -> list[tuple[Span, ...]]:
     """The lines of a table.
 
     With a width: flexible columns are cut, then droppable ones left out, then each row becomes a block of
@@ -133,32 +139,48 @@ def table_lines(
     while widths is None:
         droppable = [i for i in shown if columns[i].droppable]
         if not droppable:
-            return _blocks(columns, body, width or 0, colour)
+            widths = _fit(columns, body, shown, width, desperate=True)
+            break
         shown.remove(max(droppable, key=lambda i: columns[i].droppable))
         widths = _fit(columns, body, shown, width)
+    if widths is None:
+        return _blocks(columns, body, width or 0)
     header: list[tuple[Span, ...]] = [(Span(column.title, Style.FAINT),) for column in columns]
     lines = []
     for row in [header, *body]:
-        parts = []
+        line: list[Span] = []
         for i in shown:
             spans = _cut(row[i], widths[i])
             padding = Span(" " * (widths[i] - _width_of(spans)))
-            parts.append((padding, *spans) if columns[i].right else (*spans, padding))
-        line = paint([span for part in parts for span in (*part, Span(" " * _GAP))], colour=colour)
-        lines.append(line.rstrip())
+            gap = Span(" " * _GAP)
+            line += (padding, *spans, gap) if columns[i].right else (*spans, padding, gap)
+        lines.append(_without_end(line))
     return lines
 
 
+def _without_end(line: list[Span]) -> tuple[Span, ...]:
+    """The line without white space at its end."""
+    while line and not line[-1].text.strip():
+        line.pop()
+    return tuple(line)
+
+
 def _fit(
-    columns: Sequence[Column], body: list[list[tuple[Span, ...]]], shown: list[int], width: int | None
+    columns: Sequence[Column],
+    body: list[list[tuple[Span, ...]]],
+    shown: list[int],
+    width: int | None,
+    *,
+    desperate: bool = False,
 ) -> dict[int, int] | None:
     """The width of each shown column; None if they can't be made to fit."""
     widths = {i: max([display_width(columns[i].title), *(_width_of(row[i]) for row in body)]) for i in shown}
     if width is None:
         return widths
     excess = sum(widths.values()) + _GAP * (len(shown) - 1) - width
+    least = {i: _NARROWEST if desperate else columns[i].flexible for i in shown if columns[i].flexible}
     while excess > 0:
-        flexible = [i for i in shown if columns[i].flexible and widths[i] > _NARROWEST]
+        flexible = [i for i in least if widths[i] > least[i]]
         if not flexible:
             return None
         widths[max(flexible, key=lambda i: widths[i])] -= 1
@@ -167,15 +189,15 @@ def _fit(
 
 
 def _blocks(
-    columns: Sequence[Column], body: list[list[tuple[Span, ...]]], width: int, colour: bool
-) -> list[str]:
-    lines: list[str] = []
+    columns: Sequence[Column], body: list[list[tuple[Span, ...]]], width: int
+) -> list[tuple[Span, ...]]:
+    lines: list[tuple[Span, ...]] = []
     for row in body:
         for column, spans in zip(columns, row, strict=True):
             if _width_of(spans):
-                label = Span(f"{column.title.lower()}: ", Style.FAINT)
-                lines.append(paint(_cut((label, *spans), max(width, 1)), colour=colour))
-        lines.append("")
+                label = Span(f"{column.title.lower()}: " if column.title else "", Style.FAINT)
+                lines.append(_cut((label, *spans), max(width, 1)))
+        lines.append(())
     return lines[:-1]
 
 
@@ -262,8 +284,8 @@ class Printer:
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         """A table on stdout."""
-        for line in table_lines(columns, rows, width=self.width, colour=self._colour_out):
-            self._out.write(line + "\n")
+        for line in table(columns, rows, width=self.width):
+            self._out.write(paint(line, colour=self._colour_out) + "\n")
         self._out.flush()
 
     def fields(self, fields: Sequence[tuple[str, Cell]]) -> None:

@@ -60,9 +60,9 @@ def reason(health: types.Health, now: datetime) -> str:
     return words
 
 
-def light(health: types.Health, now: datetime) -> Cell:
-    """State and reason in one cell."""
-    words = reason(health, now)
+def light(health: types.Health, now: datetime, *, short: bool = False) -> Cell:
+    """State and reason in one cell; the short form leaves out until when."""
+    words = health.reason.replace("_", " ") if short else reason(health, now)
     return (state(health), Span(f" ({words})" if words else "", Style.FAINT))
 
 
@@ -91,7 +91,10 @@ def outcome(result: types.TestResult) -> Span:
     if result.ok:
         return Span("✓ works", Style.GOOD)
     soft = result.outcome in (Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED)
-    detail = f" ({result.reason.replace('_', ' ')})" if result.reason else ""
+    details = [result.reason.replace("_", " ")] if result.reason not in ("", result.outcome.value) else []
+    if result.retry_at is not None:
+        details.append(f"until {result.retry_at.astimezone():%H:%M:%S}")
+    detail = f" ({', '.join(details)})" if details else ""
     return Span(
         f"{'!' if soft else '✗'} {_OUTCOMES[result.outcome]}{detail}", Style.WARNING if soft else Style.BAD
     )

@@ -73,7 +73,7 @@ class Session:
         """Start the daemon, say so (unless `quiet`), and return its process id."""
         from nexo_client.launch import start_daemon
 
-        with self.terminal.progress("~ starting the daemon"):
+        with self.terminal.progress("starting the daemon"):
             pid = start_daemon(socket, timeout_s=timeout_s)
         if not quiet:
             self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")

@@ -13,7 +13,10 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from nexo_client.cli.errors import CommandFailed
-from nexo_client.cli.format import Span, Style, paint, printable, shorten
+from nexo_client.cli.format import Cell, Span, Style, cut, paint, printable
+
+SPINNER = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Where a line of a `LiveBlock` has this character, the spinner turns."""
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAMES_ASCII = "|/-\\"
@@ -129,24 +132,31 @@ class Terminal:
 
     def progress(self, text: str) -> "LiveBlock":
         """A spinner with a text, shown when it takes longer than half a second."""
-        return LiveBlock(self, [text], quiet_s=_QUIET_S)
+        return LiveBlock(self, [f"{SPINNER} {text}"], quiet_s=_QUIET_S)
 
-    def block(self, lines: Sequence[str] = ()) -> "LiveBlock":
-        """Lines that are redrawn in place while something runs."""
-        return LiveBlock(self, lines)
+    def block(self, lines: Sequence[Cell] = (), *, keep: bool = False) -> "LiveBlock":
+        """Lines that are redrawn in place while something runs.
+
+        Args:
+            keep: leave the last lines standing at the end.
+        """
+        return LiveBlock(self, lines, quiet_s=_TICK_S, keep=keep)
 
 
 class LiveBlock:
-    """Lines at the bottom of the terminal, redrawn in place; a spinner stands for the first "~ " of each.
+    """Lines at the bottom of the terminal, redrawn in place; a spinner turns where they say `SPINNER`.
 
     A context manager that owns the redrawing thread. What `above` prints scrolls past over the block.
     Does nothing when stderr is no terminal, except for `above`.
     """
 
-    def __init__(self, terminal: Terminal, lines: Sequence[str], *, quiet_s: float = 0.0) -> None:
+    def __init__(
+        self, terminal: Terminal, lines: Sequence[Cell], *, quiet_s: float = 0.0, keep: bool = False
+    ) -> None:
         self._terminal = terminal
         self._lines = list(lines)
         self._quiet_s = quiet_s
+        self._keep = keep
         self._drawn = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -169,9 +179,10 @@ class LiveBlock:
         if self._thread is not None:
             self._thread.join()
             with self._lock:
-                self._erase()
+                if not self._keep:
+                    self._erase()
 
-    def update(self, lines: Sequence[str]) -> None:
+    def update(self, lines: Sequence[Cell]) -> None:
         """Replace the lines; they appear with the next tick."""
         with self._lock:
             self._lines = list(lines)
@@ -192,12 +203,13 @@ class LiveBlock:
                 return
 
     def _draw(self) -> None:
-        width = self._terminal.err_width
+        width = self._terminal.err_width - 1
         frame = next(self._frames)
         height = max(1, _rows(self._terminal.stderr) - 1)
         lines = self._lines if len(self._lines) <= height else [*self._lines[: height - 1], "…"]
         text = "".join(
-            shorten(printable(line.replace("~ ", f"{frame} ", 1)), width - 1) + "\x1b[K\n" for line in lines
+            paint(cut(_turned(line, frame), width), colour=self._terminal.colour_err) + "\x1b[K\n"
+            for line in lines
         )
         up = f"\x1b[{self._drawn}A\r" if self._drawn else ""
         rest = "\x1b[J" if len(lines) < self._drawn else ""
@@ -211,6 +223,19 @@ class LiveBlock:
             self._terminal.stderr.write(f"\x1b[{self._drawn}A\r\x1b[J")
             self._terminal.stderr.flush()
             self._drawn = 0
+
+
+def _turned(line: Cell, frame: str) -> Cell:
+    if isinstance(line, str):
+        return line.replace(SPINNER, frame)
+    if isinstance(line, Span):
+        return Span(line.text.replace(SPINNER, frame), line.style)
+    return [
+        piece.replace(SPINNER, frame)
+        if isinstance(piece, str)
+        else Span(piece.text.replace(SPINNER, frame), piece.style)
+        for piece in line
+    ]
 
 
 def _size(stream: TextIO) -> os.terminal_size:

@@ -11,6 +11,7 @@ from nexo_client import errors, types
 from nexo_client.cli import looks
 from nexo_client.cli.format import Span, Style, duration
 from nexo_client.cli.session import Session
+from nexo_client.cli.terminal import SPINNER
 from nexo_client.terms import Layer, LayerStatus
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(session: Session, client: "Client", subject: Subject, options: Options) 
         return subject.test(client, options)
     printer = session.printer
     printer.line(Span(f"Testing {subject.label}", Style.STRONG))
-    with session.terminal.block([f"  ~ {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
+    with session.terminal.block([f"  {SPINNER} {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
 
         def on_layer(result: types.LayerResult) -> None:
             if result.status is LayerStatus.NOT_REACHED or (
@@ -109,7 +110,9 @@ def run(session: Session, client: "Client", subject: Subject, options: Options) 
 def _next_line(done: types.LayerResult) -> str:
     order = list(Layer)
     position = order.index(done.layer) + 1
-    return f"  ~ {order[position].value.replace('_', ' ')}" if position < len(order) else "  ~"
+    return (
+        f"  {SPINNER} {order[position].value.replace('_', ' ')}" if position < len(order) else f"  {SPINNER}"
+    )
 
 
 def say_verdict(session: Session, result: types.TestResult) -> None:
@@ -126,15 +129,12 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
     if result.elapsed_s is not None:
         parts.append(Span(f" · {duration(result.elapsed_s)}", Style.FAINT))
     printer.line(parts)
-    facts = []
-    if not result.ok and result.http_status:
-        facts.append(f"HTTP {result.http_status}")
-    if not result.ok and result.request_id:
-        facts.append(f"request id {result.request_id}")
-    if facts:
-        printer.line(Span(f"  {' · '.join(facts)}", Style.FAINT))
-    if result.provider_message and not result.ok:
-        printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
+    if not result.ok:
+        seen = " ".join(entry.evidence for entry in result.layers)
+        if result.provider_message and result.provider_message not in seen:
+            printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
+        if result.request_id:
+            printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
     if result.advice:
         printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
     if result.price_note:

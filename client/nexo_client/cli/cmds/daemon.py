@@ -87,7 +87,7 @@ def _stop_running(session: Session, timeout_s: float) -> int | None:
             pid = client.shutdown()
     except errors.DaemonNotRunning:
         return None
-    with session.terminal.progress("~ waiting for the daemon to stop"):
+    with session.terminal.progress("waiting for the daemon to stop"):
         deadline = time.monotonic() + timeout_s
         while _alive(pid):
             if time.monotonic() > deadline:

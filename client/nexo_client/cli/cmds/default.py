@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     with session.client() as client:
         if not arguments.connection and not arguments.undo:
             return _show(session, client.get_default())
-        with session.terminal.progress("~ waiting for programs to apply the switch"):
+        with session.terminal.progress("waiting for programs to apply the switch"):
             if arguments.undo:
                 switch = client.undo_default(wait_s=arguments.wait)
             else:

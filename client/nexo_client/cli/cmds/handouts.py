@@ -26,10 +26,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         return Exit.OK
     columns = [
         Column("WHEN"),
-        Column("CONNECTION", flexible=True),
-        Column("PROGRAM", flexible=True),
+        Column("CONNECTION", flexible=12),
+        Column("PROGRAM", flexible=10),
         Column("PID", right=True),
-        Column("WORKSPACE", flexible=True, droppable=1),
+        Column("WORKSPACE", flexible=16, droppable=1),
         Column("RULE", droppable=2),
         Column("CALL", droppable=3),
     ]

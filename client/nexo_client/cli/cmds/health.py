@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from nexo_client import types
 from nexo_client.cli import looks, records
 from nexo_client.cli.errors import Exit
-from nexo_client.cli.format import Cell, Column, Span, Style, ago, table_lines
+from nexo_client.cli.format import Cell, Column, Span, Style, ago, table
 from nexo_client.cli.parser import UsageError
 from nexo_client.cli.session import Session
+from nexo_client.cli.terminal import SPINNER
 from nexo_client.terms import HealthState
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from nexo_client.watch import LinkEvent
 
 COLUMNS = (
-    Column("NAME", flexible=True),
+    Column("NAME", flexible=12),
     Column("STATE"),
-    Column("REASON", flexible=True),
+    Column("REASON", flexible=12),
     Column("SINCE", droppable=2),
     Column("CHECKED"),
     Column("LATENCY", right=True, droppable=1),
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         if arguments.watch:
             return _watch(session, client, arguments.connections)
         if arguments.check:
-            with session.terminal.progress("~ checking"):
+            with session.terminal.progress("checking"):
                 lights = client.check_now(arguments.connections)
         else:
             lights = client.health(arguments.connections)
@@ -88,7 +89,7 @@ def _watch(session: Session, client: "Client", names: list[str]) -> int:
         client.get_connection(name)
     wanted = {name.casefold() for name in names}
     known: dict[str, types.Connection] = {}
-    with session.terminal.block() as block, watch_forever(client) as steps:
+    with session.terminal.block(keep=True) as block, watch_forever(client) as steps:
         for step in steps:
             changed = _apply(step, known, wanted)
             if session.terminal.live and not session.json and session.terminal.width is not None:
@@ -135,14 +136,10 @@ def _say(session: Session, connection: types.Connection) -> None:
     )
 
 
-def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[str]:
+def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[Cell]:
     disabled = {connection.name for connection in known.values() if not connection.enabled}
     lights = [types.ConnectionHealth(c.id, c.name, c.health) for c in known.values()]
-    lines = table_lines(
-        COLUMNS,
-        [row(light, disabled, session) for light in lights],
-        width=(session.terminal.width or 80) - 1,
-        colour=False,
-    )
-    lines.append("~ the daemon is away; waiting for it" if away else "~ watching; Ctrl-C ends it")
-    return lines
+    rows = [row(light, disabled, session) for light in lights]
+    lines: list[Cell] = [*table(COLUMNS, rows, width=(session.terminal.width or 80) - 1)]
+    what = "the daemon is away; waiting for it" if away else "watching; Ctrl-C ends it"
+    return [*lines, Span(f"{SPINNER} {what}", Style.WARNING if away else Style.FAINT)]

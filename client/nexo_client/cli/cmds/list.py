@@ -25,21 +25,21 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         return Exit.OK
     columns = [
         Column(""),
-        Column("NAME", flexible=True),
+        Column("NAME", flexible=12),
         Column("PROVIDER", droppable=1),
-        Column("HEALTH", flexible=True),
+        Column("HEALTH", flexible=20),
         Column("LATENCY", droppable=4, right=True),
         Column("CHECKED", droppable=2),
         Column("KEY", droppable=3),
-        Column("MODEL", flexible=True, droppable=5),
-        Column("BASE URL", flexible=True, droppable=6),
+        Column("MODEL", flexible=10, droppable=5),
+        Column("BASE URL", flexible=18, droppable=6),
     ]
     rows = [
         (
             looks.default_mark(connection),
             Span(connection.name, Style.STRONG if connection.enabled else Style.FAINT),
             connection.preset or connection.provider.value,
-            looks.light(connection.health, now)
+            looks.light(connection.health, now, short=True)
             if connection.enabled
             else Span("○ switched off", Style.FAINT),
             looks.latency(connection.health),

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the models: a table on a terminal, one id a line in a pipe."""
-    with session.client() as client, session.terminal.progress("~ asking the provider"):
+    with session.client() as client, session.terminal.progress("asking the provider"):
         listing = client.list_models(arguments.connection, timeout_s=arguments.timeout)
     printer = session.printer
     if session.json:
@@ -33,10 +33,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             printer.line(model.id)
     elif listing.models:
         columns = [
-            Column("MODEL", flexible=True),
-            Column("NAME", flexible=True, droppable=2),
+            Column("MODEL", flexible=10),
+            Column("NAME", flexible=12, droppable=2),
             Column("CONTEXT", right=True, droppable=1),
-            Column("OWNER", flexible=True, droppable=3),
+            Column("OWNER", flexible=8, droppable=3),
         ]
         rows = [
             (

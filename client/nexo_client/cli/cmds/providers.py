@@ -21,10 +21,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         return Exit.OK
     columns = [
         Column("PROVIDER"),
-        Column("SERVICE", flexible=True, droppable=3),
+        Column("SERVICE", flexible=12, droppable=3),
         Column("KEY", droppable=1),
-        Column("BASE URL", flexible=True),
-        Column("WHERE KEYS ARE MADE", flexible=True, droppable=4),
+        Column("BASE URL", flexible=18),
+        Column("WHERE KEYS ARE MADE", flexible=16, droppable=4),
     ]
     rows = [
         (

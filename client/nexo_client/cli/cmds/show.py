@@ -80,6 +80,8 @@ def _proxy(connection: types.Connection, secrets: types.ResolvedConnection | Non
     if secrets is not None and connection.proxy_has_credentials:
         return secrets.network.proxy
     proxy = connection.network.proxy
+    if proxy == "system":
+        return ""
     return proxy + (" (with a user and password)" if connection.proxy_has_credentials else "")
 
 

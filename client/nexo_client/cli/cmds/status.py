@@ -61,7 +61,7 @@ def _fields(status: types.Status, session: Session) -> list[tuple[str, Cell]]:
             else "",
         ),
         ("Vault", _state(status.vault.value, status.vault_slot, status.vault_problem, bad=locked)),
-        ("Store", _state(status.store.value.replace("_", " "), "", status.store_problem, bad=read_only)),
+        ("Store", _state("read-only" if read_only else "writable", "", status.store_problem, bad=read_only)),
         ("Following", followers or "no program right now"),
         ("Revision", str(status.revision)),
         ("Socket", status.socket_path),

@@ -24,6 +24,7 @@ from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style, duration
 from nexo_client.cli.parser import UsageError
 from nexo_client.cli.session import Session
+from nexo_client.cli.terminal import SPINNER
 
 if TYPE_CHECKING:
     from nexo_client.client import Client
@@ -205,7 +206,7 @@ def _in_parallel(client: "Client", names: Iterable[str], options: trial.Options)
 
 
 def _waiting_lines(waiting: list[str]) -> list[str]:
-    return [f"  ~ {name}" for name in waiting]
+    return [f"  {SPINNER} {name}" for name in waiting]
 
 
 def _passed(outcome: types.TestResult | errors.NexoError) -> bool:

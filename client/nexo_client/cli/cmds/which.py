@@ -44,12 +44,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 def _say(session: Session, found: types.Explanation, *, everything: bool) -> None:
     winner = next((step for step in found.steps if step.won), None)
     if found.connection:
-        source = found.source.value if found.source else ""
-        text = winner.text if winner is not None else source
-        session.printer.line(Span(found.connection, Style.STRONG), Span(f"  {source}: ", Style.FAINT), text)
+        why = winner.text if winner is not None else found.source.value if found.source else ""
+        session.printer.line(Span(found.connection, Style.STRONG), Span(f"  ({why})", Style.FAINT))
     if not everything:
         return
-    columns = [Column(""), Column("RULE"), Column("CONNECTION", flexible=True), Column("WHY", flexible=True)]
+    columns = [Column(""), Column("RULE"), Column("CONNECTION", flexible=12), Column("WHY", flexible=20)]
     rows = [
         (
             Span("→" if step.won else " ", Style.GOOD),

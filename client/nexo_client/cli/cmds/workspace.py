@@ -87,7 +87,7 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
         )
         return Exit.OK
     if bindings:
-        columns = [Column("WORKSPACE", flexible=True), Column("CONNECTION", flexible=True), Column("")]
+        columns = [Column("WORKSPACE", flexible=16), Column("CONNECTION", flexible=12), Column("")]
         session.printer.table(columns, [_row(binding) for binding in bindings])
     else:
         session.printer.note("Nothing is bound: every program gets the default.")
@@ -95,9 +95,9 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
         if bindings:
             session.printer.line()
         columns = [
-            Column("PROGRAM", flexible=True),
+            Column("PROGRAM", flexible=10),
             Column("PID", right=True),
-            Column("FOLLOWS IN", flexible=True),
+            Column("FOLLOWS IN", flexible=14),
             Column("REVISION", right=True, droppable=1),
             Column("SINCE", droppable=2),
         ]

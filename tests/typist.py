@@ -1,0 +1,117 @@
+"""A person at a terminal: runs a program in a real pseudo-terminal, reads its screen and types.
+
+`text` is what was written, without colours and cursor movements; `raw` has them. Waiting is for text
+to appear, with a deadline.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+PATIENCE_S = 30.0
+
+# setsid and TIOCSCTTY make the terminal the controlling one: Ctrl-C becomes SIGINT, and /dev/tty works.
+_TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
+
+
+class Typist:
+    """One program in a pseudo-terminal; a context manager that leaves no process behind."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        columns: int = 100,
+        rows: int = 40,
+    ) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        environment = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _TAKE_TERMINAL, *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={"TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            cwd=cwd,
+        )
+        os.close(slave)
+        self.raw = ""
+        self._bytes = b""
+        self._seen = 0
+
+    @property
+    def text(self) -> str:
+        """Everything so far, without escapes."""
+        return _ESCAPES.sub("", self.raw)
+
+    def expect(self, wanted: str, patience_s: float = PATIENCE_S) -> str:
+        """Wait until `wanted` appears after what was expected before; returns what stood in between."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            position = self.text.find(wanted, self._seen)
+            if position >= 0:
+                before = self.text[self._seen : position]
+                self._seen = position + len(wanted)
+                return before
+            assert self._read(deadline), f"{wanted!r} never came; the terminal shows:\n{self.text}"
+
+    def type_in(self, text: str) -> None:
+        """Press keys; the line break is Enter."""
+        os.write(self._master, text.encode())
+
+    def press_ctrl_c(self) -> None:
+        """The terminal turns it into SIGINT."""
+        self.type_in("\x03")
+
+    def wait(self, patience_s: float = PATIENCE_S) -> int:
+        """Read to the end; the exit code."""
+        deadline = time.monotonic() + patience_s
+        while self._read(deadline):
+            pass
+        return self.process.wait(patience_s)
+
+    def _read(self, deadline: float) -> bool:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            return False
+        try:
+            chunk = os.read(self._master, 65536)
+        except OSError:
+            # Linux says EIO when the last program has closed its side.
+            return False
+        self._bytes += chunk
+        self.raw = self._bytes.decode("utf-8", "replace")
+        return bool(chunk)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
+        os.close(self._master)
