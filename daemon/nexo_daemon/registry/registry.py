@@ -35,7 +35,7 @@ CONNECTION_LIMIT = 20_000
 class KeyReferences(Protocol):
     """Fetches keys that are kept elsewhere."""
 
-    async def get(self, text: str) -> Secret:
+    async def fetch(self, text: str) -> Secret:
         """The key.
 
         Raises:
@@ -60,7 +60,7 @@ class Registry(Writer):
         """
         credentials = self.store.unseal(connection)
         if connection.key_reference:
-            credentials = replace(credentials, api_key=await self._references.get(connection.key_reference))
+            credentials = replace(credentials, api_key=await self._references.fetch(connection.key_reference))
         return credentials
 
     def is_locked(self, connection: Connection) -> bool:
@@ -77,7 +77,7 @@ class Registry(Writer):
         if credentials is None:
             return await self.target(plan.connection)
         if plan.connection.key_reference:
-            fetched = await self._references.get(plan.connection.key_reference)
+            fetched = await self._references.fetch(plan.connection.key_reference)
             credentials = replace(credentials, api_key=fetched)
         return target_of(plan.connection, credentials)
 
