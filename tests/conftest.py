@@ -150,7 +150,8 @@ def provider() -> Iterator[ExampleProvider]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     used = getattr(item, "funcargs", {}).get("surroundings")
-    if report.failed and isinstance(used, Surroundings):
+    # Nothing is left of it once it has been torn down.
+    if report.failed and isinstance(used, Surroundings) and used.home.exists():
         for title, text in used.evidence():
             report.sections.append((title, text))
     return report
