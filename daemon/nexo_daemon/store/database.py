@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from nexo_daemon.domain.errors import StoreFailed, StoreReadOnly
+from nexo_daemon.domain.errors import DomainError, StoreFailed, StoreReadOnly
 from nexo_daemon.store.engine import explained, open_engine
 
 RESTORE_HINT = "nexoctl store restore brings back a backup"
@@ -72,8 +72,7 @@ class Database:
                     yield self._connection
                     self._connection.commit()
                 except BaseException:
-                    with suppress(DBAPIError, sqlite3.Error):
-                        self._connection.rollback()
+                    self._roll_back()
                     raise
 
     @contextmanager
@@ -86,8 +85,13 @@ class Database:
         with self._lock:
             if self._connection is None:
                 raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=RESTORE_HINT)
-            with explained(), self._connection.begin():
-                yield self._connection
+            with explained():
+                try:
+                    self._connection.begin()
+                    yield self._connection
+                finally:
+                    # A commit after reading a damaged page fails and would hide what could be read (seen).
+                    self._roll_back()
 
     @contextmanager
     def bare(self) -> Iterator[sqlite3.Connection]:
@@ -112,6 +116,17 @@ class Database:
             if self._connection is None:
                 raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=RESTORE_HINT)
             yield self._connection
+
+    def _roll_back(self) -> None:
+        with suppress(DBAPIError, sqlite3.Error):
+            if self._connection is not None:
+                self._connection.rollback()
+        # After a COMMIT that failed (disk full, a deferred foreign key), SQLAlchemy takes the transaction
+        # for finished, while SQLite still holds it open (seen).
+        with suppress(DomainError, sqlite3.Error):
+            driver = self._driver()
+            if driver.in_transaction:
+                driver.rollback()
 
     def _driver(self) -> sqlite3.Connection:
         if self._connection is None:

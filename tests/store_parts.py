@@ -1,0 +1,102 @@
+"""What tests of the store share: a place on disk, a clock that is turned by hand, connections to put in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nexo_client.terms import AuthScheme, Provider
+from nexo_daemon.domain.model import Connection, Credentials
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault.outside import Surroundings
+from nexo_daemon.vault.slots import SlotKind
+
+CANARY = "sk-canary-5f2d9a77c1"
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that only moves when told."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """See `Clock`."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """See `Clock`."""
+        return self._now.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        """Moves the time instead of waiting."""
+        self.turn(timedelta(seconds=seconds))
+
+    def turn(self, by: timedelta) -> None:
+        """Move it."""
+        self._now += by
+
+
+@dataclass
+class StorePlace:
+    """Where a store, its key file and its backups lie; `open` may be called again and again."""
+
+    root: Path
+    clock: HandClock
+    slot: SlotKind | None = SlotKind.KEY_FILE
+
+    @property
+    def file(self) -> Path:
+        """The database."""
+        return self.root / "data" / "connections.db"
+
+    @property
+    def key_file(self) -> Path:
+        """The key file."""
+        return self.root / "config" / "vault.key"
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """As the daemon would find them."""
+        return Surroundings(self.key_file, preferred=self.slot)
+
+    def open(self) -> Store:
+        """Open the store that lies here."""
+        return Store.open(self.file, key_file=self.key_file, clock=self.clock, surroundings=self.surroundings)
+
+    def bytes(self) -> dict[str, bytes]:
+        """Every file of the database."""
+        return {path.name: path.read_bytes() for path in self.file.parent.glob("*.db*") if path.is_file()}
+
+
+def connection(number: int = 1, **changes: Any) -> Connection:
+    """A connection that differs from another number's in everything that matters."""
+    made = Connection(
+        id=f"id-{number}",
+        name=f"Work {number}",
+        provider=Provider.CUSTOM,
+        base_url=f"https://api{number}.example.com/v1",
+        auth_scheme=AuthScheme.BEARER,
+        default_model="model-a",
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    return replace(made, **changes)
+
+
+def credentials(key: str = CANARY) -> Credentials:
+    """A key and two headers, one of them a secret as well."""
+    return Credentials(Secret(key), (("X-Team", Secret(key + "-header")), ("X-Other", Secret("plain"))))
+
+
+def put(store: Store, *numbers: int, key: Callable[[int], str] = lambda n: f"{CANARY}-{n}") -> None:
+    """Store connections of these numbers, the first of them as the default if there is none."""
+    with store.transaction() as tx:
+        for number in numbers:
+            revision = tx.next_revision()
+            made = tx.insert_connection(connection(number, revision=revision), credentials(key(number)))
+            if tx.settings.default_id is None:
+                tx.set_default(made.id, None)
