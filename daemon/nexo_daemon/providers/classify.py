@@ -114,6 +114,8 @@ def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
         return False
     if row.forms and reading.form not in row.forms:
         return False
+    if any(word in haystack or word in reading.headers for word in row.unless):
+        return False
     if not (row.codes or row.words or row.headers):
         return True
     return (

@@ -153,7 +153,7 @@ class Inquiry:
             )
             answer = await self._session.send(outgoing, timeout_s=self.time_left_s)
         except ConfigFault as fault:
-            return Reply(Judgement(judge_config(fault), None))
+            return Reply(Judgement(judge_config(fault), None), failed_at=Layer.CONFIGURATION)
         except Fault as fault:
             verdict = judge_fault(fault, self.subject)
             return Reply(Judgement(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
@@ -198,6 +198,7 @@ async def open_inquiry(
         ConfigFault: nothing could be sent with this configuration.
     """
     base = parse_base(target.base_url)
+    compose(target, base)
     proxy = choose_proxy(
         base.scheme,
         base.host,
@@ -207,12 +208,13 @@ async def open_inquiry(
         system_proxies(),
     )
     # A proxy's own certificate is never checked against the bundle of the service.
+    # A context is only made where one is used: it costs more than all the rest of a check.
     route = Route(
         base.scheme,
         base.host,
         base.port,
         proxy=proxy,
-        tls=await contexts.for_bundle(target.network.ca_bundle),
+        tls=await contexts.for_bundle(target.network.ca_bundle) if base.scheme == "https" else None,
         proxy_tls=await contexts.for_bundle("") if proxy and proxy.scheme == "https" else None,
     )
     session = Session(route, notice)

@@ -7,7 +7,7 @@ ORDER = tuple(Layer)
 
 # The layer that an answer of the server fails, by outcome. 429 fails HTTP: the server took nothing.
 _FAILED_BY_ANSWER = {
-    Outcome.CONFIG_ERROR: Layer.CONFIGURATION,
+    Outcome.CONFIG_ERROR: Layer.AUTHENTICATED,
     Outcome.AUTH_ERROR: Layer.AUTHENTICATED,
     Outcome.PERMISSION: Layer.AUTHENTICATED,
     Outcome.QUOTA_EXHAUSTED: Layer.AUTHENTICATED,

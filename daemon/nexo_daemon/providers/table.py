@@ -21,6 +21,7 @@ class Row:
         codes: words in code, type, status or reason fields, lower case, compared as a whole.
         words: parts of the message or of codes, lower case.
         headers: names of headers whose presence suffices, lower case.
+        unless: words or names of headers that belong to another row of the tier.
         forms: kinds of body; empty for any.
         advice: one sentence; may use {service}, {host}, {keys_at}.
         key_accepted: the answer proves that the provider knows the key.
@@ -34,6 +35,7 @@ class Row:
     codes: frozenset[str] = frozenset()
     words: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     forms: frozenset[Form] = field(default_factory=frozenset)
     key_accepted: bool = False
 
@@ -44,6 +46,19 @@ def _on(*statuses: int) -> tuple[tuple[int, int], ...]:
 
 _NOT_JSON = frozenset({Form.HTML, Form.TEXT, Form.EMPTY})
 _PAGE = frozenset({Form.HTML, Form.TEXT})
+_FILTER_WORDS = (
+    "just a moment",
+    "attention required! | cloudflare",
+    "error code: 1010",
+    "error code: 1020",
+    "error 1010",
+    "error 1020",
+)
+_FILTER_HEADERS = ("cf-mitigated",)
+_HTTPS_WORDS = (
+    "plain http request was sent to https port",
+    "client sent an http request to an https server",
+)
 
 EDGE: tuple[Row, ...] = (
     Row(
@@ -67,24 +82,18 @@ EDGE: tuple[Row, ...] = (
         name="https-port",
         statuses=_on(400),
         forms=_PAGE,
-        words=("plain http request was sent to https port", "client sent an http request to an https server"),
+        words=_HTTPS_WORDS,
         outcome=Outcome.UNREACHABLE,
         reason="tls_expected",
         advice="This port speaks HTTPS; use https:// in the base URL.",
     ),
     Row(
         name="waf",
-        statuses=((400, 599),),
+        statuses=((400, 406), (408, 599)),
         forms=_NOT_JSON,
-        headers=("cf-mitigated",),
-        words=(
-            "just a moment",
-            "attention required! | cloudflare",
-            "error code: 1010",
-            "error code: 1020",
-            "error 1010",
-            "error 1020",
-        ),
+        headers=_FILTER_HEADERS,
+        words=_FILTER_WORDS,
+        unless=_HTTPS_WORDS,
         outcome=Outcome.UNREACHABLE,
         reason="waf",
         advice=(
@@ -94,6 +103,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="gateway-page",
+        unless=_FILTER_WORDS + _FILTER_HEADERS,
         statuses=((502, 504), (520, 527)),
         forms=_NOT_JSON,
         outcome=Outcome.PROVIDER_DOWN,
@@ -111,6 +121,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="host-guard",
+        unless=_FILTER_HEADERS,
         statuses=_on(403),
         forms=frozenset({Form.EMPTY}),
         outcome=Outcome.PERMISSION,
@@ -123,6 +134,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="error-page",
+        unless=_FILTER_WORDS + _FILTER_HEADERS,
         statuses=((200, 299), (404, 406), (410, 499), (500, 501)),
         forms=_PAGE,
         outcome=Outcome.NOT_COMPATIBLE,
@@ -143,6 +155,7 @@ _MONEY_CODES = frozenset(
         LONG_RETRY_CODE,
     }
 )
+_EXPIRED_WORDS = ("api key expired", "key has expired", "token has expired")
 _QUOTA_ADVICE = (
     "The key is good, but the account of {service} has no credit or has reached its spending limit; check the"
     " billing page."
@@ -156,6 +169,7 @@ SPECIFIC: tuple[Row, ...] = (
         statuses=_on(400),
         codes=frozenset({"api_key_invalid"}),
         words=("incorrect api key provided", "api key not valid", "api key not found", "invalid api key"),
+        unless=_EXPIRED_WORDS,
         outcome=Outcome.AUTH_ERROR,
         reason="invalid_key",
         advice=_REJECTED_ADVICE,
@@ -163,7 +177,7 @@ SPECIFIC: tuple[Row, ...] = (
     Row(
         name="expired-key",
         statuses=_on(400, 401),
-        words=("api key expired", "key has expired", "token has expired"),
+        words=_EXPIRED_WORDS,
         outcome=Outcome.AUTH_ERROR,
         reason="key_expired",
         advice="The key has expired; make a new one{keys_at}.",
@@ -410,7 +424,6 @@ SPECIFIC: tuple[Row, ...] = (
     ),
 )
 
-_ANY = frozenset({Form.JSON, Form.HTML, Form.TEXT, Form.EMPTY})
 BY_STATUS: tuple[Row, ...] = (
     Row(
         name="informational",

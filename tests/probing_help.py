@@ -1,0 +1,89 @@
+"""Short ways for tests to make a target and to ask a prober, one event loop a call."""
+
+import asyncio
+from collections.abc import Sequence
+
+from nexo_client.terms import AuthScheme, Layer, LayerStatus, Provider
+from nexo_daemon.domain.clock import Clock, SystemClock
+from nexo_daemon.domain.model import Credentials, NetworkProfile, ProxyMode
+from nexo_daemon.domain.probing import LayerReport, ModelListing, Target, TestReport, Verdict
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.providers.catalog import defaults_for
+from nexo_daemon.providers.prober import Prober
+
+DIRECT = NetworkProfile(proxy=ProxyMode.DIRECT)
+
+BASE_PATHS = {
+    Provider.OPENAI: "/v1",
+    Provider.ANTHROPIC: "",
+    Provider.GOOGLE: "",
+    Provider.OLLAMA: "",
+    Provider.CUSTOM: "/v1",
+}
+"""What comes after the origin in the base URL that each provider's own SDK takes."""
+
+
+def target(
+    provider: Provider,
+    base_url: str,
+    key: str | None = "a-good-key-0123456789",
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+    preset: str = "",
+    scheme: AuthScheme | None = None,
+    model: str = "",
+    network: NetworkProfile = DIRECT,
+    proxy_credentials: str = "",
+) -> Target:
+    """A target with the defaults of its provider."""
+    return Target(
+        name="tested",
+        provider=provider,
+        base_url=base_url,
+        auth_scheme=scheme or defaults_for(provider, preset)[1],
+        credentials=Credentials(
+            api_key=Secret(key) if key is not None else None,
+            headers=tuple((name, Secret(value)) for name, value in headers),
+            proxy_credentials=Secret(proxy_credentials) if proxy_credentials else None,
+        ),
+        preset=preset,
+        default_model=model,
+        network=network,
+    )
+
+
+def check(wanted: Target, *, timeout_s: float = 10.0, clock: Clock | None = None) -> Verdict:
+    """`Prober.check`, waited for."""
+    return asyncio.run(Prober(clock or SystemClock()).check(wanted, timeout_s=timeout_s))
+
+
+def run_test(
+    wanted: Target,
+    *,
+    completion: bool = False,
+    model: str = "",
+    timeout_s: float = 10.0,
+    seen: list[LayerReport] | None = None,
+) -> TestReport:
+    """`Prober.test`, waited for; `seen` collects the layers as they are announced."""
+    prober = Prober(SystemClock())
+    on_layer = None if seen is None else seen.append
+    return asyncio.run(
+        prober.test(wanted, completion=completion, model=model, timeout_s=timeout_s, on_layer=on_layer)
+    )
+
+
+def list_models(wanted: Target, *, timeout_s: float = 10.0) -> ModelListing:
+    """`Prober.list_models`, waited for."""
+    return asyncio.run(Prober(SystemClock()).list_models(wanted, timeout_s=timeout_s))
+
+
+def layer(report: TestReport, wanted: Layer) -> LayerReport:
+    """The one report of a layer."""
+    (found,) = [reported for reported in report.layers if reported.layer is wanted]
+    return found
+
+
+def statuses(report: TestReport) -> dict[Layer, LayerStatus]:
+    """How each layer ended."""
+    return {reported.layer: reported.status for reported in report.layers}
