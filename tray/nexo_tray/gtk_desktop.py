@@ -36,6 +36,9 @@ class GtkDesktop:
         gi.require_version("Gtk", "3.0")
         from gi.repository import Gdk, Gio, GLib, Gtk
 
+        # What window managers and panels call a window of this process.
+        GLib.set_prgname("nexo-tray")
+        GLib.set_application_name("Nexo Connections")
         self._gdk, self._gio, self._glib, self._gtk = Gdk, Gio, GLib, Gtk
         self._scratch = scratch
         self._on_why = on_why

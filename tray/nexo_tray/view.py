@@ -32,15 +32,15 @@ class View:
         self._desktop = desktop
         self._act = act
         self._picture = first
-        self._painting = False
         # Before it runs the icon must not be touched.
         self._running = False
-        self.icon = self._icon_class()(
+        self.icon = self._icon_class(sys.platform)(
             "nexo-tray",
             icon(first.look, ICON_SIZE),
             first.tooltip[:_TOOLTIP_LIMIT],
             pystray.Menu(self._items),
         )
+        self.icon.lines = lambda: self._picture.menu
 
     def run(self, ready: Callable[[], None]) -> None:
         """Show the icon and stay until `stop`; `ready` is called in a thread of its own once it is shown.
@@ -74,38 +74,55 @@ class View:
             self.icon.update_menu()
 
     def _items(self) -> Iterator[Any]:
-        return self._built(self._picture.menu)
+        return self._built(self._picture.menu, ())
 
-    def _built(self, items: tuple[Item, ...]) -> Iterator[Any]:
-        for item in items:
+    def _built(self, items: tuple[Item, ...], above: tuple[int, ...]) -> Iterator[Any]:
+        for number, item in enumerate(items):
+            path = (*above, number)
             if item.separator:
                 yield self._pystray.Menu.SEPARATOR
                 continue
             yield self._pystray.MenuItem(
-                escaped(item.label),
-                self._pystray.Menu(*self._built(item.children))
+                escaped(item.label, sys.platform),
+                self._pystray.Menu(*self._built(item.children, path))
                 if item.children
-                else partial(self._clicked, item),
+                else partial(self._clicked, path),
                 checked=None if item.checked is None else partial(_constant, item.checked),
                 radio=item.radio,
                 enabled=item.enabled,
             )
 
-    def _clicked(self, item: Item, *_: Any) -> None:
+    def _clicked(self, path: tuple[int, ...], *_: Any) -> None:
+        item = item_at(self._picture.menu, path)
         # Panels deliver clicks on greyed lines as well.
-        if item.action is not None and item.enabled and not self._painting:
+        if item is not None and item.action is not None and item.enabled:
             self._act(item.action)
 
-    def _icon_class(self) -> Any:
+    def _icon_class(self, platform: str) -> Any:
+        if platform.startswith("linux"):
+            from nexo_tray.gtk_icon import steady
+
+            return steady(self._pystray.Icon)
         return self._pystray.Icon
+
+
+def item_at(menu: tuple[Item, ...], path: tuple[int, ...]) -> Item | None:
+    """The line at a path of positions; None if the menu has become shorter since it was drawn."""
+    item = Item(children=menu)
+    for number in path:
+        if number >= len(item.children):
+            return None
+        item = item.children[number]
+    return item
 
 
 def _constant(value: bool, _item: Any) -> bool:
     return value
 
 
-def escaped(label: str) -> str:
-    """A label for the platform's toolkit: where a character marks a keyboard shortcut, it is doubled."""
-    if sys.platform == "win32":
-        return label.replace("&", "&&")
-    return label
+def escaped(label: str, platform: str) -> str:
+    """A label for the platform's toolkit: where a character marks a keyboard shortcut, it is doubled.
+
+    GTK's menus are built from plain text, and libdbusmenu doubles the underscores itself.
+    """
+    return label.replace("&", "&&") if platform == "win32" else label

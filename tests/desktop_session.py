@@ -1,0 +1,510 @@
+"""A real desktop for tests: X server, session bus, window manager, panel, daemon, tray; nobody watches.
+
+Everything runs as an ordinary user, because the tray refuses root: where the tests run as root (in CI, in a
+container), programs are started as `nobody`, with the right to read everything so that the sources and the
+Python of root can be used. What the panel would draw is read over D-Bus, as the panel does.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+from PIL import Image
+from Xlib import X
+from Xlib.display import Display
+from Xlib.error import XError
+
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
+
+T = TypeVar("T")
+
+WATCHER = "org.kde.StatusNotifierWatcher"
+NOBODY = 65534
+_GI = Path("/usr/lib/python3/dist-packages/gi")
+PICTURES = "NEXO_TEST_PICTURES"
+"""Variable that names the directory which screenshots are kept in."""
+
+_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <include>/usr/share/dbus-1/session.conf</include>
+  <listen>{address}</listen>
+  <policy context="mandatory"><allow user="*"/></policy>
+</busconfig>
+"""
+"""The usual session bus, which the tests may talk to as well where they run as root."""
+
+_PANEL = """<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="dark-mode" type="bool" value="{dark}"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=6;x=0;y=0"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="position-locked" type="bool" value="true"/>
+      <property name="size" type="uint" value="32"/>
+      <property name="plugin-ids" type="array">
+        <value type="int" value="1"/>
+        <value type="int" value="2"/>
+      </property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="separator">
+      <property name="expand" type="bool" value="true"/>
+      <property name="style" type="uint" value="0"/>
+    </property>
+    <property name="plugin-2" type="string" value="systray">
+      <property name="square-icons" type="bool" value="true"/>
+    </property>
+  </property>
+</channel>
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the menu, as the panel has received it."""
+
+    number: int
+    label: str
+    enabled: bool
+    toggle: str
+    checked: bool
+    children: tuple["Line", ...]
+
+    def find(self, start: str) -> "Line":
+        """The line below this one whose label starts so; AssertionError if there is none."""
+        found = next((line for line in self.walk() if line.label.startswith(start)), None)
+        assert found is not None, f"no line starts with {start!r}: {[line.label for line in self.walk()]}"
+        return found
+
+    def walk(self) -> Iterator["Line"]:
+        """All lines below this one."""
+        for child in self.children:
+            yield child
+            yield from child.walk()
+
+    @property
+    def marked(self) -> list[str]:
+        """Labels of the radio lines with the mark."""
+        return [line.label for line in self.children if line.toggle == "radio" and line.checked]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a notification service was asked to show."""
+
+    number: int
+    replaces: int
+    title: str
+    body: str
+    actions: tuple[str, ...]
+    image: str
+
+
+class Bus:
+    """The session bus from the outside; a loop in a thread, so that signals are answered all the time."""
+
+    def __init__(self, address: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="test-bus", daemon=True)
+        self._thread.start()
+        self.notifications: list[Shown] = []
+        self.abilities = ["body", "actions", "body-markup"]
+        self._bus: MessageBus = self.run(self._connect(address))
+
+    @staticmethod
+    async def _connect(address: str) -> MessageBus:
+        return await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Run a coroutine on the loop of the bus."""
+
+        async def waiting() -> T:
+            return await asyncio.wait_for(work, PATIENCE_S)
+
+        coroutine: Coroutine[Any, Any, T] = waiting()
+        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return future.result(PATIENCE_S + 5)
+
+    def close(self) -> None:
+        async def disconnect() -> None:
+            self._bus.disconnect()
+            await asyncio.sleep(0)
+
+        self.run(disconnect())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE_S)
+        self._loop.close()
+
+    def call(
+        self, name: str, path: str, interface: str, member: str, kind: str = "", *body: Any
+    ) -> list[Any]:
+        """Call a method; raises LookupError with the name of the error if that fails."""
+        message = Message(
+            destination=name, path=path, interface=interface, member=member, signature=kind, body=list(body)
+        )
+        reply = self.run(self._bus.call(message))
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            raise LookupError(f"{reply.error_name}: {reply.body}")
+        return list(reply.body)
+
+    def property(self, name: str, path: str, interface: str, member: str) -> Any:
+        properties = "org.freedesktop.DBus.Properties"
+        return self.call(name, path, properties, "Get", "ss", interface, member)[0].value
+
+    def has_owner(self, name: str) -> bool:
+        own = "org.freedesktop.DBus"
+        return bool(self.call(own, "/org/freedesktop/DBus", own, "NameHasOwner", "s", name)[0])
+
+    # -- a notification service of the test
+
+    def serve_notifications(self) -> None:
+        """Be the notification service of this session: keep what is shown."""
+        self._bus.add_message_handler(self._serve)
+        self.run(self._bus.request_name("org.freedesktop.Notifications"))
+
+    def _serve(self, message: Message) -> Message | None:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        if message.interface != "org.freedesktop.Notifications":
+            return None
+        match message.member:
+            case "GetCapabilities":
+                return Message.new_method_return(message, "as", [self.abilities])
+            case "Notify":
+                _, replaces, image, title, body, actions, _, _ = message.body
+                number = replaces or len(self.notifications) + 1
+                shown = Shown(number, replaces, title, body, tuple(actions), image)
+                self.notifications.append(shown)
+                return Message.new_method_return(message, "u", [number])
+            case "CloseNotification":
+                return Message.new_method_return(message)
+        return None
+
+    def click_notification(self, shown: Shown) -> None:
+        """What a service says when a person clicks on a notification."""
+        signal = Message.new_signal(
+            "/org/freedesktop/Notifications",
+            "org.freedesktop.Notifications",
+            "ActionInvoked",
+            "us",
+            [shown.number, "default"],
+        )
+
+        async def send() -> None:
+            await self._bus.send(signal)
+
+        self.run(send())
+
+
+class TrayIcon:
+    """The tray's item on the bus: what a panel knows of it."""
+
+    _ITEM = "org.kde.StatusNotifierItem"
+    _MENU = "com.canonical.dbusmenu"
+
+    def __init__(self, bus: Bus, name: str, path: str) -> None:
+        self._bus, self._name, self._path = bus, name, path
+
+    def _read(self, member: str) -> Any:
+        return self._bus.property(self._name, self._path, self._ITEM, member)
+
+    @property
+    def title(self) -> str:
+        return str(self._read("Title"))
+
+    @property
+    def icon_file(self) -> Path:
+        return Path(self._read("IconName"))
+
+    @property
+    def status(self) -> str:
+        return str(self._read("Status"))
+
+    def image(self) -> Image.Image:
+        """The picture in the panel; read at once, because the next change removes the file."""
+
+        def read() -> Image.Image | None:
+            try:
+                with Image.open(self.icon_file) as picture:
+                    return picture.convert("RGBA")
+            except (FileNotFoundError, OSError):
+                return None
+
+        return wait_for(read, "an icon file that can be read")
+
+    def menu(self) -> Line:
+        """The whole menu."""
+        path = self._read("Menu")
+        self._bus.call(self._name, path, self._MENU, "AboutToShow", "i", 0)
+        layout = self._bus.call(self._name, path, self._MENU, "GetLayout", "iias", 0, -1, [])[1]
+        return _line(layout)
+
+    def click(self, line: Line) -> None:
+        """A click of a person on a line."""
+        path = self._read("Menu")
+        self._bus.call(
+            self._name, path, self._MENU, "Event", "isvu", line.number, "clicked", Variant("i", 0), 0
+        )
+
+
+def _line(layout: list[Any]) -> Line:
+    number, facts, children = layout
+
+    def fact(name: str, otherwise: Any) -> Any:
+        return facts[name].value if name in facts else otherwise
+
+    label = "" if fact("type", "") == "separator" else str(fact("label", ""))
+    return Line(
+        number,
+        # dbusmenu marks a keyboard shortcut by an underscore, and doubles a real one.
+        label.replace("__", "\0").replace("_", "").replace("\0", "_"),
+        bool(fact("enabled", True)),
+        str(fact("toggle-type", "")),
+        fact("toggle-state", 0) == 1,
+        tuple(_line(child.value) for child in children),
+    )
+
+
+class DesktopSession(Surroundings):
+    """A desktop session with a panel, and the tray in it. `start()` brings it up."""
+
+    def __init__(self, *, dark: bool = True) -> None:
+        super().__init__()
+        if os.geteuid() == 0:
+            drop = ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+            # Root's home, and with it root's Python, may be closed to others.
+            keep = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+            self.prefix = ("setpriv", *drop, *keep)
+        self._dark = dark
+        self._display = ""
+        self._address = f"unix:path={self.home}/bus"
+        self._bus: Bus | None = None
+        self._shim = self._directory("gi-only")
+        (self._shim / "gi").symlink_to(_GI)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of a program that a panel has started."""
+        runtime = self._directory("runtime")
+        config = self._directory("xdg-config")
+        return super().env | {
+            "DISPLAY": self._display,
+            "DBUS_SESSION_BUS_ADDRESS": self._address,
+            "XDG_RUNTIME_DIR": str(runtime),
+            "XDG_CONFIG_HOME": str(config),
+            "XDG_DATA_HOME": str(self._directory("xdg-data")),
+            "XDG_CACHE_HOME": str(self._directory("xdg-cache")),
+            "XDG_CURRENT_DESKTOP": "XFCE",
+            # Debian's PyGObject for a Python of the same minor version, and nothing else of Debian's Python.
+            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(self._shim)))),
+            "LANG": "C.UTF-8",
+            "NO_AT_BRIDGE": "1",
+            "GTK_THEME": "Adwaita:dark" if self._dark else "Adwaita",
+            "GSETTINGS_BACKEND": "memory",
+            "PYTHONWARNINGS": "default",
+        }
+
+    def _directory(self, name: str) -> Path:
+        path = super()._directory(name)
+        self._give(path)
+        return path
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+
+    @property
+    def bus(self) -> Bus:
+        assert self._bus is not None, "the session is not started"
+        return self._bus
+
+    def start(self, *, panel: bool = True) -> None:
+        """Display, bus, window manager, panel."""
+        self._give(self.home)
+        self._start_display()
+        config = self.home / "bus.conf"
+        config.write_text(_BUS.format(address=self._address))
+        self._background("dbus-daemon", f"--config-file={config}", "--nofork")
+        wait_for((self.home / "bus").exists, "the session bus")
+        self._bus = Bus(self._address)
+        if panel:
+            self._background("openbox")
+            self.start_panel()
+
+    def _start_display(self) -> None:
+        reading, writing = os.pipe()
+        # Not as `nobody`: only root can make the directory of the sockets if no X server ever ran here.
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x700x24", "-ac"]
+        with (self.home / "Xvfb.out").open("wb") as out:
+            server = subprocess.Popen(
+                [*command, "-nolisten", "tcp"], stdout=out, stderr=out, pass_fds=[writing], env=self.env
+            )
+        self._others.append(server)
+        os.close(writing)
+        with os.fdopen(reading) as said:
+            self._display = f":{said.readline().strip()}"
+        assert self._display != ":", (self.home / "Xvfb.out").read_text()
+        self._x = Display(self._display)
+
+    def start_panel(self) -> "subprocess.Popen[bytes]":
+        """XFCE's panel with its tray plugin; returns once it accepts icons."""
+        channels = self.home / "xdg-config" / "xfce4" / "xfconf" / "xfce-perchannel-xml"
+        channels.mkdir(parents=True, exist_ok=True)
+        (channels / "xfce4-panel.xml").write_text(_PANEL.format(dark=str(self._dark).lower()))
+        for path in (channels, *channels.parents):
+            if path.is_relative_to(self.home):
+                self._give(path)
+        self._give(channels / "xfce4-panel.xml")
+        panel = self._background("xfce4-panel", "--disable-wm-check")
+        wait_for(lambda: self.bus.has_owner(WATCHER), "a panel that shows tray icons")
+        return panel
+
+    def _background(self, *command: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        output = self.home / f"{Path(command[0]).name}-{len(self._others)}.out"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [*self.prefix, *command],
+                env=self.env | dict(env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                cwd=self.home,
+            )
+        self._others.append(process)
+        return process
+
+    def start_nexod(self, *flags: str, env: Mapping[str, str] | None = None) -> Nexod:
+        """A daemon that answers; asked by nexoctl, because its socket belongs to the person."""
+        # A session bus would let the daemon wake up a keyring, which outlives the session.
+        daemon = self.spawn_nexod(*flags, env={"DBUS_SESSION_BUS_ADDRESS": "disabled:"} | dict(env or {}))
+
+        def answers() -> bool:
+            assert daemon.process.poll() is None, daemon.output
+            return self.nexoctl("status", expect=None).code == 0
+
+        wait_for(answers, "nexod answers")
+        return daemon
+
+    # -- the tray
+
+    def tray_command(self, *flags: str) -> list[str]:
+        return [sys.executable, "-m", "nexo_tray", *flags]
+
+    def start_tray(self, *flags: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        """The tray as a process; it may not show yet."""
+        return self._background(*self.tray_command("--no-start", *flags), env=env)
+
+    def icon(self) -> TrayIcon:
+        """The tray's icon, once the panel has it."""
+
+        def registered() -> TrayIcon | None:
+            items = self.bus.property(
+                WATCHER, "/StatusNotifierWatcher", WATCHER, "RegisteredStatusNotifierItems"
+            )
+            for item in items:
+                name, slash, path = item.partition("/")
+                try:
+                    kind = "org.kde.StatusNotifierItem"
+                    if self.bus.property(name, slash + path, kind, "Id") == "nexo-tray":
+                        return TrayIcon(self.bus, name, slash + path)
+                except LookupError:
+                    continue
+            return None
+
+        return wait_for(registered, "the icon of the tray on the bus")
+
+    # -- pictures for a person
+
+    def picture(self, name: str, *, submenu: str = "") -> None:
+        """Keep a picture of the opened menu, if somebody wants them; with a submenu opened if it is named."""
+        folder = os.environ.get(PICTURES)
+        if not folder:
+            return
+        file = Path(folder) / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.open_menu()
+        if submenu:
+            before = self._menus_open()
+            lines = [line for line in self.icon().menu().children if line.enabled and line.label]
+            below = next(n for n, line in enumerate(lines, 1) if line.label.startswith(submenu))
+            self.run(["xdotool", "key", *["Down"] * below, "Right"])
+            wait_for(lambda: self._menus_open() > before, "a submenu on the screen")
+        file.write_bytes(self.screen())
+        self.close_menu()
+
+    def open_menu(self) -> None:
+        """Click on the icon in the panel, as a person does."""
+        x, y = self._icon_position()
+        self.run(["xdotool", "mousemove", str(x), str(y), "click", "1"])
+        wait_for(self._menus_open, "a menu on the screen")
+        self.run(["xdotool", "mousemove", "200", "600"])
+
+    def close_menu(self) -> None:
+        """Press Escape until no menu is open."""
+
+        def closed() -> bool:
+            if not self._menus_open():
+                return True
+            self.run(["xdotool", "key", "Escape"])
+            return False
+
+        wait_for(closed, "no menu on the screen")
+
+    def _menus_open(self) -> int:
+        """Number of menus on the screen: visible windows that the window manager leaves alone."""
+        root = self._x.screen().root
+        count = 0
+        for window in root.query_tree().children:
+            try:
+                attributes, geometry = window.get_attributes(), window.get_geometry()
+            except XError:
+                # It was closed in between.
+                continue
+            visible = attributes.map_state == X.IsViewable and attributes.override_redirect
+            count += bool(visible and geometry.width > 100 and geometry.height > 50 and geometry.depth > 0)
+        return count
+
+    def _icon_position(self) -> tuple[int, int]:
+        """The middle of the panel's tray, which is at its right end."""
+        screen = self._x.screen()
+        return screen.width_in_pixels - 16, 16
+
+    def screen(self) -> bytes:
+        """The whole screen as PNG."""
+        return subprocess.run(
+            [*self.prefix, "import", "-window", "root", "png:-"],
+            env=self.env,
+            capture_output=True,
+            check=True,
+        ).stdout
+
+    def __exit__(self, *failure: object) -> None:
+        if self._bus is not None:
+            self._bus.close()
+        if self._display:
+            self._x.close()
+        for process in reversed(self._others):
+            if process.poll() is None:
+                process.terminate()
+        super().__exit__(*failure)
+
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        yield from super().evidence()
+        for output in sorted(self.home.glob("*.out")):
+            if not output.name.startswith("nexod"):
+                yield output.name, output.read_text(errors="replace")[-5000:]
