@@ -1,6 +1,7 @@
 """How a program starts the daemon, and learns why it did not start.
 
-Not for stopping it, and not for service managers, which start `nexod` themselves.
+Through the service manager where the daemon is installed as a service, else as a process of its own.
+Not for stopping it, and not for installing it (see `nexo_client.service`).
 """
 
 import importlib.util
@@ -14,6 +15,7 @@ from typing import IO
 
 from nexo_client import channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
+from nexo_client.service import Manager, ServiceFailed, responsible
 
 # What `python -m nexo_daemon` imports beyond the base install; the first missing one is named.
 _NEEDS = ("nexo_daemon", "sqlalchemy", "alembic", "cryptography", "httpx", "keyring", "grpc_health")
@@ -23,7 +25,7 @@ _TAIL_BYTES = 4000
 
 
 def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
-    """Starts `nexod` as a process of its own and waits until it answers; returns its pid.
+    """Starts `nexod` and waits until it answers; returns its pid.
 
     It outlives the caller. If another program starts it at the same time, one of the two wins and both
     get the winner's pid.
@@ -33,6 +35,9 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
         DeadlineExceeded: it did not answer in time; it may still come up.
         DaemonUnsafe, InvalidField: as `connect`.
     """
+    service = responsible(socket)
+    if service is not None:
+        return _start_service(service, socket, timeout_s)
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise DaemonNotRunning(
@@ -55,22 +60,45 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
         return _wait(process, socket, said, deadline, timeout_s)
 
 
+def _start_service(service: Manager, socket: Path, timeout_s: float) -> int:
+    deadline = time.monotonic() + timeout_s
+    try:
+        service.start(timeout_s=timeout_s)
+    except ServiceFailed as failure:
+        raise DaemonNotRunning(failure.message, hint=failure.hint, metadata={"socket": str(socket)}) from None
+    while (pid := _answering(socket, deadline)) is None:
+        if time.monotonic() + 0.05 > deadline:
+            raise DeadlineExceeded(
+                f"{service.name} has started nexod, and it did not answer on {socket} within {timeout_s:g} s",
+                hint="its log says more: nexoctl daemon logs",
+            )
+        time.sleep(0.05)
+    return pid
+
+
+def _answering(socket: Path, deadline: float) -> int | None:
+    from nexo_client.client import Client
+
+    try:
+        channel.probe(socket)
+        with Client(socket, timeout_s=max(0.1, deadline - time.monotonic())) as client:
+            return client.status().pid
+    except DaemonNotRunning:
+        return None
+
+
 def _wait(
     process: "subprocess.Popen[bytes]", socket: Path, said: IO[bytes], deadline: float, timeout_s: float
 ) -> int:
-    from nexo_client.client import Client
-
     pause = 0.02
     while True:
         ended = process.poll()
         try:
-            channel.probe(socket)
-            with Client(socket, timeout_s=max(0.1, deadline - time.monotonic())) as client:
-                return client.status().pid
-        except DaemonNotRunning:
-            pass
+            pid = _answering(socket, deadline)
         except DeadlineExceeded:
             break
+        if pid is not None:
+            return pid
         if ended is not None:
             raise _gave_up(socket, ended, said)
         if time.monotonic() + pause > deadline:

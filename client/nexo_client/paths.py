@@ -95,7 +95,8 @@ def log_file() -> Path:
     return state_dir() / "nexod.log"
 
 
-def _is_private_directory_of_ours(path: Path) -> bool:
+def is_private(path: Path) -> bool:
+    """Whether `path` is a directory of ours that nobody else can enter; never follows a link."""
     try:
         info = path.lstat()
     except OSError:
@@ -119,7 +120,7 @@ def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
     if sys.platform.startswith("linux"):
         candidates.append(Path(f"/run/user/{os.geteuid()}"))
     for base in candidates:
-        if base.is_absolute() and _is_private_directory_of_ours(base):
+        if base.is_absolute() and is_private(base):
             return base / "nexo" / SOCKET_NAME
     return state_dir() / "run" / SOCKET_NAME
 

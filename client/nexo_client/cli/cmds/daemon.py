@@ -1,6 +1,7 @@
-"""Start, stop or restart the daemon, see whether it runs, or read its log.
+"""Start, stop or restart the daemon, have it started at login, see whether it runs, or read its log.
 
 Commands that need the daemon start it by themselves; it then runs until it is stopped or you log out.
+With `install` the service manager of your session starts it at login and restarts it if it fails.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 from nexo_client import errors, paths
-from nexo_client.cli.cmds import status
+from nexo_client.cli.cmds import service
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.session import Session
@@ -18,21 +19,29 @@ from nexo_client.cli.session import Session
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """One subcommand a verb."""
-    verbs = parser.add_subparsers(metavar="start|stop|restart|status|logs", required=True, dest="verb")
+    verbs = parser.add_subparsers(
+        metavar="start|stop|restart|install|uninstall|status|logs", required=True, dest="verb"
+    )
     start = verbs.add_parser("start", help="start it, if it is not running", description="Start the daemon.")
     start.set_defaults(run=_start)
     stop = verbs.add_parser("stop", help="stop it", description="Stop the daemon and wait until it is gone.")
     stop.set_defaults(run=_stop)
     restart = verbs.add_parser("restart", help="stop it and start it", description="Restart the daemon.")
     restart.set_defaults(run=_restart)
-    for verb in (start, stop, restart):
+    install = verbs.add_parser("install", help="have it started at login and watched")
+    service.add_install(install)
+    uninstall = verbs.add_parser("uninstall", help="take it out of the service manager")
+    service.add_uninstall(uninstall)
+    for verb in (start, stop, restart, install):
         verb.add_argument(
             "--timeout", type=float, default=20.0, metavar="S", help="seconds to wait (default: 20)"
         )
     state = verbs.add_parser(
-        "status", help="like `nexoctl status`", description="Show the state of the daemon."
+        "status",
+        help="like `nexoctl status`, with the service",
+        description="Show the state of the daemon and of its service.",
     )
-    state.set_defaults(run=status.run)
+    state.set_defaults(run=service.show)
     logs = verbs.add_parser("logs", help="print its log", description="Print the end of the log.")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (default: 50)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
@@ -63,7 +72,7 @@ def _start(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _stop(arguments: argparse.Namespace, session: Session) -> int:
-    pid = _stop_running(session, arguments.timeout)
+    pid = stop_running(session, arguments.timeout)
     if session.json:
         session.printer.json({"running": False, "pid": pid, "stopped": pid is not None})
     else:
@@ -72,7 +81,7 @@ def _stop(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _restart(arguments: argparse.Namespace, session: Session) -> int:
-    old = _stop_running(session, arguments.timeout)
+    old = stop_running(session, arguments.timeout)
     pid = session.start_daemon(session.socket, timeout_s=arguments.timeout, quiet=True)
     if session.json:
         session.printer.json({"running": True, "pid": pid, "previous_pid": old})
@@ -81,7 +90,8 @@ def _restart(arguments: argparse.Namespace, session: Session) -> int:
     return Exit.OK
 
 
-def _stop_running(session: Session, timeout_s: float) -> int | None:
+def stop_running(session: Session, timeout_s: float) -> int | None:
+    """Stop the daemon that answers and wait until it is gone; returns its pid, None if none was there."""
     try:
         with session.client(start=False) as client:
             pid = client.shutdown()

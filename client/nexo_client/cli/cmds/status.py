@@ -17,15 +17,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the status; exit code 3 if the daemon is not running."""
+    return show(session, {})
+
+
+def show(session: Session, more: dict[str, object]) -> int:
+    """Print the status, and `more` with `--json`; exit code 3 if the daemon is not running."""
     try:
         with session.client(start=False) as client:
             status = client.status()
     except errors.DaemonNotRunning as problem:
         if session.json:
-            session.printer.json({"running": False, "socket": str(session.socket)})
+            session.printer.json({"running": False, "socket": str(session.socket), **more})
         raise problem from None
     if session.json:
-        session.printer.json(records.status(status))
+        session.printer.json(records.status(status) | more)
         return Exit.OK
     session.printer.fields(_fields(status, session))
     if status.version != __version__:

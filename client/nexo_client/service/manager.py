@@ -1,0 +1,120 @@
+"""What a service manager can do for us, and which places a unit has to be told.
+
+A unit is started with another environment than a shell's. So whatever place differs from the default is
+written into it, and a unit is used only by those who mean the same places.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nexo_client import paths
+
+LABEL = "connections.nexo.nexod"
+
+
+class ServiceFailed(Exception):  # noqa: N818 - the name says it
+    """The service manager refused or could not be asked.
+
+    Attributes:
+        hint: what to do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The file that describes the service.
+
+    Attributes:
+        ours: `nexoctl daemon install` wrote it; otherwise a package did, and removes it.
+        environment: the places that it tells the daemon.
+    """
+
+    path: Path
+    ours: bool
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the service manager knows of the daemon.
+
+    Attributes:
+        state: its own word for it: "active", "inactive", "failed" … ; empty if it can't be asked.
+        enabled: it starts at login.
+        outlives_logout: it goes on when the last session of the person ends.
+    """
+
+    state: str = ""
+    enabled: bool = False
+    pid: int | None = None
+    restarts: int = 0
+    outlives_logout: bool = False
+
+
+class Manager(Protocol):
+    """A service manager of the person's own session. Every call has a deadline.
+
+    Attributes:
+        name: "systemd" or "launchd".
+    """
+
+    name: str
+
+    def problem(self) -> str:
+        """Why it cannot be asked right now; empty if it can."""
+
+    def installed(self) -> Unit | None:
+        """The unit in force; only looks at files."""
+
+    def standing(self) -> Standing:
+        """What it knows of the daemon."""
+
+    def install(self, socket: Path) -> Unit:
+        """Write the unit, load it, and have it started at login. Does not start it now.
+
+        Raises:
+            ServiceFailed: it refused.
+        """
+
+    def uninstall(self) -> Unit | None:
+        """Stop the service, and take back what `install` did; returns the unit that was there."""
+
+    def start(self, *, timeout_s: float) -> None:
+        """Start the service and wait until it is ready.
+
+        Raises:
+            ServiceFailed: it did not become ready; the text says where the reason stands.
+        """
+
+
+def command() -> list[str]:
+    """What starts this very installation of the daemon."""
+    return [sys.executable, "-m", "nexo_daemon", "--foreground"]
+
+
+def deviations(socket: Path) -> dict[str, str]:
+    """The places of this process that differ from those that a fresh session computes, by variable."""
+    home = Path.home()
+    state = home / ".local/state/nexo"
+    runtime = Path(f"/run/user/{os.geteuid()}")
+    usual = {
+        "NEXO_SOCKET": (runtime / "nexo" if paths.is_private(runtime) else state / "run") / paths.SOCKET_NAME,
+        "NEXO_CONFIG_DIR": home / ".config/nexo",
+        "NEXO_DATA_DIR": home / ".local/share/nexo",
+        "NEXO_STATE_DIR": state,
+    }
+    actual = {
+        "NEXO_SOCKET": socket,
+        "NEXO_CONFIG_DIR": paths.config_dir(),
+        "NEXO_DATA_DIR": paths.data_dir(),
+        "NEXO_STATE_DIR": paths.state_dir(),
+    }
+    return {name: str(place) for name, place in actual.items() if place != usual[name]}

@@ -1,0 +1,183 @@
+"""The user manager of systemd. Sources: systemd.service(5), systemd.exec(5), systemctl(1), loginctl(1)."""
+
+import os
+import re
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, deviations
+
+NAME = "nexod.service"
+_PACKAGED = ("/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
+_ASK_S = 5.0
+_CHANGE_S = 30.0
+_ENVIRONMENT = re.compile(r'^Environment="(NEXO_[A-Z_]+)=(.*)"$', re.MULTILINE)
+
+
+class Systemd:
+    """See `nexo_client.service.manager.Manager`."""
+
+    name = "systemd"
+
+    def problem(self) -> str:
+        """Why the user manager can't be asked; empty if it can."""
+        if shutil.which("systemctl") is None:
+            return "this system does not run systemd"
+        if not os.environ.get("XDG_RUNTIME_DIR") and "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
+            return "this is no login session (XDG_RUNTIME_DIR is not set), so there is no user manager"
+        try:
+            done = _systemctl("show", "--property=Version", "--value", timeout_s=_ASK_S)
+        except ServiceFailed as failure:
+            return failure.message
+        return "" if done.returncode == 0 else f"the user manager does not answer ({_last_line(done)})"
+
+    def installed(self) -> Unit | None:
+        """The unit of `nexoctl daemon install`, else that of a package."""
+        for directory in (_own_directory(), *map(Path, _PACKAGED)):
+            path = directory / NAME
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            return Unit(path, directory == _own_directory(), _environment_of(text))
+        return None
+
+    def standing(self) -> Standing:
+        """Asks for state, process and lingering."""
+        done = _systemctl(
+            "show",
+            NAME,
+            "--property=ActiveState,UnitFileState,MainPID,NRestarts",
+            timeout_s=_ASK_S,
+        )
+        facts = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+        pid = int(facts.get("MainPID") or 0)
+        return Standing(
+            state=facts.get("ActiveState", ""),
+            enabled=facts.get("UnitFileState", "").startswith("enabled"),
+            pid=pid or None,
+            restarts=int(facts.get("NRestarts") or 0),
+            outlives_logout=_lingers(),
+        )
+
+    def install(self, socket: Path) -> Unit:
+        """A package's unit is used as it is, unless places differ from the default."""
+        environment = deviations(socket)
+        unit = self.installed()
+        if unit is None or unit.ours or unit.environment != environment:
+            unit = Unit(_own_directory() / NAME, True, environment)
+            _write(unit.path, unit_text(command(), environment))
+        _must("daemon-reload")
+        _must("enable", "--quiet", NAME)
+        return unit
+
+    def uninstall(self) -> Unit | None:
+        """Our own file is removed; a package's unit is only switched off."""
+        unit = self.installed()
+        if unit is None:
+            return None
+        _must("disable", "--quiet", "--now", NAME)
+        if unit.ours:
+            unit.path.unlink(missing_ok=True)
+        _must("daemon-reload")
+        # Nothing to reset is no failure.
+        _systemctl("reset-failed", NAME, timeout_s=_ASK_S)
+        return unit
+
+    def start(self, *, timeout_s: float) -> None:
+        """`systemctl start` returns when the daemon has said READY."""
+        done = _systemctl("start", NAME, timeout_s=timeout_s)
+        if done.returncode != 0:
+            raise ServiceFailed(
+                f"systemd could not start nexod ({_last_line(done)})",
+                "read why: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
+            )
+
+
+def unit_text(program: list[str], environment: dict[str, str]) -> str:
+    """The unit that starts `program` with these variables."""
+    template = (resources.files("nexo_client.service") / "nexod.service").read_text(encoding="utf-8")
+    lines = "\n".join(f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items())
+    text = template.replace("@EXEC@", " ".join(_word(part) for part in program))
+    return text.replace("@ENVIRONMENT@\n", lines + "\n" if lines else "")
+
+
+def _word(text: str) -> str:
+    # systemd.service(5), "Command lines": $ and % are special, a word with anything else unusual is quoted.
+    escaped = text.replace("$", "$$")
+    return escaped.replace("%", "%%") if re.fullmatch(r"[\w./:=+@%$,-]+", text) else _quoted(escaped)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _environment_of(text: str) -> dict[str, str]:
+    def plain(value: str) -> str:
+        return re.sub(r'\\([\\"])', r"\1", value.replace("%%", "%"))
+
+    return {name: plain(value) for name, value in _ENVIRONMENT.findall(text)}
+
+
+def _own_directory() -> Path:
+    return Path.home() / ".config/systemd/user"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.write_text(text, encoding="utf-8")
+        # The daemon's umask is not ours: systemd warns of units that only their owner may read.
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError as error:
+        raise ServiceFailed(f"{path}: {error.strerror}", "make the directory writable for you") from None
+
+
+def _lingers() -> bool:
+    return Path(f"/var/lib/systemd/linger/{_user_name()}").exists()
+
+
+def _user_name() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _must(*words: str) -> None:
+    done = _systemctl(*words, timeout_s=_CHANGE_S)
+    if done.returncode != 0:
+        raise ServiceFailed(f"systemctl --user {' '.join(words)}: {_last_line(done)}")
+
+
+def _systemctl(*words: str, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            ["systemctl", "--user", "--no-pager", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ServiceFailed("this system does not run systemd") from None
+    except subprocess.TimeoutExpired:
+        raise ServiceFailed(
+            f"systemctl --user {words[0]} did not answer within {timeout_s:g} s",
+            "look at it: systemctl --user status nexod",
+        ) from None
+
+
+def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    # The last line is systemctl's advice; the reason stands before it.
+    told = [line for line in lines if not line.startswith(("See ", "Hint:", "Consult "))]
+    return told[-1] if told else f"exit status {done.returncode}"

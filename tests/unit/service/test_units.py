@@ -1,0 +1,131 @@
+"""The texts that service managers read, and who may use the service."""
+
+import plistlib
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nexo_client import launch, paths, service
+from nexo_client.service import launchd, systemd
+from nexo_client.service.manager import Standing, Unit, command, deviations
+from surroundings import Surroundings
+
+AWKWARD = '/home/ann/my "100%" dir/$x\\y'
+
+
+def test_unit_names_the_program_and_the_places() -> None:
+    text = systemd.unit_text(["/opt/a b/python", "-m", "nexo_daemon"], {"NEXO_DATA_DIR": "/data"})
+    assert 'ExecStart="/opt/a b/python" -m nexo_daemon\n' in text
+    assert 'Environment="NEXO_DATA_DIR=/data"\n' in text
+    assert "\n@" not in text
+    assert "StateDirectory=" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_awkward_paths_survive_the_way_through_the_unit() -> None:
+    text = systemd.unit_text(["/bin/true"], {"NEXO_DATA_DIR": AWKWARD})
+    assert systemd._environment_of(text) == {"NEXO_DATA_DIR": AWKWARD}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine")
+def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "nexod.service"
+    unit.write_text(systemd.unit_text(["/bin/true", "%h/$x"], {"NEXO_DATA_DIR": AWKWARD}))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+    )
+    complaints = [line for line in done.stderr.splitlines() if "nexod.service" in line]
+    assert complaints == []
+
+
+def test_agent_of_launchd_is_restarted_unless_it_ended_in_order() -> None:
+    agent = plistlib.loads(plistlib.dumps(launchd.agent(command(), {"NEXO_DATA_DIR": "/data"})))
+    assert agent["ProgramArguments"][0] == sys.executable
+    assert agent["KeepAlive"] == {"SuccessfulExit": False}
+    assert agent["EnvironmentVariables"] == {"NEXO_DATA_DIR": "/data"}
+
+
+def test_a_plain_session_deviates_in_nothing() -> None:
+    assert deviations(paths.socket_path()) == {}
+
+
+def test_moved_places_are_told_to_the_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NEXO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    told = deviations(tmp_path / "s.sock")
+    assert told == {
+        "NEXO_SOCKET": str(tmp_path / "s.sock"),
+        "NEXO_DATA_DIR": str(tmp_path / "data"),
+        "NEXO_CONFIG_DIR": str(tmp_path / "xdg/nexo"),
+    }
+
+
+class Recorder:
+    """A service manager that says what it was asked to do; the real one needs a machine of its own."""
+
+    name = "systemd"
+
+    def __init__(self, unit: Unit | None) -> None:
+        self.unit, self.started = unit, False
+
+    def problem(self) -> str:
+        return ""
+
+    def installed(self) -> Unit | None:
+        return self.unit
+
+    def standing(self) -> Standing:
+        return Standing()
+
+    def install(self, socket: Path) -> Unit:
+        raise AssertionError
+
+    def uninstall(self) -> Unit | None:
+        raise AssertionError
+
+    def start(self, *, timeout_s: float) -> None:
+        self.started = True
+        raise service.ServiceFailed("it would not", "look")
+
+
+def test_a_service_for_other_places_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    socket = paths.socket_path()
+    for environment, ours in (({}, True), ({"NEXO_DATA_DIR": "/elsewhere"}, False)):
+        found = Recorder(Unit(Path("/unit"), True, environment))
+        monkeypatch.setattr(service, "manager", lambda found=found: found)
+        assert (service.responsible(socket) is found) is ours
+
+
+def test_an_installed_service_starts_the_daemon_and_its_refusal_is_told(
+    monkeypatch: pytest.MonkeyPatch, surroundings: Surroundings
+) -> None:
+    found = Recorder(Unit(Path("/unit"), True, {}))
+    monkeypatch.setattr(launch, "responsible", lambda socket: found)
+    with pytest.raises(launch.DaemonNotRunning, match="it would not"):
+        launch.start_daemon(surroundings.socket, timeout_s=5)
+    assert found.started
+
+
+def test_unit_is_found_and_readable_by_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd, "_PACKAGED", ())
+    found = systemd.Systemd()
+    assert found.installed() is None
+    path = systemd._own_directory() / systemd.NAME
+    systemd._write(path, systemd.unit_text(command(), {}))
+    unit = found.installed()
+    assert unit == Unit(path, True, {})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [entry.name for entry in path.parent.iterdir()] == [systemd.NAME]
+
+
+def test_without_a_service_manager_install_says_what_to_do_instead(surroundings: Surroundings) -> None:
+    done = surroundings.nexoctl("--json", "daemon", "install", expect=1, env={"PATH": "/nonexistent"})
+    assert "nexoctl daemon start" in done.error["hint"]
+    assert not list(surroundings.home.rglob("*.service"))
