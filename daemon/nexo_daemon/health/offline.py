@@ -19,7 +19,6 @@ WITNESSES: Final = 2
 
 STRONG_AFTER_S: Final = 5.0
 WEAK_AFTER_S: Final = 5.0
-_ENOUGH: Final = WITNESSES + 1
 _LOCAL_SUFFIXES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 _WEAK_REASONS: Final = frozenset({"timeout", "dns"})
 
@@ -78,12 +77,12 @@ class Evidence:
         return replace(self, weak=self.weak | {origin}, strong=self.strong - {origin}, since=since)
 
 
-def offline(evidence: Evidence, *, remote_origins: int, routed: bool | None, now: float) -> bool:
+def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float) -> bool:
     """Whether the evidence suffices.
 
     Args:
         evidence: see there.
-        remote_origins: how many distinct remote hosts are watched at all.
+        others: how many further remote hosts could be asked, up to `WITNESSES`.
         routed: whether the system has a default route; None when it cannot be told.
         now: monotonic seconds.
     """
@@ -92,6 +91,6 @@ def offline(evidence: Evidence, *, remote_origins: int, routed: bool | None, now
     if routed is False:
         return True
     lasted = now - evidence.since
-    if len(evidence.strong) >= min(remote_origins, _ENOUGH) and lasted >= STRONG_AFTER_S:
+    if len(evidence.strong) >= min(others, WITNESSES) + 1 and lasted >= STRONG_AFTER_S:
         return True
-    return len(evidence.strong | evidence.weak) >= _ENOUGH and lasted >= WEAK_AFTER_S
+    return len(evidence.strong | evidence.weak) > WITNESSES and lasted >= WEAK_AFTER_S

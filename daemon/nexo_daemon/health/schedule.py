@@ -115,6 +115,7 @@ class _Slot:
     light: Light
     remote: bool
     paused: bool
+    shown: Health
     ticket: int = 0
     due: float | None = None
     regular: bool = False
@@ -148,7 +149,6 @@ class Scheduler:
         self._random = source
         self._slots: dict[str, _Slot] = {}
         self._hosts: dict[str, _Host] = {}
-        self._remote_hosts = 0
         self._settings = HealthSettings()
         self._tickets = 0
         self._timers: list[tuple[float, int, str]] = []
@@ -179,7 +179,7 @@ class Scheduler:
     def health(self, connection_id: str) -> Health | None:
         """The light of a connection; None when it is not watched."""
         slot = self._slots.get(connection_id)
-        return None if slot is None else slot.light.health
+        return None if slot is None else slot.shown
 
     def drain(self) -> list[Notice]:
         """What happened since the last call, in order."""
@@ -231,20 +231,13 @@ class Scheduler:
         return host
 
     def _join_host(self, slot: _Slot) -> None:
-        host = self._host(slot.watched.origin)
-        if host.slots == 0 and slot.remote:
-            self._remote_hosts += 1
-        host.slots += 1
+        self._host(slot.watched.origin).slots += 1
 
     def _leave_host(self, slot: _Slot) -> None:
         origin = slot.watched.origin
         host = self._hosts[origin]
         host.slots -= 1
-        if host.slots:
-            return
-        if slot.remote:
-            self._remote_hosts -= 1
-        if not host.running and not host.cooling:
+        if not host.slots and not host.running and not host.cooling:
             del self._hosts[origin]
 
     def _add(self, watched: Watched, known: Health | None, now: Instant) -> None:
@@ -255,6 +248,7 @@ class Scheduler:
             light=light,
             remote=is_remote(watched.origin),
             paused=watched.paused or self._settings.paused,
+            shown=light.health,
         )
         self._slots[watched.id] = slot
         self._join_host(slot)
@@ -595,43 +589,55 @@ class Scheduler:
             if self._offline_since is not None:
                 self._come_back(now)
             return True
-        self._evidence = self._evidence.with_failure(slot.watched.origin, kind, now.mono)
         if self._offline_since is not None:
             self._tell(slot, now, conclusive=True)
             self._send_canary(now, CANARY_S)
             return False
-        if offline(self._evidence, remote_origins=self._remote_hosts, routed=self.routed, now=now.mono):
+        if _known(slot) is HealthState.UNHEALTHY:
+            # It is known to be down: that it still is says nothing about our network.
+            return True
+        first = self._evidence.empty
+        self._evidence = self._evidence.with_failure(slot.watched.origin, kind, now.mono)
+        witnesses = self._able_witnesses(slot, now)
+        if offline(self._evidence, others=len(witnesses), routed=self.routed, now=now.mono):
             self._go_offline(now)
             return False
-        if slot.light.health.state is HealthState.UNHEALTHY:
-            return True
         step = policy.judge(launch.id, slot.light, verdict, now, slot.pace)
         if step.light.health.state is HealthState.UNHEALTHY and self._witnesses_out(now):
             # Others are being asked whether they see it too; their answer decides between red and off line.
             self._arm(slot, now.mono + DEBOUNCE_S, asked=False)
             self._tell(slot, now)
             return False
-        if slot.light.settled:
-            self._call_witnesses(slot, now)
+        if first or slot.light.settled:
+            for witness in witnesses:
+                if not witness.light.settled:
+                    continue
+                self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
+                if witness.running is None and not witness.queued:
+                    self._arm(witness, now.mono, asked=False)
         return True
 
     def _witnesses_out(self, now: Instant) -> bool:
         self._witnesses = {id_: until for id_, until in self._witnesses.items() if until > now.mono}
         return bool(self._witnesses)
 
-    def _call_witnesses(self, doubted: _Slot, now: Instant) -> None:
-        origins = {doubted.watched.origin}
-        for slot in self._by_importance():
-            if len(origins) > WITNESSES:
-                return
-            if slot.watched.origin in origins or not self._may_ask(slot, now):
-                continue
-            if slot.light.health.state is HealthState.UNHEALTHY:
-                continue
-            origins.add(slot.watched.origin)
-            self._witnesses[slot.watched.id] = now.mono + WITNESS_WAIT_S
-            if slot.running is None and not slot.queued:
-                self._arm(slot, now.mono, asked=False)
+    def _able_witnesses(self, doubted: _Slot, now: Instant) -> list[_Slot]:
+        """Connections of other remote hosts that may be asked now: well ones first, none that is down."""
+        origins, found = {doubted.watched.origin}, []
+        for well in (True, False):
+            for slot in self._by_importance():
+                known = _known(slot)
+                if known is HealthState.UNHEALTHY:
+                    continue
+                if (known is HealthState.HEALTHY and slot.light.settled) is not well:
+                    continue
+                if slot.watched.origin in origins or not self._may_ask(slot, now):
+                    continue
+                origins.add(slot.watched.origin)
+                found.append(slot)
+                if len(found) == WITNESSES:
+                    return found
+        return found
 
     def _by_importance(self) -> Iterator[_Slot]:
         """Remote slots, important ones first."""
@@ -741,11 +747,21 @@ class Scheduler:
         sample: Sample | None = None,
         conclusive: bool = False,
     ) -> None:
-        due = slot.due
-        at = None if due is None else now.wall + timedelta(seconds=due - now.mono)
-        health = replace(slot.light.health, next_check_at=at)
-        slot.light = replace(slot.light, health=health)
-        self._outbox.append(HealthNotice(slot.watched.id, health, transition, sample, conclusive))
+        due, known = slot.due, slot.light.health
+        # Spelt out: dataclasses.replace costs five times as much, and this is on the path of every check.
+        slot.shown = Health(
+            known.state,
+            known.reason,
+            known.since,
+            known.checked_at,
+            known.latency_s,
+            known.retry_at,
+            known.consecutive_failures,
+            None if due is None else now.wall + timedelta(seconds=due - now.mono),
+            known.advice,
+            known.last_known,
+        )
+        self._outbox.append(HealthNotice(slot.watched.id, slot.shown, transition, sample, conclusive))
 
 
 def deadline(latency_s: float | None) -> float:
@@ -753,6 +769,12 @@ def deadline(latency_s: float | None) -> float:
     if latency_s is None:
         return FIRST_DEADLINE_S
     return min(max(8.0 * latency_s, USUAL_DEADLINE_S), LONGEST_DEADLINE_S)
+
+
+def _known(slot: _Slot) -> HealthState | None:
+    """The state that was last seen, also while it is not vouched for."""
+    health = slot.light.health
+    return health.last_known if health.state is HealthState.UNKNOWN else health.state
 
 
 def _earlier(a: float | None, b: float) -> float:

@@ -1,8 +1,8 @@
 """What happens to this computer that checks should know: routes change, it was suspended, its clock is set.
 
 On Linux the kernel tells (a routing socket, a timer that a clock change cancels) and nothing polls.
-Elsewhere, or where the kernel refuses, `RESTLESS_S` bounds how late a change is seen. Every part works without
-the others.
+Elsewhere, or where the kernel refuses, `RESTLESS_S` bounds how late a change is seen. Every part works
+without the others.
 """
 
 import asyncio
