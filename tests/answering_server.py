@@ -119,6 +119,10 @@ class AnsweringServer:
                 with self._lock:
                     self._open.add(connection)
             with connection.makefile("rb") as stream:
+                if stream.peek(1)[:1] == b"\x16":
+                    # The first byte of a TLS handshake: what a plain HTTP server makes of it.
+                    connection.sendall(answer(400))
+                    return
                 while request := read_request(stream):
                     self.requests.append(request)
                     reply = self._script(request, connection)

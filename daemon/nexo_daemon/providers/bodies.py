@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from nexo_daemon.providers.exchange import Answer
+from nexo_daemon.providers.exchange import Answer, Cut
 
 _LONGEST_MESSAGE = 4000
 _DEEPEST = 6
@@ -39,7 +39,6 @@ class Reading:
         has_error: the JSON has an error in it.
         error_status: an HTTP status inside of the body, as gateways send it; None without.
         retry_after_s: a delay that the body asks for; None without.
-        cut: why the body is not whole; empty when it is.
     """
 
     status: int
@@ -51,7 +50,7 @@ class Reading:
     has_error: bool = False
     error_status: int | None = None
     retry_after_s: float | None = None
-    cut: str = ""
+    cut: Cut = Cut.NO
 
 
 def read(answer: Answer) -> Reading:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from nexo_client.terms import Outcome
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.bodies import Form, Reading
+from nexo_daemon.providers.exchange import Cut
 from nexo_daemon.providers.redact import Redactor
 from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, LONGEST_RATE_WAIT, retry_at
 from nexo_daemon.providers.table import BY_STATUS, EDGE, SPECIFIC, Row
@@ -79,7 +80,7 @@ def judge(
     if success and right_shape:
         return Judgement(facts, None)
     if success and reading.cut:
-        return Judgement(_broken(facts, reading, subject), None)
+        return Judgement(_broken(facts, reading.cut, subject), None)
     facts = replace(facts, provider_message=redact(reading.message))
     if success and reading.error_status is not None:
         # An error inside of a 200, as gateways send it: its own number is the truth.
@@ -125,28 +126,35 @@ def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
     )
 
 
-def _broken(facts: Verdict, reading: Reading, subject: Subject) -> Verdict:
-    if "larger" in reading.cut or "headers" in reading.cut:
-        return replace(
-            facts,
-            outcome=Outcome.NOT_COMPATIBLE,
-            reason="too_large",
-            advice=f"{subject.host} sends more than a model list should be; check the path of the base URL.",
-        )
-    if "encoding" in reading.cut:
-        return replace(
-            facts,
-            outcome=Outcome.NOT_COMPATIBLE,
-            reason="encoding",
-            advice=(
-                f"{subject.host} sends a body that cannot be decoded; check for a faulty proxy in between."
-            ),
-        )
+_BROKEN = {
+    Cut.TOO_LARGE: (
+        Outcome.NOT_COMPATIBLE,
+        "too_large",
+        "{host} sends more than a model list can be; {path}",
+    ),
+    Cut.TOO_MANY_HEADERS: (Outcome.NOT_COMPATIBLE, "too_large", "{host} sends hundreds of headers; {path}"),
+    Cut.ENCODING: (
+        Outcome.NOT_COMPATIBLE,
+        "encoding",
+        "{host} sends a body that cannot be decoded; check for a faulty proxy in between.",
+    ),
+    Cut.CLOSED: (
+        Outcome.UNREACHABLE,
+        "reset",
+        "The connection to {host} broke off in the answer; try again.",
+    ),
+    Cut.INCOMPLETE: (Outcome.UNREACHABLE, "reset", "The answer of {host} is not complete; try again."),
+}
+_CHECK_PATH = "check the path of the base URL."
+
+
+def _broken(facts: Verdict, cut: Cut, subject: Subject) -> Verdict:
+    outcome, reason, advice = _BROKEN[cut]
     return replace(
         facts,
-        outcome=Outcome.UNREACHABLE,
-        reason="reset",
-        advice=f"The connection to {subject.host} broke in the middle of the answer; try again.",
+        outcome=outcome,
+        reason=reason,
+        advice=advice.format(host=subject.host, path=_CHECK_PATH),
     )
 
 

@@ -3,6 +3,7 @@
 Not for how they travel (see `transport`) and not for what they mean (see `classify`).
 """
 
+import enum
 from dataclasses import dataclass, field
 
 import httpx
@@ -20,20 +21,30 @@ class Outgoing:
     body: bytes | None = field(default=None, repr=False)
 
 
+class Cut(enum.StrEnum):
+    """Why a body is not whole; the value is for people."""
+
+    NO = ""
+    CLOSED = "the connection was closed before the end of the body"
+    INCOMPLETE = "the compressed body is not complete"
+    TOO_LARGE = "the body is larger than is read"
+    TOO_MANY_HEADERS = "there are more headers than are read"
+    ENCODING = "the body is not in an encoding that was asked for"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response, read to its end or to a bound.
 
     Attributes:
         body: decoded from gzip or deflate.
-        cut: why the body is not whole; empty when it is.
         elapsed_s: from the start of the request to the end of the body.
     """
 
     status: int
     headers: httpx.Headers = field(repr=False)
     body: bytes = field(repr=False)
-    cut: str = ""
+    cut: Cut = Cut.NO
     elapsed_s: float = 0.0
 
 

@@ -127,6 +127,9 @@ def _repaired_url(target: Target) -> list[Trial]:
     return [Trial(replace(target, base_url=url), "base_url", url, f"Use {url} as base URL.")]
 
 
+_NO_TLS = ("tls_not_spoken", "tls_handshake", "timeout")
+
+
 def _https_port(base: Base) -> int:
     return 443 if base.port == 80 else base.port
 
@@ -139,7 +142,7 @@ def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
             if host != base.host:
                 url = replace(base, host=host).url()
                 found.append((url, f"Use {url}: the server listens at that address only."))
-    if base.scheme == "https" and reason in ("tls_not_spoken", "tls_handshake") and is_loopback(base.host):
+    if base.scheme == "https" and is_loopback(base.host) and reason in _NO_TLS:
         port = 80 if base.port == 443 else base.port
         url = replace(base, scheme="http", port=port).url()
         found.append((url, f"Use {url}: the server does not speak HTTPS."))

@@ -135,7 +135,7 @@ EDGE: tuple[Row, ...] = (
     Row(
         name="error-page",
         unless=_FILTER_WORDS + _FILTER_HEADERS,
-        statuses=((200, 299), (404, 406), (410, 499), (500, 501)),
+        statuses=((200, 299), (404, 406), (410, 428), (430, 499), (501, 501)),
         forms=_PAGE,
         outcome=Outcome.NOT_COMPATIBLE,
         reason="not_json",

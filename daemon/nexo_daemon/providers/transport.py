@@ -17,13 +17,14 @@ import httpcore
 import httpx
 
 from nexo_client.terms import Layer
-from nexo_daemon.providers.exchange import Answer, Fault, Outgoing
+from nexo_daemon.providers.exchange import Answer, Cut, Fault, Outgoing
 from nexo_daemon.providers.proxies import Proxy, is_loopback
 from nexo_daemon.providers.resolver import resolve
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_HEADERS = 200
+_COMPRESSED = ("gzip", "x-gzip", "deflate")
 _STAGGER_S = 0.25
 """Between connection attempts to the addresses of one name (RFC 8305)."""
 
@@ -104,7 +105,7 @@ class Session:
             if reading.status is None:
                 raise self._progress.fault(error, started) from error
             # The status came, so the answer is worth something even if its body broke off.
-            reading.cut = "the connection was closed before the end of the body"
+            reading.cut = Cut.CLOSED
             headers = reading.headers
         except (Exception, TimeoutError) as error:
             if isinstance(error, Fault):
@@ -127,7 +128,7 @@ class _Reading:
         self.status: int | None = None
         self.headers = httpx.Headers()
         self.body = bytearray()
-        self.cut = ""
+        self.cut = Cut.NO
         self._received = 0
         self._max = max_bytes
 
@@ -137,9 +138,14 @@ class _Reading:
     async def read(self, response: httpcore.Response, headers: httpx.Headers) -> None:
         self.status, self.headers = response.status, headers
         if len(headers.raw) > MAX_HEADERS:
-            self.cut = f"more than {MAX_HEADERS} headers"
+            self.cut = Cut.TOO_MANY_HEADERS
             return
-        inflate = _decoder(headers.get("content-encoding", ""))
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("", "identity", *_COMPRESSED):
+            self.cut = Cut.ENCODING
+            return
+        # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
+        inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _COMPRESSED else None
         async for chunk in response.aiter_stream():
             self._received += len(chunk)
             room = self._max - len(self.body)
@@ -150,20 +156,15 @@ class _Reading:
                 try:
                     self.body += inflate.decompress(chunk, room + 1)
                 except zlib.error:
-                    self.cut = "the body is not in the encoding that its headers name"
+                    self.cut = Cut.ENCODING
                     return
                 full = len(self.body) > self._max
             if full or self._received > self._max:
                 del self.body[self._max :]
-                self.cut = f"the body is larger than {self._max // (1024 * 1024)} MB"
+                self.cut = Cut.TOO_LARGE
                 return
         if inflate is not None and self._received and not inflate.eof:
-            self.cut = "the compressed body is not complete"
-
-
-def _decoder(encoding: str) -> Any:
-    # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
-    return zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding.strip().lower() in ("gzip", "x-gzip") else None
+            self.cut = Cut.INCOMPLETE
 
 
 class _Progress:
