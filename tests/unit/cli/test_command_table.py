@@ -1,0 +1,121 @@
+"""Every command of the table is there, explains itself, and takes the options of every command."""
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+from nexo_client.cli import app
+from nexo_client.cli.commands import COMMANDS, HIDDEN, Command, find
+from nexo_client.cli.parser import UsageError, command_parser, options_of, parse, subparsers_of
+
+ALL = [*COMMANDS, *HIDDEN]
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.name)
+def test_a_command_has_a_module_that_declares_and_runs_it(command: Command) -> None:
+    parser, module = command_parser(command)
+    assert callable(module.configure)
+    assert callable(getattr(module, "run", None)) or subparsers_of(parser)
+    assert module.__doc__
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_help_explains_the_command_and_each_of_its_options(command: Command) -> None:
+    parser, module = command_parser(command)
+    text = parser.format_help()
+    assert module.__doc__.strip().splitlines()[0] in text
+    for action in parser._actions:
+        assert action.help or isinstance(action, argparse._SubParsersAction), action
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_common_options_may_stand_at_every_level(command: Command) -> None:
+    parser, _ = command_parser(command)
+    for level in (parser, *subparsers_of(parser).values()):
+        known = set(options_of(level))
+        assert {"--json", "--socket", "--no-start", "-v", "--verbose"} <= known
+
+
+def test_the_help_of_nexoctl_lists_all_commands_places_and_exit_codes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEXO_DATA_DIR", "/somewhere/else")
+    text = app.full_help()
+    for command in COMMANDS:
+        assert f"\n  {command.name} " in text
+    for variable in ("NEXO_SOCKET", "NEXO_CONFIG_DIR", "NEXO_DATA_DIR", "NEXO_STATE_DIR", "NEXO_CONNECTION"):
+        assert variable in text
+    assert "/somewhere/else" in text
+    assert "7 refused" in text
+
+
+def test_names_of_commands_are_unique() -> None:
+    assert len({command.name for command in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["lst"], "nexoctl list"),
+        (["tset", "x"], "nexoctl test"),
+        (["wokspace"], "nexoctl workspace"),
+        (["list", "--jsno"], "--json"),
+        (["add", "x", "--provder", "openai"], "--provider"),
+        (["workspace", "lits"], "list"),
+        (["resolve", "--format", "jsn"], "json"),
+    ],
+)
+def test_a_slip_is_answered_with_the_nearest_word(
+    words: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert suggestion in told.err
+    assert len(told.err.splitlines()) <= 2
+
+
+def test_an_abbreviation_is_no_option() -> None:
+    parser, _ = command_parser(find("add"))  # type: ignore[arg-type]  # it is in the table
+    with pytest.raises(UsageError):
+        parse(parser, ["x", "--prov", "openai"], argparse.Namespace())
+
+
+def test_common_options_count_before_and_after_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--json", "lst"], ["list", "--nope", "--json"]):
+        assert app.main(words) == 2
+        assert capsys.readouterr().err.startswith('{"error": {"reason": "USAGE"')
+
+
+def test_json_after_two_dashes_belongs_to_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["ruun", "--", "program", "--json"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+COSTLY = ("grpc", "google", "nexo", "dataclasses", "inspect", "subprocess", "nexo_client.types")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["help"], ["--json", "--help"]])
+def test_help_and_version_import_nothing_costly(words: list[str]) -> None:
+    probe = (
+        "import sys; from nexo_client.cli.__main__ import main; code = main(sys.argv[1:]);"
+        f" sys.exit(code or ' '.join(m for m in {COSTLY!r} if m in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nexoctl" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_no_command_imports_what_only_the_daemon_needs(command: Command) -> None:
+    probe = (
+        "import sys; from nexo_client.cli.parser import command_parser;"
+        " from nexo_client.cli.commands import find;"
+        f" command_parser(find({command.name!r}));"
+        " sys.exit(' '.join(m for m in ('nexo_daemon', 'httpx', 'sqlalchemy', 'keyring', 'cryptography')"
+        " if m in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,85 @@
+"""Tab completes commands, options, choices and names of connections; tried in the shells themselves."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nexo_client.cli.cmds.completion import SCRIPTS
+from nexo_client.cli.completing import FILES, candidates
+
+NAMES = ["work", "home", "Acme key"]
+
+
+def complete(*words: str) -> list[str]:
+    return candidates(list(words), lambda: NAMES)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["li"], ["list"]),
+        (["--js"], ["--json"]),
+        (["--json", "sho"], ["show"]),
+        (["--socket", "/x", "stat"], ["status"]),
+        (["show", "w"], ["work"]),
+        (["show", "a"], ["Acme key"]),
+        (["default", ""], NAMES),
+        (["remove", "work", "--replace-with", "h"], ["home"]),
+        (["resolve", "--connection", ""], NAMES),
+        (["resolve", "--format", ""], ["json", "env", "key"]),
+        (["add", "x", "--provider", "an"], ["anthropic"]),
+        (["add", "x", "--api-key-s"], ["--api-key-stdin"]),
+        (["workspace", "b"], ["bind"]),
+        (["workspace", "bind", "w"], ["work", FILES]),
+        (["workspace", "bind", "--allow"], ["--allow-fallback"]),
+        (["run", "--", "py"], [FILES]),
+        (["completion", "f"], ["fish"]),
+        (["nonsense", ""], []),
+        (["add", "x", "--base-url", ""], []),
+    ],
+)
+def test_what_can_come_next(words: list[str], wanted: list[str]) -> None:
+    assert complete(*words) == wanted
+
+
+def test_names_are_asked_for_only_when_wanted() -> None:
+    def never() -> list[str]:
+        raise AssertionError("asked the daemon")
+
+    assert candidates(["li"], never) == ["list"]
+    assert set(candidates(["add", "--he"], never)) == {"--header", "--headers-json", "--help"}
+
+
+@pytest.fixture
+def nexoctl_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "nexoctl"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nexo_client.cli "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return program
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash on this machine")
+@pytest.mark.usefixtures("nexoctl_on_path")
+def test_bash_completes() -> None:
+    ask = SCRIPTS["bash"] + (
+        "\ndeclare -F _nexoctl >/dev/null || exit 9\n"
+        'COMP_WORDS=(nexoctl resolve --format ""); COMP_CWORD=3; _nexoctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
+        'COMP_WORDS=(nexoctl daem); COMP_CWORD=1; _nexoctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.returncode) == (["json", "env", "key", "daemon"], 0), done.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.usefixtures("nexoctl_on_path")
+def test_the_other_shells_take_their_scripts(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} on this machine")
+    script = tmp_path / "script"
+    script.write_text(SCRIPTS[shell])
+    subprocess.run([shell, "-n", str(script)], check=True)

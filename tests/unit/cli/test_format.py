@@ -1,0 +1,128 @@
+"""Tables fit the terminal, foreign text can't steer it, and spans of time read well."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexo_client.cli.format import (
+    Cell,
+    Column,
+    Span,
+    Style,
+    ago,
+    cut,
+    display_width,
+    duration,
+    field_lines,
+    paint,
+    printable,
+    table,
+)
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+COLUMNS = (
+    Column(""),
+    Column("NAME", flexible=8),
+    Column("STATE"),
+    Column("URL", flexible=12, droppable=2),
+    Column("KEY", droppable=1),
+)
+ROWS: list[tuple[Cell, ...]] = [
+    (
+        "*",
+        Span("work", Style.STRONG),
+        (Span("● healthy", Style.GOOD), " ok"),
+        "https://api.openai.com/v1",
+        "verified",
+    ),
+    (" ", "a name that goes on and on", "unknown", "http://127.0.0.1:11434", ""),
+    (" ", "日本語の名前", "limited", "", "none"),
+]
+
+
+def lines(width: int | None) -> list[str]:
+    return [paint(line, colour=False) for line in table(COLUMNS, ROWS, width=width)]
+
+
+def test_a_pipe_gets_everything_uncut() -> None:
+    text = "\n".join(lines(None))
+    assert "a name that goes on and on" in text
+    assert "https://api.openai.com/v1" in text
+    assert "\x1b" not in text
+
+
+def test_columns_are_cut_before_they_are_dropped() -> None:
+    wide, narrow = "\n".join(lines(70)), "\n".join(lines(44))
+    assert "KEY" in wide
+    assert "URL" in wide
+    assert "…" in wide
+    assert "URL" not in narrow
+    assert "KEY" in narrow
+
+
+@given(st.integers(min_value=1, max_value=200))
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    assert all(display_width(line) <= width for line in lines(width))
+
+
+@given(st.text(max_size=40), st.integers(min_value=1, max_value=20))
+def test_a_cut_cell_fits_and_is_printable(text: str, width: int) -> None:
+    shown = paint(cut(text, width), colour=False)
+    assert display_width(shown) <= width
+    assert shown.isprintable()
+
+
+def test_a_very_narrow_terminal_gets_a_block_a_row() -> None:
+    assert "name: work" in lines(14)
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[31mred", "a\nb", "a\rb", "\x07", "\u202egnp.exe", "\x9b31m", "a\u200bb"]
+)
+def test_foreign_text_cannot_steer_the_terminal(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert "\\" in shown
+
+
+def test_colours_only_where_asked_for() -> None:
+    spans = (Span("plain "), Span("bad", Style.BAD))
+    assert paint(spans, colour=False) == "plain bad"
+    assert paint(spans, colour=True) == "plain \x1b[31mbad\x1b[0m"
+
+
+def test_fields_without_a_value_are_left_out() -> None:
+    fields: list[tuple[str, Cell]] = [("Name", "work"), ("Model", ""), ("Base URL", "http://x")]
+    assert field_lines(fields, colour=False) == ["Name      work", "Base URL  http://x"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.0004, "0 ms"),
+        (0.0854, "85 ms"),
+        (0.9999, "1.0 s"),
+        (3.21, "3.2 s"),
+        (42, "42 s"),
+        (89, "89 s"),
+        (91, "2 min"),
+        (3600, "60 min"),
+        (7200, "2 h"),
+        (100_000, "28 h"),
+        (86_400 * 3, "3 d"),
+    ],
+)
+def test_a_span_of_time(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "now"), (12, "12 s ago"), (600, "10 min ago"), (-30, "in 30 s"), (-7200, "in 2 h")],
+)
+def test_an_age(seconds: float, text: str) -> None:
+    assert ago(NOW - timedelta(seconds=seconds), NOW) == text
+    assert ago(None, NOW) == ""
