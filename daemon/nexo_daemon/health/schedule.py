@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from nexo_client.terms import HealthState
@@ -37,6 +38,7 @@ DEBOUNCE_LIMIT_S: Final = 10.0
 RECHECK_GAP_S: Final = 30.0
 CANARY_S: Final = 15.0
 WITNESS_WAIT_S: Final = 20.0
+WITNESS_SEARCH: Final = 200
 FIRST_DEADLINE_S: Final = 15.0
 USUAL_DEADLINE_S: Final = 10.0
 LONGEST_DEADLINE_S: Final = 30.0
@@ -162,6 +164,7 @@ class Scheduler:
         self._witnesses: dict[str, float] = {}
         self._offline_since: datetime | None = None
         self._canary_turn = 0
+        self._ranked: list[_Slot] | None = None
         self._recheck_at: float | None = None
         self._recheck_asked: float | None = None
         self._rechecked_at = float("-inf")
@@ -208,6 +211,7 @@ class Scheduler:
         """
         cancel: list[Launch] = []
         self._settings = settings
+        self._ranked = None
         for gone in [id_ for id_ in self._slots if id_ not in watched]:
             cancel.extend(self._remove(gone))
         for id_, wanted in watched.items():
@@ -623,28 +627,30 @@ class Scheduler:
 
     def _able_witnesses(self, doubted: _Slot, now: Instant) -> list[_Slot]:
         """Connections of other remote hosts that may be asked now: well ones first, none that is down."""
-        origins, found = {doubted.watched.origin}, []
-        for well in (True, False):
-            for slot in self._by_importance():
-                known = _known(slot)
-                if known is HealthState.UNHEALTHY:
-                    continue
-                if (known is HealthState.HEALTHY and slot.light.settled) is not well:
-                    continue
-                if slot.watched.origin in origins or not self._may_ask(slot, now):
-                    continue
-                origins.add(slot.watched.origin)
-                found.append(slot)
-                if len(found) == WITNESSES:
-                    return found
-        return found
+        origins, well, rest = {doubted.watched.origin}, list[_Slot](), list[_Slot]()
+        for slot in islice(self._by_importance(), WITNESS_SEARCH):
+            known = _known(slot)
+            if (
+                known is HealthState.UNHEALTHY
+                or slot.watched.origin in origins
+                or not self._may_ask(slot, now)
+            ):
+                continue
+            origins.add(slot.watched.origin)
+            if known is HealthState.HEALTHY and slot.light.settled:
+                well.append(slot)
+                if len(well) == WITNESSES:
+                    break
+            else:
+                rest.append(slot)
+        return [*well, *rest][:WITNESSES]
 
     def _by_importance(self) -> Iterator[_Slot]:
         """Remote slots, important ones first."""
-        for wanted in (True, False):
-            for slot in self._slots.values():
-                if slot.remote and slot.pace.important is wanted:
-                    yield slot
+        if self._ranked is None:
+            remote = [slot for slot in self._slots.values() if slot.remote]
+            self._ranked = sorted(remote, key=lambda slot: not slot.pace.important)
+        return iter(self._ranked)
 
     def _may_ask(self, slot: _Slot, now: Instant) -> bool:
         light = slot.frozen or slot.light

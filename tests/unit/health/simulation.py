@@ -54,8 +54,8 @@ class Place:
     id: str
     origin: str
     important: bool
-    latency_s: float
     troubles: list[Trouble]
+    good: list[Verdict]
     at: int = 0
     blips: list[float] = field(default_factory=list)
     blip: int = 0
@@ -216,14 +216,15 @@ class World:
     def _place(self, index: int, scale: Scale) -> Place:
         draw = self.random
         shared = draw.random() < 0.1
+        latency_s = draw.lognormvariate(math.log(0.25), 0.6)
         place = Place(
             id=f"c{index}",
             origin=f"https://gateway{index % 7}.example.com:443"
             if shared
             else f"https://h{index}.example.com:443",
             important=index < scale.important,
-            latency_s=draw.lognormvariate(math.log(0.25), 0.6),
             troubles=[],
+            good=[Verdict(Outcome.OK, latency_s=latency_s * draw.uniform(0.7, 1.3)) for _ in range(16)],
         )
         drawn: list[Trouble] = []
         # Far more than in life, so that there is something to count; more for those that are judged by it.
@@ -411,7 +412,8 @@ class Computer:
             self.core.finish(launch, verdict, self.now())
 
     def _answer(self, place: Place, launch: Launch) -> tuple[Verdict, float]:
-        latency = place.latency_s * (0.7 + 0.6 * self.random.random())
+        good = place.good[self.random.randrange(len(place.good))]
+        latency = good.latency_s or 0.0
         if self.true < self.offline_until:
             return Verdict(Outcome.UNREACHABLE, "dns", network_suspect=True), 0.01
         trouble = place.trouble(self.true)
@@ -423,7 +425,7 @@ class Computer:
                 return self._single_failure(place, launch)
             if latency > launch.deadline_s:
                 return Verdict(Outcome.UNREACHABLE, "timeout"), launch.deadline_s
-            return Verdict(Outcome.OK, latency_s=latency), latency
+            return good, latency
         match trouble.kind:
             case "refused" | "flap":
                 if trouble.kind == "flap":
