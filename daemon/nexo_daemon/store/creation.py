@@ -50,6 +50,6 @@ def _fill(path: Path) -> None:
             with db.begin():
                 schema.metadata.create_all(db)
                 db.execute(sa.insert(schema.version), {"version_num": schema.HEAD})
-                db.execute(sa.insert(schema.settings), rows.settings_to_row(Settings()))
+                db.execute(sa.insert(schema.settings), rows.settings_to_row(Settings(), rows.NO_BINDINGS))
     finally:
         engine.dispose()

@@ -65,6 +65,9 @@ def explained() -> Iterator[None]:
         raise explain(error) from None
     except sqlite3.Error as error:
         raise _explain_code(error) from None
+    except (UnicodeDecodeError, OverflowError):
+        # SQLite's message about a damaged file may quote its bytes, and Python fails to decode them (seen).
+        raise StoreFailed("the store is damaged", hint="nexoctl store restore brings back a backup") from None
 
 
 def explain(error: DBAPIError) -> DomainError:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -53,14 +54,23 @@ def read(db: sa.Connection) -> Reading:
     )
     before = len(problems)
     bindings = reader.all(schema.bindings, rows.binding_from_row)
+    together = reduce(rows.combined, (rows.binding_to_row(b)["digest"] for b in bindings), rows.NO_BINDINGS)
     entries = sorted(
         reader.all(schema.fallback, lambda row: (int(row["position"]), str(row["connection_id"])))
     )
     fallback_ids = tuple(connection_id for _, connection_id in entries)
-    found = reader.all(schema.settings, lambda row: rows.settings_from_row(row, fallback_ids))
+    found = reader.all(
+        schema.settings,
+        lambda row: (rows.settings_from_row(row, fallback_ids), row["bindings_digest"]),
+    )
     if len(found) != 1 and len(problems) == before:
         problems.append("the settings are missing")
-    settings = found[0] if len(problems) == before else Settings(revision=found[0].revision if found else 0)
+    if found and found[0][1] != together and len(problems) == before:
+        problems.append("bindings of workspaces are missing")
+    if len(problems) == before:
+        settings = found[0][0]
+    else:
+        settings = Settings(revision=found[0][0].revision if found else 0)
     if settings.default_id is not None and settings.default_id not in known:
         settings = Settings(revision=settings.revision, health=settings.health)
         problems.append("the default connection is unreadable")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -53,7 +54,8 @@ class Candidate:
     def _settle(db: sa.Connection, revision: int) -> None:
         row = db.execute(sa.select(schema.settings)).one()
         settings = rows.settings_from_row(row._asdict(), ())
-        changed = rows.settings_to_row(rows.with_revision(settings, max(settings.revision, revision) + 1))
+        later = replace(settings, revision=max(settings.revision, revision) + 1)
+        changed = rows.settings_to_row(later, row.bindings_digest)
         db.execute(sa.update(schema.settings), changed)
 
     def commit(self) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +41,11 @@ class DamagedRowError(Exception):
 def digest(row: Row) -> bytes:
     """Fingerprint of a row as it was written."""
     values = {
-        name: microseconds(value) if isinstance(value, datetime) else value
+        name: microseconds(value)
+        if isinstance(value, datetime)
+        else value.hex()
+        if isinstance(value, bytes)
+        else value
         for name, value in row.items()
         if name not in _NOT_DIGESTED
     }
@@ -59,7 +63,15 @@ def with_digest(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "digest": digest(values)}
 
 
-def settings_to_row(settings: Settings) -> dict[str, Any]:
+NO_BINDINGS = bytes(16)
+
+
+def combined(digest_of_all: bytes, digest_of_one: bytes) -> bytes:
+    """The digest of all bindings with one more, or with one that was in it taken out."""
+    return bytes(a ^ b for a, b in zip(digest_of_all, digest_of_one, strict=True))
+
+
+def settings_to_row(settings: Settings, bindings_digest: bytes) -> dict[str, Any]:
     """Of the single row; the fallback list has its own table."""
     return with_digest(
         {
@@ -70,6 +82,7 @@ def settings_to_row(settings: Settings) -> dict[str, Any]:
             "important_interval_s": float(settings.health.important_interval_s),
             "other_interval_s": float(settings.health.other_interval_s),
             "checks_paused": settings.health.paused,
+            "bindings_digest": bindings_digest,
         }
     )
 
@@ -88,11 +101,6 @@ def settings_from_row(row: Row, fallback_ids: tuple[str, ...]) -> Settings:
         fallback_ids=fallback_ids,
         health=HealthSettings(row["important_interval_s"], row["other_interval_s"], row["checks_paused"]),
     )
-
-
-def with_revision(settings: Settings, revision: int) -> Settings:
-    """The settings at another revision."""
-    return replace(settings, revision=revision)
 
 
 def connection_to_row(connection: Connection) -> dict[str, Any]:

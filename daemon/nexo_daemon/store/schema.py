@@ -85,6 +85,8 @@ settings = Table(
     Column("important_interval_s", Float, nullable=False),
     Column("other_interval_s", Float, nullable=False),
     Column("checks_paused", Boolean, nullable=False),
+    # Of all bindings together: one that is lost with its page must not go unnoticed.
+    Column("bindings_digest", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
 )
 

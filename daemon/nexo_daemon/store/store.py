@@ -115,9 +115,13 @@ class Store:
 
     def _examine(self) -> tuple[list[str], str]:
         """Look with no hand on it: a read-only connection neither recovers nor checkpoints."""
+        # Without a log to read, "immutable" keeps SQLite from leaving an empty one beside a damaged file.
+        mode = "ro" if Path(f"{self.path}-wal").exists() else "ro&immutable=1"
         try:
             with closing(
-                sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+                sqlite3.connect(
+                    f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
+                )
             ) as db:
                 db.execute("PRAGMA trusted_schema=OFF")
                 problems = list(reading.check(db))
@@ -261,7 +265,7 @@ class Store:
             ).scalars()
             row = db.execute(sa.select(schema.settings)).one()
             settings = rows.settings_from_row(row._asdict(), tuple(fallback))
-            transaction = Transaction(db, self.vault, settings)
+            transaction = Transaction(db, self.vault, settings, row.bindings_digest)
             yield transaction
             transaction.write_settings()
 

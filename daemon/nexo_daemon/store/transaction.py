@@ -29,11 +29,14 @@ from nexo_daemon.vault.vault import Vault
 class Transaction:
     """Changes that are committed together or not at all."""
 
-    def __init__(self, connection: sa.Connection, vault: Vault, settings: Settings) -> None:
+    def __init__(
+        self, connection: sa.Connection, vault: Vault, settings: Settings, bindings_digest: bytes
+    ) -> None:
         self._db = connection
         self._vault = vault
         self._settings = settings
         self._before = settings
+        self._bindings_digest = self._bindings_digest_before = bindings_digest
 
     @property
     def settings(self) -> Settings:
@@ -96,14 +99,17 @@ class Transaction:
     def put_binding(self, binding: Binding) -> None:
         """Bind a workspace, in place of what it was bound to."""
         self.delete_binding(binding.workspace)
-        self._db.execute(sa.insert(schema.bindings), rows.binding_to_row(binding))
+        row = rows.binding_to_row(binding)
+        self._db.execute(sa.insert(schema.bindings), row)
+        self._bindings_digest = rows.combined(self._bindings_digest, row["digest"])
 
     def delete_binding(self, workspace: WorkspaceKey) -> None:
         """Unbind a workspace; missing is fine."""
         table = schema.bindings
-        self._db.execute(
-            sa.delete(table).where(table.c.kind == str(workspace.kind), table.c.value == workspace.value)
-        )
+        this = sa.and_(table.c.kind == str(workspace.kind), table.c.value == workspace.value)
+        for digest in self._db.execute(sa.select(table.c.digest).where(this)).scalars():
+            self._bindings_digest = rows.combined(self._bindings_digest, digest)
+        self._db.execute(sa.delete(table).where(this))
 
     def set_fallback(self, ids: tuple[str, ...]) -> None:
         """The connections that may stand in, in order."""
@@ -133,8 +139,9 @@ class Transaction:
 
     def write_settings(self) -> None:
         """The last statement before the commit; called by the store."""
-        if self._settings != self._before:
-            self._db.execute(sa.update(schema.settings), rows.settings_to_row(self._settings))
+        if (self._settings, self._bindings_digest) != (self._before, self._bindings_digest_before):
+            row = rows.settings_to_row(self._settings, self._bindings_digest)
+            self._db.execute(sa.update(schema.settings), row)
 
     def _seal(self, connection: Connection, credentials: Credentials) -> tuple[SealedSecret, ...]:
         fields: list[tuple[SecretKind, str, int, Secret]] = []

@@ -127,7 +127,7 @@ def test_names_are_unique_without_regard_to_case(store: Store) -> None:
 
 def test_a_second_row_of_settings_is_impossible(store: Store) -> None:
     with pytest.raises(sa.exc.IntegrityError), store.database.outside_transactions() as db, db.begin():
-        db.exec_driver_sql("INSERT INTO settings SELECT 2, 0, NULL, NULL, 1, 1, 0, x'' FROM settings")
+        db.exec_driver_sql("INSERT INTO settings SELECT 2, 0, NULL, NULL, 1, 1, 0, x'', x'' FROM settings")
 
 
 def test_the_default_must_exist(store: Store) -> None:

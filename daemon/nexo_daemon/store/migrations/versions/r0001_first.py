@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("important_interval_s", sa.Float(), nullable=False),
         sa.Column("other_interval_s", sa.Float(), nullable=False),
         sa.Column("checks_paused", sa.Boolean(), nullable=False),
+        sa.Column("bindings_digest", sa.LargeBinary(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["default_id"],

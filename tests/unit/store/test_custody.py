@@ -1,0 +1,371 @@
+"""What opens the vault, how that is changed, and that no step of a change can lose the way in."""
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from nexo_client.terms import VaultState
+from nexo_daemon.domain.errors import (
+    LimitReached,
+    SecretTampered,
+    VaultKeyLost,
+    VaultLocked,
+)
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault import derivation, keyfile, outside
+from nexo_daemon.vault.outside import OutsideError, Surroundings
+from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
+from store_parts import CANARY, StorePlace, put
+
+WORDS = Secret("correct horse battery")
+
+
+@pytest.fixture(autouse=True)
+def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real derivation at a cost that a test can pay."""
+    monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
+
+
+def key_of(store: Store, number: int = 1) -> str:
+    (one,) = (c for c in store.load().connections if c.id == f"id-{number}")
+    key = store.unseal(one).api_key
+    return key.reveal() if key else ""
+
+
+def lines(place: StorePlace) -> list[str]:
+    if not place.key_file.exists():
+        return []
+    return [line.split()[0] for line in place.key_file.read_text().splitlines() if not line.startswith("#")]
+
+
+def reopened(place: StorePlace, store: Store) -> Store:
+    store.close()
+    return place.open()
+
+
+def test_the_slot_of_a_new_store_is_pinned_and_shown(store: Store, place: StorePlace) -> None:
+    status = store.custody.status()
+    assert (status.state, status.slot, status.problem) == (VaultState.UNLOCKED, "key_file", "")
+    assert status.slot_made_at == status.data_key_made_at == place.clock.now()
+    assert status.recovery_made_at is None
+    assert lines(place) == [slot.id for slot in store.custody.slots]
+
+
+def test_locking_forgets_the_key_and_unlocking_finds_it(store: Store) -> None:
+    put(store, 1)
+    store.reload()
+    store.custody.lock()
+    assert store.vault.state is VaultState.LOCKED
+    with pytest.raises(VaultLocked) as caught:
+        key_of(store)
+    assert caught.value.hint == "nexoctl vault unlock"
+    with pytest.raises(VaultLocked):
+        put(store, 2)
+    store.custody.unlock()
+    assert key_of(store) == f"{CANARY}-1"
+
+
+def test_a_new_key_file_slot_replaces_the_old_one(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    (old,) = lines(place)
+    store.custody.rekey(SlotKind.KEY_FILE)
+    (new,) = lines(place)
+    assert new != old
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    assert [slot.state for slot in store.custody.slots] == [SlotState.PINNED]
+    store.close()
+
+
+def test_a_passphrase_slot_starts_locked_and_opens_by_the_passphrase_only(
+    place: StorePlace, store: Store
+) -> None:
+    put(store, 1)
+    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=WORDS)
+    assert not place.key_file.exists()
+    store = reopened(place, store)
+    assert (store.vault.state, store.vault.slot) == (VaultState.LOCKED, "passphrase")
+    with pytest.raises(VaultLocked, match="needs your passphrase"):
+        store.custody.unlock()
+    with pytest.raises(VaultLocked, match="not the right one"):
+        store.custody.unlock(passphrase=Secret("wrong horse battery"))
+    assert store.vault.state is VaultState.LOCKED
+    store.custody.unlock(passphrase=WORDS)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_short_passphrase_is_refused_and_nothing_changes(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    with pytest.raises(VaultLocked, match="at least 8"):
+        store.custody.rekey(SlotKind.PASSPHRASE, passphrase=Secret("short"))
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    store.close()
+    directory = place.root / "credentials"
+    directory.mkdir()
+    (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
+
+    def open_with(credentials: Path | None) -> Store:
+        around = Surroundings(place.key_file, credentials_directory=credentials)
+        return Store.open(place.file, key_file=place.key_file, clock=place.clock, surroundings=around)
+
+    store = open_with(directory)
+    store.custody.rekey(SlotKind.SYSTEMD_CREDENTIAL)
+    store.close()
+    store = open_with(directory)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+    store = open_with(None)
+    assert store.vault.state is VaultState.LOCKED
+    assert "systemctl" in store.vault.problem
+    store.close()
+    (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
+    store = open_with(directory)
+    assert store.vault.state is VaultState.TAMPERED
+    store.close()
+    (directory / outside.CREDENTIAL_NAME).unlink()
+    store = open_with(directory)
+    assert store.vault.state is VaultState.KEY_LOST
+    store.close()
+
+
+def test_a_recovery_code_opens_when_the_key_file_is_gone(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    code = store.custody.new_recovery_code()
+    place.key_file.unlink()
+    store = reopened(place, store)
+    assert store.vault.state is VaultState.KEY_LOST
+    with pytest.raises(VaultKeyLost):
+        store.custody.unlock()
+    sloppy = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    store.custody.unlock(recovery_code=Secret(sloppy))
+    assert key_of(store) == f"{CANARY}-1"
+    store.custody.rekey(SlotKind.KEY_FILE)
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.custody.lock()
+    store.custody.unlock(recovery_code=Secret(code))
+    store.close()
+
+
+def test_only_the_newest_recovery_code_is_good(store: Store) -> None:
+    old = store.custody.new_recovery_code()
+    new = store.custody.new_recovery_code()
+    assert old != new
+    store.custody.lock()
+    with pytest.raises(VaultLocked, match="earlier code"):
+        store.custody.unlock(recovery_code=Secret(old))
+    with pytest.raises(VaultLocked, match="typing mistake"):
+        store.custody.unlock(recovery_code=Secret(new[:-3]))
+    store.custody.unlock(recovery_code=Secret(new))
+    assert store.vault.state is VaultState.UNLOCKED
+
+
+def test_the_recovery_code_is_stored_nowhere(place: StorePlace, store: Store) -> None:
+    code = store.custody.new_recovery_code()
+    store.close()
+    for path in place.root.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert code.encode() not in content
+            assert code.replace("-", "").encode() not in content
+
+
+def test_rotation_seals_everything_under_a_new_key(place: StorePlace, store: Store) -> None:
+    put(store, 1, 2)
+    code = store.custody.new_recovery_code()
+    before = store.reload()
+    old = store.vault.data_key()
+    place.clock.turn(timedelta(days=1))
+    new_code = store.custody.rotate()
+    assert new_code not in ("", code)
+    assert store.vault.data_key() != old
+    # What is in memory from before still opens until it is read again.
+    assert store.unseal(before.connections[0]).api_key == Secret(f"{CANARY}-1")
+    after = store.reload()
+    assert {s.key_id for c in after.connections for s in c.sealed} == {store.vault.data_key().id}
+    assert store.custody.status().data_key_made_at == place.clock.now()
+    store = reopened(place, store)
+    assert (key_of(store, 1), key_of(store, 2)) == (f"{CANARY}-1", f"{CANARY}-2")
+    store.custody.lock()
+    with pytest.raises(VaultLocked):
+        store.custody.unlock(recovery_code=Secret(code))
+    store.custody.unlock(recovery_code=Secret(new_code))
+    store.close()
+
+
+def test_rotation_stops_at_a_secret_that_does_not_open(place: StorePlace, store: Store) -> None:
+    put(store, 1, 2)
+    with store.database.begin() as db:
+        db.exec_driver_sql("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
+    old = store.vault.data_key()
+    with pytest.raises(SecretTampered, match="Work 2"):
+        store.custody.rotate()
+    assert store.vault.data_key() == old
+    store = reopened(place, store)
+    assert key_of(store, 1) == f"{CANARY}-1"
+    store.close()
+
+
+def test_after_a_loss_a_new_start_is_possible_on_request_only(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    place.key_file.unlink()
+    store = reopened(place, store)
+    with pytest.raises(VaultKeyLost):
+        store.custody.rekey(SlotKind.KEY_FILE)
+    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.vault.state is VaultState.UNLOCKED
+    (one,) = store.reload().connections
+    assert one.sealed == ()
+    put(store, 2)
+    store = reopened(place, store)
+    assert key_of(store, 2) == f"{CANARY}-2"
+    store.close()
+
+
+def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_two_vault_commands_do_not_run_at_once(store: Store) -> None:
+    with store.custody._alone(), pytest.raises(LimitReached):
+        store.custody.rotate()
+
+
+class CrashError(BaseException):
+    """The moment the power goes."""
+
+
+STEPS: tuple[tuple[object, str], ...] = (
+    (outside, "make"),
+    (keyfile, "add"),
+    (KeySlot, "wrapping"),
+    (KeySlot, "unwrap"),
+    (outside, "fetch"),
+    (outside, "discard"),
+    (keyfile, "remove"),
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("where", "name"), STEPS, ids=[name for _, name in STEPS])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.custody.rekey(SlotKind.KEY_FILE),
+        lambda store: store.custody.rekey(SlotKind.PASSPHRASE, passphrase=WORDS),
+        lambda store: store.custody.rotate(),
+    ],
+    ids=["to a key file", "to a passphrase", "rotate"],
+)
+def test_a_crash_at_any_step_leaves_exactly_one_way_in(
+    place: StorePlace,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Store], object],
+    where: object,
+    name: str,
+    when: str,
+) -> None:
+    put(store, 1)
+    real = getattr(where, name)
+
+    def crash(*arguments: object, **named: object) -> object:
+        if when == "after":
+            real(*arguments, **named)
+        raise CrashError
+
+    monkeypatch.setattr(where, name, crash)
+    with contextlib.suppress(CrashError):
+        change(store)
+    monkeypatch.undo()
+    monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
+    # Nothing of the first process is closed in order.
+    again = place.open()
+    if again.vault.state is VaultState.LOCKED:
+        again.custody.unlock(passphrase=WORDS)
+    assert key_of(again) == f"{CANARY}-1"
+    pinned = [slot for slot in again.custody.slots if slot.state is SlotState.PINNED]
+    assert len(pinned) == 1
+    assert [slot for slot in again.custody.slots if slot.state is not SlotState.PINNED] == []
+    expected = [pinned[0].id] if pinned[0].kind is SlotKind.KEY_FILE else []
+    assert lines(place) == expected
+    again.close()
+
+
+def test_an_outside_half_that_cannot_be_made_changes_nothing(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    before = place.key_file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keyfile, "_replace", full)
+    with pytest.raises(VaultLocked, match="nothing changed"):
+        store.custody.rekey(SlotKind.KEY_FILE)
+    monkeypatch.undo()
+    assert place.key_file.read_bytes() == before
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_locked_keyring_at_the_first_start_is_not_passed_over(
+    place: StorePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: Surroundings) -> SlotKind:
+        raise OutsideError(VaultState.LOCKED, "the keyring of the desktop is locked", "nexoctl vault unlock")
+
+    monkeypatch.setattr(outside, "choose", locked)
+    store = place.open()
+    assert store.vault.state is VaultState.LOCKED
+    assert not place.key_file.exists()
+    store.close()
+    monkeypatch.undo()
+    # The next start asks again, because no key was ever made.
+    store = place.open()
+    assert store.vault.state is VaultState.UNLOCKED
+    store.close()
+
+
+def test_a_locked_keyring_can_be_done_without(place: StorePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(_: Surroundings) -> SlotKind:
+        raise OutsideError(VaultState.LOCKED, "locked", "")
+
+    monkeypatch.setattr(outside, "choose", locked)
+    store = place.open()
+    store.custody.rekey(SlotKind.KEY_FILE)
+    put(store, 1)
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_trying_quietly_opens_what_became_available(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    place.key_file.chmod(0o644)
+    store = reopened(place, store)
+    assert store.vault.state is VaultState.LOCKED
+    assert "chmod 600" in store.vault.problem
+    assert not store.custody.try_quietly()
+    place.key_file.chmod(0o600)
+    assert store.custody.try_quietly()
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
