@@ -23,6 +23,8 @@ from Xlib import X
 from Xlib.display import Display
 from Xlib.error import XError
 
+from nexo_client.demo.provider import ExampleProvider
+from nexo_client.terms import Provider
 from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 T = TypeVar("T")
@@ -30,8 +32,9 @@ T = TypeVar("T")
 WATCHER = "org.kde.StatusNotifierWatcher"
 NOBODY = 65534
 _GI = Path("/usr/lib/python3/dist-packages/gi")
-PICTURES = "NEXO_TEST_PICTURES"
-"""Variable that names the directory which screenshots are kept in."""
+# Read here, because each test starts with an empty environment.
+PICTURES = os.environ.get("NEXO_TEST_PICTURES", "")
+"""The directory that screenshots are kept in; empty for none."""
 
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -370,9 +373,16 @@ class DesktopSession(Surroundings):
             if path.is_relative_to(self.home):
                 self._give(path)
         self._give(channels / "xfce4-panel.xml")
-        panel = self._background("xfce4-panel", "--disable-wm-check")
+        self.panel = panel = self._background("xfce4-panel", "--disable-wm-check")
         wait_for(lambda: self.bus.has_owner(WATCHER), "a panel that shows tray icons")
         return panel
+
+    def restart_panel(self) -> None:
+        """End the panel, as a crash or an upgrade does, and start it again."""
+        self.panel.kill()
+        self.panel.wait(PATIENCE_S)
+        wait_for(lambda: not self.bus.has_owner(WATCHER), "the panel is gone")
+        self.start_panel()
 
     def _background(self, *command: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         output = self.home / f"{Path(command[0]).name}-{len(self._others)}.out"
@@ -398,16 +408,26 @@ class DesktopSession(Surroundings):
             return self.nexoctl("status", expect=None).code == 0
 
         wait_for(answers, "nexod answers")
+        self.nexod = daemon
         return daemon
+
+    def add(self, provider: ExampleProvider, name: str, key: str) -> None:
+        """Add a connection to the example provider, as a person does with nexoctl."""
+        base_url = provider.base_url(Provider.OPENAI)
+        flags = ["--provider", "openai", "--base-url", base_url, "--api-key-stdin", "--no-test"]
+        self.nexoctl("add", name, *flags, stdin=f"{key}\n")
 
     # -- the tray
 
     def tray_command(self, *flags: str) -> list[str]:
         return [sys.executable, "-m", "nexo_tray", *flags]
 
-    def start_tray(self, *flags: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    def start_tray(
+        self, *, start_daemon: bool = False, env: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
         """The tray as a process; it may not show yet."""
-        return self._background(*self.tray_command("--no-start", *flags), env=env)
+        flags = () if start_daemon else ("--no-start",)
+        return self._background(*self.tray_command(*flags), env=env)
 
     def icon(self) -> TrayIcon:
         """The tray's icon, once the panel has it."""
@@ -430,42 +450,59 @@ class DesktopSession(Surroundings):
 
     # -- pictures for a person
 
+    def screenshot(self, name: str) -> None:
+        """Keep a picture of the screen as it is, if somebody wants them."""
+        if PICTURES:
+            file = Path(PICTURES) / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.screen())
+
     def picture(self, name: str, *, submenu: str = "") -> None:
         """Keep a picture of the opened menu, if somebody wants them; with a submenu opened if it is named."""
-        folder = os.environ.get(PICTURES)
-        if not folder:
+        if not PICTURES:
             return
-        file = Path(folder) / f"{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
         self.open_menu()
         if submenu:
-            before = self._menus_open()
+            before = self.menus_open()
             lines = [line for line in self.icon().menu().children if line.enabled and line.label]
             below = next(n for n, line in enumerate(lines, 1) if line.label.startswith(submenu))
             self.run(["xdotool", "key", *["Down"] * below, "Right"])
-            wait_for(lambda: self._menus_open() > before, "a submenu on the screen")
-        file.write_bytes(self.screen())
+            wait_for(lambda: self.menus_open() > before, "a submenu on the screen")
+        self.screenshot(name)
         self.close_menu()
 
     def open_menu(self) -> None:
         """Click on the icon in the panel, as a person does."""
         x, y = self._icon_position()
         self.run(["xdotool", "mousemove", str(x), str(y), "click", "1"])
-        wait_for(self._menus_open, "a menu on the screen")
+        wait_for(self.menus_open, "a menu on the screen")
         self.run(["xdotool", "mousemove", "200", "600"])
 
     def close_menu(self) -> None:
         """Press Escape until no menu is open."""
 
         def closed() -> bool:
-            if not self._menus_open():
+            if not self.menus_open():
                 return True
             self.run(["xdotool", "key", "Escape"])
             return False
 
         wait_for(closed, "no menu on the screen")
 
-    def _menus_open(self) -> int:
+    def windows(self) -> str:
+        """Titles of all windows, one a line."""
+        named = self._x.screen().root.query_tree().children
+        below = [child for window in named for child in window.query_tree().children]
+        titles = []
+        for window in (*named, *below):
+            try:
+                title = window.get_full_text_property(self._x.intern_atom("_NET_WM_NAME"))
+            except XError:
+                continue
+            titles.append(title or "")
+        return "\n".join(filter(None, titles))
+
+    def menus_open(self) -> int:
         """Number of menus on the screen: visible windows that the window manager leaves alone."""
         root = self._x.screen().root
         count = 0

@@ -20,7 +20,8 @@ from nexo_tray.model import Picture, State, Switch, picture
 Now = Callable[[], datetime]
 
 GAP_S = 0.25
-"""Between two paintings: a panel that is told more than four times a second grows (XFCE) or falls behind."""
+"""Between two paintings: a panel that is told more than four times a second grows (XFCE) or falls behind.
+A click is painted sooner; nobody clicks that often."""
 _SETTLE_S = 0.02
 """One change of the daemon arrives as several events; their picture is painted once."""
 _JOIN_S = 5.0
@@ -62,10 +63,15 @@ class Board:
             self._changed.wait_for(lambda: self._closed or self._version != seen, timeout_s)
             return self._version, self._state, self._closed
 
-    def pause(self, seconds: float) -> bool:
-        """Let changes gather for a while; True if the board was closed in between."""
+    def pause(self, seconds: float, clicked: Switch | None) -> bool:
+        """Let changes gather for a while, but not a new click; True if the board was closed in between."""
+
+        def over() -> bool:
+            return self._closed or self._state.switch not in (None, clicked)
+
         with self._changed:
-            return self._changed.wait_for(lambda: self._closed, seconds)
+            self._changed.wait_for(over, seconds)
+            return self._closed
 
     def close(self) -> None:
         """Release everybody who waits."""
@@ -111,14 +117,14 @@ class Painter:
             if current != painted:
                 painted = current
                 self._paint(current)
-                if self._board.pause(GAP_S):
+                if self._board.pause(GAP_S, state.switch):
                     return
             due = [moment for moment in (current.true_until, _deadline(state)) if moment is not None]
             timeout_s = max(0.05, (min(due) - self._now()).total_seconds()) if due else None
             before = seen
             seen, state, closed = self._board.wait(seen, timeout_s)
             if seen != before and not closed:
-                if self._board.pause(_SETTLE_S):
+                if self._board.pause(_SETTLE_S, state.switch):
                     return
                 seen, state, closed = self._board.wait(-1, 0)
 

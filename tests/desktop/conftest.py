@@ -1,0 +1,34 @@
+"""A desktop for each test that asks for one; what it printed is part of a failure's report."""
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from desktop_session import DesktopSession
+from nexo_client.demo.provider import HOME, WORK, ExampleProvider
+
+
+@pytest.fixture
+def desktop() -> Iterator[DesktopSession]:
+    """Display, session bus, window manager and panel; no daemon and no tray yet."""
+    with DesktopSession() as session:
+        session.start()
+        yield session
+
+
+@pytest.fixture
+def furnished(desktop: DesktopSession, provider: ExampleProvider) -> DesktopSession:
+    """A desktop with a daemon that has two healthy connections: `work` (the default) and `home_lab`."""
+    desktop.start_nexod()
+    for name, account in (("work", WORK), ("home_lab", HOME)):
+        desktop.add(provider, name, account.key)
+    return desktop
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    used = getattr(item, "funcargs", {}).get("desktop")
+    if report.failed and isinstance(used, DesktopSession):
+        report.sections.extend(used.evidence())
+    return report
