@@ -184,8 +184,11 @@ class AsyncClient:
     async def _run(self, call: Call[T]) -> T:
         method = self._connected().method(call)
         deadline = self._timeout_s + call.longer_s
+        if not call.reads:
+            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            channel.probe(self._socket)
         try:
-            return call.convert(await method(call.request, timeout=deadline))
+            return call.convert(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
         except grpc.RpcError as failure:
             error = failures.unless_repeatable(failure, self._socket, call)
         except grpc.aio.UsageError:
@@ -199,11 +202,13 @@ class AsyncClient:
             raise failures.translate(failure, self._socket, call.name) from None
 
     def _stream(self, stream: Stream[T]) -> AsyncSubscription[T]:
-        opened = self._connected().channel.unary_stream(
+        line = self._connected()
+        channel.probe(self._socket)
+        opened = line.channel.unary_stream(
             stream.path,
             request_serializer=type(stream.request).SerializeToString,
             response_deserializer=stream.response.FromString,
-        )(stream.request, timeout=stream.limit_s)
+        )(stream.request, timeout=stream.limit_s, wait_for_ready=True)
         return AsyncSubscription(stream, opened, self._socket)
 
     async def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:

@@ -183,8 +183,11 @@ class Client:
     def _run(self, call: Call[T]) -> T:
         method = self._connected().method(call)
         deadline = self._timeout_s + call.longer_s
+        if not call.reads:
+            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            channel.probe(self._socket)
         try:
-            return call.convert(method(call.request, timeout=deadline))
+            return call.convert(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
         except grpc.RpcError as failure:
             error = failures.unless_repeatable(failure, self._socket, call)
         except ValueError:
@@ -199,12 +202,14 @@ class Client:
             raise failures.translate(failure, self._socket, call.name) from None
 
     def _stream(self, stream: Stream[T]) -> "Subscription[T]":
+        line = self._connected()
+        channel.probe(self._socket)
         try:
-            opened = self._connected().channel.unary_stream(
+            opened = line.channel.unary_stream(
                 stream.path,
                 request_serializer=type(stream.request).SerializeToString,
                 response_deserializer=stream.response.FromString,
-            )(stream.request, timeout=stream.limit_s)
+            )(stream.request, timeout=stream.limit_s, wait_for_ready=True)
         except ValueError:
             raise closed() from None
         return Subscription(stream, opened, self._socket)
