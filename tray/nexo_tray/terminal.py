@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -105,4 +106,5 @@ def open_wizard(arguments: Sequence[str], socket: str = "") -> None:
         if child.wait(_LAUNCH_S) not in (0, None):
             raise NoTerminal(typed(arguments))
     except subprocess.TimeoutExpired:
-        return
+        # Somebody has to take note when it ends.
+        threading.Thread(target=child.wait, name="nexo-tray-terminal", daemon=True).start()

@@ -117,7 +117,7 @@ class Telling:
         age = max(timedelta(), self.now - moment)
         minutes = int(age.total_seconds() // 60)
         if minutes < 1:
-            self._holds_until(max(self.now, moment) + timedelta(minutes=1))
+            self._holds_until(moment + timedelta(minutes=1))
             return "just now"
         if minutes < 60:
             step = max(s for s in _MINUTE_STEPS if s <= minutes)
