@@ -77,6 +77,17 @@ class Typist:
                 return before
             assert self._read(deadline), f"{wanted!r} never came; the terminal shows:\n{self.text}"
 
+    def shows(self, wanted: str) -> bool:
+        """Whether the text is there by now; does not wait."""
+        while select.select([self._master], [], [], 0)[0]:
+            if not self._read(time.monotonic() + 1):
+                break
+        return wanted in self.text
+
+    def program_pid(self) -> int:
+        """The pid of the program (it takes the place of what took the terminal)."""
+        return self.process.pid
+
     def type_in(self, text: str) -> None:
         """Press keys; the line break is Enter."""
         os.write(self._master, text.encode())

@@ -1,0 +1,297 @@
+"""nexoctl with a person at a real terminal: questions, hidden keys, live layers, colours, widths, Ctrl-C."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from nexo_client.cli.format import display_width
+from nexo_client.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
+from nexo_client.terms import Provider
+from nexo_client.types import ConnectionDraft
+from surroundings import Nexod, Surroundings, wait_for
+from typist import Typist
+
+Terminal = Callable[..., Typist]
+NEXOCTL = [sys.executable, "-m", "nexo_client.cli"]
+
+
+@pytest.fixture
+def terminal(surroundings: Surroundings, nexod: Nexod) -> Terminal:
+    """Starts nexoctl in a terminal, beside a running daemon."""
+
+    def start(*words: str, columns: int = 100, env: dict[str, str] | None = None) -> Typist:
+        return Typist(
+            [*NEXOCTL, *words],
+            env=surroundings.env | (env or {}),
+            cwd=surroundings.home,
+            columns=columns,
+        )
+
+    return start
+
+
+@pytest.fixture
+def url(provider: ExampleProvider) -> str:
+    """The OpenAI face of the example provider."""
+    return provider.base_url(Provider.OPENAI)
+
+
+def save(nexod: Nexod, name: str, key: str, base_url: str, **more: object) -> None:
+    with nexod.client() as client:
+        client.create_connection(
+            ConnectionDraft(name=name, provider="openai", base_url=base_url, api_key=key, **more)  # type: ignore[arg-type]  # a shorthand
+        )
+
+
+def names(nexod: Nexod) -> list[str]:
+    with nexod.client() as client:
+        return [connection.name for connection in client.list_connections()]
+
+
+def test_the_wizard_asks_in_order_tests_and_saves(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    with terminal("add") as person:
+        person.expect("Name: ")
+        person.type_in("work\n")
+        person.expect("Provider [openai]: ")
+        person.type_in("opneai\n")
+        person.expect("did you mean openai?")
+        person.expect("Provider [openai]: ")
+        person.type_in("\n")
+        person.expect("API key (hidden): ")
+        person.type_in(f"  {WORK.key} \n")
+        person.expect("Base URL [https://api.openai.com/v1]: ")
+        person.type_in(f"{url}\n")
+        person.expect("Custom headers as JSON (Enter for none): ")
+        person.type_in('{"X-Team": "blue"\n')
+        person.expect("Not JSON")
+        person.expect("Custom headers as JSON (Enter for none): ")
+        person.type_in('{"X-Team": "blue"}\n')
+        person.expect("✓ http")
+        person.expect("works")
+        person.expect("Saved work")
+        person.expect("default")
+        assert person.wait() == 0
+        assert WORK.key not in person.raw
+    with nexod.client() as client:
+        saved = client.get_connection("work")
+        assert (saved.base_url, saved.header_names, saved.is_default) == (url, ("X-Team",), True)
+        assert client.resolve("work").api_key == WORK.key
+
+
+def test_only_what_is_missing_is_asked(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    words = ("add", "mine", "--provider", "openai", "--base-url", url, "--header", "X-A: 1")
+    with terminal(*words) as person:
+        before = person.expect("API key (hidden): ")
+        assert "Name" not in before
+        person.type_in(f"{HOME.key}\n")
+        person.expect("Saved mine")
+        assert person.wait() == 0
+        assert "Base URL [" not in person.text
+    assert names(nexod) == ["mine"]
+
+
+def test_a_refused_answer_is_asked_again(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "taken", WORK.key, url)
+    with terminal("add", "--provider", "openai", "--base-url", url) as person:
+        person.expect("Name: ")
+        person.type_in("Taken\n")
+        person.expect("already")
+        person.expect("Name: ")
+        person.type_in("other\n")
+        person.expect("API key (hidden): ")
+        person.type_in("a key ‘in quotes’\n")
+        person.expect("Custom headers")
+        person.type_in("\n")
+        person.expect("API key (hidden): ")
+        person.type_in(f"{WORK.key}\n")
+        person.expect("Saved other")
+        assert person.wait() == 0
+    assert names(nexod) == ["taken", "other"]
+
+
+@pytest.mark.parametrize(("answer", "code", "saved"), [("\n", 6, []), ("n\n", 6, []), ("y\n", 0, ["former"])])
+def test_after_a_failed_test_the_person_decides(
+    terminal: Terminal, nexod: Nexod, url: str, answer: str, code: int, saved: list[str]
+) -> None:
+    with terminal("add", "former", "--provider", "openai", "--base-url", url) as person:
+        person.expect("API key (hidden): ")
+        person.type_in(f"{REVOKED.key}\n")
+        person.expect("Custom headers")
+        person.type_in("\n")
+        person.expect("✗ authenticated")
+        person.expect("not reached")
+        person.expect("the key was rejected")
+        person.expect("next: ")
+        person.expect("Save it anyway? [y/N] ")
+        person.type_in(answer)
+        assert person.wait() == code
+        assert REVOKED.key not in person.raw
+    assert names(nexod) == saved
+
+
+@pytest.mark.parametrize("question", ["Name: ", "Provider [openai]: ", "API key (hidden): ", "Base URL ["])
+def test_ctrl_c_leaves_the_wizard_at_every_question(terminal: Terminal, nexod: Nexod, question: str) -> None:
+    answers = {"Name: ": "work\n", "Provider [openai]: ": "1\n", "API key (hidden): ": "some-key\n"}
+    with terminal("add") as person:
+        for asked, answer in answers.items():
+            if asked == question:
+                break
+            person.expect(asked)
+            person.type_in(answer)
+        person.expect(question)
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        assert person.text.rstrip().endswith("Cancelled.")
+        assert "Traceback" not in person.text
+    assert names(nexod) == []
+
+
+def test_ctrl_c_during_a_test_cancels_it(
+    terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider
+) -> None:
+    save(nexod, "slow", SLOW.key, url, checks_paused=True)
+    with terminal("test", "slow") as person:
+        person.expect("✓ tcp")
+        wait_for(lambda: provider.waiting, "the provider has the request")
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        assert person.text.rstrip().endswith("Cancelled.")
+        assert "Traceback" not in person.text
+    with nexod.client() as client:
+        assert client.status().pid == nexod.pid
+
+
+def test_a_slow_one_delays_nobody_and_ctrl_c_ends_all(
+    terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider
+) -> None:
+    save(nexod, "slow", SLOW.key, url, checks_paused=True)
+    save(nexod, "dead", WORK.key, "http://127.0.0.1:9/v1", checks_paused=True)
+    save(nexod, "good", WORK.key, url, checks_paused=True)
+    with terminal("test", "--all") as person:
+        wait_for(lambda: provider.waiting, "the slow one is being tested")
+        for name in ("good", "dead"):
+            wait_for(lambda name=name: person.shows(f"{name}  "), f"{name} is done")  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        assert "slow  ✓" not in person.text
+        assert provider.waiting
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        assert "Traceback" not in person.text
+
+
+def test_watching_ends_with_ctrl_c(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "work", WORK.key, url)
+    for words, shown in ((["watch"], "watching"), (["health", "--watch"], "work")):
+        with terminal(*words) as person:
+            person.expect(shown)
+            person.press_ctrl_c()
+            assert person.wait() == 130
+            assert "Traceback" not in person.text
+
+
+def test_colours_only_where_they_are_wanted(
+    terminal: Terminal, surroundings: Surroundings, nexod: Nexod, url: str
+) -> None:
+    save(nexod, "work", WORK.key, url)
+    with terminal("list") as person:
+        assert person.wait() == 0
+        assert "\x1b[" in person.raw
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        with terminal("list", env=env) as person:
+            assert person.wait() == 0
+            assert "\x1b[" not in person.raw
+            assert "work" in person.text
+    assert "\x1b" not in surroundings.nexoctl("list").out
+
+
+@pytest.mark.parametrize("columns", [30, 60, 100, 200])
+def test_tables_fit_the_terminal(terminal: Terminal, nexod: Nexod, url: str, columns: int) -> None:
+    save(nexod, "a-connection-with-a-long-name", WORK.key, url, default_model="a-model-with-a-long-name")
+    save(nexod, "busy", BUSY.key, url)
+    for command in ("list", "providers"):
+        with terminal(command, columns=columns) as person:
+            assert person.wait() == 0
+            widths = [display_width(line) for line in person.text.splitlines()]
+            assert max(widths) <= columns, person.text
+
+
+def test_an_edit_field_by_field_keeps_what_is_not_typed(
+    terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider
+) -> None:
+    save(nexod, "work", WORK.key, url)
+    with terminal("edit", "work") as person:
+        for question, answer in (
+            ("Name [work]: ", "renamed\n"),
+            ("Provider [openai]: ", "\n"),
+            ("Enter keeps the stored one", "\n"),
+            (f"Base URL [{url}]: ", "\n"),
+            ("Custom headers", "\n"),
+            ("Default model: ", "example-small\n"),
+        ):
+            person.expect(question)
+            person.type_in(answer)
+        assert person.wait() == 0
+        assert WORK.key not in person.raw
+    with nexod.client() as client:
+        saved = client.resolve("renamed")
+    assert (saved.api_key, saved.base_url, saved.model) == (WORK.key, url, "example-small")
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_the_stored_key_goes_to_a_new_host_only_with_consent(
+    terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider, agrees: bool
+) -> None:
+    save(nexod, "work", WORK.key, "http://127.0.0.1:9/v1", checks_paused=True)
+    before = len(provider.requests())
+    with terminal("edit", "work", "--base-url", url) as person:
+        person.expect("would go from http://127.0.0.1:9 to")
+        person.expect("Send the stored key to the new address? [y/N] ")
+        person.type_in("y\n" if agrees else "\n")
+        assert person.wait() == (0 if agrees else 7)
+    assert (len(provider.requests()) > before) is agrees
+    with nexod.client() as client:
+        assert (client.get_connection("work").base_url == url) is agrees
+
+
+def test_removing_asks_first(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "default", HOME.key, url)
+    save(nexod, "work", WORK.key, url)
+    for answer, left in (("\n", ["default", "work"]), ("y\n", ["default"])):
+        with terminal("remove", "work") as person:
+            person.expect("[y/N] ")
+            person.type_in(answer)
+            assert person.wait() == 0
+        assert names(nexod) == left
+
+
+def test_json_asks_nobody(terminal: Terminal, nexod: Nexod) -> None:
+    with terminal("--json", "add") as person:
+        assert person.wait() == 2
+        assert '"reason": "USAGE"' in person.text
+
+
+def test_a_reader_that_goes_away_is_no_error(surroundings: Surroundings, nexod: Nexod, url: str) -> None:
+    for number in range(30):
+        save(nexod, f"connection-{number}", WORK.key, url, checks_paused=True)
+    nexoctl = " ".join(NEXOCTL)
+    done = surroundings.run(["bash", "-c", f"set -o pipefail; {nexoctl} --json list | head -1"], expect=None)
+    assert done.out == "[\n"
+    assert done.err == ""
+    assert done.code in (0, 141)
+
+
+def test_a_hostile_name_cannot_steer_the_terminal(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "work", WORK.key, url, default_model="m")
+    with terminal("show", "w\x1b[2Jork") as person:
+        assert person.wait() == 5
+        assert "\x1b[2J" not in person.raw
+
+
+def test_sigterm_ends_a_watch_without_words(terminal: Terminal) -> None:
+    with terminal("watch") as person:
+        person.expect("watching")
+        os.kill(person.program_pid(), signal.SIGTERM)
+        person.wait()
+        assert "Traceback" not in person.text
