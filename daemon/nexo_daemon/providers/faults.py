@@ -84,7 +84,8 @@ class FaultRow:
 FAULTS: tuple[FaultRow, ...] = (
     FaultRow(
         name="proxy-auth",
-        test=_proxy("407", "invalid username/password", "requires username"),
+        # httpcore has no codes for these, only sentences; "but got": another method of SOCKS authentication.
+        test=_proxy("407", "invalid username/password", "but got"),
         reason="proxy_auth",
         said="the proxy refuses without user name and password",
         advice="The proxy asks for a user name and password; put them into the proxy URL of the connection.",

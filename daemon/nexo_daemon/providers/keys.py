@@ -32,18 +32,20 @@ def _unquote(text: str) -> str:
 
 
 def _unassign(text: str) -> str:
-    return _unquote(_ASSIGNMENT.sub("", _strip(text)))
+    rest = _ASSIGNMENT.sub("", _unquote(text))
+    return text if rest == _unquote(text) else _unquote(rest)
 
 
 def _unprefix(text: str) -> str:
-    return _unquote(_HEADER.sub("", _unquote(text)))
+    rest = _HEADER.sub("", _unquote(text))
+    return text if rest == _unquote(text) else _unquote(rest)
 
 
 _FIXES: dict[str, Callable[[str], str]] = {
     "strip_white_space": _strip,
-    "strip_quotes": _unquote,
     "strip_assignment": _unassign,
     "strip_auth_prefix": _unprefix,
+    "strip_quotes": _unquote,
     "join_lines": _join,
 }
 """In the order in which they are applied when several are needed."""
@@ -119,16 +121,16 @@ def inspect_key(text: str, provider: Provider, preset: str = "") -> tuple[Sugges
     found = [Suggestion(field="api_key", text=_FIX_TEXTS[name], fix=name) for name in fixes]
     if not cleaned:
         return (*found, _warning("The key is empty once white space and quotation marks are removed."))
-    if not cleaned.isascii():
+    if _MASK.search(cleaned):
+        found.append(
+            _warning("The key looks masked (dots or asterisks); copy the whole key, not its preview.")
+        )
+    elif not cleaned.isascii():
         found.append(
             _warning("The key has characters that no key has (a typographic quote or dash); copy it again.")
         )
     elif not cleaned.isprintable():
         found.append(_warning("The key has control characters inside; copy it again."))
-    if _MASK.search(cleaned):
-        found.append(
-            _warning("The key looks masked (dots or asterisks); copy the whole key, not its preview.")
-        )
     if foreign := _foreign_owner(cleaned, provider, preset):
         found.append(_warning(foreign))
     return tuple(found)

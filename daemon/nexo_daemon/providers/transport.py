@@ -60,12 +60,13 @@ class Session:
                 auth=(pair[0].encode(), pair[1].encode()) if pair else None,
                 ssl_context=route.proxy_tls if route.proxy.scheme == "https" else None,
             )
+        self._backend = _Backend(self._progress)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=route.tls,
             proxy=proxy,
             max_connections=1,
             max_keepalive_connections=1,
-            network_backend=_Backend(self._progress),
+            network_backend=self._backend,
         )
 
     async def send(self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> Answer:
@@ -119,6 +120,9 @@ class Session:
     async def aclose(self) -> None:
         """Closes the connection."""
         await self._pool.aclose()
+        # The pool forgets a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
+        for stream in self._backend.opened:
+            await stream.aclose()
 
 
 class _Reading:
@@ -262,6 +266,7 @@ class _Backend(httpcore.AnyIOBackend):
     """Opens connections, telling name resolution and TCP apart."""
 
     def __init__(self, progress: _Progress) -> None:
+        self.opened: list[httpcore.AsyncNetworkStream] = []
         self._progress = progress
 
     async def connect_tcp(
@@ -278,6 +283,7 @@ class _Backend(httpcore.AnyIOBackend):
             addresses = [host] if literal else await resolve(host, port)
             self._progress.resolved(addresses, literal=literal)
             address, stream = await self._first(addresses, port, timeout)
+        self.opened.append(stream)
         self._progress.connected(address, port)
         return stream
 
