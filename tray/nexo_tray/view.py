@@ -27,14 +27,22 @@ class View:
         act: called with each click, on the main thread; must not block.
     """
 
-    def __init__(self, pystray: Any, desktop: Desktop, first: Picture, act: Callable[[Action], None]) -> None:
+    def __init__(
+        self,
+        pystray: Any,
+        desktop: Desktop,
+        first: Picture,
+        act: Callable[[Action], None],
+        platform: str = sys.platform,
+    ) -> None:
         self._pystray = pystray
+        self._platform = platform
         self._desktop = desktop
         self._act = act
         self._picture = first
         # Before it runs the icon must not be touched.
         self._running = False
-        self.icon = self._icon_class(sys.platform)(
+        self.icon = self._icon_class()(
             "nexo-tray",
             icon(first.look, ICON_SIZE),
             first.tooltip[:_TOOLTIP_LIMIT],
@@ -83,7 +91,7 @@ class View:
                 yield self._pystray.Menu.SEPARATOR
                 continue
             yield self._pystray.MenuItem(
-                escaped(item.label, sys.platform),
+                escaped(item.label, self._platform),
                 self._pystray.Menu(*self._built(item.children, path))
                 if item.children
                 else partial(self._clicked, path),
@@ -98,8 +106,8 @@ class View:
         if item is not None and item.action is not None and item.enabled:
             self._act(item.action)
 
-    def _icon_class(self, platform: str) -> Any:
-        if platform.startswith("linux"):
+    def _icon_class(self) -> Any:
+        if self._platform.startswith("linux"):
             from nexo_tray.gtk_icon import steady
 
             return steady(self._pystray.Icon)

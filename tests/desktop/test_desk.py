@@ -1,0 +1,173 @@
+"""Clicks against a real daemon, without any desktop: what the desk does, and what it says when that fails."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nexo_client.client import Client
+from nexo_client.demo.provider import HOME, WORK, ExampleProvider
+from nexo_client.terms import Provider
+from nexo_client.types import ConnectionDraft
+from nexo_tray.desk import Desk
+from nexo_tray.explain import Text
+from nexo_tray.link import Board, Listener, Painter
+from nexo_tray.model import Action, Do, Picture, State
+from nexo_tray.notices import Notice
+from surroundings import Nexod, wait_for
+
+
+class Paper:
+    """A desktop that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.texts: list[Text] = []
+        self.copied: list[str] = []
+        self.notices: list[Notice] = []
+        self.pictures: list[Picture] = []
+
+    def later(self, act: Callable[[], None]) -> None:
+        act()
+
+    def show(self, text: Text) -> None:
+        self.texts.append(text)
+
+    def copy(self, text: str) -> None:
+        self.copied.append(text)
+
+    def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    @property
+    def default(self) -> str:
+        marked = [item.label.split()[1] for item in self.pictures[-1].menu if item.radio and item.checked]
+        return marked[0] if marked else ""
+
+
+class Tray:
+    """All of the tray but its view."""
+
+    def __init__(self, socket: Path) -> None:
+        self.paper = Paper()
+        self.board = Board(State())
+        self.client = Client(socket)
+        self.quits = 0
+        self.desk = Desk(self.client, self.board, self.paper, self._quit, chosen_socket=True)
+        self._painter = Painter(self.board, self.paper.pictures.append, self.desk.reverted)
+        self._listener = Listener(self.client, self.board, self.desk.changed, self.desk.lost)
+        self._painter.start()
+        self._listener.start()
+
+    def _quit(self) -> None:
+        self.quits += 1
+
+    def click(self, do: Do, name: str = "") -> None:
+        connections = self.board.state.snapshot.connections if self.board.state.snapshot else ()
+        found = next((c.id for c in connections if c.name == name), name)
+        self.desk.act(Action(do, found))
+
+    def close(self) -> None:
+        self.board.close()
+        self.client.close()
+        self._listener.stop()
+        self._painter.join()
+        self.desk.close()
+
+
+@pytest.fixture
+def tray(nexod: Nexod, provider: ExampleProvider) -> Iterator[Tray]:
+    with nexod.client() as client:
+        for name, account in (("work", WORK), ("home", HOME)):
+            client.create_connection(
+                ConnectionDraft(
+                    name=name,
+                    provider="openai",
+                    base_url=provider.base_url(Provider.OPENAI),
+                    api_key=account.key,
+                )
+            )
+    tray = Tray(nexod.socket)
+    wait_for(lambda: tray.paper.pictures and tray.paper.default == "work", "the tray knows the default")
+    yield tray
+    tray.close()
+
+
+def default_of(nexod: Nexod) -> str:
+    with nexod.client() as client:
+        found = client.get_default()
+        return found.name if found else ""
+
+
+def test_a_switch_is_made_and_confirmed(tray: Tray, nexod: Nexod) -> None:
+    tray.click(Do.SWITCH, "home")
+    wait_for(lambda: default_of(nexod) == "home", "the daemon has switched")
+    wait_for(lambda: tray.board.state.switch is None, "the watch has confirmed it")
+    wait_for(lambda: tray.paper.default == "home", "the mark is there")
+    assert not tray.paper.notices
+
+
+def test_a_storm_of_clicks_ends_where_the_last_one_pointed(tray: Tray, nexod: Nexod) -> None:
+    for name in ("home", "work", "home", "work", "home"):
+        tray.click(Do.SWITCH, name)
+    wait_for(lambda: tray.board.state.switch is None and tray.paper.default == "home", "the last click")
+    assert default_of(nexod) == "home"
+
+
+def test_two_people_who_switch_at_once_end_up_with_the_same_default(tray: Tray, nexod: Nexod) -> None:
+    with nexod.client() as client:
+        for _ in range(10):
+            tray.click(Do.SWITCH, "home")
+            client.set_default("work")
+            tray.click(Do.SWITCH, "work")
+            client.set_default("home")
+    wait_for(lambda: tray.board.state.switch is None, "nothing waits for an answer")
+    wait_for(lambda: tray.paper.default == default_of(nexod), "the tray shows what the daemon has")
+    assert all("Not switched" not in notice.title for notice in tray.paper.notices)
+
+
+def test_a_refused_switch_goes_back_and_says_why(tray: Tray, nexod: Nexod) -> None:
+    with nexod.client() as client:
+        home = client.get_connection("home")
+        tray_home = Action(Do.SWITCH, home.id)
+        nexod.kill()
+    tray.desk.act(tray_home)
+    wait_for(lambda: not tray.board.state.live, "the tray has seen that the daemon died")
+    wait_for(lambda: tray.board.state.switch is None, "the click is taken back")
+    assert tray.paper.default == "work"
+
+
+def test_a_connection_that_is_gone_when_the_click_arrives_does_nothing(tray: Tray) -> None:
+    tray.click(Do.SWITCH, "id-that-never-was")
+    tray.click(Do.DETAILS, "id-that-never-was")
+    assert not tray.paper.texts
+
+
+def test_details_url_models_and_why(tray: Tray, provider: ExampleProvider) -> None:
+    tray.click(Do.DETAILS, "work")
+    assert f"Base URL: {provider.base_url(Provider.OPENAI)}" in tray.paper.texts[-1].body
+    assert WORK.key not in str(tray.paper.texts)
+    tray.click(Do.COPY_URL, "work")
+    assert tray.paper.copied == [provider.base_url(Provider.OPENAI)]
+    tray.click(Do.WHY)
+    assert tray.paper.texts[-1].body == "Nothing is wrong that the tray knows of."
+    tray.click(Do.MODELS, "work")
+    wait_for(lambda: tray.paper.texts[-1].title == "Models of work", "the models")
+
+
+def test_a_failure_of_an_errand_is_told(tray: Tray, nexod: Nexod, provider: ExampleProvider) -> None:
+    provider.stop()
+    tray.click(Do.MODELS, "work")
+    wait_for(lambda: tray.paper.notices, "the refusal")
+    assert tray.paper.notices[0].title == "That did not work"
+
+
+def test_clicks_on_a_daemon_that_hangs_are_bounded(tray: Tray, provider: ExampleProvider) -> None:
+    for _ in range(100):
+        tray.click(Do.MODELS, "work")
+    wait_for(lambda: any(text.title == "Models of work" for text in tray.paper.texts), "an answer")
+    assert len(tray.paper.texts) < 100
+
+
+def test_quit_is_passed_on(tray: Tray) -> None:
+    tray.click(Do.QUIT)
+    assert tray.quits == 1
