@@ -32,6 +32,8 @@ from nexo_daemon.rpc.health import HealthService
 from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.server import Server
+from nexo_daemon.rpc.store import StoreService
+from nexo_daemon.rpc.vault import VaultService, open_when_possible
 from nexo_daemon.rpc.view import View
 from nexo_daemon.rpc.workspaces import WorkspaceService
 from nexo_daemon.store.files import StoreUnusable
@@ -134,6 +136,8 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
         workspaces=WorkspaceService(registry, routing, lights, resolver, hub, view),
         health=HealthService(registry, routing, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),
+        vault=VaultService(registry),
+        store=StoreService(registry, routing, journal),
     )
 
     await server.start(socket)
@@ -142,6 +146,7 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
     owned = {
         asyncio.create_task(lights.monitor.run(), name="health"),
         asyncio.create_task(journal.run(), name="journal"),
+        asyncio.create_task(open_when_possible(registry, clock), name="vault"),
     }
     interval_s = watchdog_interval_s()
     if interval_s is not None:

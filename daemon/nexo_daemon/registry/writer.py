@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from nexo_client.terms import StoreState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import ShuttingDown, StoreReadOnly
-from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.model import Connection, StoredState
 from nexo_daemon.registry.bus import (
     BindingsChanged,
     Bus,
@@ -129,6 +129,25 @@ class Writer:
         for listener in self._listeners:
             listener.on_change(touched, frozenset(c.id for c in gone), probe_again=probe_again)
             listener.on_routing()
+
+    async def reload(self, work: Callable[[], StoredState]) -> None:
+        """Run `work`, which replaces what is stored (restore, new data key), in its turn; publish it all."""
+
+        async def in_turn() -> None:
+            before = self.snapshot
+            state = await self.on_store_thread(work)
+            snapshot = Snapshot.of(state)
+            gone = [one for id_, one in before.connections.items() if id_ not in snapshot.connections]
+            self.publish(
+                snapshot,
+                changed=snapshot.connections,
+                removed=gone,
+                bindings=True,
+                status=True,
+                probe_again=True,
+            )
+
+        await self.command(in_turn())
 
     def vault_changed(self) -> None:
         """The vault was locked or unlocked: everybody looks again."""

@@ -14,6 +14,10 @@ from nexo.connections.v1 import (
     connection_pb2_grpc,
     daemon_pb2,
     daemon_pb2_grpc,
+    store_pb2,
+    store_pb2_grpc,
+    vault_pb2,
+    vault_pb2_grpc,
     workspace_pb2,
     workspace_pb2_grpc,
 )
@@ -23,6 +27,8 @@ from nexo_client.paths import check_socket_path, private_directory
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.store import StoreService
+from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
 
 GRACE_S = 1.0
@@ -49,12 +55,16 @@ class Server:
         workspaces: WorkspaceService,
         health: HealthService,
         daemon: DaemonService,
+        vault: VaultService,
+        store: StoreService,
     ) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, self._server)
         workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, self._server)
         nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, self._server)
         daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, self._server)
+        vault_pb2_grpc.add_VaultServiceServicer_to_server(vault, self._server)
+        store_pb2_grpc.add_StoreServiceServicer_to_server(store, self._server)
         self._names = [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
@@ -62,6 +72,8 @@ class Server:
                 (workspace_pb2, "WorkspaceService"),
                 (nexo_health_pb2, "HealthService"),
                 (daemon_pb2, "DaemonService"),
+                (vault_pb2, "VaultService"),
+                (store_pb2, "StoreService"),
             )
         ]
         self._health = health_servicer.aio.HealthServicer()

@@ -11,7 +11,6 @@ from nexo_daemon.store import backups, reading, resealing, restoring, schema
 from nexo_daemon.store.backups import Backup
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault.outside import Surroundings
 from nexo_daemon.vault.slots import SlotState
 from nexo_daemon.vault.vault import Vault
 
@@ -82,7 +81,7 @@ def backup(store: Store, clock: Clock) -> Backup:
 
 
 def restore(
-    store: Store, name: str, *, around: Surroundings, clock: Clock, dry_run: bool = False
+    store: Store, name: str, *, clock: Clock, dry_run: bool = False
 ) -> tuple[RestoreReport, StoredState]:
     """Put a backup in the place of the store, after proving that it is sound and that its secrets open.
 
@@ -115,7 +114,7 @@ def restore(
             raise StoreFailed(f"{source} is damaged: {result.problems[0]}; nothing was changed")
         secrets = sum(len(one.sealed) for one in result.state.connections)
         revision = store.load().settings.revision
-        vault = _key_for(store, candidate, result, around, clock)
+        vault = _key_for(store, candidate, result, clock)
         if secrets and vault is not None:
             with candidate.database.reading() as db:
                 broken = resealing.unopenable(db, vault)
@@ -153,7 +152,6 @@ def _key_for(
     store: Store,
     candidate: restoring.Candidate,
     result: reading.Reading,
-    around: Surroundings,
     clock: Clock,
 ) -> Vault | None:
     """The vault that opens the candidate's secrets: the present one, or its own slots'. None: locked."""
@@ -162,7 +160,9 @@ def _key_for(
     own = Vault()
     candidate.database.read_only = "it is only being looked at"
     try:
-        Custody(candidate.database, own, around, clock).open(result.slots, dict(result.data_keys))
+        Custody(candidate.database, own, store.custody.surroundings, clock).open(
+            result.slots, dict(result.data_keys)
+        )
     finally:
         candidate.database.read_only = ""
     if own.state in (VaultState.KEY_LOST, VaultState.TAMPERED):

@@ -52,11 +52,13 @@ class Custody:
     def __init__(self, database: Database, vault: Vault, around: Surroundings, clock: Clock) -> None:
         self._database = database
         self._vault = vault
-        self._around = around
+        self.surroundings = around
         self._clock = clock
         self._slots: dict[str, KeySlot] = {}
         self._data_key_made_at: datetime | None = None
         self._busy = threading.Lock()
+        # A person who locks it wants it to stay locked.
+        self._held = False
 
     # --- opening -----------------------------------------------------------------------------------------
 
@@ -70,13 +72,15 @@ class Custody:
             return
         kind = ""
         try:
-            kind = outside.choose(self._around)
+            kind = outside.choose(self.surroundings)
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
         except OutsideError as error:
             self._vault.shut(error.state, kind, error.problem, error.hint)
 
     def try_quietly(self) -> bool:
         """Try the pinned slot again without prompting, if locked; whether the vault is now unlocked."""
+        if self._held:
+            return False
         if self._vault.state is VaultState.LOCKED and self._busy.acquire(blocking=False):
             try:
                 if self._pinned is None:
@@ -95,6 +99,7 @@ class Custody:
             LimitReached: another vault command is running.
         """
         with self._alone():
+            self._held = False
             if recovery_code is not None:
                 self._unlock_with_code(recovery_code)
                 return
@@ -103,7 +108,7 @@ class Custody:
                 self._found_on_request()
                 return
             try:
-                slot_key = outside.fetch(pinned, self._around, prompt=True, passphrase=passphrase)
+                slot_key = outside.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
                 data_key = pinned.unwrap(slot_key)
             except OutsideError as error:
                 if self._vault.state is not VaultState.UNLOCKED:
@@ -119,6 +124,7 @@ class Custody:
     def lock(self) -> None:
         """Forget the data key until `unlock`."""
         pinned = self._pinned
+        self._held = True
         self._vault.shut(
             VaultState.LOCKED, pinned.kind if pinned else "", "you locked it", "nexoctl vault unlock"
         )
@@ -186,7 +192,7 @@ class Custody:
             old = self._vault.data_key()
             pinned = self._require_pinned()
             try:
-                slot_key = outside.fetch(pinned, self._around, passphrase=passphrase)
+                slot_key = outside.fetch(pinned, self.surroundings, passphrase=passphrase)
                 pinned.unwrap(slot_key)
             except OutsideError as error:
                 raise _refusal(error.state, error.problem, error.hint) from None
@@ -265,7 +271,7 @@ class Custody:
             )
             return
         try:
-            data_key = pinned.unwrap(outside.fetch(pinned, self._around))
+            data_key = pinned.unwrap(outside.fetch(pinned, self.surroundings))
         except OutsideError as error:
             self._vault.shut(error.state, pinned.kind, error.problem, error.hint)
         except DoesNotOpenError:
@@ -299,7 +305,7 @@ class Custody:
 
     def _found_on_request(self) -> None:
         try:
-            kind = outside.choose(self._around)
+            kind = outside.choose(self.surroundings)
         except OutsideError:
             # The choice stands: a keyring that is there is asked, and this time it may prompt.
             kind = SlotKind.KEYRING
@@ -320,13 +326,13 @@ class Custody:
             _write_slot(db, pending)
         self._slots[pending.id] = pending
         try:
-            slot_key = outside.make(pending, self._around, passphrase=passphrase)
+            slot_key = outside.make(pending, self.surroundings, passphrase=passphrase)
         except OutsideError:
             self._finish_leftovers()
             raise
         pinned = pending.wrapping(data_key.id, data_key.key, slot_key, SlotState.PINNED)
         # What is about to be the only way in is proven to open before the old way is closed.
-        if pinned.unwrap(outside.fetch(pending, self._around, passphrase=passphrase)) != data_key.key:
+        if pinned.unwrap(outside.fetch(pending, self.surroundings, passphrase=passphrase)) != data_key.key:
             raise SecretTampered("the new slot does not open what it locked; nothing changed")
         retired = [
             slot.emptied(SlotState.RETIRED)
@@ -356,7 +362,7 @@ class Custody:
             if slot.state not in (SlotState.PENDING, SlotState.RETIRED):
                 continue
             try:
-                outside.discard(slot, self._around)
+                outside.discard(slot, self.surroundings)
             except OutsideError as error:
                 log.warning("a key slot that is no longer used is still there: %s", error.problem)
                 continue

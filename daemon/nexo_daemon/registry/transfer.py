@@ -1,0 +1,357 @@
+"""The export document: written, read, and compared with what is there. Pure; commands apply the steps.
+
+JSON that a person can read. Without a passphrase it holds no secret. With one, the secrets are one sealed
+block whose associated data is the readable part: a document whose address was edited gives up no key.
+"""
+
+import base64
+import binascii
+import enum
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from nexo_client.terms import AuthScheme, Provider
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.model import (
+    Binding,
+    Connection,
+    Credentials,
+    NetworkProfile,
+    ProxyMode,
+    WorkspaceKey,
+    WorkspaceKind,
+)
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.registry.drafts import Draft, check_draft, name_key
+from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.vault import derivation, sealing
+
+FORMAT = "nexo-connections"
+VERSION = 1
+SIZE_LIMIT = 1_500_000
+"""Bytes of a document; more does not fit a message."""
+
+
+class Action(enum.StrEnum):
+    """What an import does with an entry."""
+
+    ADD = "add"
+    CHANGE = "change"
+    KEEP = "keep"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of a document, and what becomes of it.
+
+    Attributes:
+        kind: connection, binding, default or fallback.
+        draft, binding: what a command needs to do it.
+    """
+
+    action: Action
+    kind: str
+    name: str
+    text: str = ""
+    draft: Draft | None = None
+    binding: tuple[WorkspaceKey, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was read."""
+
+    drafts: tuple[Draft, ...]
+    bindings: tuple[tuple[WorkspaceKey, str, bool], ...]
+    default: str
+    fallback: tuple[str, ...]
+    has_secrets: bool
+
+
+def write(
+    snapshot: Snapshot, credentials: Mapping[str, Credentials] | None, passphrase: Secret, now: datetime
+) -> bytes:
+    """The document of everything that is configured.
+
+    Args:
+        credentials: by connection id; None to leave the secrets out.
+
+    Raises:
+        InvalidField: the passphrase is too short.
+    """
+    connections = [_entry(one) for one in snapshot.connections.values()]
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "exported_at": now.isoformat(timespec="seconds"),
+        "connections": connections,
+        "default": snapshot.default.name if snapshot.default else None,
+        "fallback": [
+            snapshot.connections[one].name
+            for one in snapshot.settings.fallback_ids
+            if one in snapshot.connections
+        ],
+        "workspaces": [_binding_entry(one, snapshot) for one in snapshot.bindings.values()],
+    }
+    if credentials is not None:
+        try:
+            derivation.check_passphrase(passphrase.reveal())
+        except derivation.BadWordsError as error:
+            raise InvalidField("passphrase", str(error), "choose a longer one") from None
+        secrets = {
+            snapshot.connections[owner].name: _secrets_entry(one) for owner, one in credentials.items()
+        }
+        parameters = derivation.passphrase_parameters()
+        key = derivation.from_passphrase(passphrase.reveal(), parameters)
+        nonce, sealed = sealing.seal(key, json.dumps(secrets).encode(), _bound_to(connections))
+        document["secrets"] = {**parameters, "nonce": _encode(nonce), "sealed": _encode(sealed)}
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read(content: bytes, passphrase: Secret) -> Document:
+    """Understand a document; its secrets only with the passphrase.
+
+    Raises:
+        InvalidField: it is no export, or the passphrase does not open it.
+    """
+    if len(content) > SIZE_LIMIT:
+        raise InvalidField("document", f"has {len(content)} bytes", f"an export has at most {SIZE_LIMIT}")
+    try:
+        document = json.loads(content)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise InvalidField(
+                "document", "is not an export of Nexo Connections", "nexoctl export writes one"
+            )
+        if document.get("version") != VERSION:
+            raise InvalidField(
+                "document", f"has the version {document.get('version')}", "import it with a newer version"
+            )
+        secrets: dict[str, Any] = {}
+        has_secrets = "secrets" in document
+        if has_secrets and passphrase:
+            secrets = _open(document["secrets"], document["connections"], passphrase)
+        drafts = tuple(_draft(entry, secrets.get(entry["name"], {})) for entry in document["connections"])
+        bindings = tuple(
+            (
+                WorkspaceKey(WorkspaceKind(entry["kind"]), str(entry["value"])),
+                str(entry["connection"]),
+                entry.get("allow_fallback") is True,
+            )
+            for entry in document.get("workspaces", ())
+        )
+        return Document(
+            drafts,
+            bindings,
+            str(document.get("default") or ""),
+            tuple(str(name) for name in document.get("fallback", ())),
+            has_secrets,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidField(
+            "document",
+            f"is damaged or was edited in a way that cannot be read ({type(error).__name__})",
+            "export it again",
+        ) from None
+
+
+def plan(
+    document: Document, snapshot: Snapshot, stored: Mapping[str, Credentials], *, overwrite: bool
+) -> tuple[Step, ...]:
+    """What an import would do, entry by entry.
+
+    Args:
+        stored: the secrets of the connections of the same names, by connection id, where they open.
+        overwrite: change what exists; otherwise it stays and the step says how it differs.
+    """
+    steps = [_connection_step(draft, snapshot, stored, overwrite=overwrite) for draft in document.drafts]
+    arriving = {name_key(step.name) for step in steps if step.action is not Action.SKIP}
+    known = arriving | set(snapshot.ids_by_name)
+    for workspace, target, allow in document.bindings:
+        present = snapshot.bindings.get(workspace)
+        same = present is not None and name_key(present.connection_name) == name_key(target)
+        if name_key(target) not in known:
+            steps.append(Step(Action.SKIP, "binding", str(workspace), f"there is no connection '{target}'"))
+        elif present is not None and same and present.allow_fallback == allow:
+            steps.append(Step(Action.KEEP, "binding", str(workspace), target))
+        elif present is not None and not overwrite:
+            text = f"is bound to '{present.connection_name}' here"
+            steps.append(Step(Action.SKIP, "binding", str(workspace), text))
+        else:
+            action = Action.ADD if present is None else Action.CHANGE
+            steps.append(Step(action, "binding", str(workspace), target, binding=(workspace, allow)))
+    steps += _default_steps(document, snapshot, known, overwrite=overwrite)
+    return tuple(steps)
+
+
+def _connection_step(
+    draft: Draft, snapshot: Snapshot, stored: Mapping[str, Credentials], *, overwrite: bool
+) -> Step:
+    name = draft.name or ""
+    present = snapshot.find(name)
+    keyless = draft.api_key is None and not draft.api_key_ref
+    if present is None:
+        return Step(Action.ADD, "connection", name, "without an API key" if keyless else "", draft)
+    differences = _differences(draft, present, stored.get(present.id))
+    if not differences:
+        return Step(Action.KEEP, "connection", name)
+    text = "differs in " + ", ".join(differences)
+    if not overwrite:
+        return Step(Action.SKIP, "connection", name, f"is here already and {text}")
+    return Step(Action.CHANGE, "connection", name, text, replace(draft, name=None))
+
+
+def _default_steps(document: Document, snapshot: Snapshot, known: set[str], *, overwrite: bool) -> list[Step]:
+    steps = []
+    if document.default:
+        present = snapshot.default
+        if name_key(document.default) not in known:
+            steps.append(Step(Action.SKIP, "default", document.default, "there is no such connection"))
+        elif present is not None and name_key(present.name) == name_key(document.default):
+            steps.append(Step(Action.KEEP, "default", document.default))
+        elif present is not None and not overwrite:
+            steps.append(
+                Step(Action.SKIP, "default", document.default, f"'{present.name}' stays the default")
+            )
+        else:
+            action = Action.ADD if present is None else Action.CHANGE
+            steps.append(Step(action, "default", document.default))
+    if document.fallback and (overwrite or not snapshot.settings.fallback_ids):
+        names = [name for name in document.fallback if name_key(name) in known]
+        steps.append(Step(Action.ADD, "fallback", ", ".join(names)))
+    return steps
+
+
+def _differences(draft: Draft, present: Connection, stored: Credentials | None) -> list[str]:
+    pairs: Sequence[tuple[str, object, object]] = (
+        ("provider", draft.provider, present.provider),
+        ("preset", draft.preset or "", present.preset),
+        ("base URL", draft.base_url, present.base_url),
+        ("auth scheme", draft.auth_scheme, present.auth_scheme),
+        ("default model", draft.default_model, present.default_model),
+        ("enabled", draft.enabled, present.enabled),
+        ("network", draft.network, present.network),
+        ("key reference", draft.api_key_ref or "", present.key_reference),
+        ("check interval", draft.check_interval_s or None, present.check_interval_s),
+        ("paused", draft.checks_paused, present.checks_paused),
+    )
+    names = [name for name, new, old in pairs if new != old]
+    if stored is not None:
+        if draft.api_key is not None and draft.api_key != stored.api_key:
+            names.append("API key")
+        if draft.headers is not None and draft.headers != stored.headers:
+            names.append("headers")
+    return names
+
+
+def _entry(one: Connection) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": one.name,
+        "provider": str(one.provider),
+        "preset": one.preset,
+        "base_url": one.base_url,
+        "auth_scheme": str(one.auth_scheme),
+        "default_model": one.default_model,
+        "enabled": one.enabled,
+        "api_key": str(one.key_source),
+        "api_key_ref": one.key_reference,
+        "headers": list(one.header_names),
+        "network": {
+            "proxy": str(one.network.proxy),
+            "proxy_url": one.network.proxy_url,
+            "no_proxy": list(one.network.no_proxy),
+            "ca_bundle": one.network.ca_bundle,
+        },
+        "check_interval_s": one.check_interval_s,
+        "checks_paused": one.checks_paused,
+        "key_expires_at": one.key_expires_at.isoformat() if one.key_expires_at else None,
+    }
+    return entry
+
+
+def _binding_entry(one: Binding, snapshot: Snapshot) -> dict[str, Any]:
+    target = snapshot.connections.get(one.connection_id)
+    return {
+        "kind": str(one.workspace.kind),
+        "value": one.workspace.value,
+        "connection": target.name if target else one.connection_name,
+        "allow_fallback": one.allow_fallback,
+    }
+
+
+def _secrets_entry(one: Credentials) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    if one.api_key is not None:
+        entry["api_key"] = one.api_key.reveal()
+    if one.headers:
+        entry["headers"] = [[name, value.reveal()] for name, value in one.headers]
+    if one.proxy_credentials is not None:
+        entry["proxy_credentials"] = one.proxy_credentials.reveal()
+    return entry
+
+
+def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
+    network = entry["network"]
+    expires = entry.get("key_expires_at")
+    draft = Draft(
+        name=str(entry["name"]),
+        provider=Provider(entry["provider"]),
+        preset=str(entry.get("preset") or "") or None,
+        base_url=str(entry["base_url"]),
+        auth_scheme=AuthScheme(entry["auth_scheme"]),
+        api_key=Secret(secrets["api_key"]) if "api_key" in secrets else None,
+        api_key_ref=str(entry.get("api_key_ref") or "") or None,
+        headers=tuple((str(name), Secret(value)) for name, value in secrets["headers"])
+        if "headers" in secrets
+        else None,
+        default_model=str(entry.get("default_model", "")),
+        enabled=entry.get("enabled") is not False,
+        network=NetworkProfile(
+            ProxyMode(network["proxy"]),
+            str(network.get("proxy_url", "")),
+            tuple(str(one) for one in network.get("no_proxy", ())),
+            str(network.get("ca_bundle", "")),
+        ),
+        proxy_credentials=Secret(secrets["proxy_credentials"]) if "proxy_credentials" in secrets else None,
+        key_expires_at=datetime.fromisoformat(expires) if expires else None,
+        check_interval_s=entry.get("check_interval_s"),
+        checks_paused=entry.get("checks_paused") is True,
+    )
+    return check_draft(draft)
+
+
+def _open(block: dict[str, Any], connections: list[Any], passphrase: Secret) -> dict[str, Any]:
+    try:
+        parameters = {name: value for name, value in block.items() if name not in ("nonce", "sealed")}
+        key = derivation.from_passphrase(passphrase.reveal(), parameters)
+        plain = sealing.unseal(key, _decode(block["nonce"]), _decode(block["sealed"]), _bound_to(connections))
+    except (sealing.DoesNotOpenError, derivation.BadWordsError):
+        raise InvalidField(
+            "passphrase",
+            "does not open the secrets of this document, or the document was edited after it was written",
+            "type it again; without it everything but the secrets can be imported",
+        ) from None
+    opened = json.loads(plain)
+    if not isinstance(opened, dict):
+        raise TypeError
+    return opened
+
+
+def _bound_to(connections: list[Any]) -> bytes:
+    canonical = json.dumps(connections, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return b"nexo export 1 " + hashlib.sha256(canonical.encode()).digest()
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise sealing.DoesNotOpenError from None
