@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
@@ -84,10 +84,15 @@ class Monitor:
         return self._running
 
     def configure(
-        self, watched: Mapping[str, Watched], settings: HealthSettings, known: Mapping[str, Health]
+        self,
+        watched: Mapping[str, Watched],
+        settings: HealthSettings,
+        known: Mapping[str, Health],
+        *,
+        only: Collection[str] | None = None,
     ) -> None:
         """Set what is watched; see `Scheduler.configure`. Cheap and idempotent."""
-        self._cancel(self._core.configure(watched, settings, known, self._now()))
+        self._cancel(self._core.configure(watched, settings, known, self._now(), only=only))
         for gone in [id_ for id_ in self._waiting if id_ not in watched]:
             self._resolve(gone)
         self._publish()

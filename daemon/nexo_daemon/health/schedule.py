@@ -12,7 +12,7 @@ connections go first.
 import heapq
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -161,6 +161,7 @@ class Scheduler:
         self._quick_running = 0
         self._outbox: list[Notice] = []
         self._evidence = Evidence()
+        self._answered_at = float("-inf")
         self._witnesses: dict[str, float] = {}
         self._offline_since: datetime | None = None
         self._canary_turn = 0
@@ -197,6 +198,8 @@ class Scheduler:
         settings: HealthSettings,
         known: Mapping[str, Health],
         now: Instant,
+        *,
+        only: Collection[str] | None = None,
     ) -> list[Launch]:
         """Bring the set of checks in line with the registry. Idempotent.
 
@@ -205,16 +208,23 @@ class Scheduler:
             settings: intervals and the general pause.
             known: health as stored, for connections that are new here.
             now: the moment.
+            only: the connections that may differ from the last call, so that a switch costs the same
+                with 10 connections and with 10 000; None looks at all, and so do new settings.
 
         Returns:
             Running checks whose results are of no use any more: cancel them.
         """
         cancel: list[Launch] = []
+        every = only is None or settings != self._settings
         self._settings = settings
         self._ranked = None
-        for gone in [id_ for id_ in self._slots if id_ not in watched]:
-            cancel.extend(self._remove(gone))
-        for id_, wanted in watched.items():
+        for gone in [id_ for id_ in (self._slots if every else only or ()) if id_ not in watched]:
+            if gone in self._slots:
+                cancel.extend(self._remove(gone))
+        for id_ in list(watched) if every else only or ():
+            wanted = watched.get(id_)
+            if wanted is None:
+                continue
             slot = self._slots.get(id_)
             if slot is None:
                 self._add(wanted, known.get(id_), now)
@@ -263,7 +273,7 @@ class Scheduler:
         elif light.not_before is not None:
             self._arm(slot, light.not_before + self._random.random(), asked=False)
         elif not light.stopped:
-            self._arm(slot, now.mono, asked=known is None)
+            self._arm(slot, now.mono, asked=False)
 
     def _remove(self, connection_id: str) -> Iterable[Launch]:
         slot = self._slots.pop(connection_id)
@@ -588,8 +598,10 @@ class Scheduler:
         """Take a result of a remote host as evidence. False when it must not touch the light."""
         kind = Signal.ANSWERED if verdict.ok else signal(verdict)
         if kind is Signal.ANSWERED:
+            self._answered_at = now.mono
             if not self._evidence.empty:
                 self._evidence = Evidence()
+                self._witnesses.clear()
             if self._offline_since is not None:
                 self._come_back(now)
             return True
@@ -606,12 +618,6 @@ class Scheduler:
         if offline(self._evidence, others=len(witnesses), routed=self.routed, now=now.mono):
             self._go_offline(now)
             return False
-        step = policy.judge(launch.id, slot.light, verdict, now, slot.pace)
-        if step.light.health.state is HealthState.UNHEALTHY and self._witnesses_out(now):
-            # Others are being asked whether they see it too; their answer decides between red and off line.
-            self._arm(slot, now.mono + DEBOUNCE_S, asked=False)
-            self._tell(slot, now)
-            return False
         if first or slot.light.settled:
             for witness in witnesses:
                 if not witness.light.settled:
@@ -619,6 +625,16 @@ class Scheduler:
                 self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
                 if witness.running is None and not witness.queued:
                     self._arm(witness, now.mono, asked=False)
+        outage = slot.light.outage
+        if outage is not None and outage.first < self._answered_at:
+            # Others answered meanwhile, so the network is there and this host is not.
+            return True
+        step = policy.judge(launch.id, slot.light, verdict, now, slot.pace)
+        if step.light.health.state is HealthState.UNHEALTHY and self._witnesses_out(now):
+            # Others are being asked whether they see it too; their answer decides between red and off line.
+            self._arm(slot, now.mono + DEBOUNCE_S, asked=False)
+            self._tell(slot, now)
+            return False
         return True
 
     def _witnesses_out(self, now: Instant) -> bool:

@@ -8,7 +8,7 @@ where a stand-in is chosen for an unhealthy winner.
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,7 +92,7 @@ class Lights:
     def on_routing(self) -> None:
         """See `Listener`: the important ones are configured in `on_change`."""
 
-    def _configure(self, changed: Iterable[str], removed: Iterable[str] = ()) -> None:
+    def _configure(self, changed: Collection[str], removed: Collection[str] = ()) -> None:
         snapshot = self._registry.snapshot
         bound = {binding.connection_id for binding in snapshot.bindings.values()}
         for connection_id in removed:
@@ -109,7 +109,9 @@ class Lights:
                 interval_s=connection.check_interval_s,
                 paused=connection.checks_paused,
             )
-        self.monitor.configure(self._watched, snapshot.settings.health, self._health)
+        self.monitor.configure(
+            self._watched, snapshot.settings.health, self._health, only={*changed, *removed}
+        )
 
     # -- monitor → registry -------------------------------------------------------------------------
 

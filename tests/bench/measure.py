@@ -1,0 +1,115 @@
+"""How the benchmarks measure: alternating runs against a floor, medians with their spread, a table and JSON.
+
+No assertion and no target is enforced here: a figure is for a person to read (docs/performance.md). Machines
+differ, ratios carry over; so each figure stands beside a floor that was measured in the same run.
+"""
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+RUNS = 7
+RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        ours: what was measured, one figure a run, in `unit`.
+        floor: the figure to compare with, one a run; empty where there is none.
+        target: as the project states it.
+        note: why it is what it is.
+    """
+
+    what: str
+    unit: str
+    ours: Sequence[float]
+    floor: Sequence[float] = ()
+    floor_name: str = ""
+    target: str = ""
+    note: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        """One ratio a pair of neighbouring runs."""
+        return [ours / floor for ours, floor in zip(self.ours, self.floor, strict=True)]
+
+
+def spread(figures: Sequence[float]) -> str:
+    """Median, and in brackets the smallest and the largest."""
+    if not figures:
+        return ""
+    return f"{statistics.median(figures):.4g} ({min(figures):.4g}-{max(figures):.4g})"
+
+
+def alternate(
+    floor: Callable[[], float], ours: Callable[[], float], runs: int = RUNS
+) -> tuple[list[float], list[float]]:
+    """Figures of the floor and of ours, taken in turns so that both see the same machine."""
+    floors, figures = [], []
+    floor()
+    ours()
+    for _ in range(runs):
+        floors.append(floor())
+        figures.append(ours())
+    return floors, figures
+
+
+def percentile(figures: Sequence[float], share: float) -> float:
+    """The value below which that share (0 to 1) of the figures lies."""
+    ordered = sorted(figures)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@dataclass
+class Machine:
+    """Where it was measured."""
+
+    cpu: str = ""
+    cores: int = field(default_factory=lambda: os.cpu_count() or 0)
+    python: str = field(default_factory=platform.python_version)
+    system: str = field(default_factory=platform.platform)
+    load: tuple[float, float, float] = field(default_factory=os.getloadavg)
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        from importlib.metadata import version
+
+        names = ("grpcio", "protobuf", "SQLAlchemy", "httpx")
+        self.libraries = {name: version(name) for name in names}
+        cpuinfo = Path("/proc/cpuinfo")
+        if cpuinfo.exists():
+            lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+            self.cpu = next((value.strip() for key, _, value in lines if key.strip() == "model name"), "")
+
+
+def report(name: str, rows: Iterable[Row]) -> None:
+    """Print each row as it is measured; keep all of them as JSON in build/bench/NAME.json."""
+    machine = Machine()
+    print(
+        f"# {machine.cpu or 'unknown processor'}, {machine.cores} cores, Python {machine.python}, "
+        f"load {machine.load[0]:.1f}"
+    )
+    kept = []
+    for row in rows:
+        ratio = spread(row.ratios) if row.floor else "-"
+        print(f"{row.what}\n    ours   {spread(row.ours)} {row.unit}")
+        if row.floor:
+            print(f"    floor  {spread(row.floor)} {row.unit}  [{row.floor_name}]")
+            print(f"    ratio  {ratio}")
+        if row.target:
+            print(f"    target {row.target}")
+        if row.note:
+            print(f"    note   {row.note}")
+        sys.stdout.flush()
+        kept.append({**asdict(row), "ratios": row.ratios if row.floor else []})
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": asdict(machine), "rows": kept}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text)

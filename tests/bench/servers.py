@@ -1,0 +1,77 @@
+"""The two servers of a comparison, as processes of their own: the real daemon and the floor."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import nexo_client
+from surroundings import Nexod, Surroundings
+
+HERE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def floor() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A floor server; gives its socket and process."""
+    with tempfile.TemporaryDirectory() as directory:
+        socket = f"{directory}/floor.sock"
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "floor_server.py"), socket], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "ready"
+            yield socket, process
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@contextmanager
+def daemon(connections: int, *, checks: bool = False) -> Iterator[tuple[Surroundings, Nexod]]:
+    """A real daemon with that many connections (to a closed loopback port), checks paused unless asked for."""
+    with Surroundings() as surroundings:
+        nexod = surroundings.start_nexod()
+        with nexod.client() as client:
+            if not checks:
+                client.update_health_settings(paused=True)
+            for number in range(connections):
+                client.create_connection(
+                    nexo_client.ConnectionDraft(
+                        name=f"work-{number}",
+                        provider="custom",
+                        base_url="http://127.0.0.1:1/v1",
+                        api_key="sk-" + "0" * 45,
+                    )
+                )
+        yield surroundings, nexod
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process in MB (proc(5), statm)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process has used (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wake_ups(pid: int) -> int:
+    """Voluntary context switches of all threads of a process: how often it woke."""
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        for line in status.read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                total += int(line.split()[1])
+    return total
