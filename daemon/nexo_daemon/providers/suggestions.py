@@ -114,10 +114,10 @@ _SCHEME_NAMES = {
 
 def _repaired_url(target: Target) -> list[Trial]:
     text = re.sub(r"\s+", "", target.base_url).strip("\"'<>")
+    text = re.sub(r"^(https?):/*(?:https?:/*)?", r"\1://", text, flags=re.IGNORECASE)
     if "://" not in text:
         host = text.partition("/")[0].partition(":")[0]
         text = f"{'http' if is_loopback(host) else 'https'}://{text}"
-    text = re.sub(r"^(https?):/*(?:https?:/*)?", r"\1://", text)
     if text == target.base_url or not text.startswith(("http://", "https://")):
         return []
     try:
