@@ -1,0 +1,120 @@
+"""LiteLLM's config.yaml: the services behind the proxy, and the proxy itself when it has a master key.
+
+Source: docs.litellm.ai, "Config.yaml" and "Providers" (2026-10). There is no usual place for the file, so
+the directory that the person is in is searched, and `--file` says it otherwise.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nexo_client.sources import environment, reading, services
+from nexo_client.sources.finding import Finding, Found, Skipped
+from nexo_client.sources.reading import Unreadable, shown, table, tables, word
+from nexo_client.terms import Provider
+from nexo_client.types import Header
+
+_NAMES = (
+    "litellm_config.yaml",
+    "litellm-config.yaml",
+    "litellm.config.yaml",
+    "litellm_config.yml",
+    "config.yaml",
+)
+
+
+def find(file: Path | None = None) -> Found:
+    """The model list and the master key."""
+    if file is not None:
+        candidates = [file]
+    else:
+        here = [Path.cwd() / name for name in _NAMES]
+        home = [
+            Path.home() / name
+            for name in (*_NAMES[:-1], ".litellm/config.yaml", ".config/litellm/config.yaml")
+        ]
+        candidates = [*here, *home]
+    found = Found()
+    for path in dict.fromkeys(candidates):
+        found += _read(path, asked=file is not None)
+    return found
+
+
+def _read(path: Path, *, asked: bool) -> Found:
+    try:
+        text = reading.text_of(path)
+        # Many programs have a config.yaml; without this line it is none of LiteLLM's.
+        if text is None or (not asked and "model_list" not in text):
+            return Found()
+        config = table(reading.yaml_of(text))
+    except Unreadable as problem:
+        return Found((), (Skipped(path.name, shown(path), str(problem)),))
+    variables = {**reading.environment(), **_texts(config.get("environment_variables"))}
+    found = Found()
+    for model in tables(config.get("model_list")):
+        params = table(model.get("litellm_params"))
+        what = word(model.get("model_name")) or word(params.get("model")) or "unnamed"
+        found += _model(what, params, variables, f"{shown(path)}: {what}")
+    master = word(table(config.get("general_settings")).get("master_key"))
+    if master:
+        proxy = Finding(
+            name="litellm",
+            place=f"{shown(path)}: master_key",
+            provider=Provider.CUSTOM,
+            preset="litellm",
+        )
+        found += environment.one(proxy, master, variables)
+    return found
+
+
+def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], place: str) -> Found:
+    prefix, _, model = word(params.get("model")).rpartition("/")
+    prefix = prefix.partition("/")[0].casefold()
+    if prefix in services.CLOUDS:
+        reason = f"{services.CLOUDS[prefix]} is reached with cloud credentials, not with an API key"
+        return Found((), (Skipped(what, place, reason),))
+    url = word(params.get("api_base")) or word(params.get("base_url"))
+    if url.startswith("os.environ/"):
+        url = variables.get(url.removeprefix("os.environ/"), "").strip()
+        if not url:
+            return Found((), (Skipped(what, place, "its address is in a variable that is not set here"),))
+    service = services.by_word(prefix or _vendor(model))
+    if service is None:
+        if not url:
+            reason = f"Nexo knows no service '{prefix or model}', and there is no api_base"
+            return Found((), (Skipped(what, place, reason),))
+        service = services.by_name("openai")
+    key = word(params.get("api_key"))
+    if not key:
+        # What LiteLLM does: the variable of the service.
+        key = next((variables[name] for name in service.variables if variables.get(name)), "")
+    if service.name == "azure":
+        return environment.azure(url, key, variables, place)
+    provider, preset, base_url, name = service.provider, service.preset, "", service.name
+    if url and service.provider in (Provider.OPENAI, Provider.CUSTOM):
+        provider, preset, base_url, name = environment.openai_like(url)
+        if preset == "" and service.preset and services.is_local(url):
+            preset, name = service.preset, service.name
+    elif url:
+        base_url = services.normal_base_url(provider, url)
+    headers = table(params.get("extra_headers"))
+    finding = Finding(
+        name=name,
+        place=place,
+        provider=provider,
+        preset=preset,
+        base_url=base_url,
+        headers=tuple(Header(header, str(value)) for header, value in headers.items()),
+        model=model,
+    )
+    return environment.one(finding, key, variables, needs_key=provider is not Provider.OLLAMA, what=what)
+
+
+def _vendor(model: str) -> str:
+    if model.startswith("claude"):
+        return "anthropic"
+    return "openai" if model.startswith(("gpt-", "o1", "o3", "o4", "chatgpt-")) else ""
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {name: entry for name, entry in table(value).items() if isinstance(entry, str)}

@@ -1,0 +1,126 @@
+"""How files of other programs are read: bounded, never changed, and never quoted in a complaint.
+
+A parser's own message may repeat the line that it stumbled over, and that line may be the key. So a complaint
+says the file, the kind of fault and the line number, nothing else.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+# A configuration file that is larger is something else.
+_LIMIT = 4 << 20
+
+_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+
+
+class Unreadable(Exception):  # noqa: N818 - the name says it
+    """A file cannot be used; the text says why and never quotes it."""
+
+
+def shown(path: Path) -> str:
+    """The path as people write it."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except ValueError:
+        return str(path)
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file; None if there is none.
+
+    Raises:
+        Unreadable: it is there and can't be read as text.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Unreadable(f"it can't be read: {(error.strerror or 'unknown').lower()}") from None
+    if len(content) > _LIMIT:
+        raise Unreadable(f"it is larger than {_LIMIT >> 20} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("it is no UTF-8 text") from None
+
+
+def json_of(text: str) -> Any:
+    """Parsed JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"it is no valid JSON (line {error.lineno})") from None
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """Parsed TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise Unreadable("it is no valid TOML" + (f" (line {line[1]})" if line else "")) from None
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+
+
+def yaml_of(text: str) -> Any:
+    """Parsed YAML; needs the `import` extra."""
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise Unreadable(
+            "reading YAML needs one more package: pip install 'nexo-connections[import]'"
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise Unreadable("it is no valid YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
+    except (RecursionError, ValueError):
+        raise Unreadable("it is no valid YAML") from None
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """The assignments of a .env file: `NAME=value`, quotes and `export` allowed, comments left out."""
+    found = {}
+    for line in text.splitlines():
+        match = _ASSIGNMENT.match(line)
+        if match is None or line.lstrip().startswith("#"):
+            continue
+        value = match[2]
+        if len(value) >= 2 and value[0] in "'\"" and value.rfind(value[0]) > 0:
+            value = value[1 : value.rfind(value[0])]
+        else:
+            value = re.sub(r"\s+#.*$", "", value)
+        found[match[1]] = value
+    return found
+
+
+def table(value: object) -> dict[str, Any]:
+    """`value` if it is a table, else an empty one: files of other programs hold anything."""
+    return {str(name): entry for name, entry in value.items()} if isinstance(value, Mapping) else {}
+
+
+def tables(value: object) -> Iterator[dict[str, Any]]:
+    """The tables in a list."""
+    if isinstance(value, list):
+        yield from (table(entry) for entry in value if isinstance(entry, Mapping))
+
+
+def word(value: object) -> str:
+    """A text, trimmed; empty for anything else."""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of this process, which are those of the person's shell."""
+    return os.environ

@@ -1,0 +1,72 @@
+"""The table of sources: what `nexoctl import` offers, in the order in which it looks."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexo_client.sources import (
+    aider,
+    cc_switch,
+    claude_code,
+    codex,
+    continue_dev,
+    environment,
+    litellm,
+    llm,
+    servers,
+)
+from nexo_client.sources.finding import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place where connections may be.
+
+    Attributes:
+        name: what people type.
+        title: what people read.
+        places: where it looks, for the help.
+        read: looks there; takes a file for sources that have files.
+    """
+
+    name: str
+    title: str
+    places: str
+    read: Callable[[], Found]
+    read_file: Callable[[Path], Found] | None = None
+
+
+SOURCES: tuple[Source, ...] = (
+    Source("env", "variables of this shell", "OPENAI_API_KEY, ANTHROPIC_API_KEY, …", environment.find),
+    Source(
+        "servers",
+        "servers on this computer",
+        "Ollama, LM Studio, vLLM, llama.cpp, LiteLLM on their usual ports",
+        servers.find,
+    ),
+    Source("cc-switch", "CC Switch", "~/.cc-switch", cc_switch.find, cc_switch.find),
+    Source("claude-code", "Claude Code", "~/.claude, ./.claude", claude_code.find, claude_code.find),
+    Source("codex", "Codex CLI", "~/.codex", codex.find, codex.find),
+    Source("llm", "the llm command", "keys.json, extra-openai-models.yaml", llm.find, llm.find),
+    Source("aider", "aider", ".env, .aider.conf.yml", aider.find, aider.find),
+    Source("continue", "Continue", "~/.continue", continue_dev.find, continue_dev.find),
+    Source("litellm", "LiteLLM", "litellm_config.yaml, config.yaml", litellm.find, litellm.find),
+)
+
+
+def named(name: str) -> Source | None:
+    """The source of that name."""
+    return next((source for source in SOURCES if source.name == name.casefold()), None)
+
+
+def survey(sources: Iterable[Source] = SOURCES) -> list[tuple[Source, Found]]:
+    """What each source holds, without those that hold nothing; each connection once."""
+    results = []
+    seen: set[object] = set()
+    for source in sources:
+        found = source.read().merged()
+        fresh = tuple(finding for finding in found.findings if finding.identity not in seen)
+        seen.update(finding.identity for finding in fresh)
+        if fresh or found.skipped:
+            results.append((source, Found(fresh, found.skipped)))
+    return results
