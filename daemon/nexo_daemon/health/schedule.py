@@ -326,18 +326,17 @@ class Scheduler:
         if slot is None:
             return ()
         before = slot.light.health
-        slot.frozen = None
         slot.slow = False
         step = policy.withheld(connection_id, slot.light, policy.NEVER, "", now)
         slot.light = Light(replace(Health(), since=now.wall))
-        transition = step.transition if before.state is not HealthState.UNKNOWN else None
+        slot.frozen = slot.light if slot.remote and self._offline_since is not None else None
         if slot.paused:
-            self._withhold(slot, policy.PAUSED, "", now)
+            slot.light = policy.withheld(connection_id, slot.light, policy.PAUSED, "", now).light
         elif slot.running is not None:
             slot.again = True
         else:
             self._arm(slot, now.mono, asked=True)
-        self._tell(slot, now, transition=transition)
+        self._tell(slot, now, transition=step.transition if before.state is not HealthState.UNKNOWN else None)
         return () if slot.running is None else (slot.running,)
 
     def request(self, connection_id: str, now: Instant) -> bool:
@@ -551,11 +550,11 @@ class Scheduler:
         self._witnesses.pop(launch.id, None)
         unsure = slot.doubtful and not (isinstance(result, Verdict) and result.ok)
         if slot.again or result is None or unsure:
-            slot.again = slot.doubtful = False
-            if not slot.paused and slot.frozen is None:
+            again, slot.again, slot.doubtful = slot.again, False, False
+            if not slot.paused and (again or slot.frozen is None):
                 # After a doubtful result the network is given a moment.
                 self._arm(slot, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
-            elif slot.frozen is not None and self._offline_since is not None:
+            elif self._offline_since is not None:
                 self._send_canary(now, CANARY_S)
             return
         if isinstance(result, NotChecked):
@@ -606,7 +605,7 @@ class Scheduler:
                 self._come_back(now)
             return True
         if self._offline_since is not None:
-            self._tell(slot, now, conclusive=True)
+            self._withhold(slot, policy.OFFLINE, _OFFLINE_ADVICE, now)
             self._send_canary(now, CANARY_S)
             return False
         if _known(slot) is HealthState.UNHEALTHY:

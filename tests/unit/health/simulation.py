@@ -553,9 +553,12 @@ def simulate(computers: int, scale: Scale, seed: int, processes: int = 1) -> Fig
             total.add(_live(order))
         return total
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for figures in pool.imap_unordered(_live, orders):
-            total.add(figures)
-            print(f"{total.connection_days:.0f} connection-days", file=sys.stderr, flush=True)
+        try:
+            for figures in pool.imap_unordered(_live, orders):
+                total.add(figures)
+                print(f"{total.connection_days:.0f} connection-days", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted: the figures are of the computers that were done", file=sys.stderr)
     return total
 
 

@@ -1,0 +1,429 @@
+"""The scheduling core under a clock of our own: order, spacing, waiting, being off line."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from nexo_client.terms import HealthState, Outcome
+from nexo_daemon.domain.model import Health, HealthSettings
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.policy import Instant
+from nexo_daemon.health.schedule import (
+    CONCURRENCY,
+    HOST_GAP_S,
+    MAX_IN_FLIGHT,
+    HealthNotice,
+    Launch,
+    Notice,
+    OfflineNotice,
+    Scheduler,
+    Watched,
+)
+
+EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
+GOOD = Verdict(Outcome.OK, latency_s=0.1)
+REFUSED = Verdict(Outcome.UNREACHABLE, "refused")
+TIMEOUT = Verdict(Outcome.UNREACHABLE, "timeout")
+NO_ROUTE = Verdict(Outcome.UNREACHABLE, "no_route", network_suspect=True)
+REJECTED = Verdict(Outcome.AUTH_ERROR, "invalid_key")
+HANGS = None
+
+
+class Driver:
+    """Runs a scheduler from event to event. Answers come from `answers`, by connection; HANGS never ends."""
+
+    def __init__(self) -> None:
+        self.core = Scheduler(random.Random(1))
+        self.time = 0.0
+        self.answers: dict[str, Verdict | None] = {}
+        self.takes_s = 0.1
+        self.launches: list[Launch] = []
+        self.notices: list[Notice] = []
+        self.open: list[tuple[float, Launch, Verdict]] = []
+        self.stepped_s = 0.0
+
+    @property
+    def now(self) -> Instant:
+        return Instant(EPOCH + timedelta(seconds=self.time + self.stepped_s), 500.0 + self.time)
+
+    def configure(self, *watched: Watched, settings: HealthSettings | None = None, **known: Health) -> None:
+        wanted = {one.id: one for one in watched}
+        for launch in self.core.configure(wanted, settings or HealthSettings(), known, self.now):
+            self.core.finish(launch, None, self.now)
+            self.open = [entry for entry in self.open if entry[1] is not launch]
+
+    def go(self, seconds: float) -> "Driver":
+        """Let that much time pass."""
+        end = self.time + seconds
+        while True:
+            while (launch := self.core.launch(self.now)) is not None:
+                self.launches.append(launch)
+                verdict = self.answers.get(launch.id, GOOD)
+                if verdict is not None:
+                    takes = launch.deadline_s if verdict is TIMEOUT else self.takes_s
+                    self.open.append((self.time + takes, launch, verdict))
+            self.notices += self.core.drain()
+            wake = self.core.next_wake(self.now)
+            moments = [end, *(moment for moment, _, _ in self.open)]
+            if wake is not None:
+                moments.append(wake - 500.0)
+            self.time = max(self.time, min(moments))
+            done = [entry for entry in self.open if entry[0] <= self.time]
+            self.open = [entry for entry in self.open if entry[0] > self.time]
+            for _, launch, verdict in done:
+                self.core.finish(launch, verdict, self.now)
+            self.notices += self.core.drain()
+            if self.time >= end and not done:
+                return self
+
+    def starts(self, id_: str) -> list[float]:
+        return [launch.started - 500.0 for launch in self.launches if launch.id == id_]
+
+    def state(self, id_: str) -> tuple[HealthState, str]:
+        health = self.core.health(id_)
+        assert health is not None
+        return health.state, health.reason
+
+    def offline(self) -> list[bool]:
+        return [notice.since is not None for notice in self.notices if isinstance(notice, OfflineNotice)]
+
+    def alerts(self) -> list[str]:
+        return [
+            notice.id
+            for notice in self.notices
+            if isinstance(notice, HealthNotice) and notice.transition and notice.transition.important
+        ]
+
+
+def remote(id_: str, *, important: bool = False, host: str = "", **more: float | bool) -> Watched:
+    return Watched(id_, f"https://{host or id_}.example.com:443", important=important, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver()
+
+
+def gaps(starts: list[float]) -> Iterator[float]:
+    return (after - before for before, after in pairwise(starts))
+
+
+def test_the_important_ones_every_minute_the_others_every_five_with_jitter(driver: Driver) -> None:
+    driver.configure(remote("star", important=True), remote("other"), remote("own", interval_s=20.0))
+    driver.go(7200)
+    for id_, interval in (("star", 60.0), ("other", 300.0), ("own", 20.0)):
+        distances = list(gaps(driver.starts(id_)))
+        assert len(distances) == pytest.approx(7200 / interval, rel=0.1)
+        assert 0.9 * interval <= min(distances) < max(distances) <= 1.1 * interval + 0.1
+        assert max(distances) - min(distances) > 0.05 * interval
+
+
+def test_at_the_start_the_important_ones_go_first(driver: Driver) -> None:
+    others = [remote(f"o{number}") for number in range(100)]
+    driver.configure(*others, remote("star", important=True))
+    driver.takes_s = 5.0
+    driver.go(20)
+    assert driver.launches[0].id == "star"
+    assert len({launch.id for launch in driver.launches}) == 101
+
+
+def test_becoming_important_does_not_wait_for_the_long_interval(driver: Driver) -> None:
+    driver.configure(remote("a"))
+    driver.go(10)
+    driver.configure(remote("a", important=True))
+    driver.go(66)
+    assert len(driver.starts("a")) == 2
+
+
+def test_one_host_gets_one_request_at_a_time_and_a_rest(driver: Driver) -> None:
+    driver.configure(*(remote(f"c{number}", host="gateway") for number in range(50)))
+    driver.go(60)
+    distances = list(gaps(sorted(launch.started for launch in driver.launches)))
+    assert len(driver.launches) >= 50
+    assert min(distances) >= driver.takes_s + HOST_GAP_S - 1e-6
+
+
+def test_hanging_hosts_do_not_make_others_late(driver: Driver) -> None:
+    hanging = [remote(f"h{number}") for number in range(50)]
+    driver.answers = {one.id: HANGS for one in hanging}
+    driver.configure(*hanging, *(remote(f"c{number}") for number in range(100)))
+    driver.go(4)
+    assert {launch.id for launch in driver.launches} >= {f"c{number}" for number in range(100)}
+
+
+def test_concurrency_is_bounded_even_if_everything_hangs(driver: Driver) -> None:
+    everything = [remote(f"h{number}") for number in range(500)]
+    driver.answers = {one.id: HANGS for one in everything}
+    driver.configure(*everything)
+    driver.go(0)
+    assert driver.core.in_flight == CONCURRENCY
+    driver.go(600)
+    assert driver.core.in_flight == MAX_IN_FLIGHT
+
+
+def test_no_check_before_the_time_the_provider_asked_for(driver: Driver) -> None:
+    until = EPOCH + timedelta(seconds=1000)
+    driver.answers["a"] = Verdict(Outcome.RATE_LIMITED, retry_at=until)
+    driver.configure(remote("a", important=True))
+    driver.go(10)
+    driver.answers["a"] = GOOD
+    assert not driver.core.request("a", driver.now)
+    assert not driver.core.suspect("a", driver.now)
+    driver.core.network_changed(True, driver.now)
+    driver.core.woke(None, driver.now)
+    driver.go(3000)
+    first, second, *_ = driver.starts("a")
+    assert first == 0
+    assert 1000 <= second <= 1002
+    assert driver.state("a")[0] is HealthState.HEALTHY
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_setting_the_clock_shortens_no_wait(driver: Driver, step_s: float) -> None:
+    driver.answers["a"] = Verdict(Outcome.RATE_LIMITED, retry_at=EPOCH + timedelta(seconds=1000))
+    driver.configure(remote("a"))
+    driver.go(10)
+    driver.stepped_s = step_s
+    driver.core.woke(None, driver.now)
+    driver.answers["a"] = GOOD
+    driver.go(2000)
+    assert 1000 <= driver.starts("a")[1] <= 1002
+
+
+def test_time_asleep_counts_as_waited(driver: Driver) -> None:
+    driver.answers["a"] = Verdict(Outcome.RATE_LIMITED, retry_at=EPOCH + timedelta(seconds=1000))
+    driver.configure(remote("a"))
+    driver.go(10)
+    driver.answers["a"] = GOOD
+    driver.stepped_s = 900.0
+    driver.core.woke(900.0, driver.now)
+    driver.go(200)
+    assert 100 <= driver.starts("a")[1] <= 102
+
+
+def test_waking_up_checks_everything_in_order_of_importance(driver: Driver) -> None:
+    driver.configure(remote("b"), remote("star", important=True), remote("c"))
+    driver.go(10)
+    driver.launches.clear()
+    driver.stepped_s = 8 * 3600.0
+    driver.core.woke(8 * 3600.0, driver.now)
+    driver.go(5)
+    assert driver.launches[0].id == "star"
+    assert {launch.id for launch in driver.launches} == {"star", "b", "c"}
+
+
+def test_a_burst_of_network_changes_is_one_recheck(driver: Driver) -> None:
+    driver.configure(remote("a"), remote("b"))
+    driver.go(60)
+    driver.launches.clear()
+    for _ in range(20):
+        driver.core.network_changed(True, driver.now)
+        driver.go(0.3)
+    driver.go(20)
+    assert sorted(launch.id for launch in driver.launches) == ["a", "b"]
+
+
+def test_a_check_that_the_change_of_network_broke_is_no_failure(driver: Driver) -> None:
+    driver.takes_s = 5.0
+    driver.answers["a"] = REFUSED
+    driver.configure(remote("a"))
+    driver.go(1)
+    driver.core.network_changed(True, driver.now)
+    driver.answers["a"] = GOOD
+    driver.go(60)
+    health = driver.core.health("a")
+    assert health is not None
+    assert (health.state, health.consecutive_failures) == (HealthState.HEALTHY, 0)
+    assert driver.state("a") == (HealthState.HEALTHY, "")
+
+
+def test_a_rejected_key_is_left_alone_until_the_connection_changes(driver: Driver) -> None:
+    driver.answers["a"] = REJECTED
+    driver.configure(remote("a", important=True))
+    driver.go(86_400)
+    assert len(driver.starts("a")) == 2
+    assert driver.state("a") == (HealthState.UNHEALTHY, "invalid_key")
+    driver.answers["a"] = GOOD
+    driver.core.changed("a", driver.now)
+    assert driver.state("a") == (HealthState.UNKNOWN, "never")
+    driver.go(1)
+    assert driver.state("a")[0] is HealthState.HEALTHY
+
+
+def test_a_restart_does_not_ask_a_rejected_key_or_a_throttled_one(driver: Driver) -> None:
+    rejected = Health(HealthState.UNHEALTHY, "invalid_key", since=EPOCH, checked_at=EPOCH)
+    waiting = Health(HealthState.LIMITED, "rate_limited", retry_at=EPOCH + timedelta(hours=1))
+    driver.configure(remote("r"), remote("w"), r=rejected, w=waiting)
+    driver.go(3599)
+    assert driver.launches == []
+    driver.go(5)
+    assert [launch.id for launch in driver.launches] == ["w"]
+
+
+def test_reports_of_programs_cause_one_check_and_no_colour(driver: Driver) -> None:
+    driver.configure(remote("a"))
+    driver.go(20)
+    for _ in range(100):
+        driver.core.suspect("a", driver.now)
+        driver.go(0.2)
+    assert len(driver.starts("a")) == 2
+    assert driver.state("a")[0] is HealthState.HEALTHY
+    driver.go(15)
+    driver.core.suspect("a", driver.now)
+    driver.go(1)
+    assert len(driver.starts("a")) == 3
+
+
+def test_pausing_keeps_what_was_known_and_sends_nothing(driver: Driver) -> None:
+    driver.configure(remote("a"), remote("b"))
+    driver.go(10)
+    driver.configure(remote("a", paused=True), remote("b"))
+    driver.go(3600)
+    assert len(driver.starts("a")) == 1
+    assert driver.state("a") == (HealthState.UNKNOWN, "paused")
+    driver.configure(remote("a"), remote("b"), settings=HealthSettings(paused=True))
+    count = len(driver.launches)
+    driver.go(3600)
+    assert len(driver.launches) == count
+    assert driver.core.request("a", driver.now)
+    driver.go(3600)
+    assert len(driver.launches) == count + 1
+    driver.configure(remote("a"), remote("b"))
+    driver.go(1)
+    assert driver.state("a")[0] is HealthState.HEALTHY
+
+
+def test_no_network_is_one_event_and_freezes_what_was_known(driver: Driver) -> None:
+    ids = [f"c{number}" for number in range(30)]
+    watched = [remote(id_, important=id_ == "c0") for id_ in ids]
+    driver.configure(*watched, Watched("local", "http://127.0.0.1:11434"))
+    driver.go(700)
+    driver.notices.clear()
+    driver.answers = dict.fromkeys(ids, NO_ROUTE)
+    driver.go(3600)
+    assert driver.offline() == [True]
+    assert driver.core.offline_since is not None
+    assert {driver.state(id_) for id_ in ids} == {(HealthState.UNKNOWN, "offline")}
+    assert driver.state("local")[0] is HealthState.HEALTHY
+    assert driver.alerts() == []
+    health = driver.core.health("c7")
+    assert health is not None
+    assert health.last_known is HealthState.HEALTHY
+
+    driver.answers = {}
+    driver.launches.clear()
+    driver.go(60)
+    assert driver.offline() == [True, False]
+    assert {driver.state(id_)[0] for id_ in ids} == {HealthState.HEALTHY}
+    assert driver.alerts() == []
+
+
+def test_while_off_line_one_host_is_asked_now_and_then(driver: Driver) -> None:
+    ids = [f"c{number}" for number in range(30)]
+    driver.answers = dict.fromkeys(ids, NO_ROUTE)
+    driver.configure(*(remote(id_) for id_ in ids))
+    driver.go(60)
+    assert driver.core.offline_since is not None
+    driver.launches.clear()
+    driver.go(3600)
+    assert 100 <= len(driver.launches) <= 3600 / 14
+
+
+def test_without_a_default_route_the_first_failure_suffices(driver: Driver) -> None:
+    driver.configure(remote("a"), remote("b"))
+    driver.go(60)
+    driver.core.network_changed(False, driver.now)
+    driver.answers = {"a": TIMEOUT, "b": TIMEOUT}
+    driver.go(60)
+    assert driver.offline() == [True]
+
+
+def test_one_host_without_a_name_is_that_hosts_fault(driver: Driver) -> None:
+    driver.configure(*(remote(id_, important=True) for id_ in "abc"))
+    driver.go(200)
+    driver.answers["a"] = NO_ROUTE
+    driver.go(200)
+    assert driver.offline() == []
+    assert driver.state("a") == (HealthState.UNHEALTHY, "no_route")
+    assert driver.state("b")[0] is HealthState.HEALTHY
+
+
+def test_a_dead_host_that_is_known_to_be_dead_is_no_evidence(driver: Driver) -> None:
+    driver.answers = {"a": NO_ROUTE, "b": NO_ROUTE, "c": TIMEOUT}
+    driver.configure(*(remote(id_, important=True) for id_ in "abcdefgh"))
+    driver.go(7200)
+    assert driver.offline() == []
+    assert driver.state("h")[0] is HealthState.HEALTHY
+
+
+def test_back_on_line_a_rejected_key_is_shown_again_without_a_request(driver: Driver) -> None:
+    driver.answers = {"r": REJECTED}
+    driver.configure(remote("r"), remote("a", important=True), remote("b"))
+    driver.go(600)
+    driver.answers = dict.fromkeys("rab", NO_ROUTE)
+    driver.go(600)
+    assert driver.state("r") == (HealthState.UNKNOWN, "offline")
+    before = len(driver.starts("r"))
+    driver.answers = {}
+    driver.go(600)
+    assert driver.state("r") == (HealthState.UNHEALTHY, "invalid_key")
+    assert len(driver.starts("r")) == before
+
+
+def test_a_network_that_comes_back_is_noticed_at_once(driver: Driver) -> None:
+    driver.answers = dict.fromkeys("abc", NO_ROUTE)
+    driver.configure(*(remote(id_) for id_ in "abc"))
+    driver.go(63)
+    assert driver.offline() == [True]
+    driver.answers = {}
+    driver.core.network_changed(True, driver.now)
+    driver.go(6)
+    assert driver.offline() == [True, False]
+    assert {driver.state(id_)[0] for id_ in "abc"} == {HealthState.HEALTHY}
+
+
+def test_a_connection_that_is_changed_while_off_line_is_checked_when_the_network_is_back(
+    driver: Driver,
+) -> None:
+    driver.configure(*(remote(id_) for id_ in "abc"))
+    driver.go(60)
+    driver.answers = dict.fromkeys("abc", NO_ROUTE)
+    driver.go(600)
+    assert driver.offline() == [True]
+    driver.core.changed("c", driver.now)
+    driver.go(60)
+    assert driver.state("c") == (HealthState.UNKNOWN, "offline")
+    driver.answers = {}
+    driver.go(60)
+    assert driver.state("c")[0] is HealthState.HEALTHY
+
+
+@pytest.mark.parametrize("action", ["remove", "move", "change", "pause"])
+def test_a_host_is_not_blocked_by_what_happens_to_a_running_check(driver: Driver, action: str) -> None:
+    driver.answers["a"] = HANGS
+    driver.configure(remote("a", host="shared"), remote("b", host="shared"))
+    driver.go(1)
+    assert driver.starts("b") == []
+    running = driver.launches[0]
+    actions: dict[str, Callable[[], None]] = {
+        "remove": lambda: driver.configure(remote("b", host="shared")),
+        "move": lambda: driver.configure(remote("a", host="elsewhere"), remote("b", host="shared")),
+        "pause": lambda: driver.configure(
+            remote("a", host="shared", paused=True), remote("b", host="shared")
+        ),
+        "change": lambda: (
+            [driver.core.finish(one, None, driver.now) for one in driver.core.changed("a", driver.now)]
+            and None
+        ),
+    }
+    driver.answers = {}
+    actions[action]()
+    driver.go(2)
+    assert driver.core.in_flight == 0, running
+    assert len(driver.starts("b")) == 1
+    assert driver.state("b")[0] is HealthState.HEALTHY
+    if action in ("move", "change"):
+        assert driver.state("a")[0] is HealthState.HEALTHY
