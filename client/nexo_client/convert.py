@@ -294,6 +294,7 @@ def explanation(message: workspace_pb2.ExplainResolutionResponse) -> types.Expla
         problem_reason=message.problem.reason,
         problem=message.problem.message,
         revision=message.revision,
+        problem_hint=message.problem.metadata.get("hint", ""),
     )
 
 

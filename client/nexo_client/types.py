@@ -310,6 +310,7 @@ class Explanation:
     problem_reason: str
     problem: str
     revision: int
+    problem_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

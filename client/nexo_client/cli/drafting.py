@@ -358,12 +358,28 @@ def entry_of(draft: ConnectionDraft, catalogue: Iterable[ProviderInfo]) -> Provi
     return next((entry for entry in catalogue if entry.name == wanted), None)
 
 
-def is_incomplete(draft: ConnectionDraft, catalogue: Sequence[ProviderInfo]) -> bool:
-    """Whether a person has to be asked: name, provider, or a needed key or address is missing."""
-    if not draft.name or not draft.provider:
-        return True
+def missing_field(draft: ConnectionDraft, catalogue: Sequence[ProviderInfo]) -> str:
+    """The first field that is needed and not given: name, provider, api_key or base_url; empty for none."""
+    if not draft.name:
+        return "name"
+    if not draft.provider:
+        return "provider"
     entry = entry_of(draft, catalogue)
     if entry is None:
-        return False
-    lacks_key = entry.key_required and draft.api_key is None and draft.api_key_ref is None
-    return lacks_key or (not entry.default_base_url and not draft.base_url)
+        return ""
+    if entry.key_required and draft.api_key is None and draft.api_key_ref is None:
+        return "api_key"
+    return "" if entry.default_base_url or draft.base_url else "base_url"
+
+
+_MISSING_HINTS = {
+    "name": "give it a name: nexoctl add NAME --provider PROVIDER",
+    "provider": "give --provider; `nexoctl providers` lists them",
+    "api_key": "give --api-key-stdin, --api-key-env VAR or --api-key-ref REF; or say --no-key",
+    "base_url": "give --base-url, for example http://127.0.0.1:8000/v1",
+}
+
+
+def missing(field: str) -> UsageError:
+    """What a script forgot to give."""
+    return UsageError(f"{field}: is missing", _MISSING_HINTS[field])

@@ -20,7 +20,6 @@ from nexo_client import errors
 from nexo_client.cli import drafting, saving, trial
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.format import Span, Style
-from nexo_client.cli.parser import UsageError
 from nexo_client.cli.session import Session
 from nexo_client.types import ConnectionDraft, SavedConnection
 
@@ -44,10 +43,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         draft = replace(draft, name=arguments.name, network=drafting.network_from(arguments, None))
         existing = client.list_connections()
         wizard = drafting.Wizard(session, catalogue, [connection.name for connection in existing])
-        asked = drafting.is_incomplete(draft, catalogue)
+        asked = drafting.missing_field(draft, catalogue)
         if asked:
             if not session.interactive:
-                raise missing(draft)
+                raise drafting.missing(asked)
             draft = wizard.complete(draft)
         _refuse_taken_name(draft, wizard)
         while True:
@@ -72,20 +71,6 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                 "Make it the default with: ", Span(f"nexoctl default {quoted(saved)}", Style.NAME)
             )
     return Exit.OK
-
-
-def missing(draft: ConnectionDraft) -> UsageError:
-    """What a script forgot to give."""
-    if not draft.name:
-        return UsageError("name: is missing", "nexoctl add NAME --provider PROVIDER")
-    if not draft.provider:
-        return UsageError("provider: is missing", "give --provider; `nexoctl providers` lists them")
-    if draft.api_key is None and draft.api_key_ref is None and draft.base_url is None:
-        hint = "give --api-key-stdin, --api-key-env VAR or --api-key-ref REF; or --no-key if it needs none"
-        return UsageError("api_key: is missing", hint)
-    if draft.api_key is None and draft.api_key_ref is None:
-        return UsageError("api_key: is missing", "give it with --api-key-stdin, or say --no-key")
-    return UsageError("base_url: is missing", "give --base-url, e.g. http://127.0.0.1:8000/v1")
 
 
 def quoted(saved: SavedConnection) -> str:

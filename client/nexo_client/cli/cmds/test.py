@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from nexo_client import errors, types
 from nexo_client.cli import drafting, looks, records, saving, trial
-from nexo_client.cli.cmds.add import missing
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style, duration
 from nexo_client.cli.parser import UsageError
@@ -108,9 +107,10 @@ def _draft(arguments: argparse.Namespace, session: Session, client: "Client") ->
     draft = drafting.draft_from(arguments, session, lambda: catalogue)
     name = arguments.connections[0] if arguments.connections else "draft"
     draft = replace(draft, name=name, network=drafting.network_from(arguments, None))
-    if drafting.is_incomplete(draft, catalogue):
+    absent = drafting.missing_field(draft, catalogue)
+    if absent:
         if not session.interactive:
-            raise missing(draft)
+            raise drafting.missing(absent)
         draft = drafting.Wizard(session, catalogue, ()).complete(draft)
     return trial.Subject(draft=draft)
 

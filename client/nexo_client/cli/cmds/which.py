@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     place = arguments.workspace or types.Workspace(path=arguments.path or ".")
     with session.client() as client:
         found = client.explain(arguments.connection or None, workspace=place)
-    problem = from_reason(found.problem_reason, found.problem, {}) if found.problem_reason else None
+    facts = {"hint": found.problem_hint}
+    problem = from_reason(found.problem_reason, found.problem, facts) if found.problem_reason else None
     if session.json:
         session.printer.json(records.explanation(found))
     else:

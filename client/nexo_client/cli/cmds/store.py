@@ -1,0 +1,128 @@
+"""Check, back up and restore the store in which the connections lie.
+
+  nexoctl store check
+  nexoctl store backup
+  nexoctl store restore              the newest backup
+  nexoctl store restore NAME --dry-run
+"""
+
+import argparse
+
+from nexo_client.cli import records
+from nexo_client.cli.errors import Exit
+from nexo_client.cli.format import Column, Span, Style, ago
+from nexo_client.cli.session import Session
+
+_TIMEOUT_S = 60.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a verb."""
+    verbs = parser.add_subparsers(metavar="check|backup|backups|restore", required=True, dest="verb")
+    check = verbs.add_parser(
+        "check",
+        help="look for damage, and try every sealed secret",
+        description="Look for damage in the store, and try whether every sealed secret opens.",
+    )
+    check.set_defaults(run=_check)
+    backup = verbs.add_parser("backup", help="make a backup now", description="Make a backup now.")
+    backup.set_defaults(run=_backup)
+    backups = verbs.add_parser("backups", help="list the backups", description="List the backups.")
+    backups.set_defaults(run=_backups)
+    restore = verbs.add_parser(
+        "restore",
+        help="put a backup in place, once it is proven sound",
+        description="Put a backup in the place of the store. The present file is kept beside the backups.",
+    )
+    restore.add_argument("backup", nargs="?", default="", metavar="NAME", help="default: the newest")
+    restore.add_argument("--dry-run", action="store_true", help="only prove that it could be done")
+    restore.set_defaults(run=_restore)
+
+
+def _check(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        result = Administration(client).check()
+    if session.json:
+        session.printer.json(
+            {
+                "ok": not result.problems,
+                "problems": list(result.problems),
+                "seals_checked": result.seals_checked,
+                "connections": result.connections,
+                "secrets": result.secrets,
+            }
+        )
+    elif result.problems:
+        for problem in result.problems:
+            session.printer.line(Span("problem  ", Style.BAD), problem)
+    else:
+        what = f"{result.connections} connections"
+        what += f", {result.secrets} secrets open" if result.seals_checked else "; the vault is locked, so"
+        what += "" if result.seals_checked else " the secrets were not tried"
+        session.printer.line(Span("sound  ", Style.GOOD), what)
+    return Exit.FAILED if result.problems else Exit.OK
+
+
+def _backup(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        made = Administration(client).create_backup()
+    if session.json:
+        session.printer.json({"name": made.name, "path": made.path, "size_bytes": made.size_bytes})
+    else:
+        session.printer.line(made.path)
+    return Exit.OK
+
+
+def _backups(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client() as client:
+        found = Administration(client).backups()
+    if session.json:
+        session.printer.json(
+            [
+                {
+                    "name": one.name,
+                    "path": one.path,
+                    "at": records.moment(one.at),
+                    "reason": one.reason,
+                    "size_bytes": one.size_bytes,
+                }
+                for one in found
+            ]
+        )
+    elif not found:
+        session.printer.note("There is no backup yet; nexoctl store backup makes one.")
+    else:
+        columns = [Column("NAME"), Column("MADE"), Column("REASON"), Column("BYTES", right=True)]
+        session.printer.table(
+            columns,
+            [(one.name, ago(one.at, session.now), one.reason, str(one.size_bytes)) for one in found],
+        )
+    return Exit.OK
+
+
+def _restore(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        result = Administration(client).restore(arguments.backup, dry_run=arguments.dry_run)
+    if session.json:
+        session.printer.json(
+            {
+                "path": result.path,
+                "connections": result.connections,
+                "secrets": result.secrets,
+                "restored": result.done,
+            }
+        )
+    else:
+        verb = "Restored" if result.done else "Could be restored:"
+        session.printer.line(
+            f"{verb} {result.connections} connections and {result.secrets} secrets from {result.path}"
+        )
+    return Exit.OK

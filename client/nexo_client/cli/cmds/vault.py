@@ -1,0 +1,206 @@
+"""Show and change what opens the stored keys.
+
+The keys are sealed with a data key, and that is locked in a slot: the keyring of the desktop, a key file, a
+passphrase, or a credential of systemd. The slot is chosen once and never changes by itself.
+
+  nexoctl vault status
+  nexoctl vault rekey --to passphrase    ask for a passphrase after each start of the daemon
+  nexoctl vault recovery                 print a code for the day when the key file or keyring is lost
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nexo_client.cli import records
+from nexo_client.cli.errors import CommandFailed, Exit
+from nexo_client.cli.format import Cell, Span, Style, ago
+from nexo_client.cli.session import Session
+from nexo_client.terms import VaultState
+
+if TYPE_CHECKING:
+    from nexo_client.administration import RecoveryCode, Vault
+
+_SLOTS = ("keyring", "key_file", "passphrase", "systemd_credential")
+_PROMPT_TIMEOUT_S = 180.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a verb."""
+    verbs = parser.add_subparsers(
+        metavar="status|unlock|lock|rekey|recovery|rotate", required=True, dest="verb"
+    )
+    status = verbs.add_parser("status", help="show what opens the vault", description="Show the vault.")
+    status.set_defaults(run=_status)
+    unlock = verbs.add_parser(
+        "unlock",
+        help="open it; may ask you",
+        description="Open the vault: the keyring may show its dialog, a passphrase is asked for here.",
+    )
+    unlock.add_argument("--recovery", action="store_true", help="with the recovery code")
+    unlock.add_argument("--stdin", action="store_true", help="read the passphrase or code from stdin")
+    unlock.set_defaults(run=_unlock)
+    lock = verbs.add_parser(
+        "lock", help="forget the key until it is unlocked", description="Lock the vault until it is unlocked."
+    )
+    lock.set_defaults(run=_lock)
+    rekey = verbs.add_parser(
+        "rekey", help="let another slot open it", description="Move the data key to another slot."
+    )
+    rekey.add_argument("--to", required=True, choices=_SLOTS, help="the slot that opens it from now on")
+    rekey.add_argument("--stdin", action="store_true", help="read a passphrase from stdin")
+    rekey.add_argument(
+        "--forget-secrets",
+        action="store_true",
+        help="if the key is lost for good: give up the stored API keys and begin anew",
+    )
+    rekey.set_defaults(run=_rekey)
+    recovery = verbs.add_parser(
+        "recovery",
+        help="print a recovery code, once",
+        description="Make a recovery code in place of an earlier one, and print it once.",
+    )
+    recovery.set_defaults(run=_recovery)
+    rotate = verbs.add_parser(
+        "rotate",
+        help="seal everything under a new data key",
+        description="Seal every stored secret again under a new data key, in one step.",
+    )
+    rotate.add_argument("--stdin", action="store_true", help="read the passphrase from stdin")
+    rotate.set_defaults(run=_rotate)
+
+
+def _status(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client() as client:
+        vault = Administration(client).vault()
+    _show(session, vault)
+    return Exit.OK if vault.state is VaultState.UNLOCKED else Exit.PERMISSION
+
+
+def _unlock(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration, KeySlot
+
+    with session.client(timeout_s=_PROMPT_TIMEOUT_S) as client:
+        administration = Administration(client)
+        words = code = ""
+        if arguments.recovery:
+            code = _secret(session, "Recovery code", from_stdin=arguments.stdin)
+        elif arguments.stdin or administration.vault().slot is KeySlot.PASSPHRASE:
+            words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
+        with session.terminal.progress("waiting for the vault; the keyring may be asking you"):
+            vault = administration.unlock(passphrase=words, recovery_code=code)
+    _show(session, vault)
+    if arguments.recovery and not session.json:
+        session.printer.note("Now give it a slot that opens by itself: nexoctl vault rekey --to key_file")
+    return Exit.OK
+
+
+def _lock(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client() as client:
+        _show(session, Administration(client).lock())
+    return Exit.OK
+
+
+def _rekey(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration, KeySlot
+
+    slot = KeySlot(arguments.to)
+    words = ""
+    if slot is KeySlot.PASSPHRASE:
+        words = _secret(session, "New passphrase", from_stdin=arguments.stdin)
+        if not arguments.stdin and words != _secret(session, "Once more", from_stdin=False):
+            raise CommandFailed("the two passphrases differ; nothing changed", hint="try again")
+    if arguments.forget_secrets and session.interactive:
+        question = "Give up every stored API key and header value? This cannot be undone."
+        if not session.terminal.confirm(question):
+            return Exit.FAILED
+    with session.client() as client:
+        vault = Administration(client).rekey(slot, passphrase=words, forget_secrets=arguments.forget_secrets)
+    _show(session, vault)
+    if vault.recovery_made_at is None and not session.json:
+        session.printer.note("There is no recovery code; nexoctl vault recovery prints one.")
+    return Exit.OK
+
+
+def _recovery(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration
+
+    with session.client() as client:
+        code = Administration(client).new_recovery_code()
+    _show_code(session, code)
+    return Exit.OK
+
+
+def _rotate(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import Administration, KeySlot
+
+    with session.client() as client:
+        administration = Administration(client)
+        words = ""
+        if arguments.stdin or administration.vault().slot is KeySlot.PASSPHRASE:
+            words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
+        code = administration.rotate(passphrase=words)
+    if code is not None:
+        _show_code(session, code)
+    elif session.json:
+        session.printer.json({"rotated": True, "recovery_code": None})
+    else:
+        session.printer.line("Every secret is sealed under a new data key.")
+    if not session.json:
+        session.printer.note("Backups from before it open with the earlier key only; make a new one:")
+        session.printer.note("  nexoctl store backup")
+    return Exit.OK
+
+
+def _secret(session: Session, question: str, *, from_stdin: bool) -> str:
+    if from_stdin:
+        return session.terminal.stdin.readline().rstrip("\r\n")
+    if not session.interactive:
+        raise CommandFailed(
+            f"{question.lower()}: nobody can be asked here", hint="give it with --stdin", code=Exit.USAGE
+        )
+    return session.terminal.ask_secret(question)
+
+
+def _show(session: Session, vault: "Vault") -> None:
+    if session.json:
+        session.printer.json(
+            {
+                "state": vault.state.value if vault.state else None,
+                "slot": vault.slot.value if vault.slot else None,
+                "problem": vault.problem,
+                "slot_made_at": records.moment(vault.slot_made_at),
+                "data_key_made_at": records.moment(vault.data_key_made_at),
+                "recovery_made_at": records.moment(vault.recovery_made_at),
+            }
+        )
+        return
+    state = vault.state.value.replace("_", " ") if vault.state else "unknown"
+    good = vault.state is VaultState.UNLOCKED
+    fields: list[tuple[str, Cell]] = [
+        ("Vault", Span(state, Style.GOOD if good else Style.BAD)),
+        ("Opens by", vault.slot.value.replace("_", " ") if vault.slot else "nothing yet"),
+    ]
+    if vault.problem:
+        fields.append(("Problem", vault.problem))
+    if vault.slot_made_at:
+        fields.append(("Slot made", ago(vault.slot_made_at, session.now)))
+    if vault.data_key_made_at:
+        fields.append(("Data key made", ago(vault.data_key_made_at, session.now)))
+    made = ago(vault.recovery_made_at, session.now) if vault.recovery_made_at else "none"
+    fields.append(("Recovery code", made))
+    session.printer.fields(fields)
+
+
+def _show_code(session: Session, code: "RecoveryCode") -> None:
+    if session.json:
+        session.printer.json({"recovery_code": code.code})
+        return
+    session.printer.line("Recovery code, shown this once:")
+    session.printer.line()
+    session.printer.line("  ", Span(code.code, Style.STRONG))
+    session.printer.line()
+    session.printer.note("Keep it apart from this computer. An earlier code is no longer good.")
