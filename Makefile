@@ -81,10 +81,11 @@ $(PROTO_VENV)/ready: packaging/constraints-proto.txt
 	  $(PROTO_VENV)/bin/python -m pip install --quiet grpcio-tools mypy-protobuf setuptools
 	@touch $@
 
+# Not `npm ci`: it refuses a lock that lacks a platform's optional package, and a mirror may not have them all.
 .PHONY: node-modules
 node-modules:
 	@if ! command -v npm >/dev/null 2>&1; then :; \
 	elif [ $(NODE_DIR)/node_modules/.package-lock.json -nt $(NODE_DIR)/package-lock.json ]; then :; \
 	else echo "Installing the Node programs that the tests use ..."; \
-	  (cd $(NODE_DIR) && npm ci --silent --ignore-scripts) && touch $(NODE_DIR)/node_modules/.package-lock.json; \
+	  (cd $(NODE_DIR) && npm install --no-save --silent --ignore-scripts) && touch $(NODE_DIR)/node_modules/.package-lock.json; \
 	fi
