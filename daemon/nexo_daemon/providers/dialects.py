@@ -69,7 +69,8 @@ def _entries(items: Any, entry: Callable[[dict[str, Any]], ModelEntry | None]) -
     if not isinstance(items, list):
         return None
     models = []
-    for item in items[:MAX_MODELS]:
+    # One more than is kept, so that the reader knows of the rest.
+    for item in items[: MAX_MODELS + 1]:
         model = entry(item) if isinstance(item, dict) else None
         if model is None:
             return None

@@ -6,6 +6,7 @@ server or a library said goes through a `Redactor` before it becomes evidence, a
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -31,9 +32,14 @@ _KEY_SHAPES = re.compile(
     )"""
 )
 _TOKEN = re.compile(r"[^\s\"'<>]{8,}")
-_UNPRINTABLE = re.compile(
-    r"[^\S ]+|[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
-)
+
+
+def _plain(text: str) -> str:
+    """One line of printable characters; invisible ones vanish, so that none can hide within a secret."""
+    shown = "".join(
+        c if c.isprintable() else "" if unicodedata.category(c) in ("Cf", "Cs") else " " for c in text
+    )
+    return " ".join(shown.split())
 
 
 class Redactor:
@@ -54,14 +60,12 @@ class Redactor:
         """One line without secrets, control characters and lone surrogates, at most `limit` long."""
         # Bounded before the search, so that a page of megabytes costs nothing; twice the limit, so that
         # a secret is not cut in half before it is found.
-        text = text[: 8 * limit + 4096]
+        text = _plain(text[: 8 * limit + 4096])
         for secret in self._exact:
             text = text.replace(secret, MASK)
         if self._echoes:
             text = _TOKEN.sub(self._mask_echo, text)
         text = _KEY_SHAPES.sub(MASK, text)
-        text = _UNPRINTABLE.sub(" ", text)
-        text = " ".join(text.encode("utf-8", "replace").decode().split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def _mask_echo(self, match: re.Match[str]) -> str:
