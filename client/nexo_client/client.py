@@ -201,6 +201,10 @@ class Client:
         except grpc.RpcError as failure:
             raise failures.translate(failure, self._socket, call.name) from None
 
+    def run(self, call: Call[T]) -> T:
+        """Sends a call that another module of the SDK describes, such as `nexo_client.administration`."""
+        return self._run(call)
+
     def _stream(self, stream: Stream[T]) -> "Subscription[T]":
         line = self._connected()
         channel.probe(self._socket)

@@ -23,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("default", "default", CONNECTIONS, "show, switch or undo the default connection"),
     Command("models", "models", CONNECTIONS, "list the models that a connection offers"),
     Command("remove", "remove", CONNECTIONS, "remove a connection"),
+    Command("import", "import_", CONNECTIONS, "take over connections that other programs have"),
     Command("providers", "providers", CONNECTIONS, "list the providers and presets"),
     Command("run", "run", WORKSPACES, "run a program with the right keys and URLs in its environment"),
     Command("resolve", "resolve", WORKSPACES, "hand out a connection, secrets included"),
@@ -34,6 +35,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "status", DAEMON, "show the state of the daemon"),
     Command("doctor", "doctor", DAEMON, "find what is wrong on this computer, and say the fix"),
     Command("daemon", "daemon", DAEMON, "start, stop or restart the daemon; read its log"),
+    Command("vault", "vault", DAEMON, "show and change what opens the stored keys"),
+    Command("store", "store", DAEMON, "check, back up and restore the store"),
+    Command("export", "export", DAEMON, "write all connections to a file, with or without the secrets"),
     Command("demo", "demo", OTHER, "see it all work, in a temporary directory"),
     Command("completion", "completion", OTHER, "print the completion script of a shell"),
 )

@@ -1,9 +1,9 @@
 """Check, back up and restore the store in which the connections lie.
 
-  nexoctl store check
-  nexoctl store backup
-  nexoctl store restore              the newest backup
-  nexoctl store restore NAME --dry-run
+nexoctl store check
+nexoctl store backup
+nexoctl store restore              the newest backup
+nexoctl store restore NAME --dry-run
 """
 
 import argparse
