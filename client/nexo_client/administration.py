@@ -77,7 +77,7 @@ class RecoveryCode:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup of the store; `reason` is daily, migration, request or restore."""
+    """A backup of the store; `reason` is daily, migration, request or rotation."""
 
     name: str
     path: str

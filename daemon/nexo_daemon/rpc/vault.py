@@ -9,7 +9,7 @@ from nexo.connections.v1 import vault_pb2_grpc
 from nexo_client.terms import VaultState
 from nexo_client.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.errors import DomainError, InvalidField
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.writer import Writer
@@ -121,6 +121,11 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
 
         def rotate() -> StoredState:
             made.append(store.custody.rotate(passphrase=passphrase))
+            try:
+                # The earlier backups open with the earlier key only.
+                store.backups.make(store.database, "rotation", self._writer.clock.now())
+            except DomainError as error:
+                log.warning("no backup after the rotation: %s", error.message)
             return store.reload()
 
         await self._writer.reload(rotate)

@@ -19,7 +19,7 @@ from nexo_daemon.store.engine import explained
 from nexo_daemon.store.files import create_private, sync_directory
 
 DAILY = timedelta(days=1)
-KEPT = {"daily": 7, "migration": 3, "request": 10, "restore": 3}
+KEPT = {"daily": 7, "migration": 3, "request": 10, "rotation": 2}
 """How many of each kind stay."""
 
 _NAME = re.compile(r"connections-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z]+)\.db")
@@ -31,7 +31,7 @@ class Backup:
     """One backup file.
 
     Attributes:
-        reason: daily, migration, request or restore (taken just before one).
+        reason: daily, migration, request or rotation (of the data key).
     """
 
     path: Path

@@ -150,8 +150,7 @@ def _rotate(arguments: argparse.Namespace, session: Session) -> int:
     else:
         session.printer.line("Every secret is sealed under a new data key.")
     if not session.json:
-        session.printer.note("Backups from before it open with the earlier key only; make a new one:")
-        session.printer.note("  nexoctl store backup")
+        session.printer.note("A fresh backup was made; the earlier ones open with the earlier key only.")
     return Exit.OK
 
 
