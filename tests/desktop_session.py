@@ -7,6 +7,7 @@ Python of root can be used. What the panel would draw is read over D-Bus, as the
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -292,7 +293,7 @@ class DesktopSession(Surroundings):
             drop = ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
             # Root's home, and with it root's Python, may be closed to others.
             keep = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
-            self.prefix = ("setpriv", *drop, *keep)
+            self.prefix = (shutil.which("setpriv") or "setpriv", *drop, *keep)
         self._dark = dark
         self._display = ""
         self._address = f"unix:path={self.home}/bus"
@@ -376,6 +377,13 @@ class DesktopSession(Surroundings):
         self.panel = panel = self._background("xfce4-panel", "--disable-wm-check")
         wait_for(lambda: self.bus.has_owner(WATCHER), "a panel that shows tray icons")
         return panel
+
+    def panel_plugin(self) -> int:
+        """The process of the panel in which its tray lives."""
+        children = Path(f"/proc/{self.panel.pid}/task/{self.panel.pid}/children").read_text().split()
+        plugins = [int(pid) for pid in children if "systray" in Path(f"/proc/{pid}/cmdline").read_text()]
+        assert len(plugins) == 1, children
+        return plugins[0]
 
     def restart_panel(self) -> None:
         """End the panel, as a crash or an upgrade does, and start it again."""

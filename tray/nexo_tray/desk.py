@@ -146,13 +146,12 @@ class Desk:
         """Start the daemon; the board says how that went."""
         self._board.change(_starting)
         try:
-            started = service.start(self._client.socket, chosen_socket=self._chosen_socket)
+            ours = service.start(self._client.socket)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
             link = Link(LinkState.AWAY, self._now(), error.message, error.hint)
             self._board.change(lambda state: state if state.live else replace(state, link=link))
             return
-        ours = started is service.StartedBy.TRAY
         self._board.change(lambda state: replace(state, started_daemon=ours))
 
     def _stop_daemon(self) -> None:

@@ -81,7 +81,7 @@ class GtkDesktop:
             window = self._gtk.MessageDialog(
                 message_type=self._gtk.MessageType.INFO, buttons=self._gtk.ButtonsType.CLOSE, text=text.title
             )
-            window.set_title(f"Nexo: {text.title}")
+            window.set_title(text.title if text.title.startswith("Nexo") else f"Nexo: {text.title}")
             window.set_skip_taskbar_hint(False)
             self._windows[text.title] = window
             window.connect("response", lambda dialog, _: dialog.destroy())

@@ -34,6 +34,8 @@ def scratch(directory: Path) -> Iterator[Path]:
         nexo_client.paths.UnsafePathError: the directory belongs to somebody else.
     """
     before = tempfile.tempdir
+    # A parent that mkdir makes on the way has the mode of the umask, and the daemon would refuse it.
+    paths.private_directory(directory.parent)
     lock = _locked(directory)
     try:
         for stale in directory.iterdir():
