@@ -218,7 +218,7 @@ class Monitor:
                 outcome=Outcome.CONFIG_ERROR,
                 reason=error.reason.value.lower(),
                 evidence=error.message,
-                advice=error.hint,
+                advice=f"{error.message}: {error.hint}" if error.hint else error.message,
             )
         except Exception as error:  # noqa: BLE001 - a defect in one probe must not end the checks of the others
             # The text of a foreign exception may hold a key; its type does not.

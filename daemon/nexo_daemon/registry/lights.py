@@ -6,6 +6,7 @@ where a stand-in is chosen for an unhealthy winner.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Collection, Coroutine, Mapping, Sequence
@@ -20,15 +21,19 @@ from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Tra
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.domain.url import origin
 from nexo_daemon.health.monitor import Monitor, Watched
+from nexo_daemon.health.schedule import LONGEST_DEADLINE_S
+from nexo_daemon.health.staleness import shown
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.bus import ConnectionChanged, StatusChanged, TransitionSeen
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import StandIn
+from nexo_daemon.registry.stand_ins import StandIns
 
 log = logging.getLogger(__name__)
 
-CHECK_TIMEOUT_S = 15.0
+# The monitor ends a check earlier where answers usually come fast.
+CHECK_TIMEOUT_S = LONGEST_DEADLINE_S
 # Proof of a key is worth a write to the disk this often, not after every check.
 PROVEN_RESOLUTION = timedelta(hours=1)
 
@@ -50,11 +55,12 @@ class Lights:
         self._clock = clock
         self._health: dict[str, Health] = dict(registry.stored_health)
         self._watched: dict[str, Watched] = {}
-        self._stand_ins: dict[str, StandIn] = {}
         self._errands: set[asyncio.Task[None]] = set()
+        self._stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
         registry.listen(self)
         self._configure(registry.snapshot.connections)
+        self._stand_ins.configured()
 
     # -- reads --------------------------------------------------------------------------------------
 
@@ -65,7 +71,13 @@ class Lights:
             return _unknown("disabled", known)
         if self._registry.is_locked(connection):
             return _unknown("locked", known)
-        return known
+        settings = self._registry.snapshot.settings.health
+        usual = settings.important_interval_s if self._is_important(connection) else settings.other_interval_s
+        return shown(known, connection.check_interval_s or usual, self._clock.now())
+
+    def _is_important(self, connection: Connection) -> bool:
+        watched = self._watched.get(connection.id)
+        return watched is not None and watched.important
 
     @property
     def offline_since(self) -> datetime | None:
@@ -75,7 +87,7 @@ class Lights:
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
         """Who serves in place of an unhealthy winner, by the id of the winner."""
-        return self._stand_ins
+        return self._stand_ins.chosen
 
     # -- configuration → monitor --------------------------------------------------------------------
 
@@ -88,6 +100,7 @@ class Lights:
         if probe_again:
             for connection_id in changed & self._watched.keys():
                 self.monitor.changed(connection_id)
+        self._stand_ins.configured()
 
     def on_routing(self) -> None:
         """See `Listener`: the important ones are configured in `on_change`."""
@@ -119,15 +132,8 @@ class Lights:
         connection = self._registry.snapshot.connections.get(connection_id)
         if connection is None:
             return Verdict(Outcome.CONFIG_ERROR, "removed")
-        try:
-            target = await self._registry.target(connection)
-        except DomainError as error:
-            return Verdict(
-                Outcome.CONFIG_ERROR,
-                error.reason.lower(),
-                advice=f"{error.message}. {error.hint}".strip(),
-                evidence=error.message,
-            )
+        # What goes wrong here is the monitor's to judge: a locked vault is not a red light.
+        target = await self._registry.target(connection)
         return await self._prober.check(target, timeout_s=CHECK_TIMEOUT_S)
 
     def on_health(
@@ -153,6 +159,7 @@ class Lights:
                 transition.from_state,
             )
             self._registry.bus.publish(TransitionSeen(transition))
+            self._stand_ins.light_changed(connection_id)
             if sample is not None and sample.outcome is Outcome.AUTH_ERROR:
                 self._roll_back(connection)
         if sample is not None and sample.outcome is Outcome.OK:
@@ -195,10 +202,18 @@ class Lights:
 
     # -- commands -----------------------------------------------------------------------------------
 
-    async def check_now(self, connections: Sequence[Connection]) -> Mapping[str, Health]:
-        """Check at once. Connections that can't be checked keep their light."""
+    async def check_now(
+        self, connections: Sequence[Connection], timeout_s: float | None = None
+    ) -> Mapping[str, Health]:
+        """Check at once. Connections that can't be checked, or not in time, keep their light.
+
+        Raises:
+            RetryLater: every provider asked to wait.
+        """
         ids = [c.id for c in connections if c.id in self._watched]
-        await self.monitor.check_now(ids)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.monitor.check_now(ids)
         return {c.id: self.of(c) for c in connections}
 
     def suspect(self, connection: Connection) -> None:
@@ -208,6 +223,7 @@ class Lights:
 
     async def close(self) -> None:
         """End the errands: writes finish, checks ended with the monitor, whose task its runner owns."""
+        self._stand_ins.close()
         if self._errands:
             await asyncio.wait(self._errands)
 

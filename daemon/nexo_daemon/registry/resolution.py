@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """The connection that serves in place of an unhealthy winner, and why."""
+    """The connection that serves in place of an unhealthy winner (itself if all are down), and why."""
 
     connection_id: str
     why: str
@@ -165,6 +165,9 @@ def resolve(
     allowed = source is ResolutionSource.DEFAULT or (
         source is ResolutionSource.WORKSPACE and binding is not None and binding.allow_fallback
     )
+    if stand_in is not None and allowed and stand_in.connection_id == connection.id:
+        # Nobody can stand in: the original it is, and the answer says in which state.
+        return Resolution(connection, source, f"{rule}; {stand_in.why}", steps, binding=binding)
     if stand_in is not None and allowed:
         substitute = snapshot.connections.get(stand_in.connection_id)
         if substitute is not None and substitute.enabled:

@@ -11,6 +11,7 @@ from nexo_client.wire import duration, seconds, timestamp
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import InvalidField
 from nexo_daemon.domain.model import Connection, HealthSettings
+from nexo_daemon.health.history import summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
@@ -69,9 +70,14 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         transitions, samples = await self._registry.on_store_thread(
             lambda: store.history(connection.id, since)
         )
+        summary = summarize(transitions, samples, self._lights.of(connection), since, self._clock.now())
         return pb.ListHealthHistoryResponse(
             transitions=[convert.transition(t, connection.name) for t in transitions],
             samples=[convert.sample(s) for s in samples],
+            uptime=summary.uptime,
+            latency_p50=duration(summary.latency_p50_s),
+            latency_p95=duration(summary.latency_p95_s),
+            latency_p99=duration(summary.latency_p99_s),
         )
 
     async def CheckNow(  # noqa: N802
@@ -79,7 +85,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
     ) -> pb.CheckNowResponse:
         """See health.proto."""
         chosen = self._chosen(list(request.names))
-        await self._lights.check_now(chosen)
+        await self._lights.check_now(chosen, seconds(request.timeout) or None)
         return pb.CheckNowResponse(health=[self._light(connection) for connection in chosen])
 
     def _settings(self) -> pb.HealthSettings:

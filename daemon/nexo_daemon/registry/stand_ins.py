@@ -1,0 +1,112 @@
+"""Who serves in place of whom, right now. Keeps the pure choice of `health.fallback` up to date.
+
+Chosen for the default, and for connections of bindings that allow it; empty while the fall-back is off.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.model import Connection, Health
+from nexo_daemon.health.fallback import Choice, choose
+from nexo_daemon.registry.resolution import StandIn
+from nexo_daemon.registry.routing import Routing
+from nexo_daemon.registry.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+class StandIns:
+    """Chooses again when a light or the configuration changes, and when a choice asks to be revisited."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        light_of: Callable[[Connection], Health],
+        errand: Callable[[Coroutine[Any, Any, object]], None],
+        clock: Clock,
+    ) -> None:
+        self._writer = writer
+        self._routing = Routing(writer)
+        self._light_of = light_of
+        self._errand = errand
+        self._clock = clock
+        self._choices: dict[str, Choice] = {}
+        self._stand_ins: dict[str, StandIn] = {}
+        self._concerned: frozenset[str] = frozenset()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def chosen(self) -> Mapping[str, StandIn]:
+        """By the id of a winner that is unhealthy: who serves. The winner itself if nobody can stand in."""
+        return self._stand_ins
+
+    def configured(self) -> None:
+        """The configuration changed. Followers are told of that anyway."""
+        self._choose()
+
+    def light_changed(self, connection_id: str) -> None:
+        """A light changed colour."""
+        if connection_id in self._concerned and self._choose():
+            # A new revision, so that followers see the answer as newer.
+            self._errand(self._routing.stand_ins_changed())
+
+    def close(self) -> None:
+        """Revisit nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _choose(self) -> bool:
+        self.close()
+        snapshot = self._writer.snapshot
+        connections = snapshot.connections
+        fallback = [
+            id_ for id_ in snapshot.settings.fallback_ids if id_ in connections and connections[id_].enabled
+        ]
+        if not fallback:
+            changed = bool(self._stand_ins)
+            self._choices, self._stand_ins, self._concerned = {}, {}, frozenset()
+            return changed
+        winners = {b.connection_id for b in snapshot.bindings.values() if b.allow_fallback}
+        if snapshot.settings.default_id is not None:
+            winners.add(snapshot.settings.default_id)
+        winners = {id_ for id_ in winners if id_ in connections and connections[id_].enabled}
+        self._concerned = frozenset(winners.union(fallback))
+        health = {id_: self._light_of(connections[id_]) for id_ in self._concerned}
+        now = self._clock.now()
+        self._choices = {
+            id_: choose(id_, fallback, health, now, self._choices.get(id_)) for id_ in sorted(winners)
+        }
+        before = self._stand_ins
+        self._stand_ins = {
+            id_: StandIn(choice.serving, choice.why) for id_, choice in self._choices.items() if choice.why
+        }
+        self._revisit()
+        self._report(before)
+        return self._stand_ins != before
+
+    def _revisit(self) -> None:
+        moments = [choice.revisit_at for choice in self._choices.values() if choice.revisit_at is not None]
+        if moments:
+            wait_s = max(0.0, (min(moments) - self._clock.now()).total_seconds())
+            self._timer = asyncio.get_running_loop().call_later(wait_s + 0.05, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._choose():
+            self._errand(self._routing.stand_ins_changed())
+
+    def _report(self, before: Mapping[str, StandIn]) -> None:
+        for id_ in before.keys() | self._stand_ins.keys():
+            old = before[id_].connection_id if id_ in before else id_
+            new = self._stand_ins[id_].connection_id if id_ in self._stand_ins else id_
+            if old == new:
+                continue
+            names = {c: one.name for c in (id_, new) if (one := self._writer.snapshot.connections.get(c))}
+            if new == id_:
+                log.info("'%s' serves itself again", names.get(id_, "a removed connection"))
+            else:
+                log.info("'%s' stands in for '%s': %s", names[new], names.get(id_), self._stand_ins[id_].why)
