@@ -6,6 +6,7 @@ Python of root can be used. What the panel would draw is read over D-Bus, as the
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -343,11 +344,11 @@ class DesktopSession(Surroundings):
         self._start_display()
         config = self.home / "bus.conf"
         config.write_text(_BUS.format(address=self._address))
-        self._background("dbus-daemon", f"--config-file={config}", "--nofork")
+        self.background("dbus-daemon", f"--config-file={config}", "--nofork")
         wait_for((self.home / "bus").exists, "the session bus")
         self._bus = Bus(self._address)
         if panel:
-            self._background("openbox")
+            self.background("openbox")
             self.start_panel()
 
     def _start_display(self) -> None:
@@ -374,7 +375,7 @@ class DesktopSession(Surroundings):
             if path.is_relative_to(self.home):
                 self._give(path)
         self._give(channels / "xfce4-panel.xml")
-        self.panel = panel = self._background("xfce4-panel", "--disable-wm-check")
+        self.panel = panel = self.background("xfce4-panel", "--disable-wm-check")
         wait_for(lambda: self.bus.has_owner(WATCHER), "a panel that shows tray icons")
         return panel
 
@@ -392,7 +393,7 @@ class DesktopSession(Surroundings):
         wait_for(lambda: not self.bus.has_owner(WATCHER), "the panel is gone")
         self.start_panel()
 
-    def _background(self, *command: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    def background(self, *command: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         output = self.home / f"{Path(command[0]).name}-{len(self._others)}.out"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -435,7 +436,7 @@ class DesktopSession(Surroundings):
     ) -> "subprocess.Popen[bytes]":
         """The tray as a process; it may not show yet."""
         flags = () if start_daemon else ("--no-start",)
-        return self._background(*self.tray_command(*flags), env=env)
+        return self.background(*self.tray_command(*flags), env=env)
 
     def icon(self) -> TrayIcon:
         """The tray's icon, once the panel has it."""
@@ -481,10 +482,18 @@ class DesktopSession(Surroundings):
 
     def open_menu(self) -> None:
         """Click on the icon in the panel, as a person does."""
-        x, y = self._icon_position()
-        self.run(["xdotool", "mousemove", str(x), str(y), "click", "1"])
-        wait_for(self.menus_open, "a menu on the screen")
+        wait_for(self.menu_opens, "a menu on the screen")
         self.run(["xdotool", "mousemove", "200", "600"])
+
+    def menu_opens(self) -> bool:
+        """Click on the place of the icon; whether a menu is open soon after."""
+        screen = self._x.screen()
+        # The panel's tray is at its right end.
+        x, y = screen.width_in_pixels - 16, 16
+        self.run(["xdotool", "mousemove", str(x), str(y), "click", "3"])
+        with contextlib.suppress(AssertionError):
+            wait_for(self.menus_open, "a menu on the screen", patience_s=3)
+        return self.menus_open() > 0
 
     def close_menu(self) -> None:
         """Press Escape until no menu is open."""
@@ -523,11 +532,6 @@ class DesktopSession(Surroundings):
             visible = attributes.map_state == X.IsViewable and attributes.override_redirect
             count += bool(visible and geometry.width > 100 and geometry.height > 50 and geometry.depth > 0)
         return count
-
-    def _icon_position(self) -> tuple[int, int]:
-        """The middle of the panel's tray, which is at its right end."""
-        screen = self._x.screen()
-        return screen.width_in_pixels - 16, 16
 
     def screen(self) -> bytes:
         """The whole screen as PNG."""

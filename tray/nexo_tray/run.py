@@ -19,6 +19,8 @@ from nexo_tray.plain_desktop import PlainDesktop
 from nexo_tray.view import View
 
 _log = logging.getLogger(__name__)
+# Windows has none.
+_HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
@@ -42,12 +44,14 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
     listener = Listener(client, board, desk.changed, desk.lost)
 
     def ready() -> None:
-        desktop.later(lambda: _end_on_signals(view.stop))
+        # pystray has set this one back to its default meanwhile.
+        desktop.later(lambda: _end_on_signals(view.stop, signal.SIGINT))
         painter.start()
         if start_daemon:
             desk.begin()
         listener.start()
 
+    _end_on_signals(view.stop, signal.SIGTERM, *_HANG_UP)
     try:
         with _toolkit_errors_on_the_way_out():
             view.run(ready)
@@ -60,7 +64,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
     return 0
 
 
-def _end_on_signals(stop: Callable[[], None], platform: str = sys.platform) -> None:
+def _end_on_signals(stop: Callable[[], None], *numbers: int, platform: str = sys.platform) -> None:
     """A log-out or `kill` takes the icon and its files away, as "Quit tray" does."""
     if platform.startswith("linux"):
         from gi.repository import GLib
@@ -69,10 +73,10 @@ def _end_on_signals(stop: Callable[[], None], platform: str = sys.platform) -> N
             stop()
             return True
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in numbers:
             GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, end)
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         signal.signal(number, lambda *_: stop())
 
 
