@@ -90,7 +90,7 @@ def _entries(path: Path) -> dict[str, str]:
         raise KeyFileUnreadableError(
             f"the key file {path} cannot be opened: {error.strerror}", f"look at it: ls -l '{path}'"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise KeyFileUnreadableError(f"the key file {path} is not a regular file", f"ls -l '{path}'")
@@ -104,7 +104,9 @@ def _entries(path: Path) -> dict[str, str]:
                 f"other users may read the key file {path} (mode {stat.S_IMODE(info.st_mode):04o})",
                 f"chmod 600 '{path}', then nexoctl vault rekey --to key_file",
             )
-        text = file.read(_LIMIT).decode("utf-8", "replace")
+        text = os.read(descriptor, _LIMIT).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
     return {words[0]: words[1] if len(words) > 1 else "" for words in lines if words}
 

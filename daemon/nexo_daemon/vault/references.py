@@ -200,7 +200,7 @@ def _from_file(path: Path) -> str:
         raise KeyReferenceFailed(
             f"file:{path}: {error.strerror}", hint="put the key there, or edit the reference"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise KeyReferenceFailed(f"file:{path} is not a regular file", hint="edit the reference")
@@ -209,7 +209,9 @@ def _from_file(path: Path) -> str:
                 f"file:{path}: other users may read it (mode {stat.S_IMODE(info.st_mode):04o})",
                 hint=f"chmod 600 {shlex.quote(str(path))}",
             )
-        return _first_line(file.read(_OUTPUT_LIMIT))
+        return _first_line(os.read(descriptor, _OUTPUT_LIMIT))
+    finally:
+        os.close(descriptor)
 
 
 def _first_line(output: bytes) -> str:

@@ -91,6 +91,12 @@ def test_a_fifo_does_not_hang_it(path: Path) -> None:
         keyfile.read(path, "one")
 
 
+def test_a_directory_in_its_place_is_named(path: Path) -> None:
+    path.mkdir(parents=True, mode=0o700)
+    with pytest.raises(KeyFileUnreadableError, match="regular"):
+        keyfile.read(path, "one")
+
+
 @pytest.mark.parametrize("damage", ["one", "one !!!", "one AAAA"])
 def test_a_damaged_line_is_told_from_a_missing_one(path: Path, damage: str) -> None:
     keyfile.add(path, "two", new_key())

@@ -1,0 +1,59 @@
+"""What the process does to itself is there when the kernel is asked."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+CANARY = "sk-canary-in-the-environment"
+
+SCRIPT = """
+import json, os, resource, subprocess, sys
+from nexo_daemon.vault.hardening import harden
+done = harden()
+with open("/proc/self/environ", "rb") as file:
+    environ = file.read()
+child = subprocess.run([sys.executable, "-c", "import os; print(os.environ.get('OPENAI_API_KEY'))"],
+                       capture_output=True, text=True)
+with open("/proc/self/status") as file:
+    status = file.read()
+mask = os.umask(0)
+print(json.dumps({
+    "removed": done.removed, "off": done.core_dumps_off, "dumpable": not done.not_dumpable,
+    "core": resource.getrlimit(resource.RLIMIT_CORE), "environ": environ.decode(), "mask": mask,
+    "python": "OPENAI_API_KEY" in os.environ, "child": child.stdout.strip(), "kept": os.environ.get("KEPT"),
+    "owner": os.stat("/proc/self/environ").st_uid,
+}))
+"""
+
+
+@pytest.mark.needs("linux")
+def test_keys_leave_the_environment_and_the_core_stays_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+    monkeypatch.setenv("KEPT", "as it was")
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["removed"] == ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
+    assert CANARY not in found["environ"]
+    assert "KEPT=as it was" in found["environ"]
+    assert (found["python"], found["child"], found["kept"]) == (False, "None", "as it was")
+    assert found["core"] == [0, 0]
+    assert found["off"]
+    assert not found["dumpable"]
+    assert found["mask"] == 0o077
+
+
+@pytest.mark.needs("linux")
+def test_another_user_cannot_read_the_environment_of_the_daemon() -> None:
+    """With PR_SET_DUMPABLE off, /proc/PID belongs to root, whoever runs the process (proc(5))."""
+    script = (
+        "import os\nfrom nexo_daemon.vault.hardening import harden\n"
+        "os.setresuid(12345, 12345, 12345)\nharden()\nprint(os.stat('/proc/self/environ').st_uid)"
+    )
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
