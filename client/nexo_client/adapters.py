@@ -201,23 +201,21 @@ def _mounts(entry: str) -> tuple[str, ...]:
     return (f"all://{host}", f"all://*.{host}") if not host.replace(".", "").isdigit() else (f"all://{host}",)
 
 
-def _put_network(arguments: dict[str, Any], network: NetworkProfile, kind: Callable[[], Any]) -> None:
-    needed = network_arguments(network)
-    if needed:
-        arguments["http_client"] = kind()(**needed)
-
-
 def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
-    """For `openai.OpenAI`, or `openai.AsyncOpenAI` if `async_client`."""
+    """For `openai.OpenAI`, or `openai.AsyncOpenAI` if `async_client`.
+
+    The two differ only if an HTTP client has to be made: for a proxy, a CA bundle, a key in another header.
+    """
     headers: dict[str, Any] = openai_headers(connection)
     key = connection.api_key
+    network = network_arguments(connection.network)
     if headers.get("Authorization") == f"Bearer {key}":
         del headers["Authorization"]
-    elif "Authorization" not in headers:
-        from openai import Omit
-
-        headers["Authorization"] = Omit()
+    elif "Authorization" not in headers and headers:
+        # The SDK insists on this header, and a gateway that wants the key elsewhere refuses a wrong one.
+        # Where nothing else is sent the placeholder does no harm, and no HTTP client has to be made.
         key = NO_KEY
+        network["auth"] = _without_authorization
     for variable, name in _AMBIENT_ACCOUNT.items():
         if os.environ.get(variable) and not any(given.lower() == name.lower() for given in headers):
             from openai import Omit
@@ -226,14 +224,17 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
     arguments: dict[str, Any] = {"api_key": key or NO_KEY, "base_url": openai_base(connection)}
     if headers:
         arguments["default_headers"] = headers
-
-    def kind() -> Any:
+    if network:
         from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-        return DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
-
-    _put_network(arguments, connection.network, kind)
+        kind = DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
+        arguments["http_client"] = kind(**network)
     return arguments
+
+
+def _without_authorization(request: Any) -> Any:
+    del request.headers["Authorization"]
+    return request
 
 
 def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
@@ -257,13 +258,12 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
         arguments = {"api_key": connection.api_key or NO_KEY, "base_url": base}
     if headers:
         arguments["default_headers"] = headers
-
-    def kind() -> Any:
+    network = network_arguments(connection.network)
+    if network:
         from anthropic import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-        return DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
-
-    _put_network(arguments, connection.network, kind)
+        kind = DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
+        arguments["http_client"] = kind(**network)
     return arguments
 
 

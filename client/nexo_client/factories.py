@@ -6,11 +6,12 @@
 
 Each request goes to the connection of the moment, with its base URL, key, headers, proxy and CA bundle; one
 that is in flight ends where it began. The SDK has to be installed; nothing else of this package needs it.
-What `LiveConnection.current` raises comes out of a call as the `__cause__` of the SDK's connection error.
+What `LiveConnection.current` raises comes out of a call; some versions of an SDK wrap it (`__cause__`).
 """
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nexo_client import switching
@@ -197,7 +198,19 @@ def google_client(
     from google.genai import types as genai_types
 
     followed = _Followed(live, connection, workspace, client)
-    return genai.Client(
+
+    class Following(genai.Client):  # type: ignore[misc]  # not typed where it is not installed
+        # The SDK leaves an HTTP client that it was given open, and closes itself when it is collected; that
+        # may be on any thread, with any lock held, so only a close that was asked for ends the follower.
+        def close(self) -> None:
+            super().close()
+            followed.close()
+
+        def __del__(self) -> None:
+            with suppress(Exception):
+                super().close()
+
+    return Following(
         api_key=NO_KEY,
         vertexai=False,
         http_options=genai_types.HttpOptions(
