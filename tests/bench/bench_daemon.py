@@ -6,12 +6,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import grpc
 from measure import RUNS, Row, alternate, percentile, report
 from servers import cpu_s, daemon, floor, rss_mb, wake_ups
 
-import grpc
 from nexo.connections.v1 import (
     connection_pb2,
     connection_pb2_grpc,
@@ -159,36 +159,41 @@ def growth_rows() -> Iterator[Row]:
                 f"unix:{nexod.socket}", options=(*OPTIONS, ("grpc.max_receive_message_length", 1 << 26))
             ) as channel,
         ):
-            connections = connection_pb2_grpc.ConnectionServiceStub(channel)
-            workspaces = workspace_pb2_grpc.WorkspaceServiceStub(channel)
-
-            def timed(call: object, times: int) -> list[float]:
-                figures = []
-                for number in range(times):
-                    begin = time.perf_counter()
-                    call(number)  # type: ignore[operator]
-                    figures.append((time.perf_counter() - begin) * 1000)
-                return figures
-
-            def resolve(_: int) -> object:
-                return workspaces.ResolveConnection(workspace_pb2.ResolveConnectionRequest(), timeout=10)
-
-            def switch(number: int) -> object:
-                request = connection_pb2.SetDefaultConnectionRequest(name=f"work-{number % 2}")
-                return connections.SetDefaultConnection(request, timeout=10)
-
-            def list_all(_: int) -> object:
-                return connections.ListConnections(connection_pb2.ListConnectionsRequest(), timeout=60)
-
-            for name, call, times, wish in (
-                ("resolve", resolve, CALLS, "flat"),
-                ("switch", switch, CALLS, "flat"),
-                ("list", list_all, RUNS, "linear"),
-            ):
-                timed(call, 3)
-                runs = [percentile(timed(call, max(1, times // RUNS)), 0.5) for _ in range(RUNS)]
-                yield Row(f"{name}, {count} connections", "ms", runs, target=wish)
+            yield from _costs_at(count, channel)
             yield Row(f"memory, {count} connections", "MB", [rss_mb(nexod.pid)])
+
+
+def _costs_at(count: int, channel: grpc.Channel) -> Iterator[Row]:
+    connections = connection_pb2_grpc.ConnectionServiceStub(channel)
+    workspaces = workspace_pb2_grpc.WorkspaceServiceStub(channel)
+
+    def resolve(_: int) -> object:
+        return workspaces.ResolveConnection(workspace_pb2.ResolveConnectionRequest(), timeout=10)
+
+    def switch(number: int) -> object:
+        request = connection_pb2.SetDefaultConnectionRequest(name=f"work-{number % 2}")
+        return connections.SetDefaultConnection(request, timeout=10)
+
+    def list_all(_: int) -> object:
+        return connections.ListConnections(connection_pb2.ListConnectionsRequest(), timeout=60)
+
+    for name, call, times, wish in (
+        ("resolve", resolve, CALLS, "flat"),
+        ("switch", switch, CALLS, "flat"),
+        ("list", list_all, RUNS, "linear"),
+    ):
+        _timed(call, 3)
+        runs = [percentile(_timed(call, max(1, times // RUNS)), 0.5) for _ in range(RUNS)]
+        yield Row(f"{name}, {count} connections", "ms", runs, target=wish)
+
+
+def _timed(call: Callable[[int], object], times: int) -> list[float]:
+    figures = []
+    for number in range(times):
+        begin = time.perf_counter()
+        call(number)
+        figures.append((time.perf_counter() - begin) * 1000)
+    return figures
 
 
 def rows() -> Iterator[Row]:

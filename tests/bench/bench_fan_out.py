@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import grpc
 from measure import RUNS, Row, percentile, report
 from servers import HERE, daemon, floor, rss_mb
 
-import grpc
 from nexo.connections.v1 import connection_pb2, connection_pb2_grpc
 
 FOLLOWERS = 1000

@@ -11,6 +11,7 @@ import sys
 import time
 
 import grpc
+
 from nexo.connections.v1 import workspace_pb2, workspace_pb2_grpc
 
 OPTIONS = (

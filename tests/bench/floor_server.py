@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import grpc
+
 from nexo.connections.v1 import (
     connection_pb2,
     connection_pb2_grpc,

@@ -37,7 +37,7 @@ def floor() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 @contextmanager
 def daemon(connections: int, *, checks: bool = False) -> Iterator[tuple[Surroundings, Nexod]]:
-    """A real daemon with that many connections (to a closed loopback port), checks paused unless asked for."""
+    """A real daemon with that many connections to a closed loopback port; checks paused unless asked for."""
     with Surroundings() as surroundings:
         nexod = surroundings.start_nexod()
         with nexod.client() as client:
