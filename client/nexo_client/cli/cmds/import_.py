@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from nexo_client import errors, types
-from nexo_client.cli import importing, records
+from nexo_client.cli import documents, importing, records
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.parser import UsageError, nearest
@@ -38,6 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="also what leads where a connection leads already"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="an export: change connections that exist already"
+    )
+    parser.add_argument(
+        "--passphrase-stdin", action="store_true", help="an export: read its passphrase from stdin"
+    )
     parser.add_argument("--no-test", action="store_true", help="save without testing")
     parser.add_argument("--save-anyway", action="store_true", help="save also what fails the test")
     parser.add_argument(
@@ -47,6 +53,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """List, or take over."""
+    if arguments.source is not None and named(arguments.source) is None:
+        path = Path(arguments.source).expanduser()
+        if documents.is_export(path):
+            return documents.import_file(
+                path,
+                session,
+                dry_run=arguments.dry_run,
+                overwrite=arguments.overwrite,
+                passphrase_stdin=arguments.passphrase_stdin,
+            )
     if arguments.source is None and not arguments.all:
         return _list(session)
     results = importing.look(session, _sources(arguments))
