@@ -217,6 +217,40 @@ def test_tables_fit_the_terminal(terminal: Terminal, nexod: Nexod, url: str, col
             assert max(widths) <= columns, person.text
 
 
+def test_a_correction_that_works_is_offered_and_applied_on_yes(
+    terminal: Terminal, nexod: Nexod, provider: ExampleProvider, url: str
+) -> None:
+    save(nexod, "work", WORK.key, provider.origin)
+    for answer, after in (("n\n", provider.origin), ("\n", url)):
+        with terminal("test", "work") as person:
+            person.expect("suggestion: ")
+            person.expect(f"Change the base URL of work to {url}? [Y/n] ")
+            person.type_in(answer)
+            assert person.wait() == (6 if answer == "n\n" else 0)
+        with nexod.client() as client:
+            assert client.get_connection("work").base_url == after
+
+
+@pytest.mark.parametrize(
+    "pasted", [f"Bearer {WORK.key}", f"'{WORK.key}'", f'export OPENAI_API_KEY="{WORK.key}"']
+)
+def test_a_key_pasted_with_its_wrapping_is_cleaned_up_on_yes(
+    terminal: Terminal, nexod: Nexod, url: str, pasted: str
+) -> None:
+    with terminal("add", "work", "--provider", "openai", "--base-url", url) as person:
+        person.expect("API key (hidden): ")
+        person.type_in(f"{pasted}\n")
+        person.expect("Custom headers")
+        person.type_in("\n")
+        person.expect("Clean the key up? [Y/n] ")
+        person.type_in("\n")
+        person.expect("Saved work")
+        assert person.wait() == 0
+        assert WORK.key not in person.raw
+    with nexod.client() as client:
+        assert client.resolve("work").api_key == WORK.key
+
+
 def test_an_edit_field_by_field_keeps_what_is_not_typed(
     terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider
 ) -> None:

@@ -42,6 +42,7 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         if "invalid choice: " in message:
             message = _with_nearest_choice(message)
+        message = message.replace("the following arguments are required: ", "missing: ")
         raise UsageError(message, f"see: {self.prog} --help")
 
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from nexo_client.client import Client
 
 COMPLETION_NOTE = (
-    "The completion test sends one minimal request to a model. The provider bills it like any other (a few "
-    "dozen tokens, as a rule far below a cent); a local server may have to load the model."
+    "--completion sends one minimal request to a model, which the provider bills; its price class "
+    "is said before it is sent."
 )
+
+_CLEAN_UP = "Clean the key up?"
 
 # Fields of a suggestion that a person can accept with a yes; secrets have `fix` instead.
 _APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
@@ -93,26 +95,28 @@ def run(session: Session, client: "Client", subject: Subject, options: Options) 
     printer = session.printer
     printer.line(Span(f"Testing {subject.label}", Style.STRONG))
     with session.terminal.block([f"  {SPINNER} {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
+        encrypted = True
 
         def on_layer(result: types.LayerResult) -> None:
+            nonlocal encrypted
+            if result.layer is Layer.CONFIGURATION:
+                encrypted = not result.evidence.startswith("http://")
             if result.status is LayerStatus.NOT_REACHED or (
                 result.status is LayerStatus.SKIPPED and not session.verbose
             ):
                 return
             block.above(lambda: printer.line(looks.layer(result)))
-            block.update([_next_line(result)])
+            block.update([_next_line(result, encrypted=encrypted)])
 
         result = subject.test(client, options, on_layer)
     say_verdict(session, result)
     return result
 
 
-def _next_line(done: types.LayerResult) -> str:
-    order = list(Layer)
-    position = order.index(done.layer) + 1
-    return (
-        f"  {SPINNER} {order[position].value.replace('_', ' ')}" if position < len(order) else f"  {SPINNER}"
-    )
+def _next_line(done: types.LayerResult, *, encrypted: bool) -> str:
+    order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
+    following = order[order.index(done.layer) + 1 :] if done.layer in order else []
+    return f"  {SPINNER} {following[0].value.replace('_', ' ')}" if following else f"  {SPINNER}"
 
 
 def say_verdict(session: Session, result: types.TestResult) -> None:
@@ -137,7 +141,7 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
             printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
     if result.advice:
         printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
-    if result.price_note:
+    if result.price_note and not any(result.price_note in entry.evidence for entry in result.layers):
         printer.line(Span(f"  {result.price_note}", Style.FAINT))
     for suggestion in result.suggestions:
         if not suggestion.value and not suggestion.fix:
@@ -167,6 +171,15 @@ def examine(
                 raise
             subject = replace(subject, send_key=True)
             continue
+        except errors.InvalidField as problem:
+            fixes = tuple(name for name in problem.metadata.get("fixes", "").split(",") if name)
+            if not fixes or not session.interactive:
+                raise
+            session.printer.note(Span("  suggestion: ", Style.WARNING), problem.metadata["fixes_text"])
+            if not session.terminal.confirm(_CLEAN_UP, default=True):
+                raise
+            subject = replace(subject, fixes=(*subject.fixes, *fixes))
+            continue
         changed = offer(session, subject, result)
         if changed is None:
             return subject, result
@@ -192,9 +205,12 @@ def offer(session: Session, subject: Subject, result: types.TestResult) -> Subje
 
 def _question(suggestion: types.Suggestion, subject: Subject) -> str:
     if suggestion.fix:
-        return "Clean the key up like that?"
+        return _CLEAN_UP
     if suggestion.value and suggestion.field in _APPLICABLE and suggestion.verified:
-        return f"Use {suggestion.field.replace('_', ' ')} {suggestion.value}?"
+        field = suggestion.field.replace("base_url", "base URL").replace("_", " ")
+        if subject.saved and not subject.has_changes:
+            return f"Change the {field} of {subject.saved} to {suggestion.value}?"
+        return f"Use the {field} {suggestion.value}?"
     return ""
 
 

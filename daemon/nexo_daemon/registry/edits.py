@@ -40,6 +40,25 @@ def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
     return replace(draft, api_key=Secret(text))
 
 
+def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
+    """The draft, mended and checked; the refusal of a key that could be cleaned up says how (`fixes`)."""
+    draft = _mended(raw, fixes)
+    try:
+        return check_draft(draft)
+    except InvalidField as problem:
+        if problem.field == "api_key" and draft.api_key is not None:
+            text = draft.api_key.reveal()
+            cleaned, names = keys.clean(text)
+            if names and cleaned and keys.sendable(cleaned):
+                found = keys.inspect_key(text, draft.provider or Provider.CUSTOM)
+                problem.metadata = {
+                    **problem.metadata,
+                    "fixes": ",".join(names),
+                    "fixes_text": " ".join(entry.text for entry in found if entry.fix),
+                }
+        raise
+
+
 def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) -> AuthScheme:
     if given is not None:
         return given
@@ -107,7 +126,7 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
     Raises:
         InvalidField: the first field that is wrong or missing.
     """
-    draft = check_draft(_mended(raw, fixes))
+    draft = _checked(raw, fixes)
     if draft.name is None:
         raise InvalidField("name", "is empty", "give the connection a name, for example 'work'")
     if draft.provider is None:
@@ -163,7 +182,7 @@ def plan_edit(
         KeyOriginChanged: a stored secret would go to another scheme, host or port without consent.
         VaultLocked: the edit has to seal secrets again, and the vault is locked.
     """
-    draft = check_draft(_mended(raw, fixes))
+    draft = _checked(raw, fixes)
     provider = draft.provider or old.provider
     same_service = provider is old.provider and draft.preset is None
     preset = old.preset if same_service else _checked_preset(provider, draft.preset or "")

@@ -127,13 +127,19 @@ def _test_one(session: Session, client: "Client", subject: trial.Subject, option
     subject, result = trial.examine(session, client, subject, options)
     if session.json:
         session.printer.json(records.test(result))
-    accepted = subject.saved and result.ok and subject.draft != before.draft
-    if accepted and session.terminal.confirm(f"It works. Save the change to {subject.saved}?", default=True):
+    if subject.saved and result.ok and subject.draft != before.draft and _may_apply(session, before):
         saved = client.update_connection(
             subject.saved, subject.draft, keep_key_for_new_origin=subject.send_key, fixes=subject.fixes
         )
         saving.say_saved(session, saved, result)
     return Exit.OK if result.ok else Exit.TEST_FAILED
+
+
+def _may_apply(session: Session, before: trial.Subject) -> bool:
+    """Whether an accepted correction is saved: at once, unless the person was only trying an edit."""
+    if not before.has_changes:
+        return True
+    return session.terminal.confirm(f"It works. Save the edit of {before.saved}?", default=True)
 
 
 Finished = tuple[str, types.TestResult | errors.NexoError]
