@@ -146,16 +146,19 @@ def test_a_provider_that_dies_changes_glyph_icon_and_tooltip(
 def test_a_rejected_key_and_a_rate_limit_are_told_apart(
     furnished: DesktopSession, provider: ExampleProvider
 ) -> None:
-    furnished.add(provider, "gateway", BUSY.key)
-    furnished.add(provider, "former", REVOKED.key)
+    furnished.add(provider, "team-gateway", BUSY.key)
+    furnished.add(provider, "old-key", REVOKED.key)
     furnished.start_tray()
     icon = furnished.icon()
-    wait_for(lambda: radio(icon, "gateway").label.startswith("◐ gateway — rate limited"), "a limit")
-    furnished.nexoctl("default", "gateway")
-    wait_for(lambda: looks(icon, Look.LIMITED), "the icon of a limited default")
+    wait_for(lambda: radio(icon, "team-gateway").label.startswith("◐ team-gateway — rate limited"), "a limit")
     wait_for(
-        lambda: radio(icon, "former").label.startswith("✕ former — key rejected"), "a bad key", patience_s=90
+        lambda: radio(icon, "old-key").label.startswith("✕ old-key — key rejected"),
+        "a bad key",
+        patience_s=90,
     )
+    furnished.picture("states", submenu="Why?")
+    furnished.nexoctl("default", "team-gateway")
+    wait_for(lambda: looks(icon, Look.LIMITED), "the icon of a limited default")
     furnished.nexoctl("workspace", "bind", str(furnished.home), "home_lab")
     wait_for(lambda: icon.menu().find("Workspaces").children[0].label.endswith("→ home_lab"), "the workspace")
     furnished.picture("limited", submenu="Why?")

@@ -360,20 +360,23 @@ def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
 
 def _why(state: State, telling: words.Telling) -> Iterator[Item]:
     for problem in problems(state, telling):
-        yield Item(problem.text, Action(Do.WHY, problem.connection_id))
-        yield from _advice(problem.advice)
+        explain = Action(Do.WHY, problem.connection_id)
+        yield Item(problem.text, explain)
+        for line in _wrapped(problem.advice):
+            # Not greyed: it is meant to be read.
+            yield Item(f"    {line}", explain)
 
 
-def _advice(text: str, width: int = 72) -> Iterator[Item]:
-    """A sentence as greyed lines that fit into a menu."""
+def _wrapped(text: str, width: int = 72) -> Iterator[str]:
+    """A sentence as lines that fit into a menu."""
     line = ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > width:
-            yield Item(f"    {line}", enabled=False)
+            yield line
             line = ""
         line = f"{line} {word}".strip()
     if line:
-        yield Item(f"    {line}", enabled=False)
+        yield line
 
 
 def _workspaces(state: State) -> Iterator[Item]:

@@ -158,12 +158,13 @@ def test_why_lists_what_is_wrong_with_the_advice_and_is_absent_when_nothing_is()
         assert expected in told
 
 
-def test_advice_is_broken_into_lines_that_fit_into_a_menu_and_can_not_be_clicked():
+def test_advice_is_broken_into_lines_that_fit_into_a_menu_and_lead_to_the_whole():
     long = replace(unhealthy(), advice="word " * 60)
     why = line(live(connection("a", long, default=True)), "Why?")
     advice = [item for item in why.children if item.label.startswith("    ")]
     assert len(advice) > 3
-    assert all(len(item.label) <= 76 and not item.enabled for item in advice)
+    assert all(len(item.label) <= 76 for item in advice)
+    assert {item.action for item in advice} == {Action(Do.WHY, "id-a")}
     assert " ".join(item.label.strip() for item in advice) == " ".join(["word"] * 60)
 
 
