@@ -49,7 +49,7 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
     # An unnamed file: a pipe would break when the caller ends, and a name would have to be cleaned up.
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nexo_daemon", "--socket", os.fspath(socket)],
+            [sys.executable, "-m", "nexo_daemon", "--background", "--socket", os.fspath(socket)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,

@@ -29,6 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--foreground", action="store_true", help="stay in the foreground (the default; for service files)"
     )
+    parser.add_argument(
+        "--background",
+        action="store_true",
+        help="once it answers, log to the file only (for a parent that does not read on)",
+    )
     parser.add_argument("--version", action="version", version=f"nexod {__version__}")
     return parser
 
@@ -46,7 +51,7 @@ def main() -> int:
             raise
         print(_MISSING.format(name=error.name), file=sys.stderr)
         return 1
-    return run(paths.socket_path(options.socket))
+    return run(paths.socket_path(options.socket), background=options.background)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,16 @@ class _PrivateFile(RotatingFileHandler):
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
 
 
+def leave_stderr() -> None:
+    """Log to the file only from now on, and let nothing else grow what stderr leads to."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
+        root.removeHandler(handler)
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 2, inheritable=True)
+    os.close(null)
+
+
 def start_logging(path: Path, level: str) -> None:
     """Log to `path` and to stderr.
 

@@ -18,7 +18,7 @@ from nexo_client import paths
 from nexo_client.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
-from nexo_daemon.logs import start_logging
+from nexo_daemon.logs import leave_stderr, start_logging
 from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.journal import Journal
@@ -44,8 +44,8 @@ from nexo_daemon.vault.references import References
 log = logging.getLogger("nexod")
 
 
-def run(socket: Path) -> int:
-    """Live until told to stop; returns the exit code."""
+def run(socket: Path, *, background: bool = False) -> int:
+    """Live until told to stop; returns the exit code. In the background, stderr is left once it answers."""
     os.umask(0o077)
     harden()
     _raise_descriptor_limit()
@@ -56,7 +56,7 @@ def run(socket: Path) -> int:
             clock = SystemClock()
             store = Store.open(paths.database(), key_file=paths.key_file(), clock=clock)
             try:
-                return asyncio.run(_serve(store, socket, clock))
+                return asyncio.run(_serve(store, socket, clock, background=background))
             finally:
                 store.close()
                 log.info("nexod stopped")
@@ -105,7 +105,7 @@ class _Stop:
         await self._event.wait()
 
 
-async def _serve(store: Store, socket: Path, clock: Clock) -> int:
+async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) -> int:
     stop = _Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,6 +142,8 @@ async def _serve(store: Store, socket: Path, clock: Clock) -> int:
 
     await server.start(socket)
     log.info("ready with %d connections", len(registry.snapshot.connections))
+    if background:
+        leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
     owned = {
         asyncio.create_task(lights.monitor.run(), name="health"),
