@@ -1,0 +1,154 @@
+"""A real gnome-keyring on a private D-Bus session, to be created, locked, wiped and stopped by a test."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_PASSWORD = b"nexo-tests\n"
+_DEADLINE_S = 30.0
+
+
+class KeyringSession:
+    """A context manager. The service runs from `start` on; `environment` is what a program in it sees."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._bus: subprocess.Popen[bytes] | None = None
+        self._service: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        for name in ("run", "data", "cache"):
+            (self._root / name).mkdir(mode=0o700, parents=True)
+        base = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        self.environment = {
+            **base,
+            "XDG_RUNTIME_DIR": str(self._root / "run"),
+            "XDG_DATA_HOME": str(self._root / "data"),
+            "XDG_CACHE_HOME": str(self._root / "cache"),
+        }
+        # Without service files nobody is started by D-Bus behind the back of the test.
+        config = self._root / "bus.conf"
+        config.write_text(
+            "<busconfig><type>session</type><listen>unix:dir=" + str(self._root / "run") + "</listen>"
+            '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
+            '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
+        )
+        self._bus = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={config}", "--nofork", "--print-address=1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self.environment,
+        )
+        if self._bus.stdout is None:
+            raise RuntimeError("no pipe")
+        self.environment["DBUS_SESSION_BUS_ADDRESS"] = self._bus.stdout.readline().decode().strip()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.resume()
+        for process in (self._service, self._bus):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        with suppress(OSError):
+                            pipe.close()
+
+    def start(self, *, unlocked: bool = True) -> None:
+        """Start the service; with `unlocked`, its login collection is made, or opened, as at a login."""
+        command = ["gnome-keyring-daemon", "--foreground", "--components=secrets"]
+        if unlocked:
+            command.append("--unlock")
+        self._service = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self.environment,
+        )
+        if self._service.stdin is not None:
+            self._service.stdin.write(_PASSWORD if unlocked else b"")
+            self._service.stdin.close()
+        self._until(lambda: self._call_bus("NameHasOwner", "string:org.freedesktop.secrets"))
+        if unlocked:
+            self._until(lambda: b"boolean false" in self._locked())
+
+    def stop(self) -> None:
+        """End the service; the bus stays."""
+        if self._service is not None:
+            self._service.kill()
+            self._service.wait()
+            self._service = None
+            self._until(lambda: not self._call_bus("NameHasOwner", "string:org.freedesktop.secrets"))
+
+    def lock(self) -> None:
+        """Lock the default collection."""
+        self._send(
+            "org.freedesktop.secrets",
+            "/org/freedesktop/secrets",
+            "org.freedesktop.Secret.Service.Lock",
+            "array:objpath:/org/freedesktop/secrets/aliases/default",
+        )
+        self._until(lambda: b"boolean true" in self._locked())
+
+    def wipe(self) -> None:
+        """Lose everything that was stored, as when the file of the keyring is deleted; opens empty."""
+        self.stop()
+        shutil.rmtree(self._root / "data" / "keyrings")
+        self.start()
+
+    def suspend(self) -> None:
+        """The service hangs: it owns its name and answers nothing."""
+        if self._service is not None:
+            self._service.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        if self._service is not None:
+            with suppress(ProcessLookupError):
+                self._service.send_signal(signal.SIGCONT)
+
+    def _call_bus(self, method: str, argument: str) -> bool:
+        answer = self._send(
+            "org.freedesktop.DBus", "/org/freedesktop/DBus", f"org.freedesktop.DBus.{method}", argument
+        )
+        return b"boolean true" in answer
+
+    def _locked(self) -> bytes:
+        return self._send(
+            "org.freedesktop.secrets",
+            "/org/freedesktop/secrets/aliases/default",
+            "org.freedesktop.DBus.Properties.Get",
+            "string:org.freedesktop.Secret.Collection",
+            "string:Locked",
+        )
+
+    def _send(self, destination: str, path: str, method: str, *arguments: str) -> bytes:
+        done = subprocess.run(
+            [
+                *("dbus-send", "--session", "--print-reply", "--reply-timeout=5000"),
+                *(f"--dest={destination}", path, method, *arguments),
+            ],
+            capture_output=True,
+            env=self.environment,
+            check=False,
+        )
+        return done.stdout
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + _DEADLINE_S
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError("the keyring service did not get there")
+            time.sleep(0.02)
