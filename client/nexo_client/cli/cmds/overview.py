@@ -1,4 +1,4 @@
-"""What to do next. This is what `nexoctl` alone prints."""
+"""What to do next. This is what `nexoctl` alone prints; on a terminal it leads to the first connection."""
 
 import argparse
 
@@ -15,11 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Say in a few lines where the person stands and which command comes next."""
     printer = session.printer
+    leading = session.interactive and session.may_start
     try:
-        with session.client(start=False) as client:
+        with session.client(start=leading) as client:
             connections = client.list_connections()
     except errors.DaemonNotRunning:
+        if leading:
+            raise
         connections = None
+    if not connections and leading:
+        # Imported here: everybody else pays nothing for it.
+        from nexo_client.cli.first_run import lead
+
+        return lead(session)
     if session.json:
         names = None if connections is None else [connection.name for connection in connections]
         default = next((c.name for c in connections or () if c.is_default), None)

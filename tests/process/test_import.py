@@ -1,0 +1,168 @@
+"""Importing for real: the daemon, the example provider, and files with keys that nobody may see again."""
+
+import json
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nexo_client.demo.provider import HOME, REVOKED, WORK, ExampleProvider
+from nexo_client.terms import Provider
+from surroundings import Nexod, Surroundings
+from typist import Typist
+
+QUIET = {"OLLAMA_HOST": "127.0.0.1:9"}
+"""No server of the machine that runs the tests may wander into them (its other usual ports may be in use)."""
+
+
+@pytest.fixture
+def newcomer(surroundings: Surroundings) -> Iterator[Surroundings]:
+    """Surroundings in which the person starts the daemon; it is stopped in the end."""
+    yield surroundings
+    surroundings.nexoctl("daemon", "stop")
+
+
+def codex_home(surroundings: Surroundings, provider: ExampleProvider, **keys: str) -> Path:
+    """A Codex configuration with a provider for each key."""
+    directory = surroundings.home / ".codex"
+    directory.mkdir()
+    for name, key in keys.items():
+        with (directory / "config.toml").open("a") as file:
+            file.write(f'[model_providers.{name}]\nname = "{name}"\nbase_url = "')
+            file.write(f'{provider.base_url(Provider.CUSTOM)}"\nexperimental_bearer_token = "{key}"\n')
+    return directory
+
+
+def test_a_source_is_taken_over_tested_and_left_as_it_was(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    directory = codex_home(surroundings, provider, work=WORK.key, former=REVOKED.key)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
+    done = surroundings.nexoctl("import", "codex", "--all", "--json", env=QUIET, expect=6)
+    assert [one["connection"]["name"] for one in done.json["imported"]] == ["work"]
+    assert done.json["imported"][0]["test"]["key"] == "verified"
+    assert [(one["name"], one["test"]["outcome"]) for one in done.json["failed"]] == [
+        ("former", "auth_error")
+    ]
+    assert [one["name"] for one in surroundings.nexoctl("list", "--json").json] == ["work"]
+    assert surroundings.nexoctl("resolve", "--connection", "work", "--format", "key").out.strip() == WORK.key
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()} == before
+    for text in (done.out, done.err, nexod.output):
+        assert WORK.key not in text
+        assert REVOKED.key not in text
+    for path in surroundings.files():
+        if directory not in path.parents:
+            assert WORK.key.encode() not in path.read_bytes(), path
+
+
+def test_importing_twice_adds_nothing(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    codex_home(surroundings, provider, work=WORK.key)
+    surroundings.nexoctl("import", "codex", "--all", env=QUIET)
+    again = surroundings.nexoctl("import", "codex", "--all", env=QUIET)
+    assert "you have 'work' there already" in again.out
+    assert "Nothing was imported." in again.out
+    surroundings.nexoctl("import", "codex", "--all", "--again", env=QUIET)
+    names = [one["name"] for one in surroundings.nexoctl("list", "--json").json]
+    assert names == ["work", "work-2"]
+
+
+def test_a_dry_run_needs_no_daemon_and_changes_nothing(
+    surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    codex_home(surroundings, provider, work=WORK.key)
+    done = surroundings.nexoctl("import", "codex", "--dry-run", env=QUIET)
+    assert "1 would be imported. Nothing was changed." in done.out
+    assert not surroundings.data_dir.exists()
+    assert not provider.requests()
+
+
+def test_a_script_has_to_say_all(surroundings: Surroundings, provider: ExampleProvider) -> None:
+    codex_home(surroundings, provider, work=WORK.key)
+    done = surroundings.nexoctl("import", "codex", env=QUIET, expect=2)
+    assert "--all" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (("import", "codx"), 2, "nexoctl import codex"),
+        (("import", "env", "--file", "/etc/hostname"), 2, "nexoctl import env"),
+        (("import", "codex", "--file", "/no/such/file"), 5, "path"),
+        (("import", "/etc/hostname"), 1, "--file /etc/hostname"),
+    ],
+)
+def test_a_slip_is_answered_with_the_way_out(
+    surroundings: Surroundings, words: tuple[str, ...], code: int, hint: str
+) -> None:
+    if words[-1].startswith("/etc") and not Path(words[-1]).exists():
+        pytest.skip(f"no {words[-1]} here")
+    done = surroundings.nexoctl(*words, "--json", expect=code)
+    assert hint in done.error["hint"]
+
+
+def test_the_environment_of_the_shell_is_a_source(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    env = QUIET | {
+        "ANTHROPIC_BASE_URL": provider.base_url(Provider.ANTHROPIC),
+        "ANTHROPIC_API_KEY": HOME.key,
+        "GROQ_API_KEY": "your-key-here",
+    }
+    done = surroundings.nexoctl("import", "env", "--all", "--json", env=env)
+    (one,) = done.json["imported"]
+    assert (one["connection"]["provider"], one["test"]["outcome"]) == ("anthropic", "ok")
+    assert [(item["what"], item["source"]) for item in done.json["skipped"]] == [("groq", "env")]
+
+
+NEXOCTL = [sys.executable, "-m", "nexo_client.cli"]
+
+
+def test_first_run_leads_from_nothing_to_a_tested_connection(
+    newcomer: Surroundings, provider: ExampleProvider
+) -> None:
+    codex_home(newcomer, provider, work=WORK.key, home=HOME.key)
+    with Typist(NEXOCTL, env=newcomer.env | QUIET, cwd=newcomer.home) as person:
+        person.expect("started nexod")
+        person.expect("Welcome")
+        person.expect("Import which?")
+        person.type_in("1\n")
+        person.expect("Imported work")
+        person.expect("1 of 1 imported")
+        person.expect("nexoctl list")
+        assert person.wait() == 0
+        assert WORK.key not in person.raw
+    names = [one["name"] for one in newcomer.nexoctl("list", "--json").json]
+    assert names == ["work"]
+
+
+def test_first_run_without_anything_to_import_offers_the_wizard(
+    newcomer: Surroundings, provider: ExampleProvider
+) -> None:
+    with Typist(NEXOCTL, env=newcomer.env | QUIET, cwd=newcomer.home) as person:
+        person.expect("Add a connection now?")
+        person.type_in("\n")
+        person.expect("Name")
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        assert "Traceback" not in person.text
+
+
+def test_in_a_pipe_nothing_is_started_and_nobody_is_asked(surroundings: Surroundings) -> None:
+    done = surroundings.run([*NEXOCTL])
+    assert "The daemon is not running" in done.out
+    assert not surroundings.socket.exists()
+
+
+def test_a_source_that_others_may_write_is_still_only_read(
+    surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    directory = codex_home(surroundings, provider, work=WORK.key)
+    for path in (*directory.iterdir(), directory):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    done = surroundings.nexoctl("import", "codex", "--dry-run", "--json", env=QUIET)
+    assert json.dumps(done.json).count(WORK.key) == 0
+    assert len(done.json["found"]) == 1
