@@ -279,3 +279,61 @@ for number in range(20):
             syncs += 1
     assert len(counts) == 20
     assert min(counts) >= 1
+
+
+FAULTY = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from store_parts import HandClock, StorePlace, put
+from nexo_daemon.domain.errors import DomainError
+store = StorePlace(Path({root!r}), HandClock()).open()
+for number in range(100, 112):
+    try:
+        put(store, number)
+    except DomainError as error:
+        print("refused", error.reason, flush=True)
+    else:
+        print("saved", number, flush=True)
+try:
+    print("read", len(store.reload().connections), flush=True)
+except DomainError as error:
+    print("unreadable", flush=True)
+"""
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("call", ["pwrite64", "fsync,fdatasync"])
+@pytest.mark.parametrize("first", [1, 3, 6, 9, 14])
+def test_an_input_output_error_at_any_call_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, call: str, first: int
+) -> None:
+    """EIO from the kernel, from the n-th write or sync on for three calls, then the disk is well again."""
+    place = StorePlace(tmp_path, HandClock())
+    store = place.open()
+    put(store, 1)
+    store.close()
+    script = FAULTY.format(tests=str(Path(__file__).parents[2]), root=str(tmp_path))
+    inject = f"inject={call}:error=EIO:when={first}..{first + 2}"
+    done = subprocess.run(
+        [
+            *("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject),
+            *(sys.executable, "-c", script),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    saved = {int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("saved")}
+    refused = [line for line in done.stdout.splitlines() if line.startswith("refused")]
+    assert refused or done.returncode != 0, done.stdout + done.stderr
+    again = place.open()
+    assert again.state is StoreState.READ_WRITE, again.problem
+    present = {int(one.id[3:]) for one in again.load().connections}
+    assert saved <= present
+    assert 1 in present
+    for one in again.load().connections:
+        assert again.unseal(one).api_key is not None
+    put(again, 900)
+    again.close()

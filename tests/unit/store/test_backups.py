@@ -1,0 +1,246 @@
+"""Backups are whole, private, rotated, and come back: or the restore says why not and changes nothing."""
+
+import itertools
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from nexo_client.terms import StoreState, VaultState
+from nexo_daemon.domain.errors import InvalidField, StoreFailed
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store import care, restoring
+from nexo_daemon.store.store import Store
+from nexo_daemon.vault import derivation
+from nexo_daemon.vault.slots import SlotKind
+from store_parts import CANARY, StorePlace, put
+
+
+def names(store: Store) -> list[str]:
+    return [one.name for one in store.load().connections]
+
+
+def key_of(store: Store, number: int = 1) -> str:
+    (one,) = (c for c in store.load().connections if c.id == f"id-{number}")
+    key = store.unseal(one).api_key
+    return key.reveal() if key else ""
+
+
+def test_a_backup_has_what_lies_in_the_log_only(place: StorePlace, store: Store) -> None:
+    put(store, 1, 2)
+    made = care.backup(store, place.clock)
+    assert (made.reason, made.at) == ("request", place.clock.now())
+    with closing(sqlite3.connect(f"file:{made.path}?mode=ro&immutable=1", uri=True)) as db:
+        assert db.execute("SELECT count(*) FROM connections").fetchone() == (2,)
+        assert db.execute("PRAGMA journal_mode").fetchone() != ("wal",)
+    assert made.path.stat().st_mode & 0o777 == 0o600
+    assert made.path.parent.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in made.path.parent.iterdir()] == [made.name]
+
+
+def test_a_daily_backup_is_made_once_a_day_and_a_week_of_them_stays(place: StorePlace, store: Store) -> None:
+    for _ in range(30):
+        place.clock.turn(timedelta(hours=12))
+        store.thin_history(place.clock.now())
+    daily = store.backups.list()
+    assert len(daily) == 7
+    assert {b.reason for b in daily} == {"daily"}
+    assert all(a.at - b.at == timedelta(days=1) for a, b in itertools.pairwise(daily))
+    assert daily == tuple(sorted(daily, key=lambda b: b.at, reverse=True))
+
+
+def test_a_backup_that_was_cut_short_is_never_listed(place: StorePlace, store: Store) -> None:
+    care.backup(store, place.clock)
+    (store.backups.directory / ".connections-20260301T120001Z-request.db.part").write_bytes(b"half")
+    assert len(store.backups.list()) == 1
+
+
+def test_a_restore_brings_back_what_was_and_keeps_what_is(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    put(store, 2)
+    with store.transaction() as tx:
+        tx.delete_connection("id-1")
+    revision = store.reload().settings.revision
+    report, state = care.restore(store, "", clock=place.clock)
+    assert (report.connections, report.secrets, report.done) == (1, 3, True)
+    assert [c.name for c in state.connections] == ["Work 1"]
+    assert key_of(store) == f"{CANARY}-1"
+    # A client that compares revisions must not take the old state for the one it has seen.
+    assert state.settings.revision > revision
+    (aside,) = store.backups.directory.glob("replaced-*")
+    with closing(sqlite3.connect(aside / "connections.db")) as db:
+        assert db.execute("SELECT name FROM connections").fetchall() == [("Work 2",)]
+    put(store, 3)
+    store.close()
+    again = place.open()
+    assert names(again) == ["Work 1", "Work 3"]
+    again.close()
+
+
+def test_a_dry_run_changes_nothing(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    put(store, 2)
+    before = sorted(path.name for path in place.file.parent.rglob("*"))
+    report, _ = care.restore(store, "", clock=place.clock, dry_run=True)
+    assert not report.done
+    store.reload()
+    assert names(store) == ["Work 1", "Work 2"]
+    assert sorted(path.name for path in place.file.parent.rglob("*")) == before
+
+
+def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
+    put(store, 1)
+    care.backup(store, place.clock)
+    words = Secret("correct horse battery")
+    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=words)
+    care.restore(store, "", clock=place.clock)
+    store.close()
+    again = place.open()
+    assert again.vault.slot == "passphrase"
+    again.custody.unlock(passphrase=words)
+    assert key_of(again) == f"{CANARY}-1"
+    again.close()
+
+
+def test_a_backup_whose_key_is_gone_is_refused(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    store.custody.rotate()
+    store.custody.rekey(SlotKind.KEY_FILE)
+    with pytest.raises(StoreFailed, match="a key that is not here"):
+        care.restore(store, "", clock=place.clock)
+    store.reload()
+    assert key_of(store) == f"{CANARY}-1"
+    put(store, 2)
+
+
+def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
+    place: StorePlace, store: Store
+) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    store.custody.rotate()
+    care.restore(store, "", clock=place.clock)
+    assert key_of(store) == f"{CANARY}-1"
+    put(store, 2)
+    store.close()
+    again = place.open()
+    assert (key_of(again, 1), key_of(again, 2)) == (f"{CANARY}-1", f"{CANARY}-2")
+    again.close()
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[5000:9000] = bytes(4000)
+    path.write_bytes(bytes(data))
+
+
+def test_a_damaged_backup_is_refused_and_the_next_one_is_there(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    place.clock.turn(timedelta(seconds=1))
+    newest = care.backup(store, place.clock)
+    spoil(newest.path)
+    with pytest.raises(StoreFailed, match="nothing was changed"):
+        care.restore(store, "", clock=place.clock)
+    put(store, 2)
+    care.restore(store, store.backups.list()[1].name, clock=place.clock)
+    assert names(store) == ["Work 1"]
+
+
+@pytest.mark.parametrize("name", ["nope.db", "../connections.db", "relative/path.db", "/no/such/file.db"])
+def test_what_is_no_backup_is_not_found(store: Store, place: StorePlace, name: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        care.restore(store, name, clock=place.clock)
+    assert caught.value.hint
+
+
+def test_a_file_that_is_not_ours_is_not_restored(store: Store, place: StorePlace, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (x)")
+    with pytest.raises(StoreFailed, match="not a store"):
+        care.restore(store, str(path), clock=place.clock)
+
+
+def test_a_damaged_store_is_mended_by_a_restore_while_the_daemon_runs(place: StorePlace) -> None:
+    store = place.open()
+    put(store, 1)
+    care.backup(store, place.clock)
+    store.close()
+    place.file.write_bytes(b"\0" * 8192)
+    broken = place.open()
+    assert broken.state is StoreState.READ_ONLY
+    assert care.check(broken).problems
+    with pytest.raises(StoreFailed, match="worth nothing"):
+        care.backup(broken, place.clock)
+    care.restore(broken, "", clock=place.clock)
+    assert broken.state is StoreState.READ_WRITE
+    assert broken.vault.state is VaultState.UNLOCKED
+    assert key_of(broken) == f"{CANARY}-1"
+    put(broken, 2)
+    (aside,) = broken.backups.directory.glob("replaced-*")
+    assert (aside / "connections.db").read_bytes() == b"\0" * 8192
+    broken.close()
+
+
+class CrashError(BaseException):
+    """The moment the power goes."""
+
+
+@pytest.mark.parametrize("step", ["carry_over", "commit", "finish"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_in_a_restore_leaves_the_old_or_the_new_store(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    put(store, 2)
+    owner = restoring if step == "finish" else restoring.Candidate
+    real = getattr(owner, step)
+
+    def crash(*arguments: object) -> object:
+        if when == "after":
+            real(*arguments)
+        raise CrashError
+
+    monkeypatch.setattr(owner, step, crash)
+    with pytest.raises(CrashError):
+        care.restore(store, "", clock=place.clock)
+    monkeypatch.undo()
+    store.close()
+    again = place.open()
+    assert again.state is StoreState.READ_WRITE, again.problem
+    assert names(again) in (["Work 1"], ["Work 1", "Work 2"])
+    if (step, when) in (("commit", "after"), ("finish", "before"), ("finish", "after")):
+        assert names(again) == ["Work 1"]
+    assert key_of(again) == f"{CANARY}-1"
+    again.close()
+
+
+def test_a_check_finds_nothing_in_a_sound_store(store: Store) -> None:
+    put(store, 1, 2)
+    report = care.check(store)
+    assert (report.problems, report.seals_checked, report.connections, report.secrets) == ((), True, 2, 6)
+
+
+def test_a_check_names_the_connection_whose_secret_does_not_open(store: Store) -> None:
+    put(store, 1, 2)
+    with store.database.begin() as db:
+        db.exec_driver_sql("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
+    (problem,) = care.check(store).problems
+    assert "Work 2" in problem
+
+
+def test_a_check_of_a_locked_vault_says_that_it_did_not_try(store: Store) -> None:
+    put(store, 1)
+    store.custody.lock()
+    report = care.check(store)
+    assert (report.problems, report.seals_checked) == ((), False)
