@@ -5,7 +5,7 @@ reader skips what is in between and never sees a revision go back; nothing queue
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,9 @@ from nexo_daemon.rpc.resolver import Answer, Resolver
 
 STREAM_LIMIT = 4096
 FOLLOWERS_PER_STREAM = 1024
+
+
+Send = Callable[[workspace_pb2.FollowConnectionResponse], Awaitable[None]]
 
 
 @dataclass(eq=False)
@@ -133,10 +136,8 @@ class FollowHub:
         finally:
             self._streams.discard(stream)
 
-    async def serve(
-        self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest]
-    ) -> AsyncIterator[workspace_pb2.FollowConnectionResponse]:
-        """The life of one stream.
+    async def serve(self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest], send: Send) -> None:
+        """The life of one stream; ends when the client closes its side.
 
         Raises:
             InvalidField, LimitReached, ShuttingDown
@@ -153,8 +154,7 @@ class FollowHub:
                     if stream.done:
                         return
                     stream.dirty = False
-                    async for response in self._updates(stream):
-                        yield response
+                    await self._update(stream, send)
                     if not stream.is_pending:
                         await self._notify()
             finally:
@@ -198,7 +198,7 @@ class FollowHub:
         finally:
             stream.wake.set()
 
-    async def _updates(self, stream: FollowStream) -> AsyncIterator[workspace_pb2.FollowConnectionResponse]:
+    async def _update(self, stream: FollowStream, send: Send) -> None:
         groups: dict[Inquiry, list[int]] = {}
         for follower, question in stream.inquiries.items():
             groups.setdefault(question, []).append(follower)
@@ -213,7 +213,7 @@ class FollowHub:
             stream.pushed = max(stream.pushed, answer.revision)
             if answer.connection is not None:
                 self._resolver.record(answer, method="FollowConnection", client=stream.client)
-            yield _message(news, answer)
+            await send(_message(news, answer))
 
 
 def _message(followers: list[int], answer: Answer) -> workspace_pb2.FollowConnectionResponse:

@@ -47,12 +47,11 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self._resolver.record(answer, method="ResolveConnection", client=client_info(request.client))
         return pb.ResolveConnectionResponse(connection=answer.connection)
 
-    async def FollowConnection(  # noqa: N802
+    async def FollowConnection(  # type: ignore[override]  # noqa: N802 - grpc.aio takes a coroutine that writes, too
         self, request: AsyncIterator[pb.FollowConnectionRequest], context: Context
-    ) -> AsyncIterator[pb.FollowConnectionResponse]:
+    ) -> None:
         """See workspace.proto."""
-        async for response in self._hub.serve(request):
-            yield response
+        await self._hub.serve(request, context.write)
 
     async def BindWorkspace(  # noqa: N802
         self, request: pb.BindWorkspaceRequest, context: Context
