@@ -31,7 +31,28 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SUBJECT = Subject("Example", "api.example:8443", "https://example/keys")
 
 WORDS = st.sampled_from(
-    ["error", "message", "code", "type", "status", "detail", "data", "models", "reason", "title", "object", "id", "details", "retryDelay", "quotaId", "signin_url", "request_id", "has_more", "last_id", "nextPageToken"]
+    [
+        "error",
+        "message",
+        "code",
+        "type",
+        "status",
+        "detail",
+        "data",
+        "models",
+        "reason",
+        "title",
+        "object",
+        "id",
+        "details",
+        "retryDelay",
+        "quotaId",
+        "signin_url",
+        "request_id",
+        "has_more",
+        "last_id",
+        "nextPageToken",
+    ]
 )
 TEXTS = st.one_of(
     st.text(max_size=60),
@@ -56,7 +77,17 @@ BODIES = st.one_of(
 HEADERS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["content-type", "retry-after", "retry-after-ms", "x-ratelimit-reset-requests", "x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset", "location", "cf-mitigated", "x-request-id"]
+            [
+                "content-type",
+                "retry-after",
+                "retry-after-ms",
+                "x-ratelimit-reset-requests",
+                "x-ratelimit-remaining-requests",
+                "anthropic-ratelimit-tokens-reset",
+                "location",
+                "cf-mitigated",
+                "x-request-id",
+            ]
         ),
         st.one_of(
             st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
