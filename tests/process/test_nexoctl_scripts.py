@@ -98,6 +98,31 @@ def _lives(pid: int) -> bool:
     return not state.exists() or not state.read_text().rpartition(") ")[2].startswith("Z")
 
 
+def test_a_daemon_that_hangs_is_said_to_and_can_be_ended(surroundings: Surroundings, nexod: Nexod) -> None:
+    nexod.signal(signal.SIGSTOP)
+    error = surroundings.nexoctl("--json", "daemon", "stop", "--timeout", "1", expect=3).error
+    assert f"pid {nexod.pid}" in error["message"]
+    assert "--force" in error["hint"]
+    findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+    assert [f["fix"] for f in findings if f["level"] == "broken"] == ["nexoctl daemon restart --force"]
+    done = surroundings.nexoctl("--json", "daemon", "stop", "--force", "--timeout", "1").json
+    assert (done["stopped"], done["pid"]) == (True, nexod.pid)
+    assert nexod.wait() == -signal.SIGKILL
+
+
+def test_commands_at_the_same_time_start_one_daemon(surroundings: Surroundings) -> None:
+    commands = [
+        surroundings.spawn([sys.executable, "-m", "nexo_client.cli", "--json", "list"]) for _ in range(4)
+    ]
+    try:
+        for command in commands:
+            told = command.communicate(timeout=60)[0].decode()
+            assert command.returncode == 0, told
+            assert told.rstrip().endswith("[]")
+    finally:
+        surroundings.nexoctl("daemon", "stop")
+
+
 # -- add, edit, test
 
 

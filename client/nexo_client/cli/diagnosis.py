@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nexo_client import channel, errors, paths, types
+from nexo_client.cli import holder
 from nexo_client.cli.session import Session
 from nexo_client.terms import HealthState, KeySource, StoreState, VaultState
 from nexo_client.version import __version__
@@ -67,7 +68,9 @@ def diagnose(session: Session) -> Iterator[Finding]:
     answer = _ask(session)
     if isinstance(answer, errors.NexoError):
         not_running = isinstance(answer, errors.DaemonNotRunning)
-        yield Finding("daemon", Level.BROKEN, answer.message, answer.hint or "nexoctl daemon start")
+        hung = isinstance(answer, errors.DeadlineExceeded)
+        fix = "nexoctl daemon restart --force" if hung else answer.hint or "nexoctl daemon start"
+        yield Finding("daemon", Level.BROKEN, answer.message, fix)
         if not_running:
             yield from _lock()
     else:
@@ -204,20 +207,11 @@ def _clock() -> Finding:
 
 
 def _lock() -> Iterator[Finding]:
-    """A lock that is held although nothing answers: it starts, or serves another socket."""
-    import fcntl
-
-    path = paths.lock_file()
-    try:
-        with path.open("rb") as lock:
-            holder = lock.read(400).decode("utf-8", "replace")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = f"{path} is held ({' '.join(holder.split())}): a daemon starts or is elsewhere"
-                yield Finding("lock", Level.BROKEN, text, "wait a moment, or use the --socket named there")
-    except OSError:
-        return
+    """A daemon that lives although nothing answers: it starts, or serves another socket."""
+    found = holder.find()
+    if found is not None:
+        text = f"nexod (pid {found.pid}) lives and serves {found.socket}, or is just starting"
+        yield Finding("lock", Level.BROKEN, text, f"wait a moment, or use --socket '{found.socket}'")
 
 
 def _daemon(

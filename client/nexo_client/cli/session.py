@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,11 +43,14 @@ class Session:
         return datetime.now(UTC)
 
     @contextmanager
-    def client(self, *, start: bool = True, timeout_s: float = 10.0) -> "Iterator[Client]":
+    def client(
+        self, *, start: bool = True, timeout_s: float = 10.0, wait: bool = False
+    ) -> "Iterator[Client]":
         """A connected client, closed at exit.
 
         Args:
             start: start the daemon if it is not running, unless the person said `--no-start`.
+            wait: show that the daemon is being waited for; nothing may be printed meanwhile.
 
         Raises:
             DaemonNotRunning: it is not running and was not to be started.
@@ -66,7 +69,8 @@ class Session:
                 self.printer.note(problem.message)
             self.start_daemon(socket)
             client = connect(socket, timeout_s=timeout_s)
-        with client:
+        waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
+        with client, waiting:
             yield client
 
     def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:

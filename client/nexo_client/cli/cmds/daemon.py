@@ -5,12 +5,11 @@ With `install` the service manager of your session starts it at login and restar
 """
 
 import argparse
-import contextlib
 import os
 import time
-from pathlib import Path
 
 from nexo_client import errors, paths
+from nexo_client.cli import holder
 from nexo_client.cli.cmds import service
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
@@ -36,6 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         verb.add_argument(
             "--timeout", type=float, default=20.0, metavar="S", help="seconds to wait (default: 20)"
         )
+    for verb in (stop, restart):
+        verb.add_argument("--force", action="store_true", help="end it even if it does not answer")
     state = verbs.add_parser(
         "status",
         help="like `nexoctl status`, with the service",
@@ -72,7 +73,7 @@ def _start(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _stop(arguments: argparse.Namespace, session: Session) -> int:
-    pid = stop_running(session, arguments.timeout)
+    pid = stop_running(session, arguments.timeout, force=arguments.force)
     if session.json:
         session.printer.json({"running": False, "pid": pid, "stopped": pid is not None})
     else:
@@ -81,7 +82,7 @@ def _stop(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _restart(arguments: argparse.Namespace, session: Session) -> int:
-    old = stop_running(session, arguments.timeout)
+    old = stop_running(session, arguments.timeout, force=arguments.force)
     pid = session.start_daemon(session.socket, timeout_s=arguments.timeout, quiet=True)
     if session.json:
         session.printer.json({"running": True, "pid": pid, "previous_pid": old})
@@ -90,37 +91,36 @@ def _restart(arguments: argparse.Namespace, session: Session) -> int:
     return Exit.OK
 
 
-def stop_running(session: Session, timeout_s: float) -> int | None:
-    """Stop the daemon that answers and wait until it is gone; returns its pid, None if none was there."""
+def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> int | None:
+    """Stop the daemon and wait until it is gone; returns its pid, None if none was there.
+
+    Args:
+        force: end the process if it does not answer or does not stop.
+    """
     try:
-        with session.client(start=False) as client:
+        with session.client(start=False, timeout_s=min(timeout_s, 10.0)) as client:
             pid = client.shutdown()
     except errors.DaemonNotRunning:
         return None
-    with session.terminal.progress("waiting for the daemon to stop"):
-        deadline = time.monotonic() + timeout_s
-        while _alive(pid):
-            if time.monotonic() > deadline:
-                raise CommandFailed(
-                    f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
-                    hint=f"look at its log (nexoctl daemon logs), or end it: kill {pid}",
-                )
-            time.sleep(0.02)
-    return pid
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # A child that nobody has waited for is gone all the same.
-    with contextlib.suppress(OSError, IndexError):
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0]
-        return state != "Z"
-    return True
+    except errors.DeadlineExceeded:
+        found = holder.find()
+        if found is None or not force:
+            raise CommandFailed(
+                f"nexod{f' (pid {found.pid})' if found else ''} does not answer",
+                hint="nexoctl daemon stop --force ends it; nothing that it has acknowledged is lost",
+                code=Exit.NO_DAEMON,
+            ) from None
+        pid = found.pid
+    else:
+        with session.terminal.progress("waiting for the daemon to stop"):
+            if holder.gone_within(pid, timeout_s):
+                return pid
+    if force and holder.end(pid, patience_s=2.0):
+        return pid
+    raise CommandFailed(
+        f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
+        hint="look at its log (nexoctl daemon logs), or end it: nexoctl daemon stop --force",
+    )
 
 
 def _logs(arguments: argparse.Namespace, session: Session) -> int:

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the record."""
-    with session.client() as client:
+    with session.client(wait=True) as client:
         handouts = client.handouts(arguments.connection, limit=arguments.limit)
     if session.json:
         session.printer.json([records.handout(handout) for handout in handouts])

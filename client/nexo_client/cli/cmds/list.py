@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print all connections."""
-    with session.client() as client:
+    with session.client(wait=True) as client:
         connections = client.list_connections()
     now = session.now
     if session.json:

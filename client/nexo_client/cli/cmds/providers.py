@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print what `--provider` and `--preset` take."""
-    with session.client() as client:
+    with session.client(wait=True) as client:
         known = client.list_providers()
     if session.json:
         session.printer.json([records.provider(entry) for entry in known])

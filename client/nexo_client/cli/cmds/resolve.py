@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the hand-out on stdout, and nothing else."""
-    with session.client() as client:
+    with session.client(wait=True) as client:
         resolved = client.resolve(
             arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
         )

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             reason="NESTED_RUN",
             code=Exit.REFUSED,
         )
-    with session.client() as client:
+    with session.client(wait=True) as client:
         resolved = client.resolve(
             arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
         )

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print everything about one connection."""
-    with session.client() as client:
+    with session.client(wait=True) as client:
         connection = client.get_connection(arguments.connection)
         secrets = client.resolve(connection.name) if arguments.reveal else None
     now = session.now

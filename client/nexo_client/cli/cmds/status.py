@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 def show(session: Session, more: dict[str, object]) -> int:
     """Print the status, and `more` with `--json`; exit code 3 if the daemon is not running."""
     try:
-        with session.client(start=False) as client:
+        with session.client(start=False, wait=True) as client:
             status = client.status()
     except errors.DaemonNotRunning as problem:
         if session.json:

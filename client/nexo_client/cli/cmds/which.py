@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.path and arguments.workspace:
         raise UsageError("a directory and --workspace are both given", "give one of them")
     place = arguments.workspace or types.Workspace(path=arguments.path or ".")
-    with session.client() as client:
+    with session.client(wait=True) as client:
         found = client.explain(arguments.connection or None, workspace=place)
     facts = {"hint": found.problem_hint}
     problem = from_reason(found.problem_reason, found.problem, facts) if found.problem_reason else None

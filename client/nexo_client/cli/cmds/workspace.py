@@ -53,7 +53,7 @@ def _bind(arguments: argparse.Namespace, session: Session) -> int:
         raise UsageError("too many arguments", "nexoctl workspace bind [PATH] CONNECTION")
     *path, connection = arguments.places
     place = _place(path[0] if path else None, arguments.workspace)
-    with session.client() as client:
+    with session.client(wait=True) as client:
         binding = client.bind(place, connection, allow_fallback=arguments.allow_fallback)
     if session.json:
         session.printer.json(records.binding(binding))
@@ -66,7 +66,7 @@ def _bind(arguments: argparse.Namespace, session: Session) -> int:
 
 def _unbind(arguments: argparse.Namespace, session: Session) -> int:
     place = _place(arguments.path, arguments.workspace)
-    with session.client() as client:
+    with session.client(wait=True) as client:
         revision = client.unbind(place)
     if session.json:
         session.printer.json({"unbound": records.workspace(place), "revision": revision})
@@ -76,7 +76,7 @@ def _unbind(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _list(arguments: argparse.Namespace, session: Session) -> int:
-    with session.client() as client:
+    with session.client(wait=True) as client:
         bindings, followers = client.list_workspaces()
     if session.json:
         session.printer.json(
