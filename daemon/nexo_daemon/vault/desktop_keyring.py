@@ -65,8 +65,12 @@ def probably_absent(environment: dict[str, str] | os._Environ[str] = os.environ)
     """Whether there is clearly no keyring, known without starting a process."""
     if not sys.platform.startswith("linux"):
         return False
+    address = environment.get("DBUS_SESSION_BUS_ADDRESS", "")
+    if address:
+        # What sandboxes and scripts write where there is to be no bus.
+        return address.startswith("disabled:")
     runtime = environment.get("XDG_RUNTIME_DIR", "")
-    return not environment.get("DBUS_SESSION_BUS_ADDRESS") and not (runtime and Path(runtime, "bus").exists())
+    return not (runtime and Path(runtime, "bus").exists())
 
 
 def probe(*, deadline_s: float = DEADLINE_S) -> KeyringState:

@@ -1,0 +1,149 @@
+"""kill -9 at random moments while several programs change things through the real API.
+
+NEXO_KILLS chooses how often (default: a handful; 500 before a release).
+"""
+
+import itertools
+import os
+import random
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+import nexo_client
+from nexo_client.terms import Provider
+from nexo_client.types import ConnectionDraft, Workspace
+from surroundings import Nexod, Surroundings
+
+KILLS = int(os.environ.get("NEXO_KILLS", "8"))
+WRITERS = 3
+
+
+class Book:
+    """What the daemon acknowledged; the truth that a restart must show."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.names: set[str] = set()
+        self.removed: set[str] = set()
+        self.pending: set[str] = set()
+        self.bound: dict[str, str] = {}
+        self.revision = 0
+
+
+def key_of(name: str) -> str:
+    return f"sk-only-for-{name}"
+
+
+def write(
+    daemon: Nexod, book: Book, numbers: "itertools.count[int]", seed: int, committed: Callable[[], None]
+) -> None:
+    """Create, bind, switch and remove until the daemon is gone."""
+    chance = random.Random(seed)
+    try:
+        with daemon.client() as client:
+            while True:
+                name = f"c{next(numbers)}"
+                with book.lock:
+                    book.pending.add(name)
+                client.create_connection(
+                    ConnectionDraft(
+                        name=name,
+                        provider=Provider.CUSTOM,
+                        base_url="http://127.0.0.1:9/v1",
+                        api_key=key_of(name),
+                        checks_paused=True,
+                    )
+                )
+                with book.lock:
+                    book.names.add(name)
+                    book.pending.discard(name)
+                committed()
+                workspace = Workspace(name=f"w-{name}")
+                client.bind(workspace, name)
+                with book.lock:
+                    book.bound[f"w-{name}"] = name
+                switched = client.set_default(name)
+                with book.lock:
+                    book.revision = max(book.revision, switched.revision)
+                committed()
+                if chance.random() < 0.3:
+                    with book.lock:
+                        book.pending.add(name)
+                    client.unbind(workspace)
+                    client.delete_connection(name, force=True)
+                    with book.lock:
+                        book.names.discard(name)
+                        book.removed.add(name)
+                        book.bound.pop(f"w-{name}", None)
+                        book.pending.discard(name)
+                    committed()
+    except nexo_client.NexoError:
+        # Killed. What was under way may or may not have happened.
+        return
+
+
+def compare(daemon: Nexod, book: Book) -> None:
+    """Nothing acknowledged is missing, nothing removed is back, and each key is its own."""
+    with daemon.client() as client:
+        connections = client.list_connections()
+        found = {one.name for one in connections}
+        assert book.names - book.pending <= found
+        assert not book.removed & found
+        assert found <= book.names | book.pending
+        assert sum(one.is_default for one in connections) <= 1
+        status = client.status()
+        assert status.revision >= book.revision
+        bindings = {b.workspace.name: b.connection for b in client.list_workspaces()[0]}
+        for workspace, name in book.bound.items():
+            if name not in book.pending:
+                assert bindings[workspace] == name
+        for name in sorted(found)[-10:]:
+            assert client.resolve(name).api_key == key_of(name)
+        # From here on, what was found is what is known.
+        book.names, book.pending = found, set()
+        book.removed = set()
+        book.bound = {w: n for w, n in bindings.items() if w and n in found}
+
+
+def test_no_acknowledged_change_is_lost(surroundings: Surroundings) -> None:
+    book = Book()
+    numbers = itertools.count(1)
+    chance = random.Random(20261123)
+    changes = 0
+    for round_ in range(KILLS):
+        daemon = surroundings.start_nexod()
+        compare(daemon, book)
+        enough = threading.Event()
+        goal = chance.randrange(1, 12)
+        seen = itertools.count(1)
+
+        def committed(
+            seen: "itertools.count[int]" = seen, goal: int = goal, enough: threading.Event = enough
+        ) -> None:
+            nonlocal changes
+            changes += 1
+            if next(seen) >= goal:
+                enough.set()
+
+        writers = [
+            threading.Thread(target=write, args=(daemon, book, numbers, 100 * round_ + n, committed))
+            for n in range(WRITERS)
+        ]
+        for writer in writers:
+            writer.start()
+        assert enough.wait(60)
+        daemon.kill()
+        for writer in writers:
+            writer.join(60)
+            assert not writer.is_alive()
+        with closing(sqlite3.connect(surroundings.data_dir / "connections.db")) as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+            assert db.execute("SELECT count(*) FROM settings").fetchone() == (1,)
+    daemon = surroundings.start_nexod()
+    compare(daemon, book)
+    print(f"{KILLS} kills, {changes} acknowledged changes, {len(book.names)} connections")
+    assert surroundings.nexoctl("store", "check").code == 0
+    assert daemon.stop() == 0
