@@ -5,15 +5,17 @@ Not for stopping it, and not for installing it (see `nexo_client.service`).
 """
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import IO
 
-from nexo_client import channel
+from nexo_client import channel, paths
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
 
@@ -57,7 +59,12 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
             close_fds=True,
             cwd="/",
         )
-        return _wait(process, socket, said, deadline, timeout_s)
+        try:
+            return _wait(process, socket, said, deadline, timeout_s)
+        finally:
+            # Without it a daemon that ends before this program stays behind as a zombie, which looks alive to
+            # whoever waits for its end.
+            threading.Thread(target=process.wait, name="nexod-reaper", daemon=True).start()
 
 
 def _start_service(service: Manager, socket: Path, timeout_s: float) -> int:
@@ -99,7 +106,7 @@ def _wait(
             break
         if pid is not None:
             return pid
-        if ended is not None:
+        if ended is not None and not _another_starts(process.pid, socket):
             raise _gave_up(socket, ended, said)
         if time.monotonic() + pause > deadline:
             break
@@ -111,13 +118,32 @@ def _wait(
     )
 
 
+def _another_starts(ours: int, socket: Path) -> bool:
+    """Whether another daemon for the same socket holds the lock and so will answer soon, in place of ours."""
+    try:
+        holder = json.loads(paths.lock_file().read_text())
+        pid = int(holder["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return pid != ours and holder.get("socket") == os.fspath(socket)
+
+
 def _gave_up(socket: Path, code: int, said: IO[bytes]) -> NexoError:
     said.seek(0, os.SEEK_END)
     said.seek(max(0, said.tell() - _TAIL_BYTES))
-    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    why = lines[-1] if lines else f"it ended with code {code} and said nothing"
+    text = said.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # It ends with "nexod: PROBLEM" and, below, what to do.
+    told = [number for number, line in enumerate(lines) if line.startswith("nexod: ")]
+    if told:
+        why = lines[told[-1]].removeprefix("nexod: ")
+        hint = " ".join(lines[told[-1] + 1 :])
+    else:
+        why = lines[-1] if lines else f"it ended with code {code} and said nothing"
+        hint = ""
     return DaemonNotRunning(
         f"nexod could not start: {why}",
-        hint="its log says more: nexoctl daemon logs",
+        hint=hint or "its log says more: nexoctl daemon logs",
         metadata={"socket": str(socket), "exit_code": str(code)},
     )

@@ -1,0 +1,100 @@
+"""`connect(start=True)`: the daemon comes up by itself, once, and says why if it can't."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import nexo_client
+from nexo_client import launch
+from nexo_client.errors import DaemonNotRunning
+from surroundings import Surroundings, wait_for
+
+
+@pytest.fixture
+def here(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Surroundings]:
+    """This process itself belongs to the surroundings; the daemon that it starts is stopped."""
+    for name, value in surroundings.env.items():
+        monkeypatch.setenv(name, value)
+    yield surroundings
+    try:
+        with nexo_client.connect() as client:
+            pid = client.shutdown()
+    except DaemonNotRunning:
+        return
+    wait_for(lambda: not alive(pid), "the daemon ends")
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_without_start_the_error_names_socket_and_command(here: Surroundings) -> None:
+    with pytest.raises(DaemonNotRunning) as away:
+        nexo_client.connect()
+    assert str(here.socket) in str(away.value)
+    assert away.value.hint == "start it with: nexoctl daemon start"
+
+
+def test_it_starts_a_process_of_its_own(here: Surroundings) -> None:
+    with nexo_client.connect(start=True, timeout_s=30) as client:
+        status = client.status()
+    assert status.pid != os.getpid()
+    assert os.getsid(status.pid) == status.pid
+    with nexo_client.connect(start=True) as again:
+        assert again.status().pid == status.pid
+
+
+def test_several_programs_that_start_it_at_once_get_the_same_one(here: Surroundings) -> None:
+    pids: list[int] = []
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            pids.append(launch.start_daemon(here.socket, timeout_s=60))
+        except Exception as error:  # noqa: BLE001 - told to the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert failures == []
+    assert len(pids) == 4
+    assert len(set(pids)) == 1
+
+
+def test_a_socket_of_a_daemon_that_was_killed_is_no_obstacle(here: Surroundings) -> None:
+    first = launch.start_daemon(here.socket, timeout_s=30)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not alive(first), "it is gone")
+    assert here.socket.exists()
+    second = launch.start_daemon(here.socket, timeout_s=30)
+    assert second != first
+
+
+def test_why_it_could_not_start_is_one_sentence(here: Surroundings) -> None:
+    here.data_dir.write_text("in the way")
+    with pytest.raises(DaemonNotRunning) as failed:
+        nexo_client.connect(start=True, timeout_s=30)
+    assert str(failed.value).startswith("nexod could not start: ")
+    assert str(here.data_dir) in str(failed.value)
+    assert "Traceback" not in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert "NEXO_DATA_DIR" in failed.value.hint
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    here: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_NEEDS", ("nexo_daemon", "a_package_that_nobody_has"))
+    with pytest.raises(DaemonNotRunning, match="a_package_that_nobody_has") as missing:
+        nexo_client.connect(start=True)
+    assert "nexo-connections[daemon]" in missing.value.hint
