@@ -1,0 +1,117 @@
+"""nginx as a provider: a web server that this project did not write, with exact answers chosen by the key."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorded_answers import Recorded
+from surroundings import wait_for
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running nginx."""
+
+    port: int
+    tls_ports: Mapping[str, int]
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def quoted(text: str) -> str:
+    """A string of nginx's configuration language; "$" is no variable in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${dollar}") + '"'
+
+
+def can_serve(recorded: Recorded) -> bool:
+    """Whether the answer can be written into a configuration, and nginx sends it as it is."""
+    encoded = any(name == "Content-Encoding" for name, _ in recorded.all_headers)
+    plain = b"\0" not in recorded.body and not encoded
+    # It keeps 408 for itself, 407 is not a web server's to send, and an empty error gets a page of nginx.
+    empty_error = not recorded.body and recorded.status >= 400
+    return plain and not empty_error and recorded.status not in (407, 408)
+
+
+def location_of(recorded: Recorded, number: int) -> str:
+    """One answer, below /N."""
+    headers = dict(recorded.all_headers)
+    kind = headers.pop("Content-Type", "application/octet-stream")
+    if 300 <= recorded.status <= 399:
+        return f"location /{number}/ {{ return {recorded.status} {quoted(headers['Location'])}; }}"
+    added = " ".join(f"add_header {name} {quoted(value)} always;" for name, value in headers.items())
+    body = quoted(recorded.body.decode("utf-8", "surrogateescape"))
+    return f"location /{number}/ {{ default_type {quoted(kind)}; {added} return {recorded.status} {body}; }}"
+
+
+@contextlib.contextmanager
+def serving(
+    directory: Path, locations: Sequence[str], *, maps: str = "", tls: Mapping[str, Path] | None = None
+) -> Iterator[Site]:
+    """Runs nginx on loopback with these locations.
+
+    Args:
+        tls: PEM files with key and certificate by name; each gets a port of its own.
+    """
+    program = shutil.which("nginx")
+    assert program
+    port = free_port()
+    tls_ports = {name: free_port() for name in tls or {}}
+    servers = [f"server {{ listen 127.0.0.1:{port}; {' '.join(locations)} }}"]
+    servers += [
+        f"server {{ listen 127.0.0.1:{tls_ports[name]} ssl; ssl_certificate {path}; ssl_certificate_key {path};"
+        f" {' '.join(locations)} }}"
+        for name, path in (tls or {}).items()
+    ]
+    temporary = "\n".join(
+        f"{kind}_temp_path {directory}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration = directory / "nginx.conf"
+    text = f"""daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
+        events {{ worker_connections 64; }}
+        http {{ access_log off; server_tokens off; {temporary}
+        geo $dollar {{ default "$"; }}
+        {maps}
+        {" ".join(servers)} }}"""
+    configuration.write_text(text, "utf-8", "surrogateescape")
+    output = (directory / "output").open("wb")
+    process = subprocess.Popen(
+        [program, "-c", str(configuration), "-p", str(directory), "-e", f"{directory}/error.log"],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+    try:
+        site = Site(port, tls_ports)
+
+        def up() -> bool:
+            assert process.poll() is None, (directory / "error.log").read_text()
+            try:
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                    site.origin, timeout=5
+                ).close()
+            except urllib.error.HTTPError as error:
+                error.close()
+            except urllib.error.URLError:
+                return False
+            return True
+
+        wait_for(up, "nginx answers")
+        yield site
+    finally:
+        process.terminate()
+        process.wait(10)
+        output.close()
