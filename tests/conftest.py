@@ -3,9 +3,11 @@
 The parts themselves live in `surroundings` (a throw-away home, the daemon and nexoctl in it).
 """
 
+import importlib.util
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -38,6 +40,10 @@ def _node() -> str:
 def _desktop() -> str:
     if problem := _programs("Xvfb", "dbus-run-session", "xfce4-panel", "openbox", "xdotool")():
         return problem
+    version = f"{sys.version_info.major}{sys.version_info.minor}"
+    debian = Path("/usr/lib/python3/dist-packages/gi").glob(f"_gi.cpython-{version}-*.so")
+    if importlib.util.find_spec("gi") is None and not any(debian):
+        return "python3-gi is not installed, or is for another version of Python"
     typelibs = Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib")
     return "" if any(typelibs) else "gir1.2-ayatanaappindicator3-0.1 is not installed"
 

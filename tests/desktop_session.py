@@ -7,6 +7,7 @@ Python of root can be used. What the panel would draw is read over D-Bus, as the
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -299,8 +300,9 @@ class DesktopSession(Surroundings):
         self._display = ""
         self._address = f"unix:path={self.home}/bus"
         self._bus: Bus | None = None
-        self._shim = self._directory("gi-only")
-        (self._shim / "gi").symlink_to(_GI)
+        self.gi_home = self._directory("gi-only")
+        if importlib.util.find_spec("gi") is None:
+            (self.gi_home / "gi").symlink_to(_GI)
 
     @property
     def env(self) -> dict[str, str]:
@@ -316,7 +318,7 @@ class DesktopSession(Surroundings):
             "XDG_CACHE_HOME": str(self._directory("xdg-cache")),
             "XDG_CURRENT_DESKTOP": "XFCE",
             # Debian's PyGObject for a Python of the same minor version, and nothing else of Debian's Python.
-            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(self._shim)))),
+            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(self.gi_home)))),
             "LANG": "C.UTF-8",
             "NO_AT_BRIDGE": "1",
             "GTK_THEME": "Adwaita:dark" if self._dark else "Adwaita",

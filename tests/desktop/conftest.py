@@ -14,6 +14,8 @@ def desktop() -> Iterator[DesktopSession]:
     with DesktopSession() as session:
         session.start()
         yield session
+        told = [text for title, text in session.evidence() if title.startswith("python")]
+        assert not any("Traceback" in text for text in told), told
 
 
 @pytest.fixture

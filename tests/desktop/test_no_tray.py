@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -59,8 +58,9 @@ def test_a_session_bus_that_does_not_answer(bare: DesktopSession) -> None:
 
 
 def test_no_pygobject(bare: DesktopSession) -> None:
-    hidden = Path(bare.env["PYTHONPATH"].split(os.pathsep)[-1]) / "gi"
-    hidden.unlink()
+    (bare.gi_home / "gi").unlink(missing_ok=True)
+    # Found before any other, and of no use.
+    (bare.gi_home / "gi.py").write_text("raise ImportError('No module named gi')")
     said = refused(bare)
     assert "PyGObject with GTK 3 is missing" in said
     assert "apt install python3-gi" in said

@@ -1,5 +1,6 @@
 """Clicks against a real daemon, without any desktop: what the desk does, and what it says when that fails."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,6 +135,21 @@ def test_a_refused_switch_goes_back_and_says_why(tray: Tray, nexod: Nexod) -> No
     wait_for(lambda: not tray.board.state.live, "the tray has seen that the daemon died")
     wait_for(lambda: tray.board.state.switch is None, "the click is taken back")
     assert tray.paper.default == "work"
+
+
+def test_a_switch_that_the_daemon_leaves_unanswered_goes_back_and_shows_when_it_comes_after_all(
+    tray: Tray, nexod: Nexod
+) -> None:
+    nexod.signal(signal.SIGSTOP)
+    try:
+        tray.click(Do.SWITCH, "home")
+        wait_for(lambda: tray.paper.default == "home", "the click shows at once")
+        wait_for(lambda: tray.paper.notices, "somebody says that nothing came of it")
+        assert tray.paper.notices[0].title == "Not switched to home"
+        wait_for(lambda: tray.paper.default == "work", "the mark is back")
+    finally:
+        nexod.signal(signal.SIGCONT)
+    wait_for(lambda: default_of(nexod) == tray.paper.default == "home", "the truth")
 
 
 def test_a_connection_that_is_gone_when_the_click_arrives_does_nothing(tray: Tray) -> None:
