@@ -11,7 +11,7 @@ def add_inquiry_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace",
         metavar="W",
-        help="a directory, or the name of a workspace (default: the current directory)",
+        help="a directory (with a slash, as in ./x or ~/x) or a name (default: the current directory)",
     )
 
 

@@ -5,10 +5,12 @@ Options of all commands may stand before or after the name of the command.
 
 import argparse
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from nexo_client.cli.commands import Command
+
+_COMMON = "options of every command"
 
 
 class UsageError(Exception):
@@ -21,10 +23,29 @@ class UsageError(Exception):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves paragraphs of descriptions as written and gives the options some room."""
+    """Leaves paragraphs of descriptions as written, gives options room, and keeps the usage to one line."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """The arguments in full, the options (which are listed below anyway) in a word."""
+        actions = list(actions)
+        if usage is None:
+            arguments = [
+                self._format_args(action, self._get_default_metavar_for_positional(action))
+                for action in actions
+                if not action.option_strings and action.help is not argparse.SUPPRESS
+            ]
+            options = ["[options]"] if any(action.option_strings for action in actions) else []
+            usage = " ".join(["%(prog)s", *options, *arguments])
+        super().add_usage(usage, actions, groups, prefix)
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +59,11 @@ class Parser(argparse.ArgumentParser):
         if common:
             add_common_options(self)
 
+    def format_help(self) -> str:
+        """The help, with the options of every command at its end."""
+        self._action_groups.sort(key=lambda group: group.title == _COMMON)
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and leaving."""
         if "invalid choice: " in message:
@@ -48,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Declare what every command takes; absent options leave the namespace alone."""
-    group = parser.add_argument_group("options of every command")
+    group = parser.add_argument_group(_COMMON)
     group.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too"
     )

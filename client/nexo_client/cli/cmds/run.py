@@ -28,11 +28,10 @@ MARK = "NEXO_RUN"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """For whom, and the program."""
+    parser.usage = "%(prog)s [options] -- PROGRAM [ARGUMENT ...]"
     inquiry.add_inquiry_options(parser)
     parser.add_argument("--nested", action="store_true", help="allow a run inside of a run")
-    parser.add_argument(
-        "program", nargs=argparse.REMAINDER, metavar="-- PROGRAM …", help="program and arguments"
-    )
+    parser.add_argument("program", nargs=argparse.REMAINDER, metavar="-- PROGRAM", help="what to run")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:

@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """One subcommand a verb."""
     verbs = parser.add_subparsers(metavar="bind|unbind|list", required=True, dest="verb")
     bind = verbs.add_parser("bind", help="bind a directory or a name", description=__doc__)
+    bind.usage = "%(prog)s [options] [PATH] CONNECTION"
     bind.add_argument(
         "places", nargs="+", metavar="[PATH] CONNECTION", help="directory (default: .), connection"
     )
