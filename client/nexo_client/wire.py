@@ -16,6 +16,8 @@ from nexo_client import terms
 
 E = TypeVar("E", bound=StrEnum)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _WIRE_ENUMS: dict[type[StrEnum], tuple[Any, str]] = {
     terms.Provider: (connection_pb2.Provider, "PROVIDER"),
     terms.AuthScheme: (connection_pb2.AuthScheme, "AUTH_SCHEME"),
@@ -61,7 +63,8 @@ def moment(message: Timestamp | None) -> datetime | None:
     """A Timestamp as an aware `datetime` in UTC; None and the unset (zero) one give None."""
     if message is None or (message.seconds == 0 and message.nanos == 0):
         return None
-    return message.ToDatetime(tzinfo=UTC)
+    # ToDatetime takes ten times as long, and a hand-out has several.
+    return _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
 
 
 def duration(seconds: float | None) -> Duration | None:

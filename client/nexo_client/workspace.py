@@ -6,7 +6,6 @@ equal happens here, where the directory is visible.
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from nexo_client.errors import InvalidField
 from nexo_client.types import Workspace
@@ -53,7 +52,7 @@ def _invalid(problem: str) -> InvalidField:
 
 def canonical(path: str) -> str:
     """The one spelling of a directory: absolute, links resolved, in the letter case of the file system."""
-    return stored_case(os.path.realpath(Path(path).expanduser()))
+    return stored_case(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111 - in every resolve()
 
 
 def stored_case(
@@ -67,14 +66,17 @@ def stored_case(
     directory and must be one workspace. Costs one lstat for each part elsewhere.
     """
     result = os.sep
-    for part in Path(path).parts[1:]:
-        name = part
-        if part.swapcase() != part and exists(os.path.join(result, part.swapcase())):  # noqa: PTH118 - hot
+    for part in path.split(os.sep):  # noqa: PTH206 - in every resolve()
+        if not part:
+            continue
+        prefix = result if result == os.sep else result + os.sep
+        name, swapped = part, part.swapcase()
+        if swapped != part and exists(prefix + swapped):
             try:
                 names = entries(result)
             except OSError:
                 names = []
             if part not in names:
                 name = next((entry for entry in names if entry.casefold() == part.casefold()), part)
-        result = os.path.join(result, name)  # noqa: PTH118 - hot
+        result = prefix + name
     return result
