@@ -1,0 +1,73 @@
+"""Holds a JSON value against a schema: the part of JSON Schema 2020-12 that docs/nexoctl.schema.json uses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+SCHEMA = json.loads(
+    (Path(__file__).parent.parent / "docs" / "nexoctl.schema.json").read_text(encoding="utf-8")
+)
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
+_KNOWN = {
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "description",
+    "enum",
+    "format",
+    "items",
+    "properties",
+    "required",
+    "type",
+}
+
+
+def problems(value: Any, name: str) -> list[str]:
+    """How `value` differs from the definition of that name; empty when it conforms."""
+    return list(_check(value, {"$ref": f"#/$defs/{name}"}, "$"))
+
+
+def _check(value: Any, schema: dict[str, Any], where: str) -> list[str]:
+    unknown = set(schema) - _KNOWN
+    assert not unknown, f"the schema uses {unknown}, which nobody checks"
+    if "$ref" in schema:
+        return _check(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], where)
+    if "anyOf" in schema:
+        tries = [_check(value, choice, where) for choice in schema["anyOf"]]
+        return [] if any(not found for found in tries) else tries[0]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{where}: {value!r} is none of {schema['enum']}"]
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(_is(value, kind) for kind in kinds):
+        return [f"{where}: {value!r} is not {' or '.join(kinds)}"]
+    found: list[str] = []
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            found += _check(item, schema["items"], f"{where}[{index}]")
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        found += [f"{where}.{name}: is missing" for name in schema.get("required", []) if name not in value]
+        for name, item in value.items():
+            rest = schema.get("additionalProperties", True)
+            if name in properties:
+                found += _check(item, properties[name], f"{where}.{name}")
+            elif rest is False:
+                found.append(f"{where}.{name}: is not documented")
+            elif isinstance(rest, dict):
+                found += _check(item, rest, f"{where}.{name}")
+    return found
+
+
+def _is(value: Any, kind: str) -> bool:
+    # In Python a bool is an int; in JSON it is not.
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
