@@ -43,6 +43,38 @@ def health(name: str, value: types.Health, now: datetime) -> Record:
     }
 
 
+def sample(value: types.HealthSample) -> Record:
+    """A check, or the checks of an hour."""
+    return {
+        "at": moment(value.at),
+        "span_s": value.span_s or 0.0,
+        "checks": value.checks,
+        "failures": value.failures,
+        "latency_min_ms": milliseconds(value.latency_min_s),
+        "latency_median_ms": milliseconds(value.latency_median_s),
+        "latency_max_ms": milliseconds(value.latency_max_s),
+        "outcome": value.outcome.value,
+        "reason": value.reason,
+    }
+
+
+def history(
+    light: types.ConnectionHealth, value: types.HealthHistory, window_s: float, now: datetime
+) -> Record:
+    """The past of a connection; `uptime` is 0 to 1."""
+    return {
+        "connection": light.connection,
+        "window_s": window_s,
+        "uptime": value.uptime,
+        "latency_p50_ms": milliseconds(value.latency_p50_s),
+        "latency_p95_ms": milliseconds(value.latency_p95_s),
+        "latency_p99_ms": milliseconds(value.latency_p99_s),
+        "health": health(light.connection, light.health, now),
+        "transitions": [transition(item) for item in value.transitions],
+        "samples": [sample(item) for item in value.samples],
+    }
+
+
 def network(value: types.NetworkProfile) -> Record:
     """How a connection reaches the network."""
     return {"proxy": value.proxy, "no_proxy": list(value.no_proxy), "ca_bundle": value.ca_bundle}

@@ -12,7 +12,11 @@ from nexo_daemon.store import rows, schema
 
 SINGLE_CHECKS_KEPT = timedelta(days=1)
 """Older checks are merged into one row an hour."""
-HISTORY_KEPT = timedelta(days=30)
+HISTORY_KEPT = timedelta(days=90)
+"""Changes of the light, and the rows of past hours."""
+SAMPLES_KEPT = 3_000_000
+TRANSITIONS_KEPT = 200_000
+"""Bounds in rows whatever the age: a few hundred MB and tens of MB at most; the oldest go first."""
 HANDOUTS_KEPT = 10_000
 _HOUR = timedelta(hours=1)
 
@@ -47,7 +51,7 @@ def history(db: sa.Connection, connection_id: str, since: datetime) -> tuple[lis
 
 
 def thin(db: sa.Connection, now: datetime) -> None:
-    """Forget what is too old, and merge the checks of each past hour into one row a connection."""
+    """Forget what is too old or too much; merge the checks of each past hour into one row a connection."""
     for table in (schema.samples, schema.transitions):
         db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
     old = sa.and_(schema.samples.c.span_s == 0, schema.samples.c.at < now - SINGLE_CHECKS_KEPT)
@@ -58,10 +62,20 @@ def thin(db: sa.Connection, now: datetime) -> None:
         hours.setdefault((sample.connection_id, hour), []).append(sample)
     db.execute(sa.delete(schema.samples).where(old))
     _insert(db, schema.samples, [rows.sample_to_row(merge(group)) for group in hours.values()])
+    _keep_newest(db, schema.samples, SAMPLES_KEPT)
+    _keep_newest(db, schema.transitions, TRANSITIONS_KEPT)
+
+
+def _keep_newest(db: sa.Connection, table: sa.Table, limit: int) -> None:
+    oldest_kept = (
+        sa.select(table.c.at).order_by(table.c.at.desc()).limit(1).offset(limit - 1).scalar_subquery()
+    )
+    # No row has a time below NULL: nothing goes while there are fewer.
+    db.execute(sa.delete(table).where(table.c.at < oldest_kept))
 
 
 def merge(samples: Sequence[Sample]) -> Sample:
-    """One row for the checks of an hour: the worst outcome seen most, and the spread of the latency."""
+    """One row for the checks of an hour: the last failure if there was one, and the spread of the latency."""
     failed = [sample for sample in samples if sample.failures]
     word = failed[-1] if failed else samples[-1]
     latencies = [s.latency_median_s for s in samples if s.latency_median_s is not None]

@@ -1,0 +1,73 @@
+"""The past stays bounded: hours instead of checks after a day, changes for 90 days, so many rows at most."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from nexo_client.terms import HealthState, Outcome
+from nexo_daemon.domain.model import Sample, Transition
+from nexo_daemon.store import history
+from nexo_daemon.store.store import Store
+from store_parts import NOON, connection, put
+
+NEVER = NOON - timedelta(days=10_000)
+
+
+def put_one(store: Store) -> str:
+    put(store, 1)
+    return connection(1).id
+
+
+def check(connection_id: str, at: datetime, latency_s: float | None = 0.1, *, failed: bool = False) -> Sample:
+    return Sample(
+        connection_id,
+        at,
+        Outcome.UNREACHABLE if failed else Outcome.OK,
+        "timeout" if failed else "",
+        latency_s,
+        latency_s,
+        latency_s,
+        failures=int(failed),
+    )
+
+
+def turn(connection_id: str, at: datetime) -> Transition:
+    return Transition(connection_id, at, HealthState.HEALTHY, HealthState.UNHEALTHY, "timeout")
+
+
+def test_checks_older_than_a_day_become_hours_with_minimum_median_and_maximum(store: Store) -> None:
+    owner = put_one(store)
+    hour = NOON - timedelta(days=2)
+    old = [check(owner, hour + timedelta(minutes=number), (number + 1) / 10) for number in range(9)]
+    old.append(check(owner, hour + timedelta(minutes=30), None, failed=True))
+    recent = [check(owner, NOON - timedelta(minutes=number)) for number in (3, 2, 1)]
+    store.record_health([*old, *recent], [], {})
+    store.thin_history(NOON)
+    _, samples = store.history(owner, NEVER)
+    merged, *rest = samples
+    assert (merged.at, merged.span_s, merged.checks, merged.failures) == (hour, 3600.0, 10, 1)
+    assert (merged.latency_min_s, merged.latency_median_s, merged.latency_max_s) == (0.1, 0.5, 0.9)
+    assert merged.outcome is Outcome.UNREACHABLE
+    assert rest == recent
+    store.thin_history(NOON)
+    assert store.history(owner, NEVER)[1] == samples
+
+
+def test_changes_are_kept_for_90_days(store: Store) -> None:
+    owner = put_one(store)
+    kept, gone = turn(owner, NOON - timedelta(days=89)), turn(owner, NOON - timedelta(days=91))
+    store.record_health([], [gone, kept], {})
+    store.thin_history(NOON)
+    assert store.history(owner, NEVER)[0] == [kept]
+
+
+def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "SAMPLES_KEPT", 5)
+    monkeypatch.setattr(history, "TRANSITIONS_KEPT", 3)
+    owner = put_one(store)
+    moments = [NOON - timedelta(minutes=number) for number in range(10, 0, -1)]
+    store.record_health([check(owner, at) for at in moments], [turn(owner, at) for at in moments], {})
+    store.thin_history(NOON)
+    transitions, samples = store.history(owner, NEVER)
+    assert [sample.at for sample in samples] == moments[-5:]
+    assert [transition.at for transition in transitions] == moments[-3:]
