@@ -126,7 +126,7 @@ def test_nexoctl_refuses(surroundings: Surroundings, client: nexo_client.Client,
     )
     assert done.code in ((7,) if case == "duplicate name" else (2,)), done
     assert done.error["reason"]
-    assert done.error["message"]
+    assert done.error["message"].startswith(bad.field), done
     assert done.error["hint"], done
     assert "Traceback" not in done.err
     assert "hunter2" not in done.out + done.err
