@@ -265,8 +265,10 @@ def test_headers_come_from_flags_and_files(
 def test_the_bare_key_and_the_shell_form(surroundings: Surroundings, work: str, url: str) -> None:
     assert surroundings.nexoctl("resolve", "--format", "key").out == f"{WORK.key}\n"
     shell = surroundings.run(
-        ["sh", "-c", f'eval "$("{sys.executable}" -m nexo_client.cli resolve --format env)"; env']
+        ["sh", "-c", f'eval "$("{sys.executable}" -m nexo_client.cli resolve --format env)"; env'],
+        env={"ANTHROPIC_AUTH_TOKEN": "theirs"},
     )
+    assert "ANTHROPIC_AUTH_TOKEN" not in shell.out
     assert f"OPENAI_API_KEY={WORK.key}" in shell.out.splitlines()
     assert f"OPENAI_BASE_URL={url}" in shell.out.splitlines()
     record = surroundings.nexoctl("resolve").json

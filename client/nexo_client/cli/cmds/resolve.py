@@ -1,14 +1,17 @@
 """Hand out the connection that a program gets, its key included. The daemon keeps a record of it.
 
 --format key prints the bare key, for programs that can run a key helper; --format env prints shell
-assignments (eval "$(nexoctl resolve --format env)"); --format json, the default, prints everything.
+assignments, and unsets what would win over them: eval "$(nexoctl resolve --format env)"; --format json,
+the default, prints everything.
 Which connection that is: --connection, else NEXO_CONNECTION, else what the directory (or the named
 workspace) is bound to, else the default. `nexoctl which` explains it without handing anything out.
 """
 
 import argparse
+import os
 import shlex
 
+from nexo_client.adapters import RIVALS
 from nexo_client.cli import inquiry, records
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.session import Session
@@ -34,7 +37,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             )
         session.printer.raw(f"{resolved.api_key}\n")
     elif form == "env" and not session.json:
-        for variable, value in sorted(resolved.env().items()):
+        variables = resolved.env()
+        # What the shell has from elsewhere would go along with our key, to our address.
+        for rival in sorted(set(RIVALS) & set(os.environ) - set(variables)):
+            session.printer.raw(f"unset {rival}\n")
+        for variable, value in sorted(variables.items()):
             session.printer.raw(f"export {variable}={shlex.quote(value)}\n")
     else:
         session.printer.json(records.resolved(resolved, session.now))
