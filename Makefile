@@ -16,7 +16,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto proto-check buf bench clean
+.PHONY: help setup demo test test-crowd lint format proto proto-check buf bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: $(VENV)/ready-to-run ## see the real thing work, in a temporary directory
 
 test: $(VENV)/ready-to-develop node-modules ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-crowd: $(VENV)/ready-to-develop ## 1 000 followers in 20 processes, 100 switches, a daemon killed (minutes)
+	@NEXO_TEST_CROWD=full $(BIN)/python -m pytest tests/process/test_crowd.py
 
 lint: $(VENV)/ready-to-develop node-modules ## check style, types, import contracts and the .proto files
 	$(BIN)/ruff check .

@@ -53,6 +53,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "nginx": _programs("nginx"),
     "desktop": _desktop,
     "keyring": _programs("gnome-keyring-daemon", "dbus-run-session"),
+    "shell": _programs("curl", "jq"),
     "strace": _programs("strace"),
     "linux": lambda: "" if os.uname().sysname == "Linux" else "not on Linux",
 }

@@ -26,6 +26,8 @@ from nexo_client.follow import OnStale
 from nexo_client.terms import Outcome
 from nexo_client.workspace import WorkspaceLike
 
+__all__ = ["AsyncClient", "AsyncLiveConnection", "AsyncSubscription", "connect"]
+
 T = TypeVar("T")
 
 
