@@ -1,7 +1,11 @@
 """Checks, backups on request and restores of an open store, as `nexoctl store` offers them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from nexo_client.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
@@ -113,7 +117,7 @@ def restore(
         if result.problems:
             raise StoreFailed(f"{source} is damaged: {result.problems[0]}; nothing was changed")
         secrets = sum(len(one.sealed) for one in result.state.connections)
-        revision = store.load().settings.revision
+        revision = _present_revision(store)
         vault = _key_for(store, candidate, result, clock)
         if secrets and vault is not None:
             with candidate.database.reading() as db:
@@ -136,6 +140,14 @@ def restore(
     finally:
         candidate.close()
     return report, store.reopen()
+
+
+def _present_revision(store: Store) -> int:
+    """The newest that a client can have seen; what a damaged store still tells of it."""
+    revision = store.load().settings.revision
+    with suppress(DomainError, SQLAlchemyError), store.database.reading() as db:
+        revision = max(revision, db.execute(sa.select(schema.settings.c.revision)).scalar() or 0)
+    return revision
 
 
 def _bring_up_to_date(candidate: restoring.Candidate) -> None:

@@ -63,7 +63,7 @@ def test_a_restore_brings_back_what_was_and_keeps_what_is(place: StorePlace, sto
     put(store, 2)
     with store.transaction() as tx:
         tx.delete_connection("id-1")
-    revision = store.reload().settings.revision
+        revision = tx.next_revision()
     report, state = care.restore(store, "", clock=place.clock)
     assert (report.connections, report.secrets, report.done) == (1, 3, True)
     assert [c.name for c in state.connections] == ["Work 1"]
