@@ -1,0 +1,206 @@
+"""A failed call becomes the right exception, and no text of anybody else gets into it."""
+
+import contextlib
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from nexo.connections.v1 import connection_pb2, error_pb2, workspace_pb2
+from nexo_client import Client, channel, errors, terms
+from nexo_client.failures import DETAILS_KEY, from_reason
+from nexo_client.terms import Reason
+from surroundings import wait_for
+
+Handle = Callable[[Any, grpc.ServicerContext], Any]
+
+
+@contextlib.contextmanager
+def serving(handlers: dict[str, Handle]) -> Iterator[Path]:
+    """A real gRPC server on a private socket; a method that is not among `handlers` is unimplemented."""
+
+    class Methods(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+            method = details.method.rpartition("/")[2]
+            handle = handlers.get(method)
+            if handle is None:
+                return None
+            if method == "FollowConnection":
+                return grpc.stream_stream_rpc_method_handler(
+                    handle,
+                    workspace_pb2.FollowConnectionRequest.FromString,
+                    workspace_pb2.FollowConnectionResponse.SerializeToString,
+                )
+            return grpc.unary_unary_rpc_method_handler(
+                handle, None, lambda message: message.SerializeToString()
+            )
+
+    with tempfile.TemporaryDirectory(prefix="nexo-") as directory:
+        socket = Path(directory) / "s"
+        server = grpc.server(ThreadPoolExecutor(8))
+        server.add_generic_rpc_handlers((Methods(),))
+        server.add_insecure_port(channel.target(socket))
+        server.start()
+        try:
+            yield socket
+        finally:
+            server.stop(None).wait()
+
+
+def refusing(code: grpc.StatusCode, reason: str, metadata: dict[str, str], domain: str) -> Handle:
+    def handle(_: Any, context: grpc.ServicerContext) -> None:
+        info = error_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata)
+        status = error_pb2.ErrorStatus(code=code.value[0], message="the sentence of the daemon")
+        detail = status.details.add()
+        detail.type_url = "type.googleapis.com/google.rpc.ErrorInfo"
+        detail.value = info.SerializeToString()
+        context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+        context.abort(code, "the text of the transport")
+
+    return handle
+
+
+def test_every_reason_has_a_class_and_every_class_one_reason() -> None:
+    assert set(errors.BY_REASON) == set(Reason) - {Reason.INTERNAL}
+    for reason, kind in errors.BY_REASON.items():
+        assert kind.reason == reason
+        error = from_reason(reason, "text", {"hint": "do this", "field": "name"})
+        assert type(error) is kind
+        assert (error.message, error.hint, error.metadata) == ("text", "do this", {"field": "name"})
+
+
+def test_a_reason_of_a_newer_daemon_is_still_an_error_of_ours() -> None:
+    error = from_reason("SOMETHING_NEW", "text", {})
+    assert type(error) is errors.DaemonFailed
+    assert error.metadata["reason"] == "SOMETHING_NEW"
+
+
+def test_what_the_daemon_explains_is_raised_with_its_words() -> None:
+    handle = refusing(
+        grpc.StatusCode.NOT_FOUND,
+        "CONNECTION_NOT_FOUND",
+        {"hint": "see nexoctl list", "name": "x"},
+        terms.ERROR_DOMAIN,
+    )
+    with (
+        serving({"GetConnection": handle}) as socket,
+        Client(socket) as client,
+        pytest.raises(errors.ConnectionNotFound) as raised,
+    ):
+        client.get_connection("x")
+    assert raised.value.message == "the sentence of the daemon"
+    assert raised.value.hint == "see nexoctl list"
+    assert raised.value.metadata == {"name": "x"}
+
+
+def test_an_explanation_of_somebody_else_is_not_taken_for_ours() -> None:
+    handle = refusing(grpc.StatusCode.NOT_FOUND, "CONNECTION_NOT_FOUND", {}, "example.com")
+    with (
+        serving({"GetConnection": handle}) as socket,
+        Client(socket) as client,
+        pytest.raises(errors.DaemonFailed),
+    ):
+        client.get_connection("x")
+
+
+def test_the_text_of_a_crashed_handler_is_not_repeated() -> None:
+    """grpcio sends the exception of a handler to the caller word for word, secrets included (seen)."""
+
+    def crash(_: Any, context: grpc.ServicerContext) -> None:
+        raise RuntimeError("sk-secret-in-an-exception")
+
+    with (
+        serving({"GetConnection": crash}) as socket,
+        Client(socket) as client,
+        pytest.raises(errors.DaemonFailed) as raised,
+    ):
+        client.get_connection("x")
+    assert "sk-secret" not in str(raised.value) + repr(raised.value.metadata) + raised.value.hint
+    assert "sk-secret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_details_that_cannot_be_read_do_no_harm() -> None:
+    def handle(_: Any, context: grpc.ServicerContext) -> None:
+        context.set_trailing_metadata(((DETAILS_KEY, b"\xff\xff\xff"),))
+        context.abort(grpc.StatusCode.INTERNAL, "x")
+
+    with (
+        serving({"GetConnection": handle}) as socket,
+        Client(socket) as client,
+        pytest.raises(errors.DaemonFailed, match="GetConnection"),
+    ):
+        client.get_connection("x")
+
+
+def test_an_older_daemon_is_told_from_a_broken_one() -> None:
+    with serving({}) as socket, Client(socket) as client:
+        with pytest.raises(errors.IncompatibleDaemon, match="GetStatus"):
+            client.status()
+        with pytest.raises(errors.IncompatibleDaemon, match="FollowConnection"):
+            client.follow()
+        with pytest.raises(errors.IncompatibleDaemon, match="Watch"):
+            next(client.watch())
+
+
+def test_a_daemon_that_does_not_answer_meets_a_deadline() -> None:
+    def hang(_: Any, context: grpc.ServicerContext) -> Any:
+        ended = threading.Event()
+        context.add_callback(ended.set)
+        ended.wait(30)
+        return connection_pb2.ListConnectionsResponse()
+
+    with (
+        serving({"ListConnections": hang}) as socket,
+        Client(socket, timeout_s=0.2) as client,
+        pytest.raises(errors.DeadlineExceeded, match="ListConnections"),
+    ):
+        client.list_connections()
+
+
+def test_what_changes_something_is_never_sent_twice() -> None:
+    """The line breaks after the request has arrived, so nobody knows whether it was done."""
+    arrived: list[bytes] = []
+
+    def break_off(request: bytes, context: grpc.ServicerContext) -> None:
+        arrived.append(request)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+    handlers = {"SetDefaultConnection": break_off, "GetDefaultConnection": break_off}
+    with serving(handlers) as socket, Client(socket) as client:
+        with pytest.raises(errors.DaemonNotRunning, match="whether it was done is not known"):
+            client.set_default("x")
+        assert len(arrived) == 1
+        with pytest.raises(errors.DaemonNotRunning):
+            client.get_default()
+        assert len(arrived) == 3
+
+
+def test_a_follower_takes_no_older_revision_on_one_stream() -> None:
+    def follow(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
+        for request in requests:
+            if request.WhichOneof("event") == "subscribe":
+                for revision, name in ((5, "new"), (3, "old")):
+                    yield workspace_pb2.FollowConnectionResponse(
+                        followers=[request.subscribe.follower],
+                        connection=workspace_pb2.ResolvedConnection(name=name, revision=revision),
+                        revision=revision,
+                    )
+            if request.WhichOneof("event") == "applied" and request.applied.revision == 3:
+                yield workspace_pb2.FollowConnectionResponse(
+                    followers=[1],
+                    connection=workspace_pb2.ResolvedConnection(name="newest", revision=6),
+                    revision=6,
+                )
+
+    with serving({"FollowConnection": follow}) as socket, Client(socket) as client, client.follow() as live:
+        names: list[str] = []
+        remove = live.wake_with(lambda: names.append(live.current.name))
+        wait_for(lambda: live.revision == 6, "the newest")
+        remove()
+        assert "old" not in names
