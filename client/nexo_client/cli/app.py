@@ -1,6 +1,7 @@
 """Dispatch: find the command, read its arguments, run it, and turn failures into a sentence and a code."""
 
 import argparse
+import codecs
 import os
 import sys
 
@@ -18,22 +19,54 @@ One place for the LLM connections that all of your programs use.
 
 def main(words: list[str]) -> int:
     """Run the command in `words` and return the exit code."""
-    # A name that the terminal can't show must not end the command.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     try:
         code = _run(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader went away (`| head`): not an error worth a word. Python would complain at exit.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
+        _discard_output()
         return 141
+    except OSError as problem:
+        # Commands tell of their own files; what is left is the output: a full disk, most likely.
+        _discard_output()
+        return _report(False, "OUTPUT_FAILED", f"the output can't be written: {problem.strerror}", "", 1)
     except KeyboardInterrupt:
         sys.stderr.write("\nCancelled.\n")
         return 130
+
+
+# For terminals and pipes that know only ASCII or Latin-1.
+_PLAIN = str.maketrans(
+    {"●": "*", "○": "o", "★": "*", "✓": "+", "✗": "x", "·": "-", "→": ">", "…": "...", "─": "-", "’": "'"}
+)
+
+
+def _plain(problem: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that the output can't have; what has no likeness is written as an escape."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    text = problem.object[problem.start : problem.end].translate(_PLAIN)
+    return text.encode("ascii", "backslashreplace").decode(), problem.end
+
+
+def _prepare_streams() -> None:
+    """A closed stream, or a name that the terminal can't show, must not end the command."""
+    codecs.register_error("nexoctl-plain", _plain)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="nexoctl-plain")
+
+
+def _discard_output() -> None:
+    """Let Python's own flush at exit go nowhere."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
 
 
 def top_parser() -> Parser:
@@ -135,8 +168,13 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
         return _report(session.json, problem.reason, problem.message, problem.hint, problem.code)
     except UnsafePathError as problem:
         return _report(session.json, "DAEMON_UNSAFE", str(problem), problem.hint, 4)
-    except (BrokenPipeError, KeyboardInterrupt, UsageError):
+    except (KeyboardInterrupt, UsageError):
         raise
+    except OSError as problem:
+        if problem.filename is None:
+            # A stream; `main` knows what to do about it.
+            raise
+        return _report(session.json, "FILE_FAILED", f"{problem.filename}: {problem.strerror}", "", 1)
     except Exception as problem:  # noqa: BLE001 - the last stop: a person gets a sentence, never a traceback
         if session.verbose:
             import traceback

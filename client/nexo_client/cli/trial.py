@@ -3,6 +3,7 @@
 Not for saving; add, edit and test decide what becomes of the result.
 """
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -218,7 +219,8 @@ def _how(suggestion: types.Suggestion, subject: Subject) -> str:
     if not subject.saved or not suggestion.value:
         return suggestion.text
     option = "--" + suggestion.field.replace("default_", "").replace("_", "-")
-    return f"{suggestion.text} nexoctl edit {subject.saved!r} {option} {suggestion.value}"
+    command = shlex.join(["nexoctl", "edit", subject.saved, option, suggestion.value])
+    return f"{suggestion.text} Apply it with: {command}"
 
 
 def _accepted(subject: Subject, suggestion: types.Suggestion) -> Subject:

@@ -1,8 +1,10 @@
 """Every command of the table is there, explains itself, and takes the options of every command."""
 
 import argparse
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +121,35 @@ def test_no_command_imports_what_only_the_daemon_needs(command: Command) -> None
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def nexoctl(command: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """A shell line with nexoctl in it, in an empty home."""
+    return subprocess.run(
+        ["sh", "-c", command.replace("nexoctl", f"'{sys.executable}' -m nexo_client.cli", 1)],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_output_that_cannot_be_written_is_an_error_of_one_line() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    for words in ("--help", "completion bash"):
+        done = nexoctl(f"nexoctl {words} >/dev/full")
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert "can't be written" in done.stderr
+
+
+def test_closed_streams_are_no_error() -> None:
+    done = nexoctl("nexoctl completion bash >&- <&-")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_unicode_gets_likenesses() -> None:
+    done = nexoctl("nexoctl doctor", PYTHONIOENCODING="ascii")
+    assert "+ versions" in done.stdout
+    assert "\\u" not in done.stdout

@@ -10,6 +10,7 @@ import pytest
 
 from nexo_client.cli.cmds.completion import SCRIPTS
 from nexo_client.cli.completing import FILES, candidates
+from typist import Typist
 
 NAMES = ["work", "home", "Acme key"]
 
@@ -75,11 +76,27 @@ def test_bash_completes() -> None:
     assert (done.stdout.split(), done.returncode) == (["json", "env", "key", "daemon"], 0), done.stderr
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish on this machine")
 @pytest.mark.usefixtures("nexoctl_on_path")
-def test_the_other_shells_take_their_scripts(shell: str, tmp_path: Path) -> None:
-    if not shutil.which(shell):
-        pytest.skip(f"no {shell} on this machine")
-    script = tmp_path / "script"
-    script.write_text(SCRIPTS[shell])
-    subprocess.run([shell, "-n", str(script)], check=True)
+def test_fish_completes(tmp_path: Path) -> None:
+    script = tmp_path / "nexoctl.fish"
+    script.write_text(SCRIPTS["fish"])
+    for line, wanted in (("nexoctl resolve --format ", ["env", "json", "key"]), ("nexoctl daem", ["daemon"])):
+        ask = f'source "{script}"; complete -C "{line}"'
+        done = subprocess.run(["fish", "--no-config", "-c", ask], capture_output=True, text=True, check=False)
+        assert sorted(done.stdout.split()) == wanted, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh on this machine")
+@pytest.mark.usefixtures("nexoctl_on_path")
+def test_zsh_completes(tmp_path: Path) -> None:
+    script = tmp_path / "_nexoctl"
+    script.write_text(SCRIPTS["zsh"])
+    with Typist(["zsh", "-f", "-i"], env=dict(os.environ), cwd=tmp_path) as person:
+        person.type_in(f"autoload -U compinit; compinit -u; source {script}; print rea''dy\n")
+        person.expect("ready\n")
+        person.type_in("print -r -- nexo''ctl; : nexoctl; nexoctl completion ba\t >&-; print do''ne\n")
+        person.expect("nexoctl completion bash")
+        person.expect("done\n")
+        person.type_in("exit\n")
+        person.wait()
