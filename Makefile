@@ -16,7 +16,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format proto proto-check buf bench clean
+.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(VENV)/ready-to-develop node-modules ## check style, types, import contra
 format: $(VENV)/ready-to-develop ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(VENV)/ready-to-develop ## write docs/nexoctl.md from the help of nexoctl
+	@$(BIN)/python -m nexo_client.cli.reference > docs/nexoctl.md
 
 proto: $(PROTO_VENV)/ready ## generate the code in protos/ from the .proto files
 	@tests/thirdparty/generate-protos $(PROTO_VENV)/bin protos

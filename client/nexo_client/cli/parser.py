@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from nexo_client.cli.commands import Command
 
-_COMMON = "options of every command"
+COMMON = "options of every command"
 
 
 class UsageError(Exception):
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, with the options of every command at its end."""
-        self._action_groups.sort(key=lambda group: group.title == _COMMON)
+        self._action_groups.sort(key=lambda group: group.title == COMMON)
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Declare what every command takes; absent options leave the namespace alone."""
-    group = parser.add_argument_group(_COMMON)
+    group = parser.add_argument_group(COMMON)
     group.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too"
     )
