@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -347,11 +348,16 @@ class DesktopSession(Surroundings):
         config = self.home / "bus.conf"
         config.write_text(_BUS.format(address=self._address))
         self.background("dbus-daemon", f"--config-file={config}", "--nofork")
-        wait_for((self.home / "bus").exists, "the session bus")
+        wait_for(self._bus_listens, "the session bus")
         self._bus = Bus(self._address)
         if panel:
             self.background("openbox")
             self.start_panel()
+
+    def _bus_listens(self) -> bool:
+        """Its socket is there a moment before it accepts anybody."""
+        with socket.socket(socket.AF_UNIX) as link:
+            return link.connect_ex(str(self.home / "bus")) == 0
 
     def _start_display(self) -> None:
         reading, writing = os.pipe()
