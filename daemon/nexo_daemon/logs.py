@@ -32,6 +32,12 @@ def leave_stderr() -> None:
     os.close(null)
 
 
+def _one_line(record: logging.LogRecord) -> bool:
+    """grpcio logs a malformed request with a traceback of its own inside; a client could fill the log."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
 def start_logging(path: Path, level: str) -> None:
     """Log to `path` and to stderr.
 
@@ -50,6 +56,7 @@ def start_logging(path: Path, level: str) -> None:
     # httpx writes each URL, httpcore each header, at their lower levels.
     for name in ("httpx", "httpcore", "asyncio", "sqlalchemy", "alembic", "keyring"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_one_line)
     if known is None and level:
         logging.getLogger(__name__).warning(
             "NEXO_LOG is '%s'; use debug, info, warning or error. Taken as info.", level
