@@ -16,7 +16,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean
+.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean reference deb deb-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ buf: node-modules
 	@if [ -x $(BUF) ]; then $(BUF) lint protos && echo "buf lint: the contract keeps to STANDARD"; \
 	elif [ -n "$$CI" ]; then echo "buf is missing: in CI Node.js and npm must be there" >&2; exit 1; \
 	else echo "buf lint: left out, because npm is not installed (CI runs it)"; fi
+
+reference: $(VENV)/ready-to-develop ## write the man pages and docs/commands.md from --help
+	@$(BIN)/python packaging/reference
+
+deb: $(VENV)/ready-to-develop ## build the Debian 12 package into dist/
+	@PYTHON=$(BIN)/python packaging/deb/build dist
+
+deb-test: deb ## install that package in a fresh Debian under a real systemd (root; debootstrap, systemd-container)
+	@packaging/deb/test dist/nexo-connections_*.deb
 
 bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing
 	@ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "tests/bench has no bench_*.py yet"; exit 1; }

@@ -1,0 +1,9 @@
+"""The example provider on a fixed port, for the test of the package: it has no network."""
+
+import signal
+import sys
+
+from nexo_client.demo.provider import ExampleProvider
+
+with ExampleProvider(port=int(sys.argv[1])):
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
