@@ -16,7 +16,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean reference deb deb-test
+.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean deb deb-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,9 @@ format: $(VENV)/ready-to-develop ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(VENV)/ready-to-develop ## write docs/nexoctl.md from the help of nexoctl
+reference: $(VENV)/ready-to-develop ## write docs/nexoctl.md and the man pages from the help of nexoctl
 	@$(BIN)/python -m nexo_client.cli.reference > docs/nexoctl.md
+	@$(BIN)/python packaging/reference
 
 proto: $(PROTO_VENV)/ready ## generate the code in protos/ from the .proto files
 	@tests/thirdparty/generate-protos $(PROTO_VENV)/bin protos
@@ -54,9 +55,6 @@ buf: node-modules
 	@if [ -x $(BUF) ]; then $(BUF) lint protos && echo "buf lint: the contract keeps to STANDARD"; \
 	elif [ -n "$$CI" ]; then echo "buf is missing: in CI Node.js and npm must be there" >&2; exit 1; \
 	else echo "buf lint: left out, because npm is not installed (CI runs it)"; fi
-
-reference: $(VENV)/ready-to-develop ## write the man pages and docs/commands.md from --help
-	@$(BIN)/python packaging/reference
 
 deb: $(VENV)/ready-to-develop ## build the Debian 12 package into dist/
 	@PYTHON=$(BIN)/python packaging/deb/build dist

@@ -1,4 +1,4 @@
-"""The man pages and docs/commands.md say what the programs say."""
+"""The man pages say what the programs say."""
 
 import shutil
 import subprocess
