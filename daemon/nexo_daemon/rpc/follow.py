@@ -5,6 +5,7 @@ reader skips what is in between and never sees a revision go back; nothing queue
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,10 +37,12 @@ class FollowStream:
     connected_at: datetime
     inquiries: dict[int, Inquiry] = field(default_factory=dict)
     sent: dict[int, object] = field(default_factory=dict)
-    # Newest revision that was pushed, and that the program said it has applied.
-    pushed: int = 0
-    applied: int = 0
+    # Revisions of the messages that the program has not said it has applied, oldest first. One switch may be
+    # several messages, so a revision can be here more than once. Bounded: some programs never say so.
+    unapplied: deque[int] = field(default_factory=lambda: deque(maxlen=FOLLOWERS_PER_STREAM))
+    acknowledged: int = 0
     dirty: bool = True
+    sending: bool = False
     # The client closed its side, or the daemon ends the stream with an error.
     done: bool = False
     error: DomainError | None = None
@@ -48,7 +51,22 @@ class FollowStream:
     @property
     def is_pending(self) -> bool:
         """Whether something is not yet sent, or sent and not yet applied."""
-        return self.dirty or self.applied < self.pushed
+        return self.dirty or self.sending or bool(self.unapplied)
+
+    @property
+    def applied(self) -> int:
+        """The newest revision of which every message is applied."""
+        if self.unapplied:
+            return min(self.acknowledged, self.unapplied[0] - 1)
+        # More messages of the same revision may be on their way.
+        return self.acknowledged - 1 if self.sending else self.acknowledged
+
+    def acknowledge(self, revision: int) -> None:
+        """The program has applied one message of `revision`, and everything before it."""
+        while self.unapplied and self.unapplied[0] < revision:
+            self.unapplied.popleft()
+        if self.unapplied and self.unapplied[0] == revision:
+            self.acknowledged = max(self.acknowledged, self.unapplied.popleft())
 
     @property
     def label(self) -> str:
@@ -153,8 +171,9 @@ class FollowHub:
                         raise stream.error
                     if stream.done:
                         return
-                    stream.dirty = False
+                    stream.dirty, stream.sending = False, True
                     await self._update(stream, send)
+                    stream.sending = False
                     if not stream.is_pending:
                         await self._notify()
             finally:
@@ -186,7 +205,7 @@ class FollowHub:
                         stream.inquiries.pop(request.unsubscribe.follower, None)
                         stream.sent.pop(request.unsubscribe.follower, None)
                     case "applied":
-                        stream.applied = max(stream.applied, min(request.applied.revision, stream.pushed))
+                        stream.acknowledge(request.applied.revision)
                         if not stream.is_pending:
                             await self._notify()
                     case _:
@@ -210,7 +229,7 @@ class FollowHub:
             answer = await self._resolver.shared_answer(question)
             for follower in news:
                 stream.sent[follower] = answer.signature
-            stream.pushed = max(stream.pushed, answer.revision)
+            stream.unapplied.append(answer.revision)
             if answer.connection is not None:
                 self._resolver.record(answer, method="FollowConnection", client=stream.client)
             await send(_message(news, answer))
