@@ -59,6 +59,8 @@ class Store:
         self._clock = clock
         self._copy: Path | None = None
         self._loaded = StoredState(Settings(), (), (), {})
+        # Nobody else writes, so the settings need not be read again for each transaction.
+        self._current: tuple[Settings, bytes] | None = None
 
     @staticmethod
     def open(
@@ -221,6 +223,7 @@ class Store:
             StoreUnusable: as `open`.
         """
         self.close()
+        self._current = None
         self._set_problem("")
         self._open()
         return self._loaded
@@ -260,14 +263,20 @@ class Store:
             StoreReadOnly, StoreFull, StoreFailed: not saved; everything is as before.
         """
         with self.database.begin() as db:
-            fallback = db.execute(
-                sa.select(schema.fallback.c.connection_id).order_by(schema.fallback.c.position)
-            ).scalars()
-            row = db.execute(sa.select(schema.settings)).one()
-            settings = rows.settings_from_row(row._asdict(), tuple(fallback))
-            transaction = Transaction(db, self.vault, settings, row.bindings_digest)
+            settings, bindings_digest = self._current or self._read_settings(db)
+            # After an error it is not known what is in the file: the next transaction reads it.
+            self._current = None
+            transaction = Transaction(db, self.vault, settings, bindings_digest)
             yield transaction
             transaction.write_settings()
+        self._current = (transaction.settings, transaction.bindings_digest)
+
+    def _read_settings(self, db: sa.Connection) -> tuple[Settings, bytes]:
+        fallback = db.execute(
+            sa.select(schema.fallback.c.connection_id).order_by(schema.fallback.c.position)
+        ).scalars()
+        row = db.execute(sa.select(schema.settings)).one()
+        return rows.settings_from_row(row._asdict(), tuple(fallback)), row.bindings_digest
 
     def record_health(
         self, samples: Sequence[Sample], transitions: Sequence[Transition], health: Mapping[str, Health]

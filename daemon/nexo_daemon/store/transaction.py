@@ -43,6 +43,11 @@ class Transaction:
         """As they will be after the commit."""
         return self._settings
 
+    @property
+    def bindings_digest(self) -> bytes:
+        """Of all bindings together, as it will be after the commit."""
+        return self._bindings_digest
+
     def next_revision(self) -> int:
         """A number that no other transaction ever got or gets; the same within this one."""
         if self._settings.revision == self._before.revision:
