@@ -6,9 +6,10 @@ Not for values (see `format`). Prompts and progress go to stderr, so that stdout
 import contextlib
 import itertools
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -90,7 +91,8 @@ class Terminal:
             # getpass falls back to an echoing prompt with a warning; a key must not be echoed.
             warnings.simplefilter("error", getpass.GetPassWarning)
             try:
-                return getpass.getpass(f"{question}: ", stream=self.stderr)
+                with _interruptible():
+                    return getpass.getpass(f"{question}: ", stream=self.stderr)
             except getpass.GetPassWarning:
                 raise CommandFailed(
                     "this terminal can't hide what is typed",
@@ -121,11 +123,13 @@ class Terminal:
                 import readline  # noqa: F401
             self.stderr.flush()
             try:
-                return input(prompt)
+                with _interruptible():
+                    return input(prompt)
             except EOFError:
                 raise KeyboardInterrupt from None
         self._say(prompt)
-        line = self.stdin.readline()
+        with _interruptible():
+            line = self.stdin.readline()
         if not line:
             raise KeyboardInterrupt
         return line
@@ -141,6 +145,25 @@ class Terminal:
             keep: leave the last lines standing at the end.
         """
         return LiveBlock(self, lines, quiet_s=_TICK_S, keep=keep)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Notice a Ctrl-C that comes after the prompt is shown and before the wait for a key has begun.
+
+    Python would act on it only after the next key (seen in a test, on a busy machine). A signal five times a
+    second ends the wait for a moment, and Python then looks for signals that it has not acted on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class LiveBlock:

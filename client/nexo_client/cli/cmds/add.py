@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_client import errors
-from nexo_client.cli import drafting, saving, trial
+from nexo_client.cli import drafting, form, saving, trial
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.session import Session
@@ -42,11 +42,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         draft = drafting.draft_from(arguments, session, lambda: catalogue)
         draft = replace(draft, name=arguments.name, network=drafting.network_from(arguments, None))
         existing = client.list_connections()
-        wizard = drafting.Wizard(session, catalogue, [connection.name for connection in existing])
-        asked = drafting.missing_field(draft, catalogue)
+        wizard = form.Wizard(session, catalogue, [connection.name for connection in existing])
+        asked = form.missing_field(draft, catalogue)
         if asked:
             if not session.interactive:
-                raise drafting.missing(asked)
+                raise form.missing(asked)
             draft = wizard.complete(draft)
         _refuse_taken_name(draft, wizard)
         while True:
@@ -80,7 +80,7 @@ def quoted(saved: SavedConnection) -> str:
     return shlex.quote(saved.connection.name)
 
 
-def _refuse_taken_name(draft: ConnectionDraft, wizard: drafting.Wizard) -> None:
+def _refuse_taken_name(draft: ConnectionDraft, wizard: form.Wizard) -> None:
     # Before the test: a key need not travel for a connection that can't be saved.
     for name in wizard.taken:
         if draft.name is not None and name.casefold() == draft.name.casefold():
@@ -105,7 +105,7 @@ def _test_and_save(
 
 
 def _ask_again(
-    session: Session, wizard: drafting.Wizard, draft: ConnectionDraft, field: str, problem: errors.NexoError
+    session: Session, wizard: form.Wizard, draft: ConnectionDraft, field: str, problem: errors.NexoError
 ) -> ConnectionDraft | None:
     session.printer.note(Span(f"{problem.message}. ", Style.WARNING), problem.hint)
     return wizard.again(draft, field)

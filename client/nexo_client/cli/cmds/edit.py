@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_client import errors
-from nexo_client.cli import drafting, saving, trial
+from nexo_client.cli import drafting, form, saving, trial
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.parser import UsageError
 from nexo_client.cli.session import Session
@@ -111,7 +111,7 @@ def _ask(session: Session, current: Connection, catalogue: tuple[ProviderInfo, .
     terminal = session.terminal
     session.printer.note("Enter keeps what is there.")
     name = terminal.ask("Name", current.name)
-    wizard = drafting.Wizard(session, catalogue, ())
+    wizard = form.Wizard(session, catalogue, ())
     old_choice = current.preset or current.provider.value
     chosen = wizard.ask_provider(ConnectionDraft(), default=old_choice)
     new_choice = chosen.preset or chosen.provider
@@ -120,7 +120,7 @@ def _ask(session: Session, current: Connection, catalogue: tuple[ProviderInfo, .
     default_url = _offered_url(current, old_choice, new_choice or "", catalogue)
     base_url = terminal.ask("Base URL", default_url)
     kept = f"keeps {', '.join(current.header_names)}" if current.header_names else "for none"
-    headers = terminal.ask(f"Custom headers as JSON (Enter {kept})", check=drafting.headers_problem)
+    headers = terminal.ask(f"Custom headers as JSON (Enter {kept})", check=form.headers_problem)
     model = terminal.ask("Default model", current.default_model)
     moved = new_choice != old_choice
     return ConnectionDraft(

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_client import errors, types
-from nexo_client.cli import drafting, looks, records, saving, trial
+from nexo_client.cli import drafting, form, looks, records, saving, trial
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style, duration
 from nexo_client.cli.parser import UsageError
@@ -107,11 +107,11 @@ def _draft(arguments: argparse.Namespace, session: Session, client: "Client") ->
     draft = drafting.draft_from(arguments, session, lambda: catalogue)
     name = arguments.connections[0] if arguments.connections else "draft"
     draft = replace(draft, name=name, network=drafting.network_from(arguments, None))
-    absent = drafting.missing_field(draft, catalogue)
+    absent = form.missing_field(draft, catalogue)
     if absent:
         if not session.interactive:
-            raise drafting.missing(absent)
-        draft = drafting.Wizard(session, catalogue, ()).complete(draft)
+            raise form.missing(absent)
+        draft = form.Wizard(session, catalogue, ()).complete(draft)
     return trial.Subject(draft=draft)
 
 
