@@ -69,9 +69,18 @@ class Session:
                 self.printer.note(problem.message)
             self.start_daemon(socket)
             client = connect(socket, timeout_s=timeout_s)
+        if not self.json:
+            self._say_skew(socket)
         waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
         with client, waiting:
             yield client
+
+    def _say_skew(self, socket: Path) -> None:
+        from nexo_client.cli.skew import untold_skew
+
+        told = untold_skew(socket)
+        if told:
+            self.printer.warn(told)
 
     def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
         """Start the daemon, say so (unless `quiet`), and return its process id."""

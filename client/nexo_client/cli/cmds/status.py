@@ -33,12 +33,11 @@ def show(session: Session, more: dict[str, object]) -> int:
         session.printer.json(records.status(status) | more)
         return Exit.OK
     session.printer.fields(_fields(status, session))
-    if status.version != __version__:
-        session.printer.warn(
-            f"nexoctl is version {__version__}, the daemon {status.version}; bring them together with: "
-            "nexoctl daemon restart"
-        )
     return Exit.OK
+
+
+def _ours(status: types.Status) -> str:
+    return "" if status.version == __version__ else f" (nexoctl is {__version__})"
 
 
 def _fields(status: types.Status, session: Session) -> list[tuple[str, Cell]]:
@@ -51,7 +50,7 @@ def _fields(status: types.Status, session: Session) -> list[tuple[str, Cell]]:
     locked = status.vault is not VaultState.UNLOCKED
     read_only = status.store is StoreState.READ_ONLY
     return [
-        ("Daemon", (Span("● running", Style.GOOD), f"  version {status.version}, pid {status.pid}")),
+        ("Daemon", (Span("● running", Style.GOOD), f"  version {status.version}{_ours(status)}, pid {status.pid}")),
         (
             "Started",
             f"{clock(status.started_at)} ({ago(status.started_at, now)})" if status.started_at else "",
