@@ -71,8 +71,8 @@ def serving(
     tls_ports = {name: free_port() for name in tls or {}}
     servers = [f"server {{ listen 127.0.0.1:{port}; {' '.join(locations)} }}"]
     servers += [
-        f"server {{ listen 127.0.0.1:{tls_ports[name]} ssl; ssl_certificate {path}; ssl_certificate_key {path};"
-        f" {' '.join(locations)} }}"
+        f"server {{ listen 127.0.0.1:{tls_ports[name]} ssl;"
+        f" ssl_certificate {path}; ssl_certificate_key {path}; {' '.join(locations)} }}"
         for name, path in (tls or {}).items()
     ]
     temporary = "\n".join(

@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -118,6 +119,8 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_is(socket.gaierror, UnicodeError),
         reason="dns",
         said="no such name",
+        # macOS gives this answer also without any network; Linux says EAI_AGAIN then.
+        suspect=sys.platform == "darwin",
         advice=(
             "There is no host named {host}; check the spelling of the base URL, and VPN if it is internal."
         ),

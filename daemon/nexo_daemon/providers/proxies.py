@@ -1,9 +1,12 @@
 """Which proxy does a request take? Pure rules over a network profile and the settings of the system."""
 
 import ipaddress
+import os
+import sys
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
@@ -11,6 +14,11 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.exchange import ConfigFault
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
+_VARIABLES = tuple(
+    cased
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")
+    for cased in (name, name.upper())
+)
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -29,9 +37,20 @@ class SystemProxies:
 
 def system_proxies() -> SystemProxies:
     """Reads the settings now: environment variables, and on macOS the network settings."""
+    if sys.platform == "darwin":
+        return _read_system(())
+    # `getproxies` decodes the whole environment, a tenth of the cost of a check; so it is asked anew only when
+    # one of the variables that it looks for has changed.
+    return _read_system_once(tuple(map(os.environ.get, _VARIABLES)))
+
+
+def _read_system(_: tuple[str | None, ...]) -> SystemProxies:
     urls = urllib.request.getproxies()
     bypass = tuple(part for part in urls.pop("no", "").replace(",", " ").split() if part)
     return SystemProxies(tuple(urls.items()), bypass)
+
+
+_read_system_once = lru_cache(maxsize=1)(_read_system)
 
 
 @dataclass(frozen=True, slots=True)

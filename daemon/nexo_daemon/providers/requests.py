@@ -21,6 +21,21 @@ _AUTH_HEADERS = {
     AuthScheme.API_KEY: ("api-key", ""),
 }
 _CREDENTIAL_WORDS = ("auth", "key", "token", "secret", "cookie", "password", "credential", "session")
+# RFC 9110 section 7.6.1 and what frames a message: wrong values would break the connection, not the request.
+_OURS = frozenset(
+    [
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
 _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -170,6 +185,10 @@ def _check_header(name: str, value: str) -> None:
     if not name or not _NAME_CHARACTERS.issuperset(name):
         raise ConfigFault(
             "headers", "header", "A custom header has a name with characters that no header may have."
+        )
+    if name.lower() in _OURS:
+        raise ConfigFault(
+            "headers", "header", f"The header {name} belongs to the connection itself; remove it."
         )
     if not sendable(value):
         raise ConfigFault(

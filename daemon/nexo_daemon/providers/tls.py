@@ -6,6 +6,7 @@ cannot afford one for every check (measured in November 2026 with OpenSSL 3).
 
 import asyncio
 import ssl
+import threading
 from pathlib import Path
 
 import certifi
@@ -22,6 +23,7 @@ class TlsContexts:
 
     def __init__(self) -> None:
         self._contexts: dict[_Key, ssl.SSLContext] = {}
+        self._making = threading.Lock()
 
     async def for_bundle(self, ca_bundle: str) -> ssl.SSLContext:
         """The context that trusts the bundle alone, or the certificates of the system for "".
@@ -32,11 +34,19 @@ class TlsContexts:
         key = _key(ca_bundle)
         context = self._contexts.get(key)
         if context is None:
-            context = await asyncio.to_thread(_make, ca_bundle)
-            if len(self._contexts) >= _MOST:
-                del self._contexts[next(iter(self._contexts))]
-            self._contexts[key] = context
+            context = await asyncio.to_thread(self._make_once, key)
         return context
+
+    def _make_once(self, key: _Key) -> ssl.SSLContext:
+        # A hundred checks that start together share one context, not make a hundred.
+        with self._making:
+            context = self._contexts.get(key)
+            if context is None:
+                context = _make(key[0])
+                if len(self._contexts) >= _MOST:
+                    del self._contexts[next(iter(self._contexts))]
+                self._contexts[key] = context
+            return context
 
 
 def _key(ca_bundle: str) -> _Key:

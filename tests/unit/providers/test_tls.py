@@ -1,5 +1,6 @@
 """What is wrong with the encryption is told apart, and no key is sent before it is right."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from answering_server import AnsweringServer, Request, answer
 from certificates import DAY, Authority, make_authority
 from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
+from nexo_daemon.providers.tls import TlsContexts
 from recorded_answers import LISTS
 
 
@@ -120,3 +122,26 @@ def test_a_bundle_that_is_missing_or_no_bundle_is_a_configuration_error(tmp_path
         assert (report.verdict.outcome, report.verdict.reason) == (Outcome.CONFIG_ERROR, "ca_bundle")
         assert words in report.verdict.advice
         assert ask.layer(report, Layer.CONFIGURATION).status is LayerStatus.FAILED
+
+
+def test_checks_that_start_together_share_one_context(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    real = ssl.create_default_context
+
+    def counting(cafile: str | None = None) -> ssl.SSLContext:
+        made.append(cafile or "")
+        return real(cafile=cafile)
+
+    monkeypatch.setattr(ssl, "create_default_context", counting)
+
+    async def run() -> None:
+        contexts = TlsContexts()
+        first = await asyncio.gather(*(contexts.for_bundle(authority.bundle) for _ in range(50)))
+        assert len(set(map(id, first))) == 1
+        Path(authority.bundle).touch()
+        assert await contexts.for_bundle(authority.bundle) is not first[0], "a changed file is read again"
+
+    asyncio.run(run())
+    assert made == [authority.bundle] * 2
