@@ -50,7 +50,10 @@ def _fields(status: types.Status, session: Session) -> list[tuple[str, Cell]]:
     locked = status.vault is not VaultState.UNLOCKED
     read_only = status.store is StoreState.READ_ONLY
     return [
-        ("Daemon", (Span("● running", Style.GOOD), f"  version {status.version}{_ours(status)}, pid {status.pid}")),
+        (
+            "Daemon",
+            (Span("● running", Style.GOOD), f"  version {status.version}{_ours(status)}, pid {status.pid}"),
+        ),
         (
             "Started",
             f"{clock(status.started_at)} ({ago(status.started_at, now)})" if status.started_at else "",
