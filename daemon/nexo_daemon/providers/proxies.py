@@ -39,7 +39,7 @@ def system_proxies() -> SystemProxies:
     """Reads the settings now: environment variables, and on macOS the network settings."""
     if sys.platform == "darwin":
         return _read_system(())
-    # `getproxies` decodes the whole environment, a tenth of the cost of a check; so it is asked anew only when
+    # `getproxies` decodes the whole environment, a tenth of the cost of a check: it is asked anew only when
     # one of the variables that it looks for has changed.
     return _read_system_once(tuple(map(os.environ.get, _VARIABLES)))
 
