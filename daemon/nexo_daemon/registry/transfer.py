@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from nexo_client.terms import AuthScheme, Provider
@@ -26,7 +27,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKind,
 )
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry.drafts import Draft, check_draft, name_key
+from nexo_daemon.registry.drafts import Draft, check_draft, check_network, name_key
 from nexo_daemon.registry.snapshot import Snapshot
 from nexo_daemon.vault import derivation, sealing
 
@@ -295,7 +296,6 @@ def _secrets_entry(one: Credentials) -> dict[str, Any]:
 
 
 def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
-    network = entry["network"]
     expires = entry.get("key_expires_at")
     draft = Draft(
         name=str(entry["name"]),
@@ -310,18 +310,27 @@ def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
         else None,
         default_model=str(entry.get("default_model", "")),
         enabled=entry.get("enabled") is not False,
-        network=NetworkProfile(
-            ProxyMode(network["proxy"]),
-            str(network.get("proxy_url", "")),
-            tuple(str(one) for one in network.get("no_proxy", ())),
-            str(network.get("ca_bundle", "")),
-        ),
+        network=_network(entry["network"]),
         proxy_credentials=Secret(secrets["proxy_credentials"]) if "proxy_credentials" in secrets else None,
         key_expires_at=datetime.fromisoformat(expires) if expires else None,
         check_interval_s=entry.get("check_interval_s"),
         checks_paused=entry.get("checks_paused") is True,
     )
     return check_draft(draft)
+
+
+def _network(entry: dict[str, Any]) -> NetworkProfile:
+    ca_bundle = str(entry.get("ca_bundle", ""))
+    if ca_bundle and not Path(ca_bundle).is_absolute():
+        raise InvalidField("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
+    profile, _ = check_network(
+        mode=ProxyMode(entry["proxy"]),
+        proxy_url=str(entry.get("proxy_url", "")),
+        no_proxy=tuple(str(one) for one in entry.get("no_proxy", ())),
+        # It may lie on the other computer only; a test of the connection says so then.
+        ca_bundle="",
+    )
+    return replace(profile, ca_bundle=ca_bundle)
 
 
 def _open(block: dict[str, Any], connections: list[Any], passphrase: Secret) -> dict[str, Any]:

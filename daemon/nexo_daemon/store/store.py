@@ -5,6 +5,7 @@ Synchronous. What may go wrong at start is told apart here: a file that is not o
 its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.custody`.
 """
 
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +41,8 @@ from nexo_daemon.vault.outside import Surroundings
 from nexo_daemon.vault.vault import Vault
 
 __all__ = ["Store", "StoreUnusable", "Transaction"]
+
+log = logging.getLogger(__name__)
 
 
 class Store:
@@ -159,6 +162,17 @@ class Store:
             return
         self._loaded = result.state
         self.custody.open(result.slots, dict(result.data_keys))
+        self._try_seals()
+
+    def _try_seals(self) -> None:
+        """Name the connections whose secrets do not open; each of them is refused when it is used."""
+        if self.vault.state is not VaultState.UNLOCKED:
+            return
+        for one in self._loaded.connections:
+            try:
+                self.unseal(one)
+            except SecretTampered as error:
+                log.warning("the secrets of '%s' cannot be used: %s", one.name, error.message)
 
     def _migrate(self, revision: str) -> None:
         from nexo_daemon.store.upgrade import MigrationFailedError, upgrade
