@@ -54,9 +54,9 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     """An aware `datetime` as a Timestamp; None stays None."""
     if moment is None:
         return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+    # FromDatetime takes four times as long.
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def moment(message: Timestamp | None) -> datetime | None:

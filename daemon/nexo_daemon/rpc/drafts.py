@@ -198,7 +198,8 @@ def client_info(message: workspace_pb2.ClientInfo) -> ClientInfo:
     """A caller's claims, cut to a length that can be stored and printed."""
 
     def printable(text: str) -> str:
-        return "".join(c for c in text[:80] if c.isprintable())
+        cut = text[:80]
+        return cut if cut.isprintable() else "".join(c for c in cut if c.isprintable())
 
     return ClientInfo(
         printable(message.name), printable(message.version), message.pid, printable(message.program)

@@ -41,7 +41,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.ResolveConnectionRequest, context: Context
     ) -> pb.ResolveConnectionResponse:
         """See workspace.proto."""
-        answer = await self._resolver.answer(inquiry(request.inquiry))
+        answer = await self._resolver.shared_answer(inquiry(request.inquiry))
         if answer.problem is not None:
             raise answer.problem
         self._resolver.record(answer, method="ResolveConnection", client=client_info(request.client))
