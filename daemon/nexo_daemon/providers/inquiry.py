@@ -133,17 +133,19 @@ class Inquiry:
         query: str = "",
         body: bytes | None = None,
         with_credentials: bool = True,
+        from_root: bool = False,
         right: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Reply:
         """One request; every failure becomes a verdict.
 
         Args:
+            from_root: the path begins at the origin, not at the base URL.
             right: whether a JSON object is the wanted answer; None when a model list is wanted.
         """
         try:
             outgoing = compose(
                 self.target,
-                self.base,
+                replace(self.base, path="") if from_root else self.base,
                 method=method,
                 path=path,
                 query=query,

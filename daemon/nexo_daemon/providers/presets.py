@@ -29,6 +29,7 @@ class Preset:
         base_url: empty when it holds a name that only the person knows.
         key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the same origin as the base URL: a key
             is never sent to another host, even one of the same company.
+        balance_path: below the origin; tells for nothing whether the account has credit.
         has_model_list: False when GET {base}/models does not exist there.
         lists_every_model: False when names that are not in the list can work (deployments, wildcards).
         key_prefixes: how its keys usually begin; used to warn, never to refuse.
@@ -42,6 +43,7 @@ class Preset:
     key_url: str = ""
     key_probe: KeyProbe = KeyProbe.MODELS
     key_path: str = ""
+    balance_path: str = ""
     has_model_list: bool = True
     lists_every_model: bool = True
     key_prefixes: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ _ALL = (
         display_name="DeepSeek",
         base_url="https://api.deepseek.com/v1",
         key_url="https://platform.deepseek.com/api_keys",
+        balance_path="/user/balance",
     ),
     Preset(
         name="mistral",

@@ -7,10 +7,9 @@ reported by the very connection that carried the first request.
 import time
 from dataclasses import dataclass, field, replace
 
-from nexo_client.terms import KeyVerdict, Layer, Outcome, Provider
+from nexo_client.terms import KeyVerdict, Layer, Outcome
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.probing import (
-    ModelEntry,
     ModelListing,
     OnLayer,
     Suggestion,
@@ -19,9 +18,10 @@ from nexo_daemon.domain.probing import (
     Verdict,
 )
 from nexo_daemon.providers.completion import cheapest, complete, price_note
+from nexo_daemon.providers.credit import without_credit
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.faults import judge_config
-from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json, open_inquiry
+from nexo_daemon.providers.inquiry import Inquiry, Reply, open_inquiry
 from nexo_daemon.providers.keycheck import check_key
 from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
@@ -112,7 +112,7 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None
     if not await _authenticate(inquiry, course):
         return
     model = wanted or (cheapest(course.listing.models) if paid else "")
-    if paid:
+    if paid and model:
         course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
     if not _find_model(inquiry, course, wanted, model, paid):
         return
@@ -144,7 +144,7 @@ async def _reach(inquiry: Inquiry, course: _Course) -> bool:
 async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
     started = time.monotonic()
     finding = await check_key(inquiry)
-    credit = None if finding.failure else await _credit(inquiry, course.listing.models)
+    credit = None if finding.failure else await without_credit(inquiry, course.listing.models)
     elapsed = time.monotonic() - started
     course.key = finding.key
     failure = finding.failure or credit
@@ -161,17 +161,6 @@ async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
     else:
         course.log.skipped(Layer.AUTHENTICATED, finding.evidence)
     return True
-
-
-async def _credit(inquiry: Inquiry, models: tuple[ModelEntry, ...]) -> Verdict | None:
-    """Anthropic counts tokens for nothing, and refuses to for an account without credit."""
-    if inquiry.target.provider is not Provider.ANTHROPIC or not models:
-        return None
-    body = {"model": models[0].id, "messages": [{"role": "user", "content": "OK"}]}
-    reply = await inquiry.ask(
-        method="POST", path="/v1/messages/count_tokens", body=as_json(body), right=lambda _: True
-    )
-    return reply.verdict if reply.verdict.outcome is Outcome.QUOTA_EXHAUSTED else None
 
 
 def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: Paid | None) -> bool:

@@ -50,7 +50,7 @@ def test_a_body_that_drips_ends_as_a_timeout_that_says_how_far_it_came() -> None
             connection.sendall(b" ")
 
     with AnsweringServer(drip) as server:
-        verdict = ask.check(ask.target(Provider.CUSTOM, f"{server.origin}/v1"), timeout_s=0.5)
+        verdict = ask.check(ask.target(Provider.CUSTOM, f"{server.origin}/v1"), timeout_s=1.5)
     assert (verdict.outcome, verdict.reason) == (Outcome.UNREACHABLE, "timeout")
     assert "status 200 and" in verdict.evidence
 

@@ -223,6 +223,31 @@ def test_anthropic_credit_is_seen_without_spending() -> None:
     assert report.key is KeyVerdict.VERIFIED
 
 
+@pytest.mark.parametrize(
+    ("document", "outcome"),
+    [
+        ({"is_available": True, "balance_infos": []}, Outcome.OK),
+        ({"is_available": False, "balance_infos": []}, Outcome.QUOTA_EXHAUSTED),
+        ({"something": "else"}, Outcome.OK),
+        (None, Outcome.OK),
+    ],
+)
+def test_the_balance_of_deepseek_is_looked_at(document: object, outcome: Outcome) -> None:
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.key != GOOD:
+            return answer(401, b"{}")
+        if request.path == "/user/balance" and document is not None:
+            return answer(200, json.dumps(document).encode())
+        return answer(*((200, LISTS[Provider.CUSTOM]) if request.path == "/v1/models" else (404, b"{}")))
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD, preset="deepseek")
+        report = ask.run_test(wanted)
+        assert report.verdict.outcome is outcome
+        assert report.key is KeyVerdict.VERIFIED
+        assert ask.check(wanted).ok, "a periodic check does not ask for money"
+
+
 def test_layers_are_announced_once_each_and_in_order() -> None:
     seen: list[ask.LayerReport] = []
     with AnsweringServer(GUARDED_LIST) as server:
