@@ -11,6 +11,7 @@ fails decides; the result says what was proven and what to do next. Uses no toke
 """
 
 import argparse
+import contextlib
 import queue
 import threading
 from collections.abc import Iterable
@@ -197,7 +198,7 @@ def _in_parallel(client: "Client", names: Iterable[str], options: trial.Options)
         for thread in threads:
             thread.start()
         for _ in range(count):
-            finished = done.get()
+            finished = _next(done)
             if isinstance(finished, BaseException):
                 raise finished
             yield finished
@@ -209,6 +210,13 @@ def _in_parallel(client: "Client", names: Iterable[str], options: trial.Options)
     finally:
         for thread in threads:
             thread.join(timeout=2.0)
+
+
+def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | BaseException:
+    while True:
+        # A wait without end could miss a Ctrl-C that comes just before it begins.
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=0.5)
 
 
 def _waiting_lines(waiting: list[str]) -> list[str]:

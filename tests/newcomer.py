@@ -1,0 +1,164 @@
+"""A newcomer's first ten minutes at a real terminal, written down: docs/first-ten-minutes.md.
+
+`python tests/newcomer.py` writes the page again; a test holds the page against a new run. What differs from
+run to run (times, pids, ports) is made the same in both.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nexo_client.demo.provider import HOME, REVOKED, WORK, ExampleProvider
+from nexo_client.terms import Provider
+from surroundings import Surroundings
+from typist import Typist
+
+PAGE = Path(__file__).parent.parent / "docs" / "first-ten-minutes.md"
+
+_INTRODUCTION = """\
+# The first ten minutes
+
+What the real commands said in a real terminal, to somebody who typed what stands behind the questions. Keys
+are not shown while they are typed. The provider is the bundled example on this computer; with your own one
+the base URL is filled in. Written by `python tests/newcomer.py`, and checked by a test.
+"""
+
+Step = tuple[str, str]
+
+
+class _Newcomer:
+    def __init__(self, surroundings: Surroundings, url: str) -> None:
+        self._surroundings = surroundings
+        self._url = url
+        self.page = [_INTRODUCTION]
+
+    def says(self, text: str) -> None:
+        self.page.append(f"{text}\n")
+
+    def waits_for_health(self) -> None:
+        """Let the background checks have happened."""
+        self._surroundings.nexoctl("health", "--check")
+
+    def does(self, command: str, steps: Sequence[Step] = (), code: int = 0) -> None:
+        """Type a command, answer its questions, keep what the terminal showed."""
+        words = shlex.split(command)[1:]
+        with Typist(
+            [sys.executable, "-m", "nexo_client.cli", *words],
+            env=self._surroundings.env,
+            cwd=self._surroundings.home,
+            columns=110,
+        ) as person:
+            for question, answer in steps:
+                person.expect(question)
+                person.type_in(f"{answer}\n")
+            assert person.wait() == code, f"{command}\n{person.text}"
+            shown = same(settled(person.raw), self._surroundings, self._url)
+        status = f"[exit status {code}]\n" if code else ""
+        self.page.append(
+            f"```console\n$ {same(command, self._surroundings, self._url)}\n{shown}{status}```\n"
+        )
+
+
+def settled(raw: str) -> str:
+    """What stays on the screen: spinners and what they replaced are gone."""
+    lines: list[str] = [""]
+    for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r)", raw):
+        move = re.fullmatch(r"\x1b\[(\d*)([AJK])", piece)
+        if piece in ("\n", "\r\n"):
+            lines.append("")
+        elif move and move[2] == "A":
+            del lines[len(lines) - 1 - int(move[1] or 1) :]
+            lines.append("")
+        elif piece and not piece.startswith("\x1b") and piece != "\r":
+            lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def same(text: str, surroundings: Surroundings, url: str) -> str:
+    """The text with what differs from run to run replaced."""
+    port = url.partition("127.0.0.1:")[2].partition("/")[0]
+    text = text.replace(str(surroundings.home), "/home/you").replace(port, "4010")
+    text = re.sub(r"pid \d+", "pid 4711", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "2026-11-23 12:00", text)
+    text = re.sub(r"\((now|\d+ (s|min) ago)\)", "(5 s ago)", text)
+    text = re.sub(r"CHECKED +", "CHECKED  ", text)
+    text = re.sub(r"  (now|\d+ s ago) +", "  now      ", text)
+    # Numbers that are set to the right stay there.
+    text = re.sub(r"( +)\d+(\.\d+)? (ms|s)\b", _five_ms, text)
+    text = re.sub(r"Revision +\d+", "Revision     7", text)
+    return re.sub(r"(grpcio|Python|nexoctl|version) \d[\w.]*", r"\1 1.0", text)
+
+
+def _five_ms(found: re.Match[str]) -> str:
+    return "5 ms".rjust(len(found[0])) if len(found[1]) > 1 else " 5 ms"
+
+
+def tell() -> str:
+    """The page, from a new run."""
+    with ExampleProvider() as provider, Surroundings() as surroundings:
+        url = provider.base_url(Provider.OPENAI)
+        person = _Newcomer(surroundings, url)
+        try:
+            _story(person, url, provider.origin)
+        finally:
+            surroundings.nexoctl("daemon", "stop", expect=None)
+    return "\n".join(person.page)
+
+
+def _story(person: _Newcomer, url: str, origin: str) -> None:
+    person.says(
+        "## A first connection\n\n"
+        "It asks for what it needs, tests, and saves. The daemon is started on the way."
+    )
+    person.does(
+        "nexoctl add",
+        [
+            ("Name: ", "work"),
+            ("Provider [openai]: ", "1"),
+            ("API key (hidden): ", WORK.key),
+            ("Base URL [https://api.openai.com/v1]: ", url),
+            ("Custom headers as JSON (Enter for none): ", ""),
+        ],
+    )
+    person.says(
+        "## A second one, with two mistakes\n\n"
+        "An address without its `/v1`: the daemon tries what it suggests before it says so."
+    )
+    person.does(
+        f"nexoctl add home --provider openai --base-url {origin} --model example-small",
+        [
+            ("API key (hidden): ", HOME.key),
+            ("Custom headers as JSON (Enter for none): ", ""),
+            ("[Y/n] ", "y"),
+        ],
+    )
+    person.says("A key that was revoked:")
+    person.does(
+        f"nexoctl add old --provider openai --base-url {url}",
+        [
+            ("API key (hidden): ", REVOKED.key),
+            ("Custom headers as JSON (Enter for none): ", ""),
+            ("[y/N] ", ""),
+        ],
+        code=6,
+    )
+    person.says("## What is there, and does it work?")
+    person.waits_for_health()
+    person.does("nexoctl list")
+    person.does("nexoctl test --all")
+    person.says("## Switch, and use it")
+    person.does("nexoctl default hmoe", code=5)
+    person.does("nexoctl default home")
+    person.does("nexoctl run -- sh -c 'echo $OPENAI_BASE_URL'")
+    person.says("## One directory gets its own connection")
+    person.does("nexoctl workspace bind . work")
+    person.does("nexoctl which --explain")
+    person.says("## Is everything in order?")
+    person.does("nexoctl status")
+    person.does("nexoctl remove work", [("[y/N] ", "y")], code=7)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(tell(), encoding="utf-8")
