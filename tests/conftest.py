@@ -54,7 +54,9 @@ NEEDS: dict[str, Callable[[], str]] = {
     "desktop": _desktop,
     "keyring": _programs("gnome-keyring-daemon", "dbus-run-session"),
     "shell": _programs("curl", "jq"),
+    "groff": _programs("groff"),
     "strace": _programs("strace"),
+    "systemd-analyze": _programs("systemd-analyze"),
     "linux": lambda: "" if os.uname().sysname == "Linux" else "not on Linux",
 }
 """What `@pytest.mark.needs("node", …)` may name; each says what is missing, or nothing."""

@@ -1,6 +1,5 @@
 """The man pages say what the programs say."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ def test_writing_them_again_would_change_nothing() -> None:
     assert done.returncode == 0, f"run packaging/reference (or make reference):\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="no groff on this machine")
+@pytest.mark.needs("groff")
 def test_troff_finds_no_fault_with_the_pages() -> None:
     pages = sorted(MAN.glob("*.1"))
     assert any(page.name == "nexoctl-add.1" for page in pages)

@@ -1,7 +1,6 @@
 """The texts that service managers read, and who may use the service."""
 
 import plistlib
-import shutil
 import stat
 import subprocess
 import sys
@@ -30,7 +29,7 @@ def test_awkward_paths_survive_the_way_through_the_unit() -> None:
     assert systemd._environment_of(text) == {"NEXO_DATA_DIR": AWKWARD}
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine")
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "nexod.service"
     unit.write_text(systemd.unit_text(["/bin/true", "%h/$x"], {"NEXO_DATA_DIR": AWKWARD}))
