@@ -301,7 +301,15 @@ class Custody:
                 hint="use the newest one that nexoctl vault recovery or rotate printed",
             ) from None
         kind = self._pinned.kind if self._pinned else SlotKind.RECOVERY
-        self._vault.unlocked(DataKey(slot.data_key_id or "", data_key), kind)
+        lost = self._vault.state in (VaultState.KEY_LOST, VaultState.TAMPERED) or bool(
+            self._vault.state is VaultState.UNLOCKED and self._vault.problem
+        )
+        self._vault.unlocked(
+            DataKey(slot.data_key_id or "", data_key),
+            kind,
+            problem="it was opened with the recovery code; its slot will not open it" if lost else "",
+            hint="nexoctl vault rekey --to key_file (or keyring, passphrase)" if lost else "",
+        )
 
     def _found_on_request(self) -> None:
         try:

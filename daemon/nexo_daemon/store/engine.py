@@ -18,6 +18,9 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA secure_delete=ON",
     "PRAGMA synchronous=FULL",
+    # On macOS fsync leaves the data in the drive's cache; elsewhere these two do nothing.
+    "PRAGMA fullfsync=ON",
+    "PRAGMA checkpoint_fullfsync=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cell_size_check=ON",
     "PRAGMA journal_size_limit=4194304",

@@ -106,12 +106,24 @@ class _Reader:
 
 
 def check(connection: sqlite3.Connection) -> Sequence[str]:
-    """SQLite's own findings: structure, indexes, constraints, foreign keys. Empty when sound."""
+    """SQLite's own findings: structure, indexes, constraints, foreign keys. Empty when sound.
+
+    Raises:
+        sqlite3.OperationalError: another program holds the file locked.
+    """
     try:
         findings: list[Any] = connection.execute("PRAGMA integrity_check(20)").fetchall()
         problems = [str(row[0]) for row in findings if row[0] != "ok"]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
         problems += [f"a row of {row[0]} points to a row of {row[2]} that is gone" for row in orphans]
     except (sqlite3.Error, UnicodeDecodeError) as error:
+        if is_busy(error):
+            raise
         return [str(error)]
     return problems
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether it only says that another program is using the file."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -132,6 +132,11 @@ class Store:
                 problems = list(reading.check(db))
                 return problems, "" if problems else self._revision(db)
         except sqlite3.Error as error:
+            if reading.is_busy(error):
+                raise StoreUnusable(
+                    f"another program holds the store {self.path} locked",
+                    f"close it, then start again; this names it: fuser '{self.path}'",
+                ) from None
             return [str(error)], ""
 
     def _revision(self, db: sqlite3.Connection) -> str:

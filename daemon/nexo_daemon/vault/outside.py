@@ -5,6 +5,7 @@ One function each, over all kinds of slot. Fetching never prompts unless told to
 
 import base64
 import binascii
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from nexo_daemon.vault import derivation, desktop_keyring, keyfile
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.sealing import KEY_BYTES, new_key
 from nexo_daemon.vault.slots import KeySlot, SlotKind
+
+log = logging.getLogger(__name__)
 
 KEYRING_SERVICE = "Nexo Connections vault"
 CREDENTIAL_NAME = "nexo-vault-key"
@@ -45,6 +48,8 @@ class Surroundings:
         directory = environment.get("CREDENTIALS_DIRECTORY", "")
         preferred = environment.get(SLOT_VARIABLE, "")
         known = {SlotKind.KEYRING, SlotKind.KEY_FILE, SlotKind.SYSTEMD_CREDENTIAL}
+        if preferred and preferred not in known:
+            log.warning("%s is '%s'; use one of %s", SLOT_VARIABLE, preferred, ", ".join(sorted(known)))
         return Surroundings(
             key_file,
             Path(directory) if directory else None,

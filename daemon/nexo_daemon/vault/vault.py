@@ -48,20 +48,29 @@ class Vault:
 
     @property
     def problem(self) -> str:
-        """Why it is not unlocked and what to do; empty when unlocked."""
+        """Why it is not unlocked, or will not be after a restart, and what to do; empty when all is well."""
         condition = self._condition
         return f"{condition.problem}; {condition.hint}" if condition.hint else condition.problem
 
     def __repr__(self) -> str:
         return f"Vault({self.state}, {self.slot})"
 
-    def unlocked(self, key: DataKey, slot: str, *, former: DataKey | None = None) -> None:
+    def unlocked(
+        self,
+        key: DataKey,
+        slot: str,
+        *,
+        former: DataKey | None = None,
+        problem: str = "",
+        hint: str = "",
+    ) -> None:
         """The data key is here.
 
         Args:
             former: still opens what was read into memory before a rotation.
+            problem: why the next start will not find it; empty if it will.
         """
-        self._condition = _Condition(VaultState.UNLOCKED, slot, key=key, former=former)
+        self._condition = _Condition(VaultState.UNLOCKED, slot, problem, hint, key, former)
 
     def shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
         """The data key is not here (any more), and why."""

@@ -151,7 +151,9 @@ def test_a_recovery_code_opens_when_the_key_file_is_gone(place: StorePlace, stor
     sloppy = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
     store.custody.unlock(recovery_code=Secret(sloppy))
     assert key_of(store) == f"{CANARY}-1"
+    assert "vault rekey" in store.vault.problem
     store.custody.rekey(SlotKind.KEY_FILE)
+    assert store.vault.problem == ""
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
     store.custody.lock()

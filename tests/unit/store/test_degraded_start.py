@@ -254,3 +254,14 @@ def test_an_unwritable_place_is_refused_with_a_way_out(place: StorePlace) -> Non
     with pytest.raises(StoreUnusable) as caught:
         place.open()
     assert caught.value.hint
+
+
+def test_a_store_that_another_program_holds_is_not_called_damaged(used: StorePlace) -> None:
+    with closing(sqlite3.connect(used.file, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnusable, match="another program"):
+            used.open()
+    store = used.open()
+    assert store.state is StoreState.READ_WRITE
+    store.close()

@@ -65,7 +65,7 @@ class Vault(google.protobuf.message.Message):
     slot: global___KeySlotKind.ValueType
     """Unspecified while no key was ever made."""
     problem: builtins.str
-    """Why it is not unlocked and what to do."""
+    """Why it is not unlocked, or will not be after a restart, and what to do."""
     @property
     def slot_made_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
