@@ -5,7 +5,6 @@ container), programs are started as `nobody`, with the right to read everything 
 Python of root can be used. What the panel would draw is read over D-Bus, as the panel does.
 """
 
-import asyncio
 import contextlib
 import importlib.util
 import os
@@ -13,22 +12,17 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from dbus_fast import BusType, Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
-from PIL import Image
 from Xlib import X
 from Xlib.display import Display
 from Xlib.error import XError
 
 from nexo_client.demo.provider import ExampleProvider
 from nexo_client.terms import Provider
+from session_bus import Bus, TrayIcon
 from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 T = TypeVar("T")
@@ -78,213 +72,6 @@ _PANEL = """<?xml version="1.0" encoding="UTF-8"?>
   </property>
 </channel>
 """
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the menu, as the panel has received it."""
-
-    number: int
-    label: str
-    enabled: bool
-    toggle: str
-    checked: bool
-    children: tuple["Line", ...]
-
-    def find(self, start: str) -> "Line":
-        """The line below this one whose label starts so; AssertionError if there is none."""
-        found = next((line for line in self.walk() if line.label.startswith(start)), None)
-        assert found is not None, f"no line starts with {start!r}: {[line.label for line in self.walk()]}"
-        return found
-
-    def walk(self) -> Iterator["Line"]:
-        """All lines below this one."""
-        for child in self.children:
-            yield child
-            yield from child.walk()
-
-    @property
-    def marked(self) -> list[str]:
-        """Labels of the radio lines with the mark."""
-        return [line.label for line in self.children if line.toggle == "radio" and line.checked]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a notification service was asked to show."""
-
-    number: int
-    replaces: int
-    title: str
-    body: str
-    actions: tuple[str, ...]
-    image: str
-
-
-class Bus:
-    """The session bus from the outside; a loop in a thread, so that signals are answered all the time."""
-
-    def __init__(self, address: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="test-bus", daemon=True)
-        self._thread.start()
-        self.notifications: list[Shown] = []
-        self.abilities = ["body", "actions", "body-markup"]
-        self._bus: MessageBus = self.run(self._connect(address))
-
-    @staticmethod
-    async def _connect(address: str) -> MessageBus:
-        return await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
-
-    def run(self, work: Awaitable[T]) -> T:
-        """Run a coroutine on the loop of the bus."""
-
-        async def waiting() -> T:
-            return await asyncio.wait_for(work, PATIENCE_S)
-
-        coroutine: Coroutine[Any, Any, T] = waiting()
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        return future.result(PATIENCE_S + 5)
-
-    def close(self) -> None:
-        async def disconnect() -> None:
-            self._bus.disconnect()
-            await asyncio.sleep(0)
-
-        self.run(disconnect())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE_S)
-        self._loop.close()
-
-    def call(
-        self, name: str, path: str, interface: str, member: str, kind: str = "", *body: Any
-    ) -> list[Any]:
-        """Call a method; raises LookupError with the name of the error if that fails."""
-        message = Message(
-            destination=name, path=path, interface=interface, member=member, signature=kind, body=list(body)
-        )
-        reply = self.run(self._bus.call(message))
-        assert reply is not None
-        if reply.message_type is MessageType.ERROR:
-            raise LookupError(f"{reply.error_name}: {reply.body}")
-        return list(reply.body)
-
-    def property(self, name: str, path: str, interface: str, member: str) -> Any:
-        properties = "org.freedesktop.DBus.Properties"
-        return self.call(name, path, properties, "Get", "ss", interface, member)[0].value
-
-    def has_owner(self, name: str) -> bool:
-        own = "org.freedesktop.DBus"
-        return bool(self.call(own, "/org/freedesktop/DBus", own, "NameHasOwner", "s", name)[0])
-
-    # -- a notification service of the test
-
-    def serve_notifications(self) -> None:
-        """Be the notification service of this session: keep what is shown."""
-        self._bus.add_message_handler(self._serve)
-        self.run(self._bus.request_name("org.freedesktop.Notifications"))
-
-    def _serve(self, message: Message) -> Message | None:
-        if message.message_type is not MessageType.METHOD_CALL:
-            return None
-        if message.interface != "org.freedesktop.Notifications":
-            return None
-        match message.member:
-            case "GetCapabilities":
-                return Message.new_method_return(message, "as", [self.abilities])
-            case "Notify":
-                _, replaces, image, title, body, actions, _, _ = message.body
-                number = replaces or len(self.notifications) + 1
-                shown = Shown(number, replaces, title, body, tuple(actions), image)
-                self.notifications.append(shown)
-                return Message.new_method_return(message, "u", [number])
-            case "CloseNotification":
-                return Message.new_method_return(message)
-        return None
-
-    def click_notification(self, shown: Shown) -> None:
-        """What a service says when a person clicks on a notification."""
-        signal = Message.new_signal(
-            "/org/freedesktop/Notifications",
-            "org.freedesktop.Notifications",
-            "ActionInvoked",
-            "us",
-            [shown.number, "default"],
-        )
-
-        async def send() -> None:
-            await self._bus.send(signal)
-
-        self.run(send())
-
-
-class TrayIcon:
-    """The tray's item on the bus: what a panel knows of it."""
-
-    _ITEM = "org.kde.StatusNotifierItem"
-    _MENU = "com.canonical.dbusmenu"
-
-    def __init__(self, bus: Bus, name: str, path: str) -> None:
-        self._bus, self._name, self._path = bus, name, path
-
-    def _read(self, member: str) -> Any:
-        return self._bus.property(self._name, self._path, self._ITEM, member)
-
-    @property
-    def title(self) -> str:
-        return str(self._read("Title"))
-
-    @property
-    def icon_file(self) -> Path:
-        return Path(self._read("IconName"))
-
-    @property
-    def status(self) -> str:
-        return str(self._read("Status"))
-
-    def image(self) -> Image.Image:
-        """The picture in the panel; read at once, because the next change removes the file."""
-
-        def read() -> Image.Image | None:
-            try:
-                with Image.open(self.icon_file) as picture:
-                    return picture.convert("RGBA")
-            except (FileNotFoundError, OSError):
-                return None
-
-        return wait_for(read, "an icon file that can be read")
-
-    def menu(self) -> Line:
-        """The whole menu."""
-        path = self._read("Menu")
-        self._bus.call(self._name, path, self._MENU, "AboutToShow", "i", 0)
-        layout = self._bus.call(self._name, path, self._MENU, "GetLayout", "iias", 0, -1, [])[1]
-        return _line(layout)
-
-    def click(self, line: Line) -> None:
-        """A click of a person on a line."""
-        path = self._read("Menu")
-        self._bus.call(
-            self._name, path, self._MENU, "Event", "isvu", line.number, "clicked", Variant("i", 0), 0
-        )
-
-
-def _line(layout: list[Any]) -> Line:
-    number, facts, children = layout
-
-    def fact(name: str, otherwise: Any) -> Any:
-        return facts[name].value if name in facts else otherwise
-
-    label = "" if fact("type", "") == "separator" else str(fact("label", ""))
-    return Line(
-        number,
-        # dbusmenu marks a keyboard shortcut by an underscore, and doubles a real one.
-        label.replace("__", "\0").replace("_", "").replace("\0", "_"),
-        bool(fact("enabled", True)),
-        str(fact("toggle-type", "")),
-        fact("toggle-state", 0) == 1,
-        tuple(_line(child.value) for child in children),
-    )
 
 
 class DesktopSession(Surroundings):

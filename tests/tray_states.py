@@ -22,7 +22,7 @@ from nexo_client.types import (
     Status,
     WorkspaceBinding,
 )
-from nexo_tray.model import Link, LinkState, State
+from nexo_tray.state import Link, LinkState, State
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

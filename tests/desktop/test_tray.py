@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from desktop_session import DesktopSession, Line, TrayIcon
+from desktop_session import DesktopSession
 from nexo_client.demo.provider import BUSY, REVOKED, ExampleProvider
 from nexo_tray.icons import COLOURS, Look
+from session_bus import Line, TrayIcon
 from surroundings import wait_for
 
 pytestmark = pytest.mark.needs("desktop")

@@ -13,8 +13,9 @@ from nexo_client.types import ConnectionDraft
 from nexo_tray.desk import Desk
 from nexo_tray.explain import Text
 from nexo_tray.link import Board, Listener, Painter
-from nexo_tray.model import Action, Do, Picture, State
+from nexo_tray.model import Action, Do, Picture
 from nexo_tray.notices import Notice
+from nexo_tray.state import State
 from surroundings import Nexod, wait_for
 
 

@@ -19,8 +19,9 @@ from nexo_tray import explain, notices, service, settings, terminal
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import Look
 from nexo_tray.link import Board, Now, utc_now
-from nexo_tray.model import Action, Do, Link, LinkState, State, Switch, shown_name
+from nexo_tray.model import Action, Do, shown_name
 from nexo_tray.notices import Notice, Teller
+from nexo_tray.state import Link, LinkState, State, Switch
 
 _log = logging.getLogger(__name__)
 _ERRANDS = 4
@@ -54,6 +55,7 @@ class Desk:
         self._errands = ThreadPoolExecutor(_ERRANDS, "nexo-tray-errand")
         self._room = threading.BoundedSemaphore(_WAITING)
         self._restarts: list[float] = []
+        self._last_click: Switch | None = None
 
     def close(self) -> None:
         """Drop what waits and let what runs end; the client has to be closed first, so that it does."""
@@ -163,7 +165,7 @@ class Desk:
         current = state.default
         if not state.live or not connection.enabled or (current is not None and current.id == connection.id):
             return
-        switch = Switch(connection.id, self._now())
+        switch = self._last_click = Switch(connection.id, self._now())
         self._board.change(lambda state: replace(state, switch=switch))
         self._submit(self._switches, partial(self._make_default, connection, switch))
 
@@ -173,6 +175,9 @@ class Desk:
             over = settled is not None and state.revision >= settled.revision
             return replace(state, switch=None if over else settled) if mine else state
 
+        if switch is not self._last_click:
+            # The person has clicked elsewhere since.
+            return
         try:
             done = self._client.set_default(connection.name)
         except NexoError as error:

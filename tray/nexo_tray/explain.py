@@ -9,7 +9,8 @@ from nexo_client.terms import HealthState
 from nexo_client.types import Connection, ModelList
 from nexo_client.version import __version__
 from nexo_tray import words
-from nexo_tray.model import State, health_words, problems
+from nexo_tray.model import health_words, problems
+from nexo_tray.state import State
 
 _MODELS_SHOWN = 40
 

@@ -11,7 +11,7 @@ from nexo_client.errors import DaemonNotRunning, NexoError
 from nexo_client.types import Connection, Snapshot, WatchEvent
 from nexo_client.watch import Link as Heard
 from nexo_client.watch import LinkEvent
-from nexo_tray.model import Link, LinkState, State, Switch, confirmed_default
+from nexo_tray.state import Link, LinkState, State, Switch
 
 UNCONFIRMED_AFTER = timedelta(seconds=3)
 """A click that the daemon has not confirmed by then is taken back."""
@@ -25,7 +25,7 @@ def fold(state: State, event: LinkEvent, now: datetime) -> State:
     if snapshot is None:
         return state
     link = state.link if state.live else Link(LinkState.LIVE, now)
-    switch = None if _confirms(snapshot, event.event.revision, state.switch) else state.switch
+    switch = None if _confirms(event.event.revision, state.switch) else state.switch
     known = {c.id for c in snapshot.connections}
     return replace(
         state,
@@ -84,14 +84,12 @@ def _put(connections: Iterable[Connection], new: Connection) -> Iterable[Connect
         yield new
 
 
-def _confirms(snapshot: Snapshot, revision: int, switch: Switch | None) -> bool:
-    if switch is None:
-        return True
-    default = confirmed_default(snapshot)
-    if default is not None and default.id == switch.to_id:
-        return True
-    # It was made, and somebody has switched again since.
-    return bool(switch.revision) and revision >= switch.revision
+def _confirms(revision: int, switch: Switch | None) -> bool:
+    """Whether the watch has come to where the click took effect.
+
+    That the default is the clicked one proves nothing: of clicks to and fro an earlier one may have done it.
+    """
+    return switch is None or bool(switch.revision and revision >= switch.revision)
 
 
 def expired(state: State, now: datetime) -> bool:

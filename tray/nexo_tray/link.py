@@ -15,7 +15,8 @@ from nexo_client.errors import NexoError
 from nexo_client.types import HealthTransition
 from nexo_client.watch import watch_forever
 from nexo_tray.fold import UNCONFIRMED_AFTER, expired, fold
-from nexo_tray.model import Picture, State, Switch, picture
+from nexo_tray.model import Picture, picture
+from nexo_tray.state import State, Switch, confirmed_default
 
 Now = Callable[[], datetime]
 
@@ -135,7 +136,9 @@ class Painter:
             taken.clear()
             if state.switch is None or not expired(state, self._now()):
                 return state
-            taken.append(state.switch)
+            default = confirmed_default(state.snapshot)
+            if not state.live or default is None or default.id != state.switch.to_id:
+                taken.append(state.switch)
             return replace(state, switch=None)
 
         self._board.change(step)

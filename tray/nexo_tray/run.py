@@ -14,8 +14,9 @@ from nexo_tray.desk import Desk
 from nexo_tray.desktop import Desktop
 from nexo_tray.gtk_desktop import GtkDesktop
 from nexo_tray.link import Board, Listener, Painter, utc_now
-from nexo_tray.model import Action, State, picture
+from nexo_tray.model import Action, picture
 from nexo_tray.plain_desktop import PlainDesktop
+from nexo_tray.state import State
 from nexo_tray.view import View
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from nexo_tray.link import GAP_S, Board, Painter
-from nexo_tray.model import Picture, State, Switch
+from nexo_tray.model import Picture
+from nexo_tray.state import State, Switch
 from surroundings import wait_for
 from tray_states import NOW, connection, healthy, live, unhealthy
 

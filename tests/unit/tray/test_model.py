@@ -9,7 +9,8 @@ import pytest
 from nexo_client.terms import HealthState, StoreState, VaultState
 from nexo_client.types import Workspace, WorkspaceBinding
 from nexo_tray.icons import Look
-from nexo_tray.model import Action, Do, Item, Link, LinkState, State, Switch, picture, shown_name
+from nexo_tray.model import Action, Do, Item, picture, shown_name
+from nexo_tray.state import Link, LinkState, State, Switch
 from tray_states import (
     NOW,
     STATUS,
