@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -38,6 +39,13 @@ FOLLOW_PATH = _WORKSPACES + "FollowConnection"
 _GRACE_S = 5.0
 
 
+class Readable(Protocol):
+    """A class of the contract, or anything else that is made of the bytes of an answer."""
+
+    @classmethod
+    def FromString(cls, raw: bytes, /) -> Any: ...  # noqa: N802 - as the generated classes
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A call with one answer.
@@ -49,7 +57,7 @@ class Call(Generic[T]):
 
     path: str
     request: Message
-    response: type[Message]
+    response: type[Readable]
     convert: Callable[[Any], T]
     reads: bool = False
     longer_s: float = 0.0
@@ -87,12 +95,36 @@ def client_info() -> w.ClientInfo:
 
 def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
     """The question which connection this process gets; NEXO_CONNECTION of the process is part of it."""
-    place = locate(workspace)
+    return _inquiry(connection or "", locate(workspace), os.environ.get("NEXO_CONNECTION", ""))
+
+
+# A program asks the same again and again. Nobody changes the message that is returned.
+@lru_cache(maxsize=64)
+def _inquiry(connection: str, place: types.Workspace | None, environment: str) -> w.Inquiry:
     return w.Inquiry(
         workspace=None if place is None else convert.workspace_to_wire(place),
-        connection=connection or "",
-        environment_connection=os.environ.get("NEXO_CONNECTION", ""),
+        connection=connection,
+        environment_connection=environment,
     )
+
+
+class _Handout:
+    """Reads the answer of a resolve. The same bytes give the same (immutable) object, without work."""
+
+    _last: tuple[bytes, types.ResolvedConnection] | None = None
+
+    @classmethod
+    def FromString(cls, raw: bytes) -> types.ResolvedConnection:  # noqa: N802 - as the generated classes
+        last = cls._last
+        if last is not None and last[0] == raw:
+            return last[1]
+        resolved = convert.resolved(w.ResolveConnectionResponse.FromString(raw).connection)
+        cls._last = raw, resolved
+        return resolved
+
+
+def _itself(response: Any) -> Any:
+    return response
 
 
 def _required(workspace: WorkspaceLike) -> w.Workspace:
@@ -287,8 +319,8 @@ def resolve(
     return Call(
         _WORKSPACES + "ResolveConnection",
         w.ResolveConnectionRequest(inquiry=inquiry(connection, workspace), client=client),
-        w.ResolveConnectionResponse,
-        lambda response: convert.resolved(response.connection),
+        _Handout,
+        _itself,
         reads=True,
     )
 

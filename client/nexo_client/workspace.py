@@ -6,6 +6,7 @@ equal happens here, where the directory is visible.
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 
 from nexo_client.errors import InvalidField
 from nexo_client.types import Workspace
@@ -51,8 +52,23 @@ def _invalid(problem: str) -> InvalidField:
 
 
 def canonical(path: str) -> str:
-    """The one spelling of a directory: absolute, links resolved, in the letter case of the file system."""
-    return stored_case(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111 - in every resolve()
+    """The one spelling of a directory: absolute, links resolved, in the letter case of the file system.
+
+    Raises:
+        InvalidField: the path is relative and the present directory is gone.
+    """
+    try:
+        if path == ".":
+            # The kernel keeps it absolute and free of links; this is in every resolve().
+            return _stored_case(os.getcwd())  # noqa: PTH109 - as above
+        return _stored_case(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111 - as above
+    except FileNotFoundError:
+        raise _invalid("the present directory has been removed") from None
+
+
+@lru_cache(maxsize=256)
+def _stored_case(path: str) -> str:
+    return stored_case(path)
 
 
 def stored_case(

@@ -72,3 +72,15 @@ def test_where_case_counts_nothing_is_changed(tmp_path: Path) -> None:
     (tmp_path / "cLIENT").mkdir()
     for name in ("Client", "cLIENT", "client"):
         assert stored_case(str(tmp_path / name)) == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", [".", "./sub"])
+def test_a_directory_that_was_removed_under_a_program_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InvalidField, match="removed"):
+        locate(text)
