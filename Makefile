@@ -60,7 +60,7 @@ deb: $(VENV)/ready-to-develop ## build the Debian 12 package into dist/
 	@PYTHON=$(BIN)/python packaging/deb/build dist
 
 deb-test: deb ## install that package in a fresh Debian under a real systemd (root; debootstrap, systemd-container)
-	@packaging/deb/test dist/nexo-connections_*.deb
+	@packaging/deb/test "$$(ls -t dist/nexo-connections_*.deb | head -1)"
 
 bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing
 	@ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "tests/bench has no bench_*.py yet"; exit 1; }
