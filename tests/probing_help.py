@@ -57,6 +57,11 @@ def check(wanted: Target, *, timeout_s: float = 10.0, clock: Clock | None = None
     return asyncio.run(Prober(clock or SystemClock()).check(wanted, timeout_s=timeout_s))
 
 
+def verify(wanted: Target) -> Verdict:
+    """`Prober.verify`, waited for."""
+    return asyncio.run(Prober(SystemClock()).verify(wanted, timeout_s=10.0))
+
+
 def run_test(
     wanted: Target,
     *,

@@ -100,11 +100,20 @@ class Inquiry:
 
     async def probe(self) -> Reply:
         """The one request of a periodic check: the smallest that a bad key fails."""
-        if self.key_probe is KeyProbe.ENDPOINT and self.preset is not None:
-            return await self.ask(path=self.preset.key_path, right=lambda _: True)
-        if self.key_probe is KeyProbe.REFUSED_CHAT:
-            return await self.refused_request()
+        reply = None
+        if self.key_probe is KeyProbe.ENDPOINT:
+            reply = await self.own_endpoint()
+        elif self.key_probe is KeyProbe.REFUSED_CHAT:
+            reply = await self.refused_request()
+        has_list = self.preset is None or self.preset.has_model_list
+        if reply is not None and not (has_list and reply.status in (404, 405)):
+            return reply
+        # No quirk to care for, or a stand-in of the service that lacks its special path.
         return await self.list_page(self.dialect.check_query)
+
+    async def own_endpoint(self) -> Reply:
+        """Asks where the preset says that only a good key gets an answer."""
+        return await self.ask(path=self.preset.key_path if self.preset else "", right=lambda _: True)
 
     async def list_page(self, query: str, *, with_credentials: bool = True) -> Reply:
         """Asks for a page of the model list."""

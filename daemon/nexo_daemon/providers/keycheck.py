@@ -32,7 +32,7 @@ async def check_key(inquiry: Inquiry) -> KeyFinding:
     if not sends_credential(inquiry.target):
         return await _without_key(inquiry)
     if inquiry.key_probe is KeyProbe.ENDPOINT:
-        return _from_endpoint(await inquiry.probe())
+        return _from_endpoint(await inquiry.own_endpoint())
     if inquiry.key_probe is KeyProbe.MODELS:
         control = await inquiry.list_page(inquiry.dialect.check_query, with_credentials=False)
         if _told_apart(control):
@@ -59,7 +59,7 @@ def _at_home(inquiry: Inquiry) -> bool:
 async def _without_key(inquiry: Inquiry) -> KeyFinding:
     """The list is open; are the calls as well? Else green would be a lie until the first call."""
     if inquiry.key_probe is KeyProbe.ENDPOINT:
-        reply = await inquiry.probe()
+        reply = await inquiry.own_endpoint()
     else:
         reply = await inquiry.refused_request(with_credentials=False)
     if reply.verdict.outcome is Outcome.AUTH_ERROR:

@@ -1,9 +1,11 @@
-"""Does a connection work? The three questions that the daemon asks of a provider.
+"""Does a connection work? The questions that the daemon asks of a provider.
 
-`check` is for the schedule: one request, no tokens. `test` is for a person: layers, the key, suggestions.
-`list_models` is the list. Each opens its own connection and closes it; only TLS contexts are shared.
+`check` is for the schedule: one request, no tokens. `verify` is for a new key. `test` is for a person: layers,
+the key, suggestions. `list_models` is the list. Each opens its own connection and closes it; only TLS contexts
+are shared.
 """
 
+from nexo_client.terms import Outcome
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import ProviderFailed
 from nexo_daemon.domain.probing import ModelListing, OnLayer, Target, TestReport, Verdict
@@ -11,7 +13,8 @@ from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.faults import judge_config
 from nexo_daemon.providers.inquiry import open_inquiry
 from nexo_daemon.providers.listing import read_pages
-from nexo_daemon.providers.tester import Paid, check_once, run_test
+from nexo_daemon.providers.presets import PRESETS
+from nexo_daemon.providers.tester import Paid, check_once, run_test, verify_once
 from nexo_daemon.providers.tls import TlsContexts
 
 
@@ -26,12 +29,26 @@ class Prober:
         """One token-free request. Never raises for what a provider or the network does."""
         return await check_once(target, self._contexts, self._clock, timeout_s=timeout_s)
 
+    async def verify(self, target: Target, *, timeout_s: float = 15.0) -> Verdict:
+        """A check that a bad key fails also where the model list is public; at most four requests, all free.
+
+        For the moment in which a key is saved; too much for a schedule.
+        """
+        return await verify_once(target, self._contexts, self._clock, timeout_s=timeout_s)
+
     async def list_models(self, target: Target, *, timeout_s: float = 15.0) -> ModelListing:
         """All models, as far as the bounds allow.
 
         Raises:
             ProviderFailed: the provider gave no list; the metadata hold outcome and reason.
         """
+        preset = PRESETS.get(target.preset)
+        if preset is not None and not preset.has_model_list:
+            raise ProviderFailed(
+                f"{target.name}: {preset.display_name} has no model list",
+                hint=f"Look the names up in the documentation of {preset.display_name}.",
+                metadata={"outcome": Outcome.NOT_COMPATIBLE.value, "reason": "no_model_list"},
+            )
         try:
             async with open_inquiry(target, self._contexts, self._clock, timeout_s=timeout_s) as inquiry:
                 reply, listing = await read_pages(inquiry)

@@ -98,7 +98,15 @@ def choose_proxy(
     url = urls.get(scheme) or urls.get("all", "")
     if not url:
         return None
-    return _parse(url if "://" in url else f"http://{url}", "")
+    try:
+        return _parse(url if "://" in url else f"http://{url}", "")
+    except ConfigFault as fault:
+        raise ConfigFault(
+            "network",
+            "system_proxy",
+            "The proxy in the daemon's environment or the system's settings is not a usable URL; correct it"
+            f" there and restart nexod, or use --proxy direct. {fault.text}",
+        ) from fault
 
 
 def _parse(url: str, credentials: str) -> Proxy:

@@ -64,6 +64,18 @@ async def check_once(target: Target, contexts: TlsContexts, clock: Clock, *, tim
         return judge_config(fault)
 
 
+async def verify_once(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+    """As `check_once`, and then whether the service looks at the key at all."""
+    try:
+        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
+            verdict = (await inquiry.probe()).verdict
+            if not verdict.ok:
+                return verdict
+            return (await check_key(inquiry)).failure or verdict
+    except ConfigFault as fault:
+        return judge_config(fault)
+
+
 async def run_test(
     target: Target,
     contexts: TlsContexts,

@@ -96,7 +96,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         """See connection.proto."""
 
         async def verify(target: Target) -> Verdict:
-            return await self._prober.check(target)
+            return await self._prober.verify(target)
 
         connection, warnings = await self._registry.update(
             request.name,

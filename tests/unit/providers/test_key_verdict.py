@@ -3,14 +3,17 @@
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
 from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
+from nexo_daemon.domain.errors import ProviderFailed
+from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.probing import TestReport
+from nexo_daemon.domain.secret import Secret
 from recorded_answers import LISTS
 
 GOOD = "a-good-key-0123456789"
@@ -121,6 +124,10 @@ def test_a_good_key(service: Service, preset: str, verdict: KeyVerdict, status: 
     ],
 )
 def test_a_bad_key_is_never_green(service: Service, preset: str) -> None:
+    with AnsweringServer(service) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", BAD, preset=preset)
+        assert ask.verify(wanted).outcome is Outcome.AUTH_ERROR
+        assert ask.verify(replace(wanted, credentials=Credentials(api_key=Secret(GOOD)))).ok
     report = outcome_of(service, BAD, preset)
     assert report.verdict.outcome is Outcome.AUTH_ERROR
     assert report.key is KeyVerdict.UNVERIFIED
@@ -200,6 +207,20 @@ def test_a_periodic_check_of_a_public_list_asks_where_the_key_counts(
         assert ask.check(wanted).outcome is outcome
         assert len(server.requests) == 1
         assert ask.run_test(wanted).verdict.outcome is outcome
+
+
+@pytest.mark.parametrize("preset", ["openrouter", "nvidia"])
+def test_a_stand_in_without_the_special_path_is_checked_by_its_list(preset: str) -> None:
+    with AnsweringServer(GUARDED_LIST) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD, preset=preset)
+        assert ask.check(wanted).ok
+        bad = ask.target(Provider.CUSTOM, f"{server.origin}/v1", BAD, preset=preset)
+        assert ask.check(bad).outcome is Outcome.AUTH_ERROR
+
+
+def test_a_service_without_a_list_says_so() -> None:
+    with pytest.raises(ProviderFailed, match="has no model list"):
+        ask.list_models(ask.target(Provider.CUSTOM, "http://127.0.0.1:9/v1", GOOD, preset="perplexity"))
 
 
 def test_anthropic_credit_is_seen_without_spending() -> None:

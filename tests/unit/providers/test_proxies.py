@@ -197,6 +197,13 @@ def test_a_bad_proxy_url_is_a_configuration_error(url: str) -> None:
     assert caught.value.field == "network.proxy_url"
 
 
+def test_an_unusable_system_proxy_is_named_as_such() -> None:
+    system = SystemProxies((("https", "socks4://p:1"),))
+    with pytest.raises(ConfigFault, match="environment") as caught:
+        choose_proxy("https", "api.example", 443, NetworkProfile(), None, system)
+    assert caught.value.reason == "system_proxy"
+
+
 @pytest.mark.parametrize(
     ("host", "patterns", "expected"),
     [
