@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.install_autostart or options.remove_autostart:
         return _autostart(install=options.install_autostart)
-    logging.basicConfig(level=os.environ.get("NEXO_LOG", "warning").upper(), format="nexo-tray: %(message)s")
+    level = logging.getLevelNamesMapping().get(os.environ.get("NEXO_LOG", "").upper(), logging.WARNING)
+    logging.basicConfig(level=level, format="nexo-tray: %(message)s")
     from nexo_tray import start
 
     try:

@@ -36,7 +36,8 @@ _LINUX: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 # The window would close with the last line of the wizard unread.
 _THEN_WAIT = '"$@"; code=$?; printf "\\nPress Enter to close. "; read -r _; exit $code'
-_LAUNCH_S = 15.0
+# One that can't open says so at once; quitting the tray must not wait for longer than this.
+_LAUNCH_S = 3.0
 
 
 class NoTerminal(Exception):  # noqa: N818 - says the state
