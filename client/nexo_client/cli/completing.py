@@ -88,7 +88,11 @@ def _values(action: argparse.Action, current: str, names: Names) -> list[str]:
         return _starting(current, [provider.value for provider in Provider])
     if action.dest in _CONNECTIONS:
         return _starting(current, names()) + ([FILES] if action.dest == "places" else [])
-    if action.dest in ("ca_bundle", "path", "socket", "headers_json", "workspace"):
+    if action.dest == "source":
+        from nexo_client.sources import SOURCES
+
+        return [*_starting(current, ["all", *(source.name for source in SOURCES)]), FILES]
+    if action.dest in ("ca_bundle", "file", "path", "socket", "headers_json", "workspace"):
         return [FILES]
     return []
 
