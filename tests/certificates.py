@@ -50,6 +50,8 @@ class Authority:
             .not_valid_before(now + starts)
             .not_valid_after(now + ends)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            # RFC 5280 wants the identifiers, and Python 3.13 refuses certificates without them.
+            .add_extension(_issuer_id(key if self_signed else self.key), critical=False)
         )
         certificate = builder.sign(key if self_signed else self.key, hashes.SHA256())
         path = self.directory / f"{name}.pem"
@@ -75,10 +77,15 @@ def make_authority(directory: Path) -> Authority:
         .not_valid_after(now + 10 * DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     (directory / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return Authority(directory, key, certificate)
+
+
+def _issuer_id(key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
 
 
 def _general_name(host: str) -> x509.GeneralName:
