@@ -60,11 +60,14 @@ _CLOCK_SLACK = timedelta(minutes=2)
 
 def diagnose(session: Session) -> Iterator[Finding]:
     """All findings, in the order in which a person should read them."""
+    from nexo_client.cli.service_diagnosis import service_findings
+
     yield _versions()
     yield _installed("daemon", _NEEDED_BY_DAEMON, "nexo-connections[daemon]", Level.BROKEN)
     yield from _places(session.socket)
     yield from _environment()
     yield _clock()
+    yield from service_findings(session.socket)
     answer = _ask(session)
     if isinstance(answer, errors.NexoError):
         not_running = isinstance(answer, errors.DaemonNotRunning)

@@ -32,7 +32,8 @@ class Launchd:
             return None
         environment = content.get("EnvironmentVariables", {})
         places = {str(name): str(value) for name, value in environment.items() if name.startswith("NEXO_")}
-        return Unit(_plist(), True, places)
+        program = content.get("ProgramArguments") or [""]
+        return Unit(_plist(), True, places, str(program[0]))
 
     def standing(self) -> Standing:
         """What `launchctl print` says of the agent."""
@@ -49,7 +50,7 @@ class Launchd:
 
     def install(self, socket: Path) -> Unit:
         """Write the agent and load it; one of an older version is unloaded first."""
-        unit = Unit(_plist(), True, deviations(socket))
+        unit = Unit(_plist(), True, deviations(socket), command()[0])
         try:
             unit.path.parent.mkdir(parents=True, exist_ok=True)
             unit.path.write_bytes(plistlib.dumps(agent(command(), unit.environment)))

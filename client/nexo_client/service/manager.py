@@ -35,11 +35,13 @@ class Unit:
     Attributes:
         ours: `nexoctl daemon install` wrote it; otherwise a package did, and removes it.
         environment: the places that it tells the daemon.
+        program: what it starts; empty if that can't be read.
     """
 
     path: Path
     ours: bool
     environment: dict[str, str]
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

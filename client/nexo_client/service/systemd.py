@@ -41,7 +41,7 @@ class Systemd:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
                 continue
-            return Unit(path, directory == _own_directory(), _environment_of(text))
+            return Unit(path, directory == _own_directory(), _environment_of(text), _program_of(text))
         return None
 
     def standing(self) -> Standing:
@@ -67,7 +67,7 @@ class Systemd:
         environment = deviations(socket)
         unit = self.installed()
         if unit is None or unit.ours or unit.environment != environment:
-            unit = Unit(_own_directory() / NAME, True, environment)
+            unit = Unit(_own_directory() / NAME, True, environment, command()[0])
             _write(unit.path, unit_text(command(), environment))
         _must("daemon-reload")
         _must("enable", "--quiet", NAME)
@@ -120,6 +120,14 @@ def _environment_of(text: str) -> dict[str, str]:
         return re.sub(r'\\([\\"])', r"\1", value.replace("%%", "%"))
 
     return {name: plain(value) for name, value in _ENVIRONMENT.findall(text)}
+
+
+def _program_of(text: str) -> str:
+    found = re.search(r'^ExecStart=(?:"((?:[^"\\]|\\.)*)"|(\S+))', text, re.MULTILINE)
+    if found is None:
+        return ""
+    word = found[2] if found[1] is None else re.sub(r'\\([\\"])', r"\1", found[1])
+    return word.replace("$$", "$").replace("%%", "%")
 
 
 def _own_directory() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nexo_client import launch, paths, service
+from nexo_client.cli import service_diagnosis
 from nexo_client.service import launchd, systemd
 from nexo_client.service.manager import Standing, Unit, command, deviations
 from surroundings import Surroundings
@@ -27,6 +28,8 @@ def test_unit_names_the_program_and_the_places() -> None:
 def test_awkward_paths_survive_the_way_through_the_unit() -> None:
     text = systemd.unit_text(["/bin/true"], {"NEXO_DATA_DIR": AWKWARD})
     assert systemd._environment_of(text) == {"NEXO_DATA_DIR": AWKWARD}
+    for program in ("/bin/true", "/opt/a b/python", AWKWARD):
+        assert systemd._program_of(systemd.unit_text([program, "-m", "x y"], {})) == program
 
 
 @pytest.mark.needs("systemd-analyze")
@@ -119,7 +122,7 @@ def test_unit_is_found_and_readable_by_the_manager(monkeypatch: pytest.MonkeyPat
     path = systemd._own_directory() / systemd.NAME
     systemd._write(path, systemd.unit_text(command(), {}))
     unit = found.installed()
-    assert unit == Unit(path, True, {})
+    assert unit == Unit(path, True, {}, sys.executable)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [entry.name for entry in path.parent.iterdir()] == [systemd.NAME]
 
@@ -128,3 +131,25 @@ def test_without_a_service_manager_install_says_what_to_do_instead(surroundings:
     done = surroundings.nexoctl("--json", "daemon", "install", expect=1, env={"PATH": "/nonexistent"})
     assert "nexoctl daemon start" in done.error["hint"]
     assert not list(surroundings.home.rglob("*.service"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "standing", "level", "fix"),
+    [
+        (None, Standing(), "ok", ""),
+        (Unit(Path("/u"), True, {}, "/no/such/python"), Standing("active", True), "broken", "daemon install"),
+        (Unit(Path("/u"), True, {"NEXO_DATA_DIR": "/x"}, "/bin/sh"), Standing(), "warning", "NEXO_"),
+        (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("failed", True), "broken", "journalctl"),
+        (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("active", False), "warning", "daemon install"),
+        (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("active", True, 7, 3), "ok", ""),
+    ],
+)
+def test_doctor_says_how_the_service_is(
+    monkeypatch: pytest.MonkeyPatch, unit: Unit | None, standing: Standing, level: str, fix: str
+) -> None:
+    found = Recorder(unit)
+    monkeypatch.setattr(found, "standing", lambda: standing)
+    monkeypatch.setattr(service_diagnosis, "manager", lambda: found)
+    (finding,) = service_diagnosis.service_findings(paths.socket_path())
+    assert (finding.topic, finding.level.value) == ("service", level)
+    assert fix in finding.fix
