@@ -118,6 +118,8 @@ async def complete(inquiry: Inquiry, model: str) -> tuple[Reply, str]:
 
 
 async def _try(inquiry: Inquiry, wire: Wire, model: str) -> Reply:
+    # On a kept connection a lost answer is asked for again, and this one is billed.
+    await inquiry.reconnect()
     return await inquiry.ask(
         method="POST",
         path=wire.path(model),

@@ -115,6 +115,10 @@ class Inquiry:
         """Asks where the preset says that only a good key gets an answer."""
         return await self.ask(path=self.preset.key_path if self.preset else "", right=lambda _: True)
 
+    async def reconnect(self) -> None:
+        """The next request gets a connection of its own, so that it is sent once and no more."""
+        await self._session.reconnect()
+
     async def list_page(self, query: str, *, with_credentials: bool = True) -> Reply:
         """Asks for a page of the model list."""
         return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)

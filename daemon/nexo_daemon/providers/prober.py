@@ -1,8 +1,8 @@
 """Does a connection work? The questions that the daemon asks of a provider.
 
-`check` is for the schedule: one request, no tokens. `verify` is for a new key. `test` is for a person: layers,
-the key, suggestions. `list_models` is the list. Each opens its own connection and closes it; only TLS contexts
-are shared.
+`check` is for the schedule: one request, no tokens. `verify` is for a new key. `test` is for a person: the
+layers, the key, suggestions. `list_models` is the list. Each opens its own connection and closes it; only TLS
+contexts are shared.
 """
 
 from nexo_client.terms import Outcome

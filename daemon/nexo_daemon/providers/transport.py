@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_HEADERS = 200
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
+_BROKEN = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _STAGGER_S = 0.25
 """Between connection attempts to the addresses of one name (RFC 8305)."""
 
@@ -72,10 +73,27 @@ class Session:
     async def send(self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> Answer:
         """One request and its answer, redirects included as they are.
 
+        A kept connection that the server has closed meanwhile is replaced once; `reconnect` before a request
+        that must not be sent twice.
+
         Raises:
             Fault: no usable answer within the time.
         """
         started = time.monotonic()
+        try:
+            return await self._send(outgoing, started, timeout_s, max_bytes)
+        except Fault as fault:
+            stale = isinstance(fault.cause, _BROKEN) and not self._progress.fresh
+            left = timeout_s - (time.monotonic() - started)
+            if not stale or left <= 0:
+                raise
+            return await self._send(outgoing, started, left, max_bytes)
+
+    async def reconnect(self) -> None:
+        """The next request gets a connection of its own."""
+        await self._pool.aclose()
+
+    async def _send(self, outgoing: Outgoing, started: float, timeout_s: float, max_bytes: int) -> Answer:
         self._progress.begin()
         wait = max(timeout_s, 0.001)
         request = httpcore.Request(
@@ -102,13 +120,13 @@ class Session:
                     await reading.read(response, headers)
                 finally:
                     await response.aclose()
-        except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+        except _BROKEN as error:
             if reading.status is None:
                 raise self._progress.fault(error, started) from error
             # The status came, so the answer is worth something even if its body broke off.
             reading.cut = Cut.CLOSED
             headers = reading.headers
-        except (Exception, TimeoutError) as error:
+        except Exception as error:
             if isinstance(error, Fault):
                 raise
             raise self._progress.fault(error, started, reading.describe()) from error
@@ -182,8 +200,10 @@ class _Progress:
         self._peer = ""
         self._reported: set[Layer] = set()
         self.loopback = False
+        self.fresh = False
 
     def begin(self) -> None:
+        self.fresh = False
         # Stays so on a kept connection; a new connection starts with `resolving`.
         self._layer = Layer.HTTP
         self._since = time.monotonic()
@@ -202,6 +222,7 @@ class _Progress:
         )
 
     def resolving(self) -> None:
+        self.fresh = True
         self._layer, self._since = Layer.DNS, time.monotonic()
 
     def resolved(self, addresses: Iterable[str], *, literal: bool) -> None:

@@ -223,3 +223,35 @@ def test_redirects_are_shown_and_never_followed() -> None:
         assert other.requests == []
     assert report.verdict.reason == "redirect"
     assert other.origin in report.verdict.evidence
+
+
+def test_a_kept_connection_that_the_server_closed_is_replaced() -> None:
+    """Nothing is called broken because a server keeps connections for shorter than it says."""
+    used: set[int] = set()
+
+    def once_a_connection(request: Request, connection: socket.socket) -> bytes | None:
+        if id(connection) in used:
+            return None
+        used.add(id(connection))
+        connections.append(connection)
+        return answer(200, LIST) if request.key else answer(401, b"{}")
+
+    connections: list[socket.socket] = []
+    with AnsweringServer(once_a_connection) as server:
+        report = ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1"))
+    assert report.verdict.ok
+    assert "key_verified" in report.proven
+
+
+def test_a_paid_request_is_never_sent_twice() -> None:
+    def script(request: Request, _connection: socket.socket) -> bytes | None:
+        if request.path.endswith("/models"):
+            return answer(200, LIST) if request.key else answer(401, b"{}")
+        return None
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1")
+        report = ask.run_test(wanted, completion=True)
+        assert [r.method for r in server.requests].count("POST") == 1
+    assert report.verdict.reason == "reset"
+    assert ask.layer(report, Layer.COMPLETION).status is LayerStatus.FAILED
