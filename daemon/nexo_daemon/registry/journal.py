@@ -37,6 +37,7 @@ class Journal:
         self._health: dict[str, Health] = {}
         self._wake = asyncio.Event()
         self._thinned_at: float | None = None
+        self._complaint = ""
 
     def health(
         self, connection_id: str, health: Health, sample: Sample | None, transition: Transition | None
@@ -98,11 +99,15 @@ class Journal:
         try:
             await self._on_store_thread(write)
         except DomainError as error:
-            log.warning("health history and audit record were not written: %s", error.message)
+            if error.message != self._complaint:
+                # Once, not with every check: it stays so until somebody mends it.
+                self._complaint = error.message
+                log.warning("health history and audit record are not written: %s", error.message)
             self._transitions.extendleft(reversed(transitions))
             self._handouts.extendleft(reversed(handouts))
             for connection_id, value in health.items():
                 self._health.setdefault(connection_id, value)
         else:
+            self._complaint = ""
             if thin:
                 self._thinned_at = self._clock.monotonic()

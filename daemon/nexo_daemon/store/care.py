@@ -76,7 +76,7 @@ def backup(store: Store, clock: Clock) -> Backup:
     Raises:
         StoreFull, StoreFailed: none was made.
     """
-    if store.state is StoreState.READ_ONLY:
+    if store.damaged:
         raise StoreFailed(
             f"a backup of this store would be worth nothing: {store.problem}",
             hint="nexoctl store restore brings an earlier one back",

@@ -50,6 +50,7 @@ class Store:
 
     Attributes:
         problem: why it is read-only and what to do; empty when it is not.
+        damaged: it is read-only because its content cannot be trusted.
     """
 
     def __init__(self, path: Path, around: Surroundings, clock: Clock) -> None:
@@ -59,6 +60,7 @@ class Store:
         self.backups = Backups(path.parent / "backups")
         self.custody = Custody(self.database, self.vault, around, clock)
         self.problem = ""
+        self.damaged = False
         self._clock = clock
         self._copy: Path | None = None
         self._loaded = StoredState(Settings(), (), (), {})
@@ -194,6 +196,7 @@ class Store:
             ) from None
 
     def _serve_nothing(self, problem: str) -> None:
+        self.damaged = True
         self._set_problem(
             f"{self.path}: {problem}; it was left as it is. {RESTORE_HINT}, or move the file away"
         )
@@ -211,6 +214,7 @@ class Store:
             problems = [*problems, *(p for p in result.problems if p not in problems)]
             self.custody.open(result.slots, dict(result.data_keys))
         if problems:
+            self.damaged = True
             self._set_problem(
                 f"{self.path} is damaged ({'; '.join(problems[:3])}); it was left as it is and serves "
                 f"what can be read. {RESTORE_HINT}"
@@ -243,6 +247,7 @@ class Store:
         """
         self.close()
         self._current = None
+        self.damaged = False
         self._set_problem("")
         self._open()
         return self._loaded

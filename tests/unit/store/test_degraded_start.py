@@ -13,6 +13,7 @@ import pytest
 from nexo_client.terms import StoreState, VaultState
 from nexo_daemon.domain.errors import StoreReadOnly
 from nexo_daemon.domain.model import Binding, Credentials, WorkspaceKey, WorkspaceKind
+from nexo_daemon.store import care
 from nexo_daemon.store.files import StoreUnusable
 from store_parts import CANARY, NOON, StorePlace, connection, put
 
@@ -148,6 +149,8 @@ def test_a_read_only_file_is_served_read_only(used: StorePlace) -> None:
     assert store.unseal(store.load().connections[0]).api_key is not None
     with pytest.raises(StoreReadOnly), store.transaction() as tx:
         tx.next_revision()
+    # It is sound, so a copy of it is worth having.
+    assert care.backup(store, used.clock).size > 0
     store.close()
     assert used.bytes() == before
 
