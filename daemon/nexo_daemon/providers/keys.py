@@ -79,14 +79,21 @@ def apply_fix(name: str, text: str) -> str:
     fix = _FIXES.get(name)
     if fix is None:
         raise ValueError(f"there is no fix {name!r}; known: {', '.join(_FIXES)}")
-    return fix(text)
+    return _until_stable(fix, text)
+
+
+def _until_stable(fix: Callable[[str], str], text: str) -> str:
+    # Each fix only ever removes characters, so this ends.
+    while (fixed := fix(text)) != text:
+        text = fixed
+    return text
 
 
 def clean(text: str) -> tuple[str, tuple[str, ...]]:
     """The key with every fix that changes it, and the names of those fixes in the order of use."""
     used = []
     for name, fix in _FIXES.items():
-        fixed = fix(text)
+        fixed = _until_stable(fix, text)
         if fixed != text:
             used.append(name)
             text = fixed
