@@ -41,6 +41,13 @@ class _Newcomer:
         """Let the background checks have happened."""
         self._surroundings.nexoctl("health", "--check")
 
+    def has_codex(self, settings: str, key: str) -> None:
+        """Put a configuration of Codex CLI into the home directory."""
+        directory = self._surroundings.home / ".codex"
+        directory.mkdir()
+        text = f'{settings}experimental_bearer_token = "{key}"\n'
+        (directory / "config.toml").write_text(text, encoding="utf-8")
+
     def does(self, command: str, steps: Sequence[Step] = (), code: int = 0) -> None:
         """Type a command, answer its questions, keep what the terminal showed."""
         words = shlex.split(command)[1:]
@@ -155,6 +162,12 @@ def _story(person: _Newcomer, url: str, origin: str) -> None:
     person.says("## One directory gets its own connection")
     person.does("nexoctl workspace bind . work")
     person.does("nexoctl which --explain")
+    person.says(
+        "## Take over what other programs have\n\n"
+        "Here Codex CLI has a provider of its own. Its files are read, and left as they are."
+    )
+    person.has_codex(f'[model_providers.gateway]\nbase_url = "{origin}/v1"\n', HOME.key)
+    person.does("nexoctl import codex", [("Import which?", "1")])
     person.says("## Is everything in order?")
     person.does("nexoctl status")
     person.does("nexoctl remove work", [("[y/N] ", "y")], code=7)
