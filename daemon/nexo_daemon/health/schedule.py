@@ -437,6 +437,8 @@ class Scheduler:
             if self._ready[lane]:
                 if self._room(lane):
                     return now.mono
+                while self._quick and not self._running.get(self._quick[0][1]):
+                    self._quick.popleft()
                 if lane == 0 and self._quick:
                     best = _earlier(best, self._quick[0][0] + SLOW_AFTER_S)
         timers = self._timers
