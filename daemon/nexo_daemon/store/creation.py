@@ -3,6 +3,7 @@
 So that a file of no bytes where the store should be is never one of ours that was cut short.
 """
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -26,8 +27,7 @@ def create(path: Path) -> None:
     try:
         create_private(temporary)
         _fill(temporary)
-        # A link does not replace what appeared there meanwhile, as a rename would.
-        os.link(temporary, path)
+        _name(temporary, path)
         sync_directory(path.parent)
     except (OSError, sa.exc.DBAPIError) as error:
         reason = getattr(error, "strerror", None) or str(getattr(error, "orig", error))
@@ -39,6 +39,17 @@ def create(path: Path) -> None:
         for side in ("", "-journal", "-wal", "-shm"):
             with suppress(OSError):
                 Path(f"{temporary}{side}").unlink()
+
+
+def _name(temporary: Path, path: Path) -> None:
+    # A link does not replace what appeared there meanwhile, as a rename would.
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        # File systems without links; the lock of the daemon keeps a second one away.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP) or path.exists():
+            raise
+        temporary.rename(path)
 
 
 def _fill(path: Path) -> None:

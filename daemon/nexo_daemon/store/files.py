@@ -10,6 +10,7 @@ from pathlib import Path
 from nexo_client.paths import UnsafePathError, private_directory
 
 _MAGIC = b"SQLite format 3\0"
+_COPY_PREFIX = "nexo-read-only-"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -116,7 +117,8 @@ def private_copy(path: Path) -> Path:
 
     Reading a damaged or read-only store happens there, so that SQLite's recovery cannot touch the original.
     """
-    directory = Path(tempfile.mkdtemp(prefix="nexo-read-only-"))
+    _remove_copies_of_the_dead()
+    directory = Path(tempfile.mkdtemp(prefix=f"{_COPY_PREFIX}{os.getpid()}-"))
     for side in ("", "-wal", "-journal"):
         source = Path(f"{path}{side}")
         if source.exists():
@@ -125,3 +127,18 @@ def private_copy(path: Path) -> Path:
             with source.open("rb") as reader, copy.open("wb") as writer:
                 shutil.copyfileobj(reader, writer)
     return directory / path.name
+
+
+def _remove_copies_of_the_dead() -> None:
+    """A daemon that was killed could not remove its copy."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_COPY_PREFIX}*-*"):
+        pid = directory.name.removeprefix(_COPY_PREFIX).partition("-")[0]
+        if not pid.isdigit():
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            if directory.lstat().st_uid == os.geteuid():
+                shutil.rmtree(directory, ignore_errors=True)
+        except (OSError, OverflowError):
+            continue

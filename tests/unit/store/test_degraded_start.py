@@ -1,5 +1,6 @@
 """A store that cannot be trusted is served read-only or refused, and its bytes stay as they are."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -177,7 +178,8 @@ def test_the_private_copy_goes_away(
     used: StorePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "tmp"
-    temporary.mkdir()
+    # 2**22 is the largest process id that Linux ever gives (proc(5)).
+    (temporary / "nexo-read-only-4194305-killed").mkdir(parents=True)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     used.file.chmod(0o400)
     store = used.open()
@@ -249,6 +251,17 @@ def test_a_start_that_was_cut_short_leaves_nothing_that_is_taken_for_a_store(pla
     (place.file.parent / ".connections.db.0123456789abcdef").write_bytes(b"SQLite format 3\0 half")
     store = place.open()
     assert store.state is StoreState.READ_WRITE
+    store.close()
+
+
+def test_a_file_system_without_links_will_do(place: StorePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    store = place.open()
+    assert store.state is StoreState.READ_WRITE
+    assert [path.name for path in place.file.parent.glob(".*")] == []
     store.close()
 
 
