@@ -163,8 +163,10 @@ def check_private_directory(path: Path) -> None:
 
 
 def private_directory(path: Path) -> Path:
-    """Make `path` (mode 0700) if it is missing, then check it as `check_private_directory` does."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `path` and its missing parents (mode 0700), then check it as `check_private_directory` does."""
+    # `Path.mkdir(parents=True)` would leave the parents to the umask; XDG asks for 0700 for them, too.
+    for missing in reversed([place for place in (path, *path.parents) if not place.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
     check_private_directory(path)
     return path
 
