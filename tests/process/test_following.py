@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 import nexo_client
@@ -148,31 +149,12 @@ def test_a_change_made_while_the_daemon_was_away_from_us_is_not_missed(
         wait_for(lambda: changes == ["two"], "one callback")
 
 
-def test_a_forked_child_follows_on_a_stream_of_its_own(client: Client) -> None:
-    with client.follow() as live:
-        assert live.current.name == "one"
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            result = "nothing"
-            try:
-                first = live.current.name
-                client.set_default("two", wait_s=30)
-                result = f"{first} {live.current.name} {live.stale} {client.resolve().name}"
-                client.close()
-                result += f" {sorted(our_threads())}"
-            except Exception as error:  # noqa: BLE001 - told to the parent
-                result = repr(error)
-            finally:
-                os.write(write, result.encode())
-                os._exit(0)
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            told = pipe.read()
-        os.waitpid(child, 0)
-        assert told == "one two False two []"
-        wait_for(lambda: live.current.name == "two", "the parent follows the child's switch")
-        assert client.resolve().name == "two"
+def test_a_forked_child_follows_on_a_stream_of_its_own(client: Client, surroundings: Surroundings) -> None:
+    # Before 1.85 grpc itself hangs now and then in a child (docs/known-issues.md).
+    old = tuple(int(part) for part in grpc.__version__.split(".")[:2]) < (1, 85)
+    env = {"GRPC_ENABLE_FORK_SUPPORT": "1"} if old else {}
+    ended = surroundings.run([sys.executable, str(Path(__file__).parent / "forking.py")], env=env)
+    assert ended.out.splitlines() == ["child one two False two", "child []", "parent two two"]
 
 
 def test_many_threads_follow_and_close_at_once(client: Client) -> None:
