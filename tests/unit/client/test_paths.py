@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from nexo_client import paths
 
 
