@@ -1,6 +1,7 @@
 """Values of the SDK: what they show, what they accept, and that both directions of the wire agree."""
 
 import dataclasses
+import inspect
 import json
 import pickle
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import pytest
 
 from nexo.connections.v1 import connection_pb2, workspace_pb2
 from nexo_client import adapters, convert, terms, types, wire
+from nexo_client.aio import AsyncClient
+from nexo_client.client import Client
 from nexo_client.errors import InvalidField
 from nexo_client.terms import AuthScheme, Provider
 from nexo_client.types import ConnectionDraft, Header, Headers, NetworkProfile, ResolvedConnection
@@ -204,3 +207,17 @@ def test_headers_proxy_and_certificates_reach_the_environment_too() -> None:
 def test_a_key_in_another_header_is_not_lost_in_the_environment() -> None:
     variables = resolved(auth_scheme=AuthScheme.API_KEY, headers=Headers()).env()
     assert variables["OPENAI_CUSTOM_HEADERS"] == f"Api-Key: {KEY}"
+
+
+def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
+    def methods(kind: type) -> dict[str, list[inspect.Parameter]]:
+        found = inspect.getmembers(kind, inspect.isfunction)
+        return {
+            name: list(inspect.signature(function).parameters.values())
+            for name, function in found
+            if not name.startswith("_")
+        }
+
+    # What is sent through `run` is for nexoctl, which has no event loop.
+    synchronous = {name: given for name, given in methods(Client).items() if name != "run"}
+    assert synchronous == methods(AsyncClient)
