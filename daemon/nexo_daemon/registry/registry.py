@@ -167,7 +167,6 @@ class Registry(Writer):
             revision: the one that the caller saw; 0 skips the check.
             verify_key: tries a replaced key before it is stored.
         """
-        proven = False
         if verify_key is not None and (draft.api_key or draft.api_key_ref):
             revision = revision or self.snapshot.get(name).revision
             plan = self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
@@ -178,7 +177,6 @@ class Registry(Writer):
                     hint=verdict.advice or "paste the key again",
                     metadata={"field": "api_key"},
                 )
-            proven = verdict.ok
 
         async def work() -> tuple[Connection, tuple[Suggestion, ...]]:
             before = self.snapshot
@@ -192,8 +190,6 @@ class Registry(Writer):
             plan = self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
             self._check_name_free(plan.connection.name, old.id)
             planned = plan.connection
-            if proven:
-                planned = replace(planned, key_proven_at=self.clock.now())
 
             def write(tx: Transaction) -> tuple[Connection, Settings]:
                 settings = replace(before.settings, revision=tx.next_revision())
