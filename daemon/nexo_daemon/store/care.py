@@ -14,6 +14,7 @@ from nexo_daemon.domain.model import StoredState
 from nexo_daemon.store import backups, reading, resealing, restoring, schema
 from nexo_daemon.store.backups import Backup
 from nexo_daemon.store.custody import Custody
+from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.slots import SlotState
 from nexo_daemon.vault.vault import Vault
@@ -139,7 +140,10 @@ def restore(
         candidate.commit()
     finally:
         candidate.close()
-    return report, store.reopen()
+    try:
+        return report, store.reopen()
+    except StoreUnusable as error:
+        raise StoreFailed(f"restored, but it cannot be opened: {error.message}", hint=error.hint) from None
 
 
 def _present_revision(store: Store) -> int:
