@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from nexo_client.terms import HealthState
+from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
@@ -550,7 +550,8 @@ class Scheduler:
             return
         slot.running = None
         self._witnesses.pop(launch.id, None)
-        unsure = slot.doubtful and not (isinstance(result, Verdict) and result.ok)
+        # Only what the change of network can have broken: a provider's answer is an answer.
+        unsure = slot.doubtful and isinstance(result, Verdict) and result.outcome is Outcome.UNREACHABLE
         if slot.again or result is None or unsure:
             again, slot.again, slot.doubtful = slot.again, False, False
             if not slot.paused and (again or slot.frozen is None):
@@ -599,10 +600,13 @@ class Scheduler:
         """Take a result of a remote host as evidence. False when it must not touch the light."""
         kind = Signal.ANSWERED if verdict.ok else signal(verdict)
         if kind is Signal.ANSWERED:
-            self._answered_at = now.mono
-            if not self._evidence.empty:
-                self._evidence = Evidence()
-                self._witnesses.clear()
+            # What was asked before the first failure may have crossed a network that is gone by now.
+            self._answered_at = max(self._answered_at, launch.started)
+            since = self._evidence.since
+            if since is None or launch.started < since:
+                return self._offline_since is None
+            self._evidence = Evidence()
+            self._witnesses.clear()
             if self._offline_since is not None:
                 self._come_back(now)
             return True
@@ -619,12 +623,13 @@ class Scheduler:
         if offline(self._evidence, others=len(witnesses), routed=self.routed, now=now.mono):
             self._go_offline(now)
             return False
-        if first or slot.light.settled:
+        if first or slot.light.settled or not self._witnesses_out(now):
             for witness in witnesses:
-                if not witness.light.settled:
+                # A check that runs already was sent too early to tell.
+                if not witness.light.settled or witness.running is not None:
                     continue
                 self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
-                if witness.running is None and not witness.queued:
+                if not witness.queued:
                     self._arm(witness, now.mono, asked=False)
         outage = slot.light.outage
         if outage is not None and outage.first < self._answered_at:
