@@ -21,7 +21,7 @@ def test_a_month_of_trouble(seed: int) -> None:
     assert len(detection) > 100
     # The target (p95 <= 75 s) is measured at full size; of a hundred outages the p95 is a matter of luck.
     assert quantile(detection, 0.90) <= 75.0
-    assert detection[-1] <= 95.0
+    assert detection[-1] <= 120.0
     assert quantile(sorted(figures.recovery["default"]), 0.90) <= 65.0
     assert figures.important_checks / figures.important_days <= 86_400 / 60 * 1.15
 
