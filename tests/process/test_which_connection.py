@@ -10,6 +10,7 @@ import pytest
 
 import nexo_client
 from nexo_client import Client
+from nexo_client.administration import Administration
 from nexo_client.errors import (
     BindingBroken,
     ConnectionDisabled,
@@ -17,6 +18,7 @@ from nexo_client.errors import (
     ConnectionNotFound,
     NexoError,
     NoDefaultConnection,
+    VaultLocked,
 )
 from nexo_client.terms import ResolutionSource as Source
 from nexo_client.types import ConnectionDraft
@@ -237,3 +239,26 @@ def test_unbinding_is_what_lets_a_workspace_follow_the_default(two_clients: tupl
         wait_for(lambda: live.current.name == "client-a", "the follower hears of it")
         with pytest.raises(nexo_client.WorkspaceNotFound):
             client.unbind(place)
+
+
+def test_a_locked_vault_hands_out_nothing_from_the_very_next_call_on(client: Client) -> None:
+    """Answers are shared for a moment between programs that ask the same; never past a lock."""
+    add(client, "one")
+    administration = Administration(client)
+    with client.follow() as live:
+        for _ in range(3):
+            assert client.resolve().api_key == "key-of-one"
+            administration.lock()
+            with pytest.raises(VaultLocked):
+                client.resolve()
+            wait_for(lambda: isinstance(live.problem, VaultLocked), "the follower hears of it")
+            administration.unlock()
+            assert client.resolve().api_key == "key-of-one"
+            wait_for(lambda: live.problem is None, "the follower hears of it")
+
+
+def test_a_new_key_is_handed_out_from_the_very_next_call_on(client: Client) -> None:
+    add(client, "one")
+    for number in range(5):
+        client.update_connection("one", ConnectionDraft(api_key=f"key-number-{number}"))
+        assert client.resolve().api_key == f"key-number-{number}"
