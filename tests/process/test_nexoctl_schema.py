@@ -57,6 +57,16 @@ def test_everything_that_nexoctl_prints(surroundings: Surroundings, nexod: Nexod
     with nexod.client() as client, client.follow(workspace="nightly"):
         say("workspaces", "workspace", "list")
         say("status", "status")
+    say("status", "daemon", "status")
+    taken_over = surroundings.home / ".codex"
+    taken_over.mkdir()
+    for name, key in (("other", WORK.key), ("past", REVOKED.key)):
+        with (taken_over / "config.toml").open("a") as file:
+            file.write(f'[model_providers.{name}]\nbase_url = "{url}"\nexperimental_bearer_token = "{key}"\n')
+    (taken_over / "auth.json").write_text('{"tokens": {"access_token": "x"}}')
+    say("import", "import", "codex", "--dry-run")
+    result = say("import", "import", "codex", "--all", code=6)
+    assert [len(result[part]) for part in ("imported", "failed", "found", "skipped")] == [1, 1, 0, 1]
     say("explanation", "which")
     say("explanation", "which", "--connection", "nobody", code=5)
     say("resolved", "resolve")
@@ -67,7 +77,18 @@ def test_everything_that_nexoctl_prints(surroundings: Surroundings, nexod: Nexod
     for words in (["show", "nobody"], ["lst"], ["remove", "work"], ["add", "x"]):
         conforms({"error": surroundings.nexoctl("--json", *words, expect=None).error}, "error")
     seen |= {"untested", "event", "error"}
-    parts = {"network", "key", "layer", "suggestion", "client", "workspace", "follower", "transition"}
+    parts = {
+        "network",
+        "key",
+        "layer",
+        "suggestion",
+        "client",
+        "workspace",
+        "follower",
+        "transition",
+        "finding",
+    }
+    parts.add("service")
     assert seen | parts == set(SCHEMA["$defs"])
 
 

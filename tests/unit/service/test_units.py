@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from json_schema import problems
 from nexo_client import launch, paths, service
 from nexo_client.cli import service_diagnosis
+from nexo_client.cli.cmds import service as service_command
 from nexo_client.service import launchd, systemd
 from nexo_client.service.manager import Standing, Unit, command, deviations
 from surroundings import Surroundings
@@ -153,3 +155,10 @@ def test_doctor_says_how_the_service_is(
     (finding,) = service_diagnosis.service_findings(paths.socket_path())
     assert (finding.topic, finding.level.value) == ("service", level)
     assert fix in finding.fix
+
+
+def test_the_record_of_the_service_is_the_documented_one() -> None:
+    looked = service_command._Service(
+        Recorder(None), Unit(Path("/u"), True, {"NEXO_DATA_DIR": "/x"}, "/p"), Standing(), "", foreign=False
+    )
+    assert problems(looked.record(), "service") == []
