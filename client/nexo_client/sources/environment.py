@@ -185,13 +185,12 @@ def _remote_ollama(variables: Mapping[str, str], place: str) -> Found:
 
 def name_of_address(url: str) -> str:
     """A short name for an address: "gateway" of gateway.example.com, "local-8080" of a local one."""
-    parts = urlsplit(url)
-    host = parts.hostname or "custom"
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
+    host = services.host_of(url) or "custom"
     if services.is_local(url):
+        try:
+            port = urlsplit(url).port
+        except ValueError:
+            port = None
         return f"local-{port}" if port else "local"
     labels = [
         label for label in host.split(".") if label not in ("api", "www", "com", "net", "org", "io", "ai")

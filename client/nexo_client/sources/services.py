@@ -132,9 +132,17 @@ def by_name(name: str) -> Service:
     return _BY_NAME[name]
 
 
+def host_of(url: str) -> str:
+    """The host of an address in lower case; empty for what is no address."""
+    try:
+        return (urlsplit(url).hostname or "").casefold()
+    except ValueError:
+        return ""
+
+
 def by_address(url: str) -> Service | None:
     """The public service that answers at this address; a local address says nothing of who answers."""
-    host = (urlsplit(url).hostname or "").casefold()
+    host = host_of(url)
     if not host or is_local(url):
         return None
     if host.endswith((".openai.azure.com", ".services.ai.azure.com")):
@@ -152,7 +160,7 @@ def default_base_url(provider: Provider, preset: str) -> str:
 
 def is_local(url: str) -> bool:
     """Whether the address is on this computer."""
-    host = urlsplit(url).hostname or ""
+    host = host_of(url)
     return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.")  # noqa: S104 - only compared
 
 
