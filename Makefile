@@ -8,7 +8,8 @@ PROTO_VENV := .venv-proto
 NODE_DIR := tests/thirdparty
 BUF := $(NODE_DIR)/node_modules/.bin/buf
 PROTOS := $(wildcard protos/nexo/connections/v1/*.proto)
-PYTEST_FLAGS ?=
+# Most tests wait for processes: three workers keep two cores busy. A file stays with one worker.
+PYTEST_FLAGS ?= -n 3 --dist loadfile
 
 # Build back ends obey the same pins as everything else (the two names: pip before and after 25.3).
 export PIP_CONSTRAINT := packaging/constraints.txt
