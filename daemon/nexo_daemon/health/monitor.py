@@ -212,7 +212,7 @@ class Monitor:
             return Verdict(
                 outcome=Outcome.UNREACHABLE,
                 reason="timeout",
-                evidence=f"no complete answer within {launch.deadline_s:.0f} s",
+                evidence=f"no complete answer within {launch.deadline_s:.3g} s",
                 advice="See whether the provider has an outage, or a proxy or firewall is in the way.",
             )
         except (VaultLocked, VaultKeyLost) as error:

@@ -481,6 +481,11 @@ class Computer:
         if place.red and not was_red:
             self.figures.alerts += 1
             self._blame(place, transition.reason)
+        elif place.red and transition.reason == "invalid_key":
+            # It was down, came back while nobody could see it, and no longer likes the key.
+            self._reject(
+                place, next(t for t in reversed(place.troubles[: place.at + 1]) if t.start <= self.true)
+            )
         elif transition.to_state is HealthState.HEALTHY:
             past = place.troubles[place.at - 1] if place.at else None
             if past is not None and past.recovered is None and past.found is not None:
@@ -500,13 +505,17 @@ class Computer:
                 if trouble.found is None:
                     trouble.found = self.true
                 if trouble.kind == "rejected" and reason == "invalid_key":
-                    place.rejected = True
-                    self._order(max(trouble.end, self.true) + 30, "repaired", place)
+                    self._reject(place, trouble)
                 return
         if self.true - self.flapped.get(place.id, -DAY) < 40:
             self.figures.flap_alerts += 1
             return
         self.figures.false_alerts.append(f"{place.id} at {self.true:.0f}: {reason}")
+
+    def _reject(self, place: Place, trouble: Trouble) -> None:
+        """From now on nothing may be sent, until a person replaces the key."""
+        place.rejected = True
+        self._order(max(trouble.end, self.true) + 30, "repaired", place)
 
     def _violate(self, what: str) -> None:
         self.figures.violations.append(f"{what} at {self.true:.1f}")

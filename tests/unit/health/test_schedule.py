@@ -15,6 +15,8 @@ from nexo_daemon.health.schedule import (
     CONCURRENCY,
     HOST_GAP_S,
     MAX_IN_FLIGHT,
+    USUAL_DEADLINE_S,
+    WITNESS_WAIT_S,
     HealthNotice,
     Launch,
     Notice,
@@ -109,6 +111,18 @@ def driver() -> Driver:
 
 def gaps(starts: list[float]) -> Iterator[float]:
     return (after - before for before, after in pairwise(starts))
+
+
+def red_at(driver: Driver, id_: str) -> float:
+    """When the light turned red, in seconds of the driver."""
+    return next(
+        (notice.transition.at - EPOCH).total_seconds()
+        for notice in driver.notices
+        if isinstance(notice, HealthNotice)
+        and notice.id == id_
+        and notice.transition is not None
+        and notice.transition.to_state is HealthState.UNHEALTHY
+    )
 
 
 def test_the_important_ones_every_minute_the_others_every_five_with_jitter(driver: Driver) -> None:
@@ -349,6 +363,29 @@ def test_one_host_without_a_name_is_that_hosts_fault(driver: Driver) -> None:
     assert driver.offline() == []
     assert driver.state("a") == (HealthState.UNHEALTHY, "no_route")
     assert driver.state("b")[0] is HealthState.HEALTHY
+
+
+def test_a_host_that_hangs_is_red_after_the_second_time_out_when_others_answer(driver: Driver) -> None:
+    driver.configure(*(remote(id_, important=True) for id_ in "abc"))
+    driver.go(10)
+    driver.answers["a"] = TIMEOUT
+    driver.launches.clear()
+    driver.go(200)
+    turned = red_at(driver, "a")
+    first, second, *_ = driver.starts("a")
+    assert second == pytest.approx(first + USUAL_DEADLINE_S + 2.0)
+    assert turned == pytest.approx(second + USUAL_DEADLINE_S)
+
+
+def test_witnesses_that_do_not_answer_hold_a_red_light_for_a_bounded_time(driver: Driver) -> None:
+    driver.configure(*(remote(id_, important=True) for id_ in "abc"))
+    driver.go(10)
+    driver.answers = {"a": NO_ROUTE, "b": HANGS, "c": HANGS}
+    driver.launches.clear()
+    driver.go(200)
+    first = driver.starts("a")[0]
+    assert first + 5.0 < red_at(driver, "a") <= first + WITNESS_WAIT_S + 3.0
+    assert driver.offline() == []
 
 
 def test_a_dead_host_that_is_known_to_be_dead_is_no_evidence(driver: Driver) -> None:

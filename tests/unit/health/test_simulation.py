@@ -1,4 +1,4 @@
-"""The promises of the health checks over months of simulated trouble, small enough for every run.
+"""The promises of the health checks over weeks of simulated trouble, small enough for every run.
 
 The full size: `python tests/unit/health/simulation.py --full`.
 """
@@ -8,8 +8,8 @@ import pytest
 from unit.health.simulation import Scale, quantile, simulate
 
 
-@pytest.mark.parametrize("seed", [7, 8])
-def test_a_month_of_trouble(seed: int) -> None:
+@pytest.mark.parametrize("seed", [7, 8, 9, 10])
+def test_a_week_of_trouble(seed: int) -> None:
     figures = simulate(computers=2, scale=Scale(connections=20, important=5, days=8.0), seed=seed)
     assert figures.violations == []
     assert figures.false_alerts == []
@@ -18,11 +18,13 @@ def test_a_month_of_trouble(seed: int) -> None:
     assert figures.offline_events <= figures.offline_periods
     assert figures.blips > 300, "single failures were part of the exercise"
     detection = sorted(figures.detection["default: outage"])
-    assert len(detection) > 100
-    # The target (p95 <= 75 s) is measured at full size; of a hundred outages the p95 is a matter of luck.
-    assert quantile(detection, 0.90) <= 75.0
-    assert detection[-1] <= 120.0
-    assert quantile(sorted(figures.recovery["default"]), 0.90) <= 65.0
+    recovery = sorted(figures.recovery["default"])
+    # Of that many the p95 strays by about 2 s from that of all outages, which is at 68 s.
+    assert len(detection) > 300
+    assert quantile(detection, 0.95) <= 75.0
+    assert quantile(recovery, 0.95) <= 65.0
+    # The longest interval, two time-outs with the pause between them, and once a wait for witnesses.
+    assert detection[-1] <= 66.0 + 17.0 + 9.5
     assert figures.important_checks / figures.important_days <= 86_400 / 60 * 1.15
 
 
