@@ -12,6 +12,7 @@ from nexo_client.types import KeyInfo
 PHRASES = {
     # UNKNOWN
     "never": "never checked",
+    "checking": "checking again",
     "stale": "not checked lately",
     "offline": "this computer is offline",
     "locked": "vault locked",

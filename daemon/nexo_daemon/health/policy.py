@@ -33,6 +33,8 @@ SHORT_LIMIT_S: Final = 120.0
 OFFLINE: Final = "offline"
 PAUSED: Final = "paused"
 NEVER: Final = "never"
+CHECKING: Final = "checking"
+"""Asked, and not sure yet: the first answer was bad, and is looked at again before that is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,9 @@ def judge(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace
         return _paint(connection_id, light, state, verdict, now, pace)
     if confirmation.reached(suspicion, now.mono):
         return _paint(connection_id, light, state, verdict, now, pace)
+    if light.health.state is HealthState.UNKNOWN:
+        # Whatever it was unknown for (never asked, off line, paused) is over.
+        light = replace(light, health=replace(light.health, reason=CHECKING, advice=""))
     delay = confirmation.pause(suspicion, now.mono)
     return Step(light, delay, regular=False, transition=None)
 

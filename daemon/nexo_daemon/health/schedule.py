@@ -4,9 +4,9 @@ Time comes in as `Instant`, results as `Verdict`; out come launches (`launch`), 
 to do (`next_wake`) and what happened (`drain`). `monitor` turns launches into requests.
 
 Promises: a check never overlaps itself; one request at a time to a host, and never more than ten a second;
-at most `CONCURRENCY` requests that are quick, and a lane of their own for those that hang, so that dead hosts
-do not make the checks of others late; nothing is sent before a provider's `Retry-After`; important
-connections go first.
+at most `CONCURRENCY` requests that are quick, and a lane of their own (`SLOW_LANE`) for hosts known to
+hang, so that they do not make the checks of others late; one that begins to hang gives up its place after
+`YIELD_AFTER_S`; nothing is sent before a provider's `Retry-After`; important connections go first.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from nexo_client.terms import HealthState, Outcome
@@ -28,6 +28,8 @@ from nexo_daemon.health.policy import Instant, Light, Pace, Step
 CONCURRENCY: Final = 32
 SLOW_LANE: Final = 64
 MAX_IN_FLIGHT: Final = 256
+# Two bounds, as a check that gives up its place may well be an ordinary one of a busy moment.
+YIELD_AFTER_S: Final = 0.5
 SLOW_AFTER_S: Final = 1.0
 HOST_GAP_S: Final = 0.1
 MIN_INTERVAL_S: Final = 5.0
@@ -41,11 +43,12 @@ WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
 FIRST_DEADLINE_S: Final = 15.0
 # Enough for a request whose first packet was lost three times (repeated after 1, 3 and 7 s), and short enough
-# that a host which hangs is found hardly later than any other: an interval, two of these and a pause are 75 s at p95.
+# to find a host that hangs hardly later than any other: an interval, two of these and a pause are 75 s (p95).
 USUAL_DEADLINE_S: Final = 7.5
 LONGEST_DEADLINE_S: Final = 30.0
 
 _ASKED, _IMPORTANT, _OTHER = 0, 1, 2
+_HANGS: Final = "timeout"
 _OFFLINE_ADVICE: Final = "Checks resume by themselves when this computer is on line again."
 
 
@@ -165,6 +168,7 @@ class Scheduler:
         self._evidence = Evidence()
         self._answered_at = float("-inf")
         self._witnesses: dict[str, float] = {}
+        self._answering: deque[str] = deque(maxlen=4 * WITNESSES)
         self._offline_since: datetime | None = None
         self._canary_turn = 0
         self._ranked: list[_Slot] | None = None
@@ -265,6 +269,7 @@ class Scheduler:
             remote=is_remote(watched.origin),
             paused=watched.paused or self._settings.paused,
             shown=light.health,
+            slow=light.health.reason == _HANGS,
         )
         self._slots[watched.id] = slot
         self._join_host(slot)
@@ -442,7 +447,7 @@ class Scheduler:
                 while self._quick and not self._running.get(self._quick[0][1]):
                     self._quick.popleft()
                 if lane == 0 and self._quick:
-                    best = _earlier(best, self._quick[0][0] + SLOW_AFTER_S)
+                    best = _earlier(best, self._quick[0][0] + YIELD_AFTER_S)
         timers = self._timers
         while timers:
             due, ticket, id_ = timers[0]
@@ -482,7 +487,7 @@ class Scheduler:
         if self._recheck_at is not None and self._recheck_at <= mono:
             self._recheck_all(now)
         quick = self._quick
-        while quick and quick[0][0] + SLOW_AFTER_S <= mono:
+        while quick and quick[0][0] + YIELD_AFTER_S <= mono:
             ticket = quick.popleft()[1]
             if self._running.get(ticket):
                 self._running[ticket] = False
@@ -566,7 +571,7 @@ class Scheduler:
             step = policy.withheld(launch.id, slot.light, result.reason, result.advice, now)
             self._apply(slot, replace(step, delay_s=slot.pace.interval_s, regular=True), launch, now, None)
             return
-        slot.slow = result.reason == "timeout" or now.mono - launch.started > SLOW_AFTER_S
+        slot.slow = result.reason == _HANGS or now.mono - launch.started > SLOW_AFTER_S
         if slot.remote and not self._weigh(slot, result, launch, now):
             return
         step = policy.judge(launch.id, slot.light, result, now, slot.pace)
@@ -585,6 +590,9 @@ class Scheduler:
 
     def _apply(self, slot: _Slot, step: Step, launch: Launch, now: Instant, sample: Sample | None) -> None:
         slot.light = step.light
+        if slot.paused and step.light.health.reason == policy.CHECKING:
+            # Somebody asked for one check, and no second one follows.
+            slot.light = replace(step.light, health=replace(step.light.health, reason=policy.PAUSED))
         if slot.paused or step.delay_s is None:
             self._disarm(slot)
         elif step.regular:
@@ -604,6 +612,7 @@ class Scheduler:
         if kind is Signal.ANSWERED:
             # What was asked before the first failure may have crossed a network that is gone by now.
             self._answered_at = max(self._answered_at, launch.started)
+            self._answering.append(launch.id)
             since = self._evidence.since
             if since is None or launch.started < since:
                 return self._offline_since is None
@@ -631,8 +640,9 @@ class Scheduler:
                 if not witness.light.settled or witness.running is not None:
                     continue
                 self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
-                if not witness.queued:
-                    self._arm(witness, now.mono, asked=False)
+                if not (witness.queued and witness.asked):
+                    # Ahead of the others: what it sees is decisive for all of them.
+                    self._arm(witness, now.mono, asked=True)
         outage = slot.light.outage
         if outage is None:
             # One failure turns no light: there is nothing to hold yet.
@@ -655,9 +665,13 @@ class Scheduler:
         return bool(self._witnesses)
 
     def _able_witnesses(self, doubted: _Slot, now: Instant) -> list[_Slot]:
-        """Connections of other remote hosts that may be asked now: well ones first, none that is down."""
+        """Connections of other remote hosts that may be asked now: well ones first, none that is down.
+
+        Important ones before others; when too many of the first are in doubt, those that answered last.
+        """
         origins, well, rest = {doubted.watched.origin}, list[_Slot](), list[_Slot]()
-        for slot in islice(self._by_importance(), WITNESS_SEARCH):
+        answering = [slot for id_ in self._answering if (slot := self._slots.get(id_)) and slot.remote]
+        for slot in chain(islice(self._by_importance(), WITNESS_SEARCH), answering):
             known = _known(slot)
             if (
                 known is HealthState.UNHEALTHY

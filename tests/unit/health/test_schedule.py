@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from math import ceil
 
 import pytest
 
@@ -15,8 +16,10 @@ from nexo_daemon.health.schedule import (
     CONCURRENCY,
     HOST_GAP_S,
     MAX_IN_FLIGHT,
+    SLOW_LANE,
     USUAL_DEADLINE_S,
     WITNESS_WAIT_S,
+    YIELD_AFTER_S,
     HealthNotice,
     Launch,
     Notice,
@@ -160,12 +163,66 @@ def test_one_host_gets_one_request_at_a_time_and_a_rest(driver: Driver) -> None:
     assert min(distances) >= driver.takes_s + HOST_GAP_S - 1e-6
 
 
-def test_hanging_hosts_do_not_make_others_late(driver: Driver) -> None:
-    hanging = [remote(f"h{number}") for number in range(50)]
-    driver.answers = {one.id: HANGS for one in hanging}
-    driver.configure(*hanging, *(remote(f"c{number}") for number in range(100)))
+def crowd(hanging: int) -> Driver:
+    """A hundred hosts that answer, beside some that hang; all have been asked before."""
+    driver = Driver()
+    dead = [remote(f"h{number}") for number in range(hanging)]
+    driver.answers = {one.id: TIMEOUT for one in dead}
+    driver.configure(*dead, *(remote(f"c{number}") for number in range(100)))
+    return driver
+
+
+def last_start(driver: Driver) -> float:
+    """Seconds until the last of those that answer was asked."""
+    return max(driver.starts(f"c{number}")[0] for number in range(100))
+
+
+@pytest.mark.parametrize("hanging", [50, 200])
+def test_hosts_that_are_known_to_hang_do_not_make_others_late(hanging: int) -> None:
+    alone, beside = crowd(0), crowd(hanging)
+    for driver in (alone, beside):
+        driver.go(240)
+        driver.core.woke(3600.0, driver.now)
+        driver.go(1.9)
+        driver.launches.clear()
+        woken = driver.time
+        driver.go(10)
+        # Everything falls due at once, and the hosts that hang were there first.
+        assert last_start(driver) - woken < 1.0
+    assert [one.id for one in beside.launches if one.id[0] == "c"] == [one.id for one in alone.launches]
+    assert last_start(beside) - beside.time == pytest.approx(last_start(alone) - alone.time)
+    assert sum(one.id[0] == "h" for one in beside.launches) > 0
+
+
+def test_hosts_that_are_known_to_hang_have_a_bounded_lane() -> None:
+    driver = crowd(200)
+    driver.go(240)
+    driver.core.woke(3600.0, driver.now)
+    driver.go(2.0)
+    for _ in range(100):
+        driver.go(0.1)
+        assert driver.core.in_flight <= SLOW_LANE + CONCURRENCY
+    assert driver.core.in_flight >= SLOW_LANE
+
+
+def test_hosts_that_hung_before_a_restart_do_not_make_others_late(driver: Driver) -> None:
+    dead = [remote(f"h{number}") for number in range(200)]
+    driver.answers = {one.id: HANGS for one in dead}
+    known = {
+        one.id: Health(HealthState.UNHEALTHY, "timeout", since=EPOCH, next_check_at=EPOCH) for one in dead
+    }
+    driver.configure(*dead, *(remote(f"c{number}") for number in range(100)), **known)
+    driver.go(1)
+    assert last_start(driver) <= 0.1 * 100 / CONCURRENCY
+
+
+def test_hosts_that_begin_to_hang_delay_others_once_and_by_less_than_a_second(driver: Driver) -> None:
+    dead = [remote(f"h{number}") for number in range(50)]
+    driver.answers = {one.id: HANGS for one in dead}
+    driver.configure(*dead, *(remote(f"c{number}") for number in range(100)))
     driver.go(4)
-    assert {launch.id for launch in driver.launches} >= {f"c{number}" for number in range(100)}
+    rounds = ceil(50 / CONCURRENCY)
+    assert last_start(driver) <= rounds * YIELD_AFTER_S + 0.1 * 100 / CONCURRENCY
 
 
 def test_concurrency_is_bounded_even_if_everything_hangs(driver: Driver) -> None:
@@ -308,6 +365,27 @@ def test_pausing_keeps_what_was_known_and_sends_nothing(driver: Driver) -> None:
     driver.configure(remote("a"), remote("b"))
     driver.go(1)
     assert driver.state("a")[0] is HealthState.HEALTHY
+
+
+def test_a_new_connection_says_that_it_is_being_checked_until_its_first_failure_is_confirmed(
+    driver: Driver,
+) -> None:
+    driver.answers["a"] = REFUSED
+    driver.configure(remote("a"))
+    assert driver.state("a") == (HealthState.UNKNOWN, "never")
+    driver.go(1)
+    assert driver.state("a") == (HealthState.UNKNOWN, "checking")
+    driver.go(10)
+    assert driver.state("a") == (HealthState.UNHEALTHY, "refused")
+
+
+def test_a_paused_connection_that_is_asked_once_and_fails_stays_paused(driver: Driver) -> None:
+    driver.answers["a"] = REFUSED
+    driver.configure(remote("a", paused=True))
+    assert driver.core.request("a", driver.now)
+    driver.go(100)
+    assert len(driver.starts("a")) == 1
+    assert driver.state("a") == (HealthState.UNKNOWN, "paused")
 
 
 def test_no_network_is_one_event_and_freezes_what_was_known(driver: Driver) -> None:

@@ -184,7 +184,7 @@ class _HealthStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Works, but not now: throttled until a time, or out of quota."""
     HEALTH_STATE_UNHEALTHY: _HealthState.ValueType  # 3
     HEALTH_STATE_UNKNOWN: _HealthState.ValueType  # 4
-    """Never checked, stale, offline, locked, paused or disabled; the reason says which."""
+    """Never checked, checking, stale, offline, locked, paused or disabled; the reason says which."""
 
 class HealthState(_HealthState, metaclass=_HealthStateEnumTypeWrapper):
     """The light beside a connection."""
@@ -195,7 +195,7 @@ HEALTH_STATE_LIMITED: HealthState.ValueType  # 2
 """Works, but not now: throttled until a time, or out of quota."""
 HEALTH_STATE_UNHEALTHY: HealthState.ValueType  # 3
 HEALTH_STATE_UNKNOWN: HealthState.ValueType  # 4
-"""Never checked, stale, offline, locked, paused or disabled; the reason says which."""
+"""Never checked, checking, stale, offline, locked, paused or disabled; the reason says which."""
 global___HealthState = HealthState
 
 class _Layer:
