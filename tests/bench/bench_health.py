@@ -239,7 +239,7 @@ def rows() -> Iterator[Row]:
             beside,
             alone,
             "while none hangs",
-            "not late: at most half a second, after which a check that begins to hang gives its place up, a round more",
+            "not late: half a second a round more at most, after which a check that hangs gives its place up",
         )
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         yield Row(f"peak memory of the process with {MANY} targets", "MB", [peak_mb])
