@@ -25,6 +25,7 @@ from nexo_daemon.vault import desktop_keyring
 CACHED_S = 60.0
 DEADLINE_S = 15.0
 _CACHE_ENTRIES = 256
+_REAP_S = 2.0
 _OUTPUT_LIMIT = 64 * 1024
 
 
@@ -185,12 +186,22 @@ class References:
             # Its children too: a hung pinentry would stay for ever.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _reap(process)
         if code != 0:
             raise KeyReferenceFailed(
                 f"command:{name} failed with exit code {code}", hint="run it in a terminal to see why"
             )
         return _first_line(output)
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    # asyncio's `wait` returns only when the pipe has ended, and a full buffer keeps it from being read to its
+    # end (seen with `yes`): so read on. A descendant that left the group may still hold it open.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REAP_S):
+            while process.stdout is not None and await process.stdout.read(_OUTPUT_LIMIT):
+                pass
+            await process.wait()
 
 
 def _from_file(path: Path) -> str:
