@@ -1,118 +1,16 @@
 """The monitor on a real event loop, with probes that answer as told."""
 
 import asyncio
-import random
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch
 from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.errors import RetryLater, ShuttingDown, VaultLocked
-from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
+from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.monitor import Monitor, Watched
-from nexo_daemon.health.surroundings import Nowhere
-
-GOOD = Verdict(Outcome.OK, latency_s=0.01)
-WAIT_S = 20.0
-
-
-class Provider:
-    """Answers as told, and remembers who asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Callable[[], Awaitable[Verdict]]] = {}
-        self.asked: list[str] = []
-        self.inside: defaultdict[str, int] = defaultdict(int)
-        self.most_inside: defaultdict[str, int] = defaultdict(int)
-
-    def says(self, id_: str, verdict: Verdict) -> None:
-        async def answer() -> Verdict:
-            return verdict
-
-        self.answers[id_] = answer
-
-    def hangs(self, id_: str) -> asyncio.Event:
-        released = asyncio.Event()
-
-        async def answer() -> Verdict:
-            await released.wait()
-            return GOOD
-
-        self.answers[id_] = answer
-        return released
-
-    async def probe(self, id_: str) -> Verdict:
-        self.asked.append(id_)
-        self.inside[id_] += 1
-        self.most_inside[id_] = max(self.most_inside[id_], self.inside[id_])
-        try:
-            await asyncio.sleep(0)
-            return await self.answers[id_]() if id_ in self.answers else GOOD
-        finally:
-            self.inside[id_] -= 1
-
-
-class News:
-    """A sink that remembers."""
-
-    def __init__(self) -> None:
-        self.health: dict[str, Health] = {}
-        self.transitions: list[Transition] = []
-        self.samples: list[Sample] = []
-        self.offline: list[datetime | None] = []
-        self._stir = asyncio.Event()
-
-    def on_health(
-        self, connection_id: str, health: Health, transition: Transition | None, sample: Sample | None
-    ) -> None:
-        self.health[connection_id] = health
-        if transition is not None:
-            self.transitions.append(transition)
-        if sample is not None:
-            self.samples.append(sample)
-        self._stir.set()
-
-    def on_offline(self, since: datetime | None) -> None:
-        self.offline.append(since)
-        self._stir.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S):
-            while not condition():
-                self._stir.clear()
-                await self._stir.wait()
-
-
-@asynccontextmanager
-async def running(provider: Provider, news: News) -> AsyncIterator[Monitor]:
-    monitor = Monitor(
-        probe=provider.probe,
-        sink=news,
-        clock=SystemClock(),
-        random=random.Random(1),
-        surroundings=Nowhere(),
-    )
-    task = asyncio.create_task(monitor.run())
-    try:
-        yield monitor
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    assert not [t for t in asyncio.all_tasks() if t.get_name().startswith("check ")]
-
-
-def watch(*ids: str, **more: bool) -> dict[str, Watched]:
-    return {id_: Watched(id_, f"http://{id_}.example:80", **more) for id_ in ids}
-
-
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 2 * WAIT_S))  # type: ignore[arg-type]
 
 
 def test_new_connections_are_checked_at_once() -> None:
