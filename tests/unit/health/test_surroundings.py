@@ -1,4 +1,4 @@
-"""What this computer tells of its routes: read from files as the kernel writes them, announced on a socket."""
+"""What this computer tells of its routes: read from files like those of the kernel, announced on a socket."""
 
 import asyncio
 import select
