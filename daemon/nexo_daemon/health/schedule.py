@@ -145,6 +145,15 @@ class _Host:
     waiting: "list[_Entry] | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A failure that would turn a light red, while others are asked whether the network is the cause."""
+
+    verdict: Verdict
+    launch: Launch
+    since: float
+
+
 class Scheduler:
     """The core. Not thread-safe; every method takes the moment at which it is called."""
 
@@ -169,6 +178,7 @@ class Scheduler:
         self._answered_at = float("-inf")
         self._witnesses: dict[str, float] = {}
         self._answering: deque[str] = deque(maxlen=4 * WITNESSES)
+        self._held: dict[str, _Held] = {}
         self._offline_since: datetime | None = None
         self._canary_turn = 0
         self._ranked: list[_Slot] | None = None
@@ -286,6 +296,7 @@ class Scheduler:
         slot = self._slots.pop(connection_id)
         self._leave_host(slot)
         self._witnesses.pop(connection_id, None)
+        self._held.pop(connection_id, None)
         return () if slot.running is None else (slot.running,)
 
     def _adjust(self, slot: _Slot, watched: Watched, now: Instant) -> Iterable[Launch]:
@@ -334,6 +345,7 @@ class Scheduler:
             return ()
         before = slot.light.health
         slot.slow = False
+        self._held.pop(connection_id, None)
         step = policy.withheld(connection_id, slot.light, policy.NEVER, "", now)
         slot.light = Light(replace(Health(), since=now.wall))
         slot.frozen = slot.light if slot.remote and self._offline_since is not None else None
@@ -590,6 +602,7 @@ class Scheduler:
 
     def _apply(self, slot: _Slot, step: Step, launch: Launch, now: Instant, sample: Sample | None) -> None:
         slot.light = step.light
+        self._held.pop(slot.watched.id, None)
         if slot.paused and step.light.health.reason == policy.CHECKING:
             # Somebody asked for one check, and no second one follows.
             slot.light = replace(step.light, health=replace(step.light.health, reason=policy.PAUSED))
@@ -613,6 +626,8 @@ class Scheduler:
             # What was asked before the first failure may have crossed a network that is gone by now.
             self._answered_at = max(self._answered_at, launch.started)
             self._answering.append(launch.id)
+            if self._held:
+                self._blame_held(launch, now)
             since = self._evidence.since
             if since is None or launch.started < since:
                 return self._offline_since is None
@@ -643,22 +658,28 @@ class Scheduler:
                 if not (witness.queued and witness.asked):
                     # Ahead of the others: what it sees is decisive for all of them.
                     self._arm(witness, now.mono, asked=True)
-        outage = slot.light.outage
-        if outage is None:
-            # One failure turns no light: there is nothing to hold yet.
-            return True
-        # A witness is asked at the very moment of the first failure, so "at" that moment counts as after it.
-        answered = self._answered_at >= outage.first
-        if answered or now.mono - outage.first >= WITNESS_WAIT_S:
-            # Others answered meanwhile, or none did in time: the network is there and this host is not.
-            return True
         step = policy.judge(launch.id, slot.light, verdict, now, slot.pace)
-        if step.light.health.state is HealthState.UNHEALTHY and self._witnesses_out(now):
-            # Others are being asked whether they see it too; their answer decides between red and off line.
-            self._arm(slot, now.mono + DEBOUNCE_S, asked=False)
-            self._tell(slot, now)
-            return False
-        return True
+        if step.light.health.state is not HealthState.UNHEALTHY or self._answered_at >= launch.started:
+            return True
+        held = self._held.get(launch.id)
+        since = now.mono if held is None else held.since
+        alone = len(self._evidence.strong | self._evidence.weak) == 1 and not self._witnesses_out(now)
+        if alone or now.mono - since >= WITNESS_WAIT_S:
+            return True
+        # Others see it too, or are being asked; an answer of theirs decides between red and off line.
+        self._held[launch.id] = _Held(verdict, launch, since)
+        self._arm(slot, now.mono + DEBOUNCE_S, asked=False)
+        self._tell(slot, now)
+        return False
+
+    def _blame_held(self, answered: Launch, now: Instant) -> None:
+        """Somebody answered: of what failed at that time or before, the network was not the cause."""
+        self._held.pop(answered.id, None)
+        for id_, held in list(self._held.items()):
+            slot = self._slots.get(id_)
+            if slot is not None and answered.started >= held.launch.started:
+                step = policy.judge(id_, slot.light, held.verdict, now, slot.pace)
+                self._apply(slot, step, held.launch, now, policy.sample(id_, held.verdict, now))
 
     def _witnesses_out(self, now: Instant) -> bool:
         self._witnesses = {id_: until for id_, until in self._witnesses.items() if until > now.mono}
@@ -716,6 +737,7 @@ class Scheduler:
     def _withhold(self, slot: _Slot, reason: str, advice: str, now: Instant) -> None:
         step = policy.withheld(slot.watched.id, slot.light, reason, advice, now)
         slot.light = step.light
+        self._held.pop(slot.watched.id, None)
         self._tell(slot, now, transition=step.transition, conclusive=True)
 
     def _send_canary(self, now: Instant, delay_s: float) -> None:

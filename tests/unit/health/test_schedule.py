@@ -452,7 +452,9 @@ def test_a_host_that_hangs_is_red_after_the_second_time_out_when_others_answer(d
     turned = red_at(driver, "a")
     first, second, *_ = driver.starts("a")
     assert second == pytest.approx(first + USUAL_DEADLINE_S + 2.0)
-    assert turned == pytest.approx(second + USUAL_DEADLINE_S)
+    assert turned == pytest.approx(second + USUAL_DEADLINE_S + driver.takes_s), (
+        "one answer of a witness later"
+    )
 
 
 def test_witnesses_that_do_not_answer_hold_a_red_light_for_a_bounded_time(driver: Driver) -> None:
@@ -462,8 +464,29 @@ def test_witnesses_that_do_not_answer_hold_a_red_light_for_a_bounded_time(driver
     driver.launches.clear()
     driver.go(200)
     first = driver.starts("a")[0]
-    assert first + 5.0 < red_at(driver, "a") <= first + WITNESS_WAIT_S + 3.0
+    assert first + 5.0 < red_at(driver, "a") <= first + 5.0 + WITNESS_WAIT_S + 3.0
     assert driver.offline() == []
+
+
+@pytest.mark.parametrize("single", [REFUSED, TIMEOUT, NO_ROUTE])
+@pytest.mark.parametrize("lost", [NO_ROUTE, TIMEOUT])
+@pytest.mark.parametrize("after_s", [0.1, 1.0, 1.9])
+def test_a_single_failure_right_before_the_network_is_lost_is_no_outage(
+    driver: Driver, single: Verdict, lost: Verdict, after_s: float
+) -> None:
+    driver.configure(*(remote(id_, important=True) for id_ in "abcd"))
+    driver.go(20)
+    driver.answers["a"] = single
+    assert driver.core.suspect("a", driver.now)
+    driver.go(USUAL_DEADLINE_S if single is TIMEOUT else driver.takes_s)
+    for id_ in "bcd":
+        assert driver.core.request(id_, driver.now)
+    driver.go(after_s)
+    driver.answers = dict.fromkeys("abcd", lost)
+    driver.notices.clear()
+    driver.go(120)
+    assert driver.offline() == [True]
+    assert driver.alerts() == []
 
 
 def test_a_dead_host_that_is_known_to_be_dead_is_no_evidence(driver: Driver) -> None:
