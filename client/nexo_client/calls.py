@@ -429,6 +429,8 @@ def check_now(names: Sequence[str], timeout_s: float) -> Call[tuple[types.Connec
         h.CheckNowRequest(names=names, timeout=duration(timeout_s)),
         h.CheckNowResponse,
         _lights,
+        # A check is free and may be asked for twice; so a daemon that just stops is noticed at once.
+        reads=True,
         longer_s=timeout_s,
     )
 
