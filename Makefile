@@ -8,8 +8,10 @@ PROTO_VENV := .venv-proto
 NODE_DIR := tests/thirdparty
 BUF := $(NODE_DIR)/node_modules/.bin/buf
 PROTOS := $(wildcard protos/nexo/connections/v1/*.proto)
-# Most tests wait for processes: three workers keep two cores busy. A file stays with one worker.
-PYTEST_FLAGS ?= -n 3 --dist loadfile
+PYTEST_FLAGS ?=
+# Daemons, keyrings and desktops have deadlines of their own: those tests get the machine for themselves.
+SIDE_BY_SIDE := tests/unit tests/contract --ignore=tests/unit/vault
+ONE_BY_ONE := $(filter-out tests/unit tests/contract tests/bench,$(patsubst %/,%,$(wildcard tests/*/))) tests/unit/vault
 
 # Build back ends obey the same pins as everything else (the two names: pip before and after 25.3).
 export PIP_CONSTRAINT := packaging/constraints.txt
@@ -26,7 +28,8 @@ demo: $(VENV)/ready-to-run ## see the real thing work, in a temporary directory
 	@$(BIN)/nexoctl demo
 
 test: $(VENV)/ready-to-develop node-modules ## run the tests
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_FLAGS) $(SIDE_BY_SIDE)
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ONE_BY_ONE)
 
 test-crowd: $(VENV)/ready-to-develop ## 1 000 followers in 20 processes, 100 switches, a daemon killed (minutes)
 	@NEXO_TEST_CROWD=full $(BIN)/python -m pytest tests/process/test_crowd.py
