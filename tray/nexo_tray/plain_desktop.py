@@ -46,7 +46,7 @@ class PlainDesktop:
             self._acts.put(act)
             win32.PostMessage(self._icon._hwnd, _WM_ACT, 0, 0)
         else:
-            raise NotImplementedError(sys.platform)
+            raise RuntimeError(f"for macOS and Windows, not for {sys.platform}")
 
     def _act(self, _wparam: int, _lparam: int) -> int:
         while not self._acts.empty():
