@@ -222,7 +222,7 @@ class FollowHub:
         for follower, question in stream.inquiries.items():
             groups.setdefault(question, []).append(follower)
         for question, followers in groups.items():
-            signature = self._resolver.signature(self._resolver.explain(question))
+            signature = self._resolver.present_signature(question)
             news = [f for f in followers if stream.sent.get(f) != signature]
             if not news:
                 continue

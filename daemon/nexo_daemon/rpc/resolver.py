@@ -16,6 +16,7 @@ from nexo_daemon.rpc import convert
 
 # A burst of followers that ask the same is answered from one conversion; secrets stay in the clear no longer.
 SHARED_FOR_S = 0.5
+SIGNATURE_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Resolver:
         self._journal = journal
         self._clock = clock
         self._shared: dict[Inquiry, Answer] = {}
+        self._signatures: dict[Inquiry, object] = {}
 
     def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
         """See `Listener`: `on_routing` follows."""
@@ -50,10 +52,20 @@ class Resolver:
     def on_routing(self) -> None:
         """See `Listener`."""
         self._shared.clear()
+        self._signatures.clear()
 
     def explain(self, inquiry: Inquiry) -> Resolution:
         """The rules, without a secret."""
         return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins)
+
+    def present_signature(self, inquiry: Inquiry) -> object:
+        """The signature of the present answer: worked out once between two changes, for all who ask."""
+        known = self._signatures.get(inquiry)
+        if known is None:
+            if len(self._signatures) >= SIGNATURE_LIMIT:
+                self._signatures.clear()
+            known = self._signatures[inquiry] = self.signature(self.explain(inquiry))
+        return known
 
     def signature(self, resolution: Resolution) -> object:
         """What tells an answer from an older one."""
