@@ -51,7 +51,7 @@ class Call(Generic[T]):
     """A call with one answer.
 
     Attributes:
-        reads: changes nothing, so that it may be sent again when the line broke.
+        reads: changes no configuration, so that it may be sent again when the line broke.
         longer_s: what the deadline needs beyond the client's own.
     """
 

@@ -189,12 +189,11 @@ class Registry(Writer):
                 )
             plan = self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
             self._check_name_free(plan.connection.name, old.id)
-            planned = plan.connection
 
             def write(tx: Transaction) -> tuple[Connection, Settings]:
                 settings = replace(before.settings, revision=tx.next_revision())
                 connection = tx.update_connection(
-                    replace(planned, revision=settings.revision), plan.credentials
+                    replace(plan.connection, revision=settings.revision), plan.credentials
                 )
                 if connection.name != old.name:
                     for binding in before.bound_to(old.id):
