@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 KEYRING_SERVICE = "Nexo Connections vault"
 CREDENTIAL_NAME = "nexo-vault-key"
-"""`LoadCredentialEncrypted=nexo-vault-key` in a unit file puts it there (systemd.exec(5))."""
+"""`LoadCredential=nexo-vault-key:PATH` or its encrypted form in a unit puts it there (systemd.exec(5))."""
 _CREDENTIAL_BYTES = range(16, 4097)
 SLOT_VARIABLE = "NEXO_VAULT_SLOT"
 """The kind of slot of a store that is made now: keyring, key_file or systemd_credential."""
@@ -67,6 +67,7 @@ class OutsideError(Exception):
         self.hint = hint
 
 
+_UNIT = f"the unit needs LoadCredential={CREDENTIAL_NAME}:PATH (systemctl --user edit nexod)"
 _RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault unlock --recovery"
 
 
@@ -227,8 +228,8 @@ def _from_credential(slot: KeySlot, around: Surroundings) -> bytes:
     if around.credentials_directory is None:
         raise OutsideError(
             VaultState.LOCKED,
-            "the daemon was not started by systemd, which holds the key",
-            "systemctl --user start nexod",
+            f"the daemon was started without the systemd credential '{CREDENTIAL_NAME}', which holds the key",
+            f"{_UNIT}; then systemctl --user restart nexod",
         )
     path = around.credentials_directory / CREDENTIAL_NAME
     try:
@@ -237,7 +238,7 @@ def _from_credential(slot: KeySlot, around: Surroundings) -> bytes:
         raise OutsideError(
             VaultState.KEY_LOST,
             f"the systemd credential '{CREDENTIAL_NAME}' cannot be read: {error.strerror}",
-            f"add LoadCredentialEncrypted={CREDENTIAL_NAME} to the unit, or use the recovery code",
+            f"{_UNIT}, or use the recovery code: nexoctl vault unlock --recovery",
         ) from None
     if len(content) not in _CREDENTIAL_BYTES:
         raise OutsideError(

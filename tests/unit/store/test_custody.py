@@ -128,7 +128,7 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
     store.close()
     store = open_with(None)
     assert store.vault.state is VaultState.LOCKED
-    assert "systemctl" in store.vault.problem
+    assert "LoadCredential=nexo-vault-key" in store.vault.problem
     store.close()
     (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
     store = open_with(directory)
