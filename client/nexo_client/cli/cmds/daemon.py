@@ -5,11 +5,9 @@ With `install` the service manager of your session starts it at login and restar
 """
 
 import argparse
-import os
-import time
 
 from nexo_client import errors, paths
-from nexo_client.cli import holder
+from nexo_client.cli import holder, tailing
 from nexo_client.cli.cmds import service
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
@@ -126,17 +124,11 @@ def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> 
 def _logs(arguments: argparse.Namespace, session: Session) -> int:
     path = paths.log_file()
     try:
-        with path.open(encoding="utf-8", errors="replace") as log:
-            lines = log.readlines()[-max(arguments.lines, 0) :] if arguments.lines else []
-            log.seek(0, os.SEEK_END)
-            for line in lines:
-                session.printer.line(line.rstrip("\n"))
-            while arguments.follow:
-                added = log.readline()
-                if added:
-                    session.printer.line(added.rstrip("\n"))
-                else:
-                    time.sleep(0.2)
+        for line in tailing.tail(path, max(arguments.lines, 0), follow=arguments.follow):
+            if session.json:
+                session.printer.json({"line": line}, one_line=True)
+            else:
+                session.printer.line(line)
     except FileNotFoundError:
         raise CommandFailed(
             f"there is no log yet: {path}", hint="start the daemon: nexoctl daemon start", code=Exit.NOT_FOUND
