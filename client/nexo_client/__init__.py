@@ -24,9 +24,10 @@ if TYPE_CHECKING:
         ollama_client,
         openai_client,
     )
-    from nexo_client.follow import LiveConnection, OnStale
+    from nexo_client.follow import LiveConnection
     from nexo_client.switching import FOLLOWED, FollowingAuth
     from nexo_client.types import *  # noqa: F403
+    from nexo_client.types import OnStale
 
 from nexo_client.version import __version__
 
@@ -36,7 +37,6 @@ _HOMES = {
     "FOLLOWED": "nexo_client.switching",
     "FollowingAuth": "nexo_client.switching",
     "LiveConnection": "nexo_client.follow",
-    "OnStale": "nexo_client.follow",
     "anthropic_client": "nexo_client.factories",
     "async_anthropic_client": "nexo_client.factories",
     "async_ollama_client": "nexo_client.factories",

@@ -6,6 +6,8 @@
 The channel belongs to the loop on which the client is first used.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import weakref
@@ -22,7 +24,6 @@ from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.client import DEFAULT_TIMEOUT_S, closed
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
-from nexo_client.follow import OnStale
 from nexo_client.terms import Outcome
 from nexo_client.workspace import WorkspaceLike
 
@@ -40,7 +41,7 @@ class _Connecting:
         self._timeout_s = timeout_s
         self._client: AsyncClient | None = None
 
-    async def _open(self) -> "AsyncClient":
+    async def _open(self) -> AsyncClient:
         try:
             channel.probe(self._socket)
         except DaemonNotRunning:
@@ -51,10 +52,10 @@ class _Connecting:
             await asyncio.to_thread(start_daemon, self._socket, timeout_s=self._timeout_s)
         return AsyncClient(self._socket, timeout_s=self._timeout_s)
 
-    def __await__(self) -> "Generator[Any, None, AsyncClient]":
+    def __await__(self) -> Generator[Any, None, AsyncClient]:
         return self._open().__await__()
 
-    async def __aenter__(self) -> "AsyncClient":
+    async def __aenter__(self) -> AsyncClient:
         self._client = await self._open()
         return self._client
 
@@ -396,7 +397,7 @@ class AsyncClient:
         connection: str | None = None,
         *,
         workspace: WorkspaceLike = None,
-        on_stale: OnStale = OnStale.KEEP,
+        on_stale: types.OnStale = types.OnStale.KEEP,
     ) -> Following:
         """The connection that this program gets, kept true: `await client.follow()` or `async with`.
 
@@ -525,7 +526,7 @@ class AsyncClient:
         """The daemon and its store."""
         return await self._run(calls.status())
 
-    def watch(self) -> "AsyncSubscription[types.WatchEvent]":
+    def watch(self) -> AsyncSubscription[types.WatchEvent]:
         """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).
 
         Closing the subscription ends the iteration.

@@ -15,8 +15,8 @@ from typing import Any, Self
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo_client import follow_stream
 from nexo_client.errors import NexoError
-from nexo_client.follow import LiveConnection, OnChange, OnStale
-from nexo_client.types import ResolvedConnection
+from nexo_client.follow import LiveConnection, OnChange
+from nexo_client.types import OnStale, ResolvedConnection
 
 log = logging.getLogger("nexo_client.follow")
 

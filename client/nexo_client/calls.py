@@ -3,6 +3,8 @@
 Not for sending. A call names its method by its path, so that no generated stub has to be imported.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -26,7 +28,7 @@ from nexo_client.workspace import WorkspaceLike, locate
 
 T = TypeVar("T")
 
-OnLayer = Callable[[types.LayerResult], None]
+OnLayer = Callable[["types.LayerResult"], None]
 
 _PACKAGE = "/nexo.connections.v1."
 _CONNECTIONS = _PACKAGE + "ConnectionService/"

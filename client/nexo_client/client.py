@@ -3,13 +3,15 @@
 What a call sends and returns is described in `calls`; here is how it is sent, retried and given up.
 """
 
+from __future__ import annotations
+
 import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import grpc
 
@@ -17,9 +19,11 @@ from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, paths, types
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
-from nexo_client.follow import LiveConnection, OnStale
 from nexo_client.terms import Outcome
 from nexo_client.workspace import WorkspaceLike
+
+if TYPE_CHECKING:
+    from nexo_client.follow import LiveConnection
 
 T = TypeVar("T")
 
@@ -28,7 +32,7 @@ DEFAULT_TIMEOUT_S = 10.0
 
 def connect(
     socket: str | os.PathLike[str] | None = None, *, start: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S
-) -> "Client":
+) -> Client:
     """A client of the daemon of this user.
 
     Args:
@@ -205,7 +209,7 @@ class Client:
         """Sends a call that another module of the SDK describes, such as `nexo_client.administration`."""
         return self._run(call)
 
-    def _stream(self, stream: Stream[T]) -> "Subscription[T]":
+    def _stream(self, stream: Stream[T]) -> Subscription[T]:
         line = self._connected()
         channel.probe(self._socket)
         try:
@@ -401,7 +405,7 @@ class Client:
         connection: str | None = None,
         *,
         workspace: WorkspaceLike = None,
-        on_stale: OnStale = OnStale.KEEP,
+        on_stale: types.OnStale = types.OnStale.KEEP,
     ) -> LiveConnection:
         """The connection that this program gets, kept true: a switch reaches it while it runs.
 
@@ -422,7 +426,9 @@ class Client:
             raise
         return live
 
-    def _follow(self, connection: str | None, workspace: WorkspaceLike, on_stale: OnStale) -> LiveConnection:
+    def _follow(
+        self, connection: str | None, workspace: WorkspaceLike, on_stale: types.OnStale
+    ) -> LiveConnection:
         if self._closed:
             raise closed()
         from nexo_client import follow_stream
@@ -543,7 +549,7 @@ class Client:
         """The daemon and its store."""
         return self._run(calls.status())
 
-    def watch(self) -> "Subscription[types.WatchEvent]":
+    def watch(self) -> Subscription[types.WatchEvent]:
         """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).
 
         Closing the subscription, from any thread, ends the iteration. `nexo_client.watch.watch_forever`

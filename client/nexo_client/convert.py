@@ -4,6 +4,8 @@ The only file of the SDK, next to `calls` and `follow`, that sees a protobuf typ
 to an enum is read as the most cautious member, never as an error.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from enum import StrEnum
@@ -25,14 +27,11 @@ def _member(kind: type[E], number: int, otherwise: D) -> E | D:
     return otherwise if member is None else member
 
 
-_USUAL_NETWORK = types.NetworkProfile()
-
-
 def network(message: connection_pb2.NetworkProfile) -> types.NetworkProfile:
     """A network profile; "system" when the message does not say."""
     which = message.WhichOneof("proxy")
     if which is None and not message.no_proxy and not message.ca_bundle:
-        return _USUAL_NETWORK
+        return types.USUAL_NETWORK
     proxy = message.proxy_url if which == "proxy_url" else "direct" if which == "direct" else "system"
     return types.NetworkProfile(proxy, tuple(message.no_proxy), message.ca_bundle)
 

@@ -4,7 +4,6 @@ Reading `current` reads memory. One thread for each process and socket ("nexo-fo
 sets it; a second one ("nexo-callbacks"), started with the first `on_change`, calls back.
 """
 
-import enum
 import logging
 import threading
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo_client.errors import DaemonFailed, DaemonNotRunning, DeadlineExceeded, NexoError
-from nexo_client.types import ResolvedConnection
+from nexo_client.types import OnStale, ResolvedConnection
 
 if TYPE_CHECKING:
     from nexo_client.follow_stream import FollowStream
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("nexo_client.follow")
 
 OnChange = Callable[[ResolvedConnection | None], None]
-
-
-class OnStale(enum.Enum):
-    """What `LiveConnection.current` does while the daemon is away."""
-
-    KEEP = "keep"
-    """Gives the last known connection; `stale` says that it may be out of date."""
-    RAISE = "raise"
-    """Raises `DaemonNotRunning`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import grpc
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, channel, convert, failures, fork
 from nexo_client.errors import IncompatibleDaemon, NexoError
-from nexo_client.follow import LiveConnection, OnStale
-from nexo_client.types import ResolvedConnection
+from nexo_client.follow import LiveConnection
+from nexo_client.types import OnStale, ResolvedConnection
 
 log = logging.getLogger("nexo_client.follow")
 

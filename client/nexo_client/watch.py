@@ -12,6 +12,8 @@
                 ...                           # one change
 """
 
+from __future__ import annotations
+
 import enum
 import threading
 from collections.abc import Iterator
@@ -56,7 +58,7 @@ PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 class Watcher:
     """Iterates over `LinkEvent`s until `stop()`; made by `watch_forever`."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -104,7 +106,7 @@ class Watcher:
             self._stopped.wait(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
 
-    def _subscribe(self) -> "Subscription[types.WatchEvent]":
+    def _subscribe(self) -> Subscription[types.WatchEvent]:
         subscription = self._client.watch()
         with self._lock:
             self._subscription = subscription
@@ -119,7 +121,7 @@ class Watcher:
             subscription.close()
 
 
-def watch_forever(client: "Client") -> Watcher:
+def watch_forever(client: Client) -> Watcher:
     """An iterable of `LinkEvent`: snapshot and events, and AWAY whenever there is no subscription.
 
     It blocks the thread that iterates. Errors are steps of it, never raised, because whoever shows the

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from nexo_client.errors import InvalidField
-from nexo_client.types import Workspace
+from nexo_client.types.workspace import Workspace
 
 WorkspaceLike = str | os.PathLike[str] | Workspace | None
 

@@ -1,5 +1,7 @@
 """How the nouns of the product look to a person: lights, keys, marks. Pure; used by several commands."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from nexo_client import types

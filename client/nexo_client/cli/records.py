@@ -4,6 +4,8 @@ Names and meaning are an interface that scripts rely on; add to it, never rename
 UTC, spans end in `_ms` or `_s`, what is not known is null. No record but `resolved` holds a secret.
 """
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 from typing import Any
 

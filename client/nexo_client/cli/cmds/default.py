@@ -4,6 +4,8 @@ Running programs that follow apply a switch at once; --wait waits until all of t
 that have not (exit code 1). Switching to a connection that does not work is possible and says what is wrong.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from nexo_client import types

@@ -3,6 +3,8 @@
 Secrets are left out, unless you say --reveal; that leaves a record (see `nexoctl handouts`).
 """
 
+from __future__ import annotations
+
 import argparse
 
 from nexo_client import types

@@ -5,6 +5,8 @@ nearest bound directory above (or the bound name), the default. A rule that name
 switched off is an error; none falls through to the next.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from nexo_client import types

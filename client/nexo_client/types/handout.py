@@ -1,0 +1,98 @@
+"""A hand-out: what a program needs to talk to its provider, secrets included."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from nexo_client.terms import AuthScheme, Provider, ResolutionSource
+from nexo_client.types.connection import NetworkProfile
+from nexo_client.types.health import Health
+
+
+class Headers(dict[str, str]):
+    """Custom headers of a hand-out, read-only; `repr` shows the names alone."""
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(items)
+
+    def _refuse(self, *_arguments: object, **_keywords: object) -> NoReturn:
+        raise TypeError("the headers of a hand-out can't be changed; copy them first: dict(headers)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(f'{name}: …' for name in self)})"
+
+    def __reduce__(self) -> tuple[Callable[..., "Headers"], tuple[tuple[tuple[str, str], ...]]]:
+        return Headers, (tuple(self.items()),)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedConnection:
+    """A hand-out: everything that a program needs to talk to the provider.
+
+    Attributes:
+        api_key: empty when the connection has no key.
+        headers: custom headers, names as configured; they override the header made from the key.
+        model: the default model; empty for none.
+        source: the rule that chose it; `source_detail` says it in words.
+        revision: grows with every change that a workspace can notice.
+    """
+
+    connection_id: str
+    name: str
+    provider: Provider
+    preset: str
+    base_url: str
+    auth_scheme: AuthScheme
+    api_key: str = field(repr=False)
+    headers: Headers
+    model: str
+    network: NetworkProfile
+    source: ResolutionSource
+    source_detail: str
+    revision: int
+    health: Health
+
+    def openai(self, *, async_client: bool = False) -> dict[str, Any]:
+        """Keyword arguments for `openai.OpenAI`; with `async_client` for `openai.AsyncOpenAI`."""
+        from nexo_client import adapters
+
+        return adapters.openai(self, async_client)
+
+    def anthropic(self, *, async_client: bool = False) -> dict[str, Any]:
+        """Keyword arguments for `anthropic.Anthropic`; with `async_client` for `anthropic.AsyncAnthropic`.
+
+        Raises:
+            InvalidField: the provider speaks no Anthropic dialect.
+        """
+        from nexo_client import adapters
+
+        return adapters.anthropic(self, async_client)
+
+    def google(self) -> dict[str, Any]:
+        """Keyword arguments for `google.genai.Client`.
+
+        Raises:
+            InvalidField: the provider speaks no Gemini dialect.
+        """
+        from nexo_client import adapters
+
+        return adapters.google(self)
+
+    def ollama(self) -> dict[str, Any]:
+        """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`.
+
+        Raises:
+            InvalidField: the provider speaks no Ollama dialect.
+        """
+        from nexo_client import adapters
+
+        return adapters.ollama(self)
+
+    def env(self) -> dict[str, str]:
+        """Environment variables that the official SDKs and tools read."""
+        from nexo_client import adapters
+
+        return adapters.env(self)

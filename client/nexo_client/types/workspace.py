@@ -1,0 +1,71 @@
+"""Workspaces, who follows, and why a workspace gets what it gets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo_client.terms import ResolutionSource
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A directory (absolute, links resolved) or a name; exactly one is given."""
+
+    path: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.path or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceBinding:
+    """A workspace and the connection that it gets."""
+
+    workspace: Workspace
+    connection: str
+    broken: bool
+    created_at: datetime | None
+    allow_fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """What a program claims about itself."""
+
+    name: str
+    version: str
+    pid: int
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A program that follows right now."""
+
+    client: ClientInfo
+    workspaces: tuple[Workspace, ...]
+    applied_revision: int
+    connected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionStep:
+    """One rule, whether it applied and what it named."""
+
+    source: ResolutionSource
+    connection: str
+    won: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which connection a workspace gets, and why; `problem` is set when it gets none."""
+
+    connection: str
+    source: ResolutionSource | None
+    steps: tuple[ResolutionStep, ...]
+    problem_reason: str
+    problem: str
+    revision: int
+    problem_hint: str = ""
