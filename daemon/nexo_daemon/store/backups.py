@@ -64,7 +64,9 @@ class Backups:
 
     def due(self, now: datetime) -> bool:
         """Whether the newest daily one is older than a day."""
-        newest = next((backup.at for backup in self.list() if backup.reason == "daily"), None)
+        # One from the future was made while the clock was wrong; it must not put off the next for years.
+        past = (backup.at for backup in self.list() if backup.reason == "daily" and backup.at <= now)
+        newest = next(past, None)
         return newest is None or now - newest >= DAILY
 
     def make(self, database: Database, reason: str, now: datetime) -> Backup:
@@ -95,8 +97,9 @@ class Backups:
             for side in ("", "-wal", "-shm", "-journal"):
                 with suppress(OSError):
                     Path(f"{temporary}{side}").unlink()
-        self._rotate(reason)
-        return next(backup for backup in self.list() if backup.path == path)
+        made = Backup(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
+        self._rotate(made)
+        return made
 
     def find(self, name: str) -> Path:
         """The file of a backup, given by its name or as a path; "" for the newest.
@@ -133,16 +136,20 @@ class Backups:
         except OSError as error:
             raise _file_error(self.directory, error) from None
         stamp = now.astimezone(UTC).strftime(_STAMP)
-        for number in range(1000):
-            counter = f"-{number}" if number else ""
-            path = self.directory / f"connections-{stamp}{counter}-{reason}.db"
-            if not path.exists():
-                return path
-        raise StoreFailed("too many backups within one second", hint="try again")
+        taken = [
+            int(match[2] or 0)
+            for path in self.directory.iterdir()
+            if (match := _NAME.fullmatch(path.name)) and match[1] == stamp
+        ]
+        # Never a number that rotation has set free: the order of names is the order of time.
+        counter = f"-{max(taken) + 1}" if taken else ""
+        return self.directory / f"connections-{stamp}{counter}-{reason}.db"
 
-    def _rotate(self, reason: str) -> None:
-        same = [backup for backup in self.list() if backup.reason == reason]
-        for backup in same[KEPT.get(reason, 10) :]:
+    def _rotate(self, made: Backup) -> None:
+        others = [one for one in self.list() if one.reason == made.reason and one.path != made.path]
+        # The clock may have been set back: what then lies in the future goes first.
+        others.sort(key=lambda one: one.at <= made.at, reverse=True)
+        for backup in others[KEPT.get(made.reason, 10) - 1 :]:
             with suppress(OSError):
                 backup.path.unlink()
 

@@ -93,11 +93,12 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
             Path(f"{path}{side}").unlink()
     prepared.replace(path)
     sync_directory(path.parent)
-    _forget_old(backups)
+    _forget_old(backups, aside)
     return True
 
 
-def _forget_old(backups: Path) -> None:
-    kept = sorted((p for p in backups.glob("replaced-*") if p.is_dir()), reverse=True)
-    for directory in kept[3:]:
+def _forget_old(backups: Path, newest: Path) -> None:
+    # By name the newest is not the last one if the clock was set back, or within the same second.
+    others = sorted((p for p in backups.glob("replaced-*") if p.is_dir() and p != newest), reverse=True)
+    for directory in others[2:]:
         shutil.rmtree(directory, ignore_errors=True)

@@ -51,6 +51,28 @@ def test_a_daily_backup_is_made_once_a_day_and_a_week_of_them_stays(place: Store
     assert daily == tuple(sorted(daily, key=lambda b: b.at, reverse=True))
 
 
+def test_many_backups_within_a_second_keep_the_newest(place: StorePlace, store: Store) -> None:
+    made = [care.backup(store, place.clock) for _ in range(25)]
+    assert [one.name for one in store.backups.list()] == [one.name for one in reversed(made[-10:])]
+
+
+def test_a_clock_that_was_set_back_takes_no_new_backup_away(place: StorePlace, store: Store) -> None:
+    for _ in range(12):
+        place.clock.turn(timedelta(days=1))
+        store.thin_history(place.clock.now())
+        care.backup(store, place.clock)
+    place.clock.turn(timedelta(days=-400))
+    made = []
+    for _ in range(12):
+        place.clock.turn(timedelta(days=1))
+        store.thin_history(place.clock.now())
+        made.append(care.backup(store, place.clock))
+        assert made[-1].path.exists()
+    listed = store.backups.list()
+    assert {one.path for one in listed if one.reason == "request"} == {one.path for one in made[-10:]}
+    assert [one.at for one in listed if one.reason == "daily"] == [one.at for one in reversed(made[-7:])]
+
+
 def test_a_backup_that_was_cut_short_is_never_listed(place: StorePlace, store: Store) -> None:
     care.backup(store, place.clock)
     (store.backups.directory / ".connections-20260301T120001Z-request.db.part").write_bytes(b"half")
