@@ -31,16 +31,29 @@ _KNOWN = {
 }
 
 
+CONFORMED: set[str] = set()
+"""The definitions that some value has conformed to: what a test has not seen is not in it."""
+
+
 def problems(value: Any, name: str) -> list[str]:
     """How `value` differs from the definition of that name; empty when it conforms."""
-    return list(_check(value, {"$ref": f"#/$defs/{name}"}, "$"))
+    return _check(value, {"$ref": f"#/$defs/{name}"}, "$")
+
+
+def problems_of(value: Any, command: str) -> list[str]:
+    """How `value` differs from what the schema says that a command prints, such as "workspace bind"."""
+    return _check(value, SCHEMA["commands"][command], "$")
 
 
 def _check(value: Any, schema: dict[str, Any], where: str) -> list[str]:
     unknown = set(schema) - _KNOWN
     assert not unknown, f"the schema uses {unknown}, which nobody checks"
     if "$ref" in schema:
-        return _check(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], where)
+        name = schema["$ref"].removeprefix("#/$defs/")
+        differences = _check(value, SCHEMA["$defs"][name], where)
+        if not differences:
+            CONFORMED.add(name)
+        return differences
     if "anyOf" in schema:
         tries = [_check(value, choice, where) for choice in schema["anyOf"]]
         return [] if any(not found for found in tries) else tries[0]

@@ -1,18 +1,41 @@
-"""What `nexoctl --json` prints is what docs/nexoctl.schema.json says, field by field."""
+"""What `nexoctl --json` prints is what docs/nexoctl.schema.json says, field by field, for every command."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from json_schema import SCHEMA, problems
+from json_schema import CONFORMED, SCHEMA, problems, problems_of
+from nexo_client.cli.commands import COMMANDS
+from nexo_client.cli.parser import command_parser, subparsers_of
 from nexo_client.demo.provider import BUSY, REVOKED, WORK, ExampleProvider
 from nexo_client.terms import Provider
 from surroundings import Nexod, Surroundings
 
+PRINTS_NO_JSON = {"run", "demo"}
+"""The one becomes another program, the other tells a story. Their errors are JSON like all others."""
 
-def conforms(value: Any, name: str) -> None:
-    assert not problems(value, name), json.dumps(value, indent=1)
+
+class Speaker:
+    """Runs commands with --json, and holds what they print against the schema."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.surroundings, self.seen = surroundings, set[str]()
+
+    def __call__(self, command: str, *words: str, stdin: str = "", code: int = 0, **env: str) -> Any:
+        """Run `command` with these words and return what it printed; None for nothing."""
+        name = [] if command == "overview" else command.split()
+        done = self.surroundings.nexoctl("--json", *name, *words, stdin=stdin, expect=code, env=env)
+        value = done.json
+        assert problems_of(value, command) == [], done
+        self.seen.add(command)
+        return value
+
+
+@pytest.fixture
+def say(surroundings: Surroundings) -> Speaker:
+    return Speaker(surroundings)
 
 
 @pytest.fixture
@@ -20,76 +43,153 @@ def url(provider: ExampleProvider) -> str:
     return provider.base_url(Provider.OPENAI)
 
 
-def test_everything_that_nexoctl_prints(surroundings: Surroundings, nexod: Nexod, url: str) -> None:
-    seen: set[str] = set()
+def commands() -> set[str]:
+    """Every command that can be typed, verbs spelled out; `overview` is nexoctl alone."""
+    names = {"overview"}
+    for command in COMMANDS:
+        verbs = subparsers_of(command_parser(command)[0])
+        names |= {f"{command.name} {verb}" for verb in verbs} or {command.name}
+    return names
 
-    def say(name: str, *words: str, stdin: str = "", code: int = 0, many: bool = False) -> Any:
-        value = surroundings.nexoctl("--json", *words, stdin=stdin, expect=code).json
-        for item in value if many else [value]:
-            conforms(item, name)
-        assert value, words
-        seen.add(name)
-        return value
 
+def test_every_command_has_a_schema_or_a_reason_for_none() -> None:
+    assert commands() - PRINTS_NO_JSON == set(SCHEMA["commands"])
+
+
+def test_every_command_prints_what_the_schema_says(
+    surroundings: Surroundings, nexod: Nexod, url: str, say: Speaker, tmp_path: Path
+) -> None:
+    CONFORMED.clear()
+    _connections(say, url)
+    _programs(say, nexod)
+    _health(say)
+    _import(say, surroundings, url)
+    _vault_and_store(say, tmp_path)
+    say("remove", "busy", "--replace-with", "work")
+    _errors(surroundings)
+    _daemon(say, surroundings, nexod)
+    assert say.seen == set(SCHEMA["commands"])
+    assert set(SCHEMA["$defs"]) - CONFORMED == set()
+
+
+def _connections(say: Speaker, url: str) -> None:
+    assert say("default", code=5) is None
     flags = ["--provider", "openai", "--base-url", url, "--api-key-stdin"]
-    say("saved", "add", "work", *flags, "--header", "X-A: 1", "--model", "example-small", stdin=WORK.key)
-    say("saved", "add", "busy", *flags, "--save-anyway", stdin=BUSY.key)
-    say("not_saved", "add", "former", *flags, stdin=REVOKED.key, code=6)
-    say("saved", "edit", "busy", "--no-test", "--key-expires", "2030-01-31")
-    say("connection", "list", many=True)
-    say("connection", "show", "work")
-    say("connection", "show", "work", "--reveal")
-    say("connection", "default")
-    say("test", "test", "work")
-    say("test", "test", "work", "--completion")
-    say("test", "test", "--all", many=True, code=6)
-    results = surroundings.nexoctl("--json", "test", "work", "nobody", expect=6).json
-    conforms(results[1], "untested")
-    say("test", "test", "--draft", *flags, stdin=REVOKED.key, code=6)
-    say("health", "health", "--check", "work")
-    say("health", "health", many=True)
-    say("models", "models", "work")
-    say("provider", "providers", many=True)
-    say("switch", "default", "busy")
-    say("switch", "default", "--undo", "--wait", "1")
-    say("binding", "workspace", "bind", ".", "work")
-    say("binding", "workspace", "bind", "--workspace", "nightly", "busy")
+    say("add", "work", *flags, "--header", "X-A: 1", "--model", "example-small", stdin=WORK.key)
+    say("add", "busy", *flags, "--save-anyway", stdin=BUSY.key)
+    assert say("add", "former", *flags, stdin=REVOKED.key, code=6)["saved"] is False
+    say("edit", "busy", "--no-test", "--key-expires", "2030-01-31")
+    assert len(say("list")) == 2
+    say("show", "work")
+    assert say("show", "work", "--reveal")["api_key"] == WORK.key
+    say("default")
+    say("test", "work")
+    say("test", "work", "--completion")
+    say("test", "--all", code=6)
+    assert say("test", "work", "nobody", code=6)[1]["outcome"] is None
+    say("test", "--draft", *flags, stdin=REVOKED.key, code=6)
+    misled = [word.removesuffix("/v1") for word in flags]
+    assert say("test", "--draft", *misled, stdin=WORK.key, code=6)["suggestions"]
+    assert say("models", "work")["models"]
+    say("providers")
+    say("default", "busy")
+    say("default", "--undo", "--wait", "1")
+    say("overview")
+
+
+def _programs(say: Speaker, nexod: Nexod) -> None:
+    say("workspace bind", ".", "work")
+    say("workspace bind", "--workspace", "nightly", "busy")
     with nexod.client() as client, client.follow(workspace="nightly"):
-        say("workspaces", "workspace", "list")
-        say("status", "status")
-    say("status", "daemon", "status")
+        assert len(say("workspace list")["followers"]) == 1
+        say("status")
+    say("which")
+    say("which", "--connection", "nobody", code=5)
+    say("resolve")
+    say("workspace unbind", ".")
+    assert say("handouts")
+
+
+def _health(say: Speaker) -> None:
+    say("health", "--check", "work")
+    say("health")
+    say("wait", "work", "--healthy")
+    history = say("history", "work")
+    assert history["samples"], history
+    assert history["transitions"], history
+    say("fallback set", "busy")
+    say("fallback show")
+    say("fallback off")
+    say("pause")
+    say("pause", "busy")
+    assert say("resume") == {"paused": False, "paused_connections": ["busy"]}
+    assert say("watch", "--count", "1")["event"] == "snapshot"
+    say("doctor")
+    for command, shell in (("completion", "bash"), ("completion", "fish")):
+        say(command, shell)
+
+
+def _import(say: Speaker, surroundings: Surroundings, url: str) -> None:
     taken_over = surroundings.home / ".codex"
     taken_over.mkdir()
     for name, key in (("other", WORK.key), ("past", REVOKED.key)):
         with (taken_over / "config.toml").open("a") as file:
             file.write(f'[model_providers.{name}]\nbase_url = "{url}"\nexperimental_bearer_token = "{key}"\n')
     (taken_over / "auth.json").write_text('{"tokens": {"access_token": "x"}}')
-    say("import", "import", "codex", "--dry-run")
-    result = say("import", "import", "codex", "--all", code=6)
+    say("import")
+    say("import", "codex", "--dry-run")
+    result = say("import", "codex", "--all", code=6)
     assert [len(result[part]) for part in ("imported", "failed", "found", "skipped")] == [1, 1, 0, 1]
-    say("explanation", "which")
-    say("explanation", "which", "--connection", "nobody", code=5)
-    say("resolved", "resolve")
-    say("handout", "handouts", many=True)
-    say("doctor", "doctor", code=0)
-    watched = surroundings.nexoctl("--json", "watch", "--count", "1").out.splitlines()
-    conforms(json.loads(watched[0]), "event")
-    for words in (["show", "nobody"], ["lst"], ["remove", "work"], ["add", "x"]):
-        conforms({"error": surroundings.nexoctl("--json", *words, expect=None).error}, "error")
-    seen |= {"untested", "event", "error"}
-    parts = {
-        "network",
-        "key",
-        "layer",
-        "suggestion",
-        "client",
-        "workspace",
-        "follower",
-        "transition",
-        "finding",
-    }
-    parts.add("service")
-    assert seen | parts == set(SCHEMA["$defs"])
+
+
+def _vault_and_store(say: Speaker, directory: Path) -> None:
+    file = directory / "all.json"
+    words = "a passphrase of some words"
+    say("export")
+    written = say("export", "--with-secrets", "--passphrase-stdin", "--output", str(file), stdin=words)
+    assert written["path"] == str(file)
+    assert problems_of(json.loads(file.read_text()), "export") == []
+    assert say("import", str(file), "--passphrase-stdin", "--dry-run", stdin=words)["steps"]
+    say("vault status")
+    say("vault recovery")
+    assert say("vault rotate")["recovery_code"]
+    say("vault rekey", "--to", "passphrase", "--stdin", stdin=words)
+    say("vault lock")
+    say("vault status", code=4)
+    say("store check")
+    say("vault unlock", "--stdin", stdin=words)
+    made = say("store backup")
+    assert made in say("store backups")
+    say("store restore", made["name"], "--dry-run")
+    say("store restore", made["name"])
+
+
+def _errors(surroundings: Surroundings) -> None:
+    for words in (["show", "nobody"], ["lst"], ["remove", "work"], ["add", "x"], ["run", "--", "/no/such"]):
+        error = surroundings.nexoctl("--json", *words, expect=None).error
+        assert problems({"error": error}, "error") == []
+
+
+def _daemon(say: Speaker, surroundings: Surroundings, nexod: Nexod) -> None:
+    assert say("daemon logs", "--lines", "1")["line"]
+    systemctl = surroundings.home / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text("#!/bin/sh\nexit 0\n")
+    systemctl.chmod(0o755)
+    path = f"{systemctl.parent}:/usr/bin:/bin"
+    say("daemon install", "--no-now", PATH=path, XDG_RUNTIME_DIR=str(surroundings.home))
+    assert say("daemon status", PATH=path, XDG_RUNTIME_DIR=str(surroundings.home))["service"]
+    say("daemon uninstall", PATH=path, XDG_RUNTIME_DIR=str(surroundings.home))
+    assert say("daemon stop")["stopped"]
+    nexod.wait()
+    say("status", code=3)
+    say("daemon status", code=3)
+    assert say("overview")["connections"] is None
+    try:
+        assert say("daemon start")["started"]
+        assert say("daemon restart")["previous_pid"]
+    finally:
+        say("daemon stop")
 
 
 def test_the_check_finds_what_is_wrong() -> None:
@@ -100,3 +200,4 @@ def test_the_check_finds_what_is_wrong() -> None:
     assert problems({"error": {**good["error"], "hint": None}}, "error") == [
         "$.error.hint: None is not string"
     ]
+    assert problems_of([], "daemon stop") == ["$: [] is not object"]

@@ -69,5 +69,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the script."""
-    session.printer.raw(SCRIPTS[arguments.shell])
+    if session.json:
+        session.printer.json({"shell": arguments.shell, "script": SCRIPTS[arguments.shell]})
+    else:
+        session.printer.raw(SCRIPTS[arguments.shell])
     return Exit.OK

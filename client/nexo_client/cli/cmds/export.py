@@ -33,9 +33,13 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         export = Administration(client).export(passphrase=passphrase)
     if arguments.output:
         _write(Path(arguments.output), export.document)
-        session.printer.note(
-            f"{export.connections} connections and {export.secrets} secrets written to {arguments.output}"
-        )
+        counts = {"connections": export.connections, "secrets": export.secrets}
+        if session.json:
+            session.printer.json({"path": str(Path(arguments.output).absolute()), **counts})
+        else:
+            session.printer.note(
+                f"{export.connections} connections and {export.secrets} secrets written to {arguments.output}"
+            )
     else:
         session.printer.raw(export.document.decode())
     return Exit.OK

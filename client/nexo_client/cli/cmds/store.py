@@ -7,11 +7,15 @@ nexoctl store restore NAME --dry-run
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nexo_client.cli import records
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.format import Column, Span, Style, ago
 from nexo_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from nexo_client.administration import Backup
 
 _TIMEOUT_S = 60.0
 
@@ -71,7 +75,7 @@ def _backup(arguments: argparse.Namespace, session: Session) -> int:
     with session.client(timeout_s=_TIMEOUT_S) as client:
         made = Administration(client).create_backup()
     if session.json:
-        session.printer.json({"name": made.name, "path": made.path, "size_bytes": made.size_bytes})
+        session.printer.json(_record(made))
     else:
         session.printer.line(made.path)
     return Exit.OK
@@ -83,18 +87,7 @@ def _backups(arguments: argparse.Namespace, session: Session) -> int:
     with session.client() as client:
         found = Administration(client).backups()
     if session.json:
-        session.printer.json(
-            [
-                {
-                    "name": one.name,
-                    "path": one.path,
-                    "at": records.moment(one.at),
-                    "reason": one.reason,
-                    "size_bytes": one.size_bytes,
-                }
-                for one in found
-            ]
-        )
+        session.printer.json([_record(one) for one in found])
     elif not found:
         session.printer.note("There is no backup yet; nexoctl store backup makes one.")
     else:
@@ -104,6 +97,16 @@ def _backups(arguments: argparse.Namespace, session: Session) -> int:
             [(one.name, ago(one.at, session.now), one.reason, str(one.size_bytes)) for one in found],
         )
     return Exit.OK
+
+
+def _record(backup: "Backup") -> records.Record:
+    return {
+        "name": backup.name,
+        "path": backup.path,
+        "at": records.moment(backup.at),
+        "reason": backup.reason,
+        "size_bytes": backup.size_bytes,
+    }
 
 
 def _restore(arguments: argparse.Namespace, session: Session) -> int:

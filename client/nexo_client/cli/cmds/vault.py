@@ -143,10 +143,10 @@ def _rotate(arguments: argparse.Namespace, session: Session) -> int:
         if arguments.stdin or administration.vault().slot is KeySlot.PASSPHRASE:
             words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
         code = administration.rotate(passphrase=words)
-    if code is not None:
+    if session.json:
+        session.printer.json({"rotated": True, "recovery_code": code.code if code else None})
+    elif code is not None:
         _show_code(session, code)
-    elif session.json:
-        session.printer.json({"rotated": True, "recovery_code": None})
     else:
         session.printer.line("Every secret is sealed under a new data key.")
     if not session.json:
