@@ -293,6 +293,43 @@ class ResolveConnectionResponse(google.protobuf.message.Message):
 global___ResolveConnectionResponse = ResolveConnectionResponse
 
 @typing.final
+class RevealConnectionRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    CLIENT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    @property
+    def client(self) -> global___ClientInfo: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        client: global___ClientInfo | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["client", b"client", "name", b"name"]) -> None: ...
+
+global___RevealConnectionRequest = RevealConnectionRequest
+
+@typing.final
+class RevealConnectionResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONNECTION_FIELD_NUMBER: builtins.int
+    @property
+    def connection(self) -> global___ResolvedConnection: ...
+    def __init__(
+        self,
+        *,
+        connection: global___ResolvedConnection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["connection", b"connection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["connection", b"connection"]) -> None: ...
+
+global___RevealConnectionResponse = RevealConnectionResponse
+
+@typing.final
 class FollowConnectionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -59,6 +59,11 @@ class WorkspaceServiceStub(object):
                 request_serializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesRequest.SerializeToString,
                 response_deserializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesResponse.FromString,
                 _registered_method=True)
+        self.RevealConnection = channel.unary_unary(
+                '/nexo.connections.v1.WorkspaceService/RevealConnection',
+                request_serializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionResponse.FromString,
+                _registered_method=True)
         self.ExplainResolution = channel.unary_unary(
                 '/nexo.connections.v1.WorkspaceService/ExplainResolution',
                 request_serializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.ExplainResolutionRequest.SerializeToString,
@@ -118,6 +123,15 @@ class WorkspaceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevealConnection(self, request, context):
+        """Hands out the named connection to a person who asks to see its secrets: a
+        disabled one, too, and never a stand-in. Leaves a record like every hand-out.
+        NOT_FOUND CONNECTION_NOT_FOUND; FAILED_PRECONDITION VAULT_LOCKED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainResolution(self, request, context):
         """Answers without handing out a secret.
         """
@@ -172,6 +186,11 @@ def add_WorkspaceServiceServicer_to_server(servicer, server):
                     servicer.ListWorkspaces,
                     request_deserializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesRequest.FromString,
                     response_serializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesResponse.SerializeToString,
+            ),
+            'RevealConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevealConnection,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionResponse.SerializeToString,
             ),
             'ExplainResolution': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainResolution,
@@ -329,6 +348,33 @@ class WorkspaceService(object):
             '/nexo.connections.v1.WorkspaceService/ListWorkspaces',
             nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesRequest.SerializeToString,
             nexo_dot_connections_dot_v1_dot_workspace__pb2.ListWorkspacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevealConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.WorkspaceService/RevealConnection',
+            nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_workspace__pb2.RevealConnectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,15 @@ class WorkspaceServiceStub:
         nexo.connections.v1.workspace_pb2.ListWorkspacesResponse,
     ]
 
+    RevealConnection: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.workspace_pb2.RevealConnectionRequest,
+        nexo.connections.v1.workspace_pb2.RevealConnectionResponse,
+    ]
+    """Hands out the named connection to a person who asks to see its secrets: a
+    disabled one, too, and never a stand-in. Leaves a record like every hand-out.
+    NOT_FOUND CONNECTION_NOT_FOUND; FAILED_PRECONDITION VAULT_LOCKED.
+    """
+
     ExplainResolution: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.workspace_pb2.ExplainResolutionRequest,
         nexo.connections.v1.workspace_pb2.ExplainResolutionResponse,
@@ -104,6 +113,15 @@ class WorkspaceServiceAsyncStub:
         nexo.connections.v1.workspace_pb2.ListWorkspacesRequest,
         nexo.connections.v1.workspace_pb2.ListWorkspacesResponse,
     ]
+
+    RevealConnection: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.workspace_pb2.RevealConnectionRequest,
+        nexo.connections.v1.workspace_pb2.RevealConnectionResponse,
+    ]
+    """Hands out the named connection to a person who asks to see its secrets: a
+    disabled one, too, and never a stand-in. Leaves a record like every hand-out.
+    NOT_FOUND CONNECTION_NOT_FOUND; FAILED_PRECONDITION VAULT_LOCKED.
+    """
 
     ExplainResolution: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.workspace_pb2.ExplainResolutionRequest,
@@ -169,6 +187,17 @@ class WorkspaceServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.workspace_pb2.ListWorkspacesRequest,
         context: _ServicerContext,
     ) -> typing.Union[nexo.connections.v1.workspace_pb2.ListWorkspacesResponse, collections.abc.Awaitable[nexo.connections.v1.workspace_pb2.ListWorkspacesResponse]]: ...
+
+    @abc.abstractmethod
+    def RevealConnection(
+        self,
+        request: nexo.connections.v1.workspace_pb2.RevealConnectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.workspace_pb2.RevealConnectionResponse, collections.abc.Awaitable[nexo.connections.v1.workspace_pb2.RevealConnectionResponse]]:
+        """Hands out the named connection to a person who asks to see its secrets: a
+        disabled one, too, and never a stand-in. Leaves a record like every hand-out.
+        NOT_FOUND CONNECTION_NOT_FOUND; FAILED_PRECONDITION VAULT_LOCKED.
+        """
 
     @abc.abstractmethod
     def ExplainResolution(
