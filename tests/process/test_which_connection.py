@@ -178,6 +178,18 @@ def test_a_bound_connection_is_not_deleted_by_accident(two_clients: tuple[Client
     assert client.resolve(workspace=place).name == "client-b"
 
 
+def test_a_connection_that_many_directories_use_is_refused_with_the_reason(client: Client) -> None:
+    add(client, "client-a")
+    for number in range(150):
+        client.bind(Path(f"/home/me/projects/a-long-name-of-a-project/{number}"), "client-a")
+    with pytest.raises(ConnectionInUse) as refused:
+        client.delete_connection("client-a")
+    used_by = refused.value.metadata["used_by"].splitlines()
+    assert len(used_by) > 10
+    assert used_by[-1] == "…"
+    assert all(one.rpartition("/")[2].isdigit() for one in used_by[1:-1])
+
+
 def test_deleting_does_not_move_a_workspace_to_another_account(two_clients: tuple[Client, Path]) -> None:
     client, place = two_clients
     with client.follow(workspace=place) as live:

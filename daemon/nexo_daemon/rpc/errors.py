@@ -22,6 +22,11 @@ from nexo_daemon.domain.errors import DomainError
 
 log = logging.getLogger(__name__)
 
+# A client drops trailing metadata above 8 KiB, and with it the reason (seen with a connection that many
+# directories use). The message crosses twice, once with three bytes for each that is not ASCII.
+_MESSAGE_LIMIT = 800
+_FACT_LIMIT = 700
+
 _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.CONNECTION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
@@ -63,17 +68,29 @@ def metadata_of(error: DomainError) -> dict[str, str]:
     return {**error.metadata, **({"hint": error.hint} if error.hint else {})}
 
 
-def _details(error: DomainError) -> tuple[tuple[str, bytes], ...]:
-    info = ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=metadata_of(error))
+def shortened(text: str, limit: int) -> str:
+    """The text within a number of bytes; of a list, whole lines."""
+    raw = text.encode("utf-8")
+    if len(raw) <= limit:
+        return text
+    kept = raw[: limit - 4].decode("utf-8", "ignore")
+    return f"{kept.rpartition(chr(10))[0]}\n…" if "\n" in kept else f"{kept}…"
+
+
+def trailer_of(error: DomainError) -> tuple[str, bytes]:
+    """What the status says, and the details for `grpc-status-details-bin`, within what clients accept."""
+    message = shortened(error.message, _MESSAGE_LIMIT)
+    facts = {name: shortened(value, _FACT_LIMIT) for name, value in metadata_of(error).items()}
     packed = AnyMessage()
-    packed.Pack(info)
-    status = Status(code=code_of(error).value[0], message=error.message, details=[packed])
-    return (("grpc-status-details-bin", status.SerializeToString()),)
+    packed.Pack(ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=facts))
+    status = Status(code=code_of(error).value[0], message=message, details=[packed])
+    return message, status.SerializeToString()
 
 
 async def refuse(context: Context, error: DomainError) -> NoReturn:
     """End the call with the status of `error`."""
-    await context.abort(code_of(error), error.message, _details(error))
+    message, details = trailer_of(error)
+    await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
     raise AssertionError("abort returned")
 
 
