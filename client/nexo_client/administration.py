@@ -1,4 +1,4 @@
-"""The vault and the store of the daemon: what `nexoctl vault`, `store`, `export` and `import` use.
+"""The vault and the store of the daemon: what `nexoctl vault`, `store`, `export`, `import` and `show` use.
 
     with nexo_client.connect() as client:
         Administration(client).create_backup()
@@ -16,13 +16,17 @@ from google.protobuf.message import Message
 
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
-from nexo_client.calls import Call
+from nexo.connections.v1 import workspace_pb2 as w
+from nexo_client import convert
+from nexo_client.calls import Call, client_info
 from nexo_client.client import Client
 from nexo_client.terms import VaultState
+from nexo_client.types import ResolvedConnection
 from nexo_client.wire import enum_from_wire, moment
 
 T = TypeVar("T")
 
+_WORKSPACES = "/nexo.connections.v1.WorkspaceService/"
 _VAULT = "/nexo.connections.v1.VaultService/"
 _STORE = "/nexo.connections.v1.StoreService/"
 
@@ -130,6 +134,24 @@ class Administration:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    # The secrets of a connection
+
+    def reveal(self, name: str) -> ResolvedConnection:
+        """What a program would get of a connection, for a person who looks: a disabled one, too.
+
+        Leaves a record, as every hand-out does.
+
+        Raises:
+            ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+        """
+        return self._ask(
+            _WORKSPACES + "RevealConnection",
+            w.RevealConnectionRequest(name=name, client=client_info()),
+            w.RevealConnectionResponse,
+            lambda response: convert.resolved(response.connection),
+            reads=True,
+        )
 
     # The vault
 
@@ -295,12 +317,12 @@ class Administration:
         path: str,
         request: Message,
         response: type[Message],
-        convert: Callable[[Any], T],
+        read: Callable[[Any], T],
         *,
         reads: bool = False,
         longer_s: float = 0.0,
     ) -> T:
-        return self._client.run(Call(path, request, response, convert, reads=reads, longer_s=longer_s))
+        return self._client.run(Call(path, request, response, read, reads=reads, longer_s=longer_s))
 
 
 def _vault(response: Any) -> Vault:

@@ -17,7 +17,7 @@ def tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
     Raises:
         OSError: there is no log, or it can't be read.
     """
-    log = path.open("rb")
+    log: BinaryIO = path.open("rb")
     try:
         present = log.readlines()
         begun = present.pop() if follow and present and not present[-1].endswith(b"\n") else b""

@@ -96,8 +96,20 @@ class Resolver:
 
     async def answer(self, inquiry: Inquiry) -> Answer:
         """The present answer to a question. Never raises a domain error: the answer holds it."""
+        return await self._answer(inquiry, self.explain(inquiry))
+
+    async def reveal(self, name: str) -> Answer:
+        """A connection for a person who looks at its secrets; disabled or not.
+
+        Raises:
+            ConnectionNotFound
+        """
+        connection = self._registry.snapshot.get(name)
+        resolution = Resolution(connection, ResolutionSource.EXPLICIT, "shown to a person", ())
+        return await self._answer(Inquiry(connection=connection.name), resolution)
+
+    async def _answer(self, inquiry: Inquiry, resolution: Resolution) -> Answer:
         snapshot = self._registry.snapshot
-        resolution = self.explain(inquiry)
         signature = self.signature(resolution)
         connection, problem = resolution.connection, resolution.problem
         handed_out: workspace_pb2.ResolvedConnection | None = None

@@ -47,6 +47,16 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self._resolver.record(answer, method="ResolveConnection", client=client_info(request.client))
         return pb.ResolveConnectionResponse(connection=answer.connection)
 
+    async def RevealConnection(  # noqa: N802
+        self, request: pb.RevealConnectionRequest, context: Context
+    ) -> pb.RevealConnectionResponse:
+        """See workspace.proto."""
+        answer = await self._resolver.reveal(request.name)
+        if answer.problem is not None:
+            raise answer.problem
+        self._resolver.record(answer, method="RevealConnection", client=client_info(request.client))
+        return pb.RevealConnectionResponse(connection=answer.connection)
+
     async def FollowConnection(  # type: ignore[override]  # noqa: N802 - grpc.aio takes a coroutine that writes, too
         self, request: AsyncIterator[pb.FollowConnectionRequest], context: Context
     ) -> None:

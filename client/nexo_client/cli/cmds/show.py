@@ -6,12 +6,16 @@ Secrets are left out, unless you say --reveal; that leaves a record (see `nexoct
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nexo_client import types
 from nexo_client.cli import looks, records
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.format import Cell, Span, Style, ago, clock, duration
 from nexo_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +28,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print everything about one connection."""
     with session.client(wait=True) as client:
         connection = client.get_connection(arguments.connection)
-        secrets = client.resolve(connection.name) if arguments.reveal else None
+        secrets = _reveal(client, connection.name) if arguments.reveal else None
     now = session.now
     if session.json:
         record = records.connection(connection, now)
@@ -58,6 +62,13 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     ]
     session.printer.fields(fields)
     return Exit.OK
+
+
+def _reveal(client: Client, name: str) -> types.ResolvedConnection:
+    # Imported here: without --reveal nobody needs it.
+    from nexo_client.administration import Administration
+
+    return Administration(client).reveal(name)
 
 
 def _key(connection: types.Connection, session: Session) -> Cell:
