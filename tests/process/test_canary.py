@@ -113,10 +113,10 @@ def every_command(surroundings: Surroundings, provider: ExampleProvider) -> list
         "add",
         "proxied",
         *openai,
-        "--proxy",
-        f"http://me:{PROXY}@127.0.0.1:9",
+        *("--proxy", "http://me@127.0.0.1:9", "--proxy-password-env", "PASSWORD"),
         "--api-key-stdin",
         "--no-test",
+        env={"PASSWORD": PROXY},
         **key,
     )
     say("edit", "good", "--api-key-stdin", **bad)

@@ -23,8 +23,9 @@ def add(surroundings: Surroundings, name: str, key: str) -> None:
     surroundings.nexoctl(
         *("add", name, "--provider", "custom", "--base-url", "http://127.0.0.1:9/v1", "--no-test"),
         *("--api-key-stdin", "--header", f"X-Token: {key}-header"),
-        *("--proxy", f"http://me:{key}-proxy@127.0.0.1:9"),
+        *("--proxy", "http://me@127.0.0.1:9", "--proxy-password-env", "PASSWORD"),
         stdin=key,
+        env={"PASSWORD": f"{key}-proxy"},
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 import nexo_client
 from nexo_client.demo.provider import BUSY, HOME, REVOKED, WORK, ExampleProvider
 from nexo_client.terms import Provider
-from nexo_client.types import ConnectionDraft
+from nexo_client.types import ConnectionDraft, Header, NetworkProfile
 from surroundings import Nexod, Surroundings, wait_for
 
 OUTCOME_NAMES = (
@@ -259,7 +259,54 @@ def test_headers_come_from_flags_and_files(
     assert "secret-without-colon" not in done.err
 
 
+def test_the_password_of_a_proxy_never_stands_in_the_arguments(
+    surroundings: Surroundings, client: nexo_client.Client, work: str
+) -> None:
+    edit = ["edit", work, "--no-test", "--proxy"]
+    done = surroundings.nexoctl(*edit, "http://ann:pa55word@127.0.0.1:3128", expect=2)
+    assert "pa55word" not in done.err
+    assert "--proxy http://USER@127.0.0.1:3128" in done.err
+    url = "http://ann@127.0.0.1:3128"
+    surroundings.nexoctl(*edit, url, "--proxy-password-stdin", stdin="p@ss: 1%\n")
+    assert client.resolve(work).network.proxy == "http://ann:p%40ss%3A%201%25@127.0.0.1:3128"
+    assert client.get_connection(work).network.proxy == "http://127.0.0.1:3128"
+    surroundings.nexoctl(
+        *edit, url, "--proxy-password-env", "PROXY_PASSWORD", env={"PROXY_PASSWORD": "other"}
+    )
+    assert client.resolve(work).network.proxy == "http://ann:other@127.0.0.1:3128"
+    surroundings.nexoctl(*edit, url)
+    nobodys = client.resolve(work).network.proxy
+    assert nobodys == "http://ann:@127.0.0.1:3128"
+    surroundings.nexoctl(*edit, "direct", "--proxy-password-env", "HOME", expect=2)
+    surroundings.nexoctl(*edit, url, "--proxy-password-env", "NOT_SET", expect=2)
+    surroundings.nexoctl(*edit, url, "--proxy-password-stdin", expect=2)
+    both = surroundings.nexoctl(*edit, url, "--proxy-password-stdin", "--api-key-stdin", expect=2)
+    assert "both read stdin" in both.err
+    assert client.resolve(work).network.proxy == nobodys
+
+
 # -- hand-outs
+
+
+def test_a_person_may_look_at_what_nobody_is_given(
+    surroundings: Surroundings, client: nexo_client.Client, work: str
+) -> None:
+    proxy = NetworkProfile(proxy="http://ann:pa55@127.0.0.1:3128")
+    headers = (Header("X-Team", "blue"),)
+    client.update_connection(work, ConnectionDraft(enabled=False, network=proxy, headers=headers))
+    assert "disabled" in surroundings.nexoctl("resolve", "--connection", work, expect=7).err
+    shown = surroundings.nexoctl("show", work, "--reveal").out
+    for secret in (WORK.key, "X-Team: blue", "ann:pa55@"):
+        assert secret in shown
+        assert secret not in surroundings.nexoctl("show", work).out
+    record = surroundings.nexoctl("--json", "show", work, "--reveal").json
+    assert (record["api_key"], record["enabled"]) == (WORK.key, False)
+    assert [one.method for one in client.handouts(work)][:2] == ["RevealConnection"] * 2
+    surroundings.nexoctl("vault", "rekey", "--to", "passphrase", "--stdin", stdin="words of a passphrase")
+    surroundings.nexoctl("vault", "lock")
+    error = surroundings.nexoctl("--json", "show", work, "--reveal", expect=4).error
+    assert error["reason"] == "VAULT_LOCKED"
+    assert surroundings.nexoctl("show", "nobody", "--reveal", expect=5).out == ""
 
 
 def test_the_bare_key_and_the_shell_form(surroundings: Surroundings, work: str, url: str) -> None:

@@ -251,6 +251,18 @@ def test_a_key_pasted_with_its_wrapping_is_cleaned_up_on_yes(
         assert client.resolve("work").api_key == WORK.key
 
 
+def test_the_password_of_a_proxy_is_asked_for_hidden(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "work", WORK.key, url)
+    with terminal("edit", "work", "--proxy", "http://ann@127.0.0.1:3128", "--no-test") as person:
+        person.expect("Password of the proxy 127.0.0.1:3128 (hidden; Enter for none)")
+        person.type_in("pa55word\n")
+        person.expect("Saved")
+        assert person.wait() == 0
+        assert "pa55word" not in person.text
+    with nexod.client() as client:
+        assert client.resolve("work").network.proxy == "http://ann:pa55word@127.0.0.1:3128"
+
+
 def test_an_edit_field_by_field_keeps_what_is_not_typed(
     terminal: Terminal, nexod: Nexod, url: str, provider: ExampleProvider
 ) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nexo_client.cli import proxy_flag
 from nexo_client.cli.errors import CommandFailed
 from nexo_client.cli.parser import UsageError, nearest
 from nexo_client.cli.session import Session
@@ -64,7 +65,7 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
     if editing:
         secret.add_argument("--no-headers", action="store_true", help="remove all custom headers")
     network = parser.add_argument_group("network")
-    network.add_argument("--proxy", metavar="URL|direct|system", help="proxy of this connection")
+    proxy_flag.add_proxy_options(network)
     network.add_argument("--no-proxy", metavar="HOSTS", help="hosts that bypass the proxy, comma-separated")
     network.add_argument("--ca-bundle", metavar="FILE", help="PEM file with certificates to trust")
     checks = parser.add_argument_group("use and checks")
@@ -100,7 +101,9 @@ def has_draft_options(arguments: argparse.Namespace) -> bool:
     )
     more = ("proxy", "no_proxy", "ca_bundle", "enabled", "check_every", "checks_paused")
     values = [getattr(arguments, name, None) for name in (*plain, *more)]
-    flags = [getattr(arguments, name, None) for name in (*KEY_OPTIONS, "no_headers")]
+    flags = [
+        getattr(arguments, name, None) for name in (*KEY_OPTIONS, *proxy_flag.SECRET_OPTIONS, "no_headers")
+    ]
     return any(value is not None for value in values) or any(flags)
 
 
@@ -116,6 +119,7 @@ def draft_from(
         UsageError: an option makes no sense.
         CommandFailed: a file or variable that was named cannot be read.
     """
+    _one_reader_of_stdin(arguments)
     provider, preset = _provider(arguments.provider, arguments.preset, catalogue)
     return ConnectionDraft(
         provider=provider,
@@ -134,13 +138,20 @@ def draft_from(
     )
 
 
-def network_from(arguments: argparse.Namespace, current: NetworkProfile | None) -> NetworkProfile | None:
-    """The network profile that the options describe on top of the current one; None if none was given."""
-    if arguments.proxy is None and arguments.no_proxy is None and arguments.ca_bundle is None:
+def network_from(
+    arguments: argparse.Namespace, session: Session, current: NetworkProfile | None
+) -> NetworkProfile | None:
+    """The network profile that the options describe on top of the current one; None if none was given.
+
+    Raises:
+        UsageError: a password of a proxy that can't be taken as it is given.
+    """
+    proxy = proxy_flag.proxy_from(arguments, session)
+    if proxy is None and arguments.no_proxy is None and arguments.ca_bundle is None:
         return None
     profile = current or NetworkProfile()
-    if arguments.proxy is not None:
-        profile = replace(profile, proxy=arguments.proxy)
+    if proxy is not None:
+        profile = replace(profile, proxy=proxy)
     if arguments.no_proxy is not None:
         hosts = tuple(host.strip() for host in arguments.no_proxy.split(",") if host.strip())
         profile = replace(profile, no_proxy=hosts)
@@ -148,6 +159,22 @@ def network_from(arguments: argparse.Namespace, current: NetworkProfile | None) 
         path = arguments.ca_bundle
         profile = replace(profile, ca_bundle=str(Path(path).expanduser().absolute()) if path else "")
     return profile
+
+
+def _one_reader_of_stdin(arguments: argparse.Namespace) -> None:
+    readers = [
+        option
+        for option, reads in (
+            ("--api-key-stdin", arguments.api_key_stdin),
+            ("--headers-json @-", arguments.headers_json == "@-"),
+            ("--proxy-password-stdin", arguments.proxy_password_stdin),
+        )
+        if reads
+    ]
+    if len(readers) > 1:
+        raise UsageError(
+            f"{' and '.join(readers)} both read stdin", "give one of them by a variable or a file"
+        )
 
 
 def _provider(

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     with session.client() as client:
         catalogue = client.list_providers()
         draft = drafting.draft_from(arguments, session, lambda: catalogue)
-        draft = replace(draft, name=arguments.name, network=drafting.network_from(arguments, None))
+        draft = replace(draft, name=arguments.name, network=drafting.network_from(arguments, session, None))
         existing = client.list_connections()
         wizard = form.Wizard(session, catalogue, [connection.name for connection in existing])
         asked = form.missing_field(draft, catalogue)

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         current = client.get_connection(arguments.connection)
         changes = drafting.draft_from(arguments, session, client.list_providers)
         changes = replace(
-            changes, name=arguments.name, network=drafting.network_from(arguments, current.network)
+            changes, name=arguments.name, network=drafting.network_from(arguments, session, current.network)
         )
         if changes == ConnectionDraft():
             if not session.interactive:

@@ -107,7 +107,7 @@ def _draft(arguments: argparse.Namespace, session: Session, client: "Client") ->
     catalogue = client.list_providers()
     draft = drafting.draft_from(arguments, session, lambda: catalogue)
     name = arguments.connections[0] if arguments.connections else "draft"
-    draft = replace(draft, name=name, network=drafting.network_from(arguments, None))
+    draft = replace(draft, name=name, network=drafting.network_from(arguments, session, None))
     absent = form.missing_field(draft, catalogue)
     if absent:
         if not session.interactive:
@@ -119,7 +119,7 @@ def _draft(arguments: argparse.Namespace, session: Session, client: "Client") ->
 def _edit(arguments: argparse.Namespace, session: Session, client: "Client") -> trial.Subject:
     current = client.get_connection(arguments.connections[0])
     changes = drafting.draft_from(arguments, session, client.list_providers)
-    changes = replace(changes, network=drafting.network_from(arguments, current.network))
+    changes = replace(changes, network=drafting.network_from(arguments, session, current.network))
     return trial.Subject(saved=current.name, draft=changes, send_key=arguments.send_key_to_new_host)
 
 
