@@ -223,7 +223,7 @@ def _test_event(response: Any) -> types.LayerResult | types.TestResult | None:
     return convert.test_result(response.result) if which == "result" else None
 
 
-TestStream = Stream[types.LayerResult | types.TestResult | None]
+TestStream = Stream["types.LayerResult | types.TestResult | None"]
 
 
 def test_connection(

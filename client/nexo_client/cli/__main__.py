@@ -13,6 +13,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(f"nexoctl {__version__}\n")
         return 0
     from nexo_client.cli.app import main as run
+    from nexo_client.cli.lazy import put_off
+
+    put_off()
 
     return run(words)
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nexo_client.types.change import *  # noqa: F403
     from nexo_client.types.connection import *  # noqa: F403
     from nexo_client.types.daemon import *  # noqa: F403
     from nexo_client.types.following import *  # noqa: F403
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from nexo_client.types.workspace import *  # noqa: F403
 
 _HOMES = {
-    "ClientInfo": "workspace",
+    "ClientInfo": "daemon",
     "Connection": "connection",
-    "ConnectionDraft": "connection",
-    "ConnectionHealth": "health",
-    "DefaultSwitch": "connection",
+    "ConnectionDraft": "change",
+    "ConnectionHealth": "history",
+    "DefaultSwitch": "change",
     "Explanation": "workspace",
-    "Follower": "workspace",
+    "Follower": "daemon",
     "Handout": "daemon",
-    "Header": "connection",
+    "Header": "change",
     "Headers": "handout",
     "Health": "health",
     "HealthHistory": "history",
@@ -45,7 +46,7 @@ _HOMES = {
     "ProviderInfo": "trial",
     "ResolutionStep": "workspace",
     "ResolvedConnection": "handout",
-    "SavedConnection": "trial",
+    "SavedConnection": "change",
     "Snapshot": "daemon",
     "Status": "daemon",
     "Suggestion": "trial",

@@ -6,7 +6,27 @@ from datetime import datetime
 from nexo_client.terms import ResolutionSource, StoreState, VaultState
 from nexo_client.types.connection import Connection
 from nexo_client.types.history import HealthTransition
-from nexo_client.types.workspace import ClientInfo, Follower, WorkspaceBinding
+from nexo_client.types.workspace import Workspace, WorkspaceBinding
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """What a program claims about itself."""
+
+    name: str
+    version: str
+    pid: int
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A program that follows right now."""
+
+    client: ClientInfo
+    workspaces: tuple[Workspace, ...]
+    applied_revision: int
+    connected_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,3 @@ class Health:
     next_check_at: datetime | None = None
     advice: str = ""
     last_known: HealthState | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionHealth:
-    """The light of a named connection."""
-
-    connection_id: str
-    connection: str
-    health: Health

@@ -1,9 +1,10 @@
-"""What the lights did over time, and how often they are looked at."""
+"""What the lights say and said over time, and how often they are looked at."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from nexo_client.terms import HealthState, Outcome
+from nexo_client.types.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,12 @@ class HealthSettings:
     important_interval_s: float
     other_interval_s: float
     paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """The light of a named connection."""
+
+    connection_id: str
+    connection: str
+    health: Health

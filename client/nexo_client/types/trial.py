@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
-from nexo_client.types.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +73,6 @@ class TestResult:
     def ok(self) -> bool:
         """Whether every layer that was asked for passed."""
         return self.outcome is Outcome.OK
-
-
-@dataclass(frozen=True, slots=True)
-class SavedConnection:
-    """What was saved, and warnings about the draft that did not block it."""
-
-    connection: Connection
-    warnings: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

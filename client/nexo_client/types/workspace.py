@@ -1,4 +1,4 @@
-"""Workspaces, who follows, and why a workspace gets what it gets."""
+"""Workspaces, and why a workspace gets what it gets."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,26 +26,6 @@ class WorkspaceBinding:
     broken: bool
     created_at: datetime | None
     allow_fallback: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ClientInfo:
-    """What a program claims about itself."""
-
-    name: str
-    version: str
-    pid: int
-    program: str
-
-
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """A program that follows right now."""
-
-    client: ClientInfo
-    workspaces: tuple[Workspace, ...]
-    applied_revision: int
-    connected_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,30 @@ def test_help_and_version_import_nothing_costly(words: list[str]) -> None:
     assert "nexoctl" in done.stdout
 
 
+def test_what_is_put_off_is_not_executed_by_a_command_that_needs_none_of_it() -> None:
+    probe = (
+        "import sys; from nexo_client.cli.__main__ import main; main(['--no-start', 'list']);"
+        " from nexo_client.cli.lazy import LATER;"
+        " sys.exit(' '.join(n for n in LATER"
+        " if type(sys.modules.get(n)).__name__ not in ('_LazyModule', 'NoneType')) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nexod is not running" in done.stderr
+
+
+def test_what_is_put_off_is_whole_when_it_is_used() -> None:
+    probe = (
+        "from nexo_client.cli.lazy import put_off; put_off(); put_off();"
+        " import asyncio, grpc, nexo_client.aio;"
+        " from google.protobuf.internal import python_message;"
+        " assert asyncio.run(asyncio.sleep(0, 'slept')) == 'slept';"
+        " assert grpc.aio.insecure_channel and python_message.GeneratedProtocolMessageType"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_no_command_imports_what_only_the_daemon_needs(command: Command) -> None:
     probe = (
