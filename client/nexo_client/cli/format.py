@@ -55,6 +55,10 @@ class Column:
 # When nothing is left to drop, columns may get as narrow as that.
 _NARROWEST = 8
 _GAP = 2
+_SPACE = Span(" " * _GAP)
+
+# Printable spans and the columns that they take: measured once, asked for several times.
+_Measured = tuple[tuple[Span, ...], int]
 
 
 def printable(text: str) -> str:
@@ -92,9 +96,18 @@ def shorten(text: str, width: int) -> str:
 
 
 def _spans(cell: Cell) -> tuple[Span, ...]:
-    pieces = (cell,) if isinstance(cell, str | Span) else cell
+    if isinstance(cell, str):
+        return (Span(printable(cell)),)
+    pieces = (cell,) if isinstance(cell, Span) else cell
     spans = (Span(piece) if isinstance(piece, str) else piece for piece in pieces)
-    return tuple(Span(printable(span.text), span.style) for span in spans)
+    return tuple(
+        span if span.text.isprintable() else Span(printable(span.text), span.style) for span in spans
+    )
+
+
+def _measured(cell: Cell) -> _Measured:
+    spans = _spans(cell)
+    return spans, _width_of(spans)
 
 
 def _width_of(spans: Sequence[Span]) -> int:
@@ -133,7 +146,7 @@ def table(
     With a width: flexible columns are cut, then droppable ones left out, then each row becomes a block of
     "title: value" lines. Without one (a pipe) nothing is cut.
     """
-    body = [[_spans(cell) for cell in row] for row in rows]
+    body = [[_measured(cell) for cell in row] for row in rows]
     shown = list(range(len(columns)))
     widths = _fit(columns, body, shown, width)
     while widths is None:
@@ -145,15 +158,20 @@ def table(
         widths = _fit(columns, body, shown, width)
     if widths is None:
         return _blocks(columns, body, width or 0)
-    header: list[tuple[Span, ...]] = [(Span(column.title, Style.FAINT),) for column in columns]
+    header = [_measured(Span(column.title, Style.FAINT)) for column in columns]
     lines = []
     for row in [header, *body]:
         line: list[Span] = []
         for i in shown:
-            spans = _cut(row[i], widths[i])
-            padding = Span(" " * (widths[i] - _width_of(spans)))
-            gap = Span(" " * _GAP)
-            line += (padding, *spans, gap) if columns[i].right else (*spans, padding, gap)
+            spans, size = row[i]
+            if size > widths[i]:
+                spans = _cut(spans, widths[i])
+                size = _width_of(spans)
+            padding = " " * (widths[i] - size)
+            if columns[i].right:
+                line += (Span(padding), *spans, _SPACE)
+            else:
+                line += (*spans, Span(padding + " " * _GAP))
         lines.append(_without_end(line))
     return lines
 
@@ -167,14 +185,14 @@ def _without_end(line: list[Span]) -> tuple[Span, ...]:
 
 def _fit(
     columns: Sequence[Column],
-    body: list[list[tuple[Span, ...]]],
+    body: list[list[_Measured]],
     shown: list[int],
     width: int | None,
     *,
     desperate: bool = False,
 ) -> dict[int, int] | None:
     """The width of each shown column; None if they can't be made to fit."""
-    widths = {i: max([display_width(columns[i].title), *(_width_of(row[i]) for row in body)]) for i in shown}
+    widths = {i: max([display_width(columns[i].title), *(row[i][1] for row in body)]) for i in shown}
     if width is None:
         return widths
     excess = sum(widths.values()) + _GAP * (len(shown) - 1) - width
@@ -188,13 +206,11 @@ def _fit(
     return widths
 
 
-def _blocks(
-    columns: Sequence[Column], body: list[list[tuple[Span, ...]]], width: int
-) -> list[tuple[Span, ...]]:
+def _blocks(columns: Sequence[Column], body: list[list[_Measured]], width: int) -> list[tuple[Span, ...]]:
     lines: list[tuple[Span, ...]] = []
     for row in body:
-        for column, spans in zip(columns, row, strict=True):
-            if _width_of(spans):
+        for column, (spans, size) in zip(columns, row, strict=True):
+            if size:
                 label = Span(f"{column.title.lower()}: " if column.title else "", Style.FAINT)
                 lines.append(_cut((label, *spans), max(width, 1)))
         lines.append(())
