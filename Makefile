@@ -8,6 +8,8 @@ PROTO_VENV := .venv-proto
 NODE_DIR := tests/thirdparty
 BUF := $(NODE_DIR)/node_modules/.bin/buf
 PROTOS := $(wildcard protos/nexo/connections/v1/*.proto)
+# What `make promise` wrote at the last release: buf needs no history for it, so a shallow clone will do.
+PROMISED := protos/promised.binpb
 PYTEST_FLAGS ?=
 # Daemons, keyrings and desktops have deadlines of their own: those tests get the machine for themselves.
 SIDE_BY_SIDE := tests/unit tests/contract --ignore=tests/unit/vault
@@ -21,7 +23,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf bench clean deb deb-test
+.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf promise bench clean deb deb-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,9 +60,14 @@ proto-check: $(PROTO_VENV)/ready ## fail if the generated code in protos/ is not
 	@tests/thirdparty/generate-protos --check $(PROTO_VENV)/bin protos
 
 buf: node-modules
-	@if [ -x $(BUF) ]; then $(BUF) lint protos && echo "buf lint: the contract keeps to STANDARD"; \
+	@if [ -x $(BUF) ]; then $(BUF) lint protos && echo "buf lint: the contract keeps to STANDARD" && \
+	  $(BUF) breaking protos --against $(PROMISED) && echo "buf breaking: the contract keeps what was promised"; \
 	elif [ -n "$$CI" ]; then echo "buf is missing: in CI Node.js and npm must be there" >&2; exit 1; \
-	else echo "buf lint: left out, because npm is not installed (CI runs it)"; fi
+	else echo "buf: left out, because npm is not installed (CI runs it)"; fi
+
+promise: node-modules ## at a release: from now on, hold changes of the contract against what it is now
+	@$(BUF) build protos --exclude-source-info --output $(PROMISED)
+	@echo "$(PROMISED) holds the contract as it is; commit it with the release"
 
 deb: $(VENV)/ready-to-develop ## build the Debian 12 package into dist/
 	@PYTHON=$(BIN)/python packaging/deb/build dist
