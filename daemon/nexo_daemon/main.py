@@ -24,6 +24,7 @@ from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc.connections import ConnectionService
@@ -154,6 +155,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
         asyncio.create_task(lights.monitor.run(), name="health"),
         asyncio.create_task(journal.run(), name="journal"),
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
+        asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
     }
     interval_s = watchdog_interval_s()
     if interval_s is not None:

@@ -66,6 +66,8 @@ class Transaction:
     def update_connection(self, connection: Connection, credentials: Credentials | None) -> Connection:
         """Store a changed connection; with credentials, those replace all of its secrets.
 
+        Without, a replaced key whose grace time the connection no longer has is removed.
+
         Raises:
             ConnectionNotFound: it is not in the store.
             KeyOriginChanged: a secret was left in place and would now go to another host.
@@ -188,19 +190,17 @@ class Transaction:
             sa.select(table).where(table.c.connection_id == connection.id).order_by(table.c.position)
         ).all()
         sealed = [rows.secret_from_row(row._asdict()) for row in found]
-        kept = [
-            one
-            for one in sealed
-            if one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == destination(connection, one.kind)
-        ]
+        kept = [one for one in sealed if _still_wanted(one, connection)]
         if any(one.origin != destination(connection, one.kind) for one in kept):
             raise KeyOriginChanged(
                 f"the stored secrets of '{connection.name}' belong to another host",
                 hint="enter the key again, or say that it may go to the new host",
             )
-        if old_network != connection.network and sealed:
+        moved = old_network != connection.network
+        if moved:
             # The route is part of what a secret is tied to.
             kept = [self._rerouted(one, connection, old_network) for one in kept]
+        if sealed and (moved or len(kept) < len(sealed)):
             self._db.execute(sa.delete(table).where(table.c.connection_id == connection.id))
             self._insert_secrets(tuple(kept), connection.id)
         return replace(connection, sealed=tuple(kept))
@@ -224,6 +224,12 @@ def destination(connection: Connection, kind: SecretKind) -> str:
     if kind is not SecretKind.PROXY_CREDENTIALS:
         return origin(connection.base_url)
     return origin(connection.network.proxy_url) if connection.network.proxy is ProxyMode.URL else ""
+
+
+def _still_wanted(one: SealedSecret, connection: Connection) -> bool:
+    if one.kind is SecretKind.PREVIOUS_API_KEY:
+        return connection.previous_key_until is not None
+    return one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == destination(connection, one.kind)
 
 
 def _unless(present: str | None, removed: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from nexo_daemon.domain.probing import Target, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
 from nexo_daemon.registry.drafts import Draft
+from nexo_daemon.registry.old_keys import forget_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Inquiry, resolve
 from nexo_daemon.registry.routing import Routing
@@ -305,6 +307,35 @@ def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
         assert await registry.roll_back_key(new.id) is None
 
     house.live(body)
+
+
+def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft(headers=(("X-Token", Secret("of-the-header")),)))
+        new, _ = await registry.update("work", Draft(api_key=Secret("sk-new")))
+        assert new.previous_key_until is not None
+        hour = timedelta(hours=1)
+        assert await forget_due(registry, new.previous_key_until - hour) == 0
+        assert registry.snapshot.get("work").has(SecretKind.PREVIOUS_API_KEY)
+        # It needs no key to forget one.
+        registry.store.custody.lock()
+        assert await forget_due(registry, new.previous_key_until + hour) == 1
+        assert await forget_due(registry, new.previous_key_until + hour) == 0
+        await registry.on_store_thread(registry.store.custody.unlock)
+
+    async def after(registry: Registry, routing: Routing) -> None:
+        kept = registry.snapshot.get("work")
+        assert kept.previous_key_until is None
+        assert {one.kind for one in kept.sealed} == {SecretKind.API_KEY, SecretKind.HEADER}
+        assert await registry.roll_back_key(kept.id) is None
+        assert (await registry.credentials(kept)).api_key == Secret("sk-new")
+
+    async def both(registry: Registry, routing: Routing) -> None:
+        await body(registry, routing)
+        await after(registry, routing)
+
+    house.live(both)
+    house.live(after)
 
 
 def test_what_was_proven_about_a_key_is_no_new_revision_and_is_forgotten_with_the_key(
