@@ -20,6 +20,9 @@ SAMPLE_LIMIT = 20_000
 RECORD_LIMIT = 10_000
 FLUSH_AFTER_S = 5.0
 THIN_EVERY_S = 3600.0
+# A job of the store thread: about a millisecond. Between two of them a switch gets its turn, and the event
+# loop the interpreter.
+HANDOUTS_A_JOB = 100
 
 
 class Journal:
@@ -75,39 +78,54 @@ class Journal:
     async def flush(self) -> None:
         """Write everything now. A failure keeps hand-outs and transitions for the next time and is logged."""
         self._wake.clear()
-        samples, self._samples = list(self._samples), deque(maxlen=SAMPLE_LIMIT)
-        transitions, self._transitions = list(self._transitions), deque(maxlen=RECORD_LIMIT)
-        handouts, self._handouts = list(self._handouts), deque(maxlen=RECORD_LIMIT)
-        health, self._health = self._health, {}
-        if not (samples or transitions or handouts or health):
-            return
-        thin = self._thinned_at is None or self._clock.monotonic() - self._thinned_at >= THIN_EVERY_S
-
-        def write() -> None:
-            if samples or transitions or health:
-                self._store.record_health(samples, transitions, health)
-                # What is written must not be put back when a later step fails.
-                samples.clear()
-                transitions.clear()
-                health.clear()
-            if handouts:
-                self._store.record_handouts(handouts)
-                handouts.clear()
-            if thin:
-                self._store.thin_history(self._clock.now())
-
         try:
-            await self._on_store_thread(write)
+            # Those of now; the ones that come meanwhile have woken the next flush.
+            for _ in range(-(-len(self._handouts) // HANDOUTS_A_JOB)):
+                await self._write_handouts()
+            await self._write_health()
         except DomainError as error:
             if error.message != self._complaint:
                 # Once, not with every check: it stays so until somebody mends it.
                 self._complaint = error.message
                 log.warning("health history and audit record are not written: %s", error.message)
-            self._transitions.extendleft(reversed(transitions))
-            self._handouts.extendleft(reversed(handouts))
-            for connection_id, value in health.items():
-                self._health.setdefault(connection_id, value)
         else:
             self._complaint = ""
+
+    async def _write_handouts(self) -> None:
+        handouts = [self._handouts.popleft() for _ in range(min(HANDOUTS_A_JOB, len(self._handouts)))]
+        try:
+            await self._to_the_end(lambda: self._store.record_handouts(handouts))
+        except DomainError:
+            self._handouts.extendleft(reversed(handouts))
+            raise
+
+    async def _write_health(self) -> None:
+        samples, self._samples = list(self._samples), deque(maxlen=SAMPLE_LIMIT)
+        transitions, self._transitions = list(self._transitions), deque(maxlen=RECORD_LIMIT)
+        health, self._health = self._health, {}
+        thin = self._thinned_at is None or self._clock.monotonic() - self._thinned_at >= THIN_EVERY_S
+        if not (samples or transitions or health):
+            return
+
+        def write() -> None:
+            self._store.record_health(samples, transitions, health)
+            # What is written must not be put back when the next step fails.
+            samples.clear()
+            transitions.clear()
+            health.clear()
             if thin:
-                self._thinned_at = self._clock.monotonic()
+                self._store.thin_history(self._clock.now())
+
+        try:
+            await self._to_the_end(write)
+        except DomainError:
+            self._transitions.extendleft(reversed(transitions))
+            for connection_id, value in health.items():
+                self._health.setdefault(connection_id, value)
+            raise
+        if thin:
+            self._thinned_at = self._clock.monotonic()
+
+    async def _to_the_end(self, work: Callable[[], None]) -> None:
+        """Whoever cancels the flush does not take back what it has handed to the store."""
+        await asyncio.shield(self._on_store_thread(work))
