@@ -122,8 +122,8 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     resolver = Resolver(registry, lights, journal, clock)
     hub = FollowHub(resolver, clock)
     # In this order: the resolver forgets shared answers before a follower asks for one.
-    registry.listen(resolver)
-    registry.listen(hub)
+    registry.listen_to_routing(resolver)
+    registry.listen_to_routing(hub)
     view = View(
         registry,
         lights,

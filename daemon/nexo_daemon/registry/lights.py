@@ -58,7 +58,7 @@ class Lights:
         self._errands: set[asyncio.Task[None]] = set()
         self._stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
-        registry.listen(self)
+        registry.listen_to_connections(self)
         self._configure(registry.snapshot.connections)
         self._stand_ins.configured()
 
@@ -92,7 +92,7 @@ class Lights:
     # -- configuration → monitor --------------------------------------------------------------------
 
     def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
-        """See `Listener`."""
+        """See `ConnectionListener`."""
         for connection_id in removed:
             self._health.pop(connection_id, None)
             self._journal.forget(connection_id)
@@ -101,9 +101,6 @@ class Lights:
             for connection_id in changed & self._watched.keys():
                 self.monitor.changed(connection_id)
         self._stand_ins.configured()
-
-    def on_routing(self) -> None:
-        """See `Listener`: the important ones are configured in `on_change`."""
 
     def _configure(self, changed: Collection[str], removed: Collection[str] = ()) -> None:
         snapshot = self._registry.snapshot

@@ -27,11 +27,15 @@ from nexo_daemon.store.transaction import Transaction
 T = TypeVar("T")
 
 
-class Listener(Protocol):
-    """Told after each committed change, on the event loop; must not block."""
+class ConnectionListener(Protocol):
+    """Told after each committed change which connections it is about, on the event loop; must not block."""
 
     def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
         """Connections changed; `probe_again` if what a probe sends changed."""
+
+
+class RoutingListener(Protocol):
+    """Told after each committed change and what followed from it, on the event loop; must not block."""
 
     def on_routing(self) -> None:
         """What some program gets may have changed: default, binding, connection, vault, stand-in."""
@@ -54,14 +58,19 @@ class Writer:
         self._turn = asyncio.Lock()
         self._commands: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self._listeners: list[Listener] = []
+        self._connection_listeners: list[ConnectionListener] = []
+        self._routing_listeners: list[RoutingListener] = []
         state = store.load()
         self.snapshot = Snapshot.of(state)
         self.stored_health = dict(state.health)
 
-    def listen(self, listener: Listener) -> None:
+    def listen_to_connections(self, listener: ConnectionListener) -> None:
         """Tell `listener` of every committed change from now on."""
-        self._listeners.append(listener)
+        self._connection_listeners.append(listener)
+
+    def listen_to_routing(self, listener: RoutingListener) -> None:
+        """Tell `listener` of every committed change from now on, after those who listen to connections."""
+        self._routing_listeners.append(listener)
 
     async def on_store_thread(self, work: Callable[[], T]) -> T:
         """Run `work` on the one thread that may touch the database."""
@@ -126,9 +135,10 @@ class Writer:
         if status:
             events.append(StatusChanged())
         self.bus.publish(*events)
-        for listener in self._listeners:
+        for listener in self._connection_listeners:
             listener.on_change(touched, frozenset(c.id for c in gone), probe_again=probe_again)
-            listener.on_routing()
+        for concerned in self._routing_listeners:
+            concerned.on_routing()
 
     async def reload(self, work: Callable[[], StoredState]) -> None:
         """Run `work`, which replaces what is stored (restore, new data key), in its turn; publish it all."""

@@ -101,13 +101,8 @@ class FollowHub:
             for stream in self._streams
         ]
 
-    # Listener of the registry.
-
-    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
-        """See `Listener`: `on_routing` follows."""
-
     def on_routing(self) -> None:
-        """Wake every stream."""
+        """See `RoutingListener`: wake every stream."""
         for stream in self._streams:
             stream.dirty = True
             stream.wake.set()

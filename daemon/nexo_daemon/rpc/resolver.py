@@ -46,11 +46,8 @@ class Resolver:
         self._shared: dict[Inquiry, Answer] = {}
         self._signatures: dict[Inquiry, object] = {}
 
-    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
-        """See `Listener`: `on_routing` follows."""
-
     def on_routing(self) -> None:
-        """See `Listener`."""
+        """See `RoutingListener`."""
         self._shared.clear()
         self._signatures.clear()
 
