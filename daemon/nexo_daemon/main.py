@@ -151,6 +151,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     if background:
         leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
+    await prober.prepare()
     owned = {
         asyncio.create_task(lights.monitor.run(), name="health"),
         asyncio.create_task(journal.run(), name="journal"),
@@ -179,7 +180,6 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     await asyncio.gather(*owned, return_exceptions=True)
     await stopping
     await lights.close()
-    await prober.aclose()
     await references.aclose()
     await journal.flush()
     await registry.close()

@@ -198,7 +198,6 @@ async def monitored(port: int, count: int, hanging: int = 0, *, stall: bool = Fa
     for task in (running, watcher):
         task.cancel()
     await asyncio.gather(running, watcher, return_exceptions=True)
-    await watch.prober.aclose()
     return figures
 
 

@@ -164,7 +164,6 @@ def test_many_checks_at_once_share_nothing(any_provider: Provider, service: Fait
             *(prober.check(ask.target(any_provider, service.base_url, key)) for key in keys)
         )
         assert [verdict.ok for verdict in verdicts] == [key == GOOD for key in keys]
-        await prober.aclose()
 
     asyncio.run(run())
 

@@ -16,6 +16,7 @@ from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.tester import Paid, check_once, run_test, verify_once
 from nexo_daemon.providers.tls import TlsContexts
+from nexo_daemon.providers.transport import load_backend
 
 
 class Prober:
@@ -24,6 +25,10 @@ class Prober:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._contexts = TlsContexts()
+
+    async def prepare(self) -> None:
+        """Load what the first request needs without holding up the event loop. Nothing depends on it."""
+        await load_backend()
 
     async def check(self, target: Target, *, timeout_s: float = 15.0) -> Verdict:
         """One token-free request. Never raises for what a provider or the network does."""
@@ -89,6 +94,3 @@ class Prober:
             timeout_s=timeout_s,
             on_layer=on_layer,
         )
-
-    async def aclose(self) -> None:
-        """Nothing stays open between checks; here for the owner that stops everything it started."""

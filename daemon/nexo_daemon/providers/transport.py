@@ -285,6 +285,11 @@ def _describe_tls(stream: httpcore.AsyncNetworkStream) -> str:
     return ", ".join(parts)
 
 
+async def load_backend() -> None:
+    """Have the modules loaded that httpcore loads with the first request: 20 ms on the event loop, else."""
+    await asyncio.to_thread(asyncio.run, httpcore.AnyIOBackend().sleep(0.0))
+
+
 class _Backend(httpcore.AnyIOBackend):
     """Opens connections, telling name resolution and TCP apart."""
 

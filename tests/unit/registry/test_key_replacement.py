@@ -61,7 +61,6 @@ async def living(directory: Path) -> AsyncIterator[tuple[Registry, Lights]]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await lights.close()
-        await prober.aclose()
         await references.aclose()
         await registry.close()
         store.close()
