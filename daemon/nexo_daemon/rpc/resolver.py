@@ -87,7 +87,9 @@ class Resolver:
             if not self._shared:
                 asyncio.get_running_loop().call_later(SHARED_FOR_S, self._shared.clear)
             answer = await self.answer(inquiry)
-            if answer.revision == self._registry.snapshot.revision:
+            # A key that could not be had may be there the next moment, and nothing would tell us.
+            failed = answer.connection is None and answer.resolution.connection is not None
+            if answer.revision == self._registry.snapshot.revision and not failed:
                 self._shared[inquiry] = answer
         return answer
 
