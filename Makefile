@@ -23,7 +23,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf promise bench clean deb deb-test
+.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf promise bench clean deb deb-lint deb-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ deb: $(VENV)/ready-to-develop ## build the Debian 12 package into dist/
 
 deb-test: deb ## install that package in a fresh Debian under a real systemd (root; debootstrap, systemd-container)
 	@packaging/deb/test "$$(ls -t dist/nexo-connections_*.deb | head -1)"
+
+deb-lint: deb ## hold that package against Debian's policy (lintian)
+	@lintian --fail-on error,warning --info "$$(ls -t dist/nexo-connections_*.deb | head -1)"
 
 bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing
 	@ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "tests/bench has no bench_*.py yet"; exit 1; }
