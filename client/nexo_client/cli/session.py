@@ -44,13 +44,14 @@ class Session:
 
     @contextmanager
     def client(
-        self, *, start: bool = True, timeout_s: float = 10.0, wait: bool = False
+        self, *, start: bool = True, timeout_s: float = 10.0, wait: bool = False, quiet: bool = False
     ) -> "Iterator[Client]":
         """A connected client, closed at exit.
 
         Args:
             start: start the daemon if it is not running, unless the person said `--no-start`.
             wait: show that the daemon is being waited for; nothing may be printed meanwhile.
+            quiet: do not say that the daemon was started, or is of another version.
 
         Raises:
             DaemonNotRunning: it is not running and was not to be started.
@@ -67,9 +68,9 @@ class Session:
                 raise
             if self.verbose:
                 self.printer.note(problem.message)
-            self.start_daemon(socket)
+            self.start_daemon(socket, quiet=quiet)
             client = connect(socket, timeout_s=timeout_s)
-        if not self.json:
+        if not self.json and not quiet:
             self._say_skew(socket)
         waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
         with client, waiting:

@@ -25,11 +25,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the hand-out on stdout, and nothing else."""
-    with session.client(wait=True) as client:
+    form = arguments.format or "json"
+    # Some programs that run a key helper take what it says on stderr for a part of the key (mods, 2026).
+    quiet = form == "key" and not session.verbose
+    with session.client(wait=True, quiet=quiet) as client:
         resolved = client.resolve(
             arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
         )
-    form = arguments.format or "json"
     if form == "key" and not session.json:
         if not resolved.api_key:
             raise CommandFailed(
