@@ -52,6 +52,8 @@ class SecretKind(enum.StrEnum):
     PREVIOUS_API_KEY = "previous_api_key"
     HEADER = "header"
     PROXY_CREDENTIALS = "proxy_credentials"
+    KEY_REFERENCE = "key_reference"
+    """A copy of the reference: no secret, but it decides which key goes to which host, and what runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from nexo_daemon.domain.errors import DomainError, SecretTampered
 from nexo_daemon.domain.model import Connection, SealedSecret
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.transaction import destination
+from nexo_daemon.store.unsealing import unseal
 from nexo_daemon.vault.vault import DataKey, Vault
 
 
@@ -43,17 +44,16 @@ def reseal_all(db: sa.Connection, old: DataKey, new: DataKey) -> None:
 
 def unopenable(db: sa.Connection, vault: Vault) -> tuple[str, ...]:
     """Names of the connections with a secret that does not open."""
-    names: dict[str, None] = {}
-    for connection, sealed in _all(db):
+    sealed: dict[str, list[SealedSecret]] = {}
+    for connection, one in _all(db):
+        sealed.setdefault(connection.id, []).append(one)
+    names = []
+    for row in db.execute(sa.select(schema.connections)):
+        connection = rows.connection_from_row(row._asdict(), tuple(sealed.get(row.id, ())))
         try:
-            vault.open(
-                sealed,
-                connection_id=connection.id,
-                origin=destination(connection, sealed.kind),
-                route=rows.route(connection.network),
-            )
+            unseal(vault, connection)
         except DomainError:
-            names[connection.name] = None
+            names.append(connection.name)
     return tuple(names)
 
 

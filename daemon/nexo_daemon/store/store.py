@@ -24,19 +24,17 @@ from nexo_daemon.domain.model import (
     Handout,
     Health,
     Sample,
-    SecretKind,
     Settings,
     StoredState,
     Transition,
 )
-from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import creation, files, reading, restoring, rows, schema
+from nexo_daemon.store import creation, files, reading, restoring, rows, schema, unsealing
 from nexo_daemon.store import history as past
 from nexo_daemon.store.backups import Backups
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.database import RESTORE_HINT, Database
 from nexo_daemon.store.files import Found, StoreUnusable
-from nexo_daemon.store.transaction import Transaction, destination
+from nexo_daemon.store.transaction import Transaction
 from nexo_daemon.vault.outside import Surroundings
 from nexo_daemon.vault.vault import Vault
 
@@ -259,25 +257,7 @@ class Store:
             VaultLocked, VaultKeyLost: there is no key.
             SecretTampered: a secret, its place or its destination was changed outside of the daemon.
         """
-        singles: dict[SecretKind, Secret] = {}
-        headers: list[tuple[int, str, Secret]] = []
-        route = rows.route(connection.network)
-        for one in connection.sealed:
-            secret = self.vault.open(
-                one, connection_id=connection.id, origin=destination(connection, one.kind), route=route
-            )
-            if one.kind is SecretKind.HEADER:
-                headers.append((one.position, one.name, secret))
-            elif one.kind in singles:
-                raise SecretTampered(f"'{connection.name}' has two secrets of one kind", hint=RESTORE_HINT)
-            else:
-                singles[one.kind] = secret
-        return Credentials(
-            api_key=singles.get(SecretKind.API_KEY),
-            headers=tuple((name, secret) for _, name, secret in sorted(headers, key=lambda h: h[0])),
-            proxy_credentials=singles.get(SecretKind.PROXY_CREDENTIALS),
-            previous_api_key=singles.get(SecretKind.PREVIOUS_API_KEY),
-        )
+        return unsealing.unseal(self.vault, connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -158,6 +158,8 @@ class Transaction:
             fields.append((SecretKind.PREVIOUS_API_KEY, "", 0, credentials.previous_api_key))
         if credentials.proxy_credentials is not None:
             fields.append((SecretKind.PROXY_CREDENTIALS, "", 0, credentials.proxy_credentials))
+        if connection.key_reference:
+            fields.append((SecretKind.KEY_REFERENCE, "", 0, Secret(connection.key_reference)))
         fields += [
             (SecretKind.HEADER, name, position, value)
             for position, (name, value) in enumerate(credentials.headers)

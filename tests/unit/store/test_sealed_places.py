@@ -7,9 +7,9 @@ import pytest
 
 from nexo_client.terms import StoreState
 from nexo_daemon.domain.errors import DomainError, SecretTampered
-from nexo_daemon.domain.model import StoredState
-from nexo_daemon.store import rows, schema
-from store_parts import CANARY, StorePlace, put
+from nexo_daemon.domain.model import Credentials, StoredState
+from nexo_daemon.store import care, rows, schema
+from store_parts import CANARY, StorePlace, connection, put
 
 
 def forge(place: StorePlace, *statements: str) -> None:
@@ -80,6 +80,40 @@ def test_an_edited_row_gives_up_no_key(two: StorePlace, edit: str, broken: set[s
             assert result == SecretTampered.reason
         else:
             assert result in (GOOD[connection_id], "")
+
+
+@pytest.fixture
+def referring(place: StorePlace) -> StorePlace:
+    """A connection whose key is kept elsewhere, and one that has its own."""
+    store = place.open()
+    with store.transaction() as tx:
+        made = connection(1, revision=tx.next_revision(), key_reference="file:/home/me/key")
+        tx.insert_connection(made, Credentials())
+    put(store, 2)
+    store.close()
+    return place
+
+
+@pytest.mark.parametrize(
+    ("edit", "broken"),
+    [
+        ("UPDATE connections SET base_url='https://evil.example.com/v1' WHERE id='id-1'", "id-1"),
+        ("UPDATE connections SET proxy='url', proxy_url='http://evil:1' WHERE id='id-1'", "id-1"),
+        ("UPDATE connections SET key_reference='command:evil' WHERE id='id-1'", "id-1"),
+        ("UPDATE connections SET key_reference='file:/home/me/.ssh/id_rsa' WHERE id='id-1'", "id-1"),
+        ("DELETE FROM secrets WHERE connection_id='id-1'", "id-1"),
+        ("UPDATE connections SET key_reference='command:evil' WHERE id='id-2'", "id-2"),
+        ("UPDATE secrets SET connection_id='id-2', position=9 WHERE connection_id='id-1'", "id-2"),
+    ],
+)
+def test_an_edited_row_looks_no_reference_up(referring: StorePlace, edit: str, broken: str) -> None:
+    assert outcome(referring)[1] == {"id-1": "", "id-2": f"{CANARY}-2"}
+    forge(referring, edit)
+    assert outcome(referring)[1][broken] == SecretTampered.reason
+    store = referring.open()
+    (problem,) = (one for one in care.check(store).problems if f"Work {broken[3:]}" in one)
+    assert "does not open" in problem
+    store.close()
 
 
 def test_swapped_blobs_open_nowhere(two: StorePlace) -> None:

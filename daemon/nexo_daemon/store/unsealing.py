@@ -1,0 +1,44 @@
+"""What are the secrets of a connection in the clear? Refused if anything they depend on was changed."""
+
+from nexo_daemon.domain.errors import SecretTampered
+from nexo_daemon.domain.model import Connection, Credentials, SecretKind
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store import rows
+from nexo_daemon.store.database import RESTORE_HINT
+from nexo_daemon.store.transaction import destination
+from nexo_daemon.vault.vault import Vault
+
+
+def unseal(vault: Vault, connection: Connection) -> Credentials:
+    """The secrets of a connection. Needs no database; microseconds.
+
+    Raises:
+        VaultLocked, VaultKeyLost: there is no key.
+        SecretTampered: a secret, its place or its destination was changed outside of the daemon.
+    """
+    singles: dict[SecretKind, Secret] = {}
+    headers: list[tuple[int, str, Secret]] = []
+    route = rows.route(connection.network)
+    for one in connection.sealed:
+        secret = vault.open(
+            one, connection_id=connection.id, origin=destination(connection, one.kind), route=route
+        )
+        if one.kind is SecretKind.HEADER:
+            headers.append((one.position, one.name, secret))
+        elif one.kind in singles:
+            raise SecretTampered(f"'{connection.name}' has two secrets of one kind", hint=RESTORE_HINT)
+        else:
+            singles[one.kind] = secret
+    reference = singles.get(SecretKind.KEY_REFERENCE)
+    if (reference.reveal() if reference else "") != connection.key_reference:
+        # Whoever edits the file could have a program run, or a key from elsewhere sent to a host of theirs.
+        raise SecretTampered(
+            f"the key reference of '{connection.name}' was changed outside of the daemon",
+            hint="enter it again: nexoctl edit NAME --api-key-ref REFERENCE, or nexoctl store restore",
+        )
+    return Credentials(
+        api_key=singles.get(SecretKind.API_KEY),
+        headers=tuple((name, secret) for _, name, secret in sorted(headers, key=lambda h: h[0])),
+        proxy_credentials=singles.get(SecretKind.PROXY_CREDENTIALS),
+        previous_api_key=singles.get(SecretKind.PREVIOUS_API_KEY),
+    )
