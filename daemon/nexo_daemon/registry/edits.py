@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from nexo_client.terms import AuthScheme, KeyVerdict, Provider
-from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged
-from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode
+from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged, SecretTampered
+from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, SecretKind
 from nexo_daemon.domain.probing import Suggestion, Target
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import origin
@@ -254,7 +254,7 @@ def plan_edit(
     reseals = replaces_key or draft.headers is not None or draft.network is not None or moved
     credentials: Credentials | None = None
     if reseals:
-        stored = unseal(old)
+        stored = _stored(old, draft, unseal, replaces_key=replaces_key)
         proxy_credentials = stored.proxy_credentials
         if draft.network is not None:
             same_proxy = network.proxy is ProxyMode.URL and network.proxy_url == old.network.proxy_url
@@ -275,6 +275,20 @@ def plan_edit(
         )
     has_secret = has_key or bool(draft.headers) or keeps_headers
     return Plan(connection, credentials, _warnings(connection, draft, has_secret=has_secret))
+
+
+def _stored(
+    old: Connection, draft: Draft, unseal: Callable[[Connection], Credentials], *, replaces_key: bool
+) -> Credentials:
+    try:
+        return unseal(old)
+    except SecretTampered:
+        # What does not open any more is mended by entering it again: all of it, or something would be lost.
+        entered_headers = draft.headers is not None or not old.header_names
+        entered_proxy = draft.network is not None or not old.has(SecretKind.PROXY_CREDENTIALS)
+        if replaces_key and entered_headers and entered_proxy:
+            return Credentials()
+        raise
 
 
 def _grace(

@@ -147,6 +147,6 @@ class Vault:
             raise SecretTampered(
                 f"a stored secret ({sealed.kind.replace('_', ' ')}) does not open: it, its place or its "
                 "destination was changed outside of the daemon, or it is damaged",
-                hint="enter the key again: nexoctl edit NAME --api-key-stdin, or nexoctl store restore",
+                hint="enter its key and header values again (nexoctl edit NAME), or nexoctl store restore",
             ) from None
         return Secret(plaintext.decode("utf-8"))

@@ -1,7 +1,9 @@
 """Commands against a real store: what they change, what they refuse, and what they publish."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from nexo_daemon.domain.errors import (
     KeyRejected,
     NameTaken,
     NothingToUndo,
+    SecretTampered,
     ShuttingDown,
     StaleRevision,
     WorkspaceNotFound,
@@ -307,6 +310,28 @@ def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
         assert await registry.roll_back_key(new.id) is None
 
     house.live(body)
+
+
+def test_a_secret_that_does_not_open_is_mended_by_entering_everything_again(house: House) -> None:
+    async def first(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft(headers=(("X-Token", Secret("of-the-header")),)))
+
+    async def second(registry: Registry, routing: Routing) -> None:
+        with pytest.raises(SecretTampered):
+            await registry.credentials(registry.snapshot.get("work"))
+        with pytest.raises(SecretTampered) as caught:
+            await registry.update("work", Draft(api_key=Secret("sk-again")))
+        assert "header values" in caught.value.hint
+        headers = (("X-Token", Secret("again")),)
+        mended, _ = await registry.update("work", Draft(api_key=Secret("sk-again"), headers=headers))
+        credentials = await registry.credentials(mended)
+        assert (credentials.api_key, credentials.headers) == (Secret("sk-again"), headers)
+        assert credentials.previous_api_key is None
+
+    house.live(first)
+    with closing(sqlite3.connect(house.directory / "data" / "connections.db", isolation_level=None)) as db:
+        db.execute("UPDATE secrets SET ciphertext=zeroblob(40)")
+    house.live(second)
 
 
 def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
