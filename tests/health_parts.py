@@ -13,7 +13,8 @@ from nexo_client.terms import Outcome
 from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.monitor import Monitor, Watched
+from nexo_daemon.health.checks import Watched
+from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.surroundings import Nowhere, Surroundings
 
 GOOD = Verdict(Outcome.OK, latency_s=0.01)

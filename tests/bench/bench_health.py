@@ -38,9 +38,10 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.domain.probing import Target, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.health.monitor import Monitor, Watched
-from nexo_daemon.health.schedule import CONCURRENCY
+from nexo_daemon.health.checks import Watched
+from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.surroundings import Nowhere
+from nexo_daemon.health.turns import CONCURRENCY
 from nexo_daemon.providers.prober import Prober
 
 MANY = 1000

@@ -17,11 +17,10 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError, RetryLater, ShuttingDown, VaultKeyLost, VaultLocked
 from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.checks import HealthNotice, Launch, NotChecked, Watched
 from nexo_daemon.health.policy import Instant
-from nexo_daemon.health.schedule import HealthNotice, Launch, NotChecked, Scheduler, Watched
+from nexo_daemon.health.schedule import Scheduler
 from nexo_daemon.health.surroundings import Surroundings, ThisComputer
-
-__all__ = ["Monitor", "Sink", "Watched"]
 
 log = logging.getLogger(__name__)
 

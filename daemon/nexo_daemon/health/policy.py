@@ -1,7 +1,7 @@
 """When does a light change, and when is the next check? The pure state machine of one connection.
 
 (light, verdict, now) -> (light, delay until the next check, transition). No clock, no random, no network:
-`schedule` turns the delays into moments, adds jitter and spaces checks of one host.
+`watchlist` turns the delays into moments and adds jitter, `hosts` spaces checks of one host.
 
 Two tracks of suspicion run side by side, because they say different things: an *outage* (nobody answers, or
 answers with 5xx) and a *rejection* (it answers, and does not like the key). An answer ends the first track,

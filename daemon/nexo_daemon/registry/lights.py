@@ -20,9 +20,10 @@ from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.domain.url import origin
-from nexo_daemon.health.monitor import Monitor, Watched
-from nexo_daemon.health.schedule import LONGEST_DEADLINE_S
+from nexo_daemon.health.checks import Watched
+from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.staleness import shown
+from nexo_daemon.health.turns import LONGEST_DEADLINE_S
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.bus import ConnectionChanged, StatusChanged, TransitionSeen
 from nexo_daemon.registry.journal import Journal

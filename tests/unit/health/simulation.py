@@ -25,8 +25,10 @@ from datetime import UTC, datetime, timedelta
 from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.checks import HealthNotice, Launch, OfflineNotice, Watched
+from nexo_daemon.health.hosts import HOST_GAP_S
 from nexo_daemon.health.policy import Instant
-from nexo_daemon.health.schedule import HOST_GAP_S, HealthNotice, Launch, OfflineNotice, Scheduler, Watched
+from nexo_daemon.health.schedule import Scheduler
 
 DAY = 86_400.0
 # A Sunday before clocks change in Europe and, weeks later, in America: wall time is UTC and must not care.

@@ -11,7 +11,7 @@ from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.monitor import Watched
+from nexo_daemon.health.checks import Watched
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NO_ROUTE = Verdict(Outcome.UNREACHABLE, "no_route", network_suspect=True)

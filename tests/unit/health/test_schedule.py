@@ -11,22 +11,12 @@ import pytest
 from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, HealthSettings
 from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.checks import HealthNotice, Launch, Notice, OfflineNotice, Watched
+from nexo_daemon.health.hosts import HOST_GAP_S
+from nexo_daemon.health.network import WITNESS_WAIT_S
 from nexo_daemon.health.policy import Instant
-from nexo_daemon.health.schedule import (
-    CONCURRENCY,
-    HOST_GAP_S,
-    MAX_IN_FLIGHT,
-    SLOW_LANE,
-    USUAL_DEADLINE_S,
-    WITNESS_WAIT_S,
-    YIELD_AFTER_S,
-    HealthNotice,
-    Launch,
-    Notice,
-    OfflineNotice,
-    Scheduler,
-    Watched,
-)
+from nexo_daemon.health.schedule import Scheduler
+from nexo_daemon.health.turns import CONCURRENCY, MAX_IN_FLIGHT, SLOW_LANE, USUAL_DEADLINE_S, YIELD_AFTER_S
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = Verdict(Outcome.OK, latency_s=0.1)
