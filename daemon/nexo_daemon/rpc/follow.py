@@ -7,7 +7,7 @@ reader skips what is in between and never sees a revision go back; nothing queue
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,6 +36,8 @@ class FollowStream:
     client: ClientInfo
     connected_at: datetime
     inquiries: dict[int, Inquiry] = field(default_factory=dict)
+    # The followers of each question; None: to be worked out again.
+    groups: dict[Inquiry, list[int]] | None = None
     sent: dict[int, object] = field(default_factory=dict)
     # Revisions of the messages that the program has not said it has applied, oldest first. One switch may be
     # several messages, so a revision can be here more than once. Bounded: some programs never say so.
@@ -47,6 +49,23 @@ class FollowStream:
     done: bool = False
     error: DomainError | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self, follower: int, question: Inquiry | None) -> None:
+        """What that follower asks from now on; None: nothing any more."""
+        if question is None:
+            self.inquiries.pop(follower, None)
+        else:
+            self.inquiries[follower] = question
+        self.sent.pop(follower, None)
+        self.groups = None
+
+    def questions(self) -> dict[Inquiry, list[int]]:
+        """The followers of each question. A burst of switches finds it made."""
+        if self.groups is None:
+            self.groups = {}
+            for follower, question in self.inquiries.items():
+                self.groups.setdefault(question, []).append(follower)
+        return self.groups
 
     @property
     def is_pending(self) -> bool:
@@ -83,6 +102,7 @@ class FollowHub:
         self._clock = clock
         self._streams: set[FollowStream] = set()
         self._settled = asyncio.Condition()
+        self._waiting = 0
         self._closed = False
 
     def followers(self) -> list[workspace_pb2.Follower]:
@@ -125,14 +145,21 @@ class FollowHub:
         def pending() -> list[FollowStream]:
             return [s for s in streams & self._streams if s.is_pending and s.applied < revision]
 
-        with suppress(TimeoutError):
+        self._waiting += 1
+        try:
             async with asyncio.timeout(timeout_s), self._settled:
                 await self._settled.wait_for(lambda: not pending())
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
         return len(streams), sorted(stream.label for stream in pending())
 
     async def _notify(self) -> None:
-        async with self._settled:
-            self._settled.notify_all()
+        # A switch comes by here twice for each of its followers, and hardly ever does anybody wait.
+        if self._waiting:
+            async with self._settled:
+                self._settled.notify_all()
 
     @contextmanager
     def _registered(self, stream: FollowStream) -> Iterator[None]:
@@ -192,13 +219,11 @@ class FollowHub:
                             raise LimitReached(
                                 f"{FOLLOWERS_PER_STREAM} followers on one stream", hint="close some of them"
                             )
-                        stream.inquiries[request.subscribe.follower] = inquiry(request.subscribe.inquiry)
-                        stream.sent.pop(request.subscribe.follower, None)
+                        stream.ask(request.subscribe.follower, inquiry(request.subscribe.inquiry))
                         stream.dirty = True
                         stream.wake.set()
                     case "unsubscribe":
-                        stream.inquiries.pop(request.unsubscribe.follower, None)
-                        stream.sent.pop(request.unsubscribe.follower, None)
+                        stream.ask(request.unsubscribe.follower, None)
                     case "applied":
                         stream.acknowledge(request.applied.revision)
                         if not stream.is_pending:
@@ -213,15 +238,14 @@ class FollowHub:
             stream.wake.set()
 
     async def _update(self, stream: FollowStream, send: Send) -> None:
-        groups: dict[Inquiry, list[int]] = {}
-        for follower, question in stream.inquiries.items():
-            groups.setdefault(question, []).append(follower)
-        for question, followers in groups.items():
-            signature = self._resolver.present_signature(question)
+        for question, followers in stream.questions().items():
+            answer = self._resolver.shared(question)
+            signature = answer.signature if answer else self._resolver.present_signature(question)
             news = [f for f in followers if stream.sent.get(f) != signature]
             if not news:
                 continue
-            answer = await self._resolver.shared_answer(question)
+            if answer is None:
+                answer = await self._resolver.shared_answer(question)
             for follower in news:
                 stream.sent[follower] = answer.signature
             stream.unapplied.append(answer.revision)

@@ -80,6 +80,10 @@ class Resolver:
             self._registry.is_locked(connection),
         )
 
+    def shared(self, inquiry: Inquiry) -> Answer | None:
+        """The present answer, if somebody asked the same a moment ago."""
+        return self._shared.get(inquiry)
+
     async def shared_answer(self, inquiry: Inquiry) -> Answer:
         """Like `answer`, made once for all who ask within the same moment."""
         answer = self._shared.get(inquiry)
