@@ -11,12 +11,15 @@ from contextlib import closing
 from typing import Any
 
 from nexo_daemon.vault.desktop_keyring import KeyringState
+from nexo_daemon.vault.hardening import harden
 
 _LINUX = sys.platform.startswith("linux")
 
 
 def main() -> None:
     """Answer one question."""
+    # exec made it dumpable again, and a key is about to pass through.
+    harden()
     try:
         answer = _answer(json.load(sys.stdin))
     except Exception as error:  # noqa: BLE001 - whatever a backend raises, the parent gets its type only

@@ -57,3 +57,14 @@ def test_another_user_cannot_read_the_environment_of_the_daemon() -> None:
         pytest.skip("needs root to become another user")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+@pytest.mark.needs("linux")
+def test_the_child_that_carries_a_key_hardens_itself_too() -> None:
+    script = (
+        "import ctypes, io, sys\nfrom nexo_daemon.vault import keyring_child\n"
+        "sys.stdin = io.StringIO('{}')\nkeyring_child.main()\n"
+        "print('\\n', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "0"
