@@ -144,6 +144,6 @@ def test_no_acknowledged_change_is_lost(surroundings: Surroundings) -> None:
             assert db.execute("SELECT count(*) FROM settings").fetchone() == (1,)
     daemon = surroundings.start_nexod()
     compare(daemon, book)
-    print(f"{KILLS} kills, {changes} acknowledged changes, {len(book.names)} connections")
+    print(f"{KILLS} kills, {changes} acknowledged changes, 0 lost, {len(book.names)} connections")
     assert surroundings.nexoctl("store", "check").code == 0
     assert daemon.stop() == 0
