@@ -60,7 +60,7 @@ class HealthNotice:
 
 @dataclass(frozen=True, slots=True)
 class OfflineNotice:
-    """This computer went off line, or came back (since is None)."""
+    """This computer went off line, or came back (since is None); again when its clock was set meanwhile."""
 
     since: datetime | None
 

@@ -8,7 +8,7 @@ freeze, and one host after another is asked whether the network is back. The wei
 
 from collections import deque
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
@@ -69,6 +69,12 @@ class Network:
     def let_go(self, connection_id: str) -> None:
         """Hold no failure of the connection any longer: something newer is known."""
         self._held.pop(connection_id, None)
+
+    def clock_set(self, by: timedelta) -> None:
+        """The wall clock was set: say since when on the new one."""
+        if self._offline_since is not None:
+            self._offline_since += by
+            self._watchlist.outbox.append(OfflineNotice(self._offline_since))
 
     # Weighing.
 

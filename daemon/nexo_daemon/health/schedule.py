@@ -13,7 +13,7 @@ nothing is sent before a provider's `Retry-After`; important connections go firs
 import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from nexo_client.terms import HealthState, Outcome
@@ -282,6 +282,15 @@ class Scheduler:
                     slot.frozen = light
         self._recheck.forget_last()
         self.network_changed(self.routed, now)
+
+    def clock_set(self, seconds: float) -> None:
+        """The wall clock was set, forwards or back: what is due stays due then, and reads differently.
+
+        Without this, a connection that waits for its provider would show the wrong time until the end of
+        the wait, and "was out for" would count the step.
+        """
+        self._network.clock_set(timedelta(seconds=seconds))
+        self._watchlist.clock_set(seconds)
 
     def _doubt_running(self) -> None:
         for slot in self._slots.values():

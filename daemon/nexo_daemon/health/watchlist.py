@@ -14,6 +14,7 @@ from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.health import policy
 from nexo_daemon.health.checks import HealthNotice, Launch, Notice
 from nexo_daemon.health.hosts import HOST_GAP_S
+from nexo_daemon.health.jumps import shifted
 from nexo_daemon.health.policy import Instant, Step
 from nexo_daemon.health.slot import Slot
 from nexo_daemon.health.turns import Turns
@@ -83,6 +84,15 @@ class Watchlist:
         step = policy.withheld(slot.watched.id, slot.light, reason, advice, now)
         slot.light = step.light
         self.tell(slot, now, transition=step.transition, conclusive=True)
+
+    def clock_set(self, seconds: float) -> None:
+        """The wall clock was set: say every moment on the new one. When what is due stays as it is."""
+        for slot in self.slots.values():
+            slot.light = replace(slot.light, health=shifted(slot.light.health, seconds))
+            if slot.frozen is not None:
+                slot.frozen = replace(slot.frozen, health=shifted(slot.frozen.health, seconds))
+            slot.shown = shifted(slot.shown, seconds)
+            self.outbox.append(HealthNotice(slot.watched.id, slot.shown))
 
     def tell(
         self,

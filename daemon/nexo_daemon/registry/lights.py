@@ -56,6 +56,7 @@ class Lights:
         self._clock = clock
         self._health: dict[str, Health] = dict(registry.stored_health)
         self._watched: dict[str, Watched] = {}
+        self._offline = False
         self._errands: set[asyncio.Task[None]] = set()
         self._stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
@@ -165,7 +166,9 @@ class Lights:
 
     def on_offline(self, since: datetime | None) -> None:
         """See `nexo_daemon.health.monitor.Sink`."""
-        log.info("this computer is %s", "offline" if since else "online again")
+        if (since is not None) is not self._offline:
+            self._offline = since is not None
+            log.info("this computer is %s", "offline" if since else "online again")
         self._registry.bus.publish(StatusChanged())
 
     def _note_proof(self, connection: Connection) -> None:

@@ -355,6 +355,7 @@ class Computer:
             elif kind == "step" and isinstance(what, Interruption):
                 self.stepped += what.length
                 self._stale = True
+                self.core.clock_set(what.length)
                 self.core.woke(None, self.now())
             elif kind == "repaired" and isinstance(what, Place):
                 what.rejected = False

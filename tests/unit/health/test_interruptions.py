@@ -9,6 +9,7 @@ import pytest
 from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch
 from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
+from nexo_daemon.domain.errors import RetryLater
 from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.checks import Watched
@@ -208,6 +209,89 @@ def test_a_clock_that_is_set_means_one_more_check_no_news_and_no_shorter_wait(
             assert provider.asked.count("slow") == 1
             await computer.passes(10.0)
             await news.until(lambda: news.health["slow"].state is HealthState.HEALTHY)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("step_s", [HOUR, -HOUR, 5.0, -5.0])
+@pytest.mark.parametrize("announces", [True, False])
+def test_every_shown_moment_is_right_at_once_when_the_clock_was_set(step_s: float, announces: bool) -> None:
+    async def scenario() -> None:
+        provider, news, hands = Provider(), News(), Hands()
+        computer = Computer(hands, announces=announces)
+        async with running(provider, news, hands, computer) as monitor:
+            throttled(provider, 1000.0)
+            provider.says("odd", Verdict(Outcome.CONFIG_ERROR, "no_key"))
+            monitor.configure(watch("slow", "odd"), HealthSettings(), {})
+            await news.until(lambda: len(news.samples) == 2)
+            await computer.passes(10.0)
+            before = dict(news.health)
+            await computer.sets_clock(step_s)
+            by = timedelta(seconds=step_s)
+            slow, odd = news.health["slow"], news.health["odd"]
+            assert slow.retry_at == NOON + timedelta(seconds=1000.0) + by
+            for now, then in ((slow, before["slow"]), (odd, before["odd"])):
+                assert now.next_check_at is not None
+                assert then.next_check_at is not None
+                assert now.next_check_at == then.next_check_at + by
+                assert (now.since, now.checked_at) == (NOON + by, NOON + by)
+            assert len(provider.asked) == 2, "no moment was missed or repeated"
+            with pytest.raises(RetryLater, match=(NOON + timedelta(seconds=1000.0) + by).isoformat()[:19]):
+                await monitor.check_now(["slow"])
+
+    run(scenario)
+
+
+def test_a_suspend_moves_no_moment() -> None:
+    async def scenario() -> None:
+        provider, news, hands = Provider(), News(), Hands()
+        computer = Computer(hands)
+        async with running(provider, news, hands, computer) as monitor:
+            throttled(provider, 2 * HOUR)
+            monitor.configure(watch("slow"), HealthSettings(), {})
+            await news.until(lambda: len(news.samples) == 1)
+            await computer.suspends(HOUR)
+            health = news.health["slow"]
+            assert (health.retry_at, health.since) == (NOON + timedelta(hours=2), NOON)
+
+    run(scenario)
+
+
+def test_how_long_an_outage_lasted_does_not_count_the_step() -> None:
+    async def scenario() -> None:
+        provider, news, hands = Provider(), News(), Hands()
+        computer = Computer(hands)
+        async with running(provider, news, hands, computer) as monitor:
+            provider.says("a", Verdict(Outcome.CONFIG_ERROR, "no_key"))
+            monitor.configure(watch("a"), HealthSettings(), {})
+            await news.until(lambda: len(news.transitions) == 1)
+            await computer.passes(100.0)
+            await computer.sets_clock(HOUR)
+            provider.says("a", GOOD)
+            await computer.passes(2.0)
+            await news.until(lambda: len(news.transitions) == 2)
+        assert news.transitions[1].lasted_s == pytest.approx(102.0)
+
+    run(scenario)
+
+
+def test_off_line_since_reads_right_after_the_clock_was_set() -> None:
+    async def scenario() -> None:
+        provider, news, hands = Provider(), News(), Hands()
+        computer = Computer(hands)
+        async with running(provider, news, hands, computer) as monitor:
+            monitor.configure(watch("a"), HealthSettings(), {})
+            await news.until(lambda: len(news.samples) == 1)
+            provider.says("a", NO_ROUTE)
+            await computer.changes_network(False)
+            await computer.passes(2.0)
+            await news.until(lambda: bool(news.offline))
+            lost_at = hands.wall
+            await computer.passes(100.0)
+            await computer.sets_clock(-HOUR)
+            assert monitor.offline_since == lost_at - timedelta(seconds=HOUR)
+            assert news.offline == [lost_at, lost_at - timedelta(seconds=HOUR)]
+            assert news.health["a"].since == lost_at - timedelta(seconds=HOUR)
 
     run(scenario)
 
