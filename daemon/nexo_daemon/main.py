@@ -67,7 +67,8 @@ def run(socket: Path, *, background: bool = False) -> int:
     except (paths.UnsafePathError, StoreUnusable) as error:
         return _failed(str(error), error.hint)
     except OSError as error:
-        return _failed(str(error), "see 'nexoctl doctor'")
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}", "nexoctl doctor says what to do about it")
 
 
 def _failed(problem: str, hint: str) -> int:

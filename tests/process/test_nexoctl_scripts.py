@@ -67,6 +67,28 @@ def test_without_a_daemon_nothing_is_started_unless_allowed(surroundings: Surrou
     assert not surroundings.socket.exists()
 
 
+def test_doctor_names_a_place_that_cannot_be_made(surroundings: Surroundings) -> None:
+    file = surroundings.home / "file"
+    file.touch()
+    env = {"NEXO_DATA_DIR": str(file / "data")}
+    findings = surroundings.nexoctl("--json", "doctor", env=env, expect=1).json["findings"]
+    (place,) = [one for one in findings if one["topic"] == "data"]
+    assert (place["level"], "NEXO_DATA_DIR" in place["fix"]) == ("broken", True)
+    assert f"{file} is not a directory" in place["text"]
+    nexoctl = [sys.executable, "-m", "nexo_client.cli"]
+    refused = surroundings.run([*nexoctl, "list"], env={"NEXO_STATE_DIR": f"{file}/state"}, expect=3).err
+    assert f"{file}/state: Not a directory" in refused
+    assert "nexoctl doctor" in refused
+    assert "Errno" not in refused
+
+
+def test_text_that_is_none_is_a_mistake_of_usage(surroundings: Surroundings, nexod: Nexod) -> None:
+    done = surroundings.run(
+        [sys.executable, "-m", "nexo_client.cli", "show", os.fsdecode(b"gr\xf6\xdfe")], expect=2
+    )
+    assert "encoding" in done.err
+
+
 def test_a_command_starts_the_daemon_and_says_so(surroundings: Surroundings) -> None:
     nexoctl = [sys.executable, "-m", "nexo_client.cli"]
     done = surroundings.run([*nexoctl, "--json", "list"])

@@ -170,6 +170,12 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
         return _report(session.json, "DAEMON_UNSAFE", str(problem), problem.hint, 4)
     except (KeyboardInterrupt, UsageError):
         raise
+    except UnicodeEncodeError:
+        # An argument or variable with bytes that this locale does not know; only such text can't be sent.
+        raise UsageError(
+            "a name or value is not text in the encoding of this terminal",
+            "use a locale with UTF-8, for example: export LC_ALL=C.UTF-8",
+        ) from None
     except OSError as problem:
         if problem.filename is None:
             # A stream; `main` knows what to do about it.

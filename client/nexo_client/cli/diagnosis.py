@@ -119,24 +119,26 @@ def _places(socket: Path) -> Iterator[Finding]:
         channel.check(socket)
         yield Finding("socket", Level.OK, str(socket))
     except errors.DaemonNotRunning:
-        yield Finding("socket", Level.OK, f"{socket} (made by the daemon when it starts)")
+        hope = Finding("socket", Level.OK, f"{socket} (made by the daemon when it starts)")
+        yield _cannot_be_made("socket", socket, "NEXO_SOCKET") or hope
     except errors.NexoError as problem:
         yield Finding("socket", Level.BROKEN, problem.message, problem.hint)
-    for topic, path in (
-        ("settings", paths.config_dir()),
-        ("data", paths.data_dir()),
-        ("state", paths.state_dir()),
+    for topic, path, variable in (
+        ("settings", paths.config_dir(), "NEXO_CONFIG_DIR"),
+        ("data", paths.data_dir(), "NEXO_DATA_DIR"),
+        ("state", paths.state_dir(), "NEXO_STATE_DIR"),
     ):
-        yield _private(topic, path)
+        yield _private(topic, path, variable)
     yield from (_private_file(path) for path in (paths.database(), paths.key_file()) if path.exists())
     yield from _space(paths.data_dir())
 
 
-def _private(topic: str, path: Path) -> Finding:
+def _private(topic: str, path: Path, variable: str) -> Finding:
     try:
         paths.check_private_directory(path)
-    except FileNotFoundError:
-        return Finding(topic, Level.OK, f"{path} (made when needed)")
+    except (FileNotFoundError, NotADirectoryError):
+        hope = Finding(topic, Level.OK, f"{path} (made when needed)")
+        return _cannot_be_made(topic, path, variable) or hope
     except paths.UnsafePathError as problem:
         return Finding(topic, Level.BROKEN, str(problem), problem.hint)
     except OSError as problem:
@@ -146,6 +148,20 @@ def _private(topic: str, path: Path) -> Finding:
     if not os.access(path, os.W_OK):
         return Finding(topic, Level.BROKEN, f"{path} is not writable", f"chmod u+w '{path}'")
     return Finding(topic, Level.OK, str(path))
+
+
+def _cannot_be_made(topic: str, path: Path, variable: str) -> Finding | None:
+    """What is wrong when a place is not there and the daemon can't make it."""
+    above = next((place for place in path.parents if place.exists()), path)
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return None
+    why = "is not writable for you" if above.is_dir() else "is not a directory"
+    return Finding(
+        topic,
+        Level.BROKEN,
+        f"{path} can't be made: {above} {why}",
+        f"put that in order, or choose another place: export {variable}=…",
+    )
 
 
 def _private_file(path: Path) -> Finding:
