@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import Sample, Transition
+from nexo_daemon.domain.model import ClientInfo, Handout, Sample, Transition
 from nexo_daemon.store import history
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
@@ -71,3 +71,22 @@ def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: p
     transitions, samples = store.history(owner, NEVER)
     assert [sample.at for sample in samples] == moments[-5:]
     assert [transition.at for transition in transitions] == moments[-3:]
+
+
+def test_the_record_of_hand_outs_is_bounded_and_outlives_its_connection(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "HANDOUTS_KEPT", 5)
+    owner = put_one(store)
+    made = [
+        Handout(NOON + timedelta(seconds=second), owner, "Work 1", "ResolveConnection", ClientInfo())
+        for second in range(12)
+    ]
+    store.record_handouts(made[:7])
+    store.record_handouts(made[7:])
+    with store.transaction() as tx:
+        tx.next_revision()
+        tx.delete_connection(owner)
+    assert store.handouts(None, 100) == list(reversed(made[-5:]))
+    assert store.handouts(owner, 2) == [made[-1], made[-2]]
+    assert store.handouts("another", 100) == []
