@@ -70,7 +70,7 @@ GOOD = {"id-1": f"{CANARY}-1", "id-2": f"{CANARY}-2"}
         ("UPDATE secrets SET ciphertext=zeroblob(40) WHERE connection_id='id-1'", {"id-1"}),
         # A key in the clear, in the place of a sealed one, is not taken for one.
         (
-            "UPDATE secrets SET ciphertext=CAST('sk-in-the-clear' AS BLOB) WHERE connection_id='id-1'",
+            "UPDATE secrets SET ciphertext=CAST('sk-clear' AS BLOB) WHERE connection_id='id-1'",
             {"id-1"},
         ),
         ("UPDATE secrets SET nonce=zeroblob(12) WHERE connection_id='id-1'", {"id-1"}),
