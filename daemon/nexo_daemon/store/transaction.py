@@ -25,6 +25,9 @@ from nexo_daemon.domain.url import origin
 from nexo_daemon.store import rows, schema
 from nexo_daemon.vault.vault import Vault
 
+# The statement of every change; built once, SQLAlchemy finds it compiled.
+_WRITE_SETTINGS = sa.update(schema.settings)
+
 
 class Transaction:
     """Changes that are committed together or not at all."""
@@ -148,7 +151,7 @@ class Transaction:
         """The last statement before the commit; called by the store."""
         if (self._settings, self._bindings_digest) != (self._before, self._bindings_digest_before):
             row = rows.settings_to_row(self._settings, self._bindings_digest)
-            self._db.execute(sa.update(schema.settings), row)
+            self._db.execute(_WRITE_SETTINGS, row)
 
     def _seal(self, connection: Connection, credentials: Credentials) -> tuple[SealedSecret, ...]:
         fields: list[tuple[SecretKind, str, int, Secret]] = []
