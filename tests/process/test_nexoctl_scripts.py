@@ -82,6 +82,26 @@ def test_doctor_names_a_place_that_cannot_be_made(surroundings: Surroundings) ->
     assert "Errno" not in refused
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["import", "missing.json"], "missing.json: there is no such file"),
+        (["test", "--timeout", "soon"], "--timeout: no number: 'soon'"),
+        (["handouts", "-n", "1.5"], "-n/--limit: no whole number: '1.5'"),
+        (["completion", "bsh"], "did you mean bash?"),
+    ],
+)
+def test_a_slip_is_told_in_words(surroundings: Surroundings, words: list[str], told: str) -> None:
+    done = surroundings.nexoctl(*words, expect=None)
+    assert told in done.err
+    assert "argument" not in done.err
+
+
+def test_a_binding_of_a_directory_that_is_not_there_is_doubted(surroundings: Surroundings, work: str) -> None:
+    assert "no such directory" in surroundings.nexoctl("workspace", "bind", "nowhere", work).err
+    assert surroundings.nexoctl("workspace", "bind", ".", work).err == ""
+
+
 def test_text_that_is_none_is_a_mistake_of_usage(surroundings: Surroundings, nexod: Nexod) -> None:
     done = surroundings.run(
         [sys.executable, "-m", "nexo_client.cli", "show", os.fsdecode(b"gr\xf6\xdfe")], expect=2

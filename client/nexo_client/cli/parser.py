@@ -68,7 +68,11 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         if "invalid choice: " in message:
             message = _with_nearest_choice(message)
-        message = message.replace("the following arguments are required: ", "missing: ")
+        message = message.replace("the following arguments are required: ", "missing: ").removeprefix(
+            "argument "
+        )
+        for kind, what in (("float", "number"), ("int", "whole number")):
+            message = message.replace(f"invalid {kind} value: ", f"no {what}: ")
         raise UsageError(message, f"see: {self.prog} --help")
 
 

@@ -126,6 +126,8 @@ def _unknown(word: str) -> UsageError | CommandFailed:
             f"{word}: is no export of nexoctl",
             hint=f"say which program the file belongs to: nexoctl import SOURCE --file {word}",
         )
+    if "/" in word or word.endswith(".json"):
+        return CommandFailed(f"{word}: there is no such file", hint="check the path", code=Exit.NOT_FOUND)
     near = nearest(word, names)
     return UsageError(
         f"there is no source {word!r}",

@@ -9,6 +9,7 @@ directory wins. A program that calls itself by a bound name gets that name's con
 """
 
 import argparse
+from pathlib import Path
 
 from nexo_client import types
 from nexo_client.cli import records
@@ -62,6 +63,8 @@ def _bind(arguments: argparse.Namespace, session: Session) -> int:
         session.printer.line(
             Span(str(binding.workspace), Style.STRONG), " gets ", Span(binding.connection, Style.STRONG)
         )
+    if binding.workspace.path and not Path(binding.workspace.path).is_dir():
+        session.printer.warn("there is no such directory; the binding counts once there is")
     return Exit.OK
 
 
