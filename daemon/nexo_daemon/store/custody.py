@@ -1,8 +1,7 @@
-"""The key slots of this store: opens its vault, and changes what opens it, crash-safe at every step.
+"""How is the vault of this store opened, locked, and given another key? The commands, one at a time.
 
-The order is always: note a pending slot, make its outside half, read that back, then in one transaction pin
-the new and empty the old slot, then discard the old outside half. Whatever step a crash hits, exactly one
-pinned slot opens the vault, and the next start clears away what is left over.
+The slots and their order of steps are `key_slots`'; what is outside of the store (keyring, key file,
+passphrase) is `nexo_daemon.vault.outside`'s.
 """
 
 import logging
@@ -13,18 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from nexo_client.terms import VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import LimitReached, SecretTampered, VaultKeyLost, VaultLocked
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import resealing, rows, schema
 from nexo_daemon.store.database import Database
+from nexo_daemon.store.key_slots import KeySlots
 from nexo_daemon.vault import derivation, outside
 from nexo_daemon.vault.outside import OutsideError, Surroundings
 from nexo_daemon.vault.sealing import DoesNotOpenError, new_key
-from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
+from nexo_daemon.vault.slots import KeySlot, SlotKind
 from nexo_daemon.vault.vault import DataKey, Vault
 
 log = logging.getLogger(__name__)
@@ -53,9 +50,7 @@ class Custody:
         self._database = database
         self._vault = vault
         self.surroundings = around
-        self._clock = clock
-        self._slots: dict[str, KeySlot] = {}
-        self._data_key_made_at: datetime | None = None
+        self._slots = KeySlots(database, around, clock)
         self._busy = threading.Lock()
         # A person who locks it wants it to stay locked.
         self._held = False
@@ -64,10 +59,9 @@ class Custody:
 
     def open(self, slots: tuple[KeySlot, ...], data_keys: dict[str, datetime]) -> None:
         """At start: open with the pinned slot, or found the vault of a new store. Never prompts or raises."""
-        self._slots = {slot.id: slot for slot in slots}
-        self._data_key_made_at = next(iter(data_keys.values()), None)
-        self._finish_leftovers()
-        if self._pinned is not None or data_keys or self._database.read_only:
+        self._slots.load(slots, data_keys)
+        self._slots.discard_leftovers()
+        if self._slots.pinned is not None or data_keys or self._database.read_only:
             self._unlock_quietly()
             return
         kind = ""
@@ -83,8 +77,8 @@ class Custody:
             return False
         if self._vault.state is VaultState.LOCKED and self._busy.acquire(blocking=False):
             try:
-                if self._pinned is None:
-                    self.open(tuple(self._slots.values()), {})
+                if self._slots.pinned is None:
+                    self.open(self._slots.all, {})
                 else:
                     self._unlock_quietly()
             finally:
@@ -103,7 +97,7 @@ class Custody:
             if recovery_code is not None:
                 self._unlock_with_code(recovery_code)
                 return
-            pinned = self._pinned
+            pinned = self._slots.pinned
             if pinned is None:
                 self._found_on_request()
                 return
@@ -123,7 +117,7 @@ class Custody:
 
     def lock(self) -> None:
         """Forget the data key until `unlock`."""
-        pinned = self._pinned
+        pinned = self._slots.pinned
         self._held = True
         self._vault.shut(
             VaultState.LOCKED, pinned.kind if pinned else "", "you locked it", "nexoctl vault unlock"
@@ -150,7 +144,7 @@ class Custody:
         if kind is SlotKind.RECOVERY:
             raise VaultLocked("a recovery code cannot be the pinned slot", hint="nexoctl vault recovery")
         with self._alone():
-            if self._pinned is None and self._data_key_made_at is None:
+            if self._slots.pinned is None and self._slots.data_key_made_at is None:
                 data_key = DataKey(secrets.token_hex(8), new_key())
             elif forget_secrets and self._vault.state is not VaultState.UNLOCKED:
                 data_key = DataKey(secrets.token_hex(8), new_key())
@@ -160,7 +154,7 @@ class Custody:
             try:
                 self._pin(kind, data_key, passphrase)
             except OutsideError as error:
-                raise _refusal(VaultState.LOCKED, f"nothing changed: {error.problem}", error.hint) from None
+                raise VaultLocked(f"nothing changed: {error.problem}", hint=error.hint) from None
 
     def new_recovery_code(self) -> str:
         """Make a recovery code in place of any earlier one. It is shown once and stored nowhere.
@@ -172,10 +166,7 @@ class Custody:
         with self._alone():
             data_key = self._vault.data_key()
             code = derivation.new_recovery_code()
-            slot = self._recovery_slot(code, data_key)
-            with self._database.begin() as db:
-                self._replace_recovery(db, slot)
-            self._remember_recovery(slot)
+            self._slots.make_recovery(code, data_key)
             return code
 
     def rotate(self, *, passphrase: Secret | None = None) -> str:
@@ -190,7 +181,7 @@ class Custody:
         """
         with self._alone():
             old = self._vault.data_key()
-            pinned = self._require_pinned()
+            pinned = self._slots.require_pinned()
             try:
                 slot_key = outside.fetch(pinned, self.surroundings, passphrase=passphrase)
                 pinned.unwrap(slot_key)
@@ -199,55 +190,29 @@ class Custody:
             except DoesNotOpenError:
                 raise VaultLocked("that does not open the pinned slot", hint="try again") from None
             new = DataKey(secrets.token_hex(8), new_key())
-            wrapped = pinned.wrapping(new.id, new.key, slot_key, SlotState.PINNED)
-            code = derivation.new_recovery_code() if self._recovery is not None else ""
-            recovery = self._recovery_slot(code, new) if code else None
-            now = self._clock.now()
-            with self._database.begin() as db:
-                db.execute(sa.insert(schema.data_keys), {"id": new.id, "created_at": now})
-                resealing.reseal_all(db, old, new)
-                _write_slot(db, wrapped)
-                if recovery is not None:
-                    self._replace_recovery(db, recovery)
-                db.execute(sa.delete(schema.data_keys).where(schema.data_keys.c.id == old.id))
-            self._slots[wrapped.id] = wrapped
-            if recovery is not None:
-                self._remember_recovery(recovery)
-            self._data_key_made_at = now
+            code = derivation.new_recovery_code() if self._slots.recovery is not None else ""
+            wrapped = self._slots.rotate(old, new, slot_key, code)
             self._vault.unlocked(new, wrapped.kind, former=old)
             return code
 
     def status(self) -> VaultStatus:
         """For a person. Asks nothing outside of the process."""
-        pinned, recovery = self._pinned, self._recovery
+        pinned, recovery = self._slots.pinned, self._slots.recovery
         return VaultStatus(
             self._vault.state,
             self._vault.slot,
             self._vault.problem,
             pinned.created_at if pinned else None,
-            self._data_key_made_at,
+            self._slots.data_key_made_at,
             recovery.created_at if recovery else None,
         )
 
     @property
     def slots(self) -> tuple[KeySlot, ...]:
         """As they are in the store."""
-        return tuple(self._slots.values())
+        return self._slots.all
 
     # --- steps -------------------------------------------------------------------------------------------
-
-    @property
-    def _pinned(self) -> KeySlot | None:
-        return next((slot for slot in self._slots.values() if slot.state is SlotState.PINNED), None)
-
-    @property
-    def _recovery(self) -> KeySlot | None:
-        return next((slot for slot in self._slots.values() if slot.state is SlotState.RECOVERY), None)
-
-    def _require_pinned(self) -> KeySlot:
-        if self._pinned is None:
-            raise VaultKeyLost("the store has no key slot", hint="nexoctl store restore brings back a backup")
-        return self._pinned
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -261,7 +226,7 @@ class Custody:
             self._busy.release()
 
     def _unlock_quietly(self) -> None:
-        pinned = self._pinned
+        pinned = self._slots.pinned
         if pinned is None:
             self._vault.shut(
                 VaultState.KEY_LOST,
@@ -288,7 +253,7 @@ class Custody:
         )
 
     def _unlock_with_code(self, code: Secret) -> None:
-        slot = self._recovery
+        slot = self._slots.recovery
         if slot is None:
             raise VaultLocked("no recovery code was ever made for this store", hint="nexoctl vault unlock")
         try:
@@ -300,7 +265,7 @@ class Custody:
                 "the recovery code is well-formed but belongs to another store or an earlier code",
                 hint="use the newest one that nexoctl vault recovery or rotate printed",
             ) from None
-        kind = self._pinned.kind if self._pinned else SlotKind.RECOVERY
+        kind = self._slots.pinned.kind if self._slots.pinned else SlotKind.RECOVERY
         lost = self._vault.state in (VaultState.KEY_LOST, VaultState.TAMPERED) or bool(
             self._vault.state is VaultState.UNLOCKED and self._vault.problem
         )
@@ -326,75 +291,9 @@ class Custody:
             raise _refusal(error.state, error.problem, error.hint) from None
 
     def _pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
-        now = self._clock.now()
-        pending = KeySlot(
-            secrets.token_hex(8), kind, SlotState.PENDING, now, parameters=outside.parameters(kind)
-        )
-        with self._database.begin() as db:
-            _write_slot(db, pending)
-        self._slots[pending.id] = pending
-        try:
-            slot_key = outside.make(pending, self.surroundings, passphrase=passphrase)
-        except OutsideError:
-            self._finish_leftovers()
-            raise
-        pinned = pending.wrapping(data_key.id, data_key.key, slot_key, SlotState.PINNED)
-        # What is about to be the only way in is proven to open before the old way is closed.
-        if pinned.unwrap(outside.fetch(pending, self.surroundings, passphrase=passphrase)) != data_key.key:
-            raise SecretTampered("the new slot does not open what it locked; nothing changed")
-        retired = [
-            slot.emptied(SlotState.RETIRED)
-            for slot in self._slots.values()
-            if slot.state is SlotState.PINNED
-            or (slot.state is SlotState.RECOVERY and slot.data_key_id != data_key.id)
-        ]
-        with self._database.begin() as db:
-            known = db.execute(sa.select(schema.data_keys.c.id)).scalars().all()
-            if data_key.id not in known:
-                # Founding, or beginning anew after a loss: nothing can open the old secrets.
-                db.execute(sa.delete(schema.secrets))
-                db.execute(sa.delete(schema.data_keys))
-                db.execute(sa.insert(schema.data_keys), {"id": data_key.id, "created_at": now})
-                self._data_key_made_at = now
-            for slot in (pinned, *retired):
-                _write_slot(db, slot)
-        self._slots.update({slot.id: slot for slot in (pinned, *retired)})
+        self._slots.pin(kind, data_key, passphrase)
         self._vault.unlocked(data_key, kind)
-        self._finish_leftovers()
-
-    def _finish_leftovers(self) -> None:
-        """Discard the outside halves of slots that wrap nothing, then the slots themselves."""
-        if self._database.read_only:
-            return
-        for slot in list(self._slots.values()):
-            if slot.state not in (SlotState.PENDING, SlotState.RETIRED):
-                continue
-            try:
-                outside.discard(slot, self.surroundings)
-            except OutsideError as error:
-                log.warning("a key slot that is no longer used is still there: %s", error.problem)
-                continue
-            with self._database.begin() as db:
-                db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
-            del self._slots[slot.id]
-
-    def _recovery_slot(self, code: str, data_key: DataKey) -> KeySlot:
-        empty = KeySlot(secrets.token_hex(8), SlotKind.RECOVERY, SlotState.RECOVERY, self._clock.now())
-        key = derivation.from_recovery_code(code, empty.id)
-        return empty.wrapping(data_key.id, data_key.key, key, SlotState.RECOVERY)
-
-    def _replace_recovery(self, db: sa.Connection, slot: KeySlot) -> None:
-        db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.state == str(SlotState.RECOVERY)))
-        _write_slot(db, slot)
-
-    def _remember_recovery(self, slot: KeySlot) -> None:
-        others = {known.id: known for known in self._slots.values() if known.state is not SlotState.RECOVERY}
-        self._slots = {**others, slot.id: slot}
-
-
-def _write_slot(db: sa.Connection, slot: KeySlot) -> None:
-    db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
-    db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))
+        self._slots.discard_leftovers()
 
 
 def _refusal(state: VaultState, problem: str, hint: str) -> VaultLocked | VaultKeyLost | SecretTampered:

@@ -1,0 +1,185 @@
+"""Which key slots has this store, and how does one take the place of another? Crash-safe at every step.
+
+The order is always: note a pending slot, make its outside half, read that back, then in one transaction pin
+the new and empty the old slot, then discard the old outside half. Whatever step a crash hits, exactly one
+pinned slot opens the vault, and the next start clears away what is left over.
+"""
+
+import logging
+import secrets
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import SecretTampered, VaultKeyLost
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store import resealing, rows, schema
+from nexo_daemon.store.database import Database
+from nexo_daemon.vault import derivation, outside
+from nexo_daemon.vault.outside import OutsideError, Surroundings
+from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
+from nexo_daemon.vault.vault import DataKey
+
+log = logging.getLogger(__name__)
+
+
+class KeySlots:
+    """The slots as they are in the store, and the only way to change them. Not for the vault's state.
+
+    Attributes:
+        data_key_made_at: of what they wrap; None before the vault is founded.
+    """
+
+    def __init__(self, database: Database, around: Surroundings, clock: Clock) -> None:
+        self.data_key_made_at: datetime | None = None
+        self._database = database
+        self._surroundings = around
+        self._clock = clock
+        self._slots: dict[str, KeySlot] = {}
+
+    def load(self, slots: tuple[KeySlot, ...], data_keys: dict[str, datetime]) -> None:
+        """What is stored."""
+        self._slots = {slot.id: slot for slot in slots}
+        self.data_key_made_at = next(iter(data_keys.values()), None)
+
+    @property
+    def all(self) -> tuple[KeySlot, ...]:
+        """As they are in the store."""
+        return tuple(self._slots.values())
+
+    @property
+    def pinned(self) -> KeySlot | None:
+        """The one that opens the vault."""
+        return next((slot for slot in self._slots.values() if slot.state is SlotState.PINNED), None)
+
+    @property
+    def recovery(self) -> KeySlot | None:
+        """The one that a recovery code opens."""
+        return next((slot for slot in self._slots.values() if slot.state is SlotState.RECOVERY), None)
+
+    def require_pinned(self) -> KeySlot:
+        """The one that opens the vault. Raises `VaultKeyLost` when there is none."""
+        if self.pinned is None:
+            raise VaultKeyLost("the store has no key slot", hint="nexoctl store restore brings back a backup")
+        return self.pinned
+
+    def pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
+        """Make a slot for the data key, and pin it in place of the present one.
+
+        `discard_leftovers` then clears away the outside half of that one.
+        A data key that is new to the store begins it anew: sealed secrets go.
+
+        Raises:
+            OutsideError: the outside half cannot be made; nothing changed.
+            SecretTampered: it does not open what it locked; nothing changed.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot still is the one.
+        """
+        now = self._clock.now()
+        pending = KeySlot(
+            secrets.token_hex(8), kind, SlotState.PENDING, now, parameters=outside.parameters(kind)
+        )
+        with self._database.begin() as db:
+            _write_slot(db, pending)
+        self._slots[pending.id] = pending
+        try:
+            slot_key = outside.make(pending, self._surroundings, passphrase=passphrase)
+        except OutsideError:
+            self.discard_leftovers()
+            raise
+        pinned = pending.wrapping(data_key.id, data_key.key, slot_key, SlotState.PINNED)
+        # What is about to be the only way in is proven to open before the old way is closed.
+        if pinned.unwrap(outside.fetch(pending, self._surroundings, passphrase=passphrase)) != data_key.key:
+            raise SecretTampered("the new slot does not open what it locked; nothing changed")
+        retired = [
+            slot.emptied(SlotState.RETIRED)
+            for slot in self._slots.values()
+            if slot.state is SlotState.PINNED
+            or (slot.state is SlotState.RECOVERY and slot.data_key_id != data_key.id)
+        ]
+        with self._database.begin() as db:
+            known = db.execute(sa.select(schema.data_keys.c.id)).scalars().all()
+            if data_key.id not in known:
+                # Founding, or beginning anew after a loss: nothing can open the old secrets.
+                db.execute(sa.delete(schema.secrets))
+                db.execute(sa.delete(schema.data_keys))
+                db.execute(sa.insert(schema.data_keys), {"id": data_key.id, "created_at": now})
+                self.data_key_made_at = now
+            for slot in (pinned, *retired):
+                _write_slot(db, slot)
+        self._slots.update({slot.id: slot for slot in (pinned, *retired)})
+
+    def discard_leftovers(self) -> None:
+        """Discard the outside halves of slots that wrap nothing, then the slots themselves."""
+        if self._database.read_only:
+            return
+        for slot in list(self._slots.values()):
+            if slot.state not in (SlotState.PENDING, SlotState.RETIRED):
+                continue
+            try:
+                outside.discard(slot, self._surroundings)
+            except OutsideError as error:
+                log.warning("a key slot that is no longer used is still there: %s", error.problem)
+                continue
+            with self._database.begin() as db:
+                db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
+            del self._slots[slot.id]
+
+    def make_recovery(self, code: str, data_key: DataKey) -> None:
+        """Make a slot that the recovery code opens, in place of any earlier one.
+
+        Raises:
+            StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code is still good.
+        """
+        slot = self._recovery_slot(code, data_key)
+        with self._database.begin() as db:
+            self._replace_recovery(db, slot)
+        self._remember_recovery(slot)
+
+    def rotate(self, old: DataKey, new: DataKey, slot_key: bytes, code: str) -> KeySlot:
+        """Seal everything again under a new data key, in one transaction.
+
+        Args:
+            slot_key: opens the pinned slot.
+            code: for a recovery slot of the new data key; "" for none.
+
+        Returns:
+            The slot that is pinned now.
+
+        Raises:
+            SecretTampered: a secret does not open; unchanged.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key still is the one.
+        """
+        wrapped = self.require_pinned().wrapping(new.id, new.key, slot_key, SlotState.PINNED)
+        recovery = self._recovery_slot(code, new) if code else None
+        now = self._clock.now()
+        with self._database.begin() as db:
+            db.execute(sa.insert(schema.data_keys), {"id": new.id, "created_at": now})
+            resealing.reseal_all(db, old, new)
+            _write_slot(db, wrapped)
+            if recovery is not None:
+                self._replace_recovery(db, recovery)
+            db.execute(sa.delete(schema.data_keys).where(schema.data_keys.c.id == old.id))
+        self._slots[wrapped.id] = wrapped
+        if recovery is not None:
+            self._remember_recovery(recovery)
+        self.data_key_made_at = now
+        return wrapped
+
+    def _recovery_slot(self, code: str, data_key: DataKey) -> KeySlot:
+        empty = KeySlot(secrets.token_hex(8), SlotKind.RECOVERY, SlotState.RECOVERY, self._clock.now())
+        key = derivation.from_recovery_code(code, empty.id)
+        return empty.wrapping(data_key.id, data_key.key, key, SlotState.RECOVERY)
+
+    def _replace_recovery(self, db: sa.Connection, slot: KeySlot) -> None:
+        db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.state == str(SlotState.RECOVERY)))
+        _write_slot(db, slot)
+
+    def _remember_recovery(self, slot: KeySlot) -> None:
+        others = {known.id: known for known in self._slots.values() if known.state is not SlotState.RECOVERY}
+        self._slots = {**others, slot.id: slot}
+
+
+def _write_slot(db: sa.Connection, slot: KeySlot) -> None:
+    db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
+    db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))
