@@ -10,11 +10,11 @@ from nexo_client.wire import timestamp
 from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.domain.model import ClientInfo, Credentials, Handout, StoredState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry import transfer
+from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.merging import Action, Step, plan_import
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
-from nexo_daemon.registry.transfer import Action, Step
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.store import care
 from nexo_daemon.store.backups import Backup
@@ -106,7 +106,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             secrets = sum(len(one.sealed) for one in snapshot.connections.values())
         now = self._registry.clock.now()
         # scrypt takes half a second on purpose.
-        document = await asyncio.to_thread(transfer.write, snapshot, credentials, passphrase, now)
+        document = await asyncio.to_thread(write_document, snapshot, credentials, passphrase, now)
         if credentials:
             for one in snapshot.connections.values():
                 self._journal.handout(Handout(now, one.id, one.name, "ExportConnections", ClientInfo()))
@@ -118,8 +118,8 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self, request: pb.ImportConnectionsRequest, context: Context
     ) -> pb.ImportConnectionsResponse:
         """See store.proto."""
-        document = await asyncio.to_thread(transfer.read, request.document, Secret(request.passphrase))
-        steps = transfer.plan(
+        document = await asyncio.to_thread(read_document, request.document, Secret(request.passphrase))
+        steps = plan_import(
             document, self._registry.snapshot, self._present_secrets(), overwrite=request.overwrite
         )
         if not request.dry_run:

@@ -18,9 +18,9 @@ from nexo_daemon.domain.model import (
     WorkspaceKind,
 )
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry import transfer
+from nexo_daemon.registry.document import read_document, write_document
+from nexo_daemon.registry.merging import Action, Step, plan_import
 from nexo_daemon.registry.snapshot import Snapshot
-from nexo_daemon.registry.transfer import Action
 from nexo_daemon.vault import derivation
 from store_parts import NOON, connection, credentials
 
@@ -51,28 +51,28 @@ EMPTY = snapshot()
 
 
 def document(passphrase: Secret = WORDS) -> bytes:
-    return transfer.write(FULL, SECRETS, passphrase, NOON)
+    return write_document(FULL, SECRETS, passphrase, NOON)
 
 
-def actions(steps: tuple[transfer.Step, ...]) -> dict[tuple[str, str], Action]:
+def actions(steps: tuple[Step, ...]) -> dict[tuple[str, str], Action]:
     return {(step.kind, step.name): step.action for step in steps}
 
 
 def test_without_a_passphrase_there_is_no_secret_in_it() -> None:
-    text = transfer.write(FULL, None, NOTHING, NOON).decode()
+    text = write_document(FULL, None, NOTHING, NOON).decode()
     for secret in ("sk-canary", "user:word", "plain"):
         assert secret not in text
     parsed = json.loads(text)
     assert "secrets" not in parsed
     assert parsed["default"] == "Work 2"
     assert parsed["connections"][1]["api_key_ref"] == "keyring:openai/me"
-    assert transfer.read(text.encode(), NOTHING).drafts[0].api_key is None
+    assert read_document(text.encode(), NOTHING).drafts[0].api_key is None
 
 
 def test_with_a_passphrase_everything_comes_back() -> None:
     content = document()
     assert b"sk-canary" not in content
-    read = transfer.read(content, WORDS)
+    read = read_document(content, WORDS)
     first, second = read.drafts
     assert (first.api_key, first.headers) == (SECRETS["id-1"].api_key, SECRETS["id-1"].headers)
     assert first.proxy_credentials == Secret("user:word")
@@ -83,13 +83,13 @@ def test_with_a_passphrase_everything_comes_back() -> None:
 
 
 def test_into_an_empty_store_everything_is_added() -> None:
-    steps = transfer.plan(transfer.read(document(), WORDS), EMPTY, {}, overwrite=False)
+    steps = plan_import(read_document(document(), WORDS), EMPTY, {}, overwrite=False)
     assert set(actions(steps).values()) == {Action.ADD}
     assert {step.kind for step in steps} == {"connection", "binding", "default"}
 
 
 def test_the_same_again_changes_nothing() -> None:
-    steps = transfer.plan(transfer.read(document(), WORDS), FULL, SECRETS, overwrite=True)
+    steps = plan_import(read_document(document(), WORDS), FULL, SECRETS, overwrite=True)
     assert set(actions(steps).values()) == {Action.KEEP}
 
 
@@ -103,18 +103,18 @@ def test_the_same_again_changes_nothing() -> None:
 )
 def test_what_differs_is_named_and_left_alone_unless_told(changed: dict[str, object], word: str) -> None:
     here = snapshot(connection(1, **changed), default="id-1")
-    read = transfer.read(document(), WORDS)
-    (kept,) = (s for s in transfer.plan(read, here, {}, overwrite=False) if s.name == "Work 1")
+    read = read_document(document(), WORDS)
+    (kept,) = (s for s in plan_import(read, here, {}, overwrite=False) if s.name == "Work 1")
     assert kept.action is Action.SKIP
     assert word in kept.text
-    (told,) = (s for s in transfer.plan(read, here, {}, overwrite=True) if s.name == "Work 1")
+    (told,) = (s for s in plan_import(read, here, {}, overwrite=True) if s.name == "Work 1")
     assert told.action is Action.CHANGE
     assert told.draft is not None
 
 
 def test_another_key_is_a_difference_that_is_not_shown() -> None:
     other = {"id-1": credentials("sk-other"), "id-2": Credentials()}
-    steps = transfer.plan(transfer.read(document(), WORDS), FULL, other, overwrite=False)
+    steps = plan_import(read_document(document(), WORDS), FULL, other, overwrite=False)
     (step,) = (s for s in steps if s.action is Action.SKIP)
     assert "API key" in step.text
     assert "sk-" not in step.text
@@ -122,19 +122,19 @@ def test_another_key_is_a_difference_that_is_not_shown() -> None:
 
 def test_the_present_default_and_bindings_stay_unless_told() -> None:
     here = snapshot(connection(9), default="id-9")
-    read = transfer.read(document(), WORDS)
-    assert actions(transfer.plan(read, here, {}, overwrite=False))["default", "Work 2"] is Action.SKIP
-    assert actions(transfer.plan(read, here, {}, overwrite=True))["default", "Work 2"] is Action.CHANGE
+    read = read_document(document(), WORDS)
+    assert actions(plan_import(read, here, {}, overwrite=False))["default", "Work 2"] is Action.SKIP
+    assert actions(plan_import(read, here, {}, overwrite=True))["default", "Work 2"] is Action.CHANGE
 
 
 def test_a_wrong_passphrase_and_an_edited_address_are_refused() -> None:
     with pytest.raises(InvalidField, match="does not open"):
-        transfer.read(document(), Secret("wrong words here"))
+        read_document(document(), Secret("wrong words here"))
     edited = document().replace(b"api1.example.com", b"evil.example.com")
     with pytest.raises(InvalidField, match="edited"):
-        transfer.read(edited, WORDS)
+        read_document(edited, WORDS)
     # Without the passphrase the rest of it still can be read.
-    assert transfer.read(edited, NOTHING).drafts[0].api_key is None
+    assert read_document(edited, NOTHING).drafts[0].api_key is None
 
 
 def test_a_short_passphrase_is_refused() -> None:
@@ -159,16 +159,16 @@ def test_a_short_passphrase_is_refused() -> None:
 )
 def test_anything_else_is_refused_in_words(content: bytes) -> None:
     with pytest.raises(InvalidField) as caught:
-        transfer.read(content, WORDS)
+        read_document(content, WORDS)
     assert caught.value.hint
 
 
 def test_a_connection_in_it_obeys_the_same_rules_as_one_typed_in() -> None:
-    content = transfer.write(FULL, None, NOTHING, NOON)
+    content = write_document(FULL, None, NOTHING, NOON)
     for good, bad, field in (
         (b"https://api1.example.com/v1", b"ftp://x", "base_url"),
         (b"http://proxy.example.com:1", b"gopher://x", "proxy"),
         (b'"ca_bundle": ""', b'"ca_bundle": "ca.pem"', "ca_bundle"),
     ):
         with pytest.raises(InvalidField, match=field):
-            transfer.read(content.replace(good, bad), NOTHING)
+            read_document(content.replace(good, bad), NOTHING)
