@@ -25,7 +25,7 @@ class Step:
 
     Attributes:
         kind: connection, binding, default or fallback.
-        draft, binding: what a command needs to do it.
+        draft, binding, fallback: what a command needs to do it.
     """
 
     action: Action
@@ -34,6 +34,7 @@ class Step:
     text: str = ""
     draft: Draft | None = None
     binding: tuple[WorkspaceKey, bool] | None = None
+    fallback: tuple[str, ...] = ()
 
 
 def plan_import(
@@ -98,8 +99,10 @@ def _default_steps(document: Document, snapshot: Snapshot, known: set[str], *, o
             action = Action.ADD if present is None else Action.CHANGE
             steps.append(Step(action, "default", document.default))
     if document.fallback and (overwrite or not snapshot.settings.fallback_ids):
-        names = [name for name in document.fallback if name_key(name) in known]
-        steps.append(Step(Action.ADD, "fallback", ", ".join(names)))
+        names = tuple(name for name in document.fallback if name_key(name) in known)
+        action = Action.ADD if names else Action.SKIP
+        text = "" if names else "there are no such connections"
+        steps.append(Step(action, "fallback", ", ".join(names or document.fallback), text, fallback=names))
     return steps
 
 

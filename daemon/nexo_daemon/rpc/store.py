@@ -160,7 +160,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             elif step.kind == "default":
                 await self._routing.set_default(step.name)
             elif step.kind == "fallback":
-                await self._routing.set_fallback(step.name.split(", "))
+                await self._routing.set_fallback(step.fallback)
         except DomainError as error:
             return Step(Action.SKIP, step.kind, step.name, error.message)
         return step

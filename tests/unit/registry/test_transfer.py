@@ -172,3 +172,15 @@ def test_a_connection_in_it_obeys_the_same_rules_as_one_typed_in() -> None:
     ):
         with pytest.raises(InvalidField, match=field):
             read_document(content.replace(good, bad), NOTHING)
+
+
+def test_a_fallback_list_survives_names_with_commas_and_names_that_are_gone() -> None:
+    text = json.loads(write_document(FULL, None, NOTHING, NOON))
+    text["connections"][0]["name"] = "Work, spare"
+    text["fallback"] = ["Gone", "Work, spare"]
+    read = read_document(json.dumps(text).encode(), NOTHING)
+    (step,) = (s for s in plan_import(read, EMPTY, {}, overwrite=False) if s.kind == "fallback")
+    assert (step.action, step.fallback) == (Action.ADD, ("Work, spare",))
+    nobody = replace(read, fallback=("Gone",))
+    (step,) = (s for s in plan_import(nobody, EMPTY, {}, overwrite=False) if s.kind == "fallback")
+    assert (step.action, step.fallback) == (Action.SKIP, ())
