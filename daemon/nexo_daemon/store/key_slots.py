@@ -77,7 +77,11 @@ class KeySlots:
         """
         now = self._clock.now()
         pending = KeySlot(
-            secrets.token_hex(8), kind, SlotState.PENDING, now, parameters=outside.parameters(kind)
+            self._left_over(kind) or secrets.token_hex(8),
+            kind,
+            SlotState.PENDING,
+            now,
+            parameters=outside.parameters(kind),
         )
         with self._database.begin() as db:
             _write_slot(db, pending)
@@ -109,16 +113,26 @@ class KeySlots:
                 _write_slot(db, slot)
         self._slots.update({slot.id: slot for slot in (pinned, *retired)})
 
+    def _left_over(self, kind: SlotKind) -> str | None:
+        # Tries that fail while the keyring is away must not leave a slot each; its entry can be written over.
+        if kind is not SlotKind.KEYRING:
+            return None
+        pending = (one for one in self._slots.values() if one.state is SlotState.PENDING and one.kind is kind)
+        return next((one.id for one in pending), None)
+
     def discard_leftovers(self) -> None:
         """Discard the outside halves of slots that wrap nothing, then the slots themselves."""
         if self._database.read_only:
             return
+        out_of_reach: set[SlotKind] = set()
         for slot in list(self._slots.values()):
-            if slot.state not in (SlotState.PENDING, SlotState.RETIRED):
+            if slot.state not in (SlotState.PENDING, SlotState.RETIRED) or slot.kind in out_of_reach:
                 continue
             try:
                 outside.discard(slot, self._surroundings)
             except OutsideError as error:
+                # A keyring that hangs takes its whole deadline; once for each start is enough.
+                out_of_reach.add(slot.kind)
                 log.warning("a key slot that is no longer used is still there: %s", error.problem)
                 continue
             with self._database.begin() as db:

@@ -17,7 +17,8 @@ from nexo_daemon.domain.errors import (
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault import derivation, keyfile, outside
+from nexo_daemon.vault import derivation, desktop_keyring, keyfile, outside
+from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.outside import OutsideError, Surroundings
 from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
 from store_parts import CANARY, StorePlace, put
@@ -325,6 +326,30 @@ def test_an_outside_half_that_cannot_be_made_changes_nothing(
     monkeypatch.undo()
     assert place.key_file.read_bytes() == before
     store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_tries_while_the_keyring_is_away_leave_one_slot_at_most(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    asked: list[str] = []
+
+    def hung(service: str, user: str, *_: object, **__: object) -> None:
+        asked.append(user)
+        raise KeyringUnusableError(KeyringState.HUNG)
+
+    monkeypatch.setattr(desktop_keyring, "put", hung)
+    monkeypatch.setattr(desktop_keyring, "remove", hung)
+    for _ in range(4):
+        with pytest.raises(VaultLocked, match="does not answer"):
+            store.custody.rekey(SlotKind.KEYRING)
+    assert sorted(slot.state for slot in store.custody.slots) == [SlotState.PENDING, SlotState.PINNED]
+    asked.clear()
+    store = reopened(place, store)
+    # Each question may take its whole deadline.
+    assert len(asked) == 1
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
