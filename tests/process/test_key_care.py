@@ -123,6 +123,8 @@ def test_a_key_that_expires_soon_is_warned_about(nexod: Nexod, surroundings: Sur
         "later": [],
     }
     assert "expires" in surroundings.nexoctl("show", "soon").out
+    warned = surroundings.nexoctl("list").err
+    assert [name for name in days if f" {name}: the key " in warned] == ["past", "soon"]
 
 
 def test_each_hand_out_is_recorded_with_what_the_caller_says_it_is(

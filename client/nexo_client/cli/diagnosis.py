@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nexo_client import channel, errors, paths, types
-from nexo_client.cli import holder
+from nexo_client.cli import holder, looks
 from nexo_client.cli.session import Session
-from nexo_client.terms import HealthState, KeySource, StoreState, VaultState
+from nexo_client.terms import HealthState, StoreState, VaultState
 from nexo_client.version import __version__
 
 
@@ -284,14 +284,9 @@ def _connections(
             yield Finding(topic, Level.WARNING, text, connection.health.advice)
         else:
             yield Finding(topic, Level.OK, connection.health.state.value)
-        expires = connection.key.expires_at
-        if connection.key.source is not KeySource.NONE and expires is not None:
-            left = expires - datetime.now(UTC)
-            if left < timedelta(days=7):
-                text = (
-                    "the key has expired" if left < timedelta() else f"the key expires on {expires:%Y-%m-%d}"
-                )
-                yield Finding(topic, Level.WARNING, text, f"nexoctl edit '{connection.name}' --api-key-stdin")
+        expiry = looks.expiry(connection.key, datetime.now(UTC))
+        if expiry:
+            yield Finding(topic, Level.WARNING, expiry, f"nexoctl edit '{connection.name}' --api-key-stdin")
     for binding in bindings:
         if binding.broken:
             text = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nexo_client import types
 from nexo_client.cli.format import Cell, Span, Style, ago, duration
 from nexo_client.terms import HealthState, KeySource, KeyVerdict, LayerStatus, Outcome
+
+_SOON = timedelta(days=7)
 
 _STATES = {
     HealthState.HEALTHY: Style.GOOD,
@@ -75,6 +77,14 @@ def key(value: types.KeyInfo) -> Span:
     text, style = _KEY_VERDICTS[value.verdict]
     text = text.removeprefix("key ").replace("no key needed", "not needed")
     return Span(text, style)
+
+
+def expiry(value: types.KeyInfo, now: datetime) -> str:
+    """A sentence if the key has expired or will within a week; else empty."""
+    if value.source is KeySource.NONE or value.expires_at is None or value.expires_at - now >= _SOON:
+        return ""
+    over = value.expires_at < now
+    return "the key has expired" if over else f"the key expires on {value.expires_at:%Y-%m-%d}"
 
 
 def key_verdict(verdict: KeyVerdict) -> Span:

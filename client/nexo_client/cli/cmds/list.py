@@ -51,6 +51,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         for connection in connections
     ]
     session.printer.table(columns, rows)
+    for connection in connections:
+        if connection.enabled and (expiry := looks.expiry(connection.key, now)):
+            session.printer.warn(
+                f"{connection.name}: {expiry}; replace it: nexoctl edit NAME --api-key-stdin"
+            )
     if not any(connection.is_default for connection in connections):
         session.printer.warn("there is no default; programs get none until: nexoctl default NAME")
     return Exit.OK
