@@ -21,8 +21,10 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.default_authority", "localhost"),
     # A default channel needs seconds to find a daemon that was away for seconds; trying costs little here.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
+    # Whatever its name says, the time that one attempt may take, from connecting to the first frame: on a
+    # machine where 64 programs start at once that can be half a second (seen), and a refusal comes at once.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     # Subchannels are shared between the channels of a process, and a forked child would get its parent's.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),

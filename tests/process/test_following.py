@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -320,3 +322,29 @@ def test_a_switch_returns_when_the_last_of_many_different_followers_has_it(
     for name in ("two", "one") * 10:
         assert client.set_default(name, wait_s=30).pending_followers == ()
         assert [live.current.name for live in lives] == [name] * len(lives)
+
+
+def test_a_machine_that_is_slow_to_connect_is_no_daemon_that_is_away(nexod: Nexod, client: Client) -> None:
+    """64 programs that start at once: the first frame of the daemon takes its time."""
+    slow = nexod.socket.with_name("slow.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(slow))
+        listener.listen()
+
+        def forward_later() -> None:
+            near, _ = listener.accept()
+            with near, socket.socket(socket.AF_UNIX) as far:
+                threading.Event().wait(0.4)
+                far.connect(os.fspath(nexod.socket))
+                while True:
+                    for end in select.select([near, far], [], [], 30)[0]:
+                        some = end.recv(65536)
+                        if not some:
+                            return
+                        (far if end is near else near).sendall(some)
+
+        forwarder = threading.Thread(target=forward_later)
+        forwarder.start()
+        with Client(slow) as through:
+            assert through.resolve().name == "one"
+        forwarder.join(30)
