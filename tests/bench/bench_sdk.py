@@ -1,17 +1,23 @@
 """What the Python SDK costs a program: the read of a follower, and `resolve()` beside an empty call."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import grpc
 from measure import RUNS, Row, alternate, percentile, report
-from servers import daemon, floor
+from servers import HERE, daemon, floor
 
 from nexo.connections.v1 import workspace_pb2, workspace_pb2_grpc
 from nexo_client import channel
 
 READS = 20_000
 CALLS = 300
+SECONDS = 2.0
+# The allocations of a read; more than these would be a leak that grows with every read.
+GROWTH_READS = 1_000_000
 
 
 def _each(call: Callable[[], object], times: int) -> list[float]:
@@ -46,7 +52,7 @@ def rows() -> Iterator[Row]:
 
         empty = workspace_pb2_grpc.WorkspaceServiceStub(floor_channel).ResolveConnection
         request = workspace_pb2.ResolveConnectionRequest()
-        for share, label, target in ((0.5, "p50", "<= 1.15 x"), (0.99, "p99", "")):
+        for share, label, target in ((0.5, "p50", "<= 1.15 x"), (0.99, "p99", "<= 1.3 x")):
             for what, call in (
                 ("resolve()", client.resolve),
                 ("resolve(workspace='.')", lambda: client.resolve(workspace=".")),
@@ -60,5 +66,68 @@ def rows() -> Iterator[Row]:
                 yield Row(f"{what}, {label}", "us", ours, floors, "an empty unary call", target)
 
 
+def _caller(kind: str, socket: str, what: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(HERE / "caller.py"), kind, socket, what]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _first(kind: str, socket: str) -> float:
+    """Microseconds to the first answer; the best of three, because a new process meets a cold machine."""
+    return min(float(_caller(kind, socket, "first").communicate()[0]) for _ in range(3))
+
+
+def _per_second(kind: str, socket: str, processes: int) -> float:
+    """Calls a second of so many processes together."""
+    callers = [_caller(kind, socket, str(SECONDS)) for _ in range(processes)]
+    try:
+        for caller in callers:
+            assert caller.stdout is not None
+            assert caller.stdout.readline() == "ready\n"
+        for caller in callers:
+            assert caller.stdin is not None
+            caller.stdin.write("go\n")
+            caller.stdin.flush()
+        return sum(int(caller.communicate()[0]) for caller in callers) / SECONDS
+    finally:
+        for caller in callers:
+            caller.kill()
+            caller.communicate()
+
+
+def process_rows() -> Iterator[Row]:
+    """With client processes of their own."""
+    with floor() as (socket, _), daemon(2) as (_, nexod):
+        ours_at = str(nexod.socket)
+        floors, ours = alternate(lambda: _first("floor", socket), lambda: _first("sdk", ours_at))
+        yield Row(
+            "first resolve() of a process", "us", ours, floors, "a new channel, an empty call", "<= 1.15 x"
+        )
+        for processes in (1, 8, 64):
+            floors, ours = alternate(
+                lambda count=processes: _per_second("floor", socket, count),
+                lambda count=processes: _per_second("sdk", ours_at, count),
+            )
+            yield Row(
+                f"resolve() by {processes} process{'es' if processes > 1 else ''}",
+                "calls/s",
+                ours,
+                floors,
+                "the same with empty calls",
+                ">= 0.9 x",
+            )
+
+
+def growth_rows() -> Iterator[Row]:
+    """What is left in memory after a million reads."""
+    with daemon(2) as (_, nexod), nexod.client() as client, client.follow() as live:
+        for _ in range(10_000):
+            _ = live.current
+        before = sys.getallocatedblocks()
+        for _ in range(GROWTH_READS):
+            _ = live.current
+        grown = sys.getallocatedblocks() - before
+    yield Row("live.current, allocations after a million reads", "blocks", [grown], target="0 that grow")
+
+
 if __name__ == "__main__":
-    report("sdk", rows())
+    report("sdk", chain(rows(), growth_rows(), process_rows()))
