@@ -12,7 +12,6 @@ Spans are measured on the monotonic clock; the wall clock is only shown, so that
 neither confirms nor hides anything.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -20,6 +19,7 @@ from typing import Final
 from nexo_client.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.confirmation import REJECTIONS, Suspicion, confirmation_of, counted
 
 BACK_OFF_CAP_S: Final = 900.0
 """Longest pause between checks of a connection that is down and that nobody uses."""
@@ -45,67 +45,9 @@ class Instant:
     mono: float
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """What turns a suspicion into a colour.
-
-    Attributes:
-        count: failures in a row that are needed.
-        span_s: the last of them must end this long after the first one did.
-        pauses_s: before the next check; the last one repeats, and is stretched to reach the span.
-    """
-
-    count: int
-    span_s: float
-    pauses_s: tuple[float, ...]
-
-    def reached(self, suspicion: "Suspicion", now: float) -> bool:
-        """Whether the suspicion has become knowledge."""
-        return suspicion.count >= self.count and now - suspicion.first >= self.span_s
-
-    def pause(self, suspicion: "Suspicion", now: float) -> float:
-        """Seconds until the next check."""
-        if suspicion.count < len(self.pauses_s):
-            return self.pauses_s[suspicion.count - 1]
-        return max(self.pauses_s[-1], suspicion.first + self.span_s - now)
-
-
-# A failed time-out has already watched for seconds: with the re-check at 2 s it spans more than 5 s and needs
-# no third one; a refused connection fails at once and is tried at 2 s and at 5 s.
-_TRANSPORT = Confirmation(count=2, span_s=5.0, pauses_s=(2.0, 3.0))
-_ANSWERED = Confirmation(count=3, span_s=10.0, pauses_s=(5.0, 5.0))
-# Asking a firewall again at once makes it worse.
-_FIREWALL = Confirmation(count=3, span_s=30.0, pauses_s=(15.0, 15.0))
-# OpenAI and OpenRouter were seen to answer 401 to good keys now and then (April 2026).
-_REJECTION = Confirmation(count=2, span_s=30.0, pauses_s=(30.0,))
-# Found before anything was sent: the same input gives the same result.
-_CERTAIN = Confirmation(count=1, span_s=0.0, pauses_s=(0.0,))
-
-_CONFIRMATION: Final[Mapping[Outcome, Confirmation]] = {
-    Outcome.UNREACHABLE: _TRANSPORT,
-    Outcome.PROVIDER_DOWN: _ANSWERED,
-    Outcome.NOT_COMPATIBLE: _ANSWERED,
-    Outcome.AUTH_ERROR: _REJECTION,
-    Outcome.PERMISSION: _REJECTION,
-    Outcome.CONFIG_ERROR: _CERTAIN,
-}
-_REJECTIONS: Final = frozenset({Outcome.AUTH_ERROR, Outcome.PERMISSION})
 _LIMITS: Final = frozenset({Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED})
 # The key may not list models, and may well generate: an amber light, as red would be a guess.
 _USABLE_REASONS: Final = frozenset({"missing_scope"})
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """Failures in a row that are not believed yet (or are, once confirmed).
-
-    Attributes:
-        count: how many.
-        first: monotonic second at which the first one ended.
-    """
-
-    count: int
-    first: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +116,12 @@ def judge(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace
         # Somebody asked for one more check. Only a good answer says that the key is accepted again.
         return _still_rejected(light, verdict, now)
     light = _suspect(light, verdict, now)
-    confirmation = _confirmation(verdict)
-    suspicion = light.rejection if verdict.outcome in _REJECTIONS else light.outage
+    confirmation = confirmation_of(verdict)
+    suspicion = light.rejection if verdict.outcome in REJECTIONS else light.outage
     if suspicion is None:
         raise AssertionError("a failure leaves a suspicion")
     state = _worse(verdict)
-    if light.health.state is state and verdict.outcome not in _REJECTIONS:
+    if light.health.state is state and verdict.outcome not in REJECTIONS:
         # Already shown: only the words are brought up to date.
         return _paint(connection_id, light, state, verdict, now, pace)
     if confirmation.reached(suspicion, now.mono):
@@ -249,23 +191,11 @@ def _suspect(light: Light, verdict: Verdict, now: Instant) -> Light:
         retry_at=None,
         consecutive_failures=before.consecutive_failures + 1,
     )
-    if verdict.outcome in _REJECTIONS:
-        rejection = _count(light.rejection, now)
+    if verdict.outcome in REJECTIONS:
+        rejection = counted(light.rejection, now.mono)
         # It answered, so an outage is over, whatever the answer was.
         return replace(light, health=health, rejection=rejection, outage=None, not_before=None, rounds=0)
-    return replace(light, health=health, outage=_count(light.outage, now), not_before=None)
-
-
-def _count(suspicion: Suspicion | None, now: Instant) -> Suspicion:
-    if suspicion is None:
-        return Suspicion(1, now.mono)
-    return Suspicion(suspicion.count + 1, suspicion.first)
-
-
-def _confirmation(verdict: Verdict) -> Confirmation:
-    if verdict.outcome is Outcome.UNREACHABLE and verdict.reason == "waf":
-        return _FIREWALL
-    return _CONFIRMATION[verdict.outcome]
+    return replace(light, health=health, outage=counted(light.outage, now.mono), not_before=None)
 
 
 def _worse(verdict: Verdict) -> HealthState:
@@ -288,7 +218,7 @@ def _paint(
         advice=verdict.advice,
         last_known=None,
     )
-    rejected = verdict.outcome in _REJECTIONS
+    rejected = verdict.outcome in REJECTIONS
     stopped = verdict.outcome is Outcome.AUTH_ERROR
     after = replace(light, health=health, stopped=stopped, rounds=light.rounds + 1 if same else 0)
     news = not same or (rejected and before.reason != health.reason)
