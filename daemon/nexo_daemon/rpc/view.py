@@ -14,6 +14,7 @@ from nexo_client.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.model import Binding, Connection
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.snapshot import Snapshot
 from nexo_daemon.rpc import convert
 
 
@@ -39,13 +40,10 @@ class View:
         # Set by the workspace service, which knows who follows.
         self.followers: Callable[[], list[workspace_pb2.Follower]] = list
 
-    def connection(self, value: Connection) -> connection_pb2.Connection:
-        """A connection with its light."""
-        return convert.connection(
-            value,
-            self._lights.of(value),
-            is_default=value.id == self._registry.snapshot.settings.default_id,
-        )
+    def connection(self, value: Connection, snapshot: Snapshot | None = None) -> connection_pb2.Connection:
+        """A connection with its light; `snapshot` says which one is the default, if not the present one."""
+        default_id = (snapshot or self._registry.snapshot).settings.default_id
+        return convert.connection(value, self._lights.of(value), is_default=value.id == default_id)
 
     def connections(self) -> list[connection_pb2.Connection]:
         """All of them, in the order of their creation."""
