@@ -1,11 +1,17 @@
 """Where the daemon writes what it does: a private, rotated file, and stderr for who started it."""
 
+import asyncio
 import logging
 import os
 import sys
+import threading
+import traceback
+from collections.abc import Mapping
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from nexo_client.paths import private_directory
 
@@ -20,6 +26,37 @@ class _PrivateFile(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+
+
+class _Places(logging.Formatter):
+    """Of an exception its type and where it was raised: its text may quote a request, and so a key."""
+
+    def formatException(  # noqa: N802
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        """See `logging.Formatter`."""
+        return "" if ei[1] is None else f"{type(ei[1]).__name__} at {place_of(ei[1])}"
+
+
+def place_of(error: BaseException) -> str:
+    """Where it was raised and on whose behalf, innermost first; nothing of its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
+
+
+def _say_uncaught(error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, KeyboardInterrupt):
+        logging.getLogger(__name__).critical("unexpected %s at %s", type(error).__name__, place_of(error))
+
+
+def say_of_loop(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """What the event loop calls when nobody waits for a failure. Its own words hold `repr`s of anything."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        _say_uncaught(error)
+    else:
+        logging.getLogger(__name__).error("the event loop: %s", context.get("message", "?"))
 
 
 def leave_stderr() -> None:
@@ -57,6 +94,12 @@ def start_logging(path: Path, level: str) -> None:
     for name in ("httpx", "httpcore", "asyncio", "sqlalchemy", "alembic", "keyring"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_one_line)
+    for handler in handlers:
+        handler.setFormatter(_Places(FORMAT))
+    # Python's own would print the text to stderr, which may be the journal.
+    sys.excepthook = lambda _, error, __: _say_uncaught(error)
+    sys.unraisablehook = lambda found: _say_uncaught(found.exc_value)
+    threading.excepthook = lambda found: _say_uncaught(found.exc_value)
     if known is None and level:
         logging.getLogger(__name__).warning(
             "NEXO_LOG is '%s'; use debug, info, warning or error. Taken as info.", level

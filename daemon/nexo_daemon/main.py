@@ -19,7 +19,7 @@ from nexo_client import paths
 from nexo_client.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
-from nexo_daemon.logs import leave_stderr, start_logging
+from nexo_daemon.logs import leave_stderr, say_of_loop, start_logging
 from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.journal import Journal
@@ -111,6 +111,7 @@ class _Stop:
 async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) -> int:
     stop = _Stop()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(say_of_loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.on_signal, number.name)
 

@@ -8,7 +8,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -19,6 +18,7 @@ from google.rpc.status_pb2 import Status
 
 from nexo_client.terms import ERROR_DOMAIN, Reason
 from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.logs import place_of
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,7 @@ async def refuse(context: Context, error: DomainError) -> NoReturn:
 
 def _internal(error: Exception) -> DomainError:
     # The text of an unexpected exception may quote a request, so the log gets the place only.
-    frames = traceback.extract_tb(error.__traceback__)
-    place = " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
-    log.error("unexpected %s at %s", type(error).__name__, place)
+    log.error("unexpected %s at %s", type(error).__name__, place_of(error))
     return DomainError(
         f"the daemon failed ({type(error).__name__})",
         hint="see 'nexoctl daemon logs', and report it with the output of 'nexoctl doctor'",
