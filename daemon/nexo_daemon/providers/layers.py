@@ -4,6 +4,7 @@ from nexo_client.terms import Layer, LayerStatus, Outcome
 from nexo_daemon.domain.probing import LayerReport, OnLayer, Verdict
 
 ORDER = tuple(Layer)
+PLAIN = "the URL is http://"
 
 # The layer that an answer of the server fails, by outcome. 429 fails HTTP: the server took nothing.
 _FAILED_BY_ANSWER = {
@@ -15,10 +16,15 @@ _FAILED_BY_ANSWER = {
 
 
 class LayerLog:
-    """Collects the reports of one test in order, each layer once."""
+    """Collects the reports of one test in order, each layer once.
 
-    def __init__(self, on_layer: OnLayer | None = None) -> None:
+    Args:
+        encrypted: the address is https://; otherwise TLS does not apply, however far the test gets.
+    """
+
+    def __init__(self, on_layer: OnLayer | None = None, *, encrypted: bool = True) -> None:
         self._on_layer = on_layer
+        self._encrypted = encrypted
         self._reports: dict[Layer, LayerReport] = {}
 
     @property
@@ -48,7 +54,9 @@ class LayerLog:
                 self.skipped(earlier, "not seen")
         self._add(LayerReport(layer, LayerStatus.FAILED, elapsed_s, evidence))
         for later in ORDER[ORDER.index(layer) + 1 :]:
-            if later not in self._reports:
+            if later is Layer.TLS and not self._encrypted:
+                self.skipped(later, PLAIN)
+            elif later not in self._reports:
                 self._add(LayerReport(later, LayerStatus.NOT_REACHED))
 
     def failed_by(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:

@@ -87,7 +87,7 @@ async def run_test(
 ) -> TestReport:
     """See `Prober.test`."""
     started = time.monotonic()
-    course = _Course(LayerLog(on_layer))
+    course = _Course(LayerLog(on_layer, encrypted=not target.base_url.startswith("http://")))
     if not target.credentials.api_key:
         course.key = KeyVerdict.NONE
     wanted = (paid.model if paid else "") or target.default_model

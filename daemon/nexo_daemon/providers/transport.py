@@ -18,6 +18,7 @@ import httpx
 
 from nexo_client.terms import Layer
 from nexo_daemon.providers.exchange import Answer, Cut, Fault, Outgoing
+from nexo_daemon.providers.layers import PLAIN
 from nexo_daemon.providers.proxies import Proxy, is_loopback
 from nexo_daemon.providers.resolver import resolve
 
@@ -255,7 +256,7 @@ class _Progress:
         elif step == "send_request_headers.started" and info["request"].method != b"CONNECT":
             if self._route.scheme == "http" and Layer.TCP not in self._reported and self._peer:
                 self._tcp_passed()
-                self._pass(Layer.TLS, None, "the URL is http://")
+                self._pass(Layer.TLS, None, PLAIN)
             self._layer, self._since = Layer.HTTP, time.monotonic()
 
     def _tcp_passed(self) -> None:

@@ -111,6 +111,15 @@ def test_an_offline_computer_fails_the_dns_layer_and_is_suspected(monkeypatch: p
     assert ask.layer(report, Layer.TCP).status is LayerStatus.NOT_REACHED
 
 
+@pytest.mark.parametrize(
+    ("scheme", "status"), [("http", LayerStatus.SKIPPED), ("https", LayerStatus.NOT_REACHED)]
+)
+def test_tls_is_missed_only_where_there_would_be_some(scheme: str, status: LayerStatus) -> None:
+    report = ask.run_test(ask.target(Provider.CUSTOM, f"{scheme}://127.0.0.1:9/v1"))
+    assert ask.layer(report, Layer.TCP).status is LayerStatus.FAILED
+    assert ask.layer(report, Layer.TLS).status is status
+
+
 def test_the_first_address_that_answers_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with a dead address first and a living one second, of either family."""
     with AnsweringServer(lambda _request, _connection: answer(200, LISTS[Provider.CUSTOM])) as server:
