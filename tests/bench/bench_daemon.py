@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import grpc
 from measure import RUNS, Row, alternate, percentile, report
-from servers import cpu_s, daemon, floor, rss_mb, wake_ups
+from servers import cpu_s, daemon, endpoints, floor, rss_mb, wake_ups
 
 from nexo.connections.v1 import (
     connection_pb2,
@@ -77,8 +77,8 @@ def start_rows() -> Iterator[Row]:
 
 
 def idle_rows() -> Iterator[Row]:
-    with daemon(100, checks=True) as (_, nexod):
-        # The first round of checks, with its quick confirmations, is not idling.
+    with endpoints() as port, daemon(100, checked_at=port) as (_, nexod):
+        # The first round of checks is not idling.
         time.sleep(20)
         cpu, woke, begin = cpu_s(nexod.pid), wake_ups(nexod.pid), time.monotonic()
         time.sleep(IDLE_S)

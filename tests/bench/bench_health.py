@@ -11,19 +11,16 @@ import math
 import resource
 import ssl
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from random import Random
 
 import httpx
 from endpoints import LATENCY_S
 from measure import RUNS, Row, report
+from servers import endpoints, host
 
 from nexo_client.terms import AuthScheme, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
@@ -48,26 +45,6 @@ MANY = 1000
 # How many are due at once, and how often that is measured: all of it in about four minutes.
 SWEEPS = {10: RUNS, 100: RUNS, MANY: RUNS, 10_000: 2}
 HANGING = 50
-HERE = Path(__file__).resolve().parent
-
-
-@contextmanager
-def endpoints() -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "endpoints.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
-
-
-def host(number: int, *, hangs: bool = False) -> str:
-    return f"127.{9 if hangs else 1}.{number // 200}.{number % 200 + 1}"
 
 
 @dataclass

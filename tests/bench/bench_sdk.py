@@ -66,32 +66,19 @@ def rows() -> Iterator[Row]:
                 yield Row(f"{what}, {label}", "us", ours, floors, "an empty unary call", target)
 
 
-def _caller(kind: str, socket: str, what: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(HERE / "caller.py"), kind, socket, what]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _caller(kind: str, socket: str, *words: str) -> float:
+    command = [sys.executable, str(HERE / "caller.py"), kind, socket, *words]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def _first(kind: str, socket: str) -> float:
     """Microseconds to the first answer; the best of three, because a new process meets a cold machine."""
-    return min(float(_caller(kind, socket, "first").communicate()[0]) for _ in range(3))
+    return min(_caller(kind, socket, "first") for _ in range(3))
 
 
 def _per_second(kind: str, socket: str, processes: int) -> float:
     """Calls a second of so many processes together."""
-    callers = [_caller(kind, socket, str(SECONDS)) for _ in range(processes)]
-    try:
-        for caller in callers:
-            assert caller.stdout is not None
-            assert caller.stdout.readline() == "ready\n"
-        for caller in callers:
-            assert caller.stdin is not None
-            caller.stdin.write("go\n")
-            caller.stdin.flush()
-        return sum(int(caller.communicate()[0]) for caller in callers) / SECONDS
-    finally:
-        for caller in callers:
-            caller.kill()
-            caller.communicate()
+    return _caller(kind, socket, str(SECONDS), str(processes)) / SECONDS
 
 
 def process_rows() -> Iterator[Row]:

@@ -1,9 +1,12 @@
-"""A client process of the benchmarks: `python caller.py floor|sdk SOCKET first|SECONDS`.
+"""Client processes of the benchmarks: `python caller.py floor|sdk SOCKET first`, or `… SOCKET SECONDS COUNT`.
 
-`first`: microseconds from making a channel to the first answer, its libraries imported already. Otherwise
-it says "ready", waits for a line, and prints how many calls it made in so many seconds, one after another.
+`first`: microseconds from making a channel to the first answer, its libraries imported already. Otherwise it
+forks COUNT processes, lets them begin together when all have had an answer, and prints how many calls they
+made together in so many seconds, each one after another.
 """
 
+import os
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -22,29 +25,53 @@ def floor(socket: str) -> Callable[[], object]:
     made = grpc.insecure_channel(f"unix:{socket}", options=channel.OPTIONS)
     call = workspace_pb2_grpc.WorkspaceServiceStub(made).ResolveConnection
     request = workspace_pb2.ResolveConnectionRequest()
-    return lambda: call(request, timeout=10)
+    return lambda: call(request, timeout=60)
 
 
 def sdk(socket: str) -> Callable[[], object]:
     """What a program writes."""
-    return nexo_client.connect(socket).resolve
+    return nexo_client.connect(socket, timeout_s=60).resolve
 
 
-def main() -> None:
-    kind, socket, what = sys.argv[1:]
-    begin = time.perf_counter_ns()
+def calls_of(kind: str, socket: str, seconds: float, ready: int, go: int) -> int:
+    """How many calls one process makes, from the moment that `go` is closed."""
     call = {"floor": floor, "sdk": sdk}[kind](socket)
     call()
-    if what == "first":
-        print((time.perf_counter_ns() - begin) / 1000)
-        return
-    print("ready", flush=True)
-    sys.stdin.readline()
-    count, end = 0, time.monotonic() + float(what)
+    os.write(ready, b"r")
+    os.read(go, 1)
+    count, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         call()
         count += 1
-    print(count)
+    return count
+
+
+def together(kind: str, socket: str, seconds: float, processes: int) -> int:
+    """The calls of so many processes. Forked before grpc has a thread: importing it for each takes longer."""
+    ready, say_ready = os.pipe()
+    go, say_go = os.pipe()
+    figures, tell = os.pipe()
+    for _ in range(processes):
+        if os.fork() == 0:
+            os.close(say_go)
+            os.write(tell, struct.pack("q", calls_of(kind, socket, seconds, say_ready, go)))
+            os._exit(0)
+    os.close(say_ready)
+    os.close(tell)
+    for _ in range(processes):
+        assert os.read(ready, 1) == b"r", "a client process has ended early"
+    os.close(say_go)
+    return sum(struct.unpack("q", os.read(figures, 8))[0] for _ in range(processes))
+
+
+def main() -> None:
+    kind, socket, what, *count = sys.argv[1:]
+    if what == "first":
+        begin = time.perf_counter_ns()
+        {"floor": floor, "sdk": sdk}[kind](socket)()
+        print((time.perf_counter_ns() - begin) / 1000)
+    else:
+        print(together(kind, socket, float(what), int(count[0])))
 
 
 if __name__ == "__main__":

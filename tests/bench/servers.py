@@ -36,19 +36,45 @@ def floor() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 @contextmanager
-def daemon(connections: int, *, checks: bool = False) -> Iterator[tuple[Surroundings, Nexod]]:
-    """A real daemon with that many connections to a closed loopback port; checks paused unless asked for."""
+def endpoints() -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "endpoints.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+def host(number: int, *, hangs: bool = False) -> str:
+    return f"127.{9 if hangs else 1}.{number // 200}.{number % 200 + 1}"
+
+
+@contextmanager
+def daemon(connections: int, *, checked_at: int = 0) -> Iterator[tuple[Surroundings, Nexod]]:
+    """A real daemon with that many connections.
+
+    Args:
+        checked_at: port of the `endpoints`, one host a connection; 0 pauses the checks, and the connections
+            lead to a closed port.
+    """
     with Surroundings() as surroundings:
         nexod = surroundings.start_nexod()
         with nexod.client() as client:
-            if not checks:
+            if not checked_at:
                 client.update_health_settings(paused=True)
             for number in range(connections):
                 client.create_connection(
                     nexo_client.ConnectionDraft(
                         name=f"work-{number}",
                         provider="custom",
-                        base_url="http://127.0.0.1:1/v1",
+                        base_url=f"http://{host(number)}:{checked_at}/v1"
+                        if checked_at
+                        else "http://127.0.0.1:1/v1",
                         api_key="sk-" + "0" * 45,
                     )
                 )
