@@ -27,6 +27,7 @@ from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
+from nexo_daemon.registry.upkeep import keep_in_order
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
@@ -162,6 +163,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
         asyncio.create_task(journal.run(), name="journal"),
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
+        asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
     }
     interval_s = watchdog_interval_s()
     if interval_s is not None:

@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 SAMPLE_LIMIT = 20_000
 RECORD_LIMIT = 10_000
 FLUSH_AFTER_S = 5.0
-THIN_EVERY_S = 3600.0
 # A job of the store thread: about a millisecond. Between two of them a switch gets its turn, and the event
 # loop the interpreter.
 HANDOUTS_A_JOB = 100
@@ -39,7 +38,6 @@ class Journal:
         self._handouts: deque[Handout] = deque(maxlen=RECORD_LIMIT)
         self._health: dict[str, Health] = {}
         self._wake = asyncio.Event()
-        self._thinned_at: float | None = None
         self._complaint = ""
 
     def health(
@@ -103,28 +101,15 @@ class Journal:
         samples, self._samples = list(self._samples), deque(maxlen=SAMPLE_LIMIT)
         transitions, self._transitions = list(self._transitions), deque(maxlen=RECORD_LIMIT)
         health, self._health = self._health, {}
-        thin = self._thinned_at is None or self._clock.monotonic() - self._thinned_at >= THIN_EVERY_S
         if not (samples or transitions or health):
             return
-
-        def write() -> None:
-            self._store.record_health(samples, transitions, health)
-            # What is written must not be put back when the next step fails.
-            samples.clear()
-            transitions.clear()
-            health.clear()
-            if thin:
-                self._store.thin_history(self._clock.now())
-
         try:
-            await self._to_the_end(write)
+            await self._to_the_end(lambda: self._store.record_health(samples, transitions, health))
         except DomainError:
             self._transitions.extendleft(reversed(transitions))
             for connection_id, value in health.items():
                 self._health.setdefault(connection_id, value)
             raise
-        if thin:
-            self._thinned_at = self._clock.monotonic()
 
     async def _to_the_end(self, work: Callable[[], None]) -> None:
         """Whoever cancels the flush does not take back what it has handed to the store."""

@@ -302,7 +302,7 @@ class Store:
         with self.database.reading() as db:
             return past.history(db, connection_id, since)
 
-    def thin_history(self, now: datetime) -> None:
+    def upkeep(self, now: datetime) -> None:
         """Merge and forget old history, and make the backup of the day if it is due.
 
         Raises:

@@ -43,7 +43,7 @@ def test_a_backup_has_what_lies_in_the_log_only(place: StorePlace, store: Store)
 def test_a_daily_backup_is_made_once_a_day_and_a_week_of_them_stays(place: StorePlace, store: Store) -> None:
     for _ in range(30):
         place.clock.turn(timedelta(hours=12))
-        store.thin_history(place.clock.now())
+        store.upkeep(place.clock.now())
     daily = store.backups.list()
     assert len(daily) == 7
     assert {b.reason for b in daily} == {"daily"}
@@ -59,13 +59,13 @@ def test_many_backups_within_a_second_keep_the_newest(place: StorePlace, store: 
 def test_a_clock_that_was_set_back_takes_no_new_backup_away(place: StorePlace, store: Store) -> None:
     for _ in range(12):
         place.clock.turn(timedelta(days=1))
-        store.thin_history(place.clock.now())
+        store.upkeep(place.clock.now())
         care.backup(store, place.clock)
     place.clock.turn(timedelta(days=-400))
     made = []
     for _ in range(12):
         place.clock.turn(timedelta(days=1))
-        store.thin_history(place.clock.now())
+        store.upkeep(place.clock.now())
         made.append(care.backup(store, place.clock))
         assert made[-1].path.exists()
     listed = store.backups.list()

@@ -42,14 +42,14 @@ def test_checks_older_than_a_day_become_hours_with_minimum_median_and_maximum(st
     old.append(check(owner, hour + timedelta(minutes=30), None, failed=True))
     recent = [check(owner, NOON - timedelta(minutes=number)) for number in (3, 2, 1)]
     store.record_health([*old, *recent], [], {})
-    store.thin_history(NOON)
+    store.upkeep(NOON)
     _, samples = store.history(owner, NEVER)
     merged, *rest = samples
     assert (merged.at, merged.span_s, merged.checks, merged.failures) == (hour, 3600.0, 10, 1)
     assert (merged.latency_min_s, merged.latency_median_s, merged.latency_max_s) == (0.1, 0.5, 0.9)
     assert merged.outcome is Outcome.UNREACHABLE
     assert rest == recent
-    store.thin_history(NOON)
+    store.upkeep(NOON)
     assert store.history(owner, NEVER)[1] == samples
 
 
@@ -57,7 +57,7 @@ def test_changes_are_kept_for_90_days(store: Store) -> None:
     owner = put_one(store)
     kept, gone = turn(owner, NOON - timedelta(days=89)), turn(owner, NOON - timedelta(days=91))
     store.record_health([], [gone, kept], {})
-    store.thin_history(NOON)
+    store.upkeep(NOON)
     assert store.history(owner, NEVER)[0] == [kept]
 
 
@@ -67,7 +67,7 @@ def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: p
     owner = put_one(store)
     moments = [NOON - timedelta(minutes=number) for number in range(10, 0, -1)]
     store.record_health([check(owner, at) for at in moments], [turn(owner, at) for at in moments], {})
-    store.thin_history(NOON)
+    store.upkeep(NOON)
     transitions, samples = store.history(owner, NEVER)
     assert [sample.at for sample in samples] == moments[-5:]
     assert [transition.at for transition in transitions] == moments[-3:]

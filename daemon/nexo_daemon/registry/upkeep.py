@@ -1,0 +1,33 @@
+"""What does the store need once in a while? Old history merged and forgotten, and the backup of the day."""
+
+import logging
+
+from nexo_client.terms import StoreState
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.registry.writer import Writer
+
+log = logging.getLogger(__name__)
+
+# Not at once: the first backup of a new store would be an empty one, and the next is a day away.
+FIRST_AFTER_S = 600.0
+EVERY_S = 3600.0
+
+
+async def keep_in_order(writer: Writer, clock: Clock) -> None:
+    """Until cancelled. A failure is logged when its words change; the next hour tries again."""
+    complaint = ""
+    wait_s = FIRST_AFTER_S
+    while True:
+        await clock.sleep(wait_s)
+        wait_s = EVERY_S
+        if writer.store.state is not StoreState.READ_WRITE:
+            continue
+        try:
+            await writer.on_store_thread(lambda: writer.store.upkeep(clock.now()))
+        except DomainError as error:
+            if error.message != complaint:
+                log.warning("history is not thinned, or no backup made: %s", error.message)
+            complaint = error.message
+        else:
+            complaint = ""
