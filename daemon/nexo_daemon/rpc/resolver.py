@@ -1,7 +1,8 @@
 """Hand-outs: the answer to "which connection do I get", with its secrets, and the record of it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from nexo.connections.v1 import workspace_pb2
 from nexo_client.terms import ResolutionSource
@@ -13,13 +14,14 @@ from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Inquiry, Resolution, resolve
 from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.errors import metadata_of
 
 # A burst of followers that ask the same is answered from one conversion; secrets stay in the clear no longer.
 SHARED_FOR_S = 0.5
 SIGNATURE_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A hand-out, or why there is none.
 
@@ -29,10 +31,25 @@ class Answer:
 
     inquiry: Inquiry
     resolution: Resolution
-    connection: workspace_pb2.ResolvedConnection | None
+    connection: workspace_pb2.ResolvedConnection | None = field(repr=False)
     problem: DomainError | None
     revision: int
     signature: object
+
+    @cached_property
+    def told(self) -> bytes:
+        """The encoded `FollowConnectionResponse` but for its followers, which are another number for each."""
+        if self.connection is not None:
+            message = workspace_pb2.FollowConnectionResponse(
+                connection=self.connection, revision=self.revision
+            )
+        else:
+            assert self.problem is not None  # noqa: S101 - one of the two is set by construction
+            problem = workspace_pb2.ResolutionProblem(
+                reason=self.problem.reason, message=self.problem.message, metadata=metadata_of(self.problem)
+            )
+            message = workspace_pb2.FollowConnectionResponse(problem=problem, revision=self.revision)
+        return message.SerializeToString()
 
 
 class Resolver:

@@ -3,6 +3,7 @@
 import contextlib
 import stat
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health as health_servicer
@@ -60,7 +61,8 @@ class Server:
     ) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, self._server)
-        workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, self._server)
+        follow = _EncodedFollow(self._server)
+        workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, follow)  # type: ignore[arg-type]
         nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, self._server)
         daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, self._server)
         vault_pb2_grpc.add_VaultServiceServicer_to_server(vault, self._server)
@@ -111,6 +113,25 @@ class Server:
         await self._server.stop(GRACE_S)
         if self._socket is not None:
             _remove(self._socket)
+
+
+class _EncodedFollow:
+    """What the generated code registers, but for FollowConnection: its answers come encoded already."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Made again below, of what is registered by name."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """The second of the two calls of the generated code."""
+        follow = handlers["FollowConnection"]
+        handlers["FollowConnection"] = grpc.stream_stream_rpc_method_handler(
+            follow.stream_stream, request_deserializer=follow.request_deserializer, response_serializer=None
+        )
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        self._server.add_registered_method_handlers(service, handlers)
 
 
 def _make_way(socket: Path) -> None:

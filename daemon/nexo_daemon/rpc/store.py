@@ -103,7 +103,10 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         secrets = 0
         if passphrase:
             credentials = {one.id: self._store.unseal(one) for one in snapshot.connections.values()}
-            secrets = sum(len(one.sealed) for one in snapshot.connections.values())
+            secrets = sum(
+                (one.api_key is not None) + len(one.headers) + (one.proxy_credentials is not None)
+                for one in credentials.values()
+            )
         now = self._registry.clock.now()
         # scrypt takes half a second on purpose.
         document = await asyncio.to_thread(write_document, snapshot, credentials, passphrase, now)
