@@ -91,13 +91,13 @@ class Backups:
             _sync(temporary)
             temporary.replace(path)
             sync_directory(self.directory)
+            made = Backup(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
         except OSError as error:
             raise _file_error(path, error) from None
         finally:
             for side in ("", "-wal", "-shm", "-journal"):
                 with suppress(OSError):
                     Path(f"{temporary}{side}").unlink()
-        made = Backup(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
         self._rotate(made)
         return made
 
@@ -129,18 +129,18 @@ class Backups:
         )
 
     def _free_name(self, reason: str, now: datetime) -> Path:
+        stamp = now.astimezone(UTC).strftime(_STAMP)
         try:
             private_directory(self.directory)
+            taken = [
+                int(match[2] or 0)
+                for path in self.directory.iterdir()
+                if (match := _NAME.fullmatch(path.name)) and match[1] == stamp
+            ]
         except UnsafePathError as error:
             raise StoreFailed(f"the directory of the backups: {error}", hint=error.hint) from None
         except OSError as error:
             raise _file_error(self.directory, error) from None
-        stamp = now.astimezone(UTC).strftime(_STAMP)
-        taken = [
-            int(match[2] or 0)
-            for path in self.directory.iterdir()
-            if (match := _NAME.fullmatch(path.name)) and match[1] == stamp
-        ]
         # Never a number that rotation has set free: the order of names is the order of time.
         counter = f"-{max(taken) + 1}" if taken else ""
         return self.directory / f"connections-{stamp}{counter}-{reason}.db"

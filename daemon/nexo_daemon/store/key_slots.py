@@ -108,9 +108,10 @@ class KeySlots:
                 db.execute(sa.delete(schema.secrets))
                 db.execute(sa.delete(schema.data_keys))
                 db.execute(sa.insert(schema.data_keys), {"id": data_key.id, "created_at": now})
-                self.data_key_made_at = now
             for slot in (pinned, *retired):
                 _write_slot(db, slot)
+        if data_key.id not in known:
+            self.data_key_made_at = now
         self._slots.update({slot.id: slot for slot in (pinned, *retired)})
 
     def _left_over(self, kind: SlotKind) -> str | None:
