@@ -125,6 +125,11 @@ class Connection:
         return any(secret.kind is kind for secret in self.sealed)
 
     @property
+    def secrets(self) -> int:
+        """How many secrets are stored; the copy of a reference is none."""
+        return sum(secret.kind is not SecretKind.KEY_REFERENCE for secret in self.sealed)
+
+    @property
     def key_source(self) -> KeySource:
         """Where the API key lives."""
         if self.key_reference:

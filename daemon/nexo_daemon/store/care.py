@@ -66,9 +66,7 @@ def check(store: Store) -> CheckReport:
         problems.append(error.message)
         return CheckReport(tuple(problems), False, 0, 0)
     connections = result.state.connections
-    return CheckReport(
-        tuple(problems), unlocked, len(connections), sum(len(one.sealed) for one in connections)
-    )
+    return CheckReport(tuple(problems), unlocked, len(connections), sum(one.secrets for one in connections))
 
 
 def backup(store: Store, clock: Clock) -> Backup:
@@ -117,10 +115,10 @@ def restore(
             result = reading.read(db)
         if result.problems:
             raise StoreFailed(f"{source} is damaged: {result.problems[0]}; nothing was changed")
-        secrets = sum(len(one.sealed) for one in result.state.connections)
+        secrets = sum(one.secrets for one in result.state.connections)
         revision = _present_revision(store)
         vault = _key_for(store, candidate, result, clock)
-        if secrets and vault is not None:
+        if vault is not None:
             with candidate.database.reading() as db:
                 broken = resealing.unopenable(db, vault)
             if broken:
