@@ -62,9 +62,11 @@ def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
 
 def _parts(proxy: str) -> tuple[str, str, str]:
     """`http://`, what stands before the @, and the rest."""
-    scheme, colon, rest = proxy.rpartition("://")
+    scheme, mark, rest = proxy.partition("://")
+    if not mark:
+        scheme, rest = "", proxy
     user, _, host = rest.rpartition("@")
-    return scheme + colon, user, host
+    return scheme + mark, user, host
 
 
 def _password(arguments: argparse.Namespace, session: Session, host: str) -> str:
