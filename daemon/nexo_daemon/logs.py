@@ -46,7 +46,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _say_uncaught(error: BaseException | None) -> None:
-    if error is not None and not isinstance(error, KeyboardInterrupt):
+    if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
         logging.getLogger(__name__).critical("unexpected %s at %s", type(error).__name__, place_of(error))
 
 
