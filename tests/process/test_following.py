@@ -330,6 +330,7 @@ def test_a_machine_that_is_slow_to_connect_is_no_daemon_that_is_away(nexod: Nexo
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.fspath(slow))
         listener.listen()
+        listener.settimeout(30)
 
         def forward_later() -> None:
             near, _ = listener.accept()
