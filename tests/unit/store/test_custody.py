@@ -7,15 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from nexo_client.terms import VaultState
 from nexo_daemon.domain.errors import (
     LimitReached,
     SecretTampered,
+    StoreFull,
     VaultKeyLost,
     VaultLocked,
 )
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store import key_slots
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, outside
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
@@ -242,6 +245,32 @@ def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: 
     store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_new_start_that_could_not_be_saved_is_none(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    place.key_file.unlink()
+    store = reopened(place, store)
+    before = store.custody.status()
+    place.clock.turn(timedelta(hours=1))
+    write = key_slots._write_slot
+
+    def full(db: sa.Connection, slot: KeySlot) -> None:
+        if slot.state is SlotState.PINNED:
+            raise StoreFull("the disk is full")
+        write(db, slot)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(key_slots, "_write_slot", full)
+        with pytest.raises(StoreFull):
+            store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.custody.status() == before
+    assert [len(one.sealed) for one in store.load().connections] == [3]
+    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.custody.status().data_key_made_at == place.clock.now()
     store.close()
 
 

@@ -113,6 +113,12 @@ def referring(place: StorePlace) -> StorePlace:
 )
 def test_an_edited_row_looks_no_reference_up(referring: StorePlace, edit: str, broken: str) -> None:
     assert outcome(referring)[1] == {"id-1": "", "id-2": f"{CANARY}-2"}
+    store = referring.open()
+    # A reference is sealed and is no secret.
+    assert (
+        care.check(store).secrets == next(c for c in store.load().connections if c.id == "id-2").secrets == 3
+    )
+    store.close()
     forge(referring, edit)
     assert outcome(referring)[1][broken] == SecretTampered.reason
     store = referring.open()
