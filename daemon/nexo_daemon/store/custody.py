@@ -14,7 +14,7 @@ from datetime import datetime
 
 from nexo_client.terms import VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import LimitReached, SecretTampered, VaultKeyLost, VaultLocked
+from nexo_daemon.domain.errors import DomainError, LimitReached, SecretTampered, VaultKeyLost, VaultLocked
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.key_slots import KeySlots
@@ -70,6 +70,9 @@ class Custody:
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
         except OutsideError as error:
             self._vault.shut(error.state, kind, error.problem, error.hint)
+        except DomainError as error:
+            # A full disk is no reason not to start; there may be room at the next try.
+            self._vault.shut(VaultState.LOCKED, kind, error.message, error.hint)
 
     def try_quietly(self) -> bool:
         """Try the pinned slot again without prompting, if locked; whether the vault is now unlocked."""

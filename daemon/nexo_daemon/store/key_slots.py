@@ -12,7 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import SecretTampered, VaultKeyLost
+from nexo_daemon.domain.errors import DomainError, SecretTampered, VaultKeyLost
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import resealing, rows, schema
 from nexo_daemon.store.database import Database
@@ -122,7 +122,7 @@ class KeySlots:
         return next((one.id for one in pending), None)
 
     def discard_leftovers(self) -> None:
-        """Discard the outside halves of slots that wrap nothing, then the slots themselves."""
+        """Discard the outside halves of slots that wrap nothing, then the slots themselves. Never raises."""
         if self._database.read_only:
             return
         out_of_reach: set[SlotKind] = set()
@@ -136,8 +136,13 @@ class KeySlots:
                 out_of_reach.add(slot.kind)
                 log.warning("a key slot that is no longer used is still there: %s", error.problem)
                 continue
-            with self._database.begin() as db:
-                db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
+            try:
+                with self._database.begin() as db:
+                    db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
+            except DomainError as error:
+                # It opens nothing, and the next start tries again.
+                log.warning("a key slot that is no longer used is still in the store: %s", error.message)
+                return
             del self._slots[slot.id]
 
     def make_recovery(self, code: str, data_key: DataKey) -> None:

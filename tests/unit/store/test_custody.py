@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from nexo_daemon.domain.errors import (
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import key_slots
+from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, outside
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
@@ -248,6 +250,53 @@ def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: 
     store.close()
 
 
+def full(_db: object, _slot: KeySlot) -> None:
+    raise StoreFull("the disk is full", hint="free some space")
+
+
+def test_a_full_disk_keeps_nobody_from_starting(place: StorePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(key_slots, "_write_slot", full)
+        store = place.open()
+        assert (store.vault.state, store.custody.status().slot_made_at) == (VaultState.LOCKED, None)
+        assert "the disk is full" in store.vault.problem
+        assert not store.custody.try_quietly()
+    assert store.custody.try_quietly()
+    put(store, 1)
+    store = reopened(place, store)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_slot_that_cannot_be_cleared_away_waits_for_the_next_start(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    with monkeypatch.context() as patched:
+
+        def crash(*_: object) -> None:
+            raise CrashError
+
+        patched.setattr(outside, "discard", crash)
+        with pytest.raises(CrashError):
+            store.custody.rekey(SlotKind.KEY_FILE)
+    store.close()
+
+    def no_room(_: Database) -> NoReturn:
+        raise StoreFull("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "begin", no_room)
+        store = place.open()
+        assert key_of(store) == f"{CANARY}-1"
+        assert len(store.custody.slots) == 2
+        store.close()
+    store = place.open()
+    assert len(store.custody.slots) == 1
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
 def test_a_new_start_that_could_not_be_saved_is_none(
     place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,13 +307,11 @@ def test_a_new_start_that_could_not_be_saved_is_none(
     place.clock.turn(timedelta(hours=1))
     write = key_slots._write_slot
 
-    def full(db: sa.Connection, slot: KeySlot) -> None:
-        if slot.state is SlotState.PINNED:
-            raise StoreFull("the disk is full")
-        write(db, slot)
+    def full_later(db: sa.Connection, slot: KeySlot) -> None:
+        (full if slot.state is SlotState.PINNED else write)(db, slot)
 
     with monkeypatch.context() as patched:
-        patched.setattr(key_slots, "_write_slot", full)
+        patched.setattr(key_slots, "_write_slot", full_later)
         with pytest.raises(StoreFull):
             store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
     assert store.custody.status() == before
