@@ -423,6 +423,9 @@ class Computer:
         while trouble is not None and place.blip < len(place.blips) and place.blips[place.blip] < trouble.end:
             # A failure within an outage is not a single one.
             place.blip += 1
+        while place.blip < len(place.blips) and place.blips[place.blip] < self.offline_until:
+            # Nor is one that nobody could see.
+            place.blip += 1
         if trouble is None:
             if place.blip < len(place.blips) and place.blips[place.blip] <= self.true:
                 return self._single_failure(place, launch)
@@ -496,7 +499,9 @@ class Computer:
 
     def _blame(self, place: Place, reason: str) -> None:
         # The answer that decided was given up to a deadline ago.
-        for trouble in place.troubles[max(0, place.at - 1) : place.at + 1]:
+        near = place.troubles[max(0, place.at - 1) : place.at + 1]
+        # What is over by now is to blame only if nothing else is.
+        for trouble in sorted(near, key=lambda trouble: trouble.end < self.true):
             if trouble.start <= self.true <= trouble.end + 16:
                 if trouble.kind == "flap":
                     self.figures.flap_alerts += 1
