@@ -18,6 +18,7 @@ from pathlib import Path
 from nexo_client import paths
 from nexo_client.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
+from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import leave_stderr, say_of_loop, start_logging
 from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
@@ -65,7 +66,7 @@ def run(socket: Path, *, background: bool = False) -> int:
                 log.info("nexod stopped")
     except AlreadyRunning as error:
         return _failed(str(error), "talk to that one, or stop it with 'nexoctl daemon stop'")
-    except (paths.UnsafePathError, StoreUnusable) as error:
+    except (paths.UnsafePathError, StoreUnusable, DomainError) as error:
         return _failed(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -157,7 +158,8 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     if background:
         leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
-    await prober.prepare()
+    # Should it fail, the loop's handler says so, and the first check loads what it needs.
+    await asyncio.wait({asyncio.create_task(prober.prepare(), name="prepare")})
     owned = {
         asyncio.create_task(lights.monitor.run(), name="health"),
         asyncio.create_task(journal.run(), name="journal"),

@@ -11,7 +11,6 @@ from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.domain.model import Connection
 from nexo_daemon.registry.bus import ConnectionChanged
 from nexo_daemon.registry.writer import Writer
-from nexo_daemon.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -21,35 +20,31 @@ LOOK_EVERY_S = 600.0
 async def forget_when_due(writer: Writer, clock: Clock) -> None:
     """Until cancelled: remove what is due, at the start and every few minutes."""
     while True:
-        try:
-            await forget_due(writer, clock.now())
-        except DomainError as error:
-            log.info("replaced keys are still kept: %s", error.message)
+        await forget_due(writer, clock.now())
         await clock.sleep(LOOK_EVERY_S)
 
 
 async def forget_due(writer: Writer, now: datetime) -> int:
-    """Remove the replaced keys whose time is over; how many. Needs no open vault, and is no new revision.
+    """Remove the replaced keys whose time is over; how many. Needs no open vault, and is no new revision."""
+    forgotten = 0
+    for due in _due(writer.snapshot.connections.values(), now):
+        try:
+            forgotten += await writer.command(_forget(writer, due.id, now))
+        except DomainError as error:
+            log.info("the replaced key of '%s' is still kept: %s", due.name, error.message)
+    return forgotten
 
-    Raises:
-        StoreFull, StoreFailed: they are still there.
-        ShuttingDown: the daemon is stopping.
-    """
 
-    async def work() -> int:
-        due = _due(writer.snapshot.connections.values(), now)
-        if not due or writer.store.state is not StoreState.READ_WRITE:
-            return 0
-
-        def write(tx: Transaction) -> list[Connection]:
-            return [tx.update_connection(replace(one, previous_key_until=None), None) for one in due]
-
-        forgotten = {one.id: one for one in await writer.commit(write)}
-        writer.snapshot = replace(writer.snapshot, connections={**writer.snapshot.connections, **forgotten})
-        writer.bus.publish(*(ConnectionChanged(id_) for id_ in forgotten))
-        return len(forgotten)
-
-    return await writer.command(work())
+async def _forget(writer: Writer, connection_id: str, now: datetime) -> bool:
+    # It may have gone, or been replaced again, while others had their turn.
+    still = _due(filter(None, [writer.snapshot.connections.get(connection_id)]), now)
+    if not still or writer.store.state is not StoreState.READ_WRITE:
+        return False
+    without = replace(still[0], previous_key_until=None)
+    kept = await writer.commit(lambda tx: tx.update_connection(without, None))
+    writer.snapshot = replace(writer.snapshot, connections={**writer.snapshot.connections, kept.id: kept})
+    writer.bus.publish(ConnectionChanged(kept.id))
+    return True
 
 
 def _due(connections: Iterable[Connection], now: datetime) -> list[Connection]:
