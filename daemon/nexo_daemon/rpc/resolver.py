@@ -37,6 +37,11 @@ class Answer:
     signature: object
 
     @cached_property
+    def handed_out(self) -> bytes:
+        """The encoded `ResolveConnectionResponse`."""
+        return workspace_pb2.ResolveConnectionResponse(connection=self.connection).SerializeToString()
+
+    @cached_property
     def told(self) -> bytes:
         """The encoded `FollowConnectionResponse` but for its followers, which are another number for each."""
         if self.connection is not None:

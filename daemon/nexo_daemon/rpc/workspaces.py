@@ -1,13 +1,19 @@
 """WorkspaceService: hand-outs, followers, bindings, the explainer."""
 
 from collections.abc import AsyncIterator
+from functools import lru_cache
+
+from google.protobuf.message import DecodeError
 
 from nexo.connections.v1 import workspace_pb2 as pb
 from nexo.connections.v1 import workspace_pb2_grpc
 from nexo_client.terms import Outcome
 from nexo_client.wire import enum_from_wire, enum_to_wire
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.resolution import Inquiry
 from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
@@ -15,6 +21,22 @@ from nexo_daemon.rpc.errors import Context, metadata_of, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.view import View
+
+# Larger ones are not remembered: the memory is for the programs that ask again and again.
+_USUAL_SIZE = 2048
+
+
+def _read(request: bytes) -> tuple[Inquiry, ClientInfo]:
+    try:
+        message = pb.ResolveConnectionRequest.FromString(request)
+    except DecodeError:
+        raise InvalidField(
+            "request", "is no ResolveConnectionRequest", "generate the client from the .proto files anew"
+        ) from None
+    return inquiry(message.inquiry), client_info(message.client)
+
+
+_asked = lru_cache(maxsize=1024)(_read)
 
 
 @speaks_errors
@@ -37,15 +59,16 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self._hub = hub
         self._view = view
 
-    async def ResolveConnection(  # noqa: N802
-        self, request: pb.ResolveConnectionRequest, context: Context
-    ) -> pb.ResolveConnectionResponse:
+    async def ResolveConnection(  # type: ignore[override]  # noqa: N802 - encoded both ways, see `server`
+        self, request: bytes, context: Context
+    ) -> bytes:
         """See workspace.proto."""
-        answer = await self._resolver.shared_answer(inquiry(request.inquiry))
+        question, client = _asked(request) if len(request) <= _USUAL_SIZE else _read(request)
+        answer = await self._resolver.shared_answer(question)
         if answer.problem is not None:
             raise answer.problem
-        self._resolver.record(answer, method="ResolveConnection", client=client_info(request.client))
-        return pb.ResolveConnectionResponse(connection=answer.connection)
+        self._resolver.record(answer, method="ResolveConnection", client=client)
+        return answer.handed_out
 
     async def RevealConnection(  # noqa: N802
         self, request: pb.RevealConnectionRequest, context: Context
