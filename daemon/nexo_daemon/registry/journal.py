@@ -19,9 +19,8 @@ log = logging.getLogger(__name__)
 SAMPLE_LIMIT = 20_000
 RECORD_LIMIT = 10_000
 FLUSH_AFTER_S = 5.0
-# A job of the store thread: about a millisecond. Between two of them a switch gets its turn, and the event
-# loop the interpreter.
-HANDOUTS_A_JOB = 100
+# A job of the store thread, a few milliseconds. Between two of them a switch gets its turn.
+HANDOUTS_A_JOB = 500
 
 
 class Journal:
