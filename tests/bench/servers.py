@@ -15,6 +15,9 @@ from surroundings import Nexod, Surroundings
 
 HERE = Path(__file__).resolve().parent
 
+# An installed program has its bytecode; without it, each start would compile everything that is ours.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @contextmanager
 def floor() -> Iterator[tuple[str, subprocess.Popen[str]]]:
