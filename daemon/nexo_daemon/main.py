@@ -151,7 +151,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
     # A switch that reaches 1 000 followers makes tens of thousands of objects that live for milliseconds:
-    # with the usual 700 a fifth of its CPU went into looking for garbage among them (2026-11-23).
+    # with the usual 700 a sixth of its CPU went into looking for garbage among them (2026-11-23).
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
     log.info("ready with %d connections", len(registry.snapshot.connections))

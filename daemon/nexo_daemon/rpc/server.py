@@ -120,7 +120,7 @@ class _Encoded:
     """What the generated code registers, but for two methods whose messages stay encoded.
 
     A program asks with the same bytes again and again, and what 1 000 followers are told differs by two
-    bytes: decoding and encoding it each time was a tenth of the daemon's work (2026-11-23).
+    bytes: building their messages one by one was 7 % of the CPU of a switch (2026-11-23).
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
