@@ -53,9 +53,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     session.printer.table(columns, rows)
     for connection in connections:
         if connection.enabled and (expiry := looks.expiry(connection.key, now)):
-            session.printer.warn(
-                f"{connection.name}: {expiry}; replace it: nexoctl edit NAME --api-key-stdin"
-            )
+            session.printer.warn(f"{connection.name}: {expiry}; replace it: nexoctl edit {connection.name}")
     if not any(connection.is_default for connection in connections):
         session.printer.warn("there is no default; programs get none until: nexoctl default NAME")
     return Exit.OK
