@@ -59,6 +59,25 @@ def say_of_loop(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> 
         logging.getLogger(__name__).error("the event loop: %s", context.get("message", "?"))
 
 
+class StandingFailure:
+    """A failure that comes back with every try: said when its words are new, not each time."""
+
+    def __init__(self, log: logging.Logger, what: str) -> None:
+        self._log = log
+        self._what = what
+        self._said = ""
+
+    def came(self, message: str) -> None:
+        """It failed again, or for the first time."""
+        if message != self._said:
+            self._log.warning("%s: %s", self._what, message)
+        self._said = message
+
+    def is_over(self) -> None:
+        """It worked; the next failure is news."""
+        self._said = ""
+
+
 def leave_stderr() -> None:
     """Log to the file only from now on, and let nothing else grow what stderr leads to."""
     root = logging.getLogger()

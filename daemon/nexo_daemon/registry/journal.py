@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.domain.model import Handout, Health, Sample, Transition
+from nexo_daemon.logs import StandingFailure
 from nexo_daemon.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Journal:
         self._handouts: deque[Handout] = deque(maxlen=RECORD_LIMIT)
         self._health: dict[str, Health] = {}
         self._wake = asyncio.Event()
-        self._complaint = ""
+        self._failure = StandingFailure(log, "health history and audit record are not written")
 
     def health(
         self, connection_id: str, health: Health, sample: Sample | None, transition: Transition | None
@@ -81,12 +82,9 @@ class Journal:
                 await self._write_handouts()
             await self._write_health()
         except DomainError as error:
-            if error.message != self._complaint:
-                # Once, not with every check: it stays so until somebody mends it.
-                self._complaint = error.message
-                log.warning("health history and audit record are not written: %s", error.message)
+            self._failure.came(error.message)
         else:
-            self._complaint = ""
+            self._failure.is_over()
 
     async def _write_handouts(self) -> None:
         handouts = [self._handouts.popleft() for _ in range(min(HANDOUTS_A_JOB, len(self._handouts)))]

@@ -5,6 +5,7 @@ import logging
 from nexo_client.terms import StoreState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ EVERY_S = 3600.0
 
 async def keep_in_order(writer: Writer, clock: Clock) -> None:
     """Until cancelled. A failure is logged when its words change; the next hour tries again."""
-    complaint = ""
+    failure = StandingFailure(log, "history is not thinned, or no backup made")
     wait_s = FIRST_AFTER_S
     while True:
         await clock.sleep(wait_s)
@@ -26,8 +27,6 @@ async def keep_in_order(writer: Writer, clock: Clock) -> None:
         try:
             await writer.on_store_thread(lambda: writer.store.upkeep(clock.now()))
         except DomainError as error:
-            if error.message != complaint:
-                log.warning("history is not thinned, or no backup made: %s", error.message)
-            complaint = error.message
+            failure.came(error.message)
         else:
-            complaint = ""
+            failure.is_over()
