@@ -44,17 +44,16 @@ class Answer:
     @cached_property
     def told(self) -> bytes:
         """The encoded `FollowConnectionResponse` but for its followers, which are another number for each."""
-        if self.connection is not None:
-            message = workspace_pb2.FollowConnectionResponse(
-                connection=self.connection, revision=self.revision
-            )
-        else:
-            assert self.problem is not None  # noqa: S101 - one of the two is set by construction
-            problem = workspace_pb2.ResolutionProblem(
-                reason=self.problem.reason, message=self.problem.message, metadata=metadata_of(self.problem)
-            )
-            message = workspace_pb2.FollowConnectionResponse(problem=problem, revision=self.revision)
-        return message.SerializeToString()
+        error = self.problem
+        return workspace_pb2.FollowConnectionResponse(
+            revision=self.revision,
+            connection=self.connection,
+            problem=None
+            if error is None
+            else workspace_pb2.ResolutionProblem(
+                reason=error.reason, message=error.message, metadata=metadata_of(error)
+            ),
+        ).SerializeToString()
 
 
 class Resolver:
