@@ -33,9 +33,12 @@ def sdk(socket: str) -> Callable[[], object]:
     return nexo_client.connect(socket, timeout_s=60).resolve
 
 
+KINDS = {"floor": floor, "sdk": sdk}
+
+
 def calls_of(kind: str, socket: str, seconds: float, ready: int, go: int) -> int:
     """How many calls one process makes, from the moment that `go` is closed."""
-    call = {"floor": floor, "sdk": sdk}[kind](socket)
+    call = KINDS[kind](socket)
     call()
     os.write(ready, b"r")
     os.read(go, 1)
@@ -68,7 +71,7 @@ def main() -> None:
     kind, socket, what, *count = sys.argv[1:]
     if what == "first":
         begin = time.perf_counter_ns()
-        {"floor": floor, "sdk": sdk}[kind](socket)()
+        KINDS[kind](socket)()
         print((time.perf_counter_ns() - begin) / 1000)
     else:
         print(together(kind, socket, float(what), int(count[0])))

@@ -42,11 +42,18 @@ class Row:
         return [ours / floor for ours, floor in zip(self.ours, self.floor, strict=True)]
 
 
+def _readable(figure: float) -> str:
+    if abs(figure) >= 100:
+        return f"{figure:,.0f}".replace(",", " ")
+    return f"{figure:.1f}" if abs(figure) >= 10 else f"{figure:.2f}"
+
+
 def spread(figures: Sequence[float]) -> str:
-    """Median, and in brackets the smallest and the largest."""
-    if not figures:
-        return ""
-    return f"{statistics.median(figures):.4g} ({min(figures):.4g}-{max(figures):.4g})"
+    """Median, and in brackets the smallest and the largest, where there are several."""
+    median = _readable(statistics.median(figures))
+    if len(figures) == 1:
+        return median
+    return f"{median} ({_readable(min(figures))}–{_readable(max(figures))})"
 
 
 def alternate(
