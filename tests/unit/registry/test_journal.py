@@ -1,10 +1,9 @@
 """The journal against a real store: nothing is lost by a failure or by a cancelled flush."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -12,17 +11,9 @@ from nexo_daemon.domain.errors import StoreFull
 from nexo_daemon.domain.model import ClientInfo, Handout
 from nexo_daemon.registry.journal import HANDOUTS_A_JOB, Journal
 from nexo_daemon.store.store import Store
-from store_parts import HandClock, StorePlace, put
+from store_parts import HandClock
 
 MANY = 3 * HANDOUTS_A_JOB + 1
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = StorePlace(tmp_path / "store", HandClock()).open()
-    put(store, 1)
-    yield store
-    store.close()
 
 
 def handout(number: int) -> Handout:

@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from nexo_daemon.registry.upkeep import EVERY_S, FIRST_AFTER_S, keep_in_order
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
-from store_parts import HandClock, StorePlace, put
+from store_parts import HandClock
 
 
 class Days(HandClock):
@@ -29,14 +27,6 @@ class Days(HandClock):
             await asyncio.Event().wait()
         self.left -= 1
         await super().sleep(seconds)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = StorePlace(tmp_path / "store", HandClock()).open()
-    put(store, 1)
-    yield store
-    store.close()
 
 
 async def live(store: Store, sleeps: int) -> Days:
