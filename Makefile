@@ -23,7 +23,7 @@ export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crowd lint format reference proto proto-check buf promise bench clean deb deb-lint deb-test
+.PHONY: help setup demo test test-crowd lint format aio reference proto proto-check buf promise bench clean deb deb-lint deb-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,11 +43,15 @@ lint: $(VENV)/ready-to-develop node-modules ## check style, types, import contra
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python packaging/aio --check
 	@$(MAKE) --no-print-directory buf
 
 format: $(VENV)/ready-to-develop ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+aio: $(VENV)/ready-to-develop ## write the asyncio clients of the SDK from the synchronous ones
+	@$(BIN)/python packaging/aio
 
 reference: $(VENV)/ready-to-develop ## write docs/nexoctl.md and the man pages from the help of nexoctl
 	@$(BIN)/python -m nexo_client.cli.reference > docs/nexoctl.md

@@ -1,33 +1,33 @@
 """The client for programs without an event loop: `connect()` and `Client`.
 
-What a call sends and returns is described in `calls`; here is how it is sent, retried and given up.
+Each call of the contract is described here once: what it takes, sends, returns and raises. How calls are sent
+is in `line`, the vault and the store are in `administration`, and `make aio` generates `aio` from this file.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import weakref
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import grpc
-
-from nexo.connections.v1.workspace_pb2 import ClientInfo
-from nexo_client import calls, channel, failures, fork, paths, types
-from nexo_client.calls import Call, OnLayer, Stream, TestStream
-from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo.connections.v1 import connection_pb2 as c
+from nexo.connections.v1 import daemon_pb2 as d
+from nexo.connections.v1 import health_pb2 as h
+from nexo.connections.v1 import workspace_pb2 as w
+from nexo_client import calls, convert, types
+from nexo_client.calls import Call, OnLayer, Stream
+from nexo_client.errors import InvalidField
+from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
 from nexo_client.terms import Outcome
-from nexo_client.workspace import WorkspaceLike
+from nexo_client.wire import duration, enum_to_wire
+from nexo_client.workspace import WorkspaceLike, locate
 
 if TYPE_CHECKING:
+    from nexo_client.administration import StoreCalls, VaultCalls
     from nexo_client.follow import LiveConnection
 
-T = TypeVar("T")
-
-DEFAULT_TIMEOUT_S = 10.0
+# Time that the daemon gets beyond the time-out that it was told, so that its own answer arrives.
+_GRACE_S = 5.0
 
 
 def connect(
@@ -45,197 +45,35 @@ def connect(
         DaemonUnsafe: the socket or its directory is not private to this user.
         InvalidField: the path of the socket is too long.
     """
-    path = paths.socket_path(socket)
-    try:
-        channel.probe(path)
-    except DaemonNotRunning:
-        if not start:
-            raise
-        from nexo_client.launch import start_daemon
-
-        start_daemon(path, timeout_s=timeout_s)
-    return Client(path, timeout_s=timeout_s)
+    return opened(Client, socket, start, timeout_s)
 
 
-class _Line:
-    """The channel of one process; made when first used."""
-
-    def __init__(self, socket: Path) -> None:
-        self.channel = grpc.insecure_channel(channel.target(socket), options=channel.OPTIONS)
-        self.info = calls.client_info()
-        self._methods: dict[str, Callable[..., Any]] = {}
-
-    def method(self, call: Call[Any]) -> Callable[..., Any]:
-        found = self._methods.get(call.path)
-        if found is None:
-            found = self._methods[call.path] = self.channel.unary_unary(
-                call.path,
-                request_serializer=type(call.request).SerializeToString,
-                response_deserializer=call.response.FromString,
-            )
-        return found
-
-
-def closed() -> DaemonFailed:
-    """The error of a client that is used after `close()`."""
-    return DaemonFailed("this client is closed", hint="call nexo_client.connect() again")
-
-
-class Subscription(Generic[T]):
-    """An iterator over what the daemon sends; a context manager. The iteration ends when either side ends it.
-
-    `close()` may be called from any thread. Iterating raises as a call does when the daemon goes away.
-    """
-
-    def __init__(self, stream: Stream[T], opened: Any, socket: Path) -> None:
-        self._stream = stream
-        self._opened = opened
-        self._socket = socket
-        self._closed = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        try:
-            return self._stream.convert(next(self._opened))
-        except grpc.RpcError as failure:
-            if self._closed:
-                raise StopIteration from None
-            raise failures.translate(failure, self._socket, self._stream.name) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the subscription. May be called twice."""
-        self._closed = True
-        self._opened.cancel()
-
-
-class Client:
+class Client(Line):
     """Talks to the daemon; thread-safe, and usable in a forked child (which gets a channel of its own).
 
     Every method raises `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` or `DaemonFailed` beside
     what its text names. A context manager; `close()` frees the socket.
     """
 
-    def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._socket = socket
-        self._timeout_s = timeout_s
-        self._line: _Line | None = None
-        self._lock = threading.Lock()
-        self._closed = False
-        self._followers: weakref.WeakSet[LiveConnection] = weakref.WeakSet()
-        fork.register(self)
+    @property
+    def vault(self) -> VaultCalls:
+        """What opens the sealed secrets: state, lock, unlock, slots, recovery code."""
+        from nexo_client.administration import VaultCalls
+
+        return VaultCalls(self)
 
     @property
-    def socket(self) -> Path:
-        """The path of the socket."""
-        return self._socket
+    def store(self) -> StoreCalls:
+        """The file behind the daemon: check, backups, restore, export, import."""
+        from nexo_client.administration import StoreCalls
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Client({str(self._socket)!r})"
-
-    def close(self) -> None:
-        """Closes the channel and whatever follows through this client. May be called twice."""
-        with self._lock:
-            self._closed = True
-            line, self._line = self._line, None
-        if line is not None:
-            line.channel.close()
-        for live in tuple(self._followers):
-            live.close()
-
-    def drop_after_fork(self) -> list[Any]:
-        """For `nexo_client.fork`."""
-        line, self._line = self._line, None
-        self._lock = threading.Lock()
-        return [line]
-
-    def _connected(self) -> _Line:
-        line = self._line
-        if line is not None:
-            return line
-        with self._lock:
-            if self._closed:
-                raise closed()
-            if self._line is None:
-                channel.check(self._socket)
-                self._line = _Line(self._socket)
-            return self._line
-
-    def _info(self) -> ClientInfo:
-        return self._connected().info
-
-    def _run(self, call: Call[T]) -> T:
-        method = self._connected().method(call)
-        deadline = self._timeout_s + call.longer_s
-        if not call.reads:
-            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
-            channel.probe(self._socket)
-        try:
-            return call.convert(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
-        except grpc.RpcError as failure:
-            error = failures.unless_repeatable(failure, self._socket, call)
-        except ValueError:
-            # What grpc says of a channel that another thread has closed.
-            raise closed() from None
-        if error is not None:
-            raise error
-        try:
-            # Somebody listens again, and what only reads may be asked twice.
-            return call.convert(method(call.request, timeout=deadline, wait_for_ready=True))
-        except grpc.RpcError as failure:
-            raise failures.translate(failure, self._socket, call.name) from None
-
-    def run(self, call: Call[T]) -> T:
-        """Sends a call that another module of the SDK describes, such as `nexo_client.administration`."""
-        return self._run(call)
-
-    def _stream(self, stream: Stream[T]) -> Subscription[T]:
-        line = self._connected()
-        channel.probe(self._socket)
-        try:
-            opened = line.channel.unary_stream(
-                stream.path,
-                request_serializer=type(stream.request).SerializeToString,
-                response_deserializer=stream.response.FromString,
-            )(stream.request, timeout=stream.limit_s, wait_for_ready=True)
-        except ValueError:
-            raise closed() from None
-        return Subscription(stream, opened, self._socket)
-
-    def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
-        with self._stream(stream) as events:
-            for event in events:
-                if isinstance(event, types.TestResult):
-                    return event
-                if event is not None and on_layer is not None:
-                    on_layer(event)
-        raise DaemonFailed("the test ended without a result", hint="its log says more: nexoctl daemon logs")
+        return StoreCalls(self)
 
     # Connections
 
     def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return self._run(calls.list_connections())
+        return self.ask(Call(c.ListConnectionsRequest(), _connections, reads=True))
 
     def get_connection(self, name: str) -> types.Connection:
         """One connection; upper and lower case do not matter.
@@ -243,7 +81,7 @@ class Client:
         Raises:
             ConnectionNotFound
         """
-        return self._run(calls.get_connection(name))
+        return self.ask(Call(c.GetConnectionRequest(name=name), _connection, reads=True))
 
     def create_connection(
         self, draft: types.ConnectionDraft, *, make_default: bool = False, fixes: Sequence[str] = ()
@@ -256,7 +94,9 @@ class Client:
         Raises:
             InvalidField, NameTaken, LimitReached, StoreReadOnly, StoreFull, VaultLocked
         """
-        return self._run(calls.create_connection(draft, make_default, fixes))
+        message, _ = convert.draft_to_wire(draft)
+        request = c.CreateConnectionRequest(draft=message, make_default=make_default, fixes=fixes)
+        return self.ask(Call(request, _saved))
 
     def update_connection(
         self,
@@ -279,9 +119,17 @@ class Client:
             ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, KeyRejected,
             StoreReadOnly, StoreFull, VaultLocked
         """
-        return self._run(
-            calls.update_connection(name, changes, revision, keep_key_for_new_origin, verify_key, fixes)
+        message, mask = convert.draft_to_wire(changes)
+        request = c.UpdateConnectionRequest(
+            name=name,
+            revision=revision,
+            draft=message,
+            update_mask=mask,
+            keep_key_for_new_origin=keep_key_for_new_origin,
+            verify_key=verify_key,
+            fixes=fixes,
         )
+        return self.ask(Call(request, _saved, longer_s=30.0 if verify_key else 0.0))
 
     def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -295,7 +143,10 @@ class Client:
         Raises:
             ConnectionNotFound, ConnectionInUse, StaleRevision, StoreReadOnly
         """
-        return self._run(calls.delete_connection(name, replace_with, force, revision))
+        request = c.DeleteConnectionRequest(
+            name=name, replace_with=replace_with, force=force, revision=revision
+        )
+        return self.ask(Call(request, _revision))
 
     def test_connection(
         self,
@@ -316,17 +167,23 @@ class Client:
         Args:
             changes: the edit; the stored secrets stand in for what it leaves out.
             completion: make one minimal request that the provider bills.
-            on_layer: called with each layer as it finishes, on the calling thread.
+            on_layer: called with each layer as it finishes, where the call was made.
 
         Raises:
             ConnectionNotFound, InvalidField, KeyOriginChanged, VaultLocked, KeyReferenceFailed
         """
-        return self._test(
-            calls.test_connection(
-                name, changes, completion, model, timeout_s, keep_key_for_new_origin, fixes
-            ),
-            on_layer,
+        message, mask = (None, None) if changes is None else convert.draft_to_wire(changes)
+        request = c.TestConnectionRequest(
+            name=name,
+            changes=message,
+            update_mask=mask,
+            completion=completion,
+            model=model,
+            timeout=duration(timeout_s),
+            keep_key_for_new_origin=keep_key_for_new_origin,
+            fixes=fixes,
         )
+        return self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
 
     def test_draft(
         self,
@@ -343,11 +200,15 @@ class Client:
         Raises:
             InvalidField, KeyReferenceFailed
         """
-        return self._test(calls.test_draft(draft, completion, model, timeout_s, fixes), on_layer)
+        message, _ = convert.draft_to_wire(draft)
+        request = c.TestDraftConnectionRequest(
+            draft=message, completion=completion, model=model, timeout=duration(timeout_s), fixes=fixes
+        )
+        return self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
 
     def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
-        return self._run(calls.get_default())
+        return self.ask(Call(c.GetDefaultConnectionRequest(), _default, reads=True))
 
     def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Switches the default, also to an unhealthy connection (`.warning` says what is wrong with it).
@@ -358,7 +219,8 @@ class Client:
         Raises:
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
         """
-        return self._run(calls.set_default(name, wait_s))
+        request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
+        return self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
 
     def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Back to the default before the last switch.
@@ -366,7 +228,8 @@ class Client:
         Raises:
             NothingToUndo
         """
-        return self._run(calls.set_default(None, wait_s))
+        request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
+        return self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
 
     def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Asks the provider for its models, without using tokens.
@@ -374,11 +237,12 @@ class Client:
         Raises:
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
-        return self._run(calls.list_models(name, timeout_s))
+        request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
+        return self.ask(Call(request, _models, reads=True, longer_s=timeout_s))
 
     def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return self._run(calls.list_providers())
+        return self.ask(Call(c.ListProvidersRequest(), _providers, reads=True))
 
     # Workspaces
 
@@ -398,7 +262,21 @@ class Client:
             NoDefaultConnection, ConnectionNotFound, ConnectionDisabled, BindingBroken, VaultLocked,
             KeyReferenceFailed, InvalidField
         """
-        return self._run(calls.resolve(connection, workspace, self._info()))
+        request = w.ResolveConnectionRequest(
+            inquiry=calls.inquiry(connection, workspace), client=self._info()
+        )
+        return self.ask(Call(request, _resolved, reads=True))
+
+    def reveal(self, name: str) -> types.ResolvedConnection:
+        """What a program would get of a connection, for a person who looks: a disabled one, too.
+
+        Leaves a record, as every hand-out does.
+
+        Raises:
+            ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+        """
+        request = w.RevealConnectionRequest(name=name, client=self._info())
+        return self.ask(Call(request, _resolved, reads=True))
 
     def follow(
         self,
@@ -418,25 +296,7 @@ class Client:
         Raises:
             InvalidField
         """
-        live = self._follow(connection, workspace, on_stale)
-        try:
-            live.wait_ready(self._timeout_s)
-        except BaseException:
-            live.close()
-            raise
-        return live
-
-    def _follow(
-        self, connection: str | None, workspace: WorkspaceLike, on_stale: types.OnStale
-    ) -> LiveConnection:
-        if self._closed:
-            raise closed()
-        from nexo_client import follow_stream
-
-        inquiry = calls.inquiry(connection, workspace)
-        live = follow_stream.follow(self._socket, inquiry, on_stale, self._timeout_s)
-        self._followers.add(live)
-        return live
+        return self._follow(connection, workspace, on_stale)
 
     def bind(
         self, workspace: WorkspaceLike, connection: str, *, allow_fallback: bool = False
@@ -446,7 +306,10 @@ class Client:
         Raises:
             ConnectionNotFound, InvalidField, StoreReadOnly
         """
-        return self._run(calls.bind(workspace, connection, allow_fallback))
+        request = w.BindWorkspaceRequest(
+            workspace=_required(workspace), connection=connection, allow_fallback=allow_fallback
+        )
+        return self.ask(Call(request, _binding))
 
     def unbind(self, workspace: WorkspaceLike) -> int:
         """Lets a workspace follow the default again; returns the new revision.
@@ -454,15 +317,16 @@ class Client:
         Raises:
             WorkspaceNotFound
         """
-        return self._run(calls.unbind(workspace))
+        return self.ask(Call(w.UnbindWorkspaceRequest(workspace=_required(workspace)), _revision))
 
     def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
         """The bindings, and the programs that follow right now."""
-        return self._run(calls.list_workspaces())
+        return self.ask(Call(w.ListWorkspacesRequest(), _workspaces, reads=True))
 
     def explain(self, connection: str | None = None, *, workspace: WorkspaceLike = None) -> types.Explanation:
         """Which connection `resolve` would give and why, without handing out a secret."""
-        return self._run(calls.explain(connection, workspace))
+        request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
+        return self.ask(Call(request, convert.explanation, reads=True))
 
     def report_outcome(
         self,
@@ -476,18 +340,17 @@ class Client:
         Args:
             connection: a hand-out, or the id of a connection.
         """
-        connection_id = (
-            connection
-            if isinstance(connection, str)
-            else connection.id
-            if isinstance(connection, types.Connection)
-            else connection.connection_id
+        request = w.ReportOutcomeRequest(
+            connection_id=_id_of(connection),
+            outcome=enum_to_wire(outcome),
+            http_status=http_status,
+            client=self._info(),
         )
-        self._run(calls.report_outcome(connection_id, outcome, http_status, self._info()))
+        return self.ask(Call(request, _nothing))
 
     def get_fallback(self) -> tuple[str, ...]:
         """The names of the connections that stand in for an unhealthy winner, in order."""
-        return self._run(calls.get_fallback())
+        return self.ask(Call(w.GetFallbackRequest(), _fallback, reads=True))
 
     def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
         """Sets the stand-ins; an empty list switches them off.
@@ -495,7 +358,7 @@ class Client:
         Raises:
             ConnectionNotFound
         """
-        return self._run(calls.set_fallback(names))
+        return self.ask(Call(w.SetFallbackRequest(connections=names), _fallback))
 
     # Health
 
@@ -505,7 +368,7 @@ class Client:
         Raises:
             ConnectionNotFound
         """
-        return self._run(calls.health(names))
+        return self.ask(Call(h.GetHealthRequest(names=names), _lights, reads=True))
 
     def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """Transitions and samples of the last `window_s` seconds.
@@ -513,7 +376,8 @@ class Client:
         Raises:
             ConnectionNotFound
         """
-        return self._run(calls.history(name, window_s))
+        request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
+        return self.ask(Call(request, convert.history, reads=True))
 
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -523,11 +387,13 @@ class Client:
         Raises:
             ConnectionNotFound, RetryLater
         """
-        return self._run(calls.check_now(names, timeout_s))
+        request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
+        # A check is free and may be asked for twice; so a daemon that just stops is noticed at once.
+        return self.ask(Call(request, _lights, reads=True, longer_s=timeout_s))
 
     def health_settings(self) -> types.HealthSettings:
         """How often connections are checked."""
-        return self._run(calls.health_settings())
+        return self.ask(Call(h.GetHealthSettingsRequest(), _health_settings, reads=True))
 
     def update_health_settings(
         self,
@@ -541,13 +407,18 @@ class Client:
         Raises:
             InvalidField
         """
-        return self._run(calls.update_health_settings(important_interval_s, other_interval_s, paused))
+        request = h.UpdateHealthSettingsRequest(
+            important_interval=duration(important_interval_s),
+            other_interval=duration(other_interval_s),
+            paused=paused,
+        )
+        return self.ask(Call(request, _health_settings))
 
     # The daemon
 
     def status(self) -> types.Status:
         """The daemon and its store."""
-        return self._run(calls.status())
+        return self.ask(Call(d.GetStatusRequest(), _status, reads=True))
 
     def watch(self) -> Subscription[types.WatchEvent]:
         """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).
@@ -555,11 +426,11 @@ class Client:
         Closing the subscription, from any thread, ends the iteration. `nexo_client.watch.watch_forever`
         subscribes again by itself.
         """
-        return self._stream(calls.watch(self._info()))
+        return self._subscribe(Stream(d.WatchRequest(client=self._info()), convert.watch_event, None))
 
     def shutdown(self) -> int:
         """Stops the daemon; returns the pid of the process that is stopping."""
-        return self._run(calls.shutdown())
+        return self.ask(Call(d.ShutdownRequest(), _pid))
 
     def handouts(self, name: str = "", limit: int = 100) -> tuple[types.Handout, ...]:
         """The record of secrets that left the daemon, newest first.
@@ -567,4 +438,100 @@ class Client:
         Raises:
             ConnectionNotFound
         """
-        return self._run(calls.handouts(name, limit))
+        request = d.ListHandoutsRequest(name=name, limit=limit)
+        return self.ask(Call(request, _handouts, reads=True))
+
+
+# How answers are read
+
+
+def _connection(response: Any) -> types.Connection:
+    return convert.connection(response.connection)
+
+
+def _connections(response: Any) -> tuple[types.Connection, ...]:
+    return tuple(convert.connection(entry) for entry in response.connections)
+
+
+def _default(response: Any) -> types.Connection | None:
+    return _connection(response) if response.HasField("connection") else None
+
+
+def _saved(response: Any) -> types.SavedConnection:
+    warnings = tuple(convert.suggestion(entry) for entry in response.warnings)
+    return types.SavedConnection(convert.connection(response.connection), warnings)
+
+
+def _revision(response: Any) -> int:
+    return int(response.revision)
+
+
+def _test_event(response: Any) -> types.LayerResult | types.TestResult | None:
+    which = response.WhichOneof("event")
+    if which == "layer":
+        return convert.layer_result(response.layer)
+    return convert.test_result(response.result) if which == "result" else None
+
+
+def _models(response: Any) -> types.ModelList:
+    return types.ModelList(tuple(convert.model(entry) for entry in response.models), response.truncated)
+
+
+def _providers(response: Any) -> tuple[types.ProviderInfo, ...]:
+    return tuple(convert.provider_info(entry) for entry in response.providers)
+
+
+def _resolved(response: Any) -> types.ResolvedConnection:
+    return convert.resolved(response.connection)
+
+
+def _required(workspace: WorkspaceLike) -> w.Workspace:
+    place = locate(workspace)
+    if place is None:
+        raise InvalidField(
+            "workspace: is empty", hint="give a directory or a name", metadata={"field": "workspace"}
+        )
+    return convert.workspace_to_wire(place)
+
+
+def _binding(response: Any) -> types.WorkspaceBinding:
+    return convert.binding(response.binding)
+
+
+def _workspaces(response: Any) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
+    bindings = tuple(convert.binding(entry) for entry in response.bindings)
+    return bindings, tuple(convert.follower(entry) for entry in response.followers)
+
+
+def _id_of(connection: types.ResolvedConnection | types.Connection | str) -> str:
+    if isinstance(connection, str):
+        return connection
+    return connection.id if isinstance(connection, types.Connection) else connection.connection_id
+
+
+def _nothing(_response: Any) -> None:
+    return None
+
+
+def _fallback(response: Any) -> tuple[str, ...]:
+    return tuple(response.connections)
+
+
+def _lights(response: Any) -> tuple[types.ConnectionHealth, ...]:
+    return tuple(convert.connection_health(entry) for entry in response.health)
+
+
+def _health_settings(response: Any) -> types.HealthSettings:
+    return convert.health_settings(response.settings)
+
+
+def _status(response: Any) -> types.Status:
+    return convert.status(response.status)
+
+
+def _pid(response: Any) -> int:
+    return int(response.pid)
+
+
+def _handouts(response: Any) -> tuple[types.Handout, ...]:
+    return tuple(convert.handout(entry) for entry in response.handouts)

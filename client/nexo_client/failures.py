@@ -70,7 +70,7 @@ def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoE
     lost = failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
     if call.reads and lost:
         return channel.diagnose(socket)
-    return translate(failure, socket, call.name)
+    return translate(failure, socket, call.method.name)
 
 
 def translate(failure: Failed, socket: Path, call: str) -> NexoError:

@@ -158,7 +158,7 @@ class FollowStream:
                 requests.put(_subscribe(live))
             self._requests = requests
             self._call = self._channel.stream_stream(
-                calls.FOLLOW_PATH,
+                calls.method(w.FollowConnectionRequest).path,
                 request_serializer=w.FollowConnectionRequest.SerializeToString,
                 response_deserializer=w.FollowConnectionResponse.FromString,
             )(iter(requests.get, None), wait_for_ready=True)

@@ -11,8 +11,8 @@ import pytest
 
 import nexo_client
 from keyring_session import KeyringSession
-from nexo_client.administration import Administration, KeySlot
 from nexo_client.terms import Reason, StoreState, VaultState
+from nexo_client.types import KeySlot
 from surroundings import Nexod, Surroundings, wait_for
 
 KEY = "sk-kept-1f0c77"
@@ -191,36 +191,35 @@ def test_an_export_travels_to_another_computer(nexod: Nexod, surroundings: Surro
     with Surroundings() as other:
         other.start_nexod()
         with nexo_client.connect(other.socket) as client:
-            administration = Administration(client)
             document = sealed.read_bytes()
             with pytest.raises(nexo_client.InvalidField, match="passphrase"):
-                administration.import_document(document, passphrase="wrong words")
-            planned = administration.import_document(document, passphrase=WORDS, dry_run=True)
+                client.store.import_document(document, passphrase="wrong words")
+            planned = client.store.import_document(document, passphrase=WORDS, dry_run=True)
             assert {step.action.value for step in planned} == {"add"}
             assert client.list_connections() == ()
-            done = administration.import_document(document, passphrase=WORDS)
+            done = client.store.import_document(document, passphrase=WORDS)
             assert done == planned
             assert client.resolve("work").api_key == KEY
             assert client.resolve("second").api_key == "sk-second"
             default = client.get_default()
             assert default is not None
             assert default.name == "second"
-            again = administration.import_document(document, passphrase=WORDS)
+            again = client.store.import_document(document, passphrase=WORDS)
             assert {step.action.value for step in again} == {"keep"}
             # Without its secrets, and with an address that was edited: neither leads a key elsewhere.
             forged = plain.read_text().replace("127.0.0.1:9/", "evil.example.com/").encode()
-            steps = administration.import_document(forged, overwrite=True)
+            steps = client.store.import_document(forged, overwrite=True)
             assert [s.action.value for s in steps if s.kind == "connection"] == ["skip", "skip"]
             assert client.resolve("work").base_url == "http://127.0.0.1:9/v1"
             moved = document.replace(b"127.0.0.1:9/", b"evil.example.com/")
             with pytest.raises(nexo_client.InvalidField, match="edited"):
-                administration.import_document(moved, passphrase=WORDS, overwrite=True)
+                client.store.import_document(moved, passphrase=WORDS, overwrite=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"format": "nexo-connections"}'])
 def test_what_is_no_export_is_refused_in_words(nexod: Nexod, content: bytes) -> None:
     with nexod.client() as client, pytest.raises(nexo_client.InvalidField) as caught:
-        Administration(client).import_document(content)
+        client.store.import_document(content)
     assert caught.value.hint
 
 
@@ -239,7 +238,7 @@ def test_a_daemon_that_comes_before_the_keyring_opens_when_it_is_there(
         assert vault(surroundings)["state"] == "locked"
         keyring.start()
         with second.client() as client:
-            assert Administration(client).unlock().state is VaultState.UNLOCKED
+            assert client.vault.unlock().state is VaultState.UNLOCKED
         assert key_of(surroundings) == KEY
 
 
@@ -265,10 +264,9 @@ def test_a_hung_keyring_does_not_hang_the_daemon(surroundings: Surroundings, tmp
 def test_only_one_vault_command_waits_for_the_person(nexod: Nexod, surroundings: Surroundings) -> None:
     add(surroundings)
     with nexod.client() as client:
-        administration = Administration(client)
-        assert administration.rekey(KeySlot.PASSPHRASE, passphrase=WORDS).slot is KeySlot.PASSPHRASE
-        assert wait_for(lambda: administration.vault().slot is KeySlot.PASSPHRASE, "the new slot is shown")
+        assert client.vault.rekey(KeySlot.PASSPHRASE, passphrase=WORDS).slot is KeySlot.PASSPHRASE
+        assert wait_for(lambda: client.vault.status().slot is KeySlot.PASSPHRASE, "the new slot is shown")
         with pytest.raises(nexo_client.VaultLocked):
-            administration.rekey(KeySlot.SYSTEMD_CREDENTIAL)
-        assert administration.vault().slot is KeySlot.PASSPHRASE
+            client.vault.rekey(KeySlot.SYSTEMD_CREDENTIAL)
+        assert client.vault.status().slot is KeySlot.PASSPHRASE
         assert client.resolve("work").api_key == KEY

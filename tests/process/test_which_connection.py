@@ -10,7 +10,6 @@ import pytest
 
 import nexo_client
 from nexo_client import Client
-from nexo_client.administration import Administration
 from nexo_client.errors import (
     BindingBroken,
     ConnectionDisabled,
@@ -256,15 +255,14 @@ def test_unbinding_is_what_lets_a_workspace_follow_the_default(two_clients: tupl
 def test_a_locked_vault_hands_out_nothing_from_the_very_next_call_on(client: Client) -> None:
     """Answers are shared for a moment between programs that ask the same; never past a lock."""
     add(client, "one")
-    administration = Administration(client)
     with client.follow() as live:
         for _ in range(3):
             assert client.resolve().api_key == "key-of-one"
-            administration.lock()
+            client.vault.lock()
             with pytest.raises(VaultLocked):
                 client.resolve()
             wait_for(lambda: isinstance(live.problem, VaultLocked), "the follower hears of it")
-            administration.unlock()
+            client.vault.unlock()
             assert client.resolve().api_key == "key-of-one"
             wait_for(lambda: live.problem is None, "the follower hears of it")
 

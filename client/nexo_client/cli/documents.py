@@ -24,7 +24,6 @@ def import_file(
     path: Path, session: Session, *, dry_run: bool, overwrite: bool, passphrase_stdin: bool = False
 ) -> int:
     """Merge an export into the store, or show what that would change."""
-    from nexo_client.administration import Administration
 
     try:
         with path.open("rb") as file:
@@ -35,7 +34,7 @@ def import_file(
     if b'"secrets": {' in document:
         passphrase = _passphrase(session, from_stdin=passphrase_stdin)
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        steps = Administration(client).import_document(
+        steps = client.store.import_document(
             document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite
         )
     if session.json:

@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from nexo_client.types.handout import *  # noqa: F403
     from nexo_client.types.health import *  # noqa: F403
     from nexo_client.types.history import *  # noqa: F403
+    from nexo_client.types.store import *  # noqa: F403
     from nexo_client.types.trial import *  # noqa: F403
+    from nexo_client.types.vault import *  # noqa: F403
     from nexo_client.types.workspace import *  # noqa: F403
 
 _HOMES = {
+    "Backup": "store",
+    "CheckResult": "store",
     "ClientInfo": "daemon",
     "Connection": "connection",
     "ConnectionDraft": "change",
     "ConnectionHealth": "history",
     "DefaultSwitch": "change",
     "Explanation": "workspace",
+    "Export": "store",
     "Follower": "daemon",
     "Handout": "daemon",
     "Header": "change",
@@ -37,22 +42,28 @@ _HOMES = {
     "HealthSample": "history",
     "HealthSettings": "history",
     "HealthTransition": "history",
+    "ImportAction": "store",
+    "ImportStep": "store",
     "KeyInfo": "connection",
+    "KeySlot": "vault",
     "LayerResult": "trial",
     "Model": "trial",
     "ModelList": "trial",
     "NetworkProfile": "connection",
     "OnStale": "following",
     "ProviderInfo": "trial",
+    "RecoveryCode": "vault",
     "ResolutionStep": "workspace",
     "ResolvedConnection": "handout",
+    "Restored": "store",
     "SavedConnection": "change",
     "Snapshot": "daemon",
     "Status": "daemon",
     "Suggestion": "trial",
     "TestResult": "trial",
-    "WatchEvent": "daemon",
     "USUAL_NETWORK": "connection",
+    "Vault": "vault",
+    "WatchEvent": "daemon",
     "Workspace": "workspace",
     "WorkspaceBinding": "workspace",
 }

@@ -218,6 +218,4 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
             if not name.startswith("_")
         }
 
-    # What is sent through `run` is for nexoctl, which has no event loop.
-    synchronous = {name: given for name, given in methods(Client).items() if name != "run"}
-    assert synchronous == methods(AsyncClient)
+    assert methods(Client) == methods(AsyncClient)

@@ -26,11 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Write the document."""
-    from nexo_client.administration import Administration
 
     passphrase = _passphrase(arguments, session) if arguments.with_secrets else ""
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        export = Administration(client).export(passphrase=passphrase)
+        export = client.store.export(passphrase=passphrase)
     if arguments.output:
         _write(Path(arguments.output), export.document)
         counts = {"connections": export.connections, "secrets": export.secrets}

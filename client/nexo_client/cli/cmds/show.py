@@ -66,9 +66,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 def _reveal(client: Client, name: str) -> types.ResolvedConnection:
     # Imported here: without --reveal nobody needs it.
-    from nexo_client.administration import Administration
 
-    return Administration(client).reveal(name)
+    return client.reveal(name)
 
 
 def _key(connection: types.Connection, session: Session) -> Cell:

@@ -15,7 +15,7 @@ from nexo_client.cli.format import Column, Span, Style, ago
 from nexo_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from nexo_client.administration import Backup
+    from nexo_client.types import Backup
 
 _TIMEOUT_S = 60.0
 
@@ -44,10 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        result = Administration(client).check()
+        result = client.store.check()
     if session.json:
         session.printer.json(
             {
@@ -70,10 +69,9 @@ def _check(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _backup(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        made = Administration(client).create_backup()
+        made = client.store.create_backup()
     if session.json:
         session.printer.json(_record(made))
     else:
@@ -82,10 +80,9 @@ def _backup(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _backups(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client() as client:
-        found = Administration(client).backups()
+        found = client.store.backups()
     if session.json:
         session.printer.json([_record(one) for one in found])
     elif not found:
@@ -110,10 +107,9 @@ def _record(backup: "Backup") -> records.Record:
 
 
 def _restore(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        result = Administration(client).restore(arguments.backup, dry_run=arguments.dry_run)
+        result = client.store.restore(arguments.backup, dry_run=arguments.dry_run)
     if session.json:
         session.printer.json(
             {

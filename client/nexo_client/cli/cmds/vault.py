@@ -18,7 +18,7 @@ from nexo_client.cli.session import Session
 from nexo_client.terms import VaultState
 
 if TYPE_CHECKING:
-    from nexo_client.administration import RecoveryCode, Vault
+    from nexo_client.types import RecoveryCode, Vault
 
 _SLOTS = ("keyring", "key_file", "passphrase", "systemd_credential")
 _PROMPT_TIMEOUT_S = 180.0
@@ -70,26 +70,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client() as client:
-        vault = Administration(client).vault()
+        vault = client.vault.status()
     _show(session, vault)
     return Exit.OK if vault.state is VaultState.UNLOCKED else Exit.PERMISSION
 
 
 def _unlock(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration, KeySlot
+    from nexo_client.types import KeySlot
 
     with session.client(timeout_s=_PROMPT_TIMEOUT_S) as client:
-        administration = Administration(client)
         words = code = ""
         if arguments.recovery:
             code = _secret(session, "Recovery code", from_stdin=arguments.stdin)
-        elif arguments.stdin or administration.vault().slot is KeySlot.PASSPHRASE:
+        elif arguments.stdin or client.vault.status().slot is KeySlot.PASSPHRASE:
             words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
         with session.terminal.progress("waiting for the vault; the keyring may be asking you"):
-            vault = administration.unlock(passphrase=words, recovery_code=code)
+            vault = client.vault.unlock(passphrase=words, recovery_code=code)
     _show(session, vault)
     if arguments.recovery and not session.json:
         session.printer.note("Now give it a slot that opens by itself: nexoctl vault rekey --to key_file")
@@ -97,15 +95,14 @@ def _unlock(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _lock(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client() as client:
-        _show(session, Administration(client).lock())
+        _show(session, client.vault.lock())
     return Exit.OK
 
 
 def _rekey(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration, KeySlot
+    from nexo_client.types import KeySlot
 
     slot = KeySlot(arguments.to)
     words = ""
@@ -118,7 +115,7 @@ def _rekey(arguments: argparse.Namespace, session: Session) -> int:
         if not session.terminal.confirm(question):
             return Exit.FAILED
     with session.client() as client:
-        vault = Administration(client).rekey(slot, passphrase=words, forget_secrets=arguments.forget_secrets)
+        vault = client.vault.rekey(slot, passphrase=words, forget_secrets=arguments.forget_secrets)
     _show(session, vault)
     if vault.recovery_made_at is None and not session.json:
         session.printer.note("There is no recovery code; nexoctl vault recovery prints one.")
@@ -126,23 +123,21 @@ def _rekey(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _recovery(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration
 
     with session.client() as client:
-        code = Administration(client).new_recovery_code()
+        code = client.vault.new_recovery_code()
     _show_code(session, code)
     return Exit.OK
 
 
 def _rotate(arguments: argparse.Namespace, session: Session) -> int:
-    from nexo_client.administration import Administration, KeySlot
+    from nexo_client.types import KeySlot
 
     with session.client() as client:
-        administration = Administration(client)
         words = ""
-        if arguments.stdin or administration.vault().slot is KeySlot.PASSPHRASE:
+        if arguments.stdin or client.vault.status().slot is KeySlot.PASSPHRASE:
             words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
-        code = administration.rotate(passphrase=words)
+        code = client.vault.rotate(passphrase=words)
     if session.json:
         session.printer.json({"rotated": True, "recovery_code": code.code if code else None})
     elif code is not None:

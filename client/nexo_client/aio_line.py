@@ -1,0 +1,209 @@
+"""How the calls of a program with an event loop reach the daemon; the same as `line` on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from nexo.connections.v1.workspace_pb2 import ClientInfo
+from nexo_client import calls, channel, failures, fork, paths, types
+from nexo_client.aio_follow import AsyncLiveConnection, Following
+from nexo_client.calls import Call, OnLayer, Stream, TestStream
+from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
+from nexo_client.line import Wire, closed
+from nexo_client.workspace import WorkspaceLike
+
+T = TypeVar("T")
+L = TypeVar("L", bound="AsyncLine")
+
+
+class Connecting(Generic[L]):
+    """What `connect` returns: awaitable, and an asynchronous context manager."""
+
+    def __init__(self, kind: type[L], socket: Path, start: bool, timeout_s: float) -> None:
+        self._kind = kind
+        self._socket = socket
+        self._start = start
+        self._timeout_s = timeout_s
+        self._client: L | None = None
+
+    async def _open(self) -> L:
+        try:
+            channel.probe(self._socket)
+        except DaemonNotRunning:
+            if not self._start:
+                raise
+            from nexo_client.launch import start_daemon
+
+            await asyncio.to_thread(start_daemon, self._socket, timeout_s=self._timeout_s)
+        return self._kind(self._socket, timeout_s=self._timeout_s)
+
+    def __await__(self) -> Generator[Any, None, L]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> L:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+def opened(
+    kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
+) -> Connecting[L]:
+    """A client of class `kind`; what `nexo_client.aio.connect` documents."""
+    return Connecting(kind, paths.socket_path(socket), start, timeout_s)
+
+
+class AsyncSubscription(Generic[T]):
+    """An asynchronous iterator over what the daemon sends; ends when either side ends it."""
+
+    def __init__(self, stream: Stream[T], opened: Any, socket: Path) -> None:
+        self._stream = stream
+        self._opened = opened
+        self._responses: AsyncIterator[Any] = aiter(opened)
+        self._socket = socket
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return self._stream.read(await anext(self._responses))
+        except grpc.RpcError as failure:
+            if self._closed:
+                raise StopAsyncIteration from None
+            raise failures.translate(failure, self._socket, self._stream.method.name) from None
+        except asyncio.CancelledError:
+            # grpc says so of a call that was cancelled by close(), too.
+            if self._closed:
+                raise StopAsyncIteration from None
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the subscription. May be called twice."""
+        self._closed = True
+        self._opened.cancel()
+
+
+class AsyncLine:
+    """What every client does, on the loop of the caller; an asynchronous context manager."""
+
+    def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._socket = socket
+        self._timeout_s = timeout_s
+        self._wire: Wire | None = None
+        self._closed = False
+        self._followers: weakref.WeakSet[AsyncLiveConnection] = weakref.WeakSet()
+        fork.register(self)
+
+    @property
+    def socket(self) -> Path:
+        """The path of the socket."""
+        return self._socket
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._socket)!r})"
+
+    async def close(self) -> None:
+        """Closes the channel and whatever follows through this client. May be called twice."""
+        self._closed = True
+        for live in tuple(self._followers):
+            live.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.channel.close()
+
+    def drop_after_fork(self) -> list[Any]:
+        """For `nexo_client.fork`."""
+        wire, self._wire = self._wire, None
+        return [wire]
+
+    def _connected(self) -> Wire:
+        if self._closed:
+            raise closed()
+        if self._wire is None:
+            channel.check(self._socket)
+            self._wire = Wire(
+                grpc.aio.insecure_channel(channel.target(self._socket), options=channel.OPTIONS)
+            )
+        return self._wire
+
+    def _info(self) -> ClientInfo:
+        return self._connected().info
+
+    async def ask(self, call: Call[T]) -> T:
+        """Sends a call and reads the answer. For the methods of the clients."""
+        method = self._connected().method(call)
+        deadline = self._timeout_s + call.longer_s
+        if not call.reads:
+            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            channel.probe(self._socket)
+        try:
+            return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+        except grpc.RpcError as failure:
+            error = failures.unless_repeatable(failure, self._socket, call)
+        except grpc.aio.UsageError:
+            raise closed() from None
+        if error is not None:
+            raise error
+        try:
+            # Somebody listens again, and what only reads may be asked twice.
+            return call.read(await method(call.request, timeout=deadline, wait_for_ready=True))
+        except grpc.RpcError as failure:
+            raise failures.translate(failure, self._socket, call.method.name) from None
+
+    def _subscribe(self, stream: Stream[T]) -> AsyncSubscription[T]:
+        wire = self._connected()
+        channel.probe(self._socket)
+        return AsyncSubscription(stream, wire.stream(stream), self._socket)
+
+    async def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
+        async with self._subscribe(stream) as events:
+            async for event in events:
+                if isinstance(event, types.TestResult):
+                    return event
+                if event is not None and on_layer is not None:
+                    on_layer(event)
+        raise DaemonFailed("the test ended without a result", hint="its log says more: nexoctl daemon logs")
+
+    def _follow(self, connection: str | None, workspace: WorkspaceLike, on_stale: types.OnStale) -> Following:
+        if self._closed:
+            raise closed()
+        return Following(
+            self._socket,
+            lambda: calls.inquiry(connection, workspace),
+            on_stale,
+            self._timeout_s,
+            self._followers.add,
+        )

@@ -1,0 +1,238 @@
+"""How the calls of a program without an event loop reach the daemon: sent, retried, given up, closed.
+
+What the calls are is told in `client`; `aio_line` is the same on asyncio.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+import grpc
+
+from nexo.connections.v1.workspace_pb2 import ClientInfo
+from nexo_client import calls, channel, failures, fork, paths, types
+from nexo_client.calls import Call, OnLayer, Stream, TestStream
+from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.workspace import WorkspaceLike
+
+if TYPE_CHECKING:
+    from nexo_client.follow import LiveConnection
+
+T = TypeVar("T")
+L = TypeVar("L", bound="Line")
+
+DEFAULT_TIMEOUT_S = 10.0
+
+
+def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
+    """A client of class `kind`; what `nexo_client.connect` documents."""
+    path = paths.socket_path(socket)
+    try:
+        channel.probe(path)
+    except DaemonNotRunning:
+        if not start:
+            raise
+        from nexo_client.launch import start_daemon
+
+        start_daemon(path, timeout_s=timeout_s)
+    return kind(path, timeout_s=timeout_s)
+
+
+class Wire:
+    """The channel of one process, and its methods, each made when first used."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self.info = calls.client_info()
+        self._callables: dict[str, Callable[..., Any]] = {}
+
+    def method(self, call: Call[Any]) -> Callable[..., Any]:
+        """What sends `call` and gives the answer, awaited where the channel is one of asyncio."""
+        path, _, response = call.method
+        found = self._callables.get(path)
+        if found is None:
+            found = self._callables[path] = self.channel.unary_unary(
+                path,
+                request_serializer=type(call.request).SerializeToString,
+                response_deserializer=response.FromString,
+            )
+        return found
+
+    def stream(self, stream: Stream[Any]) -> Any:
+        """The answers to `stream`, for the iteration of the channel's kind."""
+        path, _, response = stream.method
+        method = self.channel.unary_stream(
+            path,
+            request_serializer=type(stream.request).SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        return method(stream.request, timeout=stream.limit_s, wait_for_ready=True)
+
+
+def closed() -> DaemonFailed:
+    """The error of a client that is used after `close()`."""
+    return DaemonFailed("this client is closed", hint="call nexo_client.connect() again")
+
+
+class Subscription(Generic[T]):
+    """An iterator over what the daemon sends; a context manager. The iteration ends when either side ends it.
+
+    `close()` may be called from any thread. Iterating raises as a call does when the daemon goes away.
+    """
+
+    def __init__(self, stream: Stream[T], opened: Any, socket: Path) -> None:
+        self._stream = stream
+        self._opened = opened
+        self._socket = socket
+        self._closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            return self._stream.read(next(self._opened))
+        except grpc.RpcError as failure:
+            if self._closed:
+                raise StopIteration from None
+            raise failures.translate(failure, self._socket, self._stream.method.name) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the subscription. May be called twice."""
+        self._closed = True
+        self._opened.cancel()
+
+
+class Line:
+    """What every client does: connects when first used, in a forked child anew; a context manager."""
+
+    def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._socket = socket
+        self._timeout_s = timeout_s
+        self._wire: Wire | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._followers: weakref.WeakSet[LiveConnection] = weakref.WeakSet()
+        fork.register(self)
+
+    @property
+    def socket(self) -> Path:
+        """The path of the socket."""
+        return self._socket
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._socket)!r})"
+
+    def close(self) -> None:
+        """Closes the channel and whatever follows through this client. May be called twice."""
+        with self._lock:
+            self._closed = True
+            wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.channel.close()
+        for live in tuple(self._followers):
+            live.close()
+
+    def drop_after_fork(self) -> list[Any]:
+        """For `nexo_client.fork`."""
+        wire, self._wire = self._wire, None
+        self._lock = threading.Lock()
+        return [wire]
+
+    def _connected(self) -> Wire:
+        wire = self._wire
+        if wire is not None:
+            return wire
+        with self._lock:
+            if self._closed:
+                raise closed()
+            if self._wire is None:
+                channel.check(self._socket)
+                self._wire = Wire(
+                    grpc.insecure_channel(channel.target(self._socket), options=channel.OPTIONS)
+                )
+            return self._wire
+
+    def _info(self) -> ClientInfo:
+        return self._connected().info
+
+    def ask(self, call: Call[T]) -> T:
+        """Sends a call and reads the answer. For the methods of the clients."""
+        method = self._connected().method(call)
+        deadline = self._timeout_s + call.longer_s
+        if not call.reads:
+            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            channel.probe(self._socket)
+        try:
+            return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+        except grpc.RpcError as failure:
+            error = failures.unless_repeatable(failure, self._socket, call)
+        except ValueError:
+            # What grpc says of a channel that another thread has closed.
+            raise closed() from None
+        if error is not None:
+            raise error
+        try:
+            # Somebody listens again, and what only reads may be asked twice.
+            return call.read(method(call.request, timeout=deadline, wait_for_ready=True))
+        except grpc.RpcError as failure:
+            raise failures.translate(failure, self._socket, call.method.name) from None
+
+    def _subscribe(self, stream: Stream[T]) -> Subscription[T]:
+        wire = self._connected()
+        channel.probe(self._socket)
+        try:
+            return Subscription(stream, wire.stream(stream), self._socket)
+        except ValueError:
+            raise closed() from None
+
+    def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
+        with self._subscribe(stream) as events:
+            for event in events:
+                if isinstance(event, types.TestResult):
+                    return event
+                if event is not None and on_layer is not None:
+                    on_layer(event)
+        raise DaemonFailed("the test ended without a result", hint="its log says more: nexoctl daemon logs")
+
+    def _follow(
+        self, connection: str | None, workspace: WorkspaceLike, on_stale: types.OnStale
+    ) -> LiveConnection:
+        if self._closed:
+            raise closed()
+        from nexo_client import follow_stream
+
+        inquiry = calls.inquiry(connection, workspace)
+        live = follow_stream.follow(self._socket, inquiry, on_stale, self._timeout_s)
+        self._followers.add(live)
+        try:
+            live.wait_ready(self._timeout_s)
+        except BaseException:
+            live.close()
+            raise
+        return live

@@ -1,0 +1,64 @@
+"""The file behind the daemon: what a check, a backup, a restore, an export and an import say."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class ImportAction(StrEnum):
+    """What an import does, or would do, with an entry."""
+
+    ADD = "add"
+    CHANGE = "change"
+    KEEP = "keep"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup of the store; `reason` is daily, migration, request or rotation."""
+
+    name: str
+    path: str
+    at: datetime | None
+    reason: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check of the store found; sound if there are no problems."""
+
+    problems: tuple[str, ...]
+    seals_checked: bool
+    connections: int
+    secrets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore put in place, or would put."""
+
+    path: str
+    connections: int
+    secrets: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export document: JSON, its secrets (if any) sealed under the passphrase."""
+
+    document: bytes = field(repr=False)
+    connections: int
+    secrets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStep:
+    """One entry of an import; `kind` is connection, binding, default or fallback."""
+
+    action: ImportAction
+    kind: str
+    name: str
+    text: str
