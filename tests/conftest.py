@@ -6,6 +6,7 @@ The parts themselves live in `surroundings` (a throw-away home, the daemon and n
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -63,6 +64,8 @@ NEEDS: dict[str, Callable[[], str]] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts background jobs with SIGINT ignored, and every program under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
         f"needs(*parts): skipped where a part is missing, failed there in CI; parts: {', '.join(NEEDS)}",

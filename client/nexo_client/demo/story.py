@@ -48,7 +48,7 @@ def tell() -> int:
         return 1
     began = time.monotonic()
     try:
-        with _every_end_is_an_interrupt(), Stage() as stage:
+        with Interrupts() as interrupts, Stage(interrupts) as stage:
             _play(stage)
     except DemoError as problem:
         sys.stdout.flush()
@@ -168,7 +168,8 @@ class Workspace:
 class Stage:
     """The temporary directory and all that runs in it; leaving it removes everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, interrupts: "Interrupts") -> None:
+        self._interrupts = interrupts
         self.provider = ExampleProvider(slow_s=0.5)
         self.directory = Path(tempfile.mkdtemp(prefix="nexo-demo-"))
         self._daemon: subprocess.Popen[str] | None = None
@@ -203,7 +204,7 @@ class Stage:
         _command("nexod --foreground &")
         env = self.env
         output = self.directory / "nexod.out"
-        with output.open("wb") as file:
+        with output.open("wb") as file, self._interrupts.held():
             self._daemon = subprocess.Popen(
                 [sys.executable, "-m", "nexo_daemon", "--foreground"],
                 env=env,
@@ -241,20 +242,25 @@ class Stage:
             shown += ["--api-key-env", variable]
         _command(shlex.join(["nexoctl", *shown]))
         sys.stdout.flush()
-        done = subprocess.run(
-            [sys.executable, "-m", "nexo_client.cli", "--no-start", *shown],
-            env=env,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-        if done.returncode != expect:
-            raise DemoError(f"`nexoctl {words[0]}` ended with exit status {done.returncode}, not {expect}")
+        with self._interrupts.held():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nexo_client.cli", "--no-start", *shown],
+                env=env,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            code = process.wait(_PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+        if code != expect:
+            raise DemoError(f"`nexoctl {words[0]}` ended with exit status {code}, not {expect}")
 
     def start_workspace(self) -> Workspace:
         """Starts the program that follows."""
-        self._workspace = Workspace(self.env, self.directory)
+        with self._interrupts.held():
+            self._workspace = Workspace(self.env, self.directory)
         return self._workspace
 
     def check_with_provider(self) -> None:
@@ -291,20 +297,39 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
-@contextlib.contextmanager
-def _every_end_is_an_interrupt() -> Iterator[None]:
-    """SIGTERM, and the terminal going away, clean up as Ctrl-C does; puts the handlers back at the end."""
+class Interrupts:
+    """SIGTERM, and the terminal going away, clean up as Ctrl-C does; leaving it puts the handlers back."""
 
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._holding = False
+        self._came = False
+
+    def _interrupt(self, _: int, __: FrameType | None) -> None:
+        if not self._holding:
+            raise KeyboardInterrupt
+        self._came = True
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Puts an interrupt off: one amid the start of a process would leave a process that nobody ends."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._came:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.getsignal(number) for number in self._NUMBERS}
+        for number in self._NUMBERS:
+            signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
