@@ -104,7 +104,7 @@ class NothingToUndo(DomainError):  # noqa: N818
 
 
 class RetryLater(DomainError):  # noqa: N818
-    """The provider asked to wait."""
+    """Not now: a provider asked to wait, or the configuration is changing."""
 
     reason = Reason.RETRY_LATER
 

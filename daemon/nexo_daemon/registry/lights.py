@@ -16,7 +16,7 @@ from typing import Any
 
 from nexo_client.terms import HealthState, KeyVerdict, Outcome
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.domain.errors import DomainError, StaleRevision
 from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.domain.url import origin
@@ -128,12 +128,12 @@ class Lights:
     # -- monitor → registry -------------------------------------------------------------------------
 
     async def _probe(self, connection_id: str) -> Verdict:
-        connection = self._registry.snapshot.connections.get(connection_id)
-        if connection is None:
-            return Verdict(Outcome.CONFIG_ERROR, "removed")
-        # What goes wrong here is the monitor's to judge: a locked vault is not a red light.
-        target = await self._registry.target(connection)
-        return await self._prober.check(target, timeout_s=CHECK_TIMEOUT_S)
+        while (connection := self._registry.snapshot.connections.get(connection_id)) is not None:
+            # What goes wrong here is the monitor's to judge: a locked vault is not a red light.
+            with contextlib.suppress(StaleRevision):
+                target = await self._registry.target(connection)
+                return await self._prober.check(target, timeout_s=CHECK_TIMEOUT_S)
+        return Verdict(Outcome.CONFIG_ERROR, "removed")
 
     def on_health(
         self,

@@ -35,6 +35,12 @@ CONNECTION_LIMIT = 20_000
 class KeyReferences(Protocol):
     """Fetches keys that are kept elsewhere."""
 
+    def known(self, text: str) -> Secret | None:
+        """The key, if it was looked up a moment ago."""
+
+    def forget(self) -> None:
+        """Remember none of them; what is being looked up now is not remembered either."""
+
     async def fetch(self, text: str) -> Secret:
         """The key.
 
@@ -52,16 +58,44 @@ class Registry(Writer):
 
     # -- secrets ------------------------------------------------------------------------------------
 
+    def credentials_at_hand(self, connection: Connection) -> Credentials | None:
+        """The secrets of a connection; None if its key has to be looked up first (`look_up`).
+
+        Raises:
+            VaultLocked, VaultKeyLost, SecretTampered
+        """
+        credentials = self.store.unseal(connection)
+        if not connection.key_reference:
+            return credentials
+        key = self._references.known(connection.key_reference)
+        return None if key is None else replace(credentials, api_key=key)
+
+    async def look_up(self, connection: Connection) -> Secret:
+        """The key of a connection that is kept elsewhere. The world is another one afterwards: look again.
+
+        Raises:
+            VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+        """
+        # Opens the sealed copy: a reference that somebody else wrote is not followed.
+        self.store.unseal(connection)
+        return await self._references.fetch(connection.key_reference)
+
     async def credentials(self, connection: Connection) -> Credentials:
         """The secrets of a connection, those that are kept elsewhere included.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+            StaleRevision: it was changed or removed during the look-up.
         """
-        credentials = self.store.unseal(connection)
-        if connection.key_reference:
-            credentials = replace(credentials, api_key=await self._references.fetch(connection.key_reference))
-        return credentials
+        if not connection.key_reference:
+            return self.store.unseal(connection)
+        key = await self.look_up(connection)
+        now = self.snapshot.connections.get(connection.id)
+        if now is None or now.revision != connection.revision:
+            raise StaleRevision(
+                f"'{connection.name}' was changed or removed while its key was looked up", hint="try again"
+            )
+        return replace(self.store.unseal(connection), api_key=key)
 
     def is_locked(self, connection: Connection) -> bool:
         """Whether its secrets can't be opened now."""
@@ -78,8 +112,17 @@ class Registry(Writer):
             return await self.target(plan.connection)
         if plan.connection.key_reference:
             fetched = await self._references.fetch(plan.connection.key_reference)
+            if self.is_locked(plan.connection):
+                # Since the plan was made; what was opened for it is not used any more.
+                self.store.vault.data_key()
             credentials = replace(credentials, api_key=fetched)
         return target_of(plan.connection, credentials)
+
+    def vault_changed(self) -> None:
+        """See `Writer`: keys that are kept elsewhere leave memory with those that are sealed here."""
+        if self.store.vault.state is not VaultState.UNLOCKED:
+            self._references.forget()
+        super().vault_changed()
 
     # -- connections --------------------------------------------------------------------------------
 

@@ -1,25 +1,26 @@
 """Followers: programs that are told at once when what they get changes.
 
 Level-triggered: a stream is only woken, looks at the present state itself, and sends the newest. A slow
-reader skips what is in between and never sees a revision go back; nothing queues up.
+reader skips what is in between and never sees a revision go back; nothing queues up. A key that has to be
+looked up is waited for beside the stream, which serves its other followers meanwhile.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from nexo.connections.v1 import workspace_pb2
 from nexo_client.wire import timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, InvalidField, LimitReached, ShuttingDown
+from nexo_daemon.domain.errors import DomainError, InvalidField, LimitReached, RetryLater, ShuttingDown
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.resolution import Inquiry
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info, inquiry
-from nexo_daemon.rpc.resolver import Resolver
+from nexo_daemon.rpc.resolver import Answer, Resolver
 
 STREAM_LIMIT = 4096
 FOLLOWERS_PER_STREAM = 1024
@@ -27,6 +28,20 @@ FOLLOWERS_PER_STREAM = 1024
 
 # Takes an encoded FollowConnectionResponse.
 Send = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """A question whose answer needs a key that is kept elsewhere.
+
+    Attributes:
+        signature: of the answer that is waited for.
+        since: the revision that made it necessary.
+    """
+
+    task: asyncio.Task[Answer]
+    signature: object
+    since: int
 
 
 @dataclass(eq=False)
@@ -39,6 +54,7 @@ class FollowStream:
     # The followers of each question; None: to be worked out again.
     groups: dict[Inquiry, list[int]] | None = None
     sent: dict[int, object] = field(default_factory=dict)
+    look_ups: dict[Inquiry, LookUp] = field(default_factory=dict)
     # Revisions of the messages that the program has not said it has applied, oldest first. One switch may be
     # several messages, so a revision can be here more than once. Bounded: some programs never say so.
     unapplied: deque[int] = field(default_factory=lambda: deque(maxlen=FOLLOWERS_PER_STREAM))
@@ -67,10 +83,13 @@ class FollowStream:
                 self.groups.setdefault(question, []).append(follower)
         return self.groups
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether something is not yet sent, or sent and not yet applied."""
-        return self.dirty or self.sending or bool(self.unapplied)
+    def has_applied(self, revision: int) -> bool:
+        """Whether the program is told of everything up to `revision` and has applied it."""
+        if self.applied >= revision:
+            return True
+        # A look-up that an earlier change made necessary is not what this one waits for.
+        waited_for = any(look_up.since >= revision for look_up in self.look_ups.values())
+        return not (self.dirty or self.sending or self.unapplied or waited_for)
 
     @property
     def applied(self) -> int:
@@ -143,7 +162,7 @@ class FollowHub:
         streams = set(self._streams)
 
         def pending() -> list[FollowStream]:
-            return [s for s in streams & self._streams if s.is_pending and s.applied < revision]
+            return [s for s in streams & self._streams if not s.has_applied(revision)]
 
         self._waiting += 1
         try:
@@ -196,11 +215,13 @@ class FollowHub:
                     stream.dirty, stream.sending = False, True
                     await self._update(stream, send)
                     stream.sending = False
-                    if not stream.is_pending:
+                    if not stream.unapplied:
                         await self._notify()
             finally:
-                reader.cancel()
-                await asyncio.wait([reader])
+                owned = [reader, *(look_up.task for look_up in stream.look_ups.values())]
+                for task in owned:
+                    task.cancel()
+                await asyncio.gather(*owned, return_exceptions=True)
                 self._streams.discard(stream)
                 await self._notify()
 
@@ -226,7 +247,7 @@ class FollowHub:
                         stream.ask(request.unsubscribe.follower, None)
                     case "applied":
                         stream.acknowledge(request.applied.revision)
-                        if not stream.is_pending:
+                        if not stream.unapplied:
                             await self._notify()
                     case _:
                         raise InvalidField("event", "is unknown", "upgrade the daemon: the client is newer")
@@ -238,14 +259,17 @@ class FollowHub:
             stream.wake.set()
 
     async def _update(self, stream: FollowStream, send: Send) -> None:
+        for gone in stream.look_ups.keys() - stream.questions().keys():
+            self._give_up(stream, gone)
         for question, followers in stream.questions().items():
-            answer = self._resolver.shared(question)
-            signature = answer.signature if answer else self._resolver.present_signature(question)
+            signature = self._resolver.present_signature(question)
             news = [f for f in followers if stream.sent.get(f) != signature]
             if not news:
+                self._give_up(stream, question)
                 continue
+            answer = self._answer(stream, question, signature)
             if answer is None:
-                answer = await self._resolver.shared_answer(question)
+                continue
             for follower in news:
                 stream.sent[follower] = answer.signature
             stream.unapplied.append(answer.revision)
@@ -255,3 +279,27 @@ class FollowHub:
             # after the other, are the encoded merged message (protobuf.dev/programming-guides/encoding).
             for_whom = workspace_pb2.FollowConnectionResponse(followers=news)
             await send(for_whom.SerializeToString() + answer.told)
+
+    def _answer(self, stream: FollowStream, question: Inquiry, signature: object) -> Answer | None:
+        """The present answer; None: its key is looked up, and the stream is woken when that is over."""
+        answer = self._resolver.at_once(question)
+        look_up = stream.look_ups.get(question)
+        if answer is None and look_up is not None and look_up.signature == signature:
+            if not look_up.task.done():
+                return None
+            with suppress(RetryLater):
+                found = look_up.task.result()
+                answer = found if self._resolver.is_present(found) else None
+        self._give_up(stream, question)
+        if answer is None:
+            task = asyncio.create_task(self._resolver.answer(question))
+            task.add_done_callback(lambda _: stream.wake.set())
+            stream.look_ups[question] = LookUp(task, signature, self._resolver.revision)
+        return answer
+
+    @staticmethod
+    def _give_up(stream: FollowStream, question: Inquiry) -> None:
+        look_up = stream.look_ups.pop(question, None)
+        if look_up is not None and not look_up.task.cancel() and not look_up.task.cancelled():
+            # Seen, so that asyncio does not report it.
+            look_up.task.exception()

@@ -1,14 +1,19 @@
-"""Hand-outs: the answer to "which connection do I get", with its secrets, and the record of it."""
+"""Hand-outs: the answer to "which connection do I get", with its secrets, and the record of it.
 
-import asyncio
+An answer is made in one step, without an await, from what is true at that moment. A key that is kept
+elsewhere is looked up before that step; what was found out before a look-up is found out again after it.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from nexo.connections.v1 import workspace_pb2
 from nexo_client.terms import ResolutionSource
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError
-from nexo_daemon.domain.model import ClientInfo, Handout
+from nexo_daemon.domain.errors import DomainError, RetryLater
+from nexo_daemon.domain.fleeting import Fleeting
+from nexo_daemon.domain.model import ClientInfo, Connection, Credentials, Handout
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
@@ -18,7 +23,10 @@ from nexo_daemon.rpc.errors import metadata_of
 
 # A burst of followers that ask the same is answered from one conversion; secrets stay in the clear no longer.
 SHARED_FOR_S = 0.5
+SHARED_LIMIT = 1024
 SIGNATURE_LIMIT = 4096
+# Each one after the first means that another connection, or a lock, came during the look-up before it.
+LOOK_UPS_FOR_AN_ANSWER = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Answer:
 
     Attributes:
         signature: equal for two answers that say the same; holds no secret.
+        generation: of the configuration that it was made of.
     """
 
     inquiry: Inquiry
@@ -35,6 +44,7 @@ class Answer:
     problem: DomainError | None
     revision: int
     signature: object
+    generation: int
 
     @cached_property
     def handed_out(self) -> bytes:
@@ -64,13 +74,20 @@ class Resolver:
         self._lights = lights
         self._journal = journal
         self._clock = clock
-        self._shared: dict[Inquiry, Answer] = {}
+        self._generation = 0
+        self._shared: Fleeting[Inquiry, Answer] = Fleeting(clock, lifetime_s=SHARED_FOR_S, limit=SHARED_LIMIT)
         self._signatures: dict[Inquiry, object] = {}
 
     def on_routing(self) -> None:
         """See `RoutingListener`."""
+        self._generation += 1
         self._shared.clear()
         self._signatures.clear()
+
+    @property
+    def revision(self) -> int:
+        """The store revision of the present answers."""
+        return self._registry.snapshot.revision
 
     def explain(self, inquiry: Inquiry) -> Resolution:
         """The rules, without a secret."""
@@ -91,67 +108,117 @@ class Resolver:
         connection = resolution.connection
         if connection is None:
             return (repr(resolution.problem), resolution.source, snapshot.routed_at)
-        bound_at = resolution.binding.created_at if resolution.binding else None
+        # What a change must be for those to be told that get the same again: a switch there and back.
+        chosen_at: object = None
+        if resolution.source is ResolutionSource.WORKSPACE and resolution.binding is not None:
+            chosen_at = resolution.binding.created_at
+        elif resolution.source in (ResolutionSource.DEFAULT, ResolutionSource.FALLBACK):
+            chosen_at = snapshot.routed_at
         return (
             connection.id,
             connection.revision,
             resolution.source,
             resolution.detail,
-            bound_at if resolution.source is ResolutionSource.WORKSPACE else snapshot.routed_at,
+            chosen_at,
             self._registry.is_locked(connection),
         )
 
-    def shared(self, inquiry: Inquiry) -> Answer | None:
-        """The present answer, if somebody asked the same a moment ago."""
-        return self._shared.get(inquiry)
+    def is_present(self, answer: Answer) -> bool:
+        """Whether nothing has changed since the answer was made. Ask again after every await."""
+        if answer.generation != self._generation:
+            return False
+        # A vault that another thread shut says so a moment later.
+        connection = answer.resolution.connection
+        return answer.connection is None or connection is None or not self._registry.is_locked(connection)
 
-    async def shared_answer(self, inquiry: Inquiry) -> Answer:
-        """Like `answer`, made once for all who ask within the same moment."""
+    def at_once(self, inquiry: Inquiry) -> Answer | None:
+        """The present answer, made once for all who ask within a moment; None: a key must be looked up."""
         answer = self._shared.get(inquiry)
-        if answer is None:
-            if not self._shared:
-                asyncio.get_running_loop().call_later(SHARED_FOR_S, self._shared.clear)
-            answer = await self.answer(inquiry)
-            # A key that could not be had may be there the next moment, and nothing would tell us.
-            failed = answer.connection is None and answer.resolution.connection is not None
-            if answer.revision == self._registry.snapshot.revision and not failed:
-                self._shared[inquiry] = answer
+        if answer is not None and self.is_present(answer):
+            return answer
+        answer = self._made(inquiry, self.explain(inquiry), {})
+        # A key that could not be had may be there the next moment, and nothing would tell us.
+        if answer is not None and (answer.connection is not None or answer.resolution.connection is None):
+            self._shared.put(inquiry, answer)
         return answer
 
     async def answer(self, inquiry: Inquiry) -> Answer:
-        """The present answer to a question. Never raises a domain error: the answer holds it."""
-        return await self._answer(inquiry, self.explain(inquiry))
+        """Like `at_once`, with the look-up if there must be one.
+
+        Raises:
+            RetryLater: the configuration changed during each of the look-ups. Other errors are in the answer.
+        """
+        return self.at_once(inquiry) or await self._looked_up(inquiry, lambda: self.explain(inquiry))
 
     async def reveal(self, name: str) -> Answer:
         """A connection for a person who looks at its secrets; disabled or not.
 
         Raises:
             ConnectionNotFound
+            RetryLater: as `answer`.
         """
-        connection = self._registry.snapshot.get(name)
-        resolution = Resolution(connection, ResolutionSource.EXPLICIT, "shown to a person", ())
-        return await self._answer(Inquiry(connection=connection.name), resolution)
 
-    async def _answer(self, inquiry: Inquiry, resolution: Resolution) -> Answer:
-        snapshot = self._registry.snapshot
-        signature = self.signature(resolution)
+        def named() -> Resolution:
+            connection = self._registry.snapshot.get(name)
+            return Resolution(connection, ResolutionSource.EXPLICIT, "shown to a person", ())
+
+        inquiry = Inquiry(connection=named().require().name)
+        return self._made(inquiry, named(), {}) or await self._looked_up(inquiry, named)
+
+    async def _looked_up(self, inquiry: Inquiry, resolution: Callable[[], Resolution]) -> Answer:
+        failures: dict[str, DomainError] = {}
+        for _ in range(LOOK_UPS_FOR_AN_ANSWER):
+            answer = self._made(inquiry, resolution(), failures)
+            if answer is not None:
+                return answer
+            connection = resolution().require()
+            try:
+                await self._registry.look_up(connection)
+            except DomainError as error:
+                failures[connection.key_reference] = error
+        raise RetryLater("the configuration changes faster than keys are looked up", hint="try again")
+
+    def _made(
+        self, inquiry: Inquiry, resolution: Resolution, failures: Mapping[str, DomainError]
+    ) -> Answer | None:
+        """The answer of this moment; None if its key has to be looked up.
+
+        Args:
+            failures: of look-ups that were just made, by reference.
+        """
         connection, problem = resolution.connection, resolution.problem
         handed_out: workspace_pb2.ResolvedConnection | None = None
         if connection is not None:
             try:
-                credentials = await self._registry.credentials(connection)
+                credentials = self._credentials(connection, failures)
             except DomainError as error:
                 problem = error
             else:
+                if credentials is None:
+                    return None
                 handed_out = convert.resolved(
                     connection,
                     credentials,
                     self._lights.of(connection),
                     source=resolution.source,
                     detail=resolution.detail,
-                    revision=snapshot.revision,
+                    revision=self._registry.snapshot.revision,
                 )
-        return Answer(inquiry, resolution, handed_out, problem, snapshot.revision, signature)
+        return Answer(
+            inquiry,
+            resolution,
+            handed_out,
+            problem,
+            self._registry.snapshot.revision,
+            self.signature(resolution),
+            self._generation,
+        )
+
+    def _credentials(self, connection: Connection, failures: Mapping[str, DomainError]) -> Credentials | None:
+        credentials = self._registry.credentials_at_hand(connection)
+        if credentials is None and connection.key_reference in failures:
+            raise failures[connection.key_reference]
+        return credentials
 
     def record(self, answer: Answer, *, method: str, client: ClientInfo) -> None:
         """Note in the audit record that the answer leaves the daemon."""

@@ -64,7 +64,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
     ) -> bytes:
         """See workspace.proto."""
         question, client = _asked(request) if len(request) <= _USUAL_SIZE else _read(request)
-        answer = await self._resolver.shared_answer(question)
+        answer = await self._resolver.answer(question)
         if answer.problem is not None:
             raise answer.problem
         self._resolver.record(answer, method="ResolveConnection", client=client)

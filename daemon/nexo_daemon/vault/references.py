@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import InvalidField, KeyReferenceFailed
+from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import desktop_keyring
 
@@ -83,11 +84,15 @@ class References:
     """Looks references up on the event loop; concurrent look-ups of one reference share one attempt."""
 
     def __init__(self, clock: Clock, *, cached_s: float = CACHED_S, deadline_s: float = DEADLINE_S) -> None:
-        self._clock = clock
-        self._cached_s = cached_s
         self._deadline_s = deadline_s
-        self._cache: dict[str, tuple[float, Secret]] = {}
+        self._cache: Fleeting[str, Secret] = Fleeting(clock, lifetime_s=cached_s, limit=_CACHE_ENTRIES)
+        # By reference, those whose key may still be remembered; and all, to be ended with the daemon.
         self._running: dict[str, asyncio.Task[Secret]] = {}
+        self._tasks: set[asyncio.Task[Secret]] = set()
+
+    def known(self, text: str) -> Secret | None:
+        """The key, if it was looked up a moment ago."""
+        return self._cache.get(text)
 
     async def fetch(self, text: str) -> Secret:
         """The key that the reference leads to.
@@ -96,27 +101,38 @@ class References:
             KeyReferenceFailed: not found, refused, empty, or not answered within the deadline.
             InvalidField: it is no reference.
         """
-        cached = self._cache.get(text)
-        if cached is not None and self._clock.monotonic() < cached[0]:
-            return cached[1]
+        known = self._cache.get(text)
+        if known is not None:
+            return known
         task = self._running.get(text)
         if task is None:
-            task = asyncio.create_task(self._look_up(text))
-            self._running[text] = task
-            task.add_done_callback(lambda _: self._running.pop(text, None))
+            task = self._running[text] = asyncio.create_task(self._look_up(text))
+            self._tasks.add(task)
+            task.add_done_callback(lambda done: self._ended(text, done))
         return await asyncio.shield(task)
 
+    def _ended(self, text: str, task: asyncio.Task[Secret]) -> None:
+        self._tasks.discard(task)
+        found = not task.cancelled() and task.exception() is None
+        # One that was forgotten while it ran tells its key to those who wait for it, and nobody remembers it.
+        if self._running.get(text) is task:
+            del self._running[text]
+            if found:
+                self._cache.put(text, task.result())
+
     def forget(self, text: str | None = None) -> None:
-        """Ask again next time: after a rejected key, or for all references."""
+        """Ask again next time: after a rejected key, or, for all references, when the vault is locked."""
         if text is None:
             self._cache.clear()
+            self._running.clear()
         else:
-            self._cache.pop(text, None)
+            self._cache.forget(text)
+            self._running.pop(text, None)
 
     async def aclose(self) -> None:
         """Cancel what is running and forget everything."""
-        self._cache.clear()
-        tasks = list(self._running.values())
+        self.forget()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,11 +151,7 @@ class References:
                 f"{reference.kind}: the key it leads to is empty",
                 hint="put the key there, or edit the reference",
             )
-        secret = Secret(key)
-        if len(self._cache) >= _CACHE_ENTRIES:
-            self._cache.clear()
-        self._cache[text] = (self._clock.monotonic() + self._cached_s, secret)
-        return secret
+        return Secret(key)
 
     async def _from_keyring(self, service: str, user: str) -> str:
         try:
