@@ -8,14 +8,13 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import IO
 
-from nexo_client import channel, paths
+from nexo_client import channel, paths, python
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
 
@@ -51,7 +50,7 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
     # An unnamed file: a pipe would break when the caller ends, and a name would have to be cleaned up.
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nexo_daemon", "--background", "--socket", os.fspath(socket)],
+            python.of_ours("nexo_daemon", "--background", "--socket", os.fspath(socket)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,

@@ -13,6 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 SOCKET_NAME = "nexod.sock"
+_NAMES_OF_PLACES = (
+    "NEXO_SOCKET",
+    "NEXO_CONFIG_DIR",
+    "NEXO_DATA_DIR",
+    "NEXO_STATE_DIR",
+    "HOME",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 # unix(7): sun_path holds 108 bytes on Linux, 104 on macOS, the closing NUL included.
 SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 
@@ -53,6 +63,14 @@ def _xdg(variable: str, fallback: str) -> Path:
     # The specification: relative paths are invalid and have to be ignored.
     base = Path(value) if value and Path(value).is_absolute() else _home() / fallback
     return base / "nexo"
+
+
+def make_absolute() -> None:
+    """Have the variables that name a place mean the same once this process has left its directory."""
+    for variable in _NAMES_OF_PLACES:
+        value = os.environ.get(variable, "")
+        if value:
+            os.environ[variable] = str(Path(value).expanduser().absolute())
 
 
 def config_dir() -> Path:

@@ -46,8 +46,9 @@ def main() -> int:
     # `main` turns it on again when the daemon is ready.
     gc.disable()
     # Until the event loop has its own handlers, being told to stop ends the start in order.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(0))
     try:
         from nexo_daemon.main import run
     except ModuleNotFoundError as error:
@@ -55,7 +56,11 @@ def main() -> int:
             raise
         print(_MISSING.format(name=error.name), file=sys.stderr)
         return 1
-    return run(paths.socket_path(options.socket), background=options.background)
+    socket = paths.socket_path(options.socket)
+    paths.make_absolute()
+    # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
+    os.chdir("/")
+    return run(socket, background=options.background)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import resource
-import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService, open_when_possible
 from nexo_daemon.rpc.view import View
 from nexo_daemon.rpc.workspaces import WorkspaceService
+from nexo_daemon.stopping import Stop
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.hardening import harden
@@ -50,6 +50,8 @@ log = logging.getLogger("nexod")
 
 def run(socket: Path, *, background: bool = False) -> int:
     """Live until told to stop; returns the exit code. In the background, stderr is left once it answers."""
+    stop = Stop()
+    stop.listen()
     os.umask(0o077)
     harden()
     _raise_descriptor_limit()
@@ -60,7 +62,7 @@ def run(socket: Path, *, background: bool = False) -> int:
             clock = SystemClock()
             store = Store.open(paths.database(), key_file=paths.key_file(), clock=clock)
             try:
-                return asyncio.run(_serve(store, socket, clock, background=background))
+                return asyncio.run(_serve(store, socket, clock, stop, background=background))
             finally:
                 store.close()
                 log.info("nexod stopped")
@@ -87,35 +89,10 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _Stop:
-    """Told by signals and by the Shutdown call. A second signal does not wait any more."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def __call__(self) -> None:
-        """Stop in order."""
-        self._event.set()
-
-    def on_signal(self, name: str) -> None:
-        """Stop in order; at once if that is under way already."""
-        if self._event.is_set():
-            log.warning("second signal (%s): exiting at once", name)
-            os._exit(1)
-        log.info("%s: stopping", name)
-        self._event.set()
-
-    async def wait(self) -> None:
-        """Until told."""
-        await self._event.wait()
-
-
-async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) -> int:
-    stop = _Stop()
+async def _serve(store: Store, socket: Path, clock: Clock, stop: Stop, *, background: bool) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(say_of_loop)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.on_signal, number.name)
+    stop.attach(loop)
 
     prober = Prober(clock)
     references = References(clock)
@@ -178,6 +155,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
             # None of them ends by itself: a daemon without its checks would show old lights for true.
             log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
             exit_code = 1
+    stop.must_end(exit_code)
 
     notify("STOPPING=1")
     told.cancel()
@@ -192,7 +170,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, *, background: bool) 
     await references.aclose()
     await journal.flush()
     await registry.close()
-    return exit_code
+    return exit_code or stop.exit_code
 
 
 def _cause(task: asyncio.Task[None]) -> str:

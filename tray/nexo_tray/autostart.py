@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from nexo_client import python
+
 _LABEL = "connections.nexo.tray"
 # At login the panel may come up after the tray.
 _WAIT_S = 60
@@ -44,7 +46,7 @@ def program() -> list[str]:
     if beside.name == "nexo-tray" and os.access(beside, os.X_OK):
         return [str(beside)]
     found = shutil.which("nexo-tray")
-    return [found] if found else [sys.executable, "-m", "nexo_tray"]
+    return [found] if found else python.of_ours("nexo_tray")
 
 
 def entry_path(platform: str) -> Path:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nexo_client import python
+
 # Program, and what stands between it and the command. The first two ask the desktop for the person's choice.
 _LINUX: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("xdg-terminal-exec", ()),
@@ -51,7 +53,7 @@ class NoTerminal(Exception):  # noqa: N818 - says the state
 def wizard(arguments: Sequence[str], socket: str = "") -> list[str]:
     """The command line of `nexoctl` with these arguments, run by this very Python."""
     at = ["--socket", socket] if socket else []
-    return [sys.executable, "-m", "nexo_client.cli", *at, *arguments]
+    return python.of_ours("nexo_client.cli", *at, *arguments)
 
 
 def typed(arguments: Sequence[str]) -> str:

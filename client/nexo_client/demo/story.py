@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
+from nexo_client import python
 from nexo_client.demo.faces import Account
 from nexo_client.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
 from nexo_client.terms import Provider
@@ -121,7 +122,7 @@ class Workspace:
 
     def __init__(self, env: dict[str, str], directory: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nexo_client.demo.workspace"],
+            python.of_ours("nexo_client.demo.workspace"),
             env=env,
             cwd=directory,
             stdin=subprocess.PIPE,
@@ -206,7 +207,7 @@ class Stage:
         output = self.directory / "nexod.out"
         with output.open("wb") as file, self._interrupts.held():
             self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "nexo_daemon", "--foreground"],
+                python.of_ours("nexo_daemon", "--foreground"),
                 env=env,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -244,7 +245,7 @@ class Stage:
         sys.stdout.flush()
         with self._interrupts.held():
             process = subprocess.Popen(
-                [sys.executable, "-m", "nexo_client.cli", "--no-start", *shown],
+                python.of_ours("nexo_client.cli", "--no-start", *shown),
                 env=env,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

@@ -87,6 +87,7 @@ def agent(program: list[str], environment: dict[str, str]) -> dict[str, Any]:
         "Label": LABEL,
         "ProgramArguments": program,
         "EnvironmentVariables": environment,
+        "WorkingDirectory": "/",
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
         "ThrottleInterval": 5,

@@ -5,12 +5,11 @@ written into it, and a unit is used only by those who mean the same places.
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nexo_client import paths
+from nexo_client import paths, python
 
 LABEL = "connections.nexo.nexod"
 
@@ -99,7 +98,7 @@ class Manager(Protocol):
 
 def command() -> list[str]:
     """What starts this very installation of the daemon."""
-    return [sys.executable, "-m", "nexo_daemon", "--foreground"]
+    return python.of_ours("nexo_daemon", "--foreground")
 
 
 def deviations(socket: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """One target, one connection, several questions: binds what is sent to how it is sent and what it means."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 from nexo_client.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.probing import ModelEntry, Target, Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
@@ -25,6 +25,7 @@ from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import Notice, Route, Session
 
 _BIG_BODY = 128 * 1024
+_BODIES = Lane("bodies", most=4)
 """Larger bodies are parsed on a thread, so that they do not stall the loop."""
 
 
@@ -176,7 +177,7 @@ class Inquiry:
 
     async def _judge(self, answer: Answer, right: Callable[[dict[str, Any]], bool] | None) -> Reply:
         if len(answer.body) > _BIG_BODY:
-            reading, models = await asyncio.to_thread(self._open, answer, right is None)
+            reading, models = await _BODIES.run(lambda: self._open(answer, right is None))
         else:
             reading, models = self._open(answer, right is None)
         if right is None:

@@ -4,18 +4,21 @@ Making a context costs some 30 ms of CPU and most of a megabyte, so a daemon wit
 cannot afford one for every check (measured in November 2026 with OpenSSL 3).
 """
 
-import asyncio
 import ssl
 import threading
 from pathlib import Path
 
 import certifi
 
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.providers.exchange import ConfigFault
 
 _MOST = 64
+# The file of a bundle may lie on a mount that does not answer.
+_LANE = Lane("certificates", most=8, deadline_s=10.0)
 
 _Key = tuple[str, int, int]
+_SYSTEM: _Key = ("", 0, 0)
 
 
 class TlsContexts:
@@ -31,13 +34,20 @@ class TlsContexts:
         Raises:
             ConfigFault: the bundle cannot be read or holds no certificate.
         """
-        key = _key(ca_bundle)
-        context = self._contexts.get(key)
-        if context is None:
-            context = await asyncio.to_thread(self._make_once, key)
-        return context
+        context = None if ca_bundle else self._contexts.get(_SYSTEM)
+        if context is not None:
+            return context
+        try:
+            return await _LANE.join(ca_bundle, lambda: self._present(ca_bundle))
+        except TimeoutError:
+            raise ConfigFault(
+                "network.ca_bundle",
+                "ca_bundle",
+                f"The CA bundle {ca_bundle} could not be read: its file system does not answer.",
+            ) from None
 
-    def _make_once(self, key: _Key) -> ssl.SSLContext:
+    def _present(self, ca_bundle: str) -> ssl.SSLContext:
+        key = _key(ca_bundle)
         # A hundred checks that start together share one context, not make a hundred.
         with self._making:
             context = self._contexts.get(key)
@@ -51,7 +61,7 @@ class TlsContexts:
 
 def _key(ca_bundle: str) -> _Key:
     if not ca_bundle:
-        return ("", 0, 0)
+        return _SYSTEM
     try:
         status = Path(ca_bundle).stat()
     except OSError as error:

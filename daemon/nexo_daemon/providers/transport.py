@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from nexo_client.terms import Layer
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.providers.exchange import Answer, Cut, Fault, Outgoing
 from nexo_daemon.providers.layers import PLAIN
 from nexo_daemon.providers.proxies import Proxy, is_loopback
@@ -288,7 +289,7 @@ def _describe_tls(stream: httpcore.AsyncNetworkStream) -> str:
 
 async def load_backend() -> None:
     """Have the modules loaded that httpcore loads with the first request: 20 ms on the event loop, else."""
-    await asyncio.to_thread(asyncio.run, httpcore.AnyIOBackend().sleep(0.0))
+    await Lane("imports", most=1).run(lambda: asyncio.run(httpcore.AnyIOBackend().sleep(0.0)))
 
 
 class _Backend(httpcore.AnyIOBackend):

@@ -5,12 +5,12 @@ What the commands are is in `registry` (connections) and `routing` (default, bin
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from nexo_client.terms import StoreState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import ShuttingDown, StoreReadOnly
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import Connection, StoredState
 from nexo_daemon.registry.bus import (
     BindingsChanged,
@@ -54,7 +54,7 @@ class Writer:
         self.store = store
         self.clock = clock
         self.bus = Bus()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._thread = Lane("store", most=1)
         self._turn = asyncio.Lock()
         self._commands: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -74,14 +74,15 @@ class Writer:
 
     async def on_store_thread(self, work: Callable[[], T]) -> T:
         """Run `work` on the one thread that may touch the database."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.run(work)
 
     async def close(self) -> None:
         """Refuse new commands, finish the running ones, stop the store thread. The store stays open."""
         self._closed = True
         while self._commands:
             await asyncio.wait(self._commands)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+        # What was handed to the thread before is done when this is.
+        await self._thread.run(lambda: None)
 
     async def command(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a command in its turn. A caller that goes away does not stop it half-way."""

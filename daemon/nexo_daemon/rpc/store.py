@@ -1,6 +1,5 @@
 """StoreService: checks, backups, restores, export and import."""
 
-import asyncio
 import logging
 
 from nexo.connections.v1 import store_pb2 as pb
@@ -8,6 +7,7 @@ from nexo.connections.v1 import store_pb2_grpc
 from nexo_client.terms import VaultState
 from nexo_client.wire import timestamp
 from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import ClientInfo, Credentials, Handout, StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
@@ -20,6 +20,10 @@ from nexo_daemon.store import care
 from nexo_daemon.store.backups import Backup
 
 log = logging.getLogger(__name__)
+
+_FILES = Lane("files", most=4)
+# Each takes a core and some memory for half a second.
+_DERIVING = Lane("deriving", most=2)
 
 _ACTIONS = {
     Action.ADD: pb.IMPORT_ACTION_ADD,
@@ -64,7 +68,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self, request: pb.ListBackupsRequest, context: Context
     ) -> pb.ListBackupsResponse:
         """See store.proto."""
-        found = await asyncio.to_thread(self._store.backups.list)
+        found = await _FILES.join("backups", self._store.backups.list)
         return pb.ListBackupsResponse(backups=[_backup(one) for one in found])
 
     async def RestoreBackup(  # noqa: N802
@@ -109,7 +113,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             )
         now = self._registry.clock.now()
         # scrypt takes half a second on purpose.
-        document = await asyncio.to_thread(write_document, snapshot, credentials, passphrase, now)
+        document = await _DERIVING.run(lambda: write_document(snapshot, credentials, passphrase, now))
         if credentials:
             for one in snapshot.connections.values():
                 self._journal.handout(Handout(now, one.id, one.name, "ExportConnections", ClientInfo()))
@@ -121,7 +125,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self, request: pb.ImportConnectionsRequest, context: Context
     ) -> pb.ImportConnectionsResponse:
         """See store.proto."""
-        document = await asyncio.to_thread(read_document, request.document, Secret(request.passphrase))
+        document = await _DERIVING.run(lambda: read_document(request.document, Secret(request.passphrase)))
         steps = plan_import(
             document, self._registry.snapshot, self._present_secrets(), overwrite=request.overwrite
         )

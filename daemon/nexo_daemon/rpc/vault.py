@@ -1,6 +1,5 @@
 """VaultService: what opens the vault, and the changes of it. Slow calls run beside the event loop."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from nexo_client.terms import VaultState
 from nexo_client.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError, InvalidField
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.writer import Writer
@@ -19,6 +19,9 @@ from nexo_daemon.vault.slots import SlotKind
 log = logging.getLogger(__name__)
 
 RETRY_S = 30.0
+
+# A keyring that hangs, and scrypt.
+_LANE = Lane("vault", most=4)
 
 _SLOTS = {
     SlotKind.KEYRING: pb.KEY_SLOT_KIND_KEYRING,
@@ -34,7 +37,7 @@ async def open_when_possible(writer: Writer, clock: Clock) -> None:
         await clock.sleep(RETRY_S)
         if writer.store.vault.state is not VaultState.LOCKED:
             continue
-        if await asyncio.to_thread(writer.store.custody.try_quietly):
+        if await _LANE.run(writer.store.custody.try_quietly):
             log.info("the vault is unlocked")
             writer.vault_changed()
 
@@ -106,7 +109,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
     ) -> pb.CreateRecoveryCodeResponse:
         """See vault.proto."""
         self._writer.require_writable()
-        code = await asyncio.to_thread(self._writer.store.custody.new_recovery_code)
+        code = await _LANE.run(self._writer.store.custody.new_recovery_code)
         log.info("a recovery code was made")
         return pb.CreateRecoveryCodeResponse(recovery_code=code)
 
@@ -134,7 +137,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
 
     async def _change(self, work: Callable[[], None], *, tell: bool = True) -> None:
         try:
-            await asyncio.to_thread(work)
+            await _LANE.run(work)
         finally:
             if tell:
                 self._writer.vault_changed()

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nexo_client import python
+
 DEADLINE_S = 8.0
 PROMPT_DEADLINE_S = 120.0
 
@@ -118,7 +120,8 @@ def _ask(question: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     if probably_absent():
         raise KeyringUnusableError(KeyringState.ABSENT)
     process = subprocess.Popen(
-        [sys.executable, "-m", "nexo_daemon.vault.keyring_child"],
+        python.of_ours("nexo_daemon.vault.keyring_child"),
+        cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ from pathlib import Path
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import InvalidField, KeyReferenceFailed
 from nexo_daemon.domain.fleeting import Fleeting
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import desktop_keyring
 
@@ -28,6 +29,8 @@ DEADLINE_S = 15.0
 _CACHE_ENTRIES = 256
 _REAP_S = 2.0
 _OUTPUT_LIMIT = 64 * 1024
+_MOST_FILES = 32
+_MOST_KEYRING = 16
 
 
 class ReferenceKind(enum.StrEnum):
@@ -89,6 +92,8 @@ class References:
         # By reference, those whose key may still be remembered; and all, to be ended with the daemon.
         self._running: dict[str, asyncio.Task[Secret]] = {}
         self._tasks: set[asyncio.Task[Secret]] = set()
+        self._files = Lane("key files", most=_MOST_FILES)
+        self._keyring = Lane("keyring", most=_MOST_KEYRING)
 
     def known(self, text: str) -> Secret | None:
         """The key, if it was looked up a moment ago."""
@@ -140,7 +145,7 @@ class References:
     async def _look_up(self, text: str) -> Secret:
         reference = parse(text)
         if reference.kind is ReferenceKind.FILE:
-            found = await asyncio.to_thread(_from_file, Path(reference.words[0]))
+            found = await self._from_file(Path(reference.words[0]))
         elif reference.kind is ReferenceKind.KEYRING:
             found = await self._from_keyring(*reference.words)
         else:
@@ -153,9 +158,26 @@ class References:
             )
         return Secret(key)
 
+    async def _from_file(self, path: Path) -> str:
+        try:
+            return await self._files.join(path, lambda: _from_file(path), deadline_s=self._deadline_s)
+        except TimeoutError:
+            raise KeyReferenceFailed(
+                f"file:{path} could not be read within {self._deadline_s:g} s",
+                hint="its file system does not answer (a network mount that is away?); see: mount",
+            ) from None
+
     async def _from_keyring(self, service: str, user: str) -> str:
         try:
-            found = await asyncio.to_thread(desktop_keyring.get, service, user, deadline_s=self._deadline_s)
+            found = await self._keyring.run(
+                lambda: desktop_keyring.get(service, user, deadline_s=self._deadline_s),
+                deadline_s=self._deadline_s + _REAP_S,
+            )
+        except TimeoutError:
+            raise KeyReferenceFailed(
+                f"keyring:{service}/{user}: the keyring did not answer within {self._deadline_s:g} s",
+                hint="restart the keyring service (log out and in)",
+            ) from None
         except desktop_keyring.KeyringUnusableError as error:
             raise KeyReferenceFailed(f"keyring:{service}/{user}: {error}", hint=error.hint) from None
         if found is None:

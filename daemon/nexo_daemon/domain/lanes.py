@@ -1,0 +1,121 @@
+"""Where does work run that may never return? On threads of its kind, which keep nobody else waiting.
+
+A file on a dead mount, a name server that is gone, a keyring that hangs: such a call cannot be cancelled.
+On asyncio's shared executor (6 threads on 2 cores) a few of them starve all others, and a program joins that
+executor's threads before it ends. So nothing in the daemon uses it. The threads of a lane serve one kind of
+work, are bounded, are kept between jobs (starting one blocks the loop for milliseconds on a busy computer),
+leave when there is nothing to do, and never keep the program from ending.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+_IDLE_S = 20.0
+
+
+class Lane:
+    """Daemon threads for one kind of work, at most `most`; a job beyond that waits for its turn.
+
+    Args:
+        deadline_s: how long a caller waits, its turn included; None for work that is bounded by itself.
+    """
+
+    def __init__(self, name: str, *, most: int, deadline_s: float | None = None) -> None:
+        self.name = name
+        self._most = most
+        self._deadline_s = deadline_s
+        self._changed = threading.Condition()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._idle = 0
+        self._count = 0
+        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def run(self, work: Callable[[], T], *, deadline_s: float | None = None) -> T:
+        """The result of `work`. Whoever is cancelled or late leaves the thread to itself.
+
+        Raises:
+            TimeoutError: it did not come within the deadline; the work goes on, and nobody hears of it.
+        """
+        async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
+            return await self._to_the_end(work)
+
+    async def _to_the_end(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
+
+        def job() -> None:
+            if done.done():
+                return
+            result: T | None = None
+            error: BaseException | None = None
+            try:
+                result = work()
+            except BaseException as problem:  # noqa: BLE001 - it is raised where the result is awaited
+                error = problem
+            try:
+                loop.call_soon_threadsafe(settle, result, error)
+            except RuntimeError:
+                # The loop is closed: nobody waits any more.
+                return
+
+        self._submit(job)
+        return await done
+
+    async def join(self, key: Hashable, work: Callable[[], T], *, deadline_s: float | None = None) -> T:
+        """Like `run`, but joins the work of this key that is under way: it takes one thread in all."""
+        task = self._under_way.get(key)
+        if task is None or task.get_loop() is not asyncio.get_running_loop():
+            task = asyncio.create_task(self._to_the_end(work))
+            self._under_way[key] = task
+            task.add_done_callback(lambda ended: self._forget(key, ended))
+        async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
+            return cast("T", await asyncio.shield(task))
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        if self._under_way.get(key) is task:
+            del self._under_way[key]
+        if not task.cancelled():
+            # Its failure is no news where everybody has given up.
+            task.exception()
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        with self._changed:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs):
+                self._changed.notify()
+                return
+            if self._count >= self._most:
+                return
+            self._count += 1
+        try:
+            threading.Thread(target=self._work, name=self.name, daemon=True).start()
+        except RuntimeError:
+            with self._changed:
+                self._count -= 1
+            raise
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._idle += 1
+                while not self._jobs:
+                    if not self._changed.wait(_IDLE_S) and not self._jobs:
+                        self._idle -= 1
+                        self._count -= 1
+                        return
+                self._idle -= 1
+                job = self._jobs.popleft()
+            job()

@@ -1,0 +1,118 @@
+"""How is the daemon told to stop, and what makes sure that it then ends?
+
+Signals are read by a thread, because the event loop may be what hangs. From the moment of being told the
+daemon has a few seconds to end in order; what then still runs is left where it is: everything that was
+acknowledged is on disk.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+log = logging.getLogger("nexod")
+
+DEADLINE_S = 4.0
+"""For an orderly end: less than the 5 s that are promised."""
+_SAYING_S = 0.3
+
+# SIGHUP: the terminal of `nexod --foreground` was closed, or somebody hopes for a reload. With a status that
+# is none of success, a service manager that did not ask for the end starts it again.
+_EXIT_CODES = {signal.SIGTERM: 0, signal.SIGINT: 0, signal.SIGHUP: 0}
+_SUPERVISED = {signal.SIGHUP: 128 + signal.SIGHUP}
+
+
+class Stop:
+    """Told by signals and by the Shutdown call. A second signal does not wait any more.
+
+    Attributes:
+        exit_code: of an orderly end.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self._told = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._signals = 0
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def listen(self) -> None:
+        """Handle the signals from now on; before `attach` they end the start."""
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        # Python writes the number of a signal there as it arrives, whatever its main thread is doing.
+        signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+        for number in _EXIT_CODES:
+            # `nohup nexod`: whoever had it ignored meant it. Not so for Ctrl-C: shells ignore it for a job
+            # that they start with `&`, and a stop by SIGINT is asked for explicitly.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._in_main_thread)
+        threading.Thread(target=self._read, args=(reader,), name="signals", daemon=True).start()
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on there is something to stop in order."""
+        with self._lock:
+            self._loop = loop
+        if self._signals:
+            self._told.set()
+
+    def __call__(self) -> None:
+        """Stop in order; on the event loop."""
+        self._told.set()
+
+    async def wait(self) -> None:
+        """Until told."""
+        await self._told.wait()
+
+    def must_end(self, exit_code: int) -> None:
+        """From now on the process has `DEADLINE_S` to end in order; may be called twice."""
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(DEADLINE_S, _give_up, (exit_code,))
+                self._timer.name, self._timer.daemon = "deadline", True
+                self._timer.start()
+
+    def _in_main_thread(self, number: int, frame: FrameType | None) -> None:
+        if self._loop is None:
+            sys.exit(0)
+
+    def _read(self, reader: socket.socket) -> None:
+        while received := reader.recv(16):
+            for number in received:
+                if number in _EXIT_CODES:
+                    self._on_signal(signal.Signals(number))
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self._signals += 1
+        if self._signals > 1 or self._told.is_set():
+            _say(logging.WARNING, "second signal (%s): exiting at once", number.name)
+            os._exit(1)
+        codes = _EXIT_CODES | (_SUPERVISED if os.environ.get("NOTIFY_SOCKET") else {})
+        self.exit_code = codes[number]
+        self.must_end(self.exit_code)
+        with self._lock:
+            loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._told.set)
+        _say(logging.INFO, "%s: stopping", number.name)
+
+
+def _give_up(exit_code: int) -> None:
+    busy = [
+        one.name for one in threading.enumerate() if one.name not in ("MainThread", "signals", "deadline")
+    ]
+    words = "the stop did not end within %g s (threads: %s): ending now"
+    _say(logging.WARNING, words, DEADLINE_S, ", ".join(busy) or "none")
+    os._exit(exit_code)
+
+
+def _say(level: int, words: str, *facts: object) -> None:
+    # The disk of the log may be what hangs.
+    saying = threading.Thread(target=log.log, args=(level, words, *facts), name="saying", daemon=True)
+    saying.start()
+    saying.join(_SAYING_S)

@@ -1,0 +1,76 @@
+"""Work that never returns keeps nobody else waiting, takes a bounded number of threads, and stops no end."""
+
+import asyncio
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from nexo_daemon.domain.lanes import Lane
+
+DAEMON = Path(__file__).parents[2] / "daemon"
+
+
+def test_work_that_hangs_ends_for_its_caller_and_delays_no_other_lane() -> None:
+    release = threading.Event()
+
+    async def run() -> None:
+        dead, alive = Lane("dead", most=2), Lane("alive", most=1)
+        hung = [asyncio.create_task(dead.run(release.wait, deadline_s=0.2)) for _ in range(20)]
+        assert await alive.run(lambda: 7) == 7
+        assert not any(task.done() for task in hung)
+        results = await asyncio.gather(*hung, return_exceptions=True)
+        assert {type(result) for result in results} == {TimeoutError}
+        assert sum(thread.name == "dead" for thread in threading.enumerate()) == 2
+        release.set()
+        # The lane is whole again once the work has returned; what nobody waits for is skipped.
+        assert await dead.run(lambda: 8, deadline_s=30) == 8
+
+    try:
+        asyncio.run(run())
+    finally:
+        release.set()
+
+
+def test_asking_again_for_what_hangs_takes_no_second_thread() -> None:
+    release = threading.Event()
+    calls: list[int] = []
+
+    def hangs() -> str:
+        calls.append(1)
+        release.wait(30)
+        return "in the end"
+
+    async def run() -> None:
+        lane = Lane("joined", most=8)
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await lane.join("a", hangs, deadline_s=0.05)
+        assert await lane.join("b", lambda: "another", deadline_s=30) == "another"
+        waiting = asyncio.create_task(lane.join("a", hangs, deadline_s=30))
+        await asyncio.sleep(0)
+        release.set()
+        assert await waiting == "in the end"
+        assert len(calls) == 1
+        assert await lane.join("a", lambda: "anew", deadline_s=30) == "anew"
+
+    asyncio.run(run())
+
+
+def test_a_failure_reaches_its_caller() -> None:
+    async def run() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await Lane("failing", most=1).run(lambda: 1 // 0)
+
+    asyncio.run(run())
+
+
+def test_nothing_in_the_daemon_uses_the_executor_that_all_share_and_a_stop_joins() -> None:
+    found = [
+        f"{path.relative_to(DAEMON)}:{number}"
+        for path in sorted(DAEMON.rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"to_thread\(|run_in_executor\(|ThreadPoolExecutor\(", line)
+    ]
+    assert not found, "use a Lane of its own (nexo_daemon.domain.lanes)"
