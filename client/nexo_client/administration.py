@@ -9,6 +9,7 @@ from this file by `make aio`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from nexo.connections.v1 import store_pb2 as s
@@ -134,19 +135,28 @@ class StoreCalls:
         return self._line.ask(Call(request, _export, longer_s=WORK_S))
 
     def import_document(
-        self, document: bytes, *, passphrase: str = "", dry_run: bool = False, overwrite: bool = False
+        self,
+        document: bytes,
+        *,
+        passphrase: str = "",
+        dry_run: bool = False,
+        overwrite: bool = False,
+        consents: Iterable[str] = (),
     ) -> tuple[types.ImportStep, ...]:
-        """Merge an export into what is there; nothing is removed.
+        """Merge an export into what is there; nothing is removed. After an error nothing was changed.
 
         Args:
+            dry_run: say what would be done with all consents.
             overwrite: change what exists; otherwise it stays and the step says how it differs.
+            consents: ids of `ImportStep.needs` of a dry run that a person agreed to.
 
         Raises:
             InvalidField: no export, or the passphrase does not open it.
-            StoreReadOnly
+            StoreReadOnly, StoreFull, StoreFailed
+            VaultLocked, VaultKeyLost: it has secrets, and they cannot be sealed.
         """
         request = s.ImportConnectionsRequest(
-            document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite
+            document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
         return self._line.ask(Call(request, _steps, longer_s=WORK_S))
 
@@ -205,4 +215,5 @@ def _backup(message: s.StoreBackup) -> types.Backup:
 def _step(message: s.ImportStep) -> types.ImportStep:
     name = s.ImportAction.Name(message.action).removeprefix("IMPORT_ACTION_")
     action = types.ImportAction[name] if name in types.ImportAction.__members__ else types.ImportAction.SKIP
-    return types.ImportStep(action, message.kind, message.name, message.text)
+    needs = tuple(types.ImportConsent(need.id, need.kind, need.text) for need in message.needs)
+    return types.ImportStep(action, message.kind, message.name, message.text, needs)

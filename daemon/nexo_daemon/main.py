@@ -120,7 +120,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, stop: Stop, *, backgr
         health=HealthService(registry, routing, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),
         vault=VaultService(registry),
-        store=StoreService(registry, routing, journal),
+        store=StoreService(registry, journal),
     )
 
     await server.start(socket)

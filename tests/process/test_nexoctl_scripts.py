@@ -310,7 +310,9 @@ def test_the_password_of_a_proxy_never_stands_in_the_arguments(
     assert "--proxy http://USER@127.0.0.1:3128" in done.err
     assert "pa55://" not in surroundings.nexoctl(*edit, "http://ann:pa55://@127.0.0.1:3128", expect=2).err
     url = "http://ann@127.0.0.1:3128"
-    surroundings.nexoctl(*edit, url, "--proxy-password-stdin", stdin="p@ss: 1%\n")
+    surroundings.nexoctl(*edit, url, expect=7)
+    agreed = "--send-key-to-new-host"
+    surroundings.nexoctl(*edit, url, "--proxy-password-stdin", agreed, stdin="p@ss: 1%\n")
     assert client.resolve(work).network.proxy == "http://ann:p%40ss%3A%201%25@127.0.0.1:3128"
     assert client.get_connection(work).network.proxy == "http://127.0.0.1:3128"
     surroundings.nexoctl(

@@ -256,6 +256,8 @@ def test_the_password_of_a_proxy_is_asked_for_hidden(terminal: Terminal, nexod: 
     with terminal("edit", "work", "--proxy", "http://ann@127.0.0.1:3128", "--no-test") as person:
         person.expect("Password of the proxy 127.0.0.1:3128 (hidden; Enter for none)")
         person.type_in("pa55word\n")
+        person.expect("Send the stored key through the new proxy? [y/N] ")
+        person.type_in("y\n")
         person.expect("Saved")
         assert person.wait() == 0
         assert "pa55word" not in person.text

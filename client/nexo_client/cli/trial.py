@@ -168,7 +168,7 @@ def examine(
             if not session.interactive:
                 raise
             session.printer.note(problem.message)
-            if not session.terminal.confirm("Send the stored key to the new address?"):
+            if not session.terminal.confirm(send_question(problem)):
                 raise
             subject = replace(subject, send_key=True)
             continue
@@ -185,6 +185,12 @@ def examine(
         if changed is None:
             return subject, result
         subject = changed
+
+
+def send_question(problem: errors.KeyOriginChanged) -> str:
+    """What to ask before a stored key goes where it has not gone before."""
+    ways = {"proxy": "through the new proxy", "ca_bundle": "to whom the new certificates vouch for"}
+    return f"Send the stored key {ways.get(problem.metadata.get('field', ''), 'to the new address')}?"
 
 
 def offer(session: Session, subject: Subject, result: types.TestResult) -> Subject | None:

@@ -43,6 +43,7 @@ _HOMES = {
     "HealthSettings": "history",
     "HealthTransition": "history",
     "ImportAction": "store",
+    "ImportConsent": "store",
     "ImportStep": "store",
     "KeyInfo": "connection",
     "KeySlot": "vault",

@@ -55,10 +55,29 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportConsent:
+    """What an entry would decide about keys, or about who gets which connection: show `text` uncut, and ask.
+
+    Attributes:
+        id: for `import_document(consents=…)`; for this document and what is there now.
+        kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
+    """
+
+    id: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportStep:
-    """One entry of an import; `kind` is connection, binding, default or fallback."""
+    """One entry of an import; `kind` is connection, binding, default or fallback.
+
+    Attributes:
+        needs: without all of these consents it is skipped.
+    """
 
     action: ImportAction
     kind: str
     name: str
     text: str
+    needs: tuple[ImportConsent, ...] = ()

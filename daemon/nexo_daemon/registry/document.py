@@ -1,7 +1,7 @@
 """How is an export written, and how is it read? Pure; what an import makes of it is `merging`'s.
 
 JSON that a person can read. Without a passphrase it holds no secret. With one, the secrets are one sealed
-block whose associated data is the readable part: a document whose address was edited gives up no key.
+block whose associated data is all the rest: a document in which anything was edited gives up no key.
 """
 
 import base64
@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +31,28 @@ from nexo_daemon.registry.snapshot import Snapshot
 from nexo_daemon.vault import derivation, sealing
 
 FORMAT = "nexo-connections"
-VERSION = 1
+VERSION = 2
+"""1 bound the secrets to the connections alone, not to who gets them."""
 SIZE_LIMIT = 1_500_000
 """Bytes of a document; more does not fit a message."""
+_TEXT_LIMIT = 8192
+"""Characters of a text in it: what the longest field takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read."""
+    """What was read.
+
+    Attributes:
+        digest: of every byte; what a person agrees to is agreed to for these.
+    """
 
     drafts: tuple[Draft, ...]
     bindings: tuple[tuple[WorkspaceKey, str, bool], ...]
     default: str
     fallback: tuple[str, ...]
     has_secrets: bool
+    digest: str
 
 
 def write_document(
@@ -82,7 +90,8 @@ def write_document(
         }
         parameters = derivation.passphrase_parameters()
         key = derivation.from_passphrase(passphrase.reveal(), parameters)
-        nonce, sealed = sealing.seal(key, json.dumps(secrets).encode(), _bound_to(connections))
+        document["secrets"] = parameters
+        nonce, sealed = sealing.seal(key, json.dumps(secrets).encode(), _bound_to(document))
         document["secrets"] = {**parameters, "nonce": _encode(nonce), "sealed": _encode(sealed)}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -101,36 +110,36 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
             raise InvalidField(
                 "document", "is not an export of Nexo Connections", "nexoctl export writes one"
             )
-        if document.get("version") != VERSION:
-            raise InvalidField(
-                "document", f"has the version {document.get('version')}", "import it with a newer version"
-            )
-        secrets: dict[str, Any] = {}
+        # Lone surrogates and NaN: JSON can say them, a message and the store cannot.
+        _canonical(document)
         has_secrets = "secrets" in document
-        if has_secrets and passphrase:
-            secrets = _open(document["secrets"], document["connections"], passphrase)
-        drafts = tuple(_draft(entry, secrets.get(entry["name"], {})) for entry in document["connections"])
-        bindings = tuple(
-            (
-                WorkspaceKey(WorkspaceKind(entry["kind"]), str(entry["value"])),
-                str(entry["connection"]),
-                entry.get("allow_fallback") is True,
-            )
-            for entry in document.get("workspaces", ())
-        )
+        _check_version(document.get("version"), has_secrets=has_secrets)
+        secrets = _open(document, passphrase) if has_secrets and passphrase else {}
         return Document(
-            drafts,
-            bindings,
-            str(document.get("default") or ""),
-            tuple(str(name) for name in document.get("fallback", ())),
-            has_secrets,
+            drafts=tuple(_draft(entry, secrets.get(entry["name"], {})) for entry in document["connections"]),
+            bindings=tuple(_binding(entry) for entry in document.get("workspaces") or ()),
+            default=_text(document, "default"),
+            fallback=tuple(_is_text(name) for name in document.get("fallback") or ()),
+            has_secrets=has_secrets,
+            digest=hashlib.sha256(content).hexdigest(),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidField(
             "document",
             f"is damaged or was edited in a way that cannot be read ({type(error).__name__})",
             "export it again",
         ) from None
+
+
+def _check_version(version: object, *, has_secrets: bool) -> None:
+    if version == 1 and has_secrets:
+        raise InvalidField(
+            "document",
+            "was sealed by an earlier version, which did not protect its default and its bindings",
+            'export it again; without its "secrets" the rest of it can be imported',
+        )
+    if type(version) is not int or version not in (1, VERSION):
+        raise InvalidField("document", f"has the version {version!r:.20}", "import it with a newer version")
 
 
 def _entry(one: Connection) -> dict[str, Any]:
@@ -179,50 +188,76 @@ def _secrets_entry(one: Credentials) -> dict[str, Any]:
     return entry
 
 
+def _is_text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
+        raise TypeError
+    return value
+
+
+def _text(entry: dict[str, Any], name: str) -> str:
+    value = entry.get(name)
+    return "" if value is None else _is_text(value)
+
+
+def _is_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _binding(entry: dict[str, Any]) -> tuple[WorkspaceKey, str, bool]:
+    workspace = WorkspaceKey(WorkspaceKind(entry["kind"]), _is_text(entry["value"]))
+    return workspace, _is_text(entry["connection"]), _is_flag(entry.get("allow_fallback", False))
+
+
 def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
-    expires = entry.get("key_expires_at")
+    expires = _text(entry, "key_expires_at")
     draft = Draft(
-        name=str(entry["name"]),
+        name=_is_text(entry["name"]),
         provider=Provider(entry["provider"]),
-        preset=str(entry.get("preset") or "") or None,
-        base_url=str(entry["base_url"]),
+        preset=_text(entry, "preset") or None,
+        base_url=_is_text(entry["base_url"]),
         auth_scheme=AuthScheme(entry["auth_scheme"]),
-        api_key=Secret(secrets["api_key"]) if "api_key" in secrets else None,
-        api_key_ref=str(entry.get("api_key_ref") or "") or None,
-        headers=tuple((str(name), Secret(value)) for name, value in secrets["headers"])
+        api_key=Secret(_is_text(secrets["api_key"])) if "api_key" in secrets else None,
+        api_key_ref=_text(entry, "api_key_ref") or None,
+        headers=tuple((_is_text(name), Secret(_is_text(value))) for name, value in secrets["headers"])
         if "headers" in secrets
         else None,
-        default_model=str(entry.get("default_model", "")),
-        enabled=entry.get("enabled") is not False,
+        default_model=_text(entry, "default_model"),
+        enabled=_is_flag(entry.get("enabled", True)),
         network=_network(entry["network"]),
-        proxy_credentials=Secret(secrets["proxy_credentials"]) if "proxy_credentials" in secrets else None,
-        key_expires_at=datetime.fromisoformat(expires) if expires else None,
+        proxy_credentials=Secret(_is_text(secrets["proxy_credentials"]))
+        if "proxy_credentials" in secrets
+        else None,
+        key_expires_at=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         check_interval_s=entry.get("check_interval_s"),
-        checks_paused=entry.get("checks_paused") is True,
+        checks_paused=_is_flag(entry.get("checks_paused", False)),
     )
     return check_draft(draft)
 
 
 def _network(entry: dict[str, Any]) -> NetworkProfile:
-    ca_bundle = str(entry.get("ca_bundle", ""))
-    if ca_bundle and not Path(ca_bundle).is_absolute():
+    ca_bundle = _text(entry, "ca_bundle")
+    if ca_bundle and not (Path(ca_bundle).is_absolute() and ca_bundle.isprintable()):
         raise InvalidField("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
     profile, _ = check_network(
         mode=ProxyMode(entry["proxy"]),
-        proxy_url=str(entry.get("proxy_url", "")),
-        no_proxy=tuple(str(one) for one in entry.get("no_proxy", ())),
+        proxy_url=_text(entry, "proxy_url"),
+        no_proxy=tuple(_is_text(one) for one in entry.get("no_proxy") or ()),
         # It may lie on the other computer only; a test of the connection says so then.
         ca_bundle="",
     )
     return replace(profile, ca_bundle=ca_bundle)
 
 
-def _open(block: dict[str, Any], connections: list[Any], passphrase: Secret) -> dict[str, Any]:
+def _open(document: dict[str, Any], passphrase: Secret) -> dict[str, Any]:
+    block = document["secrets"]
     try:
-        parameters = {name: value for name, value in block.items() if name not in ("nonce", "sealed")}
-        key = derivation.from_passphrase(passphrase.reveal(), parameters)
-        plain = sealing.unseal(key, _decode(block["nonce"]), _decode(block["sealed"]), _bound_to(connections))
-    except (sealing.DoesNotOpenError, derivation.BadWordsError):
+        key = derivation.from_passphrase(passphrase.reveal(), block)
+        plain = sealing.unseal(key, _decode(block["nonce"]), _decode(block["sealed"]), _bound_to(document))
+    except derivation.BadWordsError as error:
+        raise InvalidField("document", str(error), "export it again") from None
+    except sealing.DoesNotOpenError:
         raise InvalidField(
             "passphrase",
             "does not open the secrets of this document, or the document was edited after it was written",
@@ -234,9 +269,16 @@ def _open(block: dict[str, Any], connections: list[Any], passphrase: Secret) -> 
     return opened
 
 
-def _bound_to(connections: list[Any]) -> bytes:
-    canonical = json.dumps(connections, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return b"nexo export 1 " + hashlib.sha256(canonical.encode()).digest()
+def _bound_to(document: dict[str, Any]) -> bytes:
+    """Everything but the sealed bytes themselves."""
+    block = {name: value for name, value in document["secrets"].items() if name not in ("nonce", "sealed")}
+    return b"nexo export 2 " + hashlib.sha256(_canonical({**document, "secrets": block})).digest()
+
+
+def _canonical(document: dict[str, Any]) -> bytes:
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def _encode(data: bytes) -> str:

@@ -11,9 +11,10 @@ from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged, SecretTamp
 from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, SecretKind
 from nexo_daemon.domain.probing import Suggestion, Target
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.domain.url import origin
+from nexo_daemon.domain.url import DEFAULT_PORTS, origin
 from nexo_daemon.providers import catalog, keys
 from nexo_daemon.providers.presets import PRESETS
+from nexo_daemon.providers.proxies import bypasses
 from nexo_daemon.registry.drafts import Draft, check_draft
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -179,7 +180,8 @@ def plan_edit(
 
     Raises:
         InvalidField: the first field that is wrong.
-        KeyOriginChanged: a stored secret would go to another scheme, host or port without consent.
+        KeyOriginChanged: without consent, a stored secret would go to another scheme, host or port, through
+            another proxy, or to whom other certificates vouch for.
         VaultLocked: the edit has to seal secrets again, and the vault is locked.
     """
     draft = _checked(raw, fixes)
@@ -191,25 +193,14 @@ def plan_edit(
 
     untouched_url = old.base_url if old.base_url != old_url else new_url
     base_url = _base_url(draft.base_url, untouched_url or old.base_url, provider, preset)
-    moved = origin(base_url) != origin(old.base_url)
+    network = draft.network or old.network
+    moved = new_stations(old, base_url, network)
 
     replaces_key = draft.api_key is not None or draft.api_key_ref is not None
     keeps_key = not replaces_key and (bool(old.key_reference) or old.key_added_at is not None)
     keeps_headers = draft.headers is None and bool(old.header_names)
     if moved and (keeps_key or keeps_headers) and not keep_key_for_new_origin:
-        what = " and ".join(
-            w for w, kept in (("API key", keeps_key), ("header values", keeps_headers)) if kept
-        )
-        raise KeyOriginChanged(
-            f"base_url: the stored {what} would go from {origin(old.base_url)} to {origin(base_url)}",
-            hint="give the new key with the edit, or confirm that the new address may have the stored one "
-            "(--send-key-to-new-host)",
-            metadata={
-                "field": "base_url",
-                "old_origin": origin(old.base_url),
-                "new_origin": origin(base_url),
-            },
-        )
+        raise _moves(moved, old, keeps_key=keeps_key, keeps_headers=keeps_headers)
 
     reference = old.key_reference
     if draft.api_key_ref is not None:
@@ -221,7 +212,6 @@ def plan_edit(
     if draft.auth_scheme is not None or old.auth_scheme is old_scheme:
         scheme = _scheme(draft.auth_scheme, new_scheme, has_key=has_key)
 
-    network = draft.network or old.network
     connection = replace(
         old,
         name=draft.name or old.name,
@@ -251,7 +241,7 @@ def plan_edit(
     elif moved and has_key:
         connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
 
-    reseals = replaces_key or draft.headers is not None or draft.network is not None or moved
+    reseals = replaces_key or draft.headers is not None or draft.network is not None or bool(moved)
     credentials: Credentials | None = None
     if reseals:
         stored = _stored(old, draft, unseal, replaces_key=replaces_key)
@@ -275,6 +265,49 @@ def plan_edit(
         )
     has_secret = has_key or bool(draft.headers) or keeps_headers
     return Plan(connection, credentials, _warnings(connection, draft, has_secret=has_secret))
+
+
+def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
+    """Whoever sees what is sent, by the field that decides it; empty where nobody is chosen."""
+    parts = urlsplit(base_url)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    proxied = network.proxy is ProxyMode.URL and not bypasses(parts.hostname or "", port, network.no_proxy)
+    return {
+        "base_url": origin(base_url),
+        "proxy": network.proxy_url if proxied else "",
+        "ca_bundle": network.ca_bundle,
+    }
+
+
+def new_stations(old: Connection, base_url: str, network: NetworkProfile) -> dict[str, str]:
+    """Where the stored secrets of `old` have not gone before: its new host, proxy and certificates."""
+    before = _stations(old.base_url, old.network)
+    after = _stations(base_url, network)
+    return {field: place for field, place in after.items() if place and place != before[field]}
+
+
+def _moves(
+    moved: dict[str, str], old: Connection, *, keeps_key: bool, keeps_headers: bool
+) -> KeyOriginChanged:
+    what = " and ".join(w for w, kept in (("API key", keeps_key), ("header values", keeps_headers)) if kept)
+    ways = {
+        "base_url": "from {} to {}",
+        "proxy": "through the proxy {1}",
+        "ca_bundle": "to whoever the certificates of {1} vouch for",
+    }
+    before = _stations(old.base_url, old.network)
+    said = ", and ".join(ways[field].format(before[field], place) for field, place in moved.items())
+    field = next(iter(moved))
+    return KeyOriginChanged(
+        f"{field}: the stored {what} would go {said}",
+        hint="give the new key with the edit, or confirm that the stored one may go there "
+        "(--send-key-to-new-host)",
+        metadata={
+            "field": field,
+            "old_origin": before["base_url"],
+            "new_origin": moved.get("base_url", before["base_url"]),
+        },
+    )
 
 
 def _stored(

@@ -1,13 +1,22 @@
-"""What would an import do, entry by entry? A document compared with what is there. Pure; commands do it."""
+"""What would an import do, entry by entry, and what of it needs consent? Pure; `imports` does it.
+
+A document is somebody else's file, also where its passphrase is right. So whatever of it decides what runs
+or is read, where a stored key goes and through what, or who gets which connection, is done only with the
+consent of a person for exactly that. An entry that is left out takes with it what leads to it: a name alone
+may mean another connection here.
+"""
 
 import enum
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nexo_daemon.domain.model import Connection, Credentials, WorkspaceKey
+from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, WorkspaceKey
 from nexo_daemon.registry.document import Document
 from nexo_daemon.registry.drafts import Draft, name_key
 from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.vault.references import ReferenceKind
 
 
 class Action(enum.StrEnum):
@@ -20,12 +29,28 @@ class Action(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person has to agree to.
+
+    Attributes:
+        id: bound to the document, to the text, and to the connection that is there now.
+        kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
+        text: all of it, to be shown uncut.
+    """
+
+    id: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One entry of a document, and what becomes of it.
 
     Attributes:
         kind: connection, binding, default or fallback.
         draft, binding, fallback: what a command needs to do it.
+        needs: the consents without which it is left out.
     """
 
     action: Action
@@ -35,75 +60,223 @@ class Step:
     draft: Draft | None = None
     binding: tuple[WorkspaceKey, bool] | None = None
     fallback: tuple[str, ...] = ()
+    needs: tuple[Consent, ...] = ()
+
+    @property
+    def does_something(self) -> bool:
+        """Whether anything changes by it."""
+        return self.action in (Action.ADD, Action.CHANGE)
+
+    def left_out(self, why: str) -> "Step":
+        """The same entry, skipped for a reason that no consent changes."""
+        return replace(self, action=Action.SKIP, text=why, needs=())
+
+
+Admit = Callable[[Step], Step]
 
 
 def plan_import(
-    document: Document, snapshot: Snapshot, stored: Mapping[str, Credentials], *, overwrite: bool
+    document: Document,
+    snapshot: Snapshot,
+    stored: Mapping[str, Credentials],
+    *,
+    overwrite: bool,
+    admit: Admit = lambda step: step,
 ) -> tuple[Step, ...]:
     """What an import would do, entry by entry.
 
     Args:
         stored: the secrets of the connections of the same names, by connection id, where they open.
         overwrite: change what exists; otherwise it stays and the step says how it differs.
+        admit: gives a step that does something back, or left out. What depends on one that was left out is
+            left out as well.
     """
-    steps = [_connection_step(draft, snapshot, stored, overwrite=overwrite) for draft in document.drafts]
+    merge = _Merge(document, snapshot, overwrite)
+    steps: list[Step] = []
+    seen: set[str] = set()
+    for draft in document.drafts:
+        step = merge.connection(draft, stored)
+        if name_key(step.name) in seen:
+            step = step.left_out("the document has two connections of that name")
+        seen.add(name_key(step.name))
+        steps.append(_admitted(step, admit))
+    reasons = {
+        name_key(step.name): f"'{step.name}' of the document is left out"
+        for step in steps
+        if step.action is Action.SKIP
+    }
     arriving = {name_key(step.name) for step in steps if step.action is not Action.SKIP}
-    known = arriving | set(snapshot.ids_by_name)
-    for workspace, target, allow in document.bindings:
-        present = snapshot.bindings.get(workspace)
-        same = present is not None and name_key(present.connection_name) == name_key(target)
-        if name_key(target) not in known:
-            steps.append(Step(Action.SKIP, "binding", str(workspace), f"there is no connection '{target}'"))
-        elif present is not None and same and present.allow_fallback == allow:
-            steps.append(Step(Action.KEEP, "binding", str(workspace), target))
-        elif present is not None and not overwrite:
-            text = f"is bound to '{present.connection_name}' here"
-            steps.append(Step(Action.SKIP, "binding", str(workspace), text))
-        else:
-            action = Action.ADD if present is None else Action.CHANGE
-            steps.append(Step(action, "binding", str(workspace), target, binding=(workspace, allow)))
-    steps += _default_steps(document, snapshot, known, overwrite=overwrite)
-    return tuple(steps)
+
+    def missing(name: str) -> str:
+        if name_key(name) in arriving:
+            return ""
+        return reasons.get(name_key(name), f"the document has no connection '{name}'")
+
+    routing = [*merge.bindings(missing), *merge.default(missing), *merge.fallback(missing)]
+    return tuple(steps + [_admitted(step, admit) for step in routing])
 
 
-def _connection_step(
-    draft: Draft, snapshot: Snapshot, stored: Mapping[str, Credentials], *, overwrite: bool
-) -> Step:
-    name = draft.name or ""
-    present = snapshot.find(name)
-    keyless = draft.api_key is None and not draft.api_key_ref
-    if present is None:
-        return Step(Action.ADD, "connection", name, "without an API key" if keyless else "", draft)
-    differences = _differences(draft, present, stored.get(present.id))
-    if not differences:
-        return Step(Action.KEEP, "connection", name)
-    text = "differs in " + ", ".join(differences)
-    if not overwrite:
-        return Step(Action.SKIP, "connection", name, f"is here already and {text}")
-    return Step(Action.CHANGE, "connection", name, text, replace(draft, name=None))
+def _admitted(step: Step, admit: Admit) -> Step:
+    return admit(step) if step.does_something else step
 
 
-def _default_steps(document: Document, snapshot: Snapshot, known: set[str], *, overwrite: bool) -> list[Step]:
-    steps = []
-    if document.default:
-        present = snapshot.default
-        if name_key(document.default) not in known:
-            steps.append(Step(Action.SKIP, "default", document.default, "there is no such connection"))
-        elif present is not None and name_key(present.name) == name_key(document.default):
-            steps.append(Step(Action.KEEP, "default", document.default))
-        elif present is not None and not overwrite:
-            steps.append(
-                Step(Action.SKIP, "default", document.default, f"'{present.name}' stays the default")
-            )
-        else:
-            action = Action.ADD if present is None else Action.CHANGE
-            steps.append(Step(action, "default", document.default))
-    if document.fallback and (overwrite or not snapshot.settings.fallback_ids):
-        names = tuple(name for name in document.fallback if name_key(name) in known)
-        action = Action.ADD if names else Action.SKIP
-        text = "" if names else "there are no such connections"
-        steps.append(Step(action, "fallback", ", ".join(names or document.fallback), text, fallback=names))
-    return steps
+Missing = Callable[[str], str]
+"""Why a connection of that name does not arrive; empty if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    document: Document
+    snapshot: Snapshot
+    overwrite: bool
+
+    def _consent(self, kind: str, text: str, present: Connection | None = None) -> Consent:
+        now = [present.id, present.revision] if present is not None else []
+        bound = json.dumps([self.document.digest, kind, text, now]).encode()
+        return Consent(hashlib.sha256(bound).hexdigest()[:24], kind, text)
+
+    def connection(self, draft: Draft, stored: Mapping[str, Credentials]) -> Step:
+        name = draft.name or ""
+        # Not `find`: an id is no name.
+        present = self.snapshot.connections.get(self.snapshot.ids_by_name.get(name_key(name), ""))
+        keyless = draft.api_key is None and not draft.api_key_ref
+        needs = tuple(
+            self._consent(kind, f"'{name}': {text}", present) for kind, text in _decided(draft, present)
+        )
+        if present is None:
+            text = "without an API key" if keyless else ""
+            return Step(Action.ADD, "connection", name, text, draft, needs=needs)
+        differences = _differences(draft, present, stored.get(present.id))
+        if not differences:
+            return Step(Action.KEEP, "connection", name)
+        text = "differs in " + ", ".join(differences)
+        if not self.overwrite:
+            return Step(Action.SKIP, "connection", name, f"is here already and {text}")
+        return Step(Action.CHANGE, "connection", name, text, replace(draft, name=None), needs=needs)
+
+    def _routed(self, step: Step, text: str) -> Step:
+        # On a computer where nothing is set up yet there is nothing whose use a document could change.
+        if not (self.snapshot.connections or self.snapshot.bindings):
+            return step
+        return replace(step, needs=(self._consent(step.kind, text),))
+
+    def bindings(self, missing: Missing) -> list[Step]:
+        steps: list[Step] = []
+        seen: set[WorkspaceKey] = set()
+        for workspace, target, allow in self.document.bindings:
+            step = self._binding(workspace, target, allow, missing(target))
+            if workspace in seen:
+                step = step.left_out("the document binds it twice")
+            seen.add(workspace)
+            steps.append(step)
+        return steps
+
+    def _binding(self, workspace: WorkspaceKey, target: str, allow: bool, missing: str) -> Step:
+        step = Step(Action.ADD, "binding", str(workspace), target, binding=(workspace, allow))
+        present = self.snapshot.bindings.get(workspace)
+        others = ", or one that stands in for it" if allow else ""
+        if present is not None and (name_key(present.connection_name), present.allow_fallback) == (
+            name_key(target),
+            allow,
+        ):
+            return replace(step, action=Action.KEEP)
+        if missing:
+            return step.left_out(missing)
+        if present is None:
+            return self._routed(step, f"programs in {workspace} get '{target}'{others}")
+        if not self.overwrite:
+            return step.left_out(f"is bound to '{present.connection_name}' here")
+        text = f"programs in {workspace} get '{target}'{others} instead of '{present.connection_name}'"
+        return self._routed(replace(step, action=Action.CHANGE), text)
+
+    def default(self, missing: Missing) -> list[Step]:
+        name = self.document.default
+        if not name:
+            return []
+        step = Step(Action.ADD, "default", name)
+        present = self.snapshot.default
+        if present is not None and name_key(present.name) == name_key(name):
+            return [replace(step, action=Action.KEEP)]
+        if why := missing(name):
+            return [step.left_out(why)]
+        if present is None:
+            return [self._routed(step, f"'{name}' becomes the default")]
+        if not self.overwrite:
+            return [step.left_out(f"'{present.name}' stays the default")]
+        text = f"'{name}' becomes the default instead of '{present.name}'"
+        return [self._routed(replace(step, action=Action.CHANGE), text)]
+
+    def fallback(self, missing: Missing) -> list[Step]:
+        names = self.document.fallback
+        if not names:
+            return []
+        kept = tuple(name for name in names if not missing(name))
+        left_out = "; ".join(filter(None, map(missing, names)))
+        step = Step(Action.ADD, "fallback", ", ".join(kept or names), left_out, fallback=kept)
+        stored = map(self.snapshot.connections.get, self.snapshot.settings.fallback_ids)
+        present = [one.name for one in stored if one is not None]
+        if not kept:
+            return [step.left_out(left_out)]
+        if list(map(name_key, kept)) == list(map(name_key, present)):
+            return [replace(step, action=Action.KEEP)]
+        if present and not self.overwrite:
+            return [step.left_out(f"{', '.join(present)} stay the fall-back")]
+        action = Action.CHANGE if present else Action.ADD
+        text = f"{', '.join(kept)} stand in for a connection that fails"
+        return [self._routed(replace(step, action=action), text)]
+
+
+def _decided(draft: Draft, present: Connection | None) -> list[tuple[str, str]]:
+    """What the draft decides about keys that was not so before: kind and words."""
+    url = draft.base_url or ""
+    network = draft.network or NetworkProfile()
+    before = present.network if present is not None else NetworkProfile()
+    found = []
+    if draft.api_key_ref and (
+        present is None or (draft.api_key_ref, url) != (present.key_reference, present.base_url)
+    ):
+        found.append(_reference(draft.api_key_ref, url))
+    if replace(network, ca_bundle="") != replace(before, ca_bundle=""):
+        found.append(("proxy", _route(network, before, url)))
+    if network.ca_bundle != before.ca_bundle:
+        whom = f"whom the certificates of {network.ca_bundle} vouch for" if network.ca_bundle else ""
+        found.append(("ca_bundle", f"trusts {whom or 'the certificates of this computer again'} to be {url}"))
+    if present is not None and url != present.base_url:
+        kept = _kept(draft, present)
+        if kept:
+            found.append(("stored_key", f"the stored {kept} go to {url} instead of {present.base_url}"))
+    return found
+
+
+def _kept(draft: Draft, present: Connection) -> str:
+    replaced = draft.api_key is not None or draft.api_key_ref is not None
+    kept = (
+        ("API key", not replaced and (bool(present.key_reference) or present.key_added_at is not None)),
+        ("header values", draft.headers is None and bool(present.header_names)),
+    )
+    return " and ".join(what for what, is_kept in kept if is_kept)
+
+
+def _reference(reference: str, url: str) -> tuple[str, str]:
+    scheme, _, rest = reference.partition(":")
+    texts = {
+        ReferenceKind.COMMAND: f"runs the command {rest} and sends what it prints to {url}",
+        ReferenceKind.FILE: f"reads the file {rest} and sends what is in it to {url}",
+        ReferenceKind.KEYRING: f"reads {rest} of your keyring and sends it to {url}",
+    }
+    kind = ReferenceKind(scheme)
+    return str(kind), texts[kind]
+
+
+def _route(network: NetworkProfile, before: NetworkProfile, url: str) -> str:
+    instead = f" instead of the proxy {before.proxy_url}" if before.proxy is ProxyMode.URL else ""
+    ways = {
+        ProxyMode.URL: f"sends what is for {url}, the key included, through the proxy {network.proxy_url}",
+        ProxyMode.DIRECT: f"sends what is for {url} past every proxy of this computer",
+        ProxyMode.SYSTEM: f"sends what is for {url} as this computer is set up",
+    }
+    past = f", past it to {', '.join(network.no_proxy)}" if network.no_proxy else ""
+    return ways[network.proxy] + instead + past
 
 
 def _differences(draft: Draft, present: Connection, stored: Credentials | None) -> list[str]:

@@ -72,7 +72,7 @@ class Routing:
 
     async def bind(self, workspace: WorkspaceKey, name: str, *, allow_fallback: bool) -> Binding:
         """Bind a workspace, or move its binding."""
-        _check_workspace(workspace)
+        check_workspace(workspace)
 
         async def work() -> Binding:
             before = self._writer.snapshot
@@ -171,7 +171,8 @@ class Routing:
         await self._writer.command(work())
 
 
-def _check_workspace(workspace: WorkspaceKey) -> None:
+def check_workspace(workspace: WorkspaceKey) -> None:
+    """Raise `InvalidField` for what can't be bound."""
     value = workspace.value
     if not value or len(value) > 4096 or "\0" in value:
         raise InvalidField("workspace", "is empty or too long", "give a directory or a name")

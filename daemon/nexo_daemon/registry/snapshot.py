@@ -73,23 +73,22 @@ class Snapshot:
 
     def with_connection(self, connection: Connection) -> "Snapshot":
         """With the connection added or changed."""
-        old = self.connections.get(connection.id)
-        names = self.ids_by_name
-        if old is None or old.name != connection.name:
-            names = {key: id_ for key, id_ in names.items() if id_ != connection.id}
-            names[name_key(connection.name)] = connection.id
-        bindings = self.bindings
-        if old is not None and old.name != connection.name:
-            bindings = {
-                key: replace(b, connection_name=connection.name) if b.connection_id == connection.id else b
-                for key, b in bindings.items()
-            }
-        return replace(
-            self,
-            connections={**self.connections, connection.id: connection},
-            ids_by_name=names,
-            bindings=bindings,
-        )
+        return self.with_connections([connection])
+
+    def with_connections(self, changed: Iterable[Connection]) -> "Snapshot":
+        """With connections added or changed."""
+        connections, names, bindings = dict(self.connections), dict(self.ids_by_name), self.bindings
+        for one in changed:
+            old = connections.get(one.id)
+            if old is not None and old.name != one.name:
+                del names[name_key(old.name)]
+                bindings = {
+                    key: replace(b, connection_name=one.name) if b.connection_id == one.id else b
+                    for key, b in bindings.items()
+                }
+            names[name_key(one.name)] = one.id
+            connections[one.id] = one
+        return replace(self, connections=connections, ids_by_name=names, bindings=bindings)
 
     def without_connection(self, connection_id: str) -> "Snapshot":
         """With the connection gone; bindings to it stay."""

@@ -4,17 +4,15 @@ import logging
 
 from nexo.connections.v1 import store_pb2 as pb
 from nexo.connections.v1 import store_pb2_grpc
-from nexo_client.terms import VaultState
 from nexo_client.wire import timestamp
-from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import ClientInfo, Credentials, Handout, StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
+from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.merging import Action, Step, plan_import
+from nexo_daemon.registry.merging import Action, Step
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.store import care
 from nexo_daemon.store.backups import Backup
@@ -22,8 +20,8 @@ from nexo_daemon.store.backups import Backup
 log = logging.getLogger(__name__)
 
 _FILES = Lane("files", most=4)
-# Each takes a core and some memory for half a second.
-_DERIVING = Lane("deriving", most=2)
+# Each takes half a second and 128 MB, and four times of both if the document says so.
+_DERIVING = Lane("deriving", most=1)
 
 _ACTIONS = {
     Action.ADD: pb.IMPORT_ACTION_ADD,
@@ -37,9 +35,8 @@ _ACTIONS = {
 class StoreService(store_pb2_grpc.StoreServiceServicer):
     """See store.proto."""
 
-    def __init__(self, registry: Registry, routing: Routing, journal: Journal) -> None:
+    def __init__(self, registry: Registry, journal: Journal) -> None:
         self._registry = registry
-        self._routing = routing
         self._journal = journal
         self._store = registry.store
 
@@ -126,51 +123,24 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
     ) -> pb.ImportConnectionsResponse:
         """See store.proto."""
         document = await _DERIVING.run(lambda: read_document(request.document, Secret(request.passphrase)))
-        steps = plan_import(
-            document, self._registry.snapshot, self._present_secrets(), overwrite=request.overwrite
-        )
-        if not request.dry_run:
-            self._registry.require_writable()
-            steps = tuple([await self._apply(step) for step in steps])
-            log.info("imported %d entries", sum(s.action in (Action.ADD, Action.CHANGE) for s in steps))
+        overwrite = request.overwrite
+        if request.dry_run:
+            steps = preview(self._registry, document, overwrite=overwrite)
+        else:
+            consents = frozenset(request.consents)
+            steps = await bring_in(self._registry, document, overwrite=overwrite, consents=consents)
+            log.info("imported %d of %d entries", sum(s.does_something for s in steps), len(steps))
+        taken = any(s.does_something for s in steps) or all(s.action is Action.KEEP for s in steps)
         return pb.ImportConnectionsResponse(
-            steps=[
-                pb.ImportStep(action=_ACTIONS[step.action], kind=step.kind, name=step.name, text=step.text)
-                for step in steps
-            ],
-            imported=not request.dry_run,
+            steps=[_step(one) for one in steps], imported=taken and not request.dry_run
         )
 
-    def _present_secrets(self) -> dict[str, Credentials]:
-        if self._store.vault.state is not VaultState.UNLOCKED:
-            return {}
-        found = {}
-        for one in self._registry.snapshot.connections.values():
-            try:
-                found[one.id] = self._store.unseal(one)
-            except DomainError:
-                continue
-        return found
 
-    async def _apply(self, step: Step) -> Step:
-        if step.action not in (Action.ADD, Action.CHANGE):
-            return step
-        try:
-            if step.kind == "connection" and step.draft is not None:
-                if step.action is Action.ADD:
-                    await self._registry.create(step.draft)
-                else:
-                    await self._registry.update(step.name, step.draft)
-            elif step.kind == "binding" and step.binding is not None:
-                workspace, allow = step.binding
-                await self._routing.bind(workspace, step.text, allow_fallback=allow)
-            elif step.kind == "default":
-                await self._routing.set_default(step.name)
-            elif step.kind == "fallback":
-                await self._routing.set_fallback(step.fallback)
-        except DomainError as error:
-            return Step(Action.SKIP, step.kind, step.name, error.message)
-        return step
+def _step(one: Step) -> pb.ImportStep:
+    needs = [pb.ImportConsent(id=need.id, kind=need.kind, text=need.text) for need in one.needs]
+    return pb.ImportStep(
+        action=_ACTIONS[one.action], kind=one.kind, name=one.name, text=one.text, needs=needs
+    )
 
 
 def _backup(one: Backup) -> pb.StoreBackup:

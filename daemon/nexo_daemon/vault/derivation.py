@@ -14,8 +14,12 @@ from nexo_daemon.vault.sealing import KEY_BYTES
 
 # RFC 7914; 128 MiB and about 0.4 s. Parameters are stored with the slot, so they can grow later.
 _SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}
-_SCRYPT_LIMIT = {"n": 1 << 20, "r": 16, "p": 4}
-_MEMORY_LIMIT = 1 << 31
+# What is accepted from a slot or a document: four times what we write, so that it can grow. scrypt takes
+# 128 * n * r bytes and a little more, and time in proportion to n * r * p.
+_WORK_LIMIT = 4 * (1 << 17) * 8
+_FACTOR_LIMIT = 32
+_MEMORY_LIMIT = 128 * _WORK_LIMIT + (1 << 20)
+_SALT_BYTES = (16, 64)
 
 # Crockford's base 32: no I, L, O or U, so that a code can be read aloud and typed.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -43,23 +47,29 @@ def from_passphrase(passphrase: str, parameters: Mapping[str, str | int]) -> byt
     Raises:
         BadWordsError: the parameters are not ours; they may have been changed to exhaust the memory.
     """
-    cost = {name: parameters.get(name) for name in _SCRYPT}
-    if parameters.get("kdf") != "scrypt" or not all(
-        isinstance(value, int) and 1 <= value <= _SCRYPT_LIMIT[name] for name, value in cost.items()
-    ):
-        raise BadWordsError("the parameters of the passphrase are damaged")
+    n, r, p, salt = _checked_parameters(parameters)
     # NFC, so that ü typed on another keyboard layout is the same ü.
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8")
-    salt = base64.b64decode(str(parameters.get("salt", "")))
-    return hashlib.scrypt(
-        text,
-        salt=salt,
-        n=int(cost["n"] or 0),
-        r=int(cost["r"] or 0),
-        p=int(cost["p"] or 0),
-        maxmem=_MEMORY_LIMIT - 1,
-        dklen=KEY_BYTES,
-    )
+    return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY_LIMIT, dklen=KEY_BYTES)
+
+
+def _checked_parameters(parameters: Mapping[str, str | int]) -> tuple[int, int, int, bytes]:
+    n, r, p = (_whole(parameters.get(name)) for name in ("n", "r", "p"))
+    try:
+        salt = base64.b64decode(str(parameters.get("salt", "")), validate=True)
+    except ValueError:
+        salt = b""
+    sound = parameters.get("kdf") == "scrypt" and _SALT_BYTES[0] <= len(salt) <= _SALT_BYTES[1]
+    if not (sound and n > 1 and n & (n - 1) == 0 and r and p):
+        raise BadWordsError("the parameters of the passphrase are damaged")
+    if n * r * p > _WORK_LIMIT or max(r, p) > _FACTOR_LIMIT:
+        raise BadWordsError("the passphrase would cost more memory and time than this version accepts")
+    return n, r, p, salt
+
+
+def _whole(value: object) -> int:
+    # Not `isinstance`: True is an int as well.
+    return value if type(value) is int and value > 0 else 0
 
 
 def check_passphrase(passphrase: str) -> None:

@@ -2,8 +2,9 @@
 
 Only what you name changes. The stored key is used for the test unless you replace it, so you need not type
 it again. Changing the provider replaces the base URL only if it still is the default of the old provider.
-A stored key goes to another host only if you agree (on a terminal you are asked; a script says
---send-key-to-new-host). Without any option, a terminal asks field by field; Enter keeps what is there.
+A stored key goes to another host, through another proxy, or to whom other certificates vouch for, only if
+you agree (on a terminal you are asked; a script says --send-key-to-new-host). Without any option, a
+terminal asks field by field; Enter keeps what is there.
 
 If the test fails you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
 unless it says --save-anyway or --no-test.
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--send-key-to-new-host",
         action="store_true",
-        help="agree that the stored key and headers are sent to the new address",
+        help="agree that the stored key and headers go to the new address, or through the new proxy",
     )
     saving.add_test_options(parser)
 
@@ -99,7 +100,7 @@ def _test_and_save(
             if not session.interactive or subject.send_key:
                 raise
             session.printer.note(problem.message)
-            if not session.terminal.confirm("Send the stored key to the new address?"):
+            if not session.terminal.confirm(trial.send_question(problem)):
                 raise
             subject = replace(subject, send_key=True)
             continue

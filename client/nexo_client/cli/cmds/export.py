@@ -65,9 +65,16 @@ def _passphrase(arguments: argparse.Namespace, session: Session) -> str:
 def _write(path: Path, document: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(document)
     except FileExistsError:
         raise CommandFailed(f"{path} exists already", hint="choose another name, or remove it") from None
     except OSError as error:
+        raise CommandFailed(f"{path}: {error.strerror}", hint="choose another place") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # Half of an export looks like one.
+        path.unlink(missing_ok=True)
         raise CommandFailed(f"{path}: {error.strerror}", hint="choose another place") from None

@@ -42,6 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action="store_true", help="an export: change connections that exist already"
     )
     parser.add_argument(
+        "--consent",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an export: agree to what --dry-run shows under this ID; may be given more than once",
+    )
+    parser.add_argument(
         "--passphrase-stdin", action="store_true", help="an export: read its passphrase from stdin"
     )
     parser.add_argument("--no-test", action="store_true", help="save without testing")
@@ -61,6 +68,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                 session,
                 dry_run=arguments.dry_run,
                 overwrite=arguments.overwrite,
+                consents=arguments.consent,
                 passphrase_stdin=arguments.passphrase_stdin,
             )
     if arguments.source is None and not arguments.all:

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--send-key-to-new-host",
         action="store_true",
-        help="agree that an edit under test sends the stored key to its new address",
+        help="agree that an edit under test sends the stored key to its new address, or through its proxy",
     )
     drafting.add_draft_options(parser, editing=True)
 

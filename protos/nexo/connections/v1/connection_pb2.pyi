@@ -947,8 +947,8 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     revision: builtins.int
     """The revision that the caller saw; 0 skips the check."""
     keep_key_for_new_origin: builtins.bool
-    """Send the stored secrets to the new scheme, host or port as well. Without it
-    such a change is refused with KEY_ORIGIN_CHANGED unless the mask replaces them.
+    """Send the stored secrets to the new scheme, host or port, through the new proxy, and to whom the new
+    CA bundle vouches for as well. Without it such a change is refused with KEY_ORIGIN_CHANGED unless the mask replaces them.
     """
     verify_key: builtins.bool
     """Test a replaced key first and commit only if the provider does not reject it."""
@@ -1058,7 +1058,7 @@ class TestConnectionRequest(google.protobuf.message.Message):
     model: builtins.str
     """For the completion; empty: the default model, or the cheapest listed one."""
     keep_key_for_new_origin: builtins.bool
-    """Consent to send the stored secrets to the new origin of an edit."""
+    """Consent to send the stored secrets to the new origin of an edit, or by its new proxy or CA bundle."""
     @property
     def changes(self) -> global___ConnectionDraft:
         """An edit that is not saved yet; the stored secrets stand in for what it leaves out."""

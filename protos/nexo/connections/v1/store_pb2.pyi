@@ -80,6 +80,34 @@ class StoreBackup(google.protobuf.message.Message):
 global___StoreBackup = StoreBackup
 
 @typing.final
+class ImportConsent(google.protobuf.message.Message):
+    """What an entry of a document would decide about keys, or about who gets which connection. It is done only with
+    a person's consent for exactly that; without, the entry is left out, and what leads to it as well.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """For ImportConnectionsRequest.consents. Bound to the document, to these words, and to what is there now."""
+    kind: builtins.str
+    """command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback."""
+    text: builtins.str
+    """The whole of it: command, file, proxy or certificates, and the host. For a person; show it uncut."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        kind: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "kind", b"kind", "text", b"text"]) -> None: ...
+
+global___ImportConsent = ImportConsent
+
+@typing.final
 class ImportStep(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -87,12 +115,19 @@ class ImportStep(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    NEEDS_FIELD_NUMBER: builtins.int
     action: global___ImportAction.ValueType
     kind: builtins.str
     """connection, binding, default or fallback."""
     name: builtins.str
     text: builtins.str
     """Names of what changes, or the reason; never a secret."""
+    @property
+    def needs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ImportConsent]:
+        """All of them are needed. In a dry run the action is what would be done with them; otherwise an entry that
+        misses one is skipped.
+        """
+
     def __init__(
         self,
         *,
@@ -100,8 +135,9 @@ class ImportStep(google.protobuf.message.Message):
         kind: builtins.str = ...,
         name: builtins.str = ...,
         text: builtins.str = ...,
+        needs: collections.abc.Iterable[global___ImportConsent] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["action", b"action", "kind", b"kind", "name", b"name", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "kind", b"kind", "name", b"name", "needs", b"needs", "text", b"text"]) -> None: ...
 
 global___ImportStep = ImportStep
 
@@ -287,11 +323,16 @@ class ImportConnectionsRequest(google.protobuf.message.Message):
     PASSPHRASE_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     OVERWRITE_FIELD_NUMBER: builtins.int
+    CONSENTS_FIELD_NUMBER: builtins.int
     document: builtins.bytes
     passphrase: builtins.str
     dry_run: builtins.bool
     overwrite: builtins.bool
     """Change connections that exist; otherwise they are left as they are."""
+    @property
+    def consents(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ids that a dry run of the same document gave, and a person agreed to."""
+
     def __init__(
         self,
         *,
@@ -299,8 +340,9 @@ class ImportConnectionsRequest(google.protobuf.message.Message):
         passphrase: builtins.str = ...,
         dry_run: builtins.bool = ...,
         overwrite: builtins.bool = ...,
+        consents: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["document", b"document", "dry_run", b"dry_run", "overwrite", b"overwrite", "passphrase", b"passphrase"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["consents", b"consents", "document", b"document", "dry_run", b"dry_run", "overwrite", b"overwrite", "passphrase", b"passphrase"]) -> None: ...
 
 global___ImportConnectionsRequest = ImportConnectionsRequest
 
@@ -311,6 +353,7 @@ class ImportConnectionsResponse(google.protobuf.message.Message):
     STEPS_FIELD_NUMBER: builtins.int
     IMPORTED_FIELD_NUMBER: builtins.int
     imported: builtins.bool
+    """Something was taken over, or there was nothing left to take over. All of it or, after an error, nothing."""
     @property
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ImportStep]: ...
     def __init__(
