@@ -116,10 +116,12 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
         _check_version(document.get("version"), has_secrets=has_secrets)
         secrets = _open(document, passphrase) if has_secrets and passphrase else {}
         return Document(
-            drafts=tuple(_draft(entry, secrets.get(entry["name"], {})) for entry in document["connections"]),
-            bindings=tuple(_binding(entry) for entry in document.get("workspaces") or ()),
+            drafts=tuple(
+                _draft(entry, secrets.get(entry["name"], {})) for entry in _is_list(document["connections"])
+            ),
+            bindings=tuple(_binding(entry) for entry in _is_list(document.get("workspaces") or [])),
             default=_text(document, "default"),
-            fallback=tuple(_is_text(name) for name in document.get("fallback") or ()),
+            fallback=tuple(_is_text(name) for name in _is_list(document.get("fallback") or [])),
             has_secrets=has_secrets,
             digest=hashlib.sha256(content).hexdigest(),
         )
@@ -199,6 +201,12 @@ def _text(entry: dict[str, Any], name: str) -> str:
     return "" if value is None else _is_text(value)
 
 
+def _is_list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
 def _is_flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -243,7 +251,7 @@ def _network(entry: dict[str, Any]) -> NetworkProfile:
     profile, _ = check_network(
         mode=ProxyMode(entry["proxy"]),
         proxy_url=_text(entry, "proxy_url"),
-        no_proxy=tuple(_is_text(one) for one in entry.get("no_proxy") or ()),
+        no_proxy=tuple(_is_text(one) for one in _is_list(entry.get("no_proxy") or [])),
         # It may lie on the other computer only; a test of the connection says so then.
         ca_bundle="",
     )

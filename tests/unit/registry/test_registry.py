@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from nexo_daemon.domain.errors import (
     StaleRevision,
     WorkspaceNotFound,
 )
-from nexo_daemon.domain.model import SecretKind, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.probing import Target, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
@@ -437,5 +438,58 @@ def test_errors_of_the_registry_never_quote_a_key(house: House) -> None:
             with pytest.raises(DomainError) as caught:
                 await registry.create(bad)
             assert CANARY not in f"{caught.value} {caught.value.hint} {caught.value.metadata}"
+
+    house.live(body)
+
+
+PROXY = NetworkProfile(ProxyMode.URL, "http://proxy.example.com:3128")
+BUNDLE = "/etc/ssl/company.pem"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        (NetworkProfile(), PROXY, "proxy"),
+        (NetworkProfile(ProxyMode.DIRECT), PROXY, "proxy"),
+        (PROXY, replace(PROXY, proxy_url="http://proxy.example.com:3129"), "proxy"),
+        (PROXY, replace(PROXY, proxy_url="https://proxy.example.com:3128"), "proxy"),
+        # The proxy was there, and passed by until now.
+        (replace(PROXY, no_proxy=("127.0.0.0/8",)), PROXY, "proxy"),
+        (NetworkProfile(), NetworkProfile(ca_bundle=BUNDLE), "ca_bundle"),
+        (NetworkProfile(ca_bundle=BUNDLE), NetworkProfile(ca_bundle="/etc/ssl/other.pem"), "ca_bundle"),
+        (PROXY, replace(PROXY, ca_bundle=BUNDLE), "ca_bundle"),
+        # Nobody new sees the key.
+        (PROXY, NetworkProfile(), ""),
+        (PROXY, NetworkProfile(ProxyMode.DIRECT), ""),
+        (PROXY, replace(PROXY, no_proxy=("127.0.0.1",)), ""),
+        (NetworkProfile(), replace(PROXY, no_proxy=("127.0.0.1",)), ""),
+        (NetworkProfile(ca_bundle=BUNDLE), NetworkProfile(), ""),
+    ],
+)
+@pytest.mark.parametrize("secret", ["key", "headers", "reference"])
+def test_a_stored_key_goes_through_a_new_proxy_or_under_new_certificates_only_with_consent(
+    house: House, before: NetworkProfile, after: NetworkProfile, field: str, secret: str
+) -> None:
+    kept = {
+        "key": {},
+        "headers": {"api_key": None, "headers": (("X-Key", Secret(CANARY)),)},
+        "reference": {"api_key": None, "api_key_ref": "file:/home/ann/key"},
+    }[secret]
+
+    async def body(registry: Registry, routing: Routing) -> None:
+        await registry.create(draft(network=before, **kept))
+        if field:
+            with pytest.raises(KeyOriginChanged) as caught:
+                await registry.update("work", Draft(network=after))
+            assert caught.value.metadata["field"] == field
+            assert registry.snapshot.get("work").network == before
+            # What is entered anew is entered for there.
+            await registry.update(
+                "work", Draft(network=after, api_key=Secret("sk-new"), headers=(("X-Key", Secret("new")),))
+            )
+            assert not registry.snapshot.get("work").has(SecretKind.PREVIOUS_API_KEY)
+            await registry.update("work", Draft(network=before), keep_key_for_new_origin=True)
+        await registry.update("work", Draft(network=after), keep_key_for_new_origin=bool(field))
+        assert registry.snapshot.get("work").network == after
 
     house.live(body)
