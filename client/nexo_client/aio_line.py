@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
-from nexo_client import calls, channel, failures, fork, paths, types
+from nexo_client import calls, channel, failures, fork, types
 from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
@@ -65,7 +65,7 @@ def opened(
     kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
 ) -> Connecting[L]:
     """A client of class `kind`; what `nexo_client.aio.connect` documents."""
-    return Connecting(kind, paths.socket_path(socket), start, timeout_s)
+    return Connecting(kind, channel.locate(socket), start, timeout_s)
 
 
 class AsyncSubscription(Generic[T]):

@@ -10,10 +10,11 @@ import stat
 from pathlib import Path
 from urllib.parse import quote
 
-from nexo_client import paths
+from nexo_client import lock_note, paths
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
 
 START_HINT = "start it with: nexoctl daemon start"
+RESTART_HINT = "nexoctl daemon restart ends it and starts another; nothing is lost"
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A proxy of the environment would be asked for the Unix socket.
@@ -29,6 +30,21 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
+
+
+def locate(override: str | os.PathLike[str] | None = None) -> Path:
+    """The socket of the daemon: as `paths.socket_path`, and where nobody listens there, as its lock says.
+
+    A shell of cron, `su` or a container has another XDG_RUNTIME_DIR than the one that the daemon was started
+    in. Whoever names a socket, by `override` or `NEXO_SOCKET`, gets that one.
+    """
+    socket = paths.socket_path(override)
+    if override or os.environ.get("NEXO_SOCKET") or diagnose(socket) is None:
+        return socket
+    note = lock_note.living()
+    if note is None or diagnose(Path(note.socket)) is not None:
+        return socket
+    return Path(note.socket)
 
 
 def target(socket: Path) -> str:
@@ -92,12 +108,30 @@ def probe(socket: Path) -> None:
             ) from None
         except FileNotFoundError:
             raise not_running(socket, "there is no such socket") from None
+        except PermissionError:
+            raise DaemonUnsafe(
+                f"{socket}: permission denied: this process may not connect to it",
+                hint=f"look who may: ls -l '{socket}'; SELinux and AppArmor have a say, too",
+                metadata={"path": str(socket)},
+            ) from None
         except OSError as error:
             raise not_running(socket, error.strerror or "cannot connect") from None
 
 
 def not_running(socket: Path, why: str) -> DaemonNotRunning:
-    """The error of a daemon that does not answer."""
+    """The error of a daemon that does not answer, although it may live."""
+    note = lock_note.living()
+    if note is not None and note.ready:
+        if note.socket == os.fspath(socket):
+            place, hint = f"nobody finds it at {socket}: {why}", RESTART_HINT
+        else:
+            place = f"it listens on {note.socket}, not on {socket}"
+            hint = f"use that one (--socket '{note.socket}'), or end it: nexoctl daemon stop"
+        return DaemonNotRunning(
+            f"nexod (pid {note.pid}) lives, but {place}",
+            hint=hint,
+            metadata={"socket": str(socket), "pid": str(note.pid), "listens_on": note.socket},
+        )
     return DaemonNotRunning(
         f"nexod is not running: {socket}: {why}", hint=START_HINT, metadata={"socket": str(socket)}
     )

@@ -5,7 +5,6 @@ Not for stopping it, and not for installing it (see `nexo_client.service`).
 """
 
 import importlib.util
-import json
 import os
 import subprocess
 import tempfile
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from nexo_client import channel, paths, python
+from nexo_client import channel, lock_note, paths, python
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
 
@@ -23,6 +22,9 @@ _NEEDS = ("nexo_daemon", "sqlalchemy", "alembic", "cryptography", "httpx", "keyr
 
 # nexod reports why it gives up in its last lines; more than this is not worth showing.
 _TAIL_BYTES = 4000
+
+FOUND_AGAIN_S = 6.0
+"""For a daemon that lives without its socket: it looks every two seconds whether it has one."""
 
 
 def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
@@ -47,15 +49,20 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
             metadata={"socket": str(socket)},
         )
     deadline = time.monotonic() + timeout_s
+    environment = dict(os.environ)
+    paths.make_absolute(environment)
+    # Where it is by rule, the daemon follows the rule: a run-time directory comes and goes with the sessions.
+    place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]
     # An unnamed file: a pipe would break when the caller ends, and a name would have to be cleaned up.
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            python.of_ours("nexo_daemon", "--background", "--socket", os.fspath(socket)),
+            python.of_ours("nexo_daemon", "--background", *place),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,
             close_fds=True,
+            env=environment,
             cwd="/",
         )
         try:
@@ -97,6 +104,7 @@ def _wait(
     process: "subprocess.Popen[bytes]", socket: Path, said: IO[bytes], deadline: float, timeout_s: float
 ) -> int:
     pause = 0.02
+    lost_since = time.monotonic()
     while True:
         ended = process.poll()
         try:
@@ -105,27 +113,25 @@ def _wait(
             break
         if pid is not None:
             return pid
-        if ended is not None and not _another_starts(process.pid, socket):
-            raise _gave_up(socket, ended, said)
+        if ended is not None:
+            other = lock_note.living()
+            if other is None:
+                raise _gave_up(socket, ended, said)
+            if other.socket != os.fspath(socket):
+                raise channel.not_running(socket, "there is no such socket")
+            if other.ready:
+                # Not one that starts at this moment, as ours did: it has lost its socket, and makes it anew.
+                deadline = min(deadline, lost_since + FOUND_AGAIN_S)
         if time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
+    if ended is not None:
+        raise channel.diagnose(socket) or channel.not_running(socket, "it did not answer in time")
     raise DeadlineExceeded(
         f"nexod (pid {process.pid}) was started and did not answer on {socket} within {timeout_s:g} s",
         hint="its log says more: nexoctl daemon logs",
     )
-
-
-def _another_starts(ours: int, socket: Path) -> bool:
-    """Whether another daemon for the same socket holds the lock and so will answer soon, in place of ours."""
-    try:
-        holder = json.loads(paths.lock_file().read_text())
-        pid = int(holder["pid"])
-        os.kill(pid, 0)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return pid != ours and holder.get("socket") == os.fspath(socket)
 
 
 def _gave_up(socket: Path, code: int, said: IO[bytes]) -> NexoError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import grpc
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
-from nexo_client import calls, channel, failures, fork, paths, types
+from nexo_client import calls, channel, failures, fork, types
 from nexo_client.calls import Call, OnLayer, Stream, TestStream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.workspace import WorkspaceLike
@@ -32,7 +32,7 @@ DEFAULT_TIMEOUT_S = 10.0
 
 def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
     """A client of class `kind`; what `nexo_client.connect` documents."""
-    path = paths.socket_path(socket)
+    path = channel.locate(socket)
     try:
         channel.probe(path)
     except DaemonNotRunning:

@@ -9,6 +9,7 @@ Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD 
 import os
 import stat
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,12 +66,12 @@ def _xdg(variable: str, fallback: str) -> Path:
     return base / "nexo"
 
 
-def make_absolute() -> None:
-    """Have the variables that name a place mean the same once this process has left its directory."""
+def make_absolute(environment: MutableMapping[str, str]) -> None:
+    """Have the variables that name a place mean the same for a process that leaves this directory."""
     for variable in _NAMES_OF_PLACES:
-        value = os.environ.get(variable, "")
+        value = environment.get(variable, "")
         if value:
-            os.environ[variable] = str(Path(value).expanduser().absolute())
+            environment[variable] = str(Path(value).expanduser().absolute())
 
 
 def config_dir() -> Path:

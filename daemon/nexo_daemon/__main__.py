@@ -56,11 +56,11 @@ def main() -> int:
             raise
         print(_MISSING.format(name=error.name), file=sys.stderr)
         return 1
-    socket = paths.socket_path(options.socket)
-    paths.make_absolute()
+    chosen = paths.socket_path(options.socket) if options.socket else None
+    paths.make_absolute(os.environ)
     # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
     os.chdir("/")
-    return run(socket, background=options.background)
+    return run(lambda: paths.socket_path(chosen), background=options.background)
 
 
 if __name__ == "__main__":

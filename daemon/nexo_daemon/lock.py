@@ -1,23 +1,21 @@
 """One daemon a user: an advisory lock that is held for life, on a file that says who holds it."""
 
+import errno
 import fcntl
-import json
 import os
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from types import TracebackType
 
+from nexo_client import lock_note
+from nexo_client.lock_note import Note
 from nexo_client.paths import private_directory
 from nexo_client.version import __version__
+from nexo_daemon.store.files import StoreUnusable
 
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds the lock, as its file says."""
-
-    pid: int
-    version: str
-    socket: str
+# Longer than a look at the lock takes (`lock_note.held`), shorter than a person notices.
+_TRY_S = 0.3
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
@@ -27,7 +25,7 @@ class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
         holder: None while it is just starting.
     """
 
-    def __init__(self, path: Path, holder: Holder | None) -> None:
+    def __init__(self, path: Path, holder: Note | None) -> None:
         who = (
             f"nexod {holder.version} (pid {holder.pid}, socket {holder.socket})"
             if holder
@@ -40,9 +38,8 @@ class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
 class InstanceLock:
     """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two inodes."""
 
-    def __init__(self, path: Path, socket: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._socket = socket
         self._file: int | None = None
 
     def __enter__(self) -> "InstanceLock":
@@ -51,21 +48,50 @@ class InstanceLock:
         Raises:
             AlreadyRunning: with who has it.
             UnsafePathError: the directory of the lock is not private.
+            StoreUnusable: the file system has no locks.
         """
         private_directory(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(self._path, flags, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = os.pread(file, 4096, 0)
+            self._take(file)
+        except BaseException:
             os.close(file)
-            raise AlreadyRunning(self._path, _holder(text)) from None
-        note = {"pid": os.getpid(), "version": __version__, "socket": str(self._socket)}
-        os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(note).encode(), 0)
+            raise
         self._file = file
         return self
+
+    def _take(self, file: int) -> None:
+        deadline = time.monotonic() + _TRY_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    text = os.pread(file, lock_note.LIMIT, 0)
+                    raise AlreadyRunning(self._path, lock_note.decode(text)) from None
+                time.sleep(0.02)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise OSError(error.errno, error.strerror, str(self._path)) from None
+                raise StoreUnusable(
+                    f"{self._path} cannot be locked ({error.strerror}): its file system has no working "
+                    "locks, and two daemons would ruin a store",
+                    "choose a local disk for it: export NEXO_STATE_DIR=…",
+                ) from None
+
+    def note(self, socket: Path, *, ready: bool) -> None:
+        """Say in the file who holds it, and where it listens."""
+        text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready))
+        if self._file is None:
+            return
+        try:
+            # In this order there is a whole note at every moment: spaces hide the end of a longer one.
+            os.pwrite(self._file, text.ljust(os.fstat(self._file).st_size), 0)
+            os.ftruncate(self._file, len(text))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def __exit__(
         self,
@@ -78,11 +104,3 @@ class InstanceLock:
             os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
-
-
-def _holder(text: bytes) -> Holder | None:
-    try:
-        note = json.loads(text)
-        return Holder(int(note["pid"]), str(note["version"]), str(note["socket"]))
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -12,6 +12,7 @@ import os
 import random
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from nexo_client import paths
@@ -32,6 +33,7 @@ from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.presence import stay_present
 from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.server import Server
@@ -48,21 +50,27 @@ from nexo_daemon.vault.references import References
 log = logging.getLogger("nexod")
 
 
-def run(socket: Path, *, background: bool = False) -> int:
-    """Live until told to stop; returns the exit code. In the background, stderr is left once it answers."""
+def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
+    """Live until told to stop; returns the exit code. In the background, stderr is left once it answers.
+
+    Args:
+        wanted: where programs look for the socket; asked again, because a run-time directory comes and goes.
+    """
+    socket = wanted()
     stop = Stop()
     stop.listen()
     os.umask(0o077)
     harden()
     _raise_descriptor_limit()
     try:
-        with InstanceLock(paths.lock_file(), socket):
+        with InstanceLock(paths.lock_file()) as lock:
+            lock.note(socket, ready=False)
             start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
             log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)
             clock = SystemClock()
             store = Store.open(paths.database(), key_file=paths.key_file(), clock=clock)
             try:
-                return asyncio.run(_serve(store, socket, clock, stop, background=background))
+                return asyncio.run(_serve(store, lock, wanted, clock, stop, background=background))
             finally:
                 store.close()
                 log.info("nexod stopped")
@@ -89,7 +97,16 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(store: Store, socket: Path, clock: Clock, stop: Stop, *, background: bool) -> int:
+async def _serve(
+    store: Store,
+    lock: InstanceLock,
+    wanted: Callable[[], Path],
+    clock: Clock,
+    stop: Stop,
+    *,
+    background: bool,
+) -> int:
+    socket = wanted()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(say_of_loop)
     stop.attach(loop)
@@ -123,7 +140,12 @@ async def _serve(store: Store, socket: Path, clock: Clock, stop: Stop, *, backgr
         store=StoreService(registry, journal),
     )
 
+    def moved(to: Path) -> None:
+        view.socket = to
+        lock.note(to, ready=True)
+
     await server.start(socket)
+    lock.note(socket, ready=True)
     # A full collection that walks through modules, schema and stored connections holds up every call for
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
@@ -143,6 +165,7 @@ async def _serve(store: Store, socket: Path, clock: Clock, stop: Stop, *, backgr
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
         asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
+        asyncio.create_task(stay_present(server, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()
     if interval_s is not None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo_client import paths
+from nexo_client import channel, paths
 from nexo_client.version import __version__
 
 EXIT_OK, EXIT_FAILED = 0, 1
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(
                 pystray,
                 directory,
-                paths.socket_path(options.socket),
+                channel.locate(options.socket),
                 chosen_socket=bool(options.socket),
                 start_daemon=not options.no_start,
             )

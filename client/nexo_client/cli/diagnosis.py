@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from nexo_client import channel, errors, paths, types
-from nexo_client.cli import holder, looks
+from nexo_client import channel, errors, lock_note, paths, types
+from nexo_client.cli import looks
 from nexo_client.cli.session import Session
 from nexo_client.terms import HealthState, StoreState, VaultState
 from nexo_client.version import __version__
@@ -226,11 +226,15 @@ def _clock() -> Finding:
 
 
 def _lock() -> Iterator[Finding]:
-    """A daemon that lives although nothing answers: it starts, or serves another socket."""
-    found = holder.find()
-    if found is not None:
-        text = f"nexod (pid {found.pid}) lives and serves {found.socket}, or is just starting"
-        yield Finding("lock", Level.BROKEN, text, f"wait a moment, or use --socket '{found.socket}'")
+    """A daemon that starts at this moment, or one that is not seen from here. (One that lives and is not
+    found on its socket is told of by the error itself.)"""
+    found = lock_note.living()
+    if found is not None and not found.ready:
+        text = f"nexod (pid {found.pid}) is just starting, on {found.socket}"
+        yield Finding("lock", Level.WARNING, text, "wait a moment; if it stays so: nexoctl daemon restart")
+    elif found is None and lock_note.held():
+        text = f"a nexod that cannot be seen from here holds {paths.lock_file()}"
+        yield Finding("lock", Level.BROKEN, text, "stop it in the container that shares this home")
 
 
 def _daemon(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexo_client import errors, paths
+from nexo_client import errors
 from nexo_client.cli.format import Printer
 from nexo_client.cli.terminal import Terminal
 
@@ -35,7 +35,9 @@ class Session:
     @property
     def socket(self) -> Path:
         """The socket of the daemon, by the options and the environment."""
-        return paths.socket_path(self._socket)
+        from nexo_client.channel import locate
+
+        return locate(self._socket)
 
     @property
     def now(self) -> datetime:

@@ -5,11 +5,10 @@ an older daemon cannot do, it says itself when it is asked.
 """
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
-from nexo_client import paths
+from nexo_client import lock_note, paths
 from nexo_client.version import __version__
 
 _LIMIT = 4096
@@ -17,14 +16,11 @@ _LIMIT = 4096
 
 def untold_skew(socket: Path) -> str:
     """What to tell the person now; empty if the versions are equal, or if it was said before."""
-    try:
-        note = json.loads(_head(paths.lock_file()))
-        version, pid, theirs = str(note["version"]), int(note["pid"]), str(note["socket"])
-    except (OSError, ValueError, KeyError, TypeError):
+    note = lock_note.read()
+    if note is None or note.version == __version__ or note.socket != str(socket):
         return ""
-    if version == __version__ or theirs != str(socket):
-        return ""
-    pair = f"{__version__} {version} {pid}"
+    version = note.version
+    pair = f"{__version__} {version} {note.pid}"
     told = paths.state_dir() / "version-told"
     with contextlib.suppress(OSError, ValueError):
         if _head(told) == pair:

@@ -1,8 +1,9 @@
 """The gRPC server: one aio server on a Unix socket, its services, the standard health and reflection ones."""
 
+import asyncio
 import contextlib
-import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,18 @@ from nexo.connections.v1 import (
 )
 from nexo.connections.v1 import health_pb2 as nexo_health_pb2
 from nexo.connections.v1 import health_pb2_grpc as nexo_health_pb2_grpc
-from nexo_client.paths import check_socket_path, private_directory
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.presence import Identity, check_free, identity
 from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
 
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0
+# Of a socket that was lost and made again; programs that came by an earlier one stay connected.
+_MOST_DOORS = 4
 
 _OPTIONS = (
     # A connection that is named in no environment variable: the socket is local.
@@ -45,6 +48,15 @@ _OPTIONS = (
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A socket, which file it was when it was made, and who answers there."""
+
+    socket: Path
+    identity: Identity
+    server: grpc.aio.Server
 
 
 class Server:
@@ -60,14 +72,22 @@ class Server:
         vault: VaultService,
         store: StoreService,
     ) -> None:
-        self._server = grpc.aio.server(options=_OPTIONS)
-        connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, self._server)
-        encoded = _Encoded(self._server)
-        workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, encoded)  # type: ignore[arg-type]
-        nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, self._server)
-        daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, self._server)
-        vault_pb2_grpc.add_VaultServiceServicer_to_server(vault, self._server)
-        store_pb2_grpc.add_StoreServiceServicer_to_server(store, self._server)
+        self._health = health_servicer.aio.HealthServicer()
+        self._doors: list[Door] = []
+
+        def register(server: grpc.aio.Server) -> None:
+            connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, server)
+            encoded = _Encoded(server)
+            workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, encoded)  # type: ignore[arg-type]
+            nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, server)
+            daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, server)
+            vault_pb2_grpc.add_VaultServiceServicer_to_server(vault, server)
+            store_pb2_grpc.add_StoreServiceServicer_to_server(store, server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            names = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+            reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+
+        self._register = register
         self._names = [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
@@ -79,41 +99,59 @@ class Server:
                 (store_pb2, "StoreService"),
             )
         ]
-        self._health = health_servicer.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
-        self._socket: Path | None = None
 
     async def start(self, socket: Path) -> None:
         """Bind and serve; returns after a call through the socket was answered.
 
-        The caller holds the lock of the daemon, so a socket file that is there is a dead one's.
+        Called again, it binds there beside what it has: programs that are connected notice nothing.
 
         Raises:
             UnsafePathError: the path is too long, or its directory is not private.
             OSError: it cannot be bound.
         """
-        _make_way(socket)
+        check_free(socket, [door.identity for door in self._doors])
+        # It is bound under another name, and gets its own when it answers. And grpcio removes what bears the
+        # name that it has bound when it stops, be it another daemon's by now (seen).
+        unready = socket.with_name(f"{socket.name[:-1]}~")
+        server = grpc.aio.server(options=_OPTIONS)
+        self._register(server)
         try:
-            self._server.add_insecure_port(f"unix:{socket}")
+            server.add_insecure_port(f"unix:{unready}")
         except RuntimeError as error:
             raise OSError(f"the socket {socket} cannot be bound: {error}") from None
-        self._socket = socket
-        await self._server.start()
+        await server.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        options = (("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost"))
-        async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            await stub.Check(health_pb2.HealthCheckRequest(), timeout=SELF_CALL_TIMEOUT_S)
+        try:
+            await _call(unready)
+            unready.rename(socket)
+            self._doors.append(Door(socket, identity(socket), server))
+        except BaseException:
+            await server.stop(None)
+            raise
+        if len(self._doors) > _MOST_DOORS:
+            await self._doors.pop(0).server.stop(GRACE_S)
+
+    @property
+    def door(self) -> Door:
+        """Where programs find it."""
+        return self._doors[-1]
 
     async def stop(self) -> None:
         """Refuse new calls, give running ones a moment, remove the socket."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(GRACE_S)
-        if self._socket is not None:
-            _remove(self._socket)
+        await asyncio.gather(*(door.server.stop(GRACE_S) for door in self._doors))
+        for door in self._doors:
+            with contextlib.suppress(OSError):
+                if identity(door.socket) == door.identity:
+                    door.socket.unlink()
+
+
+async def _call(socket: Path) -> None:
+    options = (("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost"))
+    async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        await stub.Check(health_pb2.HealthCheckRequest(), timeout=SELF_CALL_TIMEOUT_S)
 
 
 class _Encoded:
@@ -141,17 +179,3 @@ class _Encoded:
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         self._server.add_registered_method_handlers(service, handlers)
-
-
-def _make_way(socket: Path) -> None:
-    check_socket_path(socket)
-    private_directory(socket.parent)
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(socket.lstat().st_mode):
-            raise OSError(f"{socket} exists and is not a socket")
-        socket.unlink()
-
-
-def _remove(socket: Path) -> None:
-    with contextlib.suppress(OSError):
-        socket.unlink()

@@ -34,7 +34,7 @@ class View:
         self._registry = registry
         self._lights = lights
         self._started_at = started_at
-        self._socket = socket
+        self.socket = socket
         self._database = database
         self._log_file = log_file
         # Set by the workspace service, which knows who follows.
@@ -66,7 +66,7 @@ class View:
             version=__version__,
             pid=os.getpid(),
             started_at=timestamp(self._started_at),
-            socket_path=str(self._socket),
+            socket_path=str(self.socket),
             database_path=str(self._database),
             log_path=str(self._log_file),
             revision=snapshot.revision,

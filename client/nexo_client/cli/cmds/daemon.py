@@ -6,12 +6,16 @@ With `install` the service manager of your session starts it at login and restar
 
 import argparse
 
-from nexo_client import errors, paths
+from nexo_client import errors, lock_note, paths
 from nexo_client.cli import holder, tailing
 from nexo_client.cli.cmds import service
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.session import Session
+
+_ASK_S = 10.0
+# It promises 5 s, whatever hangs; what is not gone then cannot even read a signal.
+_STOPS_WITHIN_S = 8.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -96,29 +100,38 @@ def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> 
         force: end the process if it does not answer or does not stop.
     """
     try:
-        with session.client(start=False, timeout_s=min(timeout_s, 10.0)) as client:
+        with session.client(start=False, timeout_s=min(timeout_s, _ASK_S)) as client:
             pid = client.shutdown()
-    except errors.DaemonNotRunning:
-        return None
-    except errors.DeadlineExceeded:
-        found = holder.find()
-        if found is None or not force:
-            raise CommandFailed(
-                f"nexod{f' (pid {found.pid})' if found else ''} does not answer",
-                hint="nexoctl daemon stop --force ends it; nothing that it has acknowledged is lost",
-                code=Exit.NO_DAEMON,
-            ) from None
+    except (errors.DaemonNotRunning, errors.DaemonUnsafe, errors.DeadlineExceeded) as problem:
+        found = lock_note.living()
+        if found is None:
+            _require_nobody(problem)
+            return None
         pid = found.pid
-    else:
-        with session.terminal.progress("waiting for the daemon to stop"):
-            if holder.gone_within(pid, timeout_s):
-                return pid
+        holder.ask(pid)
+        timeout_s = min(timeout_s, _STOPS_WITHIN_S)
+    with session.terminal.progress("waiting for the daemon to stop"):
+        if holder.gone_within(pid, timeout_s):
+            return pid
     if force and holder.end(pid, patience_s=2.0):
         return pid
     raise CommandFailed(
         f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
-        hint="look at its log (nexoctl daemon logs), or end it: nexoctl daemon stop --force",
+        hint="nexoctl daemon stop --force ends it; nothing that it has acknowledged is lost",
+        code=Exit.NO_DAEMON,
     )
+
+
+def _require_nobody(problem: errors.NexoError) -> None:
+    """No process is found that could be ended. That is fine only if nobody holds the lock either."""
+    if lock_note.held():
+        raise CommandFailed(
+            f"a nexod that cannot be seen from here holds {paths.lock_file()}",
+            hint="it runs in a container or under another user that shares this home: stop it there",
+            code=Exit.NO_DAEMON,
+        ) from None
+    if not isinstance(problem, errors.DaemonNotRunning):
+        raise problem
 
 
 def _logs(arguments: argparse.Namespace, session: Session) -> int:
