@@ -111,17 +111,18 @@ class StoreCalls:
         """The newest first."""
         return self._line.ask(Call(s.ListBackupsRequest(), _backups, reads=True))
 
-    def restore(self, name: str = "", *, dry_run: bool = False) -> types.Restored:
+    def restore(self, name: str = "", *, dry_run: bool = False, empty: bool = False) -> types.Restored:
         """Put a backup in the place of the store, once it is proven sound and its secrets open.
 
         Args:
             name: of a backup, or an absolute path; empty for the newest.
+            empty: no backup, but an empty store in the place of one that is gone.
 
         Raises:
             InvalidField: there is no such backup.
             DaemonFailed: it is not sound; nothing was changed.
         """
-        request = s.RestoreBackupRequest(name=name, dry_run=dry_run)
+        request = s.RestoreBackupRequest(name=name, dry_run=dry_run, empty=empty)
         return self._line.ask(Call(request, _restored, longer_s=WORK_S))
 
     def export(self, *, passphrase: str = "") -> types.Export:

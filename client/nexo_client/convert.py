@@ -390,6 +390,7 @@ def status(message: daemon_pb2.Status) -> types.Status:
         vault_problem=message.vault_problem,
         store=_member(terms.StoreState, message.store, terms.StoreState.READ_ONLY),
         store_problem=message.store_problem,
+        store_advice=message.store_advice,
         default_connection=message.default_connection,
         connections=message.connections,
         enabled_connections=message.enabled_connections,

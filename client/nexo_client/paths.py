@@ -109,6 +109,11 @@ def lock_file() -> Path:
     return state_dir() / "nexod.lock"
 
 
+def known_stores() -> Path:
+    """Where stores have been, so that one that is gone is missed."""
+    return state_dir() / "stores.json"
+
+
 def log_file() -> Path:
     """The log of the daemon."""
     return state_dir() / "nexod.log"

@@ -29,6 +29,7 @@ from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
 from nexo_daemon.registry.upkeep import keep_in_order
+from nexo_daemon.registry.watching import watch_the_store
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
@@ -68,7 +69,12 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
             start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
             log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)
             clock = SystemClock()
-            store = Store.open(paths.database(), key_file=paths.key_file(), clock=clock)
+            store = Store.open(
+                paths.database(),
+                key_file=paths.key_file(),
+                clock=clock,
+                remembered=paths.known_stores(),
+            )
             try:
                 return asyncio.run(_serve(store, lock, wanted, clock, stop, background=background))
             finally:
@@ -165,6 +171,7 @@ async def _serve(
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
         asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
+        asyncio.create_task(watch_the_store(registry, clock), name="store"),
         asyncio.create_task(stay_present(server, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()

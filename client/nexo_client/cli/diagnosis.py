@@ -247,8 +247,9 @@ def _daemon(
         text = f"the daemon is version {status.version}, nexoctl is {__version__}"
         yield Finding("versions", Level.WARNING, text, "nexoctl daemon restart")
     if status.store is StoreState.READ_ONLY:
-        text = f"read-only: {status.store_problem}"
-        yield Finding("store", Level.BROKEN, text, "nexoctl store check, then nexoctl store restore")
+        problem = status.store_problem.removesuffix(status.store_advice).rstrip(". ")
+        text = f"read-only: {problem}"
+        yield Finding("store", Level.BROKEN, text, status.store_advice or "nexoctl store check")
     else:
         yield Finding("store", Level.OK, f"writable, revision {status.revision}")
     slot = status.vault_slot.replace("_", " ")

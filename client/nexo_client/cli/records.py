@@ -284,7 +284,7 @@ def status(value: types.Status) -> Record:
         "log": value.log_path,
         "revision": value.revision,
         "vault": {"state": value.vault.value, "slot": value.vault_slot, "problem": value.vault_problem},
-        "store": {"state": value.store.value, "problem": value.store_problem},
+        "store": {"state": value.store.value, "problem": value.store_problem, "advice": value.store_advice},
         "default_connection": value.default_connection or None,
         "connections": value.connections,
         "enabled_connections": value.enabled_connections,

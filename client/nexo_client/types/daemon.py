@@ -64,6 +64,7 @@ class Status:
     watchers: int
     offline_since: datetime | None
     checks_paused: bool
+    store_advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

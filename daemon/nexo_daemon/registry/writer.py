@@ -103,8 +103,8 @@ class Writer:
         """Raise `StoreReadOnly` unless changes can be saved."""
         if self.store.state is not StoreState.READ_WRITE:
             raise StoreReadOnly(
-                f"nothing can be changed: the store is read-only ({self.store.problem})",
-                hint="see 'nexoctl doctor' and 'nexoctl store check'",
+                f"nothing can be changed: the store is read-only ({self.store.database.read_only})",
+                hint=self.store.advice,
             )
 
     async def commit(self, write: Callable[[Transaction], T]) -> T:

@@ -21,14 +21,12 @@ from nexo_client.paths import (
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.logs import StandingFailure
+from nexo_daemon.store.files import Identity
 
 log = logging.getLogger("nexod")
 
 EVERY_S = 2.0
 _LANE = Lane("socket", most=1, deadline_s=10.0)
-
-Identity = tuple[int, int]
-"""Device and number of a file: another file of the same name has another one."""
 
 
 class Bound(Protocol):
@@ -46,16 +44,6 @@ class Listener(Protocol):
     @property
     def door(self) -> Bound: ...
     async def start(self, socket: Path) -> None: ...
-
-
-def identity(path: Path) -> Identity:
-    """Which file has this name now.
-
-    Raises:
-        OSError: none has, or it may not be looked at.
-    """
-    info = path.lstat()
-    return info.st_dev, info.st_ino
 
 
 def check_free(socket: Path, ours: Collection[Identity] = ()) -> None:

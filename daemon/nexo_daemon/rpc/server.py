@@ -29,10 +29,11 @@ from nexo.connections.v1 import health_pb2_grpc as nexo_health_pb2_grpc
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.health import HealthService
-from nexo_daemon.rpc.presence import Identity, check_free, identity
+from nexo_daemon.rpc.presence import check_free
 from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
+from nexo_daemon.store.files import Identity, identity
 
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0

@@ -5,6 +5,7 @@ import logging
 from nexo.connections.v1 import store_pb2 as pb
 from nexo.connections.v1 import store_pb2_grpc
 from nexo_client.wire import timestamp
+from nexo_daemon.domain.errors import StoreFailed
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import ClientInfo, Credentials, Handout, StoredState
 from nexo_daemon.domain.secret import Secret
@@ -16,6 +17,7 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.store import care
 from nexo_daemon.store.backups import Backup
+from nexo_daemon.store.files import StoreUnusable
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self, request: pb.RestoreBackupRequest, context: Context
     ) -> pb.RestoreBackupResponse:
         """See store.proto."""
+        if request.empty:
+            return await self._begin_anew()
         await self._journal.flush()
         reports: list[care.RestoreReport] = []
 
@@ -93,6 +97,14 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             secrets=reports[0].secrets,
             restored=reports[0].done,
         )
+
+    async def _begin_anew(self) -> pb.RestoreBackupResponse:
+        try:
+            await self._registry.reload(self._store.begin_anew)
+        except StoreUnusable as error:
+            raise StoreFailed(error.message, hint=error.hint) from None
+        log.warning("an empty store was made, because the earlier one is gone: %s", self._store.path)
+        return pb.RestoreBackupResponse(path=str(self._store.path), restored=True)
 
     async def ExportConnections(  # noqa: N802
         self, request: pb.ExportConnectionsRequest, context: Context

@@ -75,6 +75,7 @@ class View:
             vault_problem=store.vault.problem,
             store=enum_to_wire(store.state),
             store_problem=store.problem,
+            store_advice=store.advice,
             default_connection=default.name if default else "",
             connections=len(snapshot.connections),
             enabled_connections=sum(c.enabled for c in snapshot.connections.values()),

@@ -6,6 +6,7 @@ So that a file of no bytes where the store should be is never one of ours that w
 import errno
 import os
 import secrets
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import sqlalchemy as sa
 
 from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema
-from nexo_daemon.store.engine import open_engine
-from nexo_daemon.store.files import StoreUnusable, create_private, sync_directory
+from nexo_daemon.store.engine import lacking, open_engine
+from nexo_daemon.store.files import StoreUnusable, create_private, sync_directory, unfit_for
 
 
 def create(path: Path) -> None:
@@ -30,7 +31,11 @@ def create(path: Path) -> None:
         _name(temporary, path)
         sync_directory(path.parent)
     except (OSError, sa.exc.DBAPIError) as error:
-        reason = getattr(error, "strerror", None) or str(getattr(error, "orig", error))
+        cause = getattr(error, "orig", error)
+        unfit = lacking(cause) if isinstance(cause, sqlite3.Error) else ""
+        if unfit:
+            raise StoreUnusable(*unfit_for(path, unfit)) from None
+        reason = getattr(error, "strerror", None) or str(cause)
         raise StoreUnusable(
             f"the store {path} cannot be made: {reason}",
             "check free space and permissions there, or choose another place with NEXO_DATA_DIR",

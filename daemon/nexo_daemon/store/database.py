@@ -5,14 +5,60 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from nexo_daemon.domain.errors import DomainError, StoreFailed, StoreReadOnly
-from nexo_daemon.store.engine import explained, open_engine
+from nexo_daemon.store.engine import explained, lacking, open_engine
+from nexo_daemon.store.files import Identity, StoreUnusable, identity, unfit_for
 
 RESTORE_HINT = "nexoctl store restore brings back a backup"
+GONE_ADVICE = (
+    "move it back; or save what the daemon has in memory (nexoctl store backup), and then put it in place "
+    "(nexoctl store restore)"
+)
+REPLACED_ADVICE = (
+    "save what the daemon has in memory (nexoctl store backup); then take the file that is there "
+    "(nexoctl daemon restart), or put back what you saved (nexoctl store restore)"
+)
+LOG_ADVICE = "nexoctl daemon restart: the daemon writes what is in the log into the store when it ends"
+
+
+class Loss(NamedTuple):
+    """The name of the store leads to another file than the one that is open, or to none."""
+
+    problem: str
+    advice: str
+
+
+class _File:
+    """Which files were opened. What is written to one that has lost its name is gone when the daemon ends."""
+
+    def __init__(self, path: Path, opened: Identity) -> None:
+        self._path = path
+        self._opened = opened
+        self._log_path = Path(f"{path}-wal")
+        self._log: Identity | None = None
+
+    def loss(self) -> Loss | None:
+        try:
+            if identity(self._path) != self._opened:
+                return Loss(f"{self._path} is another file than the one that was opened", REPLACED_ADVICE)
+        except FileNotFoundError:
+            return Loss(f"{self._path} was removed or moved", GONE_ADVICE)
+        except OSError as error:
+            advice = f"look who may enter: ls -ld '{self._path.parent}'"
+            return Loss(f"{self._path} cannot be looked at: {error.strerror}", advice)
+        try:
+            log = identity(self._log_path)
+        except OSError:
+            log = None
+        if self._log is not None and log != self._log:
+            return Loss(f"{self._log_path} was removed or moved", LOG_ADVICE)
+        self._log = log
+        return None
 
 
 class Database:
@@ -24,19 +70,30 @@ class Database:
     def __init__(self) -> None:
         self.read_only = ""
         """Why nothing can be changed; empty when it can."""
+        self.advice = RESTORE_HINT
         self._engine: sa.Engine | None = None
         self._connection: sa.Connection | None = None
         self._lock = threading.RLock()
+        self._file: _File | None = None
 
     def open(self, path: Path) -> None:
         """Connect.
 
         Raises:
             StoreFailed, StoreReadOnly: not possible.
+            StoreUnusable: the file system has no locks, or nothing to use in place of shared memory.
         """
         with self._lock, explained():
             self._engine = open_engine(path)
-            self._connection = self._engine.connect()
+            try:
+                self._connection = self._engine.connect()
+            except (DBAPIError, sqlite3.Error) as error:
+                cause = getattr(error, "orig", error)
+                unfit = lacking(cause) if isinstance(cause, sqlite3.Error) else ""
+                if unfit:
+                    raise StoreUnusable(*unfit_for(path, unfit)) from None
+                raise
+            self._file = _File(path, identity(path))
 
     def close(self) -> None:
         """Disconnect, the log written back into the file first. May be called twice."""
@@ -44,12 +101,13 @@ class Database:
             if self._connection is not None:
                 with suppress(DBAPIError, sqlite3.Error):
                     self._connection.rollback()
-                    if not self.read_only:
+                    # A log that has lost its name is written back as well: that is what saves it.
+                    if not self.read_only or self.loss() is not None:
                         self._driver().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 self._connection.close()
             if self._engine is not None:
                 self._engine.dispose()
-            self._connection = self._engine = None
+            self._connection = self._engine = self._file = None
 
     @property
     def is_open(self) -> bool:
@@ -65,15 +123,28 @@ class Database:
         """
         with self._lock:
             if self.read_only or self._connection is None:
-                raise StoreReadOnly(f"the store takes no changes: {self.read_only}", hint=RESTORE_HINT)
+                raise StoreReadOnly(f"the store takes no changes: {self.read_only}", hint=self.advice)
+            self._require_its_file()
             with explained():
                 try:
                     self._connection.begin()
                     yield self._connection
                     self._connection.commit()
+                    # What went into a file that was removed in between is not saved.
+                    self._require_its_file()
                 except BaseException:
                     self._roll_back()
                     raise
+
+    def loss(self) -> Loss | None:
+        """Why what is open is not what has the store's name any more; looks at names only."""
+        file = self._file
+        return file.loss() if file is not None else None
+
+    def _require_its_file(self) -> None:
+        loss = self.loss()
+        if loss is not None:
+            raise StoreReadOnly(f"the change was not saved: {loss.problem}", hint=loss.advice)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -84,7 +155,7 @@ class Database:
         """
         with self._lock:
             if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=RESTORE_HINT)
+                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
             with explained():
                 try:
                     self._connection.begin()
@@ -102,7 +173,7 @@ class Database:
         """
         with self._lock:
             if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=RESTORE_HINT)
+                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
             with explained():
                 try:
                     yield self._driver()
@@ -114,7 +185,7 @@ class Database:
         """The connection for who begins by himself: the migrations."""
         with self._lock:
             if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=RESTORE_HINT)
+                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
             yield self._connection
 
     def _roll_back(self) -> None:

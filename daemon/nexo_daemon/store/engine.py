@@ -32,6 +32,16 @@ def open_engine(path: Path, *, wal: bool = True) -> Engine:
     """An engine whose pool is one connection, usable from any thread, one at a time."""
 
     def connect() -> sqlite3.Connection:
+        try:
+            return connection_of("")
+        except sqlite3.Error as error:
+            if not lacks_shared_memory(error):
+                raise
+        # Without it the index of the log is kept in our own memory. That is safe, because the daemon's lock
+        # keeps every other one of ours away, and no other program gets in.
+        return connection_of("PRAGMA locking_mode=EXCLUSIVE")
+
+    def connection_of(mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
@@ -43,7 +53,10 @@ def open_engine(path: Path, *, wal: bool = True) -> Engine:
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
             if wal:
+                connection.execute(mode)
                 connection.execute("PRAGMA journal_mode=WAL")
+                # Not before the first look at it does SQLite need its log, and what the log needs.
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except BaseException:
             connection.close()
             raise
@@ -57,6 +70,34 @@ def open_engine(path: Path, *, wal: bool = True) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def lacks_shared_memory(error: sqlite3.Error) -> bool:
+    """Whether the file system cannot share memory between programs: FUSE, sshfs, 9p, some NFS."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR_SHM")
+
+
+def lacking(error: sqlite3.Error) -> str:
+    """What the file system of a store does not have; empty if that is not the trouble."""
+    name = getattr(error, "sqlite_errorname", "")
+    if lacks_shared_memory(error):
+        return f"has no shared memory ({name})"
+    if name in _NO_LOCKS:
+        return f"has no working locks ({name})"
+    return ""
+
+
+_NO_LOCKS = frozenset(
+    f"SQLITE_{name}"
+    for name in (
+        "IOERR_LOCK",
+        "IOERR_RDLOCK",
+        "IOERR_UNLOCK",
+        "IOERR_CHECKRESERVEDLOCK",
+        "PROTOCOL",
+        "NOLFS",
+    )
+)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from nexo_client.paths import UnsafePathError, private_directory
 
+Identity = tuple[int, int]
+"""Device and number of a file: another file of the same name has another one."""
+
 _MAGIC = b"SQLite format 3\0"
 _COPY_PREFIX = "nexo-read-only-"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -21,6 +24,14 @@ class StoreUnusable(Exception):  # noqa: N818 - named after the condition, like 
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def unfit_for(path: Path, lacks: str) -> tuple[str, str]:
+    """The message and the hint of a `StoreUnusable` whose file system lacks what a store needs."""
+    return (
+        f"the store {path} cannot be kept there: its file system {lacks}",
+        "put it on a local disk: export NEXO_DATA_DIR=…",
+    )
 
 
 class Found(enum.Enum):
@@ -63,6 +74,16 @@ def inspect(path: Path) -> Found:
     return Found.SQLITE if start == _MAGIC else Found.SOMETHING_ELSE
 
 
+def identity(path: Path) -> Identity:
+    """Which file has this name now.
+
+    Raises:
+        OSError: none has, or it may not be looked at.
+    """
+    info = path.lstat()
+    return info.st_dev, info.st_ino
+
+
 def application_id(path: Path) -> int:
     """`PRAGMA application_id` straight from the header (offset 68), before SQLite gets to touch the file."""
     with path.open("rb") as file:
@@ -88,13 +109,19 @@ def _check_private(path: Path) -> None:
         )
 
 
-def write_obstacle(path: Path) -> str:
-    """Why the file cannot be written, or "" if it can."""
+def write_obstacle(path: Path) -> tuple[str, str]:
+    """Why the file cannot be written, and what to do about it; twice "" if it can.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
     if not path.lstat().st_mode & stat.S_IWUSR:
-        return f"the file is read-only; chmod 600 '{path}'"
-    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-        return "its file system or directory is read-only; mount it writable, or choose another NEXO_DATA_DIR"
-    return ""
+        return "the file is read-only", f"chmod 600 '{path}'"
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "its file system is read-only", "mount it writable, or choose another NEXO_DATA_DIR"
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        return "its directory is read-only", f"chmod 700 '{path.parent}'"
+    return "", ""
 
 
 def create_private(path: Path) -> None:

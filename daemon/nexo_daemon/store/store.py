@@ -5,6 +5,7 @@ Synchronous. What may go wrong at start is told apart here: a file that is not o
 its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.custody`.
 """
 
+import enum
 import logging
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 
 from nexo_client.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, SecretTampered
+from nexo_daemon.domain.errors import DomainError, SecretTampered, StoreFailed
 from nexo_daemon.domain.model import (
     Connection,
     Credentials,
@@ -33,7 +34,9 @@ from nexo_daemon.store import history as past
 from nexo_daemon.store.backups import Backups
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.database import RESTORE_HINT, Database
+from nexo_daemon.store.engine import lacking, lacks_shared_memory
 from nexo_daemon.store.files import Found, StoreUnusable
+from nexo_daemon.store.remembered import Remembered
 from nexo_daemon.store.transaction import Transaction
 from nexo_daemon.vault.outside import Surroundings
 from nexo_daemon.vault.vault import Vault
@@ -42,23 +45,40 @@ __all__ = ["Store", "StoreUnusable", "Transaction"]
 
 log = logging.getLogger(__name__)
 
+MISSING_ADVICE = (
+    "mount it or move it back; or bring back a backup (nexoctl store restore), or begin with an empty one "
+    "(nexoctl store restore --empty)"
+)
+
+
+class Look(enum.Enum):
+    """What a look at the file of the store shows."""
+
+    AS_BEFORE = enum.auto()
+    CHANGED = enum.auto()
+    BACK = enum.auto()
+    """It was gone at the start, and is there now."""
+
 
 class Store:
     """The opened store. Make it with `Store.open`.
 
     Attributes:
         problem: why it is read-only and what to do; empty when it is not.
+        advice: the second half of that.
+        missing: there was a store at this place, and now there is none.
         damaged: it is read-only because its content cannot be trusted.
     """
 
-    def __init__(self, path: Path, around: Surroundings, clock: Clock) -> None:
+    def __init__(self, path: Path, around: Surroundings, clock: Clock, remembered: Remembered) -> None:
         self.path = path
         self.vault = Vault()
         self.database = Database()
         self.backups = Backups(path.parent / "backups")
         self.custody = Custody(self.database, self.vault, around, clock)
-        self.problem = ""
-        self.damaged = False
+        self.problem = self.advice = ""
+        self.damaged = self.missing = False
+        self._remembered = remembered
         self._clock = clock
         self._copy: Path | None = None
         self._loaded = StoredState(Settings(), (), (), {})
@@ -67,17 +87,23 @@ class Store:
 
     @staticmethod
     def open(
-        path: Path, *, key_file: Path, clock: Clock, surroundings: Surroundings | None = None
+        path: Path,
+        *,
+        key_file: Path,
+        clock: Clock,
+        surroundings: Surroundings | None = None,
+        remembered: Path | None = None,
     ) -> "Store":
         """Open the store and its vault; make them if there is nothing.
 
         Args:
             surroundings: where keys can lie; as the environment says if not given.
+            remembered: the file that tells where stores have been; without one, none is missed.
 
         Raises:
             StoreUnusable: wrong owner or mode, a newer schema, or it cannot be made. Nothing was changed.
         """
-        store = Store(path, surroundings or Surroundings.of(key_file), clock)
+        store = Store(path, surroundings or Surroundings.of(key_file), clock, Remembered(remembered))
         try:
             store._open()
         except BaseException:
@@ -103,6 +129,9 @@ class Store:
                 "check free space and permissions there, then start again",
             ) from None
         if found is Found.NOTHING:
+            if self._remembered.knows(self.path):
+                self._serve_missing()
+                return
             creation.create(self.path)
             found = files.inspect(self.path)
         if found is Found.EMPTY:
@@ -111,12 +140,13 @@ class Store:
         if found is Found.SOMETHING_ELSE or files.application_id(self.path) != schema.APPLICATION_ID:
             self._serve_nothing("the file is not a store of Nexo Connections, or its first page is destroyed")
             return
-        obstacle = files.write_obstacle(self.path)
+        obstacle, advice = files.write_obstacle(self.path)
         problems, revision = ([], schema.HEAD) if obstacle else self._examine()
         if obstacle or problems:
-            self._serve_copy(obstacle, problems)
+            self._serve_copy(obstacle, problems, advice)
             return
         self._serve(revision)
+        self._remembered.add(self.path)
 
     def _examine(self) -> tuple[list[str], str]:
         """Look with no hand on it: a read-only connection neither recovers nor checkpoints."""
@@ -137,7 +167,31 @@ class Store:
                     f"another program holds the store {self.path} locked",
                     f"close it, then start again; this names it: fuser '{self.path}'",
                 ) from None
+            if lacks_shared_memory(error):
+                return self._examine_copy()
+            unfit = lacking(error)
+            if unfit:
+                raise StoreUnusable(*files.unfit_for(self.path, unfit)) from None
             return [str(error)], ""
+
+    def _examine_copy(self) -> tuple[list[str], str]:
+        """The same beside the file system of the store, which has no shared memory to read a log with."""
+        try:
+            copy = files.private_copy(self.path)
+        except OSError as error:
+            raise StoreUnusable(
+                f"the store {self.path} cannot be copied to be looked at: {error.strerror}",
+                "make room in the temporary directory (TMPDIR), then start again",
+            ) from None
+        try:
+            with closing(sqlite3.connect(copy, isolation_level=None)) as db:
+                db.execute("PRAGMA trusted_schema=OFF")
+                problems = list(reading.check(db))
+                return problems, "" if problems else self._revision(db)
+        except sqlite3.Error as error:
+            return [str(error)], ""
+        finally:
+            shutil.rmtree(copy.parent, ignore_errors=True)
 
     def _revision(self, db: sqlite3.Connection) -> str:
         found = db.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -196,12 +250,17 @@ class Store:
     def _serve_nothing(self, problem: str) -> None:
         self.damaged = True
         self._set_problem(
-            f"{self.path}: {problem}; it was left as it is. {RESTORE_HINT}, or move the file away"
+            f"{self.path}: {problem}; it was left as it is", f"{RESTORE_HINT}, or move the file away"
         )
         self.vault.shut(VaultState.LOCKED, "", "the store is unreadable", RESTORE_HINT)
 
-    def _serve_copy(self, obstacle: str, problems: list[str]) -> None:
-        self._set_problem(f"{self.path}: {obstacle}")
+    def _serve_missing(self) -> None:
+        self.missing = True
+        self._set_problem(f"{self.path} is gone: there was a store, and now there is none", MISSING_ADVICE)
+        self.vault.shut(VaultState.LOCKED, "", "the store is gone", MISSING_ADVICE)
+
+    def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
+        self._set_problem(f"{self.path}: {obstacle}", advice)
         # Whatever a damaged file does to the reader, the daemon starts and says so.
         with suppress(OSError, DomainError, sqlite3.Error, sa.exc.SQLAlchemyError):
             self._copy = files.private_copy(self.path)
@@ -215,11 +274,45 @@ class Store:
             self.damaged = True
             self._set_problem(
                 f"{self.path} is damaged ({'; '.join(problems[:3])}); it was left as it is and serves "
-                f"what can be read. {RESTORE_HINT}"
+                "what can be read",
+                RESTORE_HINT,
             )
 
-    def _set_problem(self, problem: str) -> None:
-        self.problem = self.database.read_only = problem
+    def _set_problem(self, problem: str, advice: str) -> None:
+        self.problem = f"{problem}. {advice}" if advice else problem
+        self.database.read_only = problem
+        self.advice = self.database.advice = advice
+
+    def look(self) -> Look:
+        """Look whether the file is the one that was opened, and can be written. On the store thread."""
+        if self.missing:
+            return Look.BACK if self.path.exists() else Look.AS_BEFORE
+        if self.damaged or self._copy is not None:
+            return Look.AS_BEFORE
+        loss = self.database.loss()
+        try:
+            problem, advice = (loss.problem, loss.advice) if loss else files.write_obstacle(self.path)
+        except OSError:
+            # Gone at this very moment: the next look says it.
+            return Look.AS_BEFORE
+        if problem and loss is None:
+            problem = f"{self.path}: {problem}"
+        if problem == self.database.read_only:
+            return Look.AS_BEFORE
+        self._set_problem(problem, advice)
+        return Look.CHANGED
+
+    def begin_anew(self) -> StoredState:
+        """Make an empty store where the earlier one is gone: the person has decided so.
+
+        Raises:
+            StoreFailed: there is one.
+            StoreUnusable: it cannot be made.
+        """
+        if not self.missing or self.path.exists():
+            raise StoreFailed(f"there is a store: {self.path}", hint="nexoctl store check says how it is")
+        creation.create(self.path)
+        return self.reopen()
 
     # --- reading and changing ----------------------------------------------------------------------------
 
@@ -245,8 +338,8 @@ class Store:
         """
         self.close()
         self._current = None
-        self.damaged = False
-        self._set_problem("")
+        self.damaged = self.missing = False
+        self._set_problem("", "")
         self._open()
         return self._loaded
 

@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Put a backup in the place of the store. The present file is kept beside the backups.",
     )
     restore.add_argument("backup", nargs="?", default="", metavar="NAME", help="default: the newest")
-    restore.add_argument("--dry-run", action="store_true", help="only prove that it could be done")
+    how = restore.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="only prove that it could be done")
+    how.add_argument("--empty", action="store_true", help="no backup: begin anew, where the store is gone")
     restore.set_defaults(run=_restore)
 
 
@@ -109,7 +111,7 @@ def _record(backup: "Backup") -> records.Record:
 def _restore(arguments: argparse.Namespace, session: Session) -> int:
 
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        result = client.store.restore(arguments.backup, dry_run=arguments.dry_run)
+        result = client.store.restore(arguments.backup, dry_run=arguments.dry_run, empty=arguments.empty)
     if session.json:
         session.printer.json(
             {
@@ -119,6 +121,8 @@ def _restore(arguments: argparse.Namespace, session: Session) -> int:
                 "restored": result.done,
             }
         )
+    elif arguments.empty:
+        session.printer.line(f"Made an empty store: {result.path}")
     else:
         verb = "Restored" if result.done else "Could be restored:"
         session.printer.line(

@@ -88,6 +88,7 @@ class Status(google.protobuf.message.Message):
     OFFLINE_SINCE_FIELD_NUMBER: builtins.int
     CHECKS_PAUSED_FIELD_NUMBER: builtins.int
     VAULT_PROBLEM_FIELD_NUMBER: builtins.int
+    STORE_ADVICE_FIELD_NUMBER: builtins.int
     version: builtins.str
     pid: builtins.int
     socket_path: builtins.str
@@ -107,6 +108,8 @@ class Status(google.protobuf.message.Message):
     checks_paused: builtins.bool
     vault_problem: builtins.str
     """Why the vault is not unlocked and what to do."""
+    store_advice: builtins.str
+    """The end of store_problem: what to do."""
     @property
     def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -137,9 +140,10 @@ class Status(google.protobuf.message.Message):
         offline_since: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         checks_paused: builtins.bool = ...,
         vault_problem: builtins.str = ...,
+        store_advice: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["offline_since", b"offline_since", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checks_paused", b"checks_paused", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checks_paused", b"checks_paused", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_advice", b"store_advice", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
 
 global___Status = Status
 

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnexo/connections/v1/store.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x0bStoreBackup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"7\n\rImportConsent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x9c\x01\n\nImportStep\x12\x31\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32!.nexo.connections.v1.ImportAction\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x31\n\x05needs\x18\x05 \x03(\x0b\x32\".nexo.connections.v1.ImportConsent\"\x13\n\x11\x43heckStoreRequest\"c\n\x12\x43heckStoreResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x15\n\rseals_checked\x18\x02 \x01(\x08\x12\x13\n\x0b\x63onnections\x18\x03 \x01(\x05\x12\x0f\n\x07secrets\x18\x04 \x01(\x05\"\x15\n\x13\x43reateBackupRequest\"H\n\x14\x43reateBackupResponse\x12\x30\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32 .nexo.connections.v1.StoreBackup\"\x14\n\x12ListBackupsRequest\"H\n\x13ListBackupsResponse\x12\x31\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32 .nexo.connections.v1.StoreBackup\"5\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"]\n\x15RestoreBackupResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x63onnections\x18\x02 \x01(\x05\x12\x0f\n\x07secrets\x18\x03 \x01(\x05\x12\x10\n\x08restored\x18\x04 \x01(\x08\".\n\x18\x45xportConnectionsRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\"S\n\x19\x45xportConnectionsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63onnections\x18\x02 \x01(\x05\x12\x0f\n\x07secrets\x18\x03 \x01(\x05\"v\n\x18ImportConnectionsRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x11\n\toverwrite\x18\x04 \x01(\x08\x12\x10\n\x08\x63onsents\x18\x05 \x03(\t\"]\n\x19ImportConnectionsResponse\x12.\n\x05steps\x18\x01 \x03(\x0b\x32\x1f.nexo.connections.v1.ImportStep\x12\x10\n\x08imported\x18\x02 \x01(\x08*\x8e\x01\n\x0cImportAction\x12\x1d\n\x19IMPORT_ACTION_UNSPECIFIED\x10\x00\x12\x15\n\x11IMPORT_ACTION_ADD\x10\x01\x12\x18\n\x14IMPORT_ACTION_CHANGE\x10\x02\x12\x16\n\x12IMPORT_ACTION_KEEP\x10\x03\x12\x16\n\x12IMPORT_ACTION_SKIP\x10\x04\x32\x84\x05\n\x0cStoreService\x12]\n\nCheckStore\x12&.nexo.connections.v1.CheckStoreRequest\x1a\'.nexo.connections.v1.CheckStoreResponse\x12\x63\n\x0c\x43reateBackup\x12(.nexo.connections.v1.CreateBackupRequest\x1a).nexo.connections.v1.CreateBackupResponse\x12`\n\x0bListBackups\x12\'.nexo.connections.v1.ListBackupsRequest\x1a(.nexo.connections.v1.ListBackupsResponse\x12\x66\n\rRestoreBackup\x12).nexo.connections.v1.RestoreBackupRequest\x1a*.nexo.connections.v1.RestoreBackupResponse\x12r\n\x11\x45xportConnections\x12-.nexo.connections.v1.ExportConnectionsRequest\x1a..nexo.connections.v1.ExportConnectionsResponse\x12r\n\x11ImportConnections\x12-.nexo.connections.v1.ImportConnectionsRequest\x1a..nexo.connections.v1.ImportConnectionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnexo/connections/v1/store.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x0bStoreBackup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"7\n\rImportConsent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x9c\x01\n\nImportStep\x12\x31\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32!.nexo.connections.v1.ImportAction\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x31\n\x05needs\x18\x05 \x03(\x0b\x32\".nexo.connections.v1.ImportConsent\"\x13\n\x11\x43heckStoreRequest\"c\n\x12\x43heckStoreResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x15\n\rseals_checked\x18\x02 \x01(\x08\x12\x13\n\x0b\x63onnections\x18\x03 \x01(\x05\x12\x0f\n\x07secrets\x18\x04 \x01(\x05\"\x15\n\x13\x43reateBackupRequest\"H\n\x14\x43reateBackupResponse\x12\x30\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32 .nexo.connections.v1.StoreBackup\"\x14\n\x12ListBackupsRequest\"H\n\x13ListBackupsResponse\x12\x31\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32 .nexo.connections.v1.StoreBackup\"D\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05\x65mpty\x18\x03 \x01(\x08\"]\n\x15RestoreBackupResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x63onnections\x18\x02 \x01(\x05\x12\x0f\n\x07secrets\x18\x03 \x01(\x05\x12\x10\n\x08restored\x18\x04 \x01(\x08\".\n\x18\x45xportConnectionsRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\"S\n\x19\x45xportConnectionsResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63onnections\x18\x02 \x01(\x05\x12\x0f\n\x07secrets\x18\x03 \x01(\x05\"v\n\x18ImportConnectionsRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x11\n\toverwrite\x18\x04 \x01(\x08\x12\x10\n\x08\x63onsents\x18\x05 \x03(\t\"]\n\x19ImportConnectionsResponse\x12.\n\x05steps\x18\x01 \x03(\x0b\x32\x1f.nexo.connections.v1.ImportStep\x12\x10\n\x08imported\x18\x02 \x01(\x08*\x8e\x01\n\x0cImportAction\x12\x1d\n\x19IMPORT_ACTION_UNSPECIFIED\x10\x00\x12\x15\n\x11IMPORT_ACTION_ADD\x10\x01\x12\x18\n\x14IMPORT_ACTION_CHANGE\x10\x02\x12\x16\n\x12IMPORT_ACTION_KEEP\x10\x03\x12\x16\n\x12IMPORT_ACTION_SKIP\x10\x04\x32\x84\x05\n\x0cStoreService\x12]\n\nCheckStore\x12&.nexo.connections.v1.CheckStoreRequest\x1a\'.nexo.connections.v1.CheckStoreResponse\x12\x63\n\x0c\x43reateBackup\x12(.nexo.connections.v1.CreateBackupRequest\x1a).nexo.connections.v1.CreateBackupResponse\x12`\n\x0bListBackups\x12\'.nexo.connections.v1.ListBackupsRequest\x1a(.nexo.connections.v1.ListBackupsResponse\x12\x66\n\rRestoreBackup\x12).nexo.connections.v1.RestoreBackupRequest\x1a*.nexo.connections.v1.RestoreBackupResponse\x12r\n\x11\x45xportConnections\x12-.nexo.connections.v1.ExportConnectionsRequest\x1a..nexo.connections.v1.ExportConnectionsResponse\x12r\n\x11ImportConnections\x12-.nexo.connections.v1.ImportConnectionsRequest\x1a..nexo.connections.v1.ImportConnectionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexo.connections.v1.store_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMPORTACTION']._serialized_start=1238
-  _globals['_IMPORTACTION']._serialized_end=1380
+  _globals['_IMPORTACTION']._serialized_start=1253
+  _globals['_IMPORTACTION']._serialized_end=1395
   _globals['_STOREBACKUP']._serialized_start=89
   _globals['_STOREBACKUP']._serialized_end=206
   _globals['_IMPORTCONSENT']._serialized_start=208
@@ -53,17 +53,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTBACKUPSRESPONSE']._serialized_start=665
   _globals['_LISTBACKUPSRESPONSE']._serialized_end=737
   _globals['_RESTOREBACKUPREQUEST']._serialized_start=739
-  _globals['_RESTOREBACKUPREQUEST']._serialized_end=792
-  _globals['_RESTOREBACKUPRESPONSE']._serialized_start=794
-  _globals['_RESTOREBACKUPRESPONSE']._serialized_end=887
-  _globals['_EXPORTCONNECTIONSREQUEST']._serialized_start=889
-  _globals['_EXPORTCONNECTIONSREQUEST']._serialized_end=935
-  _globals['_EXPORTCONNECTIONSRESPONSE']._serialized_start=937
-  _globals['_EXPORTCONNECTIONSRESPONSE']._serialized_end=1020
-  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_start=1022
-  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_end=1140
-  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_start=1142
-  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_end=1235
-  _globals['_STORESERVICE']._serialized_start=1383
-  _globals['_STORESERVICE']._serialized_end=2027
+  _globals['_RESTOREBACKUPREQUEST']._serialized_end=807
+  _globals['_RESTOREBACKUPRESPONSE']._serialized_start=809
+  _globals['_RESTOREBACKUPRESPONSE']._serialized_end=902
+  _globals['_EXPORTCONNECTIONSREQUEST']._serialized_start=904
+  _globals['_EXPORTCONNECTIONSREQUEST']._serialized_end=950
+  _globals['_EXPORTCONNECTIONSRESPONSE']._serialized_start=952
+  _globals['_EXPORTCONNECTIONSRESPONSE']._serialized_end=1035
+  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_start=1037
+  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_end=1155
+  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_start=1157
+  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_end=1250
+  _globals['_STORESERVICE']._serialized_start=1398
+  _globals['_STORESERVICE']._serialized_end=2042
 # @@protoc_insertion_point(module_scope)

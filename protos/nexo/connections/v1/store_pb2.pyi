@@ -240,16 +240,20 @@ class RestoreBackupRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    EMPTY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """A name that ListBackups gave, or an absolute path; empty for the newest."""
     dry_run: builtins.bool
+    empty: builtins.bool
+    """Instead: an empty store in the place of one that is gone; refused while there is one."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         dry_run: builtins.bool = ...,
+        empty: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "empty", b"empty", "name", b"name"]) -> None: ...
 
 global___RestoreBackupRequest = RestoreBackupRequest
 

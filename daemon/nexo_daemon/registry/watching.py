@@ -1,0 +1,38 @@
+"""Does the store still lie where it was opened? Looked at every few seconds, and said to whoever watches."""
+
+import logging
+
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.logs import StandingFailure
+from nexo_daemon.registry.writer import Writer
+from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.store import Look
+
+log = logging.getLogger("nexod")
+
+EVERY_S = 2.0
+
+
+async def watch_the_store(writer: Writer, clock: Clock) -> None:
+    """Until cancelled. A file that was removed, replaced or made read-only is no store to say "Saved" of."""
+    failure = StandingFailure(log, "the store is back and cannot be opened")
+    store = writer.store
+    while True:
+        await clock.sleep(EVERY_S)
+        match await writer.on_store_thread(store.look):
+            case Look.AS_BEFORE:
+                continue
+            case Look.BACK:
+                try:
+                    await writer.reload(store.reopen)
+                except StoreUnusable as error:
+                    failure.came(error.message)
+                else:
+                    failure.is_over()
+                    log.warning("the store is back: %s", store.path)
+            case Look.CHANGED:
+                if store.problem:
+                    log.error("the store takes no changes: %s", store.problem)
+                else:
+                    log.warning("the store takes changes again: %s", store.path)
+                writer.publish(writer.snapshot, status=True)

@@ -1,0 +1,49 @@
+"""Which stores have there been? So that one that is gone is missed, and no empty one takes its place unasked.
+
+Kept with the lock and the log, in another tree than the stores: what removes a store leaves it.
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from nexo_daemon.store.files import sync_directory
+
+_MOST = 64
+
+
+class Remembered:
+    """A file of paths, the newest last. One that cannot be written remembers nothing new."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+
+    def knows(self, path: Path) -> bool:
+        """Whether there was a store at `path`."""
+        return str(path) in self._paths()
+
+    def add(self, path: Path) -> None:
+        """There is one."""
+        paths = self._paths()
+        if self._file is None or str(path) in paths:
+            return
+        text = json.dumps({"stores": [*paths, str(path)][-_MOST:]})
+        new = self._file.with_name(f".{self._file.name}.new")
+        with suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(new, flags, 0o600), "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._file)
+            sync_directory(self._file.parent)
+
+    def _paths(self) -> list[str]:
+        if self._file is None:
+            return []
+        try:
+            found = json.loads(self._file.read_bytes())["stores"]
+            return [one for one in found if isinstance(one, str)]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
