@@ -5,15 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexo_client.sources import (
+    aichat,
     aider,
     cc_switch,
     claude_code,
     codex,
     continue_dev,
+    crush,
     environment,
+    gemini_cli,
+    goose,
+    hermes,
+    librechat,
     litellm,
     llm,
+    mods,
+    openclaw,
+    opencode,
+    project,
+    qwen_code,
     servers,
+    zed,
 )
 from nexo_client.sources.finding import Found
 
@@ -51,6 +63,18 @@ SOURCES: tuple[Source, ...] = (
     Source("aider", "aider", ".env, .aider.conf.yml", aider.find, aider.find),
     Source("continue", "Continue", "~/.continue", continue_dev.find, continue_dev.find),
     Source("litellm", "LiteLLM", "litellm_config.yaml, config.yaml", litellm.find, litellm.find),
+    Source("opencode", "OpenCode", "~/.config/opencode, auth.json", opencode.find, opencode.find),
+    Source("gemini-cli", "Gemini CLI", "~/.gemini", gemini_cli.find, gemini_cli.find),
+    Source("qwen-code", "Qwen Code", "~/.qwen", qwen_code.find, qwen_code.find),
+    Source("zed", "Zed", "~/.config/zed/settings.json", zed.find, zed.find),
+    Source("openclaw", "OpenClaw", "~/.openclaw", openclaw.find, openclaw.find),
+    Source("hermes", "Hermes Agent", "~/.hermes", hermes.find, hermes.find),
+    Source("crush", "Crush", "crush.json", crush.find, crush.find),
+    Source("librechat", "LibreChat", "librechat.yaml, .env", librechat.find, librechat.find),
+    Source("goose", "goose", "~/.config/goose", goose.find, goose.find),
+    Source("aichat", "aichat", "~/.config/aichat", aichat.find, aichat.find),
+    Source("mods", "mods", "~/.config/mods/mods.yml", mods.find, mods.find),
+    Source("project", "this directory", ".env.local, .envrc, compose files", project.find, project.find),
 )
 
 

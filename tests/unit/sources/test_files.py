@@ -294,7 +294,7 @@ def test_a_full_home_is_read_without_a_trace_and_shows_no_key(
     results = survey([source for source in SOURCES if source.name != "servers"])
     assert state_of(home) == before
     assert {source.name for source, _ in results} == {
-        source.name for source in SOURCES if source.name not in ("servers", "env")
+        *("claude-code", "codex", "llm", "aider", "continue", "litellm", "cc-switch")
     }
     findings = [finding for _, found in results for finding in found.findings]
     assert len({finding.identity for finding in findings}) == len(findings)

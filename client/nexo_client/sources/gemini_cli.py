@@ -1,0 +1,94 @@
+"""Gemini CLI: the key of its .env files, with the address and the model that its settings give it.
+
+Source: its configuration reference and settings.ts (2026-11): the first .env that is found upwards counts,
+`.gemini` first, then the home directory; variables of the shell win; system settings win over the person's.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nexo_client.sources import accounts, reading
+from nexo_client.sources.accounts import Account
+from nexo_client.sources.finding import Found
+from nexo_client.sources.loose_json import loose_json_of
+from nexo_client.sources.reading import shown, table, word
+
+_KEY, _ADDRESS, _MODEL = "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"
+
+
+def find(file: Path | None = None) -> Found:
+    """Its key.
+
+    Args:
+        file: a .env file.
+    """
+    if file is not None:
+        variables, problems = accounts.variables_in(file)
+        return problems + _found({}, variables, file)
+    settings, problems = _settings()
+    home = Path.home()
+    env = next(
+        (path for path in (home / ".gemini/.env", home / ".env") if path.is_file()), home / ".gemini/.env"
+    )
+    variables, unreadable = accounts.variables_in(env)
+    shell = {name: value for name, value in reading.environment().items() if value.strip()}
+    own = {name: shell.get(name) or value for name, value in variables.items()}
+    for name in (_ADDRESS, _MODEL):
+        own.setdefault(name, shell.get(name, ""))
+    here = [Path.cwd() / ".gemini/.env", Path.cwd() / ".env"] if Path.cwd() != home else []
+    here = [path for path in here if path.is_file() and _KEY in accounts.variables_in(path)[0]]
+    return problems + unreadable + _found(settings, own, env) + accounts.in_this_directory(here, "gemini-cli")
+
+
+def _settings() -> tuple[dict[str, Any], Found]:
+    system = Path(os.environ.get("GEMINI_CLI_SYSTEM_SETTINGS_PATH") or "/etc/gemini-cli/settings.json")
+    default = Path(
+        os.environ.get("GEMINI_CLI_SYSTEM_DEFAULTS_PATH") or system.parent / "system-defaults.json"
+    )
+    merged: dict[str, Any] = {}
+    problems = Found()
+    for path in (default, Path.home() / ".gemini/settings.json", system):
+        layer, problem = accounts.settings_of(path, loose_json_of)
+        merged, problems = accounts.merged(merged, layer), problems + problem
+    return merged, problems
+
+
+def _found(settings: Mapping[str, Any], variables: Mapping[str, str], path: Path) -> Found:
+    auth = table(table(settings.get("security")).get("auth"))
+    login = word(auth.get("selectedType")) or word(settings.get("selectedAuthType"))
+    model = (
+        variables.get(_MODEL) or word(table(settings.get("model")).get("name")) or word(settings.get("model"))
+    )
+    place = f"{shown(path)}: {_KEY}"
+    obstacle = ""
+    if not variables.get(_KEY):
+        obstacle = _LOGINS.get(login, "")
+        place = "~/.gemini/settings.json"
+        if not obstacle:
+            return Found()
+    return accounts.found(
+        [
+            Account(
+                name="google",
+                place=place,
+                dialect="google",
+                url=variables.get(_ADDRESS, ""),
+                key=variables.get(_KEY, ""),
+                model="" if model.startswith("auto") else model,
+                obstacle=obstacle,
+            )
+        ],
+        variables,
+    )
+
+
+_LOGINS = {
+    "oauth-personal": "it is a login with Google, not an API key; make a key at aistudio.google.com",
+    "cloud-shell": "it is a login of Cloud Shell, not an API key",
+    "compute-default-credentials": "it uses the credentials of the machine, not an API key",
+    "vertex-ai": "Google Vertex AI is reached with cloud credentials, not with an API key",
+    "gemini-api-key": "its key is in the keyring, where Gemini CLI keeps it; add it with: nexoctl add google "
+    "--provider google",
+}

@@ -1,0 +1,696 @@
+"""Programs that keep address, key and model in words of their own: what is taken, what is named and why."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nexo_client.sources import (
+    Found,
+    aichat,
+    crush,
+    gemini_cli,
+    goose,
+    hermes,
+    librechat,
+    mods,
+    openclaw,
+    opencode,
+    project,
+    qwen_code,
+    zed,
+)
+from nexo_client.sources.loose_json import loose_json_of
+from nexo_client.sources.reading import Unreadable
+
+KEY = "canary-of-a-program"
+OTHER = "canary-of-another-place"
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty home, with an empty directory in it that the person is in, and nothing in the shell."""
+    for name in list(os.environ):
+        if name.endswith(("_KEY", "_BASE_URL", "_HOST", "_HOME")) or name.startswith(("XDG_", "GOOSE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "clone").mkdir()
+    monkeypatch.chdir(tmp_path / "clone")
+    return tmp_path
+
+
+def write(path: Path, content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def told(found: Found) -> list[tuple[str, str, str, str, str]]:
+    """Name, service, address, key and model of each finding."""
+    return [
+        (one.name, one.preset or one.provider.value, one.address, one.api_key, one.model)
+        for one in found.merged().findings
+    ]
+
+
+def reasons(found: Found) -> dict[str, str]:
+    return {one.what: one.reason for one in found.skipped}
+
+
+# -- OpenCode
+
+
+def test_opencode_merges_its_files_and_takes_keys_of_its_logins(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORP_KEY", KEY)
+    write(
+        home / ".config/opencode/opencode.json",
+        {
+            "model": "corp/large",
+            "provider": {
+                "corp": {
+                    "npm": "@ai-sdk/openai-compatible",
+                    "options": {
+                        "baseURL": "https://llm.corp.example/v1",
+                        "apiKey": "{env:CORP_KEY}",
+                        "headers": {"X-Team": "{env:CORP_KEY}-blue"},
+                    },
+                    "models": {"small": {}},
+                },
+                "anthropic": {"options": {"baseURL": "https://gateway.example/anthropic/v1"}},
+                "deepseek": {"models": {"deepseek-chat": {}}},
+            },
+        },
+    )
+    write(
+        home / ".config/opencode/opencode.jsonc",
+        '{ // of this computer\n "disabled_providers": ["groq",],\n'
+        ' "provider": {"groq": {"options": {"apiKey": "x"}}} }',
+    )
+    write(
+        home / ".local/share/opencode/auth.json",
+        {
+            "anthropic": {"type": "api", "key": OTHER},
+            "openrouter": {"type": "api", "key": OTHER},
+            "github-copilot": {"type": "oauth", "refresh": "r", "access": "a", "expires": 0},
+        },
+    )
+    found = opencode.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        # The key of the login goes where the configuration says that provider is, and nowhere else.
+        ("anthropic", "anthropic", "https://gateway.example/anthropic", OTHER, ""),
+        ("openrouter", "openrouter", "https://openrouter.ai/api/v1", OTHER, ""),
+    ]
+    assert [(one.name, one.value) for one in found.findings[0].headers] == [("X-Team", f"{KEY}-blue")]
+    assert reasons(found) == {"github-copilot": "it is a login of OpenCode, not an API key"}
+
+
+def test_opencode_leaves_what_it_cannot_have_where_it_is(home: Path) -> None:
+    write(
+        home / ".config/opencode/opencode.json",
+        {
+            "provider": {
+                "filed": {
+                    "npm": "@ai-sdk/openai-compatible",
+                    "options": {"baseURL": "https://llm.example/v1", "apiKey": "{file:~/.secrets/key}"},
+                },
+                "cloud": {"npm": "@ai-sdk/amazon-bedrock", "options": {"region": "eu-west-1"}},
+                "unknown-to-us": {"options": {"apiKey": KEY}},
+                "absent": {"options": {"baseURL": "https://llm.example/v1", "apiKey": "{env:NOT_SET}"}},
+            }
+        },
+    )
+    found = opencode.find()
+    assert not found.findings
+    assert reasons(found) == {
+        "filed": "its key is fetched from elsewhere; let it stay there: nexoctl add filed --provider custom "
+        f"--base-url https://llm.example/v1 --api-key-ref file:{home}/.secrets/key",
+        "cloud": "it speaks through @ai-sdk/amazon-bedrock, which Nexo cannot",
+        "unknown-to-us": "its address is known to the program alone; add it by hand with --base-url",
+        "absent": "its key is in the variable NOT_SET, which is not set here",
+    }
+
+
+# -- Gemini CLI
+
+
+def test_gemini_cli_takes_its_key_its_address_and_its_model(home: Path) -> None:
+    write(
+        home / ".gemini/.env",
+        f"GEMINI_API_KEY={KEY}\nGOOGLE_GEMINI_BASE_URL=https://gateway.example/v1beta\n",
+    )
+    write(home / ".gemini/settings.json", '{/* mine */ "model": {"name": "gemini-3-pro"},}')
+    assert told(gemini_cli.find()) == [("google", "google", "https://gateway.example", KEY, "gemini-3-pro")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"security": {"auth": {"selectedType": "oauth-personal"}}}, "login with Google"),
+        ({"selectedAuthType": "vertex-ai"}, "Vertex AI"),
+        ({"security": {"auth": {"selectedType": "gemini-api-key"}}}, "keyring"),
+    ],
+)
+def test_gemini_cli_names_its_logins(home: Path, settings: dict[str, Any], word: str) -> None:
+    write(home / ".gemini/settings.json", settings)
+    found = gemini_cli.find()
+    assert not found.findings
+    assert word in reasons(found)["google"]
+
+
+def test_gemini_cli_of_a_clone_is_named_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "")
+    write(home / ".env", f"GEMINI_API_KEY={KEY}\n")
+    local = write(
+        home / "clone/.env", f"GEMINI_API_KEY={OTHER}\nGOOGLE_GEMINI_BASE_URL=https://evil.example\n"
+    )
+    found = gemini_cli.find()
+    assert told(found) == [("google", "google", "https://generativelanguage.googleapis.com", KEY, "")]
+    assert "--file .env" in reasons(found)[".env"]
+    assert told(gemini_cli.find(local)) == [("google", "google", "https://evil.example", OTHER, "")]
+
+
+# -- Qwen Code
+
+
+def test_qwen_code_has_models_with_addresses_and_keys_in_variables(home: Path) -> None:
+    write(
+        home / ".qwen/settings.json",
+        {
+            "$version": 3,
+            "env": {"DASHSCOPE_API_KEY": KEY, "CORP_API_KEY": "overridden"},
+            "model": {"name": "qwen3-max"},
+            "modelProviders": {
+                "openai": [
+                    {"id": "q1", "baseUrl": "https://dashscope.example/v1", "envKey": "DASHSCOPE_API_KEY"},
+                    {
+                        "id": "qwen3-max",
+                        "baseUrl": "https://dashscope.example/v1",
+                        "envKey": "DASHSCOPE_API_KEY",
+                    },
+                    {
+                        "id": "m",
+                        "baseUrl": "https://llm.corp.example/v1",
+                        "envKey": "CORP_API_KEY",
+                        "generationConfig": {"customHeaders": {"X-Team": "blue"}},
+                    },
+                ],
+                "anthropic": {"protocol": "anthropic", "models": [{"id": "claude", "envKey": "ABSENT_KEY"}]},
+            },
+        },
+    )
+    write(home / ".qwen/.env", f"CORP_API_KEY={OTHER}\n")
+    found = qwen_code.find()
+    assert told(found) == [
+        ("dashscope", "custom", "https://dashscope.example/v1", KEY, "qwen3-max"),
+        ("corp", "custom", "https://llm.corp.example/v1", OTHER, "m"),
+    ]
+    assert found.findings[1].headers[0].value == "blue"
+    assert reasons(found) == {"anthropic": "it has no key: ABSENT_KEY is not set here"}
+
+
+def test_qwen_code_puts_an_address_and_a_key_of_two_places_together_as_it_does_itself(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    write(home / ".qwen/.env", "OPENAI_BASE_URL=https://llm.example/v1\nOPENAI_MODEL=m\n")
+    assert told(qwen_code.find()) == [("openai", "custom", "https://llm.example/v1", KEY, "m")]
+
+
+def test_qwen_code_half_of_an_account_is_none(home: Path) -> None:
+    write(home / ".qwen/settings.json", {"security": {"auth": {"selectedType": "openai", "apiKey": KEY}}})
+    found = qwen_code.find()
+    assert not found.findings
+    assert "without an address" in reasons(found)["openai"]
+    write(home / ".qwen/settings.json", {"security": {"auth": {"selectedType": "qwen-oauth"}}})
+    assert "OAuth" in reasons(qwen_code.find())["qwen"]
+
+
+# -- Zed
+
+
+def test_zed_has_addresses_and_its_keys_are_in_the_keyring(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_CORP_API_KEY", KEY)
+    write(
+        home / ".config/zed/settings.json",
+        """// Zed settings
+        {
+          "language_models": {
+            "anthropic": { "api_url": "https://gateway.example/anthropic" },
+            "ollama": { "api_url": "http://192.168.1.20:11434", },
+            "openai": { "version": "1" },
+            "openai_compatible": {
+              "My Corp": { "api_url": "https://llm.corp.example/v1", "available_models": [{"name": "m"}] },
+              "Elsewhere": { "api_url": "https://llm.example/v1" },
+            },
+          },
+        }""",
+    )
+    found = zed.find()
+    assert told(found) == [
+        ("ollama", "ollama", "http://192.168.1.20:11434", "", ""),
+        ("my-corp", "custom", "https://llm.corp.example/v1", KEY, "m"),
+    ]
+    assert reasons(found) == {
+        "anthropic": "its key is in the keyring, where Zed keeps it; add it with: nexoctl add anthropic "
+        "--provider anthropic --base-url https://gateway.example/anthropic",
+        "Elsewhere": "its key is in the keyring, where Zed keeps it; add it with: nexoctl add elsewhere "
+        "--provider custom --base-url https://llm.example/v1",
+    }
+
+
+def test_zed_a_file_that_is_named_looks_nothing_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_API_KEY", KEY)
+    theirs = write(
+        home / "clone/settings.json",
+        {"language_models": {"openai_compatible": {"github": {"api_url": "https://evil.example/v1"}}}},
+    )
+    assert not zed.find(theirs).findings
+
+
+# -- OpenClaw
+
+
+def test_openclaw_reads_json5_its_variables_and_its_profiles(home: Path) -> None:
+    write(
+        home / ".openclaw/openclaw.json",
+        """{
+          // the gateway of the office
+          env: { vars: { CORP_KEY: 'canary-of-a-program' } },
+          agents: { defaults: { model: { primary: 'corp/large' } } },
+          models: { providers: {
+            corp: { baseUrl: 'https://llm.corp.example/v1', apiKey: '${CORP_KEY}',
+                    api: 'openai-completions', models: [{ id: 'small' }] },
+            claude: { baseUrl: 'https://gateway.example/anthropic', api: 'anthropic-messages',
+                      apiKey: { source: 'exec', command: 'pass', args: ['show', 'my key'] } },
+            cloud: { baseUrl: 'https://bedrock.example', api: 'bedrock-converse-stream', apiKey: 'x' },
+          } },
+        }""",
+    )
+    write(
+        home / ".openclaw/agents/main/agent/auth-profiles.json",
+        {
+            "version": 1,
+            "profiles": {
+                "openrouter:default": {"type": "api_key", "provider": "openrouter", "key": OTHER},
+                "anthropic:default": {"type": "oauth", "provider": "anthropic", "access": "a"},
+            },
+        },
+    )
+    found = openclaw.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("openrouter", "openrouter", "https://openrouter.ai/api/v1", OTHER, ""),
+    ]
+    assert reasons(found) == {
+        "claude": "its key is fetched from elsewhere; let it stay there: "
+        "nexoctl add claude --provider anthropic --base-url https://gateway.example/anthropic "
+        "--api-key-ref 'command:pass show '\"'\"'my key'\"'\"''",
+        "cloud": "it speaks bedrock-converse-stream, which Nexo cannot",
+        "anthropic": "it is a login, not an API key",
+    }
+
+
+def test_openclaw_keys_of_its_env_file(home: Path) -> None:
+    write(home / ".openclaw/.env", f"GROQ_API_KEY={KEY}\nTELEGRAM_TOKEN=other\n")
+    assert told(openclaw.find()) == [("groq", "groq", "https://api.groq.com/openai/v1", KEY, "")]
+
+
+# -- Hermes
+
+
+def test_hermes_has_a_model_in_use_and_others(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(
+        home / ".hermes/config.yaml",
+        """
+model: {default: large, provider: "custom:corp", base_url: "https://llm.corp.example/v1"}
+custom_providers:
+  - {name: corp, base_url: "https://llm.corp.example/v1", key_env: CORP_API_KEY}
+  - {name: mac, base_url: "http://studio.local:8080/v1", api_key: local, model: qwen}
+providers:
+  gate: {base_url: "${GATE_URL}", api_key: "${CORP_API_KEY}", api_mode: anthropic_messages}
+""",
+    )
+    write(home / ".hermes/.env", f"CORP_API_KEY={KEY}\nOPENROUTER_API_KEY={OTHER}\nOPENAI_API_KEY=sk-half\n")
+    found = hermes.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("mac", "custom", "http://studio.local:8080/v1", "", "qwen"),
+        ("openrouter", "openrouter", "https://openrouter.ai/api/v1", OTHER, ""),
+    ]
+    assert reasons(found) == {
+        "gate": "its address needs the variable GATE_URL, which is not set here",
+        "openai": "it is a key without an address; add it with --base-url",
+    }
+
+
+def test_hermes_the_key_of_openai_goes_to_the_address_beside_it(home: Path) -> None:
+    write(home / ".hermes/.env", f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=https://llm.example/v1\n")
+    assert told(hermes.find()) == [("openai", "custom", "https://llm.example/v1", KEY, "")]
+
+
+# -- LibreChat
+
+
+def test_librechat_and_the_env_file_beside_it(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(
+        home / "LibreChat/librechat.yaml",
+        """
+endpoints:
+  custom:
+    - {name: Mistral, apiKey: "${MISTRAL_API_KEY}", baseURL: "https://api.mistral.ai/v1",
+       models: {default: [mistral-large-latest]}}
+    - {name: Users, apiKey: user_provided, baseURL: "https://llm.example/v1"}
+    - {name: Agent, apiKey: "${MISTRAL_API_KEY}", baseURL: "https://agent.example/v1",
+       headers: {X-User: "{{LIBRECHAT_USER_ID}}"}}
+""",
+    )
+    write(
+        home / "LibreChat/.env",
+        f"MISTRAL_API_KEY={KEY}\nOPENAI_API_KEY={OTHER}\nOPENAI_REVERSE_PROXY=https://llm.example/v1\n"
+        "ANTHROPIC_API_KEY=user_provided\n",
+    )
+    found = librechat.find()
+    assert told(found) == [
+        ("mistral", "mistral", "https://api.mistral.ai/v1", KEY, "mistral-large-latest"),
+        ("openai", "custom", "https://llm.example/v1", OTHER, ""),
+    ]
+    assert reasons(found) == {
+        "Users": "each person types the key (user_provided)",
+        "Agent": "its header X-User needs what only it knows",
+    }
+
+
+def test_librechat_of_a_clone_is_named_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv("GITHUB_TOKEN", KEY)
+    theirs = write(
+        home / "clone/librechat.yaml",
+        'endpoints: {custom: [{name: x, apiKey: "${GITHUB_TOKEN}", baseURL: "https://evil.example/v1"}]}',
+    )
+    assert list(reasons(librechat.find())) == ["librechat.yaml"]
+    assert reasons(librechat.find(theirs)) == {
+        "x": "its key is in the variable GITHUB_TOKEN, which is not set here"
+    }
+
+
+# -- Crush
+
+
+def test_crush_puts_its_state_over_its_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORP_KEY", KEY)
+    write(
+        home / ".config/crush/crush.json",
+        {
+            "models": {"large": {"model": "large", "provider": "corp"}},
+            "providers": {
+                "corp": {
+                    "type": "openai-compat",
+                    "base_url": "https://llm.corp.example/v1/",
+                    "api_key": "$CORP_KEY",
+                },
+                "safe": {
+                    "type": "anthropic",
+                    "base_url": "https://gateway.example/anthropic",
+                    "api_key": "$(op read 'op://a/b')",
+                },
+                "cloud": {"type": "bedrock"},
+                "off": {"disable": True, "api_key": KEY, "base_url": "https://llm.example/v1"},
+            },
+        },
+    )
+    write(home / ".local/share/crush/crush.json", {"providers": {"gemini": {"api_key": OTHER}}})
+    write(home / ".config/crush/crushrc", 'provider add x --api-key "$(id)"')
+    found = crush.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("google", "google", "https://generativelanguage.googleapis.com", OTHER, ""),
+    ]
+    named = reasons(found)
+    assert "command:sh -c" in named["safe"]
+    assert "op://a/b" in named["safe"]
+    assert named["cloud"] == "it is reached as bedrock, which Nexo cannot"
+    assert "not run" in named["crushrc"]
+
+
+def test_crush_a_file_that_is_named_looks_nothing_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", KEY)
+    entry = {"type": "openai", "base_url": "https://evil.example/v1", "api_key": "$GITHUB_TOKEN"}
+    theirs = write(home / "clone/crush.json", {"providers": {"x": entry}})
+    assert list(reasons(crush.find())) == ["crush.json"]
+    assert not crush.find(theirs).findings
+
+
+# -- aichat
+
+
+def test_aichat_clients(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv("GROQ_API_KEY", OTHER)
+    write(
+        home / ".config/aichat/config.yaml",
+        f"""
+model: corp:large
+clients:
+- {{type: openai-compatible, name: corp, api_base: "https://llm.corp.example/v1", api_key: {KEY}}}
+- {{type: openai-compatible, name: groq}}
+- {{type: claude}}
+- {{type: openai-compatible, name: ollama, api_base: "http://localhost:11434/v1", api_key: xxx,
+   models: [{{name: llama3}}]}}
+- {{type: bedrock}}
+- {{type: ollama, api_base: "http://box:11434", api_auth: Basic abc}}
+""",
+    )
+    found = aichat.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("groq", "groq", "https://api.groq.com/openai/v1", OTHER, ""),
+        ("ollama", "custom", "http://localhost:11434/v1", "", "llama3"),
+        ("ollama-2", "ollama", "http://box:11434", "", ""),
+    ]
+    assert reasons(found) == {
+        "anthropic": "it has no key: CLAUDE_API_KEY is not set here",
+        "bedrock": "it is reached as bedrock, which Nexo cannot",
+    }
+
+
+def test_aichat_address_in_a_variable_and_a_directory_elsewhere(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv("AICHAT_CONFIG_DIR", str(home / "elsewhere"))
+    write(home / "elsewhere/config.yaml", "clients: [{type: openai}]")
+    write(home / "elsewhere/.env", f"OPENAI_API_KEY={KEY}\nOPENAI_API_BASE=https://llm.example/v1\n")
+    assert told(aichat.find()) == [("openai", "custom", "https://llm.example/v1", KEY, "")]
+
+
+# -- goose
+
+
+def test_goose_hosts_and_custom_providers(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(
+        home / ".config/goose/config.yaml",
+        "GOOSE_PROVIDER: openai\nGOOSE_MODEL: large\nOPENAI_HOST: https://llm.example\n"
+        "OPENAI_BASE_PATH: api/v1/chat/completions\n",
+    )
+    write(home / ".config/goose/secrets.yaml", f"OPENAI_API_KEY: {KEY}\nCORP_KEY: {OTHER}\n")
+    write(
+        home / ".config/goose/custom_providers/corp.json",
+        {
+            "name": "custom_corp",
+            "display_name": "Corp",
+            "engine": "openai",
+            "api_key_env": "CORP_KEY",
+            "base_url": "https://llm.corp.example/v1/chat/completions",
+            "models": [{"name": "m"}],
+        },
+    )
+    assert told(goose.find()) == [
+        ("openai", "custom", "https://llm.example/api/v1", KEY, "large"),
+        ("corp", "custom", "https://llm.corp.example/v1", OTHER, "m"),
+    ]
+
+
+def test_goose_keys_in_the_keyring_and_hosts_without_a_scheme(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(home / ".config/goose/config.yaml", "GOOSE_PROVIDER: google\nGOOSE_MODEL: gemini-3-pro\n")
+    assert "where goose keeps it" in reasons(goose.find())["google"]
+    write(
+        home / ".config/goose/config.yaml", "GOOSE_PROVIDER: ollama\nOLLAMA_HOST: box\nGOOSE_MODEL: qwen3\n"
+    )
+    assert told(goose.find()) == [("ollama", "ollama", "http://box:11434", "", "qwen3")]
+
+
+# -- mods
+
+
+def test_mods_keys_commands_and_the_template(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv("GROQ_API_KEY", OTHER)
+    write(
+        home / ".config/mods/mods.yml",
+        f"""
+default-api: corp
+default-model: large
+apis:
+  corp: {{base-url: "https://llm.corp.example/v1", api-key: {KEY}}}
+  openai: {{base-url: "https://api.openai.com/v1", api-key: , api-key-cmd: rbw get -f OPENAI_API_KEY chat}}
+  groq: {{base-url: "https://api.groq.com/openai/v1", api-key-env: GROQ_API_KEY}}
+  mistral: {{base-url: "https://api.mistral.ai/v1", api-key-env: MISTRAL_API_KEY}}
+  azure: {{base-url: "https://YOUR_RESOURCE_NAME.openai.azure.com", api-key-env: AZURE_OPENAI_KEY}}
+  ollama: {{base-url: "http://localhost:11434/api"}}
+""",
+    )
+    found = mods.find()
+    assert told(found) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("groq", "groq", "https://api.groq.com/openai/v1", OTHER, ""),
+    ]
+    assert reasons(found) == {
+        "openai": "its key is fetched from elsewhere; let it stay there: "
+        "nexoctl add openai --provider openai --api-key-ref 'command:rbw get -f OPENAI_API_KEY chat'"
+    }
+
+
+def test_mods_placeholders_and_references_are_not_keys(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(
+        home / ".config/mods/mods.yml",
+        "apis:\n"
+        '  a: {base-url: "https://a.example/v1", api-key: "sk-..."}\n'
+        '  b: {base-url: "https://b.example/v1", api-key: "<your key here>"}\n',
+    )
+    found = mods.find()
+    assert not found.findings
+    assert set(reasons(found)) == {"a", "b"}
+
+
+# -- this directory
+
+
+def test_files_of_this_directory_are_named_and_read_only_when_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv("SHELL_KEY", OTHER)
+    local = write(
+        home / "clone/.env.local", f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=https://llm.example/v1\n"
+    )
+    envrc = write(
+        home / "clone/.envrc",
+        'export ANTHROPIC_API_KEY="$(pass show x)"\n'
+        f"export GROQ_API_KEY={KEY}\nexport XAI_API_KEY=$SHELL_KEY\n",
+    )
+    compose = write(
+        home / "clone/compose.yaml",
+        "services:\n"
+        f"  web: {{environment: [MISTRAL_API_KEY={KEY}, 'DEEPSEEK_API_KEY=${{SHELL_KEY}}']}}\n"
+        f"  api: {{environment: {{CEREBRAS_API_KEY: {KEY}}}}}\n",
+    )
+    write(home / "clone/docker-compose.yml", "services: {db: {image: postgres}}")
+    named = project.find()
+    assert not named.findings
+    assert list(reasons(named)) == [".env.local", ".envrc", "compose.yaml"]
+    assert all("if you trust it: nexoctl import project --file" in text for text in reasons(named).values())
+    assert told(project.find(local)) == [("llm", "custom", "https://llm.example/v1", KEY, "")]
+    assert [name for name, *_ in told(project.find(envrc))] == ["groq"]
+    assert {name for name, *_ in told(project.find(compose))} == {"mistral", "cerebras"}
+
+
+# -- JSON as people write it
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "// no comment", /* one */ "b": [1, 2,],}', {"a": "// no comment", "b": [1, 2]}),
+        ("{a: 'it\\'s', $b: -1.5e3, c: true,}", {"a": "it's", "$b": -1500.0, "c": True}),
+        ('{"url": "https://x/*y*/"}', {"url": "https://x/*y*/"}),
+        ('["\\",", "},"]', ['",', "},"]),
+        ("// only\n{}\n", {}),
+    ],
+)
+def test_loose_json_is_read(text: str, value: Any) -> None:
+    assert loose_json_of(text) == value
+
+
+@pytest.mark.parametrize("text", ["{'a' 1}", '{"a": "\n"}', "{/* open", "", "[1 2]"])
+def test_what_is_no_json_either_is_named_by_its_line(text: str) -> None:
+    with pytest.raises(Unreadable, match=r"line \d"):
+        loose_json_of(text)
+
+
+# -- files hold anything
+
+NAMES = st.sampled_from(
+    """
+    provider options apiKey baseURL headers npm models model security auth selectedType env modelProviders
+    openai envKey baseUrl generationConfig customHeaders language_models openai_compatible
+    api_url available_models
+    name providers api source id agents defaults primary profiles type key custom_providers base_url key_env
+    api_mode endpoints custom default api_key extra_headers clients api_base GOOSE_PROVIDER OPENAI_HOST apis
+    api-key api-key-cmd api-key-env base-url services environment large
+    """.split()  # noqa: SIM905 - a list of words reads better
+)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-9, 99999),
+    st.text(max_size=8),
+    st.sampled_from(
+        [
+            KEY,
+            "http://[::1",
+            "https://x.example/v1",
+            "${HOME}",
+            "{file:~/x}",
+            "$(id)",
+            "openai",
+            "bedrock",
+            "a/b",
+        ]
+    ),
+)
+CONTENT = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=25,
+)
+PLACES = (
+    (opencode, ".config/opencode/opencode.json"),
+    (qwen_code, ".qwen/settings.json"),
+    (gemini_cli, ".gemini/settings.json"),
+    (zed, ".config/zed/settings.json"),
+    (openclaw, ".openclaw/openclaw.json"),
+    (openclaw, ".openclaw/agents/main/agent/auth-profiles.json"),
+    (hermes, ".hermes/config.yaml"),
+    (librechat, "LibreChat/librechat.yaml"),
+    (crush, ".config/crush/crush.json"),
+    (aichat, ".config/aichat/config.yaml"),
+    (goose, ".config/goose/config.yaml"),
+    (goose, ".config/goose/custom_providers/x.json"),
+    (mods, ".config/mods/mods.yml"),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(content=CONTENT)
+def test_no_content_makes_a_source_fail_and_no_complaint_quotes_it(home: Path, content: object) -> None:
+    for source, place in PLACES:
+        path = write(home / place, content)
+        for found in (source.find(), source.find(path), project.find(path)):
+            assert all(KEY not in skipped.reason for skipped in found.skipped)
+            for finding in found.findings:
+                finding.draft()
+        path.unlink()
