@@ -1,6 +1,5 @@
 """One daemon a user: an advisory lock that is held for life, on a file that says who holds it."""
 
-import errno
 import fcntl
 import os
 import time
@@ -11,11 +10,10 @@ from nexo_client import lock_note
 from nexo_client.lock_note import Note
 from nexo_client.paths import private_directory
 from nexo_client.version import __version__
-from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.files import NO_LOCKS, StoreUnusable
 
 # Longer than a look at the lock takes (`lock_note.held`), shorter than a person notices.
 _TRY_S = 0.3
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
@@ -73,7 +71,7 @@ class InstanceLock:
                     raise AlreadyRunning(self._path, lock_note.decode(text)) from None
                 time.sleep(0.02)
             except OSError as error:
-                if error.errno not in _NO_LOCKS:
+                if error.errno not in NO_LOCKS:
                     raise OSError(error.errno, error.strerror, str(self._path)) from None
                 raise StoreUnusable(
                     f"{self._path} cannot be locked ({error.strerror}): its file system has no working "

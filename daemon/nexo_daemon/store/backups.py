@@ -178,6 +178,8 @@ def examine(path: Path) -> tuple[str, ...]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    # Nobody else has it, and the copy of a store with a log would ask for shared memory otherwise.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.engine import lacking, open_engine
-from nexo_daemon.store.files import StoreUnusable, create_private, sync_directory, unfit_for
+from nexo_daemon.store.files import StoreUnusable, create_private, require_locks, sync_directory, unfit_for
 
 
 def create(path: Path) -> None:
@@ -27,6 +27,7 @@ def create(path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         create_private(temporary)
+        require_locks(temporary)
         _fill(temporary)
         _name(temporary, path)
         sync_directory(path.parent)

@@ -50,10 +50,11 @@ def open_engine(path: Path, *, wal: bool = True) -> Engine:
             check_same_thread=False,
         )
         try:
+            # Before any other: most of them look into the file, and so into its log.
+            connection.execute(mode)
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
             if wal:
-                connection.execute(mode)
                 connection.execute("PRAGMA journal_mode=WAL")
                 # Not before the first look at it does SQLite need its log, and what the log needs.
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

@@ -1,6 +1,8 @@
 """The database file as a file: is it ours, may we write it, and what kind of file is it. No SQL."""
 
 import enum
+import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +13,10 @@ from nexo_client.paths import UnsafePathError, private_directory
 
 Identity = tuple[int, int]
 """Device and number of a file: another file of the same name has another one."""
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
+# Below those that SQLite locks (at 2^30), beyond its header.
+_A_BYTE_OF_NOBODY = 512
 
 _MAGIC = b"SQLite format 3\0"
 _COPY_PREFIX = "nexo-read-only-"
@@ -24,6 +30,20 @@ class StoreUnusable(Exception):  # noqa: N818 - named after the condition, like 
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def require_locks(path: Path) -> None:
+    """Lock and unlock a byte of a file that SQLite has not opened. To SQLite, ENOLCK is "somebody has it".
+
+    Raises:
+        StoreUnusable: its file system has no locks.
+    """
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _A_BYTE_OF_NOBODY)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise StoreUnusable(*unfit_for(path, f"has no working locks ({error.strerror})")) from None
 
 
 def unfit_for(path: Path, lacks: str) -> tuple[str, str]:

@@ -62,6 +62,8 @@ class Candidate:
         """Make it the prepared file; from here on the restore will happen."""
         self.database.close()
         with closing(sqlite3.connect(self.file, isolation_level=None)) as db:
+            # Nobody else has it; a file system without shared memory opens its log in no other way.
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=DELETE")
         self.file.replace(_prepared(self._path))
         sync_directory(self._path.parent)

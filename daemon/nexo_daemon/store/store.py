@@ -140,6 +140,7 @@ class Store:
         if found is Found.SOMETHING_ELSE or files.application_id(self.path) != schema.APPLICATION_ID:
             self._serve_nothing("the file is not a store of Nexo Connections, or its first page is destroyed")
             return
+        files.require_locks(self.path)
         obstacle, advice = files.write_obstacle(self.path)
         problems, revision = ([], schema.HEAD) if obstacle else self._examine()
         if obstacle or problems:
@@ -159,6 +160,12 @@ class Store:
                 )
             ) as db:
                 db.execute("PRAGMA trusted_schema=OFF")
+                try:
+                    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    # What is damaged is said by the check below.
+                    if isinstance(error, sqlite3.Error) and lacks_shared_memory(error):
+                        return self._examine_copy()
                 problems = list(reading.check(db))
                 return problems, "" if problems else self._revision(db)
         except sqlite3.Error as error:
@@ -167,8 +174,6 @@ class Store:
                     f"another program holds the store {self.path} locked",
                     f"close it, then start again; this names it: fuser '{self.path}'",
                 ) from None
-            if lacks_shared_memory(error):
-                return self._examine_copy()
             unfit = lacking(error)
             if unfit:
                 raise StoreUnusable(*files.unfit_for(self.path, unfit)) from None
