@@ -20,8 +20,8 @@ from nexo_daemon.store.transaction import Transaction
 
 
 def preview(registry: Registry, document: Document, *, overwrite: bool) -> tuple[Step, ...]:
-    """What `bring_in` would do with every consent."""
-    return _Import(registry, document, overwrite, consents=None).plan()
+    """What `bring_in` would do with every consent; may run on any thread."""
+    return _Import(registry, registry.snapshot, document, overwrite, consents=None).plan()
 
 
 async def bring_in(
@@ -36,8 +36,9 @@ async def bring_in(
 
     async def work() -> tuple[Step, ...]:
         # Only now: what was planned before its turn may have been true of another configuration.
-        wanted = _Import(registry, document, overwrite, consents)
-        steps = wanted.plan()
+        wanted = _Import(registry, registry.snapshot, document, overwrite, consents)
+        # A large document takes a third of a second: not on the loop.
+        steps = await registry.on_store_thread(wanted.plan)
         if any(step.does_something for step in steps):
             await wanted.save(steps)
         return steps
@@ -50,6 +51,7 @@ class _Import:
     """One import; `consents` None means as if all were given."""
 
     registry: Registry
+    before: Snapshot
     document: Document
     overwrite: bool
     consents: Set[str] | None
@@ -57,17 +59,20 @@ class _Import:
     bindings: int = 0
 
     def plan(self) -> tuple[Step, ...]:
-        before = self.registry.snapshot
         return plan_import(
-            self.document, before, self._present_secrets(before), overwrite=self.overwrite, admit=self._admit
+            self.document,
+            self.before,
+            self._present_secrets(),
+            overwrite=self.overwrite,
+            admit=self._admit,
         )
 
-    def _present_secrets(self, before: Snapshot) -> dict[str, Credentials]:
+    def _present_secrets(self) -> dict[str, Credentials]:
         if self.registry.store.vault.state is not VaultState.UNLOCKED:
             return {}
         found = {}
         for draft in self.document.drafts:
-            present = before.connections.get(before.ids_by_name.get(name_key(draft.name or ""), ""))
+            present = self.before.connections.get(self.before.ids_by_name.get(name_key(draft.name or ""), ""))
             if present is not None:
                 try:
                     found[present.id] = self.registry.store.unseal(present)
@@ -90,7 +95,7 @@ class _Import:
     def _plan_connection(self, step: Step) -> None:
         assert step.draft is not None  # noqa: S101 - asked by the caller
         if step.action is Action.ADD:
-            added = len(self.plans) + len(self.registry.snapshot.connections)
+            added = len(self.plans) + len(self.before.connections)
             if added >= CONNECTION_LIMIT:
                 raise LimitReached(f"there are {CONNECTION_LIMIT} connections already")
             plan = self.registry.plan_new(step.draft)
@@ -103,12 +108,12 @@ class _Import:
         assert step.binding is not None  # noqa: S101 - asked by the caller
         check_workspace(step.binding[0])
         if step.action is Action.ADD:
-            if self.bindings + len(self.registry.snapshot.bindings) >= BINDING_LIMIT:
+            if self.bindings + len(self.before.bindings) >= BINDING_LIMIT:
                 raise LimitReached(f"there are {BINDING_LIMIT} bound workspaces already")
             self.bindings += 1
 
     async def save(self, steps: tuple[Step, ...]) -> None:
-        registry, before = self.registry, self.registry.snapshot
+        registry, before = self.registry, self.before
 
         def write(tx: Transaction) -> tuple[list[Connection], list[Binding], Settings]:
             revision = tx.next_revision()
@@ -154,9 +159,9 @@ class _Import:
         return binding
 
     def _settings(self, steps: tuple[Step, ...], after: Snapshot, written: list[Connection]) -> Settings:
-        settings = self.registry.snapshot.settings
+        settings = self.before.settings
         default = settings.default_id
-        if not self.registry.snapshot.connections and not self.document.default and written:
+        if not self.before.connections and not self.document.default and written:
             default = written[0].id
         for step in steps:
             if _is(step, "default"):

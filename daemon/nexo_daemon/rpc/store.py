@@ -137,7 +137,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         document = await _DERIVING.run(lambda: read_document(request.document, Secret(request.passphrase)))
         overwrite = request.overwrite
         if request.dry_run:
-            steps = preview(self._registry, document, overwrite=overwrite)
+            steps = await _DERIVING.run(lambda: preview(self._registry, document, overwrite=overwrite))
         else:
             consents = frozenset(request.consents)
             steps = await bring_in(self._registry, document, overwrite=overwrite, consents=consents)
