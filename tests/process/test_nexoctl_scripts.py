@@ -338,7 +338,8 @@ def test_a_person_may_look_at_what_nobody_is_given(
 ) -> None:
     proxy = NetworkProfile(proxy="http://ann:pa55@127.0.0.1:3128")
     headers = (Header("X-Team", "blue"),)
-    client.update_connection(work, ConnectionDraft(enabled=False, network=proxy, headers=headers))
+    changes = ConnectionDraft(enabled=False, network=proxy, headers=headers)
+    client.update_connection(work, changes, keep_key_for_new_origin=True)
     assert "disabled" in surroundings.nexoctl("resolve", "--connection", work, expect=7).err
     shown = surroundings.nexoctl("show", work, "--reveal").out
     for secret in (WORK.key, "X-Team: blue", "ann:pa55@"):
