@@ -38,7 +38,10 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
     A shell of cron, `su` or a container has another XDG_RUNTIME_DIR than the one that the daemon was started
     in. Whoever names a socket, by `override` or `NEXO_SOCKET`, gets that one.
     """
-    socket = paths.socket_path(override)
+    try:
+        socket = paths.socket_path(override)
+    except paths.UnsafePathError as error:
+        raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
     if override or os.environ.get("NEXO_SOCKET") or diagnose(socket) is None:
         return socket
     note = lock_note.living()

@@ -45,8 +45,20 @@ def decode(text: bytes) -> Note | None:
 
 def read() -> Note | None:
     """The note of the last daemon of this user, alive or not."""
+    notes = [note for path in _files() if (note := _read(path)) is not None]
+    return next((note for note in notes if alive(note.pid)), notes[0] if notes else None)
+
+
+def _files() -> tuple[Path, ...]:
     try:
-        with paths.lock_file().open("rb") as file:
+        return (paths.lock_file(), paths.spare_lock_file())
+    except paths.UnsafePathError:
+        return ()
+
+
+def _read(path: Path) -> Note | None:
+    try:
+        with path.open("rb") as file:
             return decode(file.read(LIMIT))
     except OSError:
         return None
@@ -63,8 +75,12 @@ def held() -> bool:
 
     Taking the lock for a moment is no obstacle for a daemon that starts: it tries for longer than that.
     """
+    return any(_held(path) for path in _files())
+
+
+def _held(path: Path) -> bool:
     try:
-        descriptor = os.open(paths.lock_file(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

@@ -9,7 +9,7 @@ Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD 
 import os
 import stat
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,8 +50,26 @@ class Place(NamedTuple):
     purpose: str
 
 
-def _home() -> Path:
-    return Path.home()
+def home() -> Path:
+    """The home directory of this user.
+
+    Raises:
+        UnsafePathError: neither HOME nor the system knows one (a container, `DynamicUser=`).
+    """
+    # HOME= and a relative one would put keys wherever a program happens to be started.
+    named = Path(os.environ.get("HOME", ""))
+    if named.is_absolute():
+        return named
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        raise UnsafePathError(
+            Path("~"),
+            f"there is no home directory: HOME is not set, and this system does not know user {os.geteuid()}",
+            "set HOME; or NEXO_CONFIG_DIR, NEXO_DATA_DIR and NEXO_STATE_DIR",
+        ) from None
 
 
 def _from_env(variable: str) -> Path | None:
@@ -62,7 +80,7 @@ def _from_env(variable: str) -> Path | None:
 def _xdg(variable: str, fallback: str) -> Path:
     value = os.environ.get(variable, "")
     # The specification: relative paths are invalid and have to be ignored.
-    base = Path(value) if value and Path(value).is_absolute() else _home() / fallback
+    base = Path(value) if value and Path(value).is_absolute() else home() / fallback
     return base / "nexo"
 
 
@@ -112,6 +130,11 @@ def lock_file() -> Path:
 def known_stores() -> Path:
     """Where stores have been, so that one that is gone is missed."""
     return state_dir() / "stores.json"
+
+
+def spare_lock_file() -> Path:
+    """Beside the socket: for a daemon whose home is read-only."""
+    return socket_path().parent / "nexod.lock"
 
 
 def log_file() -> Path:
@@ -178,7 +201,7 @@ def check_private_directory(path: Path) -> None:
         raise UnsafePathError(
             path,
             f"belongs to user {info.st_uid}, not to you ({os.geteuid()})",
-            "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it",
+            _owner_hint(path, info.st_uid),
         )
     if info.st_mode & 0o077:
         raise UnsafePathError(
@@ -186,8 +209,31 @@ def check_private_directory(path: Path) -> None:
         )
 
 
+SUDO_HINT = "run it without sudo; or as root with root's own home: sudo -H"
+
+
+def _owner_hint(path: Path, owner: int) -> str:
+    if os.geteuid() == 0:
+        return SUDO_HINT
+    if owner == 0:
+        return f"sudo may have made it; if it is yours: sudo chown -R {os.geteuid()} '{path}'"
+    return "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it"
+
+
+def _check_not_for_root(path: Path) -> None:
+    """`sudo -E` keeps HOME: what root makes there, its owner cannot use, and neither can their daemon."""
+    if os.geteuid() != 0:
+        return
+    above = next((place for place in path.parents if place.exists()), path)
+    owner = above.stat().st_uid
+    if owner != 0:
+        raise UnsafePathError(path, f"{above} belongs to user {owner}, and you are root", SUDO_HINT)
+
+
 def private_directory(path: Path) -> Path:
     """Make `path` and its missing parents (mode 0700), then check it as `check_private_directory` does."""
+    if not path.exists():
+        _check_not_for_root(path)
     # `Path.mkdir(parents=True)` would leave the parents to the umask; XDG asks for 0700 for them, too.
     for missing in reversed([place for place in (path, *path.parents) if not place.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
@@ -198,8 +244,15 @@ def private_directory(path: Path) -> Path:
 def places() -> tuple[Place, ...]:
     """What `--help` and `nexoctl doctor` print: the computed locations and their variables."""
     return (
-        Place(socket_path(), "NEXO_SOCKET", "socket of the daemon"),
-        Place(config_dir(), "NEXO_CONFIG_DIR", "settings and key file"),
-        Place(data_dir(), "NEXO_DATA_DIR", "store and backups"),
-        Place(state_dir(), "NEXO_STATE_DIR", "lock and log"),
+        Place(_shown(socket_path), "NEXO_SOCKET", "socket of the daemon"),
+        Place(_shown(config_dir), "NEXO_CONFIG_DIR", "settings and key file"),
+        Place(_shown(data_dir), "NEXO_DATA_DIR", "store and backups"),
+        Place(_shown(state_dir), "NEXO_STATE_DIR", "lock and log"),
     )
+
+
+def _shown(place: Callable[[], Path]) -> Path:
+    try:
+        return place()
+    except UnsafePathError:
+        return Path("(no home directory)")

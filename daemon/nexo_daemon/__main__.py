@@ -1,13 +1,14 @@
 """`nexod` and `python -m nexo_daemon`: the command line of the daemon. What it does is in `main`."""
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
 import sys
 from pathlib import Path
 
-from nexo_client import paths
+from nexo_client import limits, paths
 from nexo_client.version import __version__
 
 _MISSING = (
@@ -41,6 +42,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point; returns the exit code."""
+    try:
+        return _main()
+    except paths.UnsafePathError as error:
+        print(f"nexod: {error}\n  {error.hint}", file=sys.stderr)
+        return 1
+
+
+def _main() -> int:
     options = _parser().parse_args()
     # What the start makes stays. Looking for garbage in it is an eighth of the CPU of a start (2026-11-23);
     # `main` turns it on again when the daemon is ready.
@@ -49,6 +58,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: sys.exit(0))
+    short = limits.shortages()
+    if short:
+        print(f"nexod: {short[0].problem}\n  {short[0].hint}", file=sys.stderr)
+        return 1
     try:
         from nexo_daemon.main import run
     except ModuleNotFoundError as error:
@@ -60,7 +73,15 @@ def main() -> int:
     paths.make_absolute(os.environ)
     # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
     os.chdir("/")
-    return run(lambda: paths.socket_path(chosen), background=options.background)
+    code = run(lambda: paths.socket_path(chosen), background=options.background)
+    # Threads that hang are left alone: while Python and OpenSSL clear up under them, they crash (seen).
+    import logging
+
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """One daemon a user: an advisory lock that is held for life, on a file that says who holds it."""
 
+import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -10,10 +12,16 @@ from nexo_client import lock_note
 from nexo_client.lock_note import Note
 from nexo_client.paths import private_directory
 from nexo_client.version import __version__
-from nexo_daemon.store.files import NO_LOCKS, StoreUnusable
+from nexo_daemon.store.files import NO_LOCKS, StoreUnusable, identity
 
 # Longer than a look at the lock takes (`lock_note.held`), shorter than a person notices.
 _TRY_S = 0.3
+
+
+def _is_read_only(path: Path, error: OSError) -> bool:
+    return error.errno == errno.EROFS or (
+        error.errno in (errno.EACCES, errno.EPERM) and not os.access(path.parent, os.W_OK)
+    )
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
@@ -34,11 +42,16 @@ class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
 
 
 class InstanceLock:
-    """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two inodes."""
+    """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two inodes.
 
-    def __init__(self, path: Path) -> None:
+    Where the home is read-only, the note lies in a file beside the socket, and both are locked.
+    """
+
+    def __init__(self, path: Path, spare: Path) -> None:
         self._path = path
+        self._spare = spare
         self._file: int | None = None
+        self._read_only: int | None = None
 
     def __enter__(self) -> "InstanceLock":
         """Take the lock.
@@ -48,16 +61,44 @@ class InstanceLock:
             UnsafePathError: the directory of the lock is not private.
             StoreUnusable: the file system has no locks.
         """
-        private_directory(self._path.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(self._path, flags, 0o600)
+        try:
+            self._file = self._locked(self._path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if not _is_read_only(self._path, error):
+                raise
+            with suppress(OSError):
+                self._read_only = self._locked(self._path, os.O_RDONLY)
+            self._path = self._spare
+            self._file = self._locked(self._path, os.O_RDWR | os.O_CREAT)
+        return self
+
+    def _locked(self, path: Path, flags: int) -> int:
+        private_directory(path.parent)
+        file = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             self._take(file)
         except BaseException:
             os.close(file)
             raise
-        self._file = file
-        return self
+        return file
+
+    def keep(self, socket: Path) -> None:
+        """Hold the file of that name again, if the one that is held was removed: a second daemon would start.
+
+        Raises:
+            AlreadyRunning: one has started.
+            OSError: it cannot be made.
+        """
+        if self._file is None:
+            return
+        held = os.fstat(self._file)
+        with suppress(FileNotFoundError):
+            if identity(self._path) == (held.st_dev, held.st_ino):
+                return
+        again = self._locked(self._path, os.O_RDWR | os.O_CREAT)
+        os.close(self._file)
+        self._file = again
+        self.note(socket, ready=True)
 
     def _take(self, file: int) -> None:
         deadline = time.monotonic() + _TRY_S
@@ -99,6 +140,10 @@ class InstanceLock:
     ) -> None:
         """Release it."""
         if self._file is not None:
-            os.ftruncate(self._file, 0)
+            with suppress(OSError):
+                os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
+        if self._read_only is not None:
+            os.close(self._read_only)
+            self._read_only = None

@@ -1,6 +1,7 @@
 """Where the daemon writes what it does: a private, rotated file, and stderr for who started it."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -26,6 +27,24 @@ class _PrivateFile(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`. A file that was removed or moved away meanwhile is made anew."""
+        with contextlib.suppress(OSError):
+            self._open_again_if_lost()
+        super().emit(record)
+
+    def _open_again_if_lost(self) -> None:
+        path = Path(self.baseFilename)
+        if self.stream is not None:
+            opened = os.fstat(self.stream.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                named = path.stat()
+                if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino):
+                    return
+            private_directory(path.parent)
+            self.stream.close()
+            self.stream = self._open()
 
 
 class _Places(logging.Formatter):
@@ -100,12 +119,15 @@ def start_logging(path: Path, level: str) -> None:
     Raises:
         UnsafePathError: the directory of the log is not private.
     """
-    private_directory(path.parent)
+    problem = ""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    try:
+        private_directory(path.parent)
+        handlers.append(_PrivateFile(path, maxBytes=FILE_LIMIT, backupCount=KEEP, encoding="utf-8"))
+    except OSError as error:
+        # A read-only home, a full disk: a daemon without a log file is better than none.
+        problem = error.strerror or type(error).__name__
     known = logging.getLevelNamesMapping().get(level.upper())
-    handlers: list[logging.Handler] = [
-        _PrivateFile(path, maxBytes=FILE_LIMIT, backupCount=KEEP, encoding="utf-8", delay=False),
-        logging.StreamHandler(sys.stderr),
-    ]
     # A full disk or a closed terminal must not stop the daemon, and says nothing about a record.
     logging.raiseExceptions = False
     logging.basicConfig(level=known or logging.INFO, format=FORMAT, handlers=handlers, force=True)
@@ -119,6 +141,8 @@ def start_logging(path: Path, level: str) -> None:
     sys.excepthook = lambda _, error, __: _say_uncaught(error)
     sys.unraisablehook = lambda found: _say_uncaught(found.exc_value)
     threading.excepthook = lambda found: _say_uncaught(found.exc_value)
+    if problem:
+        logging.getLogger(__name__).warning("the log %s cannot be written: %s", path, problem)
     if known is None and level:
         logging.getLogger(__name__).warning(
             "NEXO_LOG is '%s'; use debug, info, warning or error. Taken as info.", level

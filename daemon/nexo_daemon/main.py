@@ -64,7 +64,7 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
     harden()
     _raise_descriptor_limit()
     try:
-        with InstanceLock(paths.lock_file()) as lock:
+        with InstanceLock(paths.lock_file(), socket.parent / paths.lock_file().name) as lock:
             lock.note(socket, ready=False)
             start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
             log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)
@@ -172,7 +172,7 @@ async def _serve(
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
         asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
         asyncio.create_task(watch_the_store(registry, clock), name="store"),
-        asyncio.create_task(stay_present(server, wanted, moved, clock), name="socket"),
+        asyncio.create_task(stay_present(server, lock, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()
     if interval_s is not None:

@@ -6,12 +6,14 @@ acknowledged is on disk.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 
 log = logging.getLogger("nexod")
@@ -38,7 +40,8 @@ class Stop:
         self._told = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = 0
-        self._timer: threading.Timer | None = None
+        self._status = 0
+        self._must_end = threading.Event()
         self._lock = threading.Lock()
 
     def listen(self) -> None:
@@ -53,6 +56,8 @@ class Stop:
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._in_main_thread)
         threading.Thread(target=self._read, args=(reader,), name="signals", daemon=True).start()
+        # Now, and not when it is needed: there may be no room for a thread then.
+        threading.Thread(target=self._count_down, name="deadline", daemon=True).start()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on there is something to stop in order."""
@@ -71,11 +76,13 @@ class Stop:
 
     def must_end(self, exit_code: int) -> None:
         """From now on the process has `DEADLINE_S` to end in order; may be called twice."""
-        with self._lock:
-            if self._timer is None:
-                self._timer = threading.Timer(DEADLINE_S, _give_up, (exit_code,))
-                self._timer.name, self._timer.daemon = "deadline", True
-                self._timer.start()
+        self._status = exit_code
+        self._must_end.set()
+
+    def _count_down(self) -> None:
+        self._must_end.wait()
+        time.sleep(DEADLINE_S)
+        _give_up(self._status)
 
     def _in_main_thread(self, number: int, frame: FrameType | None) -> None:
         if self._loop is None:
@@ -114,5 +121,6 @@ def _give_up(exit_code: int) -> None:
 def _say(level: int, words: str, *facts: object) -> None:
     # The disk of the log may be what hangs.
     saying = threading.Thread(target=log.log, args=(level, words, *facts), name="saying", daemon=True)
-    saying.start()
-    saying.join(_SAYING_S)
+    with contextlib.suppress(RuntimeError):
+        saying.start()
+        saying.join(_SAYING_S)

@@ -9,7 +9,8 @@ import importlib.util
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,12 +63,43 @@ def diagnose(session: Session) -> Iterator[Finding]:
     """All findings, in the order in which a person should read them."""
     from nexo_client.cli.service_diagnosis import service_findings
 
-    yield _versions()
-    yield _installed("daemon", _NEEDED_BY_DAEMON, "nexo-connections[daemon]", Level.BROKEN)
-    yield from _places(session.socket)
-    yield from _environment()
-    yield _clock()
-    yield from service_findings(session.socket)
+    checks: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
+        ("versions", lambda: [_versions()]),
+        (
+            "daemon parts",
+            lambda: [_installed("daemon", _NEEDED_BY_DAEMON, "nexo-connections[daemon]", Level.BROKEN)],
+        ),
+        ("user", _user),
+        ("limits", _limits),
+        ("places", lambda: _places(session.socket)),
+        ("disk", lambda: _disks(session.socket)),
+        ("environment", _environment),
+        ("clock", lambda: [_clock()]),
+        ("service", lambda: service_findings(session.socket)),
+        ("daemon", lambda: _answer(session)),
+        ("tray", _tray),
+    )
+    for topic, check in checks:
+        yield from _isolated(topic, check)
+
+
+def _isolated(topic: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What the check finds; whatever it runs into is a finding of its own, and no end of the others."""
+    try:
+        yield from check()
+    except errors.NexoError as problem:
+        yield Finding(topic, Level.BROKEN, problem.message, problem.hint)
+    except paths.UnsafePathError as problem:
+        yield Finding(topic, Level.BROKEN, str(problem), problem.hint)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        yield Finding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}")
+    except Exception as problem:  # noqa: BLE001 - the doctor goes on
+        yield Finding(topic, Level.WARNING, f"this could not be looked at ({type(problem).__name__})")
+
+
+def _answer(session: Session) -> Iterator[Finding]:
+    """What the daemon says, or why it does not."""
     answer = _ask(session)
     if isinstance(answer, errors.NexoError):
         not_running = isinstance(answer, errors.DaemonNotRunning)
@@ -78,7 +110,6 @@ def diagnose(session: Session) -> Iterator[Finding]:
             yield from _lock()
     else:
         yield from _daemon(*answer)
-    yield from _tray()
 
 
 def _ask(
@@ -129,8 +160,13 @@ def _places(socket: Path) -> Iterator[Finding]:
         ("state", paths.state_dir(), "NEXO_STATE_DIR"),
     ):
         yield _private(topic, path, variable)
-    yield from (_private_file(path) for path in (paths.database(), paths.key_file()) if path.exists())
-    yield from _space(paths.data_dir())
+    for path in (paths.database(), paths.key_file()):
+        try:
+            yield _private_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as problem:
+            yield Finding("file", Level.BROKEN, f"{path}: {problem.strerror}", f"ls -ld '{path.parent}'")
 
 
 def _private(topic: str, path: Path, variable: str) -> Finding:
@@ -146,7 +182,9 @@ def _private(topic: str, path: Path, variable: str) -> Finding:
             topic, Level.BROKEN, f"{path}: {problem.strerror}", "check who owns the directories above it"
         )
     if not os.access(path, os.W_OK):
-        return Finding(topic, Level.BROKEN, f"{path} is not writable", f"chmod u+w '{path}'")
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        fix = "its file system is read-only: mount it writable" if read_only else f"chmod u+w '{path}'"
+        return Finding(topic, Level.BROKEN, f"{path} is not writable", fix)
     return Finding(topic, Level.OK, str(path))
 
 
@@ -178,19 +216,61 @@ def _private_file(path: Path) -> Finding:
     return Finding("file", Level.OK, f"{path} is private")
 
 
-def _space(directory: Path) -> Iterator[Finding]:
-    import shutil
-
-    while not directory.exists() and directory != directory.parent:
-        directory = directory.parent
-    try:
-        free = shutil.disk_usage(directory).free
-    except OSError:
+def _user() -> Iterator[Finding]:
+    """`sudo -E` keeps HOME: what root makes there, its owner cannot use."""
+    if os.geteuid() != 0:
         return
-    if free < 50 * 1024 * 1024:
-        yield Finding(
-            "disk", Level.WARNING, f"{free // 1024 // 1024} MB are free at {directory}", "make room"
-        )
+    for directory in (paths.config_dir(), paths.data_dir(), paths.state_dir()):
+        above = next(place for place in (directory, *directory.parents) if place.exists())
+        owner = above.stat().st_uid
+        if owner != 0:
+            text = f"you are root, and {above} belongs to user {owner}"
+            yield Finding("user", Level.BROKEN, text, paths.SUDO_HINT)
+            return
+
+
+def _limits() -> Iterator[Finding]:
+    """What this process may use; a daemon that is started from here may use the same."""
+    from nexo_client import limits
+
+    for shortage in limits.shortages():
+        yield Finding("limits", Level.BROKEN, shortage.problem, shortage.hint)
+
+
+def _disks(socket: Path) -> Iterator[Finding]:
+    """Each disk that the daemon writes to: whether it takes anything, and has room."""
+    import tempfile
+
+    places = (
+        ("data", paths.data_dir()),
+        ("settings", paths.config_dir()),
+        ("lock and log", paths.state_dir()),
+        ("socket", socket.parent),
+        ("temporary files", Path(tempfile.gettempdir())),
+    )
+    seen: dict[int, list[str]] = {}
+    where: dict[int, Path] = {}
+    for what, place in places:
+        there = next(above for above in (place, *place.parents) if above.exists())
+        device = there.stat().st_dev
+        seen.setdefault(device, []).append(what)
+        where.setdefault(device, there)
+    for device, directory in where.items():
+        yield from _disk(directory, ", ".join(seen[device]))
+
+
+def _disk(directory: Path, what: str) -> Iterator[Finding]:
+    space = os.statvfs(directory)
+    free = space.f_bavail * space.f_frsize
+    if space.f_flag & os.ST_RDONLY:
+        text = f"the file system of {directory} is read-only ({what})"
+        yield Finding("disk", Level.BROKEN, text, "mount it writable; dmesg says whether a fault made it so")
+    elif free < 50 * 1024 * 1024:
+        text = f"{free // 1024 // 1024} MB are free at {directory} ({what})"
+        yield Finding("disk", Level.WARNING, text, f"make room there: du -xh -d1 '{directory}' | sort -h")
+    elif space.f_files and space.f_favail < 100:
+        text = f"{space.f_favail} more files fit at {directory} ({what})"
+        yield Finding("disk", Level.WARNING, text, f"remove files there: du -x --inodes -d1 '{directory}'")
 
 
 def _environment() -> Iterator[Finding]:
@@ -212,9 +292,10 @@ def _environment() -> Iterator[Finding]:
 
 def _clock() -> Finding:
     now = datetime.now(UTC)
-    newest = max(
-        (path.stat().st_mtime for path in (paths.database(), paths.log_file()) if path.exists()), default=0.0
-    )
+    newest = 0.0
+    for path in (paths.database(), paths.log_file()):
+        with suppress(OSError):
+            newest = max(newest, path.stat().st_mtime)
     if newest and datetime.fromtimestamp(newest, UTC) > now + _CLOCK_SLACK:
         text = "the store was written in the future: the clock of this computer went back"
         return Finding("clock", Level.WARNING, text, "set the clock (timedatectl set-ntp true)")
@@ -255,6 +336,10 @@ def _daemon(
     slot = status.vault_slot.replace("_", " ")
     if status.vault is VaultState.UNLOCKED:
         yield Finding("vault", Level.OK, f"unlocked ({slot})")
+        key_file = paths.key_file()
+        if status.vault_slot == "key_file" and not key_file.exists():
+            text = f"{key_file} is gone; the daemon has the key in memory, and not after a restart"
+            yield Finding("vault", Level.BROKEN, text, "move it back, or: nexoctl vault rekey --to key_file")
     else:
         text = f"{status.vault.value.replace('_', ' ')} ({slot}): {status.vault_problem}"
         yield Finding("vault", Level.BROKEN, text, "nexoctl vault status")
@@ -323,7 +408,10 @@ def redactor() -> Redact:
     import getpass
     import socket
 
-    home = str(Path.home())
+    try:
+        home = str(paths.home())
+    except paths.UnsafePathError:
+        home = ""
     words = [(home, "~")] if len(home) > 1 else []
     try:
         user = getpass.getuser()

@@ -99,7 +99,7 @@ def agent(program: list[str], environment: dict[str, str]) -> dict[str, Any]:
 
 
 def _plist() -> Path:
-    return Path.home() / "Library/LaunchAgents" / f"{LABEL}.plist"
+    return paths.home() / "Library/LaunchAgents" / f"{LABEL}.plist"
 
 
 def _domain() -> str:

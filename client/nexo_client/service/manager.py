@@ -103,7 +103,7 @@ def command() -> list[str]:
 
 def deviations(socket: Path) -> dict[str, str]:
     """The places of this process that differ from those that a fresh session computes, by variable."""
-    home = Path.home()
+    home = paths.home()
     state = home / ".local/state/nexo"
     runtime = Path(f"/run/user/{os.geteuid()}")
     usual = {

@@ -7,6 +7,7 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
+from nexo_client import paths
 from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, deviations
 
 NAME = "nexod.service"
@@ -131,7 +132,7 @@ def _program_of(text: str) -> str:
 
 
 def _own_directory() -> Path:
-    return Path.home() / ".config/systemd/user"
+    return paths.home() / ".config/systemd/user"
 
 
 def _write(path: Path, text: str) -> None:

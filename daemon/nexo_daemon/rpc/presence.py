@@ -20,6 +20,7 @@ from nexo_client.paths import (
 )
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.lock import AlreadyRunning
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.store.files import Identity
 
@@ -36,6 +37,12 @@ class Bound(Protocol):
     def socket(self) -> Path: ...
     @property
     def identity(self) -> Identity: ...
+
+
+class Lock(Protocol):
+    """What keeps a second daemon away."""
+
+    def keep(self, socket: Path) -> None: ...
 
 
 class Listener(Protocol):
@@ -96,9 +103,11 @@ def loss(door: Bound) -> str:
 
 
 async def stay_present(
-    server: Listener, wanted: Callable[[], Path], moved: Callable[[Path], None], clock: Clock
+    server: Listener, lock: Lock, wanted: Callable[[], Path], moved: Callable[[Path], None], clock: Clock
 ) -> None:
     """Until cancelled: bind again where the socket was lost, or where programs look for it by now.
+
+    Ends when another daemon has taken the lock, whose file was removed: two would write one store.
 
     Args:
         wanted: where they look.
@@ -108,6 +117,7 @@ async def stay_present(
     while True:
         await clock.sleep(EVERY_S)
         try:
+            await _LANE.join("lock", lambda: lock.keep(server.door.socket))
             target, why = await _LANE.join("look", lambda: (wanted(), loss(server.door)))
             if target != server.door.socket:
                 why = f"programs look for it at {target} now"
@@ -116,6 +126,9 @@ async def stay_present(
                 moved(target)
                 log.warning("the socket was lost (%s); bound again: %s", why, target)
             failure.is_over()
+        except AlreadyRunning as error:
+            log.critical("the lock was removed, and another daemon has it by now: %s", error)
+            return
         except UnsafePathError as error:
             failure.came(f"{error}; {error.hint}")
         except TimeoutError:

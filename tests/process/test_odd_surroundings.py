@@ -1,0 +1,262 @@
+"""Root by sudo, no home, a read-only home, low limits, places that were removed: true words, and a way back."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nexo_client import limits, python
+from nexo_client.terms import StoreState
+from nexo_client.types import ConnectionDraft
+from surroundings import Nexod, Surroundings, wait_for
+
+NEXOCTL = python.of_ours("nexo_client.cli")
+NEXOD = python.of_ours("nexo_daemon")
+PERSON = 12345
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+by_rule = pytest.mark.skipif(
+    Path(f"/run/user/{os.geteuid()}").is_dir(), reason="the rule finds the directory of the session"
+)
+
+
+def places_of_a_home(home: Path) -> dict[str, str]:
+    """The environment of a person who overrides nothing."""
+    nothing = dict.fromkeys(("NEXO_SOCKET", "NEXO_CONFIG_DIR", "NEXO_DATA_DIR", "NEXO_STATE_DIR"), "")
+    return nothing | {"HOME": str(home), "XDG_RUNTIME_DIR": ""}
+
+
+# -- sudo --------------------------------------------------------------------------------------------------
+
+
+@as_root
+@by_rule
+@pytest.mark.parametrize("words", [("list",), ("add", "x", "--provider", "ollama", "--no-test"), ("status",)])
+@pytest.mark.parametrize("used", [False, True], ids=["new home", "used home"])
+def test_sudo_makes_nothing_in_the_home_of_another(
+    surroundings: Surroundings, words: tuple[str, ...], used: bool
+) -> None:
+    home = surroundings.home / "person"
+    made = [home, home / ".local", home / ".local" / "state", home / ".local" / "state" / "nexo"]
+    for directory in made[: 4 if used else 1]:
+        directory.mkdir(mode=0o700)
+        os.chown(directory, PERSON, PERSON)
+    before = sorted(home.rglob("*"))
+    done = surroundings.run([*NEXOCTL, "--json", *words], env=places_of_a_home(home), expect=None)
+    assert sorted(home.rglob("*")) == before
+    if words != ("status",):
+        assert done.code in (3, 4)
+        assert f"user {PERSON}" in done.error["message"]
+        assert "without sudo" in done.error["hint"]
+    doctor = surroundings.run([*NEXOCTL, "--json", "doctor"], env=places_of_a_home(home), expect=1).json
+    [user] = [one for one in doctor["findings"] if one["topic"] == "user"]
+    assert user["level"] == "broken"
+    assert "without sudo" in user["fix"]
+    assert sorted(home.rglob("*")) == before
+
+
+# -- no home: DynamicUser=, a container with any uid -------------------------------------------------------
+
+
+def test_no_home_is_a_sentence(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    from nexo_client import paths
+    from nexo_client.channel import locate
+    from nexo_client.errors import DaemonUnsafe
+
+    def nobody(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for value in ("", "relative"):
+        monkeypatch.setenv("HOME", value)
+        with pytest.raises(paths.UnsafePathError, match="there is no home directory") as raised:
+            paths.data_dir()
+        assert "NEXO_DATA_DIR" in raised.value.hint
+        monkeypatch.setattr(paths, "is_private", lambda path: False)
+        with pytest.raises(DaemonUnsafe, match="there is no home directory"):
+            locate()
+        assert str(paths.places()[1].path) == "(no home directory)"
+    monkeypatch.setenv("NEXO_DATA_DIR", str(surroundings.home))
+    assert paths.data_dir() == surroundings.home
+
+
+# -- a home that is read-only ------------------------------------------------------------------------------
+
+
+def read_only(*places: Path) -> tuple[str, ...]:
+    """A command in front of a program that lets it see these places read-only."""
+    steps = [f"mount --bind '{place}' '{place}' && mount -o remount,ro,bind '{place}'" for place in places]
+    return ("unshare", "-m", "sh", "-ec", "; ".join([*steps, 'exec "$@"']), "sh")
+
+
+@as_root
+@pytest.mark.needs("linux")
+@pytest.mark.parametrize("never_used", [False, True], ids=["lock there", "no state directory"])
+def test_a_read_only_home_is_served_read_only(surroundings: Surroundings, never_used: bool) -> None:
+    first = surroundings.start_nexod()
+    with first.client() as client:
+        client.create_connection(ConnectionDraft(name="one", provider="openai", api_key="sk-of-nobody-1234"))
+    assert first.stop() == 0
+    if never_used:
+        shutil.rmtree(surroundings.state_dir)
+        # The directory above it is what cannot be written then.
+        surroundings.state_dir = surroundings.home / "read-only" / "state"
+        surroundings.state_dir.parent.mkdir()
+    above = surroundings.state_dir.parent if never_used else surroundings.state_dir
+    surroundings.prefix = read_only(above, surroundings.data_dir, surroundings.config_dir)
+    second = surroundings.start_nexod()
+    surroundings.prefix = ()
+    with second.client() as client:
+        status = client.status()
+        assert status.store is StoreState.READ_ONLY
+        assert "file system is read-only" in status.store_problem
+        assert "damaged" not in status.store_problem
+        assert client.resolve().api_key == "sk-of-nobody-1234"
+    assert f"{surroundings.state_dir}/nexod.log cannot be written: Read-only file system" in second.output
+    # The lock holds all the same, and its note is found.
+    third = surroundings.spawn_nexod()
+    if never_used:
+        shutil.rmtree(surroundings.state_dir, ignore_errors=True)
+    assert third.wait() == 1
+    surroundings.socket.unlink()
+    stopped = surroundings.nexoctl("--json", "daemon", "stop").json
+    assert stopped["stopped"] is True
+    second.wait()
+
+
+# -- the lock and the log ----------------------------------------------------------------------------------
+
+
+def test_a_state_directory_that_was_removed_comes_back_with_lock_and_log(
+    surroundings: Surroundings, nexod: Nexod
+) -> None:
+    shutil.rmtree(surroundings.state_dir)
+    lock = surroundings.state_dir / "nexod.lock"
+
+    def noted() -> bool:
+        return lock.exists() and b'"ready": true' in lock.read_bytes()
+
+    wait_for(noted, "the lock is held again", patience_s=10)
+    assert json.loads(lock.read_text())["pid"] == nexod.pid
+    second = surroundings.spawn_nexod()
+    assert second.wait() == 1
+    assert f"pid {nexod.pid}" in second.output
+    assert surroundings.nexoctl("--json", "daemon", "stop").json["pid"] == nexod.pid
+    assert nexod.wait() == 0
+    assert "nexod stopped" in (surroundings.state_dir / "nexod.log").read_text()
+
+
+def test_when_another_daemon_was_faster_with_the_lock_the_first_one_ends(
+    surroundings: Surroundings, nexod: Nexod
+) -> None:
+    import fcntl
+
+    (surroundings.state_dir / "nexod.lock").unlink()
+    with (surroundings.state_dir / "nexod.lock").open("w") as taken:
+        os.fchmod(taken.fileno(), 0o600)
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        # It may have been faster itself, and then keeps the file that it has made.
+        code = nexod.wait()
+    assert code == 1
+    assert "another daemon has it by now" in nexod.output
+
+
+# -- limits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "problem"),
+    [
+        ("-n 20", "may open 20 files, and the daemon needs 64"),
+        ("-v 300000", "may use 292 MB of memory addresses, and the daemon needs 1024"),
+    ],
+)
+def test_a_limit_that_is_too_low_is_named_by_the_daemon_its_starter_and_the_doctor(
+    surroundings: Surroundings, limit: str, problem: str
+) -> None:
+    surroundings.prefix = ("sh", "-c", f'ulimit {limit}; exec "$@"', "sh")
+    daemon = surroundings.spawn_nexod()
+    assert daemon.wait() == 1
+    assert problem in daemon.output
+    assert "ulimit" in daemon.output
+    assert "Traceback" not in daemon.output
+    error = surroundings.run([*NEXOCTL, "--json", "list"], expect=3).error
+    assert problem in error["message"]
+    assert "ulimit" in error["hint"]
+    findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+    [limits] = [one for one in findings if one["topic"] == "limits"]
+    assert problem in limits["text"]
+    assert "ulimit" in limits["fix"]
+
+
+@pytest.mark.parametrize("line", ["0::/user/unit", "7:pids:/user/unit"], ids=["v2", "v1"])
+def test_a_limit_of_tasks_is_found_in_the_control_groups(tmp_path: Path, line: str) -> None:
+    groups = tmp_path / "cgroup"
+    groups.write_text(f"9:name=systemd:/x\n{line}\n")
+    unit = tmp_path / "tree" / ("pids" if "pids" in line else "") / "user" / "unit"
+    unit.mkdir(parents=True)
+    (unit / "pids.max").write_text("max\n")
+    assert not limits.shortages(groups, tmp_path / "tree")
+    (unit.parent / "pids.max").write_text("14\n")
+    [shortage] = limits.shortages(groups, tmp_path / "tree")
+    assert "may have 14 threads, and the daemon needs 32" in shortage.problem
+    assert "TasksMax" in shortage.hint
+
+
+# -- full disks --------------------------------------------------------------------------------------------
+
+
+@as_root
+@pytest.mark.needs("linux")
+def test_a_full_disk_is_named_whichever_it_is(surroundings: Surroundings) -> None:
+    """Lock and log lie on another disk than the store: a home on two, or a tmpfs."""
+    surroundings.state_dir.mkdir(mode=0o700)
+    script = (
+        f"mount -t tmpfs -o size=64k,mode=0700 none '{surroundings.state_dir}'; "
+        f"head -c 64k /dev/zero > '{surroundings.state_dir}/fill' || true; exec \"$@\""
+    )
+    surroundings.prefix = ("unshare", "-m", "sh", "-c", script, "sh")
+    daemon = surroundings.spawn_nexod()
+    findings = surroundings.nexoctl("--json", "doctor", expect=None).json["findings"]
+    full = [one["text"] for one in findings if one["topic"] == "disk"]
+    assert f"0 MB are free at {surroundings.state_dir} (lock and log)" in full
+    assert daemon.wait() == 1
+    assert f"{surroundings.state_dir}/nexod.lock: No space left on device" in daemon.output
+
+
+# -- the doctor --------------------------------------------------------------------------------------------
+
+
+def test_a_check_of_the_doctor_that_fails_is_a_finding_and_ends_no_other(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file where a directory should be, a place that leads in circles, one with a name that is too long.
+    circle = surroundings.home / "circle"
+    circle.symlink_to(circle)
+    for place in (circle, surroundings.home / ("x" * 300), Path("/dev/null")):
+        for variable in ("NEXO_SOCKET", "NEXO_DATA_DIR", "NEXO_STATE_DIR", "NEXO_CONFIG_DIR"):
+            done = surroundings.run(
+                [*NEXOCTL, "--json", "doctor"], env={variable: str(place / "n")}, expect=1
+            )
+            topics = {one["topic"] for one in done.json["findings"]}
+            assert {"versions", "clock", "daemon", "tray"} <= topics, done
+            assert any(str(place)[:100] in one["text"] for one in done.json["findings"]), done
+
+
+def test_the_doctor_misses_the_key_file_that_is_still_in_memory(
+    surroundings: Surroundings, nexod: Nexod
+) -> None:
+    with nexod.client() as client:
+        client.create_connection(ConnectionDraft(name="one", provider="openai", api_key="sk-of-nobody-1234"))
+    shutil.rmtree(surroundings.config_dir)
+    findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+    [vault] = [one for one in findings if one["topic"] == "vault" and one["level"] == "broken"]
+    assert f"{surroundings.config_dir}/vault.key is gone" in vault["text"]
+    surroundings.nexoctl("vault", "rekey", "--to", "key_file")
+    nexod.kill()
+    with surroundings.start_nexod().client() as client:
+        assert client.resolve("one").api_key == "sk-of-nobody-1234"
