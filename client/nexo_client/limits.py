@@ -1,4 +1,4 @@
-"""May this process use enough of the computer for a daemon? Where not, it hangs or aborts, and names no cause.
+"""May this process use enough of the computer for a daemon? Where not, it hangs or aborts, and says no cause.
 
 Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a dozen connections has 23 files
 open, 12 threads, and 977 MB of addresses at its peak, most of which are reserved and never touched.
