@@ -1,4 +1,4 @@
-"""Root by sudo, no home, a read-only home, low limits, places that were removed: true words and a way back."""
+"""Root by sudo, no home, a read-only home, low limits, places that were removed: the way back from each."""
 
 import json
 import os
