@@ -68,6 +68,8 @@ class OutsideError(Exception):
 
 
 _UNIT = f"the unit needs LoadCredential={CREDENTIAL_NAME}:PATH (systemctl --user edit nexod)"
+_BY_CODE = "nexoctl vault unlock --recovery"
+_ELSEWHERE = f"unlock the keyring at the desktop, or use the recovery code: {_BY_CODE}"
 _RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault unlock --recovery"
 
 
@@ -105,7 +107,16 @@ def open_keyring() -> None:
             KEYRING_SERVICE, "unlock", prompt=True, deadline_s=desktop_keyring.PROMPT_DEADLINE_S
         )
     except KeyringUnusableError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+        raise OutsideError(VaultState.LOCKED, str(error), _after_the_dialog(error)) from None
+
+
+def _after_the_dialog(error: KeyringUnusableError) -> str:
+    """The next step when asking the keyring to open itself has led to nothing: not the same once more."""
+    if error.state is KeyringState.LOCKED:
+        return f"its dialog was dismissed, or there is no desktop to show it on (over ssh): {_ELSEWHERE}"
+    if error.state is KeyringState.FAILED:
+        return _ELSEWHERE
+    return error.hint
 
 
 def fetch(
@@ -207,10 +218,10 @@ def _from_keyring(slot: KeySlot, around: Surroundings, *, prompt: bool) -> bytes
         text = desktop_keyring.get(KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=deadline_s)
     except KeyringUnusableError as error:
         # A keyring that was wiped answers like one that was never set up.
-        lost = error.state is KeyringState.EMPTY
-        raise OutsideError(
-            VaultState.KEY_LOST if lost else VaultState.LOCKED, str(error), _RECOVER if lost else error.hint
-        ) from None
+        if error.state is KeyringState.EMPTY:
+            raise OutsideError(VaultState.KEY_LOST, str(error), _RECOVER) from None
+        hint = _after_the_dialog(error) if prompt else f"{error.hint}; without a desktop: {_BY_CODE}"
+        raise OutsideError(VaultState.LOCKED, str(error), hint) from None
     if text is None:
         raise OutsideError(
             VaultState.KEY_LOST, "the keyring of the desktop has no key for this store any more", _RECOVER

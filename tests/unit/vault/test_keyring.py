@@ -12,6 +12,7 @@ from keyring_session import KeyringSession
 from nexo_client.terms import VaultState
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.errors import KeyReferenceFailed, VaultKeyLost, VaultLocked
+from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import desktop_keyring, outside
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
@@ -120,6 +121,29 @@ def test_a_keyring_that_is_locked_at_the_first_start_is_waited_for(
     put(store, 1)
     store.close()
     store = place.open()
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_dialog_that_cannot_be_shown_is_not_advised_again(
+    keyring: KeyringSession, place: StorePlace
+) -> None:
+    """Over ssh: nobody sees the dialog, so the keyring dismisses it."""
+    keyring.start()
+    store = place.open()
+    put(store, 1)
+    code = store.custody.new_recovery_code()
+    store.close()
+    keyring.lock()
+    store = place.open()
+    assert store.vault.state is VaultState.LOCKED
+    for _ in range(2):
+        with pytest.raises(VaultLocked) as refused:
+            store.custody.unlock()
+        assert "over ssh" in refused.value.hint
+        assert "asks it to open" not in refused.value.hint
+        assert "nexoctl vault unlock --recovery" in refused.value.hint
+    store.custody.unlock(recovery_code=Secret(code))
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
