@@ -170,3 +170,26 @@ def test_a_source_that_others_may_write_is_still_only_read(
     done = surroundings.nexoctl("import", "codex", "--dry-run", "--json", env=QUIET)
     assert json.dumps(done.json).count(WORK.key) == 0
     assert len(done.json["found"]) == 1
+
+
+@pytest.mark.parametrize("words", [("import", "all", "--all"), ("import", "litellm", "--all"), ()])
+def test_in_a_clone_no_variable_of_the_shell_is_sent_to_an_address_of_the_directory(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider, words: tuple[str, ...]
+) -> None:
+    clone = surroundings.home / "clone"
+    clone.mkdir()
+    model = {
+        "model": "openai/x",
+        "api_base": provider.base_url(Provider.CUSTOM),
+        "api_key": "os.environ/GITHUB_TOKEN",
+    }
+    (clone / "litellm_config.yaml").write_text(json.dumps({"model_list": [{"litellm_params": model}]}))
+    shell = {"GITHUB_TOKEN": "ghp_canary", **QUIET}
+    with Typist([*NEXOCTL, *words], env=surroundings.env | shell, cwd=clone) as person:
+        person.expect("if you trust it: nexoctl import litellm --file litellm_config.yaml")
+        if not words:
+            # The first run goes on with a connection typed in by hand.
+            person.type_in("\x03")
+        person.wait()
+    assert surroundings.nexoctl("list", "--json").json == []
+    assert provider.requests() == ()

@@ -25,7 +25,6 @@ from nexo_client.types import Header
 
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
 """`$NAME` and `${NAME}`, as most programs have it."""
-NEVER_SET: Mapping[str, str] = {}
 
 # A whole model, not a word of the program for one of several.
 _NO_MODELS = ("auto", "default", "opus", "sonnet", "haiku", "best", "fast", "inherit")
@@ -92,7 +91,7 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         return left_out(account.obstacle)
     url, missing = expanded(account.url, variables, syntax)
     if missing:
-        return left_out(f"its address needs the variable {missing[0]}, which is not set here")
+        return left_out(f"its address needs {keys.absent(missing[0], variables)}")
     target = _target(account, url)
     if isinstance(target, str):
         return left_out(target)
@@ -101,18 +100,18 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         return left_out(by_hand(account, provider, preset, base_url))
     key, missing = expanded(account.key, variables, syntax)
     if missing:
-        return left_out(f"its key is in the variable {missing[0]}, which is not set here")
+        return left_out(f"its key is in {keys.absent(missing[0], variables)}")
     if not account.key:
         key = next((variables[name].strip() for name in account.variables if variables.get(name)), "")
     headers: list[Header] = []
     for name, value in account.headers.items():
         text, missing = expanded(str(value), variables, syntax)
         if missing or "{{" in text:
-            what = f"the variable {missing[0]}, which is not set here" if missing else "what only it knows"
+            what = keys.absent(missing[0], variables) if missing else "what only it knows"
             return left_out(f"its header {name} needs {what}")
         headers.append(Header(name, text))
     near = on_this_network(url)
-    if near and keys.read(key, NEVER_SET).problem:
+    if near and keys.read(key, keys.NOT_ASKED).problem:
         # Where a program insists on a key and the server does not, people write anything.
         key = ""
     if not (key or headers or near) and account.variables:
@@ -127,9 +126,9 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         model="" if account.model.casefold() in _NO_MODELS else account.model,
     )
     if preset == "azure":
-        made = environment.azure(base_url, key, NEVER_SET, account.place)
+        made = environment.azure(base_url, key, keys.NOT_ASKED, account.place)
     else:
-        made = environment.one(finding, key, NEVER_SET, needs_key=not (headers or near))
+        made = environment.one(finding, key, keys.NOT_ASKED, needs_key=not (headers or near))
     return Found() if account.template and not made.findings else made
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading
+from nexo_client.sources import accounts, keys, reading
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.reading import shown, tables, word
@@ -39,7 +39,7 @@ def find(file: Path | None = None) -> Found:
     path = file or Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     if file is not None:
-        return problems + accounts.found(_accounts(settings, {}, path), accounts.NEVER_SET)
+        return problems + accounts.found(_accounts(settings, {}, path), keys.NOT_ASKED)
     own, unreadable = accounts.variables_in(path.parent / ".env")
     variables = {**own, **reading.environment()}
     return problems + unreadable + accounts.found(_accounts(settings, variables, path), variables)

@@ -1,14 +1,15 @@
-"""aider: .env and .aider.conf.yml in the home directory, the root of the repository and here.
+"""aider: .env and .aider.conf.yml in the home directory; those of the repository and of here are named.
 
 Source: aider.chat, "API Keys", "Config with .env" and "YAML config file" (2026-10).
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import environment, reading, services
-from nexo_client.sources.finding import Found, Skipped
-from nexo_client.sources.reading import Unreadable, shown, table, word
+from nexo_client.sources import accounts, environment, reading, services
+from nexo_client.sources.finding import Found
+from nexo_client.sources.reading import shown, word
 
 _OPTIONS = {
     "openai-api-key": "OPENAI_API_KEY",
@@ -19,45 +20,48 @@ _OPTIONS = {
 
 
 def find(file: Path | None = None) -> Found:
-    """Keys in either kind of file."""
+    """Keys and addresses of either kind of file; the two of a directory belong together."""
     if file is not None:
-        return _yaml(file) if file.suffix in (".yml", ".yaml") else _dotenv(file)
-    found = Found()
-    for directory in _directories():
-        found += _dotenv(directory / ".env")
-        found += _yaml(directory / ".aider.conf.yml")
-    return found
+        beside = (file.parent / ".aider.conf.yml", file.parent / ".env")
+        return _together(beside) if file in beside else _together((file,))
+    home = Path.home()
+    found = _together((home / ".aider.conf.yml", home / ".env"))
+    here = [directory / name for directory in _directories() for name in (".aider.conf.yml", ".env")]
+    theirs = [path for path in here if path.parent != home and _together((path,))]
+    return found + accounts.in_this_directory(theirs, "aider")
 
 
 def _directories() -> tuple[Path, ...]:
     here = Path.cwd()
     root = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
-    return tuple(dict.fromkeys((Path.home(), root, here)))
+    return tuple(dict.fromkeys((root, here)))
 
 
-def _dotenv(path: Path) -> Found:
-    try:
-        text = reading.text_of(path)
-    except Unreadable as problem:
-        return Found((), (Skipped(path.name, shown(path), str(problem)),))
-    if text is None:
-        return Found()
-    variables = reading.variables_of(text)
+def _together(paths: Iterable[Path]) -> Found:
+    """What the files say; a .env wins over the options of the other."""
+    variables: dict[str, str] = {}
+    problems, place = Found(), ""
+    for path in paths:
+        own, problem = _options(path) if path.suffix in (".yml", ".yaml") else _dotenv(path)
+        variables, problems = {**variables, **own}, problems + problem
+        if own:
+            place = shown(path)
+    return problems + environment.from_variables(variables, place)
+
+
+def _dotenv(path: Path) -> tuple[dict[str, str], Found]:
+    variables, problems = accounts.variables_in(path)
     for option, variable in _OPTIONS.items():
         own = "AIDER_" + option.replace("-", "_").upper()
         if variables.get(own):
             variables.setdefault(variable, variables[own])
     for pair in variables.get("AIDER_API_KEY", "").split(","):
         _add_pair(variables, pair)
-    return environment.from_variables(variables, shown(path))
+    return variables, problems
 
 
-def _yaml(path: Path) -> Found:
-    try:
-        text = reading.text_of(path)
-        config = table(reading.yaml_of(text)) if text is not None else {}
-    except Unreadable as problem:
-        return Found((), (Skipped(path.name, shown(path), str(problem)),))
+def _options(path: Path) -> tuple[dict[str, str], Found]:
+    config, problems = accounts.settings_of(path, reading.yaml_of)
     variables: dict[str, str] = {}
     for option, variable in _OPTIONS.items():
         if word(config.get(option)):
@@ -68,7 +72,7 @@ def _yaml(path: Path) -> Found:
         name, equals, value = pair.partition("=")
         if equals:
             variables[name.strip()] = value.strip()
-    return environment.from_variables(variables, shown(path))
+    return variables, problems
 
 
 def _add_pair(variables: dict[str, str], pair: str) -> None:

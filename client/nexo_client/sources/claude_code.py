@@ -1,33 +1,38 @@
-"""Claude Code: the `env` of its settings files, for this person and for the directory that they are in.
+"""Claude Code: the `env` of its settings files of this person; those of the present directory are named.
 
 Source: its settings reference (`env`, `apiKeyHelper`; CLAUDE_CONFIG_DIR; 2026-10).
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import environment, reading
+from nexo_client.sources import accounts, environment, reading
 from nexo_client.sources.finding import Found, Skipped
-from nexo_client.sources.reading import Unreadable, shown, table, word
+from nexo_client.sources.reading import shown, table, word
 
 _CLOUDS = {
     "CLAUDE_CODE_USE_BEDROCK": "Amazon Bedrock",
     "CLAUDE_CODE_USE_VERTEX": "Google Vertex AI",
     "CLAUDE_CODE_USE_FOUNDRY": "Microsoft Foundry",
 }
+_NAMES = ("settings.json", "settings.local.json")
+_OURS = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"}
 
 
 def find(file: Path | None = None) -> Found:
     """Key and gateway, as far as they are in the settings."""
     if file is not None:
-        return _settings(file)
+        # The two of a directory belong together: an address in the shared one, the token in the private one.
+        beside = [file.parent / name for name in _NAMES]
+        return _settings(beside if file in beside else [file])
     home = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
     project = Path.cwd() / ".claude"
-    found = Found()
-    for directory in dict.fromkeys((home, project)):
-        for name in ("settings.json", "settings.local.json"):
-            found += _settings(directory / name)
+    found = _settings([home / name for name in _NAMES])
+    if project != home:
+        of_project = (project / name for name in _NAMES)
+        found += accounts.in_this_directory(filter(_decides, of_project), "claude-code")
     login = home / ".credentials.json"
     if login.exists() and not found.findings:
         reason = "it is the login of a Claude subscription (OAuth), not an API key"
@@ -35,13 +40,25 @@ def find(file: Path | None = None) -> Found:
     return found
 
 
-def _settings(path: Path) -> Found:
-    try:
-        text = reading.text_of(path)
-        settings = table(reading.json_of(text)) if text is not None else {}
-    except Unreadable as problem:
-        return Found((), (Skipped(path.name, shown(path), str(problem)),))
-    place = shown(path)
+def _decides(path: Path) -> bool:
+    settings, _ = accounts.settings_of(path, reading.json_of)
+    return bool(_texts(settings.get("env")).keys() & _OURS) or bool(settings.get("apiKeyHelper"))
+
+
+def _settings(paths: Sequence[Path]) -> Found:
+    """What several files say together, later ones over earlier ones."""
+    settings: dict[str, Any] = {}
+    problems = Found()
+    place = ""
+    for path in paths:
+        layer, problem = accounts.settings_of(path, reading.json_of)
+        settings, problems = accounts.merged(settings, layer), problems + problem
+        if _texts(layer.get("env")).keys() & _OURS or "apiKeyHelper" in layer or not place:
+            place = shown(path)
+    return problems + _account(settings, place)
+
+
+def _account(settings: dict[str, Any], place: str) -> Found:
     variables = _texts(settings.get("env"))
     helper = word(settings.get("apiKeyHelper"))
     if helper and not variables.get("ANTHROPIC_API_KEY") and not variables.get("ANTHROPIC_AUTH_TOKEN"):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading, services
+from nexo_client.sources import accounts, keys, reading, services
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.loose_json import loose_json_of
@@ -35,7 +35,7 @@ def find(file: Path | None = None) -> Found:
     """Its providers."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
-        return problems + accounts.found(_accounts(settings, file), accounts.NEVER_SET)
+        return problems + accounts.found(_accounts(settings, file), keys.NOT_ASKED)
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush"
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "crush"
     settings, problems = {}, Found()

@@ -55,11 +55,17 @@ def one(
     """
     key = keys.read(key_text, variables)
     problem = key.problem
+    headers = []
+    for header in finding.headers:
+        value, missing = keys.filled(header.value, variables)
+        headers.append(Header(header.name, value))
+        if missing:
+            problem = problem or f"its header {header.name} needs {keys.absent(missing[0], variables)}"
     if not problem and not key.value and needs_key and not services.is_local(finding.address):
         problem = "it has no key"
     if problem:
         return Found((), (Skipped(what or finding.name, finding.place, problem),))
-    return Found((replace(finding, api_key=key.value),))
+    return Found((replace(finding, api_key=key.value, headers=tuple(headers)),))
 
 
 def openai_like(url: str) -> tuple[Provider, str, str, str]:

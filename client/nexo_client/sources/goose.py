@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nexo_client.sources import accounts, reading
+from nexo_client.sources import accounts, keys, reading
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.loose_json import loose_json_of
@@ -43,7 +43,7 @@ def find(file: Path | None = None) -> Found:
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     secrets, unreadable = accounts.settings_of(path.parent / "secrets.yaml", reading.yaml_of)
     own = {name: str(value) for name, value in {**settings, **secrets}.items() if isinstance(value, str)}
-    shell = reading.environment() if file is None else accounts.NEVER_SET
+    shell = reading.environment() if file is None else keys.NOT_ASKED
     variables = {**own, **{name: value for name, value in shell.items() if value}}
     result = problems + unreadable
     for account in [*_built_in(variables, own, path), *_customs(path.parent / "custom_providers")]:

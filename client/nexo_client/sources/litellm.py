@@ -1,14 +1,14 @@
 """LiteLLM's config.yaml: the services behind the proxy, and the proxy itself when it has a master key.
 
-Source: docs.litellm.ai, "Config.yaml" and "Providers" (2026-10). There is no usual place for the file, so
-the directory that the person is in is searched, and `--file` says it otherwise.
+Source: docs.litellm.ai, "Config.yaml" and "Providers" (2026-10). There is no usual place for the file: the
+home directory is searched, one of the directory that the person is in is named, and `--file` takes any.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import environment, reading, services
+from nexo_client.sources import accounts, environment, keys, reading, services
 from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, tables, word
 from nexo_client.terms import Provider
@@ -26,21 +26,20 @@ _NAMES = (
 def find(file: Path | None = None) -> Found:
     """The model list and the master key."""
     if file is not None:
-        candidates = [file]
-    else:
-        here = [Path.cwd() / name for name in _NAMES]
-        home = [
-            Path.home() / name
-            for name in (*_NAMES[:-1], ".litellm/config.yaml", ".config/litellm/config.yaml")
-        ]
-        candidates = [*here, *home]
+        return _read(file, keys.NOT_ASKED, asked=True)
+    home = [
+        Path.home() / name for name in (*_NAMES[:-1], ".litellm/config.yaml", ".config/litellm/config.yaml")
+    ]
     found = Found()
-    for path in dict.fromkeys(candidates):
-        found += _read(path, asked=file is not None)
-    return found
+    for path in home:
+        found += _read(path, reading.environment(), asked=False)
+    # Whoever wrote a file of this directory would choose which variable of this shell is sent where.
+    here = [Path.cwd() / name for name in _NAMES]
+    theirs = [path for path in here if path not in home and _read(path, keys.NOT_ASKED, asked=False)]
+    return found + accounts.in_this_directory(theirs, "litellm")
 
 
-def _read(path: Path, *, asked: bool) -> Found:
+def _read(path: Path, shell: Mapping[str, str], *, asked: bool) -> Found:
     try:
         text = reading.text_of(path)
         # Many programs have a config.yaml; without this line it is none of LiteLLM's.
@@ -49,7 +48,7 @@ def _read(path: Path, *, asked: bool) -> Found:
         config = table(reading.yaml_of(text))
     except Unreadable as problem:
         return Found((), (Skipped(path.name, shown(path), str(problem)),))
-    variables = {**reading.environment(), **_texts(config.get("environment_variables"))}
+    variables = {**shell, **_texts(config.get("environment_variables"))}
     found = Found()
     for model in tables(config.get("model_list")):
         params = table(model.get("litellm_params"))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading
+from nexo_client.sources import accounts, keys, reading
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.reading import shown, table, word
@@ -24,7 +24,7 @@ def find(file: Path | None = None) -> Found:
     """Its services."""
     path = file or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mods/mods.yml"
     settings, problems = accounts.settings_of(path, reading.yaml_of)
-    variables = reading.environment() if file is None else accounts.NEVER_SET
+    variables = reading.environment() if file is None else keys.NOT_ASKED
     return problems + accounts.found(_accounts(settings, path), variables)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading, services
+from nexo_client.sources import accounts, keys, reading, services
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.loose_json import loose_json_of
@@ -40,7 +40,7 @@ def find(file: Path | None = None) -> Found:
     """The providers of its configuration with their keys, and those that it only has a key of."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
-        return problems + _found(settings, {}, file, accounts.NEVER_SET)
+        return problems + _found(settings, {}, file, keys.NOT_ASKED)
     config = _directory("XDG_CONFIG_HOME", ".config")
     files = [config / name for name in _NAMES]
     files += [Path(os.environ["OPENCODE_CONFIG"])] if os.environ.get("OPENCODE_CONFIG") else []
@@ -145,4 +145,4 @@ def _logins(settings: Mapping[str, Any], auth: Mapping[str, Any], path: Path) ->
         elif login.get("type") in ("oauth", "wellknown"):
             reason = "it is a login of OpenCode, not an API key"
             entries.append(Account(name=name, place=place, obstacle=reason))
-    return accounts.found(entries, accounts.NEVER_SET)
+    return accounts.found(entries, keys.NOT_ASKED)

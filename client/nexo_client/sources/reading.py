@@ -7,10 +7,15 @@ says the file, the kind of fault and the line number, nothing else.
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+from nexo_client.sources.keys import NOT_ASKED
 
 # A configuration file that is larger is something else.
 _LIMIT = 4 << 20
@@ -37,7 +42,11 @@ def text_of(path: Path) -> str | None:
         Unreadable: it is there and can't be read as text.
     """
     try:
-        with path.open("rb") as file:
+        # A named pipe would wait for whoever writes to it; 1Password mounts a .env as one.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unreadable("it is no regular file")
             content = file.read(_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -121,6 +130,19 @@ def word(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+_closed: ContextVar[bool] = ContextVar("closed", default=False)
+
+
+@contextmanager
+def closed_shell() -> Iterator[None]:
+    """Within it nothing looks a variable of the shell up: a file is read that may be somebody else's."""
+    token = _closed.set(True)
+    try:
+        yield
+    finally:
+        _closed.reset(token)
+
+
 def environment() -> Mapping[str, str]:
     """The variables of this process, which are those of the person's shell."""
-    return os.environ
+    return NOT_ASKED if _closed.get() else os.environ

@@ -27,7 +27,8 @@ from nexo_client.sources import (
     servers,
     zed,
 )
-from nexo_client.sources.finding import Found
+from nexo_client.sources.finding import Found, Skipped
+from nexo_client.sources.reading import closed_shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,17 @@ class Source:
     read: Callable[[], Found]
     read_file: Callable[[Path], Found] | None = None
 
+    def of_file(self, path: Path) -> "Source":
+        """The same, of a file that the person names. It may lie in a clone."""
+        read = self.read_file
+        assert read is not None  # noqa: S101 - asked by the caller
+
+        def closed() -> Found:
+            with closed_shell():
+                return read(path)
+
+        return Source(self.name, self.title, self.places, closed)
+
 
 SOURCES: tuple[Source, ...] = (
     Source("env", "variables of this shell", "OPENAI_API_KEY, ANTHROPIC_API_KEY, …", environment.find),
@@ -57,12 +69,12 @@ SOURCES: tuple[Source, ...] = (
         servers.find,
     ),
     Source("cc-switch", "CC Switch", "~/.cc-switch", cc_switch.find, cc_switch.find),
-    Source("claude-code", "Claude Code", "~/.claude, ./.claude", claude_code.find, claude_code.find),
+    Source("claude-code", "Claude Code", "~/.claude", claude_code.find, claude_code.find),
     Source("codex", "Codex CLI", "~/.codex", codex.find, codex.find),
     Source("llm", "the llm command", "keys.json, extra-openai-models.yaml", llm.find, llm.find),
     Source("aider", "aider", ".env, .aider.conf.yml", aider.find, aider.find),
     Source("continue", "Continue", "~/.continue", continue_dev.find, continue_dev.find),
-    Source("litellm", "LiteLLM", "litellm_config.yaml, config.yaml", litellm.find, litellm.find),
+    Source("litellm", "LiteLLM", "litellm_config.yaml", litellm.find, litellm.find),
     Source("opencode", "OpenCode", "~/.config/opencode, auth.json", opencode.find, opencode.find),
     Source("gemini-cli", "Gemini CLI", "~/.gemini", gemini_cli.find, gemini_cli.find),
     Source("qwen-code", "Qwen Code", "~/.qwen", qwen_code.find, qwen_code.find),
@@ -83,12 +95,21 @@ def named(name: str) -> Source | None:
     return next((source for source in SOURCES if source.name == name.casefold()), None)
 
 
+def _read(source: Source) -> Found:
+    try:
+        return source.read()
+    except OSError as error:
+        # A directory of another user, a dead mount: the other sources are still worth a look.
+        reason = f"it can't be read: {(error.strerror or 'unknown').lower()}"
+        return Found((), (Skipped(source.title, source.places, reason),))
+
+
 def survey(sources: Iterable[Source] = SOURCES) -> list[tuple[Source, Found]]:
     """What each source holds, without those that hold nothing; each connection once."""
     results = []
     seen: set[object] = set()
     for source in sources:
-        found = source.read().merged()
+        found = _read(source).merged()
         fresh = tuple(finding for finding in found.findings if finding.identity not in seen)
         seen.update(finding.identity for finding in fresh)
         if fresh or found.skipped:

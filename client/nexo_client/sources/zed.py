@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading, services
+from nexo_client.sources import accounts, keys, reading, services
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.loose_json import loose_json_of
@@ -35,7 +35,7 @@ def find(file: Path | None = None) -> Found:
     """The addresses that somebody wrote, with a key where a variable has one."""
     path = file or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zed/settings.json"
     settings, problems = accounts.settings_of(path, loose_json_of)
-    variables = reading.environment() if file is None else accounts.NEVER_SET
+    variables = reading.environment() if file is None else keys.NOT_ASKED
     models = table(settings.get("language_models"))
     result = problems
     for account in _accounts(models, path):

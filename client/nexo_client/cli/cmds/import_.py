@@ -123,8 +123,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[Source, ...]:
     path = Path(arguments.file).expanduser()
     if not path.exists():
         raise CommandFailed(f"{path}: there is no such file", hint="check the path", code=Exit.NOT_FOUND)
-    read = source.read_file
-    return (Source(source.name, source.title, source.places, lambda: read(path)),)
+    return (source.of_file(path),)
 
 
 def _unknown(word: str) -> UsageError | CommandFailed:
