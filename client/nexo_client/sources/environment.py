@@ -4,7 +4,8 @@ Source: providers' SDKs (openai, anthropic, google-genai, ollama) and what aider
 services that speak the OpenAI dialect.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -16,6 +17,18 @@ from nexo_client.types import Header
 PLACE = "environment"
 
 _SPECIAL = ("openai", "anthropic", "google", "azure")
+_ADDRESS = re.compile(r"BASE|URL|URI|HOST|ENDPOINT|PROXY")
+# Of a server of one's own, of other clouds: not where that key goes.
+_NO_ADDRESS = (
+    "OLLAMA_HOST",
+    "ANTHROPIC_BEDROCK_BASE_URL",
+    "ANTHROPIC_VERTEX_BASE_URL",
+    "ANTHROPIC_FOUNDRY_BASE_URL",
+    "GOOGLE_VERTEX_BASE_URL",
+)
+_OPENAI_ADDRESSES = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_BASE_URL")
+_ANTHROPIC_ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE")
+_GOOGLE_ADDRESSES = ("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", "GEMINI_API_BASE")
 
 
 def find() -> Found:
@@ -32,17 +45,46 @@ def from_variables(variables: Mapping[str, str], place: str) -> Found:
             continue
         variable = _first(variables, service.variables)
         if variable:
-            found += one(
-                Finding(
-                    name=service.name,
-                    place=f"{place}: {variable}",
-                    provider=service.provider,
-                    preset=service.preset,
-                ),
-                variables[variable],
-                variables,
-            )
+            found += _service(service, variable, variables, place)
     return found
+
+
+def _service(service: services.Service, variable: str, variables: Mapping[str, str], place: str) -> Found:
+    # MISTRAL_ of MISTRAL_API_KEY.
+    prefix = re.sub(r"(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_"
+    names = [prefix + rest for rest in ("BASE_URL", "API_BASE", "API_BASE_URL")]
+    provider, preset, base_url, name = service.provider, service.preset, "", service.name
+    address = _first(variables, tuple(names))
+    if address:
+        provider, preset, base_url, name = openai_like(variables[address])
+    other = _other_address(variables, [prefix], names)
+    if other and not address:
+        return _half(name, f"{place}: {variable}", other)
+    finding = Finding(
+        name=name, place=f"{place}: {variable}", provider=provider, preset=preset, base_url=base_url
+    )
+    return one(finding, variables[variable], variables)
+
+
+def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known: Iterable[str]) -> str:
+    """A variable that says where the key goes, in a name that no SDK has: it is not for the public host."""
+    return next(
+        (
+            name
+            for prefix in prefixes
+            for name, value in variables.items()
+            if name.startswith(prefix)
+            and _ADDRESS.search(name.removeprefix(prefix))
+            and value.strip()
+            and name not in (*known, *_NO_ADDRESS)
+        ),
+        "",
+    )
+
+
+def _half(name: str, place: str, other: str) -> Found:
+    reason = f"{other} beside it says where it goes, which Nexo does not read; add it with --base-url"
+    return Found((), (Skipped(name, place, reason),))
 
 
 def one(
@@ -94,11 +136,14 @@ def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def _openai(variables: Mapping[str, str], place: str) -> Found:
-    address = _first(variables, ("OPENAI_BASE_URL", "OPENAI_API_BASE"))
+    address = _first(variables, _OPENAI_ADDRESSES)
     variable = _first(variables, ("OPENAI_API_KEY",))
     if not address and not variable:
         return Found()
     provider, preset, base_url, name = openai_like(variables.get(address, ""))
+    other = _other_address(variables, ["OPENAI_"], _OPENAI_ADDRESSES)
+    if other and not address:
+        return _half(name, f"{place}: {variable}", other)
     headers = headers_of(variables.get("OPENAI_CUSTOM_HEADERS", ""))
     for other, header in (("OPENAI_ORG_ID", "OpenAI-Organization"), ("OPENAI_PROJECT_ID", "OpenAI-Project")):
         if provider is Provider.OPENAI and variables.get(other, "").strip():
@@ -117,9 +162,13 @@ def _openai(variables: Mapping[str, str], place: str) -> Found:
 
 def _anthropic(variables: Mapping[str, str], place: str) -> Found:
     variable = _first(variables, ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
-    url = variables.get("ANTHROPIC_BASE_URL", "").strip()
+    address = _first(variables, _ANTHROPIC_ADDRESSES)
+    url = variables.get(address, "").strip()
     if not variable and not url:
         return Found()
+    other = _other_address(variables, ["ANTHROPIC_"], _ANTHROPIC_ADDRESSES)
+    if other and not url:
+        return _half("anthropic", f"{place}: {variable}", other)
     base_url = services.normal_base_url(Provider.ANTHROPIC, url)
     own = base_url in ("", services.default_base_url(Provider.ANTHROPIC, ""))
     finding = Finding(
@@ -138,7 +187,13 @@ def _google(variables: Mapping[str, str], place: str) -> Found:
     variable = _first(variables, ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"))
     if not variable:
         return Found()
-    base_url = services.normal_base_url(Provider.GOOGLE, variables.get("GOOGLE_GEMINI_BASE_URL", ""))
+    address = _first(variables, _GOOGLE_ADDRESSES)
+    # Not all of GOOGLE_: a redirect of its logins is no address of the API.
+    prefixes = ("GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "GOOGLE_API_")
+    other = _other_address(variables, prefixes, _GOOGLE_ADDRESSES)
+    if other and not address:
+        return _half("google", f"{place}: {variable}", other)
+    base_url = services.normal_base_url(Provider.GOOGLE, variables.get(address, ""))
     own = base_url in ("", services.default_base_url(Provider.GOOGLE, ""))
     finding = Finding(
         name="google" if own else name_of_address(base_url),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.sources import keys
+from nexo_client.sources import environment, keys
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.table import SOURCES, Source, survey
 
@@ -186,3 +186,38 @@ def test_a_reference_and_a_placeholder_are_no_key(text: str) -> None:
 )
 def test_a_key_is_one(text: str) -> None:
     assert keys.read(text, {}).value == text
+
+
+GATEWAY = "https://gateway.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "value", "host"),
+    [
+        ("OPENAI_API_KEY", "OPENAI_BASE_URL", GATEWAY, "gateway.example"),
+        ("OPENAI_API_KEY", "OPENAI_API_BASE_URL", GATEWAY, "gateway.example"),
+        ("OPENAI_API_KEY", "OPENAI_API_BASE_URLS", f"{GATEWAY};https://b.example/v1", ""),
+        ("OPENAI_API_KEY", "OPENAI_PROXY_URL", GATEWAY, ""),
+        ("OPENAI_API_KEY", "OPENAI_API_HOST", "gateway.example", ""),
+        ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", GATEWAY, "gateway.example"),
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_API_URL", GATEWAY, ""),
+        ("GEMINI_API_KEY", "GEMINI_ENDPOINT", GATEWAY, ""),
+        ("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", GATEWAY, "gateway.example"),
+        ("MISTRAL_API_KEY", "MISTRAL_BASE_URL", GATEWAY, "gateway.example"),
+        ("DEEPSEEK_API_KEY", "DEEPSEEK_API_BASE", GATEWAY, "gateway.example"),
+        ("GROQ_API_KEY", "GROQ_ENDPOINT", GATEWAY, ""),
+        # These are about something else.
+        ("GOOGLE_API_KEY", "GOOGLE_REDIRECT_URI", GATEWAY, "generativelanguage.googleapis.com"),
+        ("OLLAMA_API_KEY", "OLLAMA_HOST", "127.0.0.1", "ollama.com"),
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_BEDROCK_BASE_URL", GATEWAY, "api.anthropic.com"),
+        ("OPENAI_API_KEY", "OPENAI_API_BASE_URLS", "", "api.openai.com"),
+    ],
+)
+def test_a_key_with_an_address_beside_it_is_never_sent_to_the_public_host(
+    key: str, address: str, value: str, host: str
+) -> None:
+    found = environment.from_variables({key: "canary", address: value}, "there")
+    hosts = [one.address.split("/")[2] for one in found.findings if one.api_key]
+    assert hosts == ([host] if host else [])
+    if not host:
+        assert address in found.skipped[0].reason
