@@ -76,8 +76,8 @@ def check(socket: Path) -> None:
         raise not_running(socket, "there is no such socket") from None
     except PermissionError:
         raise DaemonUnsafe(
-            f"{socket}: you may not look into that directory",
-            hint="choose another place with NEXO_SOCKET",
+            f"{socket}: permission denied: you may not look into that directory",
+            hint=f"chmod 700 '{socket.parent}', if it is yours; else choose another place with NEXO_SOCKET",
             metadata={"path": str(socket)},
         ) from None
     if not stat.S_ISSOCK(info.st_mode):

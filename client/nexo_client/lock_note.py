@@ -67,7 +67,11 @@ def _read(path: Path) -> Note | None:
 def living() -> Note | None:
     """The daemon of this user; None if there is none, or if its pid belongs to another program by now."""
     note = read()
-    return note if note and alive(note.pid) and "nexo" in _command_line(note.pid) else None
+    if note is None or not alive(note.pid):
+        return None
+    command = _command_line(note.pid)
+    # /proc that is mounted with hidepid shows no command line: then the lock itself tells.
+    return note if "nexo" in command or (not command and held()) else None
 
 
 def held() -> bool:

@@ -15,7 +15,7 @@ import openai
 from llm.default_plugins.openai_models import AsyncChat, Chat
 from pydantic import Field
 
-from nexo_client import paths
+from nexo_client import lock_note, paths
 from nexo_client.errors import NexoError
 from nexo_client.types import ResolvedConnection
 
@@ -87,7 +87,7 @@ class AsyncNexoChat(_Connected, AsyncChat):  # type: ignore[misc]  # llm is not 
 
 def _names() -> list[str]:
     # `llm` asks every plugin at every start: without a socket not even grpc is imported.
-    if not paths.socket_path().exists():
+    if not paths.socket_path().exists() and lock_note.living() is None:
         return []
     from nexo_client.client import connect
 

@@ -13,7 +13,8 @@ from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.session import Session
 
-_ASK_S = 10.0
+# A signal follows, which is an orderly stop as well.
+_ASK_S = 3.0
 # It promises 5 s, whatever hangs; what is not gone then cannot even read a signal.
 _STOPS_WITHIN_S = 8.0
 
