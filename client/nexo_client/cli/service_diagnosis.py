@@ -37,6 +37,9 @@ def _judged(unit: Unit, standing: Standing, socket: Path) -> Finding:
     if unit.environment != deviations(socket):
         text = f"{unit.path} is for another socket or other directories than this shell"
         return Finding(_TOPIC, Level.WARNING, text, "unset the NEXO_… variables, or nexoctl daemon install")
+    if unit.outdated:
+        text = f"{unit.path} was written by another version or installation of Nexo Connections"
+        return Finding(_TOPIC, Level.WARNING, text, "nexoctl daemon install")
     if standing.state == "failed":
         text = "the service manager gave up on the daemon"
         return Finding(_TOPIC, Level.BROKEN, text, "journalctl --user -u nexod, then nexoctl daemon start")

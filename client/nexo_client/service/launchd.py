@@ -33,7 +33,7 @@ class Launchd:
         environment = content.get("EnvironmentVariables", {})
         places = {str(name): str(value) for name, value in environment.items() if name.startswith("NEXO_")}
         program = content.get("ProgramArguments") or [""]
-        return Unit(_plist(), True, places, str(program[0]))
+        return Unit(_plist(), True, places, str(program[0]), content != agent(command(), places))
 
     def standing(self) -> Standing:
         """What `launchctl print` says of the agent."""

@@ -35,12 +35,14 @@ class Unit:
         ours: `nexoctl daemon install` wrote it; otherwise a package did, and removes it.
         environment: the places that it tells the daemon.
         program: what it starts; empty if that can't be read.
+        outdated: it is ours, and another one than would be written now.
     """
 
     path: Path
     ours: bool
     environment: dict[str, str]
     program: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ class Systemd:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
                 continue
-            return Unit(path, directory == _own_directory(), _environment_of(text), _program_of(text))
+            environment, ours = _environment_of(text), directory == _own_directory()
+            outdated = ours and text != unit_text(command(), environment)
+            return Unit(path, ours, environment, _program_of(text), outdated)
         return None
 
     def standing(self) -> Standing:

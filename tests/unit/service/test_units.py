@@ -125,6 +125,11 @@ def test_unit_is_found_and_readable_by_the_manager(monkeypatch: pytest.MonkeyPat
     systemd._write(path, systemd.unit_text(command(), {}))
     unit = found.installed()
     assert unit == Unit(path, True, {}, sys.executable)
+    # As an earlier version wrote it: in the home directory, whose files Python would run.
+    path.write_text(path.read_text().replace(" -I ", " ").replace("WorkingDirectory=/\n", ""))
+    earlier = found.installed()
+    assert earlier is not None
+    assert earlier.outdated
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [entry.name for entry in path.parent.iterdir()] == [systemd.NAME]
 
@@ -141,6 +146,7 @@ def test_without_a_service_manager_install_says_what_to_do_instead(surroundings:
         (None, Standing(), "ok", ""),
         (Unit(Path("/u"), True, {}, "/no/such/python"), Standing("active", True), "broken", "daemon install"),
         (Unit(Path("/u"), True, {"NEXO_DATA_DIR": "/x"}, "/bin/sh"), Standing(), "warning", "NEXO_"),
+        (Unit(Path("/u"), True, {}, "/bin/sh", True), Standing("active", True), "warning", "daemon install"),
         (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("failed", True), "broken", "journalctl"),
         (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("active", False), "warning", "daemon install"),
         (Unit(Path("/u"), True, {}, "/bin/sh"), Standing("active", True, 7, 3), "ok", ""),
