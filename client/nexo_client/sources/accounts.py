@@ -26,9 +26,6 @@ from nexo_client.types import Header
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
 """`$NAME` and `${NAME}`, as most programs have it."""
 
-# A whole model, not a word of the program for one of several.
-_NO_MODELS = ("auto", "default", "opus", "sonnet", "haiku", "best", "fast", "inherit")
-
 _DIALECTS = {
     "openai": Provider.CUSTOM,
     "anthropic": Provider.ANTHROPIC,
@@ -123,7 +120,7 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         preset=preset,
         base_url=base_url,
         headers=tuple(headers),
-        model="" if account.model.casefold() in _NO_MODELS else account.model,
+        model=services.whole_model(account.model),
     )
     if preset == "azure":
         made = environment.azure(base_url, key, keys.NOT_ASKED, account.place)

@@ -97,6 +97,9 @@ def one(
     """
     key = keys.read(key_text, variables)
     problem = key.problem
+    if services.holds_password(finding.base_url):
+        # Not shown: the address is in what is said of a finding.
+        problem = "its address holds a user name or password; give the key as the API key or a header"
     headers = []
     for header in finding.headers:
         value, missing = keys.filled(header.value, variables)
@@ -178,7 +181,7 @@ def _anthropic(variables: Mapping[str, str], place: str) -> Found:
         base_url="" if own else base_url,
         auth_scheme=AuthScheme.BEARER if variable == "ANTHROPIC_AUTH_TOKEN" else None,
         headers=headers_of(variables.get("ANTHROPIC_CUSTOM_HEADERS", "")),
-        model=variables.get("ANTHROPIC_MODEL", "").strip(),
+        model=services.whole_model(variables.get("ANTHROPIC_MODEL", "")),
     )
     return one(finding, variables.get(variable, ""), variables)
 

@@ -76,7 +76,7 @@ def _found(settings: Mapping[str, Any], variables: Mapping[str, str], path: Path
                 dialect="google",
                 url=variables.get(_ADDRESS, ""),
                 key=variables.get(_KEY, ""),
-                model="" if model.startswith("auto") else model,
+                model=model,
                 obstacle=obstacle,
             )
         ],

@@ -67,8 +67,9 @@ def _read(path: Path, shell: Mapping[str, str], *, asked: bool) -> Found:
 
 
 def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], place: str) -> Found:
-    prefix, _, model = word(params.get("model")).rpartition("/")
-    prefix = prefix.partition("/")[0].casefold()
+    # Only the first word is LiteLLM's: openrouter/openai/gpt-5 is openai/gpt-5 at OpenRouter.
+    prefix, slash, model = word(params.get("model")).partition("/")
+    prefix, model = (prefix.casefold(), model) if slash else ("", prefix)
     if prefix in services.CLOUDS:
         reason = f"{services.CLOUDS[prefix]} is reached with cloud credentials, not with an API key"
         return Found((), (Skipped(what, place, reason),))

@@ -3,6 +3,7 @@
 Facts as data. The daemon's catalogue has more about each service; a test holds the two together.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -178,3 +179,22 @@ def normal_base_url(provider: Provider, url: str) -> str:
         if url.endswith(ending):
             return url.removesuffix(ending)
     return url
+
+
+def holds_password(url: str) -> bool:
+    """Whether there is a user name or a password in the address."""
+    try:
+        return urlsplit(url).username is not None or urlsplit(url).password is not None
+    except ValueError:
+        return False
+
+
+# What programs write for one of several models, or for the same one with a longer context.
+_WORDS = frozenset({"auto", "default", "opus", "sonnet", "haiku", "opusplan", "best", "inherit"})
+_SUFFIX = re.compile(r"\[[^\]]*\]$")
+
+
+def whole_model(text: str) -> str:
+    """The model that a program names, as the service knows it; empty for a word of the program's own."""
+    model = _SUFFIX.sub("", text.strip())
+    return "" if model.casefold() in _WORDS or model.startswith("auto-") else model

@@ -221,3 +221,45 @@ def test_a_key_with_an_address_beside_it_is_never_sent_to_the_public_host(
     assert hosts == ([host] if host else [])
     if not host:
         assert address in found.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("written", "model"),
+    [
+        ("claude-sonnet-5-5", "claude-sonnet-5-5"),
+        ("claude-sonnet-5-5[1m]", "claude-sonnet-5-5"),
+        *((word, "") for word in ("opus", "sonnet[1m]", "Haiku", "opusplan", "default", "auto-gemini-3")),
+        ("meta-llama/Llama-4:free", "meta-llama/Llama-4:free"),
+    ],
+)
+def test_a_word_of_the_program_is_no_model(written: str, model: str) -> None:
+    found = environment.from_variables({"ANTHROPIC_API_KEY": "canary", "ANTHROPIC_MODEL": written}, "there")
+    assert found.findings[0].model == model
+
+
+@pytest.mark.parametrize(
+    ("written", "service", "model"),
+    [
+        ("openrouter/openai/gpt-5", "openrouter", "openai/gpt-5"),
+        ("together_ai/meta-llama/Llama-4", "together", "meta-llama/Llama-4"),
+        ("anthropic/claude-sonnet-5-5", "anthropic", "claude-sonnet-5-5"),
+        ("claude-sonnet-5-5", "anthropic", "claude-sonnet-5-5"),
+    ],
+)
+def test_only_the_first_word_of_a_model_of_litellm_is_its_own(
+    clone: Path, written: str, service: str, model: str
+) -> None:
+    pytest.importorskip("yaml")
+    params = {"model": written, "api_key": "canary-key"}
+    path = clone / "config.yaml"
+    path.write_text(json.dumps({"model_list": [{"litellm_params": params}]}))
+    (found,) = next(one for one in READ if one.name == "litellm").of_file(path).read().findings
+    assert (found.preset or found.provider.value, found.model) == (service, model)
+
+
+def test_a_password_in_an_address_is_neither_taken_nor_shown() -> None:
+    address = "https://me:canary-word@gateway.example/v1"
+    found = environment.from_variables({"OPENAI_API_KEY": "canary-key", "OPENAI_BASE_URL": address}, "there")
+    assert not found.findings
+    assert "user name or password" in found.skipped[0].reason
+    assert "canary" not in repr(found)
