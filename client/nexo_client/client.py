@@ -112,7 +112,8 @@ class Client(Line):
 
         Args:
             revision: the one that was read before; 0 overwrites whatever is there.
-            keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port.
+            keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port, and
+                through the new proxy or to whom the new CA bundle vouches for.
             verify_key: test a new key first, and keep the old one if the provider rejects it.
 
         Raises:

@@ -12,6 +12,7 @@ from nexo_client.sources import (
     codex,
     continue_dev,
     crush,
+    elsewhere,
     environment,
     gemini_cli,
     goose,
@@ -87,6 +88,7 @@ SOURCES: tuple[Source, ...] = (
     Source("aichat", "aichat", "~/.config/aichat", aichat.find, aichat.find),
     Source("mods", "mods", "~/.config/mods/mods.yml", mods.find, mods.find),
     Source("project", "this directory", ".env.local, .envrc, compose files", project.find, project.find),
+    Source("others", "programs that are not read", "Cline, Cursor, Jan, Open WebUI, …", elsewhere.find),
 )
 
 

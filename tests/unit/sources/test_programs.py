@@ -13,6 +13,7 @@ from nexo_client.sources import (
     Found,
     aichat,
     crush,
+    elsewhere,
     gemini_cli,
     goose,
     hermes,
@@ -606,6 +607,35 @@ def test_files_of_this_directory_are_named_and_read_only_when_asked_for(
     assert told(project.find(local)) == [("llm", "custom", "https://llm.example/v1", KEY, "")]
     assert [name for name, *_ in told(project.find(envrc))] == ["groq"]
     assert {name for name, *_ in told(project.find(compose))} == {"mistral", "cerebras"}
+
+
+# -- programs that are not read
+
+
+def test_programs_that_are_here_and_not_read_are_named_with_the_way_to_take_them_over(home: Path) -> None:
+    assert not elsewhere.find()
+    (home / ".config/VSCodium/User/globalStorage/saoudrizwan.claude-dev").mkdir(parents=True)
+    (home / ".open-webui").mkdir()
+    write(home / ".config/shell_gpt/.sgptrc", f"OPENAI_API_KEY={KEY}")
+    found = elsewhere.find()
+    assert reasons(found) == {
+        "Cline": "it is not read; its keys are in the secret storage of the editor. "
+        "Add one with: nexoctl add",
+        "Open WebUI": "it is not read; its keys are in a database of its own. Add one with: nexoctl add",
+        "shell-gpt": "it is not read; its keys are in .sgptrc. Add one with: nexoctl add",
+    }
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize("program", elsewhere.PROGRAMS, ids=lambda program: program.title)
+def test_each_of_them_is_found_by_each_of_its_places(home: Path, program: elsewhere.Program) -> None:
+    for place in program.places:
+        path = home / place.replace("*", "Code")
+        path.mkdir(parents=True)
+        assert [one.what for one in elsewhere.find().skipped if one.place.endswith(place.split("*")[-1])] == [
+            program.title
+        ]
+        path.rmdir()
 
 
 # -- JSON as people write it
