@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nexo_client.sources import (
     Found,
     aichat,
+    codex,
     crush,
     elsewhere,
     gemini_cli,
@@ -136,6 +137,35 @@ def test_opencode_leaves_what_it_cannot_have_where_it_is(home: Path) -> None:
         "unknown-to-us": "its address is known to the program alone; add it by hand with --base-url",
         "absent": "its key is in the variable NOT_SET, which is not set here",
     }
+
+
+# -- Codex
+
+
+def test_codex_looks_into_its_env_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORP_KEY", "of the shell")
+    write(
+        home / ".codex/config.toml",
+        '[model_providers.corp]\nbase_url = "https://llm.corp.example/v1"\nenv_key = "CORP_KEY"\n',
+    )
+    write(home / ".codex/auth.json", {"OPENAI_API_KEY": OTHER})
+    write(home / ".codex/.env", f"CORP_KEY={KEY}\nOPENAI_BASE_URL=https://gateway.example/v1\n")
+    assert told(codex.find()) == [
+        ("corp", "custom", "https://llm.corp.example/v1", KEY, ""),
+        ("gateway", "custom", "https://gateway.example/v1", OTHER, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ['env_http_headers = { "api-key" = "AZ" }', f'http_headers = {{ "API-Key" = "{KEY}" }}']
+)
+def test_codex_the_key_of_azure_may_stand_in_a_header(
+    home: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setenv("AZ", KEY)
+    url = "https://mine.openai.azure.com/openai"
+    write(home / ".codex/config.toml", f'[model_providers.azure]\nbase_url = "{url}"\n{line}\n')
+    assert told(codex.find()) == [("azure", "azure", "https://mine.openai.azure.com/openai/v1", KEY, "")]
 
 
 # -- Gemini CLI
