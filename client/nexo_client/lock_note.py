@@ -14,22 +14,31 @@ from typing import NamedTuple
 
 from nexo_client import paths
 
-LIMIT = 4096
+LIMIT = 8192
+_PROBLEM_LIMIT = 1000
 
 
 # No dataclass: importing that costs `nexoctl --help` 12 ms.
 class Note(NamedTuple):
-    """Who holds the lock, as its file says; `ready` once it has listened on its socket."""
+    """Who holds the lock, as its file says.
+
+    Attributes:
+        ready: it has listened on its socket.
+        problem: why its store takes no changes; said with every command.
+    """
 
     pid: int
     version: str
     socket: str
     ready: bool
+    problem: str = ""
 
 
 def encode(note: Note) -> bytes:
     """The content of the lock file."""
-    return json.dumps(note._asdict()).encode()
+    # One that is too long to be read whole would be no note at all.
+    shorter = note._replace(problem=note.problem[:_PROBLEM_LIMIT])
+    return json.dumps(shorter._asdict()).encode()
 
 
 def decode(text: bytes) -> Note | None:
@@ -37,7 +46,11 @@ def decode(text: bytes) -> Note | None:
     try:
         fields = json.loads(text)
         return Note(
-            int(fields["pid"]), str(fields["version"]), str(fields["socket"]), bool(fields.get("ready", True))
+            int(fields["pid"]),
+            str(fields["version"]),
+            str(fields["socket"]),
+            bool(fields.get("ready", True)),
+            str(fields.get("problem", "")),
         )
     except (ValueError, KeyError, TypeError):
         return None

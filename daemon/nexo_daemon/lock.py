@@ -52,6 +52,7 @@ class InstanceLock:
         self._spare = spare
         self._file: int | None = None
         self._read_only: int | None = None
+        self._problem = ""
 
     def __enter__(self) -> "InstanceLock":
         """Take the lock.
@@ -120,9 +121,11 @@ class InstanceLock:
                     "choose a local disk for it: export NEXO_STATE_DIR=…",
                 ) from None
 
-    def note(self, socket: Path, *, ready: bool) -> None:
-        """Say in the file who holds it, and where it listens."""
-        text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready))
+    def note(self, socket: Path, *, ready: bool, problem: str | None = None) -> None:
+        """Say in the file who holds it, where it listens, and the problem of its store (None: as before)."""
+        if problem is not None:
+            self._problem = problem
+        text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready, self._problem))
         if self._file is None:
             return
         try:

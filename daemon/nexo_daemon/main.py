@@ -150,8 +150,11 @@ async def _serve(
         view.socket = to
         lock.note(to, ready=True)
 
+    def troubled() -> None:
+        lock.note(view.socket, ready=True, problem=store.problem)
+
     await server.start(socket)
-    lock.note(socket, ready=True)
+    troubled()
     # A full collection that walks through modules, schema and stored connections holds up every call for
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
@@ -171,7 +174,7 @@ async def _serve(
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
         asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
-        asyncio.create_task(watch_the_store(registry, clock), name="store"),
+        asyncio.create_task(watch_the_store(registry, troubled, clock), name="store"),
         asyncio.create_task(stay_present(server, lock, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.errors import NexoError, StoreReadOnly
+from nexo_client.errors import NexoError, StoreFailed, StoreReadOnly
 from nexo_client.terms import StoreState
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
@@ -129,6 +129,27 @@ def test_what_is_in_memory_can_be_saved_and_put_in_place(
         assert client.resolve("one").api_key == SECRET
 
 
+def test_every_command_says_it(surroundings: Surroundings, nexod: Nexod) -> None:
+    with nexod.client() as client:
+        client.create_connection(draft("one"))
+    remove_directory(surroundings.data_dir)
+    lock = surroundings.state_dir / "nexod.lock"
+    wait_for(lambda: "was removed or moved" in lock.read_text(), "the loss is noted", patience_s=10)
+    for words in (
+        ["list"],
+        ["which"],
+        ["show", "one"],
+        ["workspace", "list"],
+    ):
+        done = surroundings.nexoctl(*words)
+        assert "connections.db was removed or moved" in done.err, words
+        assert "nexoctl store backup" in done.err, words
+    surroundings.nexoctl("store", "backup")
+    surroundings.nexoctl("store", "restore")
+    wait_for(lambda: "was removed or moved" not in lock.read_text(), "it is over", patience_s=10)
+    assert not surroundings.nexoctl("list").err
+
+
 def test_moved_back_it_takes_changes_again(surroundings: Surroundings, nexod: Nexod) -> None:
     with nexod.client() as client:
         client.create_connection(draft("one"))
@@ -173,6 +194,17 @@ def test_no_empty_store_takes_the_place_of_one_that_is_gone(
         assert f"{database} is gone" in status.store_problem
         with pytest.raises(StoreReadOnly):
             client.create_connection(draft("two"))
+        # "None" would be false: nobody has removed the connections.
+        for ask in (
+            client.list_connections,
+            client.list_workspaces,
+            client.resolve,
+            lambda: client.resolve("x"),
+        ):
+            with pytest.raises(StoreFailed, match="is gone: there was a store") as gone:
+                ask()
+            assert "nexoctl store restore" in gone.value.hint
+    assert "is gone: there was a store" in surroundings.nexoctl("--json", "list", expect=1).error["message"]
     findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
     [store] = [one for one in findings if one["topic"] == "store"]
     assert store["text"] == f"read-only: {database} is gone: there was a store, and now there is none"
@@ -182,7 +214,7 @@ def test_no_empty_store_takes_the_place_of_one_that_is_gone(
         shutil.rmtree(surroundings.data_dir)
     surroundings.data_dir.with_name("elsewhere").rename(surroundings.data_dir)
     with second.client() as client:
-        wait_for(lambda: client.list_connections(), "it is noticed that it is back", patience_s=10)
+        wait_for(lambda: client.status().connections, "it is noticed that it is back", patience_s=10)
         assert client.status().store is StoreState.READ_WRITE
         assert client.resolve("one").api_key == SECRET
 

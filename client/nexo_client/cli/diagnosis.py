@@ -119,7 +119,12 @@ def _ask(
 ):
     try:
         with session.client(start=False, timeout_s=5.0) as client:
-            return client.status(), client.list_connections(), client.list_workspaces()[0]
+            status = client.status()
+            try:
+                return status, client.list_connections(), client.list_workspaces()[0]
+            except errors.StoreFailed:
+                # The status says why.
+                return status, (), ()
     except errors.NexoError as problem:
         return problem
 
@@ -355,10 +360,10 @@ def _connections(
     connections: tuple[types.Connection, ...],
     bindings: tuple[types.WorkspaceBinding, ...],
 ) -> Iterator[Finding]:
-    if not connections:
+    if not connections and status.store is StoreState.READ_WRITE:
         yield Finding("connections", Level.WARNING, "there are none yet", "nexoctl add")
         return
-    if not status.default_connection:
+    if connections and not status.default_connection:
         yield Finding("default", Level.WARNING, "there is no default connection", "nexoctl default NAME")
     for connection in connections:
         topic = f"connection {connection.name}"

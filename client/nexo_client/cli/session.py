@@ -73,17 +73,21 @@ class Session:
             self.start_daemon(socket, quiet=quiet)
             client = connect(socket, timeout_s=timeout_s)
         if not self.json and not quiet:
-            self._say_skew(socket)
+            self._say_troubles(socket)
         waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
         with client, waiting:
             yield client
 
-    def _say_skew(self, socket: Path) -> None:
+    def _say_troubles(self, socket: Path) -> None:
+        from nexo_client import lock_note
         from nexo_client.cli.skew import untold_skew
 
-        told = untold_skew(socket)
-        if told:
-            self.printer.warn(told)
+        note = lock_note.read()
+        if note is None or note.socket != str(socket):
+            return
+        for told in (untold_skew(note), note.problem):
+            if told:
+                self.printer.warn(told)
 
     def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
         """Start the daemon, say so (unless `quiet`), and return its process id."""

@@ -8,16 +8,16 @@ import contextlib
 import os
 from pathlib import Path
 
-from nexo_client import lock_note, paths
+from nexo_client import paths
+from nexo_client.lock_note import Note
 from nexo_client.version import __version__
 
 _LIMIT = 4096
 
 
-def untold_skew(socket: Path) -> str:
+def untold_skew(note: Note) -> str:
     """What to tell the person now; empty if the versions are equal, or if it was said before."""
-    note = lock_note.read()
-    if note is None or note.version == __version__ or note.socket != str(socket):
+    if note.version == __version__:
         return ""
     version = note.version
     pair = f"{__version__} {version} {note.pid}"

@@ -264,9 +264,14 @@ class Handout:
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """Everything that the store holds and the daemon keeps in memory, as read at start."""
+    """Everything that the store holds and the daemon keeps in memory, as read at start.
+
+    Attributes:
+        gone: why there is nothing, and what to do, where a store has been: then "none" is no answer.
+    """
 
     settings: Settings
     connections: tuple[Connection, ...]
     bindings: tuple[Binding, ...]
     health: Mapping[str, Health]
+    gone: tuple[str, str] = ("", "")

@@ -131,6 +131,8 @@ def resolve(
     if default is not None:
         candidates.append((ResolutionSource.DEFAULT, default.name, "the default"))
 
+    if snapshot.loss is not None:
+        return Resolution(None, ResolutionSource.DEFAULT, "the store is gone", (), snapshot.loss)
     if not candidates:
         problem: DomainError = NoDefaultConnection(
             "there is no default connection",

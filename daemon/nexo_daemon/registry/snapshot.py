@@ -6,7 +6,7 @@ Health is not in it: it changes far more often, and lives beside it in `Registry
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from nexo_daemon.domain.errors import ConnectionNotFound
+from nexo_daemon.domain.errors import ConnectionNotFound, StoreFailed
 from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey
 from nexo_daemon.registry.drafts import name_key
 
@@ -18,6 +18,7 @@ class Snapshot:
     Attributes:
         routed_at: revision of the last change of the default or the fall-back; a follower whose answer is
             the same again (switch there and back) is still told that it is newer.
+        gone: as of `StoredState`.
     """
 
     settings: Settings
@@ -25,6 +26,7 @@ class Snapshot:
     ids_by_name: Mapping[str, str]
     bindings: Mapping[WorkspaceKey, Binding]
     routed_at: int
+    gone: tuple[str, str] = ("", "")
 
     @classmethod
     def of(cls, state: StoredState) -> "Snapshot":
@@ -35,7 +37,19 @@ class Snapshot:
             ids_by_name={name_key(connection.name): connection.id for connection in state.connections},
             bindings={binding.workspace: binding for binding in state.bindings},
             routed_at=state.settings.revision,
+            gone=state.gone,
         )
+
+    @property
+    def loss(self) -> StoreFailed | None:
+        """The error of whoever asks for connections while the store is gone."""
+        problem, advice = self.gone
+        return StoreFailed(problem, hint=advice) if problem else None
+
+    def require_store(self) -> None:
+        """Raise `StoreFailed` if the store is gone."""
+        if self.loss is not None:
+            raise self.loss
 
     @property
     def revision(self) -> int:
@@ -57,6 +71,7 @@ class Snapshot:
         Raises:
             ConnectionNotFound: with the names that there are.
         """
+        self.require_store()
         found = self.find(name)
         if found is None:
             from difflib import get_close_matches

@@ -1,6 +1,8 @@
 """Does the store still lie where it was opened? Looked at every few seconds, and said to whoever watches."""
 
+import contextlib
 import logging
+from collections.abc import Callable
 
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.logs import StandingFailure
@@ -13,26 +15,34 @@ log = logging.getLogger("nexod")
 EVERY_S = 2.0
 
 
-async def watch_the_store(writer: Writer, clock: Clock) -> None:
-    """Until cancelled. A file that was removed, replaced or made read-only is no store to say "Saved" of."""
+async def watch_the_store(writer: Writer, changed: Callable[[], None], clock: Clock) -> None:
+    """Until cancelled. A file that was removed, replaced or made read-only is no store to say "Saved" of.
+
+    Args:
+        changed: told that it takes changes, or takes none, other than before.
+    """
     failure = StandingFailure(log, "the store is back and cannot be opened")
     store = writer.store
+    said = store.problem
     while True:
         await clock.sleep(EVERY_S)
-        match await writer.on_store_thread(store.look):
-            case Look.AS_BEFORE:
-                continue
-            case Look.BACK:
-                try:
-                    await writer.reload(store.reopen)
-                except StoreUnusable as error:
-                    failure.came(error.message)
-                else:
-                    failure.is_over()
-                    log.warning("the store is back: %s", store.path)
-            case Look.CHANGED:
-                if store.problem:
-                    log.error("the store takes no changes: %s", store.problem)
-                else:
-                    log.warning("the store takes changes again: %s", store.path)
-                writer.publish(writer.snapshot, status=True)
+        look = await writer.on_store_thread(store.look)
+        if look is Look.BACK:
+            try:
+                await writer.reload(store.reopen)
+            except StoreUnusable as error:
+                failure.came(error.message)
+            else:
+                failure.is_over()
+                log.warning("the store is back: %s", store.path)
+        elif look is Look.CHANGED:
+            if store.problem:
+                log.error("the store takes no changes: %s", store.problem)
+            else:
+                log.warning("the store takes changes again: %s", store.path)
+            writer.publish(writer.snapshot, status=True)
+        if store.problem != said:
+            # By this look, or by a restore since the last one.
+            said = store.problem
+            with contextlib.suppress(OSError):
+                changed()

@@ -69,6 +69,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     ) -> pb.ListConnectionsResponse:
         """See connection.proto."""
         snapshot = self._registry.snapshot
+        snapshot.require_store()
         listed = []
         for number, value in enumerate(snapshot.connections.values(), 1):
             listed.append(self._view.connection(value, snapshot))

@@ -108,6 +108,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.ListWorkspacesRequest, context: Context
     ) -> pb.ListWorkspacesResponse:
         """See workspace.proto."""
+        self._registry.snapshot.require_store()
         return pb.ListWorkspacesResponse(bindings=self._view.bindings(), followers=self._hub.followers())
 
     async def ExplainResolution(  # noqa: N802

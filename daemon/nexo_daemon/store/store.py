@@ -261,7 +261,9 @@ class Store:
 
     def _serve_missing(self) -> None:
         self.missing = True
-        self._set_problem(f"{self.path} is gone: there was a store, and now there is none", MISSING_ADVICE)
+        problem = f"{self.path} is gone: there was a store, and now there is none"
+        self._set_problem(problem, MISSING_ADVICE)
+        self._loaded = StoredState(Settings(), (), (), {}, (problem, MISSING_ADVICE))
         self.vault.shut(VaultState.LOCKED, "", "the store is gone", MISSING_ADVICE)
 
     def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
