@@ -14,7 +14,7 @@ from nexo_client import lock_note, paths
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
 
 START_HINT = "start it with: nexoctl daemon start"
-RESTART_HINT = "nexoctl daemon restart ends it and starts another; nothing is lost"
+RESTART_HINT = "it looks for its socket every two seconds: try again; if it stays so: nexoctl daemon restart"
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A proxy of the environment would be asked for the Unix socket.
@@ -125,11 +125,11 @@ def not_running(socket: Path, why: str) -> DaemonNotRunning:
     """The error of a daemon that does not answer, although it may live."""
     note = lock_note.living()
     if note is not None and note.ready:
-        if note.socket == os.fspath(socket):
-            place, hint = f"nobody finds it at {socket}: {why}", RESTART_HINT
-        else:
+        if note.socket != os.fspath(socket) and Path(note.socket).exists():
             place = f"it listens on {note.socket}, not on {socket}"
             hint = f"use that one (--socket '{note.socket}'), or end it: nexoctl daemon stop"
+        else:
+            place, hint = f"nobody finds it at {socket}: {why}", RESTART_HINT
         return DaemonNotRunning(
             f"nexod (pid {note.pid}) lives, but {place}",
             hint=hint,

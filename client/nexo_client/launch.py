@@ -104,11 +104,13 @@ def _wait(
     process: "subprocess.Popen[bytes]", socket: Path, said: IO[bytes], deadline: float, timeout_s: float
 ) -> int:
     pause = 0.02
+    place = None if socket == paths.socket_path() else socket
     lost_since = time.monotonic()
     while True:
         ended = process.poll()
         try:
-            pid = _answering(socket, deadline)
+            # Where it is by rule, the daemon may be about to come to where the rule leads by now.
+            pid = _answering(socket if ended is None else channel.locate(place), deadline)
         except DeadlineExceeded:
             break
         if pid is not None:
@@ -117,7 +119,7 @@ def _wait(
             other = lock_note.living()
             if other is None:
                 raise _gave_up(socket, ended, said)
-            if other.socket != os.fspath(socket):
+            if other.socket != os.fspath(socket) and place is not None:
                 raise channel.not_running(socket, "there is no such socket")
             if other.ready:
                 # Not one that starts at this moment, as ours did: it has lost its socket, and makes it anew.

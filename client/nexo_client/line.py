@@ -41,6 +41,7 @@ def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, ti
         from nexo_client.launch import start_daemon
 
         start_daemon(path, timeout_s=timeout_s)
+        path = channel.locate(socket)
     return kind(path, timeout_s=timeout_s)
 
 

@@ -29,7 +29,7 @@ from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
 from nexo_daemon.registry.upkeep import keep_in_order
-from nexo_daemon.registry.watching import watch_the_store
+from nexo_daemon.registry.watching import Told, watch_the_store
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
@@ -78,6 +78,7 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
             try:
                 return asyncio.run(_serve(store, lock, wanted, clock, stop, background=background))
             finally:
+                store.rescue()
                 store.close()
                 log.info("nexod stopped")
     except AlreadyRunning as error:
@@ -150,11 +151,13 @@ async def _serve(
         view.socket = to
         lock.note(to, ready=True)
 
-    def troubled() -> None:
-        lock.note(view.socket, ready=True, problem=store.problem)
+    def note(problem: str) -> None:
+        with contextlib.suppress(OSError):
+            lock.note(view.socket, ready=True, problem=problem)
 
     await server.start(socket)
-    troubled()
+    note(store.problem)
+    registry.listen_to_routing(Told(store, note))
     # A full collection that walks through modules, schema and stored connections holds up every call for
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
@@ -174,7 +177,7 @@ async def _serve(
         asyncio.create_task(open_when_possible(registry, clock), name="vault"),
         asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
         asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
-        asyncio.create_task(watch_the_store(registry, troubled, clock), name="store"),
+        asyncio.create_task(watch_the_store(registry, clock), name="store"),
         asyncio.create_task(stay_present(server, lock, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()

@@ -129,6 +129,23 @@ def test_what_is_in_memory_can_be_saved_and_put_in_place(
         assert client.resolve("one").api_key == SECRET
 
 
+@pytest.mark.parametrize("lose", [remove_directory, remove_file, replace_directory])
+def test_an_orderly_end_saves_what_is_in_no_file_any_more(
+    surroundings: Surroundings, nexod: Nexod, lose: Callable[[Path], None]
+) -> None:
+    with nexod.client() as client:
+        client.create_connection(draft("one"))
+        client.create_connection(draft("two"))
+    lose(surroundings.data_dir)
+    assert nexod.stop() == 0
+    assert "what was in it is saved" in nexod.output
+    second = surroundings.start_nexod()
+    surroundings.nexoctl("store", "restore")
+    with second.client() as client:
+        assert [one.name for one in client.list_connections()] == ["one", "two"]
+        assert client.resolve("two").api_key == SECRET
+
+
 def test_every_command_says_it(surroundings: Surroundings, nexod: Nexod) -> None:
     with nexod.client() as client:
         client.create_connection(draft("one"))

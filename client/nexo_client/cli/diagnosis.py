@@ -346,7 +346,7 @@ def _daemon(
             text = f"{key_file} is gone; the daemon has the key in memory, and not after a restart"
             yield Finding("vault", Level.BROKEN, text, "move it back, or: nexoctl vault rekey --to key_file")
     else:
-        text = f"{status.vault.value.replace('_', ' ')} ({slot}): {status.vault_problem}"
+        text = f"{status.vault.value.replace('_', ' ')}{f' ({slot})' if slot else ''}: {status.vault_problem}"
         yield Finding("vault", Level.BROKEN, text, "nexoctl vault status")
     if status.offline_since is not None:
         yield Finding("network", Level.WARNING, "this computer seems to be offline", "check the network")

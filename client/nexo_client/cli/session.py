@@ -13,6 +13,7 @@ from nexo_client.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from nexo_client.client import Client
+    from nexo_client.lock_note import Note
 
 
 class Session:
@@ -71,31 +72,47 @@ class Session:
             if self.verbose:
                 self.printer.note(problem.message)
             self.start_daemon(socket, quiet=quiet)
-            client = connect(socket, timeout_s=timeout_s)
-        if not self.json and not quiet:
-            self._say_troubles(socket)
+            client = connect(self.socket, timeout_s=timeout_s)
+        silent = self.json or quiet
+        if not silent:
+            self._say_skew()
         waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
         with client, waiting:
             yield client
+        # Not before: where the command fails because of it, its error says the same.
+        if not silent:
+            self._say_trouble()
 
-    def _say_troubles(self, socket: Path) -> None:
-        from nexo_client import lock_note
+    def _say_skew(self) -> None:
         from nexo_client.cli.skew import untold_skew
 
+        note = self._note()
+        told = untold_skew(note) if note else ""
+        if told:
+            self.printer.warn(told)
+
+    def _say_trouble(self) -> None:
+        note = self._note()
+        if note and note.problem:
+            self.printer.warn(note.problem)
+
+    def _note(self) -> "Note | None":
+        from nexo_client import lock_note
+
         note = lock_note.read()
-        if note is None or note.socket != str(socket):
-            return
-        for told in (untold_skew(note), note.problem):
-            if told:
-                self.printer.warn(told)
+        return note if note and note.socket == str(self.socket) else None
 
     def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
         """Start the daemon, say so (unless `quiet`), and return its process id."""
+        from nexo_client import lock_note
         from nexo_client.launch import start_daemon
 
+        before = lock_note.living()
         with self.terminal.progress("starting the daemon"):
             pid = start_daemon(socket, timeout_s=timeout_s)
-        if not quiet:
+        if not quiet and before and before.pid == pid:
+            self.printer.note(f"The daemon (nexod, pid {pid}) had lost its socket, and has made it anew.")
+        elif not quiet:
             self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
         return pid
 

@@ -16,7 +16,7 @@ class ImportAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup of the store; `reason` is daily, migration, request or rotation."""
+    """A backup of the store; `reason` is daily, migration, request, rotation or rescue."""
 
     name: str
     path: str

@@ -1,5 +1,7 @@
 """DaemonService: status, the event stream, shutdown, the audit record."""
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 
@@ -14,6 +16,7 @@ from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.view import View
 
 HANDOUT_LIMIT = 10_000
+_LOOK_S = 0.5
 
 
 @speaks_errors
@@ -30,6 +33,10 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
         """See daemon.proto."""
+        # Not what was so two seconds ago. A disk that does not answer is no reason to answer nothing.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S):
+                await self._registry.on_store_thread(self._registry.store.look)
         return pb.GetStatusResponse(status=self._view.status())
 
     async def Watch(  # noqa: N802

@@ -19,7 +19,7 @@ from nexo_daemon.store.engine import explained
 from nexo_daemon.store.files import create_private, sync_directory
 
 DAILY = timedelta(days=1)
-KEPT = {"daily": 7, "migration": 3, "request": 10, "rotation": 2}
+KEPT = {"daily": 7, "migration": 3, "request": 10, "rotation": 2, "rescue": 5}
 """How many of each kind stay."""
 
 _NAME = re.compile(r"connections-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z]+)\.db")
@@ -31,7 +31,7 @@ class Backup:
     """One backup file.
 
     Attributes:
-        reason: daily, migration, request or rotation (of the data key).
+        reason: daily, migration, request, rotation (of the data key), or rescue (the store was lost).
     """
 
     path: Path

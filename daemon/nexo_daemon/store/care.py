@@ -47,6 +47,7 @@ class RestoreReport:
 
 def check(store: Store) -> CheckReport:
     """Structure, foreign keys, flipped bits, and whether every secret opens. Changes nothing."""
+    store.look()
     if not store.database.is_open:
         return CheckReport((store.problem,), False, 0, 0)
     problems = [store.problem] if store.state is StoreState.READ_ONLY else []

@@ -5,7 +5,6 @@ Synchronous. What may go wrong at start is told apart here: a file that is not o
 its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.custody`.
 """
 
-import enum
 import logging
 import shutil
 import sqlite3
@@ -49,15 +48,6 @@ MISSING_ADVICE = (
     "mount it or move it back; or bring back a backup (nexoctl store restore), or begin with an empty one "
     "(nexoctl store restore --empty)"
 )
-
-
-class Look(enum.Enum):
-    """What a look at the file of the store shows."""
-
-    AS_BEFORE = enum.auto()
-    CHANGED = enum.auto()
-    BACK = enum.auto()
-    """It was gone at the start, and is there now."""
 
 
 class Store:
@@ -290,24 +280,26 @@ class Store:
         self.database.read_only = problem
         self.advice = self.database.advice = advice
 
-    def look(self) -> Look:
-        """Look whether the file is the one that was opened, and can be written. On the store thread."""
+    def look(self) -> bool:
+        """Look whether the file is the one that was opened, and can be written. On the store thread.
+
+        Returns whether one that was gone at the start is there now: then open it.
+        """
         if self.missing:
-            return Look.BACK if self.path.exists() else Look.AS_BEFORE
+            return self.path.exists()
         if self.damaged or self._copy is not None:
-            return Look.AS_BEFORE
+            return False
         loss = self.database.loss()
         try:
             problem, advice = (loss.problem, loss.advice) if loss else files.write_obstacle(self.path)
         except OSError:
             # Gone at this very moment: the next look says it.
-            return Look.AS_BEFORE
+            return False
         if problem and loss is None:
             problem = f"{self.path}: {problem}"
-        if problem == self.database.read_only:
-            return Look.AS_BEFORE
-        self._set_problem(problem, advice)
-        return Look.CHANGED
+        if problem != self.database.read_only:
+            self._set_problem(problem, advice)
+        return False
 
     def begin_anew(self) -> StoredState:
         """Make an empty store where the earlier one is gone: the person has decided so.
@@ -430,6 +422,17 @@ class Store:
         """
         with self.database.reading() as db:
             return past.handouts(db, connection_id, limit)
+
+    def rescue(self) -> None:
+        """Before the end: what is in no file any more goes among the backups, where a restore finds it."""
+        if self.damaged or self._copy is not None or not self.database.is_open or not self.database.loss():
+            return
+        try:
+            made = self.backups.make(self.database, "rescue", self._clock.now())
+        except DomainError as error:
+            log.error("what was stored is lost with the end of the daemon: %s", error.message)
+        else:
+            log.warning("the store was lost; what was in it is saved: %s", made.path)
 
     def close(self) -> None:
         """Checkpoint and close. May be called twice."""

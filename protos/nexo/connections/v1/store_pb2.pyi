@@ -61,7 +61,7 @@ class StoreBackup(google.protobuf.message.Message):
     """For RestoreBackup."""
     path: builtins.str
     reason: builtins.str
-    """daily, migration, request or rotation."""
+    """daily, migration, request, rotation, or rescue (the file of the store was lost)."""
     size_bytes: builtins.int
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
