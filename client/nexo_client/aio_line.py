@@ -29,7 +29,9 @@ L = TypeVar("L", bound="AsyncLine")
 class Connecting(Generic[L]):
     """What `connect` returns: awaitable, and an asynchronous context manager."""
 
-    def __init__(self, kind: type[L], socket: Path, start: bool, timeout_s: float) -> None:
+    def __init__(
+        self, kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
+    ) -> None:
         self._kind = kind
         self._socket = socket
         self._start = start
@@ -37,15 +39,17 @@ class Connecting(Generic[L]):
         self._client: L | None = None
 
     async def _open(self) -> L:
+        path = channel.locate(self._socket)
         try:
-            channel.probe(self._socket)
+            channel.probe(path)
         except DaemonNotRunning:
             if not self._start:
                 raise
             from nexo_client.launch import start_daemon
 
-            await asyncio.to_thread(start_daemon, self._socket, timeout_s=self._timeout_s)
-        return self._kind(self._socket, timeout_s=self._timeout_s)
+            await asyncio.to_thread(start_daemon, path, timeout_s=self._timeout_s)
+            path = channel.locate(self._socket)
+        return self._kind(path, timeout_s=self._timeout_s)
 
     def __await__(self) -> Generator[Any, None, L]:
         return self._open().__await__()
@@ -65,7 +69,7 @@ def opened(
     kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
 ) -> Connecting[L]:
     """A client of class `kind`; what `nexo_client.aio.connect` documents."""
-    return Connecting(kind, channel.locate(socket), start, timeout_s)
+    return Connecting(kind, socket, start, timeout_s)
 
 
 class AsyncSubscription(Generic[T]):

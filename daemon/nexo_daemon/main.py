@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nexo_client import paths
+from nexo_client import lock_note, paths
+from nexo_client.lock_note import Note
 from nexo_client.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.domain.errors import DomainError
@@ -82,12 +83,21 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
                 store.close()
                 log.info("nexod stopped")
     except AlreadyRunning as error:
-        return _failed(str(error), "talk to that one, or stop it with 'nexoctl daemon stop'")
+        return _failed(str(error), _way_round(error.holder))
     except (paths.UnsafePathError, StoreUnusable, DomainError) as error:
         return _failed(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(f"{where}{error.strerror or error}", "nexoctl doctor says what to do about it")
+
+
+def _way_round(holder: Note | None) -> str:
+    if holder is not None and not lock_note.alive(holder.pid):
+        return (
+            "it is in another container or on another machine that shares these directories: stop it there, "
+            "or choose others here (NEXO_DATA_DIR, NEXO_STATE_DIR)"
+        )
+    return "talk to that one, or stop it with 'nexoctl daemon stop'"
 
 
 def _failed(problem: str, hint: str) -> int:

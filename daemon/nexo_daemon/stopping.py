@@ -31,6 +31,8 @@ _SUPERVISED = {signal.SIGHUP: 128 + signal.SIGHUP}
 class Stop:
     """Told by signals and by the Shutdown call. A second signal does not wait any more.
 
+    The first one after a Shutdown call does: whoever got no answer to the call sends it, for an end in order.
+
     Attributes:
         exit_code: of an orderly end.
     """
@@ -96,7 +98,7 @@ class Stop:
 
     def _on_signal(self, number: signal.Signals) -> None:
         self._signals += 1
-        if self._signals > 1 or self._told.is_set():
+        if self._signals > 1:
             _say(logging.WARNING, "second signal (%s): exiting at once", number.name)
             os._exit(1)
         codes = _EXIT_CODES | (_SUPERVISED if os.environ.get("NOTIFY_SOCKET") else {})

@@ -288,6 +288,10 @@ def test_a_lock_that_another_container_holds_is_told_from_no_daemon(surroundings
         fcntl.flock(file, fcntl.LOCK_EX)
         error = surroundings.nexoctl("--json", "daemon", "stop", expect=3).error
         assert "cannot be seen from here" in error["message"]
+        # "Stop it with nexoctl daemon stop" would send the person in a circle.
+        error = surroundings.run([*NEXOCTL, "--json", "list"], expect=3).error
+        assert "another container" in error["hint"]
+        assert "NEXO_DATA_DIR" in error["hint"]
         findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
         assert any("cannot be seen from here" in one["text"] for one in findings)
     assert surroundings.nexoctl("--json", "daemon", "stop").json["stopped"] is False
