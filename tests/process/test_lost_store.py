@@ -270,6 +270,33 @@ def test_a_directory_that_became_read_only_is_noticed(surroundings: Surroundings
     wait_for(lambda: not is_read_only(nexod), "it is noticed that it is over", patience_s=10)
 
 
+@pytest.mark.needs("linux")
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_file_system_that_became_read_only_is_noticed_and_that_it_is_over(
+    surroundings: Surroundings,
+) -> None:
+    """As the kernel does after a fault of the disk, and as a person mends it."""
+    surroundings.prefix = ("unshare", "-m")
+    daemon = surroundings.start_nexod()
+    surroundings.prefix = ("nsenter", "-t", str(daemon.pid), "-m")
+    place = str(surroundings.data_dir)
+    with daemon.client() as client:
+        client.create_connection(draft("one"))
+        surroundings.run(["mount", "--bind", place, place])
+        surroundings.run(["mount", "-o", "remount,ro,bind", place])
+        wait_for(lambda: is_read_only(daemon), "it is noticed", patience_s=10)
+        with pytest.raises(StoreReadOnly, match="file system is read-only"):
+            client.create_connection(draft("two"))
+        findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+        broken = {one["topic"]: one for one in findings if one["level"] == "broken"}
+        assert "file system is read-only" in broken["store"]["text"]
+        assert "mount it writable" in broken["store"]["fix"]
+        assert f"the file system of {surroundings.data_dir} is read-only (data)" in broken["disk"]["text"]
+        surroundings.run(["umount", place])
+        wait_for(lambda: not is_read_only(daemon), "it is noticed that it is over", patience_s=10)
+        client.create_connection(draft("two"))
+
+
 @pytest.mark.parametrize("lose", [remove_directory, replace_file])
 def test_a_race_of_writes_and_a_removal_acknowledges_only_what_is_there(
     surroundings: Surroundings, nexod: Nexod, lose: Callable[[Path], None]

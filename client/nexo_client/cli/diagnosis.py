@@ -253,15 +253,16 @@ def _disks(socket: Path) -> Iterator[Finding]:
         ("socket", socket.parent),
         ("temporary files", Path(tempfile.gettempdir())),
     )
-    seen: dict[int, list[str]] = {}
-    where: dict[int, Path] = {}
+    # By disk, and apart what of it was mounted read-only: a bind mount is no disk of its own.
+    seen: dict[tuple[int, int], list[str]] = {}
+    where: dict[tuple[int, int], Path] = {}
     for what, place in places:
         there = next(above for above in (place, *place.parents) if above.exists())
-        device = there.stat().st_dev
-        seen.setdefault(device, []).append(what)
-        where.setdefault(device, there)
-    for device, directory in where.items():
-        yield from _disk(directory, ", ".join(seen[device]))
+        disk = there.stat().st_dev, os.statvfs(there).f_flag & os.ST_RDONLY
+        seen.setdefault(disk, []).append(what)
+        where.setdefault(disk, there)
+    for disk, directory in where.items():
+        yield from _disk(directory, ", ".join(seen[disk]))
 
 
 def _disk(directory: Path, what: str) -> Iterator[Finding]:
