@@ -49,7 +49,7 @@ class _File:
         except FileNotFoundError:
             return Loss(f"{self._path} was removed or moved", GONE_ADVICE)
         except OSError as error:
-            advice = f"look who may enter: ls -ld '{self._path.parent}'"
+            advice = f"look who may enter (ls -ld '{self._path.parent}'); if it is yours: chmod 700"
             return Loss(f"{self._path} cannot be looked at: {error.strerror}", advice)
         try:
             log = identity(self._log_path)
