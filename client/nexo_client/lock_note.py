@@ -4,10 +4,8 @@ The daemon holds the lock for life, and so is found by it when its socket is gon
 this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
 """
 
-import fcntl
 import json
 import os
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +94,8 @@ def held() -> bool:
 
 
 def _held(path: Path) -> bool:
+    import fcntl
+
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -135,6 +135,8 @@ def _command_line(pid: int) -> str:
     except OSError:
         pass
     # No /proc on macOS.
+    import subprocess
+
     try:
         done = subprocess.run(
             ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=5

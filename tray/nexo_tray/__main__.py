@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nexo_client import channel, paths
+from nexo_client.errors import DaemonUnsafe
 from nexo_client.version import __version__
 
 EXIT_OK, EXIT_FAILED = 0, 1
@@ -20,7 +21,9 @@ def _parser() -> argparse.ArgumentParser:
         description="See and switch the connection to language models that your programs use.",
         epilog="Exit status: 0 ended by the person, 1 failed, 69 no tray is possible here.",
     )
-    parser.add_argument("--socket", metavar="PATH", help=f"socket of the daemon (now: {paths.socket_path()})")
+    parser.add_argument(
+        "--socket", metavar="PATH", help=f"socket of the daemon (now: {paths.places()[0].path})"
+    )
     parser.add_argument(
         "--no-start", action="store_true", help="do not start the daemon if it is not running"
     )
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlreadyRunning:
         print("nexo-tray: it is running already; look for its icon in the panel", file=sys.stderr)
         return EXIT_OK
-    except paths.UnsafePathError as error:
+    except (paths.UnsafePathError, DaemonUnsafe) as error:
         print(f"nexo-tray: {error}; {error.hint}", file=sys.stderr)
         return EXIT_FAILED
 
