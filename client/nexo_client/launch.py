@@ -114,6 +114,9 @@ def _wait(
         except DeadlineExceeded:
             break
         if pid is not None:
+            if pid != process.pid:
+                # Another was faster. Ours, still on its way, would take the lock when that one is stopped.
+                process.terminate()
             return pid
         if ended is not None:
             other = lock_note.living()

@@ -163,6 +163,22 @@ def test_commands_at_the_same_time_start_one_daemon(surroundings: Surroundings) 
             assert told.rstrip().endswith("[]")
     finally:
         surroundings.nexoctl("daemon", "stop")
+    # None of those that were too late takes the place of the one that was stopped.
+    wait_for(lambda: not daemons_of(surroundings), "every daemon has ended", patience_s=10)
+    assert not surroundings.socket.exists()
+
+
+def daemons_of(surroundings: Surroundings) -> list[str]:
+    """The processes that were started as a daemon with this home."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words, env = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"nexo_daemon" in words and f"NEXO_STATE_DIR={surroundings.state_dir}".encode() in env:
+            found.append(process.name)
+    return found
 
 
 # -- add, edit, test
