@@ -6,6 +6,8 @@ ollama 0.6); tests/thirdparty repeats it. An SDK also reads its own variables, s
 ambient variable could replace is given explicitly.
 """
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -208,7 +210,7 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
     """
     headers: dict[str, Any] = openai_headers(connection)
     key = connection.api_key
-    network = network_arguments(connection.network)
+    network = network_arguments(connection.network) | _unredirected(headers)
     if headers.get("Authorization") == f"Bearer {key}":
         del headers["Authorization"]
     elif "Authorization" not in headers and headers:
@@ -230,6 +232,14 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
         kind = DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
         arguments["http_client"] = kind(**network)
     return arguments
+
+
+def _unredirected(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of an HTTP client that follows no redirect, where one would carry secrets to another host.
+
+    The HTTP clients of the SDKs follow redirects, and take nothing but `Authorization` out of them.
+    """
+    return {"follow_redirects": False} if headers.keys() - {"Authorization"} else {}
 
 
 def _without_authorization(request: Any) -> Any:
@@ -258,7 +268,7 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
         arguments = {"api_key": connection.api_key or NO_KEY, "base_url": base}
     if headers:
         arguments["default_headers"] = headers
-    network = network_arguments(connection.network)
+    network = network_arguments(connection.network) | _unredirected(wire_headers(connection))
     if network:
         from anthropic import DefaultAsyncHttpxClient, DefaultHttpxClient
 
@@ -278,12 +288,22 @@ def google(connection: ResolvedConnection) -> dict[str, Any]:
     options: dict[str, Any] = {"base_url": google_base(connection), "api_version": "v1beta"}
     if headers:
         options["headers"] = headers
-    network = network_arguments(connection.network)
+    network = network_arguments(connection.network) | _unredirected(wire_headers(connection))
     if network:
         options["client_args"] = dict(network)
-        options["async_client_args"] = dict(network)
+        options["async_client_args"] = dict(network) | _without_aiohttp(network)
     # Without vertexai=False, GOOGLE_GENAI_USE_VERTEXAI would send the request to another service.
     return {"api_key": key, "vertexai": False, "http_options": options}
+
+
+def _without_aiohttp(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Keeps the SDK to httpx, where it would take aiohttp, which cannot be told to follow no redirect."""
+    if importlib.util.find_spec("aiohttp") is None:
+        return {}
+    from google.genai import types as genai_types
+
+    http: Any = getattr(genai_types, "httpx2", None) or importlib.import_module("httpx")
+    return {"transport": http.AsyncHTTPTransport(verify=network.get("verify", True))}
 
 
 def ollama(connection: ResolvedConnection) -> dict[str, Any]:

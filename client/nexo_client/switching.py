@@ -6,6 +6,8 @@ changes, so a request (or a stream) in flight ends where it began. What has no s
 a key. Works with httpx and with httpx2, whose classes are passed in: this module imports neither.
 """
 
+import inspect
+import sys
 import threading
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -18,8 +20,8 @@ FOLLOWED = "http://nexo.invalid"
 """Base URL for a client that follows; `.invalid` is reserved, so nothing ever reaches it (RFC 6761)."""
 
 _HOST = "nexo.invalid"
-# Of the body that was already framed, or of the hop that the client itself makes.
-_DROPPED = adapters.CREDENTIAL_HEADERS | {"host"}
+# Of the hop that the client itself makes, or of an account: what one server set is not for the next.
+_DROPPED = adapters.CREDENTIAL_HEADERS | {"host", "cookie"}
 
 
 class Live(Protocol):
@@ -84,7 +86,30 @@ class FollowingAuth:
         url, headers = aim(self._live.current, self._dialect, target, list(request.headers.multi_items()))
         request.url = type(request.url)(url)
         request.headers = type(request.headers)(headers)
+        request.extensions = {**request.extensions, "trace": _no_redirect}
         return request
+
+
+def _no_redirect(event: str, info: dict[str, Any]) -> Any:
+    """Ends a request that is answered with a redirect, before a client follows it with the key.
+
+    httpx takes nothing but `Authorization` out of a request to another host. It offers no place between an
+    answer and the redirect but this one, which asyncio clients await and others do not.
+    """
+    if event.endswith("receive_response_headers.complete"):
+        status = info["return_value"][1]
+        if status in (301, 302, 303, 307, 308):
+            raise InvalidField(
+                f"base_url: the server answers with a redirect ({status}), which a key must not follow",
+                hint="give the connection its final address: nexoctl edit NAME --base-url URL",
+                metadata={"field": "base_url"},
+            )
+    awaited = sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE
+    return _nothing() if awaited else None
+
+
+async def _nothing() -> None:
+    return None
 
 
 class _Clients:
@@ -117,6 +142,16 @@ def _aimed(http: Any, request: Any, connection: ResolvedConnection, dialect: str
     )
 
 
+def _answered(http: Any, response: Any) -> Any:
+    """The answer for the program's client, which must not keep cookies: its next request is another's."""
+    headers = [
+        (name, value) for name, value in response.headers.multi_items() if name.lower() != "set-cookie"
+    ]
+    return http.Response(
+        response.status_code, headers=headers, stream=response.stream, extensions=response.extensions
+    )
+
+
 def _refuse_foreign(request: Any) -> None:
     if request.url.host != _HOST:
         raise InvalidField(
@@ -137,13 +172,7 @@ def transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
             _refuse_foreign(request)
             connection = live.current
             inner = self._clients.of(connection.network)
-            response = inner.send(_aimed(http, request, connection, dialect), stream=True)
-            return http.Response(
-                response.status_code,
-                headers=response.headers,
-                stream=response.stream,
-                extensions=response.extensions,
-            )
+            return _answered(http, inner.send(_aimed(http, request, connection, dialect), stream=True))
 
         def close(self) -> None:
             for client in self._clients.take_all():
@@ -164,13 +193,7 @@ def async_transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
             _refuse_foreign(request)
             connection = live.current
             inner = self._clients.of(connection.network)
-            response = await inner.send(_aimed(http, request, connection, dialect), stream=True)
-            return http.Response(
-                response.status_code,
-                headers=response.headers,
-                stream=response.stream,
-                extensions=response.extensions,
-            )
+            return _answered(http, await inner.send(_aimed(http, request, connection, dialect), stream=True))
 
         async def aclose(self) -> None:
             for client in self._clients.take_all():
