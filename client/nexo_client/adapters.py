@@ -1,4 +1,4 @@
-"""How a hand-out is spelled for the official SDKs and for the environment of a program.
+"""How a hand-out is spelled for the official SDKs. For the environment of a program: `variables`.
 
 Pure: nothing is sent, and an SDK is imported only where one of its own objects has to be passed. What each
 SDK makes of a base URL was seen on the wire in November 2026 (openai 3.54, anthropic 2.12, google-genai 3.4,
@@ -32,35 +32,6 @@ CREDENTIAL_HEADERS = frozenset(name.lower() for name in _SCHEME_HEADER.values())
 
 # Of an account, not of a service: the variable of one account would be sent with the key of another.
 _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
-
-RIVALS = (
-    "OPENAI_API_KEY",
-    "OPENAI_BASE_URL",
-    "OPENAI_API_BASE",
-    "OPENAI_ORG_ID",
-    "OPENAI_ORGANIZATION",
-    "OPENAI_PROJECT_ID",
-    "OPENAI_CUSTOM_HEADERS",
-    "OPENAI_ADMIN_KEY",
-    "AZURE_OPENAI_API_KEY",
-    "AZURE_OPENAI_AD_TOKEN",
-    "AZURE_OPENAI_ENDPOINT",
-    "OPENAI_API_VERSION",
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_CUSTOM_HEADERS",
-    "GOOGLE_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_GEMINI_BASE_URL",
-    "GOOGLE_GENAI_API_VERSION",
-    "GOOGLE_GENAI_USE_VERTEXAI",
-    "GOOGLE_GENAI_USE_ENTERPRISE",
-    "GOOGLE_GENAI_DEFAULT_HEADERS",
-    "OLLAMA_HOST",
-    "OLLAMA_API_KEY",
-)
-"""Variables that the SDKs read: a program that is to use a connection must inherit none of them."""
 
 
 def wire_headers(connection: ResolvedConnection) -> dict[str, str]:
@@ -320,60 +291,3 @@ def ollama(connection: ResolvedConnection) -> dict[str, Any]:
     if headers:
         arguments["headers"] = headers
     return arguments | network_arguments(connection.network)
-
-
-def _header_lines(headers: Mapping[str, str]) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in headers.items())
-
-
-def _custom(connection: ResolvedConnection, *carriers: str) -> dict[str, str]:
-    """The headers that a variable for the key cannot express."""
-    return {name: value for name, value in wire_headers(connection).items() if name not in carriers}
-
-
-def env(connection: ResolvedConnection) -> dict[str, str]:
-    """The variables that the official SDKs read, for a program that knows nothing of Nexo.
-
-    Remove `RIVALS` from what the program inherits, then add these. The OpenAI variables are set for every
-    provider with an OpenAI face, since most tools speak that dialect.
-    """
-    variables = {
-        "OPENAI_API_KEY": connection.api_key or NO_KEY,
-        "OPENAI_BASE_URL": openai_base(connection),
-    }
-    headers = openai_headers(connection)
-    if headers.get("Authorization") == f"Bearer {connection.api_key}":
-        del headers["Authorization"]
-    if headers:
-        variables["OPENAI_CUSTOM_HEADERS"] = _header_lines(headers)
-    if connection.provider is Provider.ANTHROPIC:
-        bearer = connection.auth_scheme is AuthScheme.BEARER
-        variables["ANTHROPIC_AUTH_TOKEN" if bearer else "ANTHROPIC_API_KEY"] = connection.api_key or NO_KEY
-        variables["ANTHROPIC_BASE_URL"] = anthropic_base(connection)
-        extra = _custom(connection, "Authorization") if bearer else _custom(connection, "X-Api-Key")
-        if extra:
-            variables["ANTHROPIC_CUSTOM_HEADERS"] = _header_lines(extra)
-    elif connection.provider is Provider.GOOGLE:
-        # GOOGLE_API_KEY wins where both are read, and some tools read only the other.
-        variables["GOOGLE_API_KEY"] = variables["GEMINI_API_KEY"] = connection.api_key or NO_KEY
-        variables["GOOGLE_GEMINI_BASE_URL"] = google_base(connection)
-    elif connection.provider is Provider.OLLAMA:
-        variables["OLLAMA_HOST"] = ollama_base(connection)
-        if connection.api_key:
-            variables["OLLAMA_API_KEY"] = connection.api_key
-    return variables | _network_variables(connection.network)
-
-
-def _network_variables(network: NetworkProfile) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    if network.proxy == "direct":
-        variables["NO_PROXY"] = variables["no_proxy"] = "*"
-    elif network.proxy not in ("", "system"):
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            variables[name] = variables[name.lower()] = network.proxy
-        # Set even if empty: the inherited list belongs to the inherited proxy.
-        variables["NO_PROXY"] = variables["no_proxy"] = ",".join(network.no_proxy)
-    if network.ca_bundle:
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
-            variables[name] = network.ca_bundle
-    return variables

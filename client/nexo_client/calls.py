@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import convert, types
+from nexo_client.errors import InvalidField
 from nexo_client.version import __version__
 from nexo_client.workspace import WorkspaceLike, locate
 
@@ -95,7 +96,17 @@ def client_info() -> w.ClientInfo:
 
 
 def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
-    """The question which connection this process gets; NEXO_CONNECTION of the process is part of it."""
+    """The question which connection this process gets; NEXO_CONNECTION of the process is part of it.
+
+    Raises:
+        InvalidField: the name is empty, which is never taken for the default.
+    """
+    if connection is not None and not connection.strip():
+        raise InvalidField(
+            "connection: is empty",
+            hint="name a connection, or leave it out for what the workspace gets",
+            metadata={"field": "connection"},
+        )
     return _inquiry(connection or "", locate(workspace), os.environ.get("NEXO_CONNECTION", ""))
 
 

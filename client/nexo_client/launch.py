@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from nexo_client import channel, lock_note, paths, python
+from nexo_client import channel, lock_note, paths, python, run_marks
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
 
@@ -50,6 +50,7 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
         )
     deadline = time.monotonic() + timeout_s
     environment = dict(os.environ)
+    run_marks.take_back(environment)
     paths.make_absolute(environment)
     # Where it is by rule, the daemon follows the rule: a run-time directory comes and goes with the sessions.
     place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from nexo_client import limits, paths
+from nexo_client import limits, paths, run_marks
 from nexo_client.version import __version__
 
 _MISSING = (
@@ -70,6 +70,7 @@ def _main() -> int:
         print(_MISSING.format(name=error.name), file=sys.stderr)
         return 1
     chosen = paths.socket_path(options.socket) if options.socket else None
+    run_marks.take_back(os.environ)
     paths.make_absolute(os.environ)
     # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
     os.chdir("/")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from nexo_client.cli.parser import UsageError
 from nexo_client.types import Workspace
 
 
@@ -13,6 +14,17 @@ def add_inquiry_options(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="a directory (with a slash, as in ./x or ~/x) or a name (default: the current directory)",
     )
+
+
+def connection_of(text: str | None) -> str | None:
+    """The connection that a person names; None where they name none.
+
+    Raises:
+        UsageError: the name is empty, as that of a variable that is not set: never the default's.
+    """
+    if text is not None and not text.strip():
+        raise UsageError("--connection is empty", "name a connection, or leave the option out")
+    return text
 
 
 def workspace_of(text: str | None) -> Workspace | str:

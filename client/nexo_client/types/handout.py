@@ -91,8 +91,12 @@ class ResolvedConnection:
 
         return adapters.ollama(self)
 
-    def env(self) -> dict[str, str]:
-        """Environment variables that the official SDKs and tools read."""
-        from nexo_client import adapters
+    def env(self, *, openai_face: bool = False) -> dict[str, str]:
+        """Environment variables that the official SDKs and tools read.
 
-        return adapters.env(self)
+        Args:
+            openai_face: those of OpenAI for a connection of Anthropic or Google, too.
+        """
+        from nexo_client import variables
+
+        return variables.of_connection(self, openai_face=openai_face)

@@ -16,6 +16,7 @@ from nexo_client.client import Client
 from nexo_client.errors import InvalidField
 from nexo_client.terms import AuthScheme, Provider
 from nexo_client.types import ConnectionDraft, Header, Headers, NetworkProfile, ResolvedConnection
+from nexo_client.variables import RIVALS
 
 KEY = "sk-canary-in-the-key"
 SECRET = "canary-in-a-header"
@@ -162,10 +163,9 @@ def test_a_custom_header_replaces_the_one_made_of_the_key_whatever_its_case() ->
 
 def test_the_environment_of_each_provider() -> None:
     plain = {"headers": Headers(), "network": types.NetworkProfile()}
-    assert resolved(**plain).env() == {
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": "https://api.openai.com/v1",
-    }
+    openai = resolved(**plain).env()
+    assert openai["OPENAI_API_KEY"] == KEY
+    assert openai["OPENAI_BASE_URL"] == openai["OPENAI_API_BASE"] == "https://api.openai.com/v1"
     anthropic = resolved(
         provider=Provider.ANTHROPIC,
         base_url="https://a.example",
@@ -189,8 +189,8 @@ def test_the_environment_of_each_provider() -> None:
     ).env()
     assert ollama["OLLAMA_HOST"] == "http://127.0.0.1:11434"
     assert "OLLAMA_API_KEY" not in ollama
-    for variables in (anthropic, google, ollama):
-        assert set(variables) <= set(adapters.RIVALS)
+    for made in (anthropic, google, ollama):
+        assert set(made) <= set(RIVALS)
 
 
 def test_headers_proxy_and_certificates_reach_the_environment_too() -> None:

@@ -32,10 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Show or switch."""
-    if arguments.connection and arguments.undo:
+    if arguments.connection is not None and arguments.undo:
         raise UsageError("a name and --undo are both given", "give one of them")
     with session.client() as client:
-        if not arguments.connection and not arguments.undo:
+        if arguments.connection is None and not arguments.undo:
             return _show(session, client.get_default())
         with session.terminal.progress("waiting for programs to apply the switch"):
             if arguments.undo:

@@ -1,6 +1,7 @@
 """Hand out the connection that a program gets, its key included. The daemon keeps a record of it.
 
---format key prints the bare key, for programs that can run a key helper; --format env prints shell
+--format key prints the bare key, for programs that can run a key helper; give it the address of the program's
+settings with --for-url, and no key of another address is printed. --format env prints shell
 assignments, and unsets what would win over them: eval "$(nexoctl resolve --format env)"; --format json,
 the default, prints everything.
 Which connection that is: --connection, else NEXO_CONNECTION, else what the directory (or the named
@@ -11,15 +12,21 @@ import argparse
 import os
 import shlex
 
-from nexo_client.adapters import RIVALS
+from nexo_client import addresses
 from nexo_client.cli import inquiry, records
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.session import Session
+from nexo_client.variables import RIVALS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """For whom, and in which form."""
     inquiry.add_inquiry_options(parser)
+    parser.add_argument(
+        "--for-url",
+        metavar="URL",
+        help="the address that the program will use: refuse a connection of another one",
+    )
     parser.add_argument("--format", choices=["json", "env", "key"], default=None, help="form of the answer")
 
 
@@ -30,7 +37,15 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     quiet = form == "key" and not session.verbose
     with session.client(wait=True, quiet=quiet) as client:
         resolved = client.resolve(
-            arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
+            inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
+        )
+    if arguments.for_url is not None and not addresses.covers(resolved.base_url, arguments.for_url):
+        raise CommandFailed(
+            f"{resolved.name} is for {resolved.base_url}, and the program uses {arguments.for_url}; "
+            "its key is not given out for that address",
+            hint="switch to a connection of that address, or change the address in the program's settings",
+            reason="OTHER_ADDRESS",
+            code=Exit.REFUSED,
         )
     if form == "key" and not session.json:
         if not resolved.api_key:

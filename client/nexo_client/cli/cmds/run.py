@@ -14,22 +14,25 @@ import os
 import sys
 from collections.abc import Mapping
 
-from nexo_client.adapters import RIVALS
+from nexo_client import run_marks
 from nexo_client.cli import inquiry
 from nexo_client.cli.errors import CommandFailed, Exit
 from nexo_client.cli.format import Span, Style
 from nexo_client.cli.parser import UsageError
 from nexo_client.cli.session import Session
 from nexo_client.types import ResolvedConnection
-
-# Marks the environment of a program that was started by `nexoctl run`.
-MARK = "NEXO_RUN"
+from nexo_client.variables import RIVALS, not_carried
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """For whom, and the program."""
     parser.usage = "%(prog)s [options] -- PROGRAM [ARGUMENT ...]"
     inquiry.add_inquiry_options(parser)
+    parser.add_argument(
+        "--openai-face",
+        action="store_true",
+        help="set the OpenAI variables for a connection of Anthropic or Google, too",
+    )
     parser.add_argument("--nested", action="store_true", help="allow a run inside of a run")
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="-- PROGRAM", help="what to run")
 
@@ -39,18 +42,18 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
     if not program:
         raise UsageError("no program was given", "nexoctl run -- PROGRAM ARGUMENTS")
-    if os.environ.get(MARK) and not arguments.nested:
+    if os.environ.get(run_marks.NAME) and not arguments.nested:
         raise CommandFailed(
-            f"this runs inside of `nexoctl run` already (connection {os.environ[MARK]})",
+            f"this runs inside of `nexoctl run` already (connection {os.environ[run_marks.NAME]})",
             hint="say --nested if the inner program is to get a connection of its own",
             reason="NESTED_RUN",
             code=Exit.REFUSED,
         )
     with session.client(wait=True) as client:
         resolved = client.resolve(
-            arguments.connection or None, workspace=inquiry.workspace_of(arguments.workspace)
+            inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
         )
-    environment = environment_for(os.environ, resolved)
+    environment = environment_for(os.environ, resolved, openai_face=arguments.openai_face)
     if arguments.connection:
         # What the program starts with nexo_client gets the same one.
         environment["NEXO_CONNECTION"] = resolved.name
@@ -58,6 +61,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         session.printer.note(
             Span(f"{resolved.name} ({resolved.source_detail or resolved.source.value})", Style.FAINT)
         )
+    lost = not_carried(resolved)
+    if lost and session.interactive:
+        session.printer.note(f"Some programs do not get from variables: {'; '.join(lost)}.")
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -74,7 +80,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         raise CommandFailed(f"{program[0]!r}: {problem.strerror}", code=Exit.NO_PERMISSION_TO_RUN) from None
 
 
-def environment_for(inherited: Mapping[str, str], resolved: ResolvedConnection) -> dict[str, str]:
+def environment_for(
+    inherited: Mapping[str, str], resolved: ResolvedConnection, *, openai_face: bool = False
+) -> dict[str, str]:
     """What the program gets: the inherited environment without rivals, then the connection."""
-    kept = {name: value for name, value in inherited.items() if name not in RIVALS}
-    return kept | resolved.env() | {MARK: resolved.name}
+    before = dict(inherited)
+    run_marks.take_back(before)
+    kept = {name: value for name, value in before.items() if name not in RIVALS}
+    return run_marks.marked(kept | resolved.env(openai_face=openai_face), before, resolved.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from nexo_client import types
-from nexo_client.cli import records
+from nexo_client.cli import inquiry, records
 from nexo_client.cli.errors import Exit
 from nexo_client.cli.format import Column, Span, Style
 from nexo_client.cli.parser import UsageError
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         raise UsageError("a directory and --workspace are both given", "give one of them")
     place = arguments.workspace or types.Workspace(path=arguments.path or ".")
     with session.client(wait=True) as client:
-        found = client.explain(arguments.connection or None, workspace=place)
+        found = client.explain(inquiry.connection_of(arguments.connection), workspace=place)
     facts = {"hint": found.problem_hint}
     problem = from_reason(found.problem_reason, found.problem, facts) if found.problem_reason else None
     if session.json:

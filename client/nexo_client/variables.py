@@ -1,0 +1,256 @@
+"""Which environment variables make a program use a connection, and which would lead it elsewhere?
+
+One table. A key is set only together with the address in every spelling that the programs read, because a
+program that reads the key and not the address sends it to the vendor's own host. What programs read was seen
+on the wire or in their sources in November 2026 (docs/programs.md has the versions).
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from nexo_client import adapters
+from nexo_client.terms import AuthScheme, Provider
+from nexo_client.types import NetworkProfile, ResolvedConnection
+
+
+class Holds(enum.Enum):
+    """What a variable says."""
+
+    KEY = "the key"
+    ADDRESS = "the address"
+    HEADERS = "further headers"
+    MODEL = "the model"
+    QUIET = "no side traffic to the vendor's own host"
+    VERSION = "the version in the path"
+
+
+class When(enum.Enum):
+    """For which connections a variable is set."""
+
+    ALWAYS = "always"
+    BEARER = "the key goes as Bearer"
+    NOT_BEARER = "the key goes in a header of its own"
+    VENDOR = "the address is the vendor's own"
+    NOT_VENDOR = "the address is not the vendor's own"
+
+
+Maker = Callable[[ResolvedConnection], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable that programs read.
+
+    Attributes:
+        dialect: whose programs read it.
+        make: its value; an empty one is left out.
+    """
+
+    name: str
+    dialect: str
+    holds: Holds
+    make: Maker
+    when: When = When.ALWAYS
+
+
+def _key(connection: ResolvedConnection) -> str:
+    return connection.api_key or adapters.NO_KEY
+
+
+def _model(connection: ResolvedConnection) -> str:
+    return connection.model
+
+
+def _yes(_: ResolvedConnection) -> str:
+    return "1"
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in headers.items())
+
+
+def _openai_headers(connection: ResolvedConnection) -> str:
+    headers = adapters.openai_headers(connection)
+    if headers.get("Authorization") == f"Bearer {connection.api_key}":
+        del headers["Authorization"]
+    return _lines(headers)
+
+
+def _anthropic_headers(connection: ResolvedConnection) -> str:
+    bearer = connection.auth_scheme is AuthScheme.BEARER
+    carrier = "Authorization" if bearer else "X-Api-Key"
+    headers = adapters.wire_headers(connection)
+    return _lines({name: value for name, value in headers.items() if name != carrier})
+
+
+def _gemini_headers(connection: ResolvedConnection) -> str:
+    headers = adapters.wire_headers(connection)
+    return ", ".join(f"{name}:{value}" for name, value in headers.items() if name != "X-Goog-Api-Key")
+
+
+def _gemini_base(connection: ResolvedConnection) -> str:
+    return adapters.google_base(connection) + "/v1beta"
+
+
+def _litellm_model(connection: ResolvedConnection) -> str:
+    prefix = {Provider.GOOGLE: "gemini"}.get(connection.provider, connection.provider.value)
+    prefix = "openai" if connection.provider is Provider.CUSTOM else prefix
+    return f"{prefix}/{connection.model}" if connection.model else ""
+
+
+VARIABLES = (
+    # Most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI; Copilot CLI.
+    Variable("OPENAI_API_KEY", "openai", Holds.KEY, _key),
+    Variable("OPENAI_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("OPENAI_API_BASE", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("OPENAI_API_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("COPILOT_PROVIDER_API_KEY", "openai", Holds.KEY, _key),
+    Variable("COPILOT_PROVIDER_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("OPENAI_CUSTOM_HEADERS", "openai", Holds.HEADERS, _openai_headers),
+    Variable("OPENAI_MODEL", "openai", Holds.MODEL, _model),
+    Variable("COPILOT_MODEL", "openai", Holds.MODEL, _model),
+    Variable("OPENAI_AGENTS_DISABLE_TRACING", "openai", Holds.QUIET, _yes, When.NOT_VENDOR),
+    # Claude Code asks the person about a key that it does not know, and not about a token.
+    Variable("ANTHROPIC_AUTH_TOKEN", "anthropic", Holds.KEY, _key, When.BEARER),
+    Variable("ANTHROPIC_API_KEY", "anthropic", Holds.KEY, _key, When.NOT_BEARER),
+    Variable("ANTHROPIC_BASE_URL", "anthropic", Holds.ADDRESS, adapters.anthropic_base),
+    Variable("ANTHROPIC_API_URL", "anthropic", Holds.ADDRESS, adapters.anthropic_base),  # LangChain
+    Variable("ANTHROPIC_API_BASE", "anthropic", Holds.ADDRESS, adapters.anthropic_base),  # LiteLLM
+    Variable("ANTHROPIC_CUSTOM_HEADERS", "anthropic", Holds.HEADERS, _anthropic_headers),
+    Variable("ANTHROPIC_MODEL", "anthropic", Holds.MODEL, _model),
+    # Claude Code sends the key, and our headers, to api.anthropic.com beside the requests that count.
+    Variable("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "anthropic", Holds.QUIET, _yes, When.NOT_VENDOR),
+    Variable("GOOGLE_API_KEY", "google", Holds.KEY, _key),
+    Variable("GEMINI_API_KEY", "google", Holds.KEY, _key),
+    # Gemini CLI 0.61 refuses to start where this is set without a line in its settings.
+    Variable("GOOGLE_GEMINI_BASE_URL", "google", Holds.ADDRESS, adapters.google_base, When.NOT_VENDOR),
+    Variable("GEMINI_API_BASE", "google", Holds.ADDRESS, _gemini_base),  # LiteLLM, DSPy, smolagents
+    Variable("GOOGLE_GENAI_API_VERSION", "google", Holds.VERSION, lambda _: "v1beta"),
+    Variable("GEMINI_CLI_CUSTOM_HEADERS", "google", Holds.HEADERS, _gemini_headers),
+    Variable("GEMINI_MODEL", "google", Holds.MODEL, _model),
+    # Their readers know no variable for the address (Vercel AI SDK, llm-gemini).
+    Variable("GOOGLE_GENERATIVE_AI_API_KEY", "google", Holds.KEY, _key, When.VENDOR),
+    Variable("LLM_GEMINI_KEY", "google", Holds.KEY, _key, When.VENDOR),
+    Variable("OLLAMA_HOST", "ollama", Holds.ADDRESS, adapters.ollama_base),
+    Variable("OLLAMA_API_BASE", "ollama", Holds.ADDRESS, adapters.ollama_base),  # LiteLLM, aider
+    Variable("OLLAMA_API_KEY", "ollama", Holds.KEY, lambda connection: connection.api_key),
+    Variable("AIDER_MODEL", "any", Holds.MODEL, _litellm_model),
+)
+
+_ACCOUNTS = (
+    "OPENAI_ORG_ID",
+    "OPENAI_ORGANIZATION",
+    "OPENAI_PROJECT_ID",
+    "OPENAI_ADMIN_KEY",
+    "OPENAI_PROXY",  # LangChain sends request and key there
+    "CODEX_API_KEY",
+    "AZURE_API_KEY",
+    "AZURE_API_BASE",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "AZURE_OPENAI_ENDPOINT",
+    "OPENAI_API_TYPE",
+    "OPENAI_API_VERSION",
+    "OPENROUTER_API_KEY",
+    "AI_GATEWAY_API_KEY",
+    "ANTHROPIC_OAUTH_TOKEN",
+    "ANTHROPIC_UNIX_SOCKET",
+    "ANTHROPIC_FOUNDRY_API_KEY",
+    "ANTHROPIC_FOUNDRY_BASE_URL",
+    "ANTHROPIC_FOUNDRY_RESOURCE",
+    "CLAUDE_CODE_API_BASE_URL",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_VERTEX",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_GENAI_USE_ENTERPRISE",
+    "GOOGLE_GENAI_USE_GCA",
+    "GOOGLE_GENAI_DEFAULT_HEADERS",
+    "GOOGLE_VERTEX_BASE_URL",
+    "OLLAMA_BASE_URL",  # pydantic-ai wants /v1 at its end, LangChain.js must not have it
+)
+"""Variables that choose another account, service or way, and that no connection sets."""
+
+RIVALS = tuple(dict.fromkeys((*(variable.name for variable in VARIABLES), *_ACCOUNTS)))
+"""What a program that is to use a connection must not inherit."""
+
+_VENDORS = {
+    Provider.OPENAI: ("api.openai.com",),
+    Provider.ANTHROPIC: ("api.anthropic.com",),
+    Provider.GOOGLE: ("generativelanguage.googleapis.com",),
+}
+
+_DIALECTS = {
+    Provider.OPENAI: ("openai",),
+    Provider.CUSTOM: ("openai",),
+    Provider.ANTHROPIC: ("anthropic",),
+    Provider.GOOGLE: ("google",),
+    Provider.OLLAMA: ("ollama", "openai"),
+}
+
+
+def is_vendors(connection: ResolvedConnection) -> bool:
+    """Whether the address is the one that the vendor's own programs have built in."""
+    parts = urlsplit(connection.base_url)
+    return parts.scheme == "https" and parts.netloc in _VENDORS.get(connection.provider, ())
+
+
+def of_connection(connection: ResolvedConnection, *, openai_face: bool = False) -> dict[str, str]:
+    """The variables for a program that knows nothing of Nexo. Remove `RIVALS` from what it inherits first.
+
+    Args:
+        openai_face: set the OpenAI variables for a connection of Anthropic or Google, too. Programs that
+            look for an OpenAI key first take it for one, and ask for models that are not there.
+    """
+    dialects = {*_DIALECTS[connection.provider], "any"} | ({"openai"} if openai_face else set())
+    variables: dict[str, str] = {}
+    for variable in VARIABLES:
+        if variable.dialect in dialects and _applies(variable.when, connection):
+            value = variable.make(connection)
+            if value:
+                variables[variable.name] = value
+    return variables | of_network(connection.network)
+
+
+def _applies(when: When, connection: ResolvedConnection) -> bool:
+    match when:
+        case When.BEARER:
+            return connection.auth_scheme is AuthScheme.BEARER
+        case When.NOT_BEARER:
+            return connection.auth_scheme is not AuthScheme.BEARER
+        case When.VENDOR:
+            return is_vendors(connection)
+        case When.NOT_VENDOR:
+            return not is_vendors(connection)
+        case When.ALWAYS:
+            return True
+
+
+def of_network(network: NetworkProfile) -> dict[str, str]:
+    """The variables that HTTP libraries read, for a proxy and a certificate bundle."""
+    variables: dict[str, str] = {}
+    if network.proxy == "direct":
+        variables["NO_PROXY"] = variables["no_proxy"] = "*"
+    elif network.proxy not in ("", "system"):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            variables[name] = variables[name.lower()] = network.proxy
+        # Set even if empty: the inherited list belongs to the inherited proxy.
+        variables["NO_PROXY"] = variables["no_proxy"] = ",".join(network.no_proxy)
+    if network.ca_bundle:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+            variables[name] = network.ca_bundle
+    return variables
+
+
+def not_carried(connection: ResolvedConnection) -> tuple[str, ...]:
+    """What of the connection some programs do not get through variables, in words for a person."""
+    told = []
+    if connection.headers:
+        told.append(f"the header {', '.join(connection.headers)}")
+    if connection.auth_scheme is AuthScheme.API_KEY:
+        told.append("the key in the header Api-Key (they send it as Bearer, too)")
+    return tuple(told)
