@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from encodings.aliases import aliases
 from typing import Any
 
 import httpx
@@ -14,6 +15,20 @@ from nexo_daemon.providers.exchange import Answer, Cut
 _LONGEST_MESSAGE = 4000
 _DEEPEST = 6
 _MOST_CODES = 64
+CODECS = frozenset(
+    {
+        "ascii",
+        *("utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"),
+        *(f"cp{number}" for number in (874, 932, 949, 950, *range(1250, 1259))),
+        "latin_1",
+        *(f"iso8859_{number}" for number in range(1, 17) if number != 12),
+        *("koi8_r", "koi8_u", "mac_roman"),
+        *("gb2312", "gbk", "gb18030", "big5", "big5hkscs"),
+        *("shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "johab"),
+    }
+)
+"""The codecs of text on the web, by Python's names. All of them take time in proportion to the text."""
+
 LONG_RETRY_S = 300.0
 LONG_RETRY_CODE = "retry_info_over_300s"
 """A delay so long is a spent quota, not a rate (seen with Gemini)."""
@@ -112,12 +127,19 @@ def _parse(answer: Answer) -> tuple[Any, str, bool]:
     return document, text, isinstance(document, dict | list | str)
 
 
+def charset(content_type: str) -> str:
+    """The codec for a text of that type: one of `CODECS`, and UTF-8 for whatever else a server names.
+
+    Python has codecs that take quadratic time (punycode), unpack (zip) or are none of text at all.
+    """
+    match = re.search(r"charset=[\"']?([\w.:-]{1,40})", content_type)
+    name = re.sub(r"[^a-z0-9]+", "_", match.group(1).lower()) if match else "utf_8"
+    name = aliases.get(name, name)
+    return name if name in CODECS else "utf_8"
+
+
 def _decode(answer: Answer) -> str:
-    match = re.search(r"charset=[\"']?([\w.:-]{1,40})", answer.headers.get("content-type", ""))
-    try:
-        return answer.body.decode(match.group(1) if match else "utf-8", "replace")
-    except (LookupError, ValueError):
-        return answer.body.decode("utf-8", "replace")
+    return answer.body.decode(charset(answer.headers.get("content-type", "")), "replace")
 
 
 def _error_of(document: Any) -> Any:
