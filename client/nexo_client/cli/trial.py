@@ -4,7 +4,7 @@ Not for saving; add, edit and test decide what becomes of the result.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,7 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
     if result.price_note and not any(result.price_note in entry.evidence for entry in result.layers):
         printer.line(Span(f"  {result.price_note}", Style.FAINT))
     for suggestion in result.suggestions:
-        if not suggestion.value and not suggestion.fix:
+        if not suggestion.fix and not _applies(suggestion):
             printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
 
 
@@ -161,7 +161,9 @@ def examine(
     Raises:
         KeyOriginChanged: the stored key would go to a new host and nobody agreed to it.
     """
+    tested: list[Subject] = []
     while True:
+        tested.append(subject)
         try:
             result = run(session, client, subject, options)
         except errors.KeyOriginChanged as problem:
@@ -181,7 +183,7 @@ def examine(
                 raise
             subject = replace(subject, fixes=(*subject.fixes, *fixes))
             continue
-        changed = offer(session, subject, result)
+        changed = offer(session, subject, result, tested)
         if changed is None:
             return subject, result
         subject = changed
@@ -193,11 +195,18 @@ def send_question(problem: errors.KeyOriginChanged) -> str:
     return f"Send the stored key {ways.get(problem.metadata.get('field', ''), 'to the new address')}?"
 
 
-def offer(session: Session, subject: Subject, result: types.TestResult) -> Subject | None:
-    """The subject with the first suggestion that the person accepts; None if there is none."""
+def offer(
+    session: Session, subject: Subject, result: types.TestResult, tested: Sequence[Subject] = ()
+) -> Subject | None:
+    """The subject with the first suggestion that the person accepts; None if there is none.
+
+    What was tested before is not offered again, so that the questions come to an end.
+    """
     for suggestion in result.suggestions:
         question = _question(suggestion, subject)
         if not question or suggestion.fix in subject.fixes:
+            continue
+        if any(_same_draft(_accepted(subject, suggestion), earlier) for earlier in tested):
             continue
         if session.json:
             continue
@@ -205,15 +214,25 @@ def offer(session: Session, subject: Subject, result: types.TestResult) -> Subje
             session.printer.line(Span("  suggestion: ", Style.WARNING), _how(suggestion, subject))
             continue
         session.printer.note(Span("  suggestion: ", Style.WARNING), suggestion.text)
-        if session.terminal.confirm(question, default=True):
+        if session.terminal.confirm(question, default=suggestion.verified or bool(suggestion.fix)):
             return _accepted(subject, suggestion)
     return None
+
+
+def _same_draft(one: Subject, other: Subject) -> bool:
+    return one.draft == other.draft and one.fixes == other.fixes
+
+
+def _applies(suggestion: types.Suggestion) -> bool:
+    """Whether the change can be made on a yes: it was tried, or it is an address where an API was found."""
+    found = suggestion.verified or suggestion.field == "base_url"
+    return bool(suggestion.value) and suggestion.field in _APPLICABLE and found
 
 
 def _question(suggestion: types.Suggestion, subject: Subject) -> str:
     if suggestion.fix:
         return _CLEAN_UP
-    if suggestion.value and suggestion.field in _APPLICABLE and suggestion.verified:
+    if _applies(suggestion):
         field = suggestion.field.replace("base_url", "base URL").replace("_", " ")
         if subject.saved and not subject.has_changes:
             return f"Change the {field} of {subject.saved} to {suggestion.value}?"

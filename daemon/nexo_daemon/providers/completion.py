@@ -98,6 +98,11 @@ WIRES: dict[Provider, tuple[Wire, ...]] = {
 }
 
 
+def answered(target: Target, document: Any) -> bool:
+    """Whether the document is a completion of the target's dialect."""
+    return isinstance(document, dict) and any(wire.answered(document) for wire in WIRES[target.provider])
+
+
 def _google_name(model: str) -> str:
     full = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     return quote(full, safe="/")

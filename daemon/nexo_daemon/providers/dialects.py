@@ -30,12 +30,13 @@ class Dialect:
         list_query: the largest page.
         models: the entries of a list; None when the document is not a list of this dialect.
         next_query: the query of the next page; None at the end.
-        refused: path and body of a request that is checked for its key and can never run.
+        refused: paths and bodies of requests that are checked for their key and can never run; a later one
+            is for services that do not know the earlier ones.
     """
 
     list_path: str
     models: Callable[[Any], list[ModelEntry] | None]
-    refused: tuple[str, bytes]
+    refused: tuple[tuple[str, bytes], ...]
     check_query: str = ""
     list_query: str = ""
     next_query: Callable[[Any], str | None] = lambda _: None
@@ -158,14 +159,15 @@ def _ollama_entry(item: dict[str, Any]) -> ModelEntry | None:
     return ModelEntry(id=name, created_at=_moment(item.get("modified_at")), owner="ollama")
 
 
-# The body that no server seen so far runs, and that all of them check for its key first: an empty object
-# made one server generate, and broken JSON is refused before the key is looked at.
+# Checked for its key before its form by all servers seen: an empty object made one server generate, and
+# broken JSON is refused before the key is looked at. Two mocks and one router run it all the same; a test
+# notices that, and no check sends it there again.
 _CANNOT_RUN = b'{"messages":0}'
 
 OPENAI = Dialect(
     list_path="/models",
     models=_openai_models,
-    refused=("/chat/completions", _CANNOT_RUN),
+    refused=(("/chat/completions", _CANNOT_RUN),),
 )
 ANTHROPIC = Dialect(
     list_path="/v1/models",
@@ -174,7 +176,7 @@ ANTHROPIC = Dialect(
     models=_anthropic_models,
     next_query=_anthropic_next,
     headers=(("anthropic-version", ANTHROPIC_VERSION),),
-    refused=("/v1/messages", _CANNOT_RUN),
+    refused=(("/v1/messages", _CANNOT_RUN),),
 )
 GOOGLE = Dialect(
     list_path="/v1beta/models",
@@ -182,12 +184,15 @@ GOOGLE = Dialect(
     list_query="pageSize=1000",
     models=_google_models,
     next_query=_google_next,
-    refused=("/v1beta/models/none:countTokens", b'{"contents":0}'),
+    refused=(
+        ("/v1beta/models/none:countTokens", b'{"contents":0}'),
+        ("/v1beta/models/none:generateContent", b'{"contents":0}'),
+    ),
 )
 OLLAMA = Dialect(
     list_path="/api/tags",
     models=_ollama_models,
-    refused=("/v1/chat/completions", _CANNOT_RUN),
+    refused=(("/v1/chat/completions", _CANNOT_RUN), ("/api/chat", _CANNOT_RUN)),
 )
 
 DIALECTS: dict[Provider, Dialect] = {

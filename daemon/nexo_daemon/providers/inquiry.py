@@ -9,7 +9,7 @@ from typing import Any
 from nexo_client.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.domain.probing import ModelEntry, Target, Verdict
+from nexo_daemon.domain.probing import Fact, ModelEntry, Target, Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
@@ -66,9 +66,23 @@ class Reply:
         )
 
     @property
+    def lacks_list(self) -> bool:
+        """An answer to the question for a model list that shows that there is none that we can read."""
+        return self.verdict.outcome is Outcome.NOT_COMPATIBLE and (
+            self.status in (404, 405, 410, 501)
+            or (200 <= self.status <= 299 and self.reading is not None and self.reading.form is Form.JSON)
+        )
+
+    @property
     def document(self) -> Any:
         """The JSON of the answer, or None."""
         return self.reading.document if self.reading else None
+
+
+def _accepted(reply: Reply) -> Reply:
+    """The reply, taken for a sign that all is well."""
+    verdict = replace(reply.verdict, outcome=Outcome.OK, reason="", advice="", provider_message="")
+    return replace(reply, judgement=Judgement(verdict, None))
 
 
 class Inquiry:
@@ -81,6 +95,7 @@ class Inquiry:
         self.dialect: Dialect = DIALECTS[target.provider]
         self.subject = subject_of(target, base)
         self.redact = redactor_for(target.credentials)
+        self._refused_ways = self.dialect.refused
         self._session = session
         self._clock = clock
         self._deadline = deadline
@@ -100,17 +115,32 @@ class Inquiry:
         return KeyProbe.REFUSED_CHAT if cloud else KeyProbe.MODELS
 
     async def probe(self) -> Reply:
-        """The one request of a periodic check: the smallest that a bad key fails."""
+        """The one request of a periodic check: the smallest that a bad key fails, and that costs nothing.
+
+        Two, where a service has lost what it was known by, or its dialect has two endpoints for calls.
+        """
+        facts = self.target.facts
         reply = None
         if self.key_probe is KeyProbe.ENDPOINT:
             reply = await self.own_endpoint()
-        elif self.key_probe is KeyProbe.REFUSED_CHAT:
+        elif Fact.REFUSED_RAN not in facts and (
+            self.key_probe is KeyProbe.REFUSED_CHAT or Fact.REFUSED_TELLS in facts
+        ):
             reply = await self.refused_request()
-        has_list = self.preset is None or self.preset.has_model_list
+        has_list = Fact.NO_LIST not in facts and (self.preset is None or self.preset.has_model_list)
         if reply is not None and not (has_list and reply.status in (404, 405)):
             return reply
         # No quirk to care for, or a stand-in of the service that lacks its special path.
-        return await self.list_page(self.dialect.check_query)
+        listed = await self.list_page(self.dialect.check_query)
+        return _accepted(listed) if listed.lacks_list and Fact.NO_LIST in facts else listed
+
+    async def calls_are_answered(self) -> bool:
+        """Whether there is what calls go to, asked in a way in which nothing can run.
+
+        The method is wrong: an endpoint that exists says so, and a path that does not exist is not found.
+        """
+        reply = await self.ask(path=self.dialect.refused[0][0], right=lambda _: True)
+        return reply.status == 405
 
     async def own_endpoint(self) -> Reply:
         """Asks where the preset says that only a good key gets an answer."""
@@ -125,19 +155,22 @@ class Inquiry:
         return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)
 
     async def refused_request(self, *, with_credentials: bool = True) -> Reply:
-        """Asks for what can never run, to see whether the key is looked at; a refusal of its form is OK."""
-        path, body = self.dialect.refused
-        reply = await self.ask(
-            method="POST",
-            path=path,
-            body=body,
-            with_credentials=with_credentials,
-            right=lambda _: True,
-        )
-        if not reply.refused_for_its_form:
-            return reply
-        accepted = replace(reply.verdict, outcome=Outcome.OK, reason="", advice="", provider_message="")
-        return replace(reply, judgement=Judgement(accepted, None))
+        """Asks for what can never run, to see whether the key is looked at; a refusal of its form is OK.
+
+        A service may know only one of the dialect's endpoints; the first that is there is asked from then on.
+        """
+        for path, body in self._refused_ways:
+            reply = await self.ask(
+                method="POST",
+                path=path,
+                body=body,
+                with_credentials=with_credentials,
+                right=lambda _: True,
+            )
+            if reply.status not in (404, 405):
+                self._refused_ways = ((path, body),)
+                break
+        return _accepted(reply) if reply.refused_for_its_form else reply
 
     async def ask(
         self,

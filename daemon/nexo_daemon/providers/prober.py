@@ -14,7 +14,7 @@ from nexo_daemon.providers.faults import judge_config
 from nexo_daemon.providers.inquiry import open_inquiry
 from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.presets import PRESETS
-from nexo_daemon.providers.tester import Paid, check_once, run_test, verify_once
+from nexo_daemon.providers.tester import Paid, check_once, check_untested, run_test, verify_once
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import load_backend
 
@@ -33,6 +33,10 @@ class Prober:
     async def check(self, target: Target, *, timeout_s: float = 15.0) -> Verdict:
         """One token-free request. Never raises for what a provider or the network does."""
         return await check_once(target, self._contexts, self._clock, timeout_s=timeout_s)
+
+    async def check_untested(self, target: Target, *, timeout_s: float = 15.0) -> Verdict:
+        """A check of a connection that no test has met: where its list is missing, one free request more."""
+        return await check_untested(target, self._contexts, self._clock, timeout_s=timeout_s)
 
     async def verify(self, target: Target, *, timeout_s: float = 15.0) -> Verdict:
         """A check that a bad key fails also where the model list is public; at most four requests, all free.

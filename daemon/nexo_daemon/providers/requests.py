@@ -56,6 +56,11 @@ class Base:
         usual = {"http": 80, "https": 443}[self.scheme]
         return host if self.port == usual else f"{host}:{self.port}"
 
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: whom a request goes to."""
+        return self.scheme, self.host, self.port
+
     def url(self, path: str = "", query: str = "") -> str:
         """A URL below the base, with the query of the base kept."""
         queries = "&".join(part for part in (self.query, query) if part)
@@ -131,7 +136,7 @@ def compose(
     """A request to a target. Custom headers replace ours of the same name, whatever the case.
 
     Args:
-        with_credentials: False leaves out the key and every custom header that may hold one.
+        with_credentials: False leaves out the key; where none is sent, the custom headers that may hold one.
 
     Raises:
         ConfigFault: the key or a header cannot be sent.
@@ -150,21 +155,20 @@ def compose(
     if body is not None:
         put("Content-Type", "application/json")
         put("Content-Length", str(len(body)))
-    if with_credentials:
-        key = target.credentials.api_key
-        if key and target.auth_scheme in _AUTH_HEADERS:
-            if not sendable(key.reveal()):
-                raise ConfigFault(
-                    "api_key",
-                    "api_key",
-                    "The key holds white space, a line break or characters that no"
-                    " header can carry; paste it again.",
-                )
-            name, prefix = _AUTH_HEADERS[target.auth_scheme]
-            put(name, prefix + key.reveal())
+    key = target.credentials.api_key
+    if with_credentials and key and target.auth_scheme in _AUTH_HEADERS:
+        if not sendable(key.reveal()):
+            raise ConfigFault(
+                "api_key",
+                "api_key",
+                "The key holds white space, a line break or characters that no"
+                " header can carry; paste it again.",
+            )
+        name, prefix = _AUTH_HEADERS[target.auth_scheme]
+        put(name, prefix + key.reveal())
     for name, secret in target.credentials.headers:
         _check_header(name, secret.reveal())
-        if with_credentials or not carries_credential(name):
+        if with_credentials or sends_key(target) or not carries_credential(name):
             put(name, secret.reveal())
     return Outgoing(method, base.url(path, query), tuple(headers.values()), body)
 
@@ -175,10 +179,27 @@ def carries_credential(header: str) -> bool:
     return any(word in name for word in _CREDENTIAL_WORDS)
 
 
+def key_header(target: Target) -> str:
+    """The header in which the key travels, in lower case; "" when it is sent in none."""
+    if not target.credentials.api_key or target.auth_scheme not in _AUTH_HEADERS:
+        return ""
+    return _AUTH_HEADERS[target.auth_scheme][0].lower()
+
+
+def replaced_by(target: Target) -> str:
+    """The custom header that is sent in place of the key; "" when none is."""
+    wanted = key_header(target)
+    return next((name for name, _ in target.credentials.headers if name.lower() == wanted), "")
+
+
+def sends_key(target: Target) -> bool:
+    """Whether the API key itself is part of a request."""
+    return bool(key_header(target)) and not replaced_by(target)
+
+
 def sends_credential(target: Target) -> bool:
     """Whether requests to the target carry anything that a server could check."""
-    has_key = bool(target.credentials.api_key) and target.auth_scheme is not AuthScheme.NONE
-    return has_key or any(carries_credential(name) for name, _ in target.credentials.headers)
+    return bool(key_header(target)) or any(carries_credential(name) for name, _ in target.credentials.headers)
 
 
 def _check_header(name: str, value: str) -> None:

@@ -1,7 +1,7 @@
 """What small change would make a failed connection work? Each is tried before it is offered.
 
-A key is only ever tried on the host that it was entered for, and never in the clear where it was to be sent
-encrypted, except on this computer.
+A key is only ever tried at the origin (scheme, host and port) that it was entered for. Another origin is
+asked without it, and is offered as found, not as tried.
 """
 
 import asyncio
@@ -9,9 +9,11 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from nexo_client.terms import AuthScheme, Outcome, Provider
+from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.probing import Suggestion, Target, Verdict
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.keys import clean, inspect_key
 from nexo_daemon.providers.proxies import is_loopback
@@ -20,7 +22,16 @@ from nexo_daemon.providers.requests import Base, parse_base
 MOST_TRIALS = 8
 TRIAL_TIMEOUT_S = 6.0
 
-Check = Callable[[Target], Awaitable[Verdict]]
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How the whole test of a changed target ended."""
+
+    verdict: Verdict
+    key: KeyVerdict
+
+
+Try = Callable[[Target], Awaitable[Tried]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +44,51 @@ class Trial:
     text: str
     fixes: tuple[str, ...] = ()
 
+    def elsewhere(self, entered: Target) -> bool:
+        """Whether the trial asks another origin than the one that the credentials were entered for."""
+        if self.target.credentials == Credentials():
+            return False
+        try:
+            return parse_base(self.target.base_url).origin != parse_base(entered.base_url).origin
+        except ConfigFault:
+            # What was entered cannot be read, and its repair is what it was meant to be.
+            return False
 
-async def suggest(target: Target, verdict: Verdict, check: Check) -> tuple[Suggestion, ...]:
-    """Suggestions for a test result, working ones first; warnings about the key are always among them."""
+
+async def suggest(
+    target: Target, verdict: Verdict, attempt: Try, *, reached: bool = False
+) -> tuple[Suggestion, ...]:
+    """Suggestions for a test result, working ones first; warnings about the key are always among them.
+
+    Args:
+        attempt: makes the whole test of a changed target.
+        reached: the address is right, so no other one is looked for.
+    """
     key = target.credentials.api_key
     warnings = inspect_key(key.reveal(), target.provider, target.preset) if key else ()
     if verdict.ok:
         return warnings
-    trials = trials_for(target, verdict)[:MOST_TRIALS]
-    verdicts = await asyncio.gather(*(check(trial.target) for trial in trials))
+    trials = [t for t in trials_for(target, verdict) if not (reached and t.field == "base_url")]
+    trials = trials[:MOST_TRIALS]
+    results = await asyncio.gather(*(attempt(_as_allowed(trial, target)) for trial in trials))
     found: list[Suggestion] = []
     proven_fixes: set[str] = set()
-    for trial, result in zip(trials, verdicts, strict=True):
+    for trial, tried in zip(trials, results, strict=True):
+        works = _works(verdict, tried)
         if trial.fixes:
-            if result.ok:
+            if works:
                 proven_fixes |= set(trial.fixes)
-        elif result.ok:
+        elif trial.elsewhere(target):
+            if tried.verdict.ok or _nearer(verdict, tried.verdict):
+                text = f"{trial.text} Found, not tried: an API answers there; it was asked without the key."
+                found.append(Suggestion(trial.field, text, trial.value))
+        elif works:
             found.append(
                 Suggestion(trial.field, f"{trial.text} This was tried and works.", trial.value, True)
             )
-        elif _nearer(verdict, result):
-            text = (
-                f"{trial.text} This was tried: there is an API, which says {result.reason.replace('_', ' ')}."
-            )
+        elif _nearer(verdict, tried.verdict):
+            said = tried.verdict.reason.replace("_", " ")
+            text = f"{trial.text} This was tried: there is an API, which says {said}."
             found.append(Suggestion(trial.field, text, trial.value))
     # One address is enough: the first that works, else the first that at least holds an API.
     addresses = [s for s in found if s.field == "base_url"]
@@ -63,6 +96,17 @@ async def suggest(target: Target, verdict: Verdict, check: Check) -> tuple[Sugge
     kept = [s for s in found if s.field != "base_url" or s is best]
     marked = [replace(w, verified=True) if w.fix in proven_fixes else w for w in warnings]
     return (*sorted(kept, key=lambda s: not s.verified), *marked)
+
+
+def _works(before: Verdict, tried: Tried) -> bool:
+    """The change mends what failed: after a rejected key, an answer that anybody gets mends nothing."""
+    about_key = before.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION)
+    return tried.verdict.ok and (not about_key or tried.key is KeyVerdict.VERIFIED)
+
+
+def _as_allowed(trial: Trial, entered: Target) -> Target:
+    """The changed target as it may be asked: nothing secret goes where the person did not send it."""
+    return replace(trial.target, credentials=Credentials()) if trial.elsewhere(entered) else trial.target
 
 
 def _nearer(before: Verdict, after: Verdict) -> bool:
@@ -87,11 +131,11 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
     urls: list[tuple[str, str]] = []
     if verdict.outcome is Outcome.UNREACHABLE:
         urls = _other_endpoints(base, verdict.reason)
-    elif verdict.outcome is Outcome.NOT_COMPATIBLE:
+    elif verdict.outcome is Outcome.NOT_COMPATIBLE and not verdict.reason.startswith("model_"):
         urls = _other_paths(base, target.provider)
         if verdict.reason == "redirect" and base.scheme == "http":
             urls.insert(0, (replace(base, scheme="https", port=_https_port(base)).url(), "Use https://."))
-    elif verdict.outcome is Outcome.AUTH_ERROR and target.provider is Provider.CUSTOM and key:
+    elif verdict.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION) and key and _takes_other_headers(target):
         for scheme in (AuthScheme.BEARER, AuthScheme.API_KEY, AuthScheme.X_API_KEY):
             if scheme is not target.auth_scheme:
                 text = f"Send the key as {_SCHEME_NAMES[scheme]}."
@@ -103,6 +147,12 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
             seen.add(url)
             trials.append(Trial(replace(target, base_url=url), "base_url", url, text))
     return trials
+
+
+def _takes_other_headers(target: Target) -> bool:
+    """Not the provider's own host: that one is known to read its own header."""
+    at_home = target.base_url == PROVIDERS[target.provider].base_url
+    return target.provider is Provider.CUSTOM or (target.provider is Provider.ANTHROPIC and not at_home)
 
 
 _SCHEME_NAMES = {

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from nexo_client.terms import KeyVerdict, Layer, Outcome
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.probing import (
+    Fact,
+    Facts,
     ModelListing,
     OnLayer,
     Suggestion,
@@ -22,11 +24,11 @@ from nexo_daemon.providers.credit import without_credit
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.faults import judge_config
 from nexo_daemon.providers.inquiry import Inquiry, Reply, open_inquiry
-from nexo_daemon.providers.keycheck import check_key
+from nexo_daemon.providers.keycheck import NO_MODELS, KeyFinding, check_key, check_without_list
 from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.modelcheck import closest, is_listed
-from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, suggest
+from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
 
 
@@ -48,6 +50,9 @@ class _Course:
     proven: list[str] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     price_note: str = ""
+    reached: bool = False
+    finding: KeyFinding | None = None
+    facts: Facts | None = None
 
     def fail(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
         """Ends the test with this verdict."""
@@ -64,11 +69,26 @@ async def check_once(target: Target, contexts: TlsContexts, clock: Clock, *, tim
         return judge_config(fault)
 
 
+async def check_untested(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+    """As `check_once`, for a connection that no test has met: a missing list alone is no failure."""
+    try:
+        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
+            reply = await inquiry.probe()
+            if reply.status == 404 and reply.lacks_list and await inquiry.calls_are_answered():
+                return _without_list(reply.verdict)
+            return reply.verdict
+    except ConfigFault as fault:
+        return judge_config(fault)
+
+
 async def verify_once(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
     """As `check_once`, and then whether the service looks at the key at all."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
-            verdict = (await inquiry.probe()).verdict
+            reply = await inquiry.probe()
+            verdict = reply.verdict
+            if reply.lacks_list and (found := await check_without_list(inquiry)) is not None:
+                return found.failure or _without_list(verdict)
             if not verdict.ok:
                 return verdict
             return (await check_key(inquiry)).failure or verdict
@@ -101,11 +121,12 @@ async def run_test(
         course.fail(judge_config(fault), Layer.CONFIGURATION)
     left = timeout_s - (time.monotonic() - started)
 
-    async def trial(changed: Target) -> Verdict:
-        return await check_once(changed, contexts, clock, timeout_s=min(TRIAL_TIMEOUT_S, left))
+    async def trial(changed: Target) -> Tried:
+        return await _try(changed, contexts, clock, wanted, timeout_s=min(TRIAL_TIMEOUT_S, left))
 
     if left > 0.2:
-        course.suggestions += await suggest(target, course.verdict, trial)
+        tested = replace(target, facts=target.facts | (course.facts or frozenset()))
+        course.suggestions += await suggest(tested, course.verdict, trial, reached=course.reached)
     return TestReport(
         verdict=course.verdict,
         key=course.key,
@@ -115,11 +136,30 @@ async def run_test(
         suggestions=tuple(course.suggestions),
         elapsed_s=time.monotonic() - started,
         price_note=course.price_note,
+        facts=course.facts,
     )
 
 
+async def _try(
+    changed: Target, contexts: TlsContexts, clock: Clock, wanted: str, *, timeout_s: float
+) -> Tried:
+    """The whole test of a changed target, without a word: only that can promise what following it brings."""
+    course = _Course(LayerLog(None, encrypted=True))
+    try:
+        async with open_inquiry(changed, contexts, clock, timeout_s=timeout_s) as inquiry:
+            if Fact.REFUSED_TELLS in changed.facts and Fact.REFUSED_RAN not in changed.facts:
+                # What failed before is asked first: most trials of a rejected key end here.
+                reply = await inquiry.refused_request()
+                if reply.verdict.outcome is Outcome.AUTH_ERROR:
+                    return Tried(reply.verdict, KeyVerdict.UNVERIFIED)
+            await _run(inquiry, course, wanted, None)
+    except ConfigFault as fault:
+        course.verdict = judge_config(fault)
+    return Tried(course.verdict, course.key)
+
+
 async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None) -> None:
-    if not await _reach(inquiry, course):
+    if not await _reach(inquiry, course, wanted if paid else ""):
         return
     if not await _authenticate(inquiry, course):
         return
@@ -134,8 +174,8 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None
         await _complete(inquiry, course, model)
 
 
-async def _reach(inquiry: Inquiry, course: _Course) -> bool:
-    """DNS to HTTP, by the model list or, where there is none, by the probe."""
+async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
+    """DNS to HTTP, by the model list or, where there is none, by what calls are answered with."""
     if inquiry.preset is not None and not inquiry.preset.has_model_list:
         reply = await inquiry.probe()
     else:
@@ -143,7 +183,19 @@ async def _reach(inquiry: Inquiry, course: _Course) -> bool:
     course.verdict = reply.verdict
     if reply.reading is not None and reply.verdict.outcome is not Outcome.UNREACHABLE:
         course.proven.append("reachable")
+    finding = await check_without_list(inquiry) if reply.lacks_list else None
+    if finding is None and reply.lacks_list and paid_model:
+        # Nothing that is free could tell; the completion will.
+        facts = frozenset({Fact.NO_LIST})
+        finding = KeyFinding(course.key, "no free request could tell", facts=facts)
+    if finding is not None:
+        course.finding = finding
+        course.verdict = _without_list(reply.verdict)
+        course.reached = True
+        course.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; calls are answered")
+        return True
     if reply.verdict.ok:
+        course.reached = True
         course.log.passed(Layer.HTTP, reply.elapsed_s, reply.verdict.evidence)
         return True
     if reply.judgement.key_accepted:
@@ -153,9 +205,15 @@ async def _reach(inquiry: Inquiry, course: _Course) -> bool:
     return False
 
 
+def _without_list(verdict: Verdict) -> Verdict:
+    """The verdict about a missing list, once it is known that calls are answered."""
+    return replace(verdict, outcome=Outcome.OK, reason="", advice=NO_MODELS, provider_message="")
+
+
 async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
     started = time.monotonic()
-    finding = await check_key(inquiry)
+    finding = course.finding or await check_key(inquiry)
+    course.facts = finding.facts
     credit = None if finding.failure else await without_credit(inquiry, course.listing.models)
     elapsed = time.monotonic() - started
     course.key = finding.key
@@ -177,6 +235,9 @@ async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
 
 def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: Paid | None) -> bool:
     listing, log = course.listing, course.log
+    if course.finding is not None:
+        log.skipped(Layer.MODEL_LISTED, "the service lists no models")
+        return True
     count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
     # Said before the completion runs: what it will cost.
     price = f"; {course.price_note}" if paid and model else ""

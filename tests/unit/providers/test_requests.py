@@ -50,11 +50,23 @@ def test_custom_headers_replace_ours_whatever_the_case() -> None:
     assert headers["openai-organization"] == "org-1"
 
 
-def test_the_control_request_keeps_what_proves_nothing() -> None:
+def test_the_control_request_leaves_out_the_key_alone() -> None:
     custom = (("X-Gateway-Token", "t"), ("Cookie", "c"), ("X-Team", "blue"))
     headers = headers_of(Provider.CUSTOM, "http://h/v1", KEY, headers=custom, with_credentials=False)
+    assert {name: headers[name] for name in ("x-gateway-token", "cookie", "x-team")} == {
+        "x-gateway-token": "t",
+        "cookie": "c",
+        "x-team": "blue",
+    }
+    assert "authorization" not in headers
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_without_a_key_that_is_sent_the_control_leaves_out_what_stands_in_its_place(key: str | None) -> None:
+    custom = (("authorization", "Basic dTpw"), ("X-Team", "blue"))
+    headers = headers_of(Provider.CUSTOM, "http://h/v1", key, headers=custom, with_credentials=False)
     assert headers["x-team"] == "blue"
-    assert not {"x-gateway-token", "cookie", "authorization"} & set(headers)
+    assert "authorization" not in headers
 
 
 def test_the_host_header_and_the_url() -> None:

@@ -93,23 +93,28 @@ def outdated(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def test_https_to_a_plain_port_says_http_and_proves_it() -> None:
+@pytest.mark.parametrize("key", [None, "a-good-key-0123456789"])
+def test_https_to_a_plain_port_says_http_and_proves_it_without_the_key(key: str | None) -> None:
     with AnsweringServer(good) as server:
-        report = ask.run_test(ask.target(Provider.CUSTOM, f"https://127.0.0.1:{server.port}/v1"))
+        report = ask.run_test(ask.target(Provider.CUSTOM, f"https://127.0.0.1:{server.port}/v1", key))
+        assert all(not request.key for request in server.requests)
     assert report.verdict.reason == "tls_not_spoken"
     (suggestion,) = report.suggestions
-    assert suggestion.verified
+    assert suggestion.verified is (key is None)
     assert suggestion.value == f"http://127.0.0.1:{server.port}/v1"
 
 
-def test_http_to_a_tls_port_says_https_and_proves_it(authority: Authority) -> None:
+@pytest.mark.parametrize("key", [None, "a-good-key-0123456789"])
+def test_http_to_a_tls_port_says_https_and_proves_it_without_the_key(
+    authority: Authority, key: str | None
+) -> None:
     with AnsweringServer(good, tls=authority.server("plain")) as server:
-        report = ask.run_test(
-            ask.target(Provider.CUSTOM, f"http://127.0.0.1:{server.port}/v1", network=trusting(authority))
-        )
+        url = f"http://127.0.0.1:{server.port}/v1"
+        report = ask.run_test(ask.target(Provider.CUSTOM, url, key, network=trusting(authority)))
+        assert all(not request.key for request in server.requests)
     assert report.verdict.reason == "reset"
     (suggestion,) = report.suggestions
-    assert suggestion.verified
+    assert suggestion.verified is (key is None)
     assert suggestion.value == f"https://127.0.0.1:{server.port}/v1"
 
 

@@ -1,0 +1,267 @@
+"""The list is one witness, the request that cannot run is the other; and a suggestion holds when followed.
+
+Servers are generated: what their list does, what their calls do, which header they read, where they live.
+Reports behind the shapes: hermes-agent#12220 and #12460, open-webui#21230, FluidVoice#475 (no list),
+CLIProxyAPI#3443 (public list, guarded calls), ollama and LM Studio (Anthropic's calls, OpenAI's list).
+"""
+
+import itertools
+import json
+import socket
+from dataclasses import dataclass, replace
+
+import pytest
+
+import probing_help as ask
+from answering_server import AnsweringServer, Request, answer
+from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo_daemon.domain.probing import Fact, Suggestion, Target, TestReport
+from nexo_daemon.domain.secret import Secret
+from recorded_answers import LISTS
+
+GOOD = "a-good-key-0123456789"
+BAD = "a-bad-key-9876543210"
+HEADERS = {"authorization": "Bearer ", "x-api-key": "", "api-key": ""}
+CALLS = {
+    Provider.CUSTOM: "/chat/completions",
+    Provider.OPENAI: "/chat/completions",
+    Provider.ANTHROPIC: "/v1/messages",
+    Provider.GOOGLE: "/v1beta/models/none:countTokens",
+    Provider.OLLAMA: "/v1/chat/completions",
+}
+LISTED = {
+    Provider.CUSTOM: "/models",
+    Provider.OPENAI: "/models",
+    Provider.ANTHROPIC: "/v1/models",
+    Provider.GOOGLE: "/v1beta/models",
+    Provider.OLLAMA: "/api/tags",
+}
+REFUSED = (401, {"error": {"message": "Invalid API key", "code": "invalid_api_key"}})
+NOT_FOUND = (404, {"error": "Not Found", "success": False})
+CANNOT_RUN = (400, {"error": {"message": "messages: expected an array", "type": "invalid_request_error"}})
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server in a few words.
+
+    Attributes:
+        listing: public, guarded, absent (404), wrong_method (405), other (an object that is no list).
+        calls: open, guarded, absent.
+        header: in which it looks for the key.
+    """
+
+    listing: str
+    calls: str
+    header: str = "authorization"
+    provider: Provider = Provider.CUSTOM
+    base: str = "/v1"
+    calls_path: str = ""
+
+    def __call__(self, request: Request, _connection: socket.socket) -> bytes:
+        status, document = self._answer(request)
+        return answer(status, json.dumps(document).encode())
+
+    def _answer(self, request: Request) -> tuple[int, object]:
+        known = request.headers.get(self.header) == HEADERS[self.header] + GOOD
+        if (request.method, request.path) == ("GET", self.base + LISTED[self.provider]):
+            if self.listing == "guarded" and not known:
+                return REFUSED
+            if self.listing in ("public", "guarded"):
+                return 200, json.loads(LISTS[self.provider])
+            if self.listing == "other":
+                return 200, {"status": "ok"}
+            return NOT_FOUND if self.listing == "absent" else (405, {"detail": "Method Not Allowed"})
+        if request.method == "POST" and request.path == self.base + (self.calls_path or CALLS[self.provider]):
+            if self.calls == "absent":
+                return NOT_FOUND
+            return CANNOT_RUN if known or self.calls == "open" else REFUSED
+        return NOT_FOUND
+
+
+def followed(wanted: Target, suggestion: Suggestion) -> Target:
+    value: object = suggestion.value
+    if suggestion.field == "auth_scheme":
+        value = AuthScheme(suggestion.value)
+    if suggestion.field == "api_key":
+        assert suggestion.fix
+        key = wanted.credentials.api_key
+        assert key is not None
+        return replace(wanted, credentials=replace(wanted.credentials, api_key=Secret(key.reveal().strip())))
+    return replace(wanted, **{suggestion.field: value})
+
+
+def check_promises(wanted: Target, report: TestReport) -> None:
+    for suggestion in report.suggestions:
+        if suggestion.verified and suggestion.field != "default_model":
+            again = ask.run_test(followed(wanted, suggestion))
+            assert again.verdict.ok, (suggestion, again.verdict)
+            if report.verdict.outcome is Outcome.AUTH_ERROR:
+                assert again.key is KeyVerdict.VERIFIED, suggestion
+
+
+@pytest.mark.parametrize("key", [GOOD, BAD, f" {GOOD}"])
+@pytest.mark.parametrize("scheme", [AuthScheme.BEARER, AuthScheme.X_API_KEY])
+@pytest.mark.parametrize("path", ["", "/v1", "/v1/v1", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    ("listing", "calls", "header"),
+    list(
+        itertools.product(
+            ["public", "guarded", "absent"], ["guarded", "open"], ["authorization", "x-api-key"]
+        )
+    ),
+)
+def test_what_is_marked_as_tried_works_when_it_is_followed(
+    listing: str, calls: str, header: str, path: str, scheme: AuthScheme, key: str
+) -> None:
+    with AnsweringServer(Service(listing, calls, header)) as server:
+        for model in ("", "no-such-model"):
+            wanted = ask.target(Provider.CUSTOM, server.origin + path, key, scheme=scheme, model=model)
+            report = ask.run_test(wanted)
+            check_promises(wanted, report)
+            if report.verdict.reason == "model_not_listed":
+                assert not [s for s in report.suggestions if s.field == "base_url"]
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize("listing", ["absent", "wrong_method", "other"])
+def test_a_service_without_a_list_is_judged_by_its_calls(provider: Provider, listing: str) -> None:
+    base = ask.BASE_PATHS[provider]
+    service = Service(listing, "guarded", "authorization", provider, base)
+    with AnsweringServer(service) as server:
+        wanted = ask.target(provider, server.origin + base, GOOD, scheme=AuthScheme.BEARER)
+        good = ask.run_test(wanted)
+        assert (good.verdict.outcome, good.key) == (Outcome.OK, KeyVerdict.VERIFIED), good
+        assert "lists no models" in good.verdict.advice
+        assert good.facts is not None
+        assert good.facts >= {Fact.NO_LIST, Fact.REFUSED_TELLS}
+        assert ask.check(replace(wanted, facts=good.facts)).ok
+        assert ask.verify(wanted).ok
+        bad = ask.run_test(ask.target(provider, server.origin + base, BAD, scheme=AuthScheme.BEARER))
+        assert bad.verdict.outcome is Outcome.AUTH_ERROR
+        assert not [s for s in bad.suggestions if s.verified]
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [(Provider.GOOGLE, "/v1beta/models/none:generateContent"), (Provider.OLLAMA, "/api/chat")],
+)
+def test_the_other_endpoint_of_a_dialect_is_a_witness_as_well(provider: Provider, path: str) -> None:
+    with AnsweringServer(Service("absent", "guarded", "authorization", provider, "", path)) as server:
+        report = ask.run_test(ask.target(provider, server.origin, GOOD, scheme=AuthScheme.BEARER))
+    assert (report.verdict.outcome, report.key) == (Outcome.OK, KeyVerdict.VERIFIED)
+
+
+@pytest.mark.parametrize("calls", ["guarded", "open"])
+def test_a_check_turns_red_after_a_key_was_revoked_wherever_a_test_could_tell(calls: str) -> None:
+    for listing in ("public", "guarded", "absent"):
+        with AnsweringServer(Service(listing, calls)) as server:
+            wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD)
+            report = ask.run_test(wanted)
+            assert report.verdict.ok
+            assert report.facts is not None
+            revoked = ask.target(Provider.CUSTOM, f"{server.origin}/v1", BAD)
+            before = len(server.requests)
+            verdict = ask.check(replace(revoked, facts=report.facts))
+            assert len(server.requests) == before + 1
+            expected = Outcome.AUTH_ERROR if report.key is KeyVerdict.VERIFIED else Outcome.OK
+            assert verdict.outcome is expected, (listing, calls)
+
+
+@pytest.mark.parametrize("listing", ["public", "absent"])
+@pytest.mark.parametrize("guarded", [True, False])
+def test_no_check_sends_what_ran_in_a_test(listing: str, guarded: bool) -> None:
+    """claude-code-router, myna, mock-llm: the request that cannot run is answered with a completion."""
+    completion = {"id": "c", "object": "chat.completion", "choices": [{"message": {"content": "hi"}}]}
+    ran: list[Request] = []
+
+    def script(request: Request, connection: socket.socket) -> bytes:
+        if request.method == "POST" and request.path == "/v1/chat/completions":
+            if guarded and request.key != GOOD:
+                return answer(REFUSED[0], json.dumps(REFUSED[1]).encode())
+            ran.append(request)
+            return answer(200, json.dumps(completion).encode())
+        return Service(listing, "open")(request, connection)
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD)
+        report = ask.run_test(wanted)
+        assert report.verdict.ok, report
+        assert report.key is (KeyVerdict.VERIFIED if guarded else KeyVerdict.NOT_ENFORCED)
+        assert report.facts is not None
+        assert Fact.REFUSED_RAN in report.facts
+        assert len(ran) <= (1 if guarded or listing == "absent" else 2)
+        ran.clear()
+        for _ in range(3):
+            assert ask.check(replace(wanted, facts=report.facts)).ok
+        assert not ran
+
+
+def test_a_page_that_answers_everything_is_not_a_service() -> None:
+    with AnsweringServer(lambda *_: answer(200, b'{"status":"up"}')) as server:
+        assert not ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD)).verdict.ok
+
+
+def test_a_completion_proves_what_no_free_request_can() -> None:
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.method == "POST" and request.path == "/v1/chat/completions":
+            if json.loads(request.body).get("messages") == 0:
+                return answer(500, b'{"error":"internal"}')
+            return answer(200, b'{"choices":[{"message":{"content":"hi"}}]}')
+        return answer(404, b'{"error":"Not Found"}')
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD, model="m")
+        assert ask.run_test(wanted).verdict.outcome is Outcome.NOT_COMPATIBLE
+        report = ask.run_test(wanted, completion=True)
+        assert report.verdict.ok
+        assert "completion" in report.proven
+        assert report.facts is not None
+        assert ask.check(replace(wanted, facts=report.facts)).ok
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-gateway-token", "cookie"])
+def test_a_key_that_nobody_looks_at_is_not_verified(header: str) -> None:
+    """A front door reads a header of its own; behind it no key is asked for."""
+
+    def script(request: Request, connection: socket.socket) -> bytes:
+        if request.headers.get(header) != "for the door":
+            return answer(401, b"<html>401 Authorization Required</html>", (("Content-Type", "text/html"),))
+        return Service("public", "open")(request, connection)
+
+    with AnsweringServer(script) as server:
+        headers = ((header, "for the door"),)
+        report = ask.run_test(
+            ask.target(
+                Provider.CUSTOM, f"{server.origin}/v1", GOOD, headers=headers, scheme=AuthScheme.X_API_KEY
+            )
+        )
+        assert (report.verdict.outcome, report.key) == (Outcome.OK, KeyVerdict.NOT_ENFORCED)
+        replaced = ask.run_test(
+            ask.target(
+                Provider.CUSTOM, f"{server.origin}/v1", GOOD, headers=(("Authorization", "for the door"),)
+            )
+        )
+    if header == "authorization":
+        assert (replaced.verdict.outcome, replaced.key) == (Outcome.OK, KeyVerdict.UNVERIFIED)
+        assert any("not sent" in layer.evidence for layer in replaced.layers)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_anthropic_at_a_foreign_host_tries_bearer(status: int) -> None:
+    def script(request: Request, connection: socket.socket) -> bytes:
+        if request.headers.get("authorization") != f"Bearer {GOOD}":
+            return answer(status, b'{"error":{"message":"no"}}')
+        return answer(200, LISTS[Provider.ANTHROPIC])
+
+    with AnsweringServer(script) as server:
+        report = ask.run_test(ask.target(Provider.ANTHROPIC, server.origin, GOOD))
+    assert [(s.value, s.verified) for s in report.suggestions] == [("bearer", True)]
+
+
+def test_a_key_reaches_no_other_origin_than_the_one_it_was_entered_for() -> None:
+    with AnsweringServer(Service("guarded", "guarded")) as server:
+        report = ask.run_test(ask.target(Provider.CUSTOM, f"http://[::1]:{server.port}/v1", GOOD))
+        assert [(s.value, s.verified) for s in report.suggestions] == [(f"{server.origin}/v1", False)]
+        assert server.requests
+        assert not [r for r in server.requests if GOOD in repr(r.headers)]
