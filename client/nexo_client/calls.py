@@ -107,12 +107,12 @@ def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
             hint="name a connection, or leave it out for what the workspace gets",
             metadata={"field": "connection"},
         )
-    return _inquiry(connection or "", locate(workspace), os.environ.get("NEXO_CONNECTION", ""))
+    return _inquiry(connection, locate(workspace), os.environ.get("NEXO_CONNECTION", ""))
 
 
 # A program asks the same again and again. Nobody changes the message that is returned.
 @lru_cache(maxsize=64)
-def _inquiry(connection: str, place: types.Workspace | None, environment: str) -> w.Inquiry:
+def _inquiry(connection: str | None, place: types.Workspace | None, environment: str) -> w.Inquiry:
     return w.Inquiry(
         workspace=None if place is None else convert.workspace_to_wire(place),
         connection=connection,

@@ -14,8 +14,9 @@ from nexo_daemon.registry.drafts import name_key
 from nexo_daemon.registry.edits import Plan
 from nexo_daemon.registry.merging import Action, Step, plan_import
 from nexo_daemon.registry.registry import CONNECTION_LIMIT, Registry
-from nexo_daemon.registry.routing import BINDING_LIMIT, check_workspace
+from nexo_daemon.registry.routing import BINDING_LIMIT
 from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.store.transaction import Transaction
 
 

@@ -7,7 +7,6 @@ disabled is an error and never falls through to the next: one client's code must
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from nexo_client.terms import ResolutionSource
 from nexo_daemon.domain.errors import (
@@ -78,10 +77,13 @@ def find_binding(snapshot: Snapshot, workspace: WorkspaceKey | None) -> Binding 
     exact = snapshot.bindings.get(workspace)
     if exact is not None or workspace.kind is WorkspaceKind.NAME:
         return exact
-    for ancestor in PurePosixPath(workspace.value).parents:
-        found = snapshot.bindings.get(WorkspaceKey(WorkspaceKind.PATH, str(ancestor)))
-        if found is not None:
-            return found
+    path = workspace.value
+    # As many looks as bound paths have lengths, however deep the question is.
+    for length in snapshot.bound_lengths:
+        if path[length : length + 1] == "/" or (length == 1 and path[:1] == "/"):
+            found = snapshot.bindings.get(WorkspaceKey(WorkspaceKind.PATH, path[:length]))
+            if found is not None:
+                return found
     return None
 
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nexo_client.terms import StoreState
-from nexo_daemon.domain.errors import InvalidField, LimitReached, NothingToUndo, WorkspaceNotFound
+from nexo_daemon.domain.errors import LimitReached, NothingToUndo, WorkspaceNotFound
 from nexo_daemon.domain.model import (
     Binding,
     Connection,
     HealthSettings,
     Settings,
     WorkspaceKey,
-    WorkspaceKind,
 )
+from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.transaction import Transaction
 
@@ -106,6 +106,8 @@ class Routing:
             before = self._writer.snapshot
             old = before.bindings.get(workspace)
             if old is None:
+                # One that was bound in another spelling, by an earlier version, can still be removed.
+                check_workspace(workspace)
                 raise WorkspaceNotFound(
                     f"{workspace} is not bound",
                     hint="see 'nexoctl workspace list'",
@@ -169,14 +171,3 @@ class Routing:
             )
 
         await self._writer.command(work())
-
-
-def check_workspace(workspace: WorkspaceKey) -> None:
-    """Raise `InvalidField` for what can't be bound."""
-    value = workspace.value
-    if not value or len(value) > 4096 or "\0" in value:
-        raise InvalidField("workspace", "is empty or too long", "give a directory or a name")
-    if workspace.kind is WorkspaceKind.PATH and not value.startswith("/"):
-        raise InvalidField("workspace", "the path is not absolute", "give the full path of the directory")
-    if workspace.kind is WorkspaceKind.NAME and not value.isprintable():
-        raise InvalidField("workspace", "the name has a control character in it", "use printable characters")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nexo_daemon.domain.errors import ConnectionNotFound, StoreFailed
-from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey
+from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.drafts import name_key
 
 
@@ -25,17 +25,20 @@ class Snapshot:
     connections: Mapping[str, Connection]
     ids_by_name: Mapping[str, str]
     bindings: Mapping[WorkspaceKey, Binding]
+    bound_lengths: tuple[int, ...]
     routed_at: int
     gone: tuple[str, str] = ("", "")
 
     @classmethod
     def of(cls, state: StoredState) -> "Snapshot":
         """The snapshot of what the store holds."""
+        bindings = {binding.workspace: binding for binding in state.bindings}
         return cls(
             settings=state.settings,
             connections={connection.id: connection for connection in state.connections},
             ids_by_name={name_key(connection.name): connection.id for connection in state.connections},
-            bindings={binding.workspace: binding for binding in state.bindings},
+            bindings=bindings,
+            bound_lengths=_lengths(bindings),
             routed_at=state.settings.revision,
             gone=state.gone,
         )
@@ -118,8 +121,13 @@ class Snapshot:
         bindings = {**self.bindings, **{binding.workspace: binding for binding in changed}}
         for key in removed:
             bindings.pop(key, None)
-        return replace(self, bindings=bindings)
+        return replace(self, bindings=bindings, bound_lengths=_lengths(bindings))
 
     def with_settings(self, settings: Settings, *, routed: bool) -> "Snapshot":
         """With new settings; `routed` if default or fall-back changed with them."""
         return replace(self, settings=settings, routed_at=settings.revision if routed else self.routed_at)
+
+
+def _lengths(bindings: Iterable[WorkspaceKey]) -> tuple[int, ...]:
+    paths = {len(key.value) for key in bindings if key.kind is WorkspaceKind.PATH}
+    return tuple(sorted(paths, reverse=True))

@@ -18,6 +18,7 @@ from nexo_daemon.domain.model import (
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.drafts import Draft, check_network, parse_headers_json
 from nexo_daemon.registry.resolution import Inquiry
+from nexo_daemon.registry.workspaces import check_workspace
 
 PATHS = frozenset(
     {
@@ -162,33 +163,37 @@ def edit_draft(message: connection_pb2.ConnectionDraft, mask: FieldMask) -> Draf
     return draft
 
 
-def workspace_key(message: workspace_pb2.Workspace) -> WorkspaceKey | None:
-    """The workspace of a message; None when it names none."""
-    match message.WhichOneof("key"):
-        case "path":
-            return WorkspaceKey(WorkspaceKind.PATH, message.path)
-        case "name":
-            return WorkspaceKey(WorkspaceKind.NAME, message.name)
-        case _:
-            return None
+Naming = workspace_pb2.BindWorkspaceRequest | workspace_pb2.UnbindWorkspaceRequest | workspace_pb2.Inquiry
+"""What names a workspace."""
 
 
-def require_workspace(message: workspace_pb2.Workspace) -> WorkspaceKey:
-    """Like `workspace_key`.
+def require_workspace(request: Naming) -> WorkspaceKey:
+    """The workspace that a request names, however it is spelled: `routing` decides what to do with it.
 
     Raises:
         InvalidField: it names none.
     """
-    key = workspace_key(message)
-    if key is None:
-        raise InvalidField("workspace", "is empty", "give a directory or a name")
-    return key
+    match request.workspace.WhichOneof("key"):
+        case "path":
+            return WorkspaceKey(WorkspaceKind.PATH, request.workspace.path)
+        case "name":
+            return WorkspaceKey(WorkspaceKind.NAME, request.workspace.name)
+        case _:
+            raise InvalidField("workspace", "is empty", "give a directory or a name")
 
 
 def inquiry(message: workspace_pb2.Inquiry) -> Inquiry:
-    """A program's question."""
+    """A program's question.
+
+    Raises:
+        InvalidField: a workspace or a connection is given and names nothing, or not as it is spelled.
+    """
+    if message.HasField("connection") and not message.connection.strip():
+        raise InvalidField(
+            "connection", "is empty", "name one, or leave it out for what is bound or the default"
+        )
     return Inquiry(
-        workspace=workspace_key(message.workspace),
+        workspace=check_workspace(require_workspace(message)) if message.HasField("workspace") else None,
         connection=message.connection,
         environment_connection=message.environment_connection,
     )

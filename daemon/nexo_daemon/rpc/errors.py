@@ -1,5 +1,7 @@
 """Domain error → status: one table, and the wrapper that every servicer goes through.
 
+What comes in is held against the bounds of the contract there, before anything looks at it.
+
 The status carries a `google.rpc.ErrorInfo` (https://google.aip.dev/193). grpcio sends the text of an
 unexpected exception to the client as it is (seen), so none gets out of here.
 """
@@ -13,12 +15,14 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from nexo_client.terms import ERROR_DOMAIN, Reason
 from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.logs import place_of
+from nexo_daemon.rpc.bounds import check_bounds
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +123,8 @@ def _guard_unary(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     async def guarded(self: object, request: object, context: Context) -> object:
         try:
+            if isinstance(request, Message):
+                check_bounds(request)
             return await method(self, request, context)
         except DomainError as error:
             await refuse(context, error)
@@ -134,6 +140,8 @@ def _guard_stream(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     async def guarded(self: object, request: object, context: Context) -> AsyncIterator[Any]:
         try:
+            if isinstance(request, Message):
+                check_bounds(request)
             async for response in method(self, request, context):
                 yield response
         except DomainError as error:

@@ -19,6 +19,7 @@ from nexo_daemon.domain.errors import DomainError, InvalidField, LimitReached, R
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.resolution import Inquiry
 from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry
 from nexo_daemon.rpc.resolver import Answer, Resolver
 
@@ -232,6 +233,7 @@ class FollowHub:
     ) -> None:
         try:
             async for request in requests:
+                check_bounds(request)
                 match request.WhichOneof("event"):
                     case "hello":
                         stream.client = client_info(request.hello.client)

@@ -16,6 +16,7 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Inquiry
 from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
 from nexo_daemon.rpc.errors import Context, metadata_of, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
@@ -33,6 +34,7 @@ def _read(request: bytes) -> tuple[Inquiry, ClientInfo]:
         raise InvalidField(
             "request", "is no ResolveConnectionRequest", "generate the client from the .proto files anew"
         ) from None
+    check_bounds(message)
     return inquiry(message.inquiry), client_info(message.client)
 
 
@@ -91,7 +93,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
     ) -> pb.BindWorkspaceResponse:
         """See workspace.proto."""
         binding = await self._routing.bind(
-            require_workspace(request.workspace), request.connection, allow_fallback=request.allow_fallback
+            require_workspace(request), request.connection, allow_fallback=request.allow_fallback
         )
         return pb.BindWorkspaceResponse(
             binding=self._view.binding(binding), revision=self._registry.snapshot.revision
@@ -101,7 +103,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self, request: pb.UnbindWorkspaceRequest, context: Context
     ) -> pb.UnbindWorkspaceResponse:
         """See workspace.proto."""
-        revision = await self._routing.unbind(require_workspace(request.workspace))
+        revision = await self._routing.unbind(require_workspace(request))
         return pb.UnbindWorkspaceResponse(revision=revision)
 
     async def ListWorkspaces(  # noqa: N802

@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 from itertools import product
+from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexo_client.terms import AuthScheme, Provider, Reason, ResolutionSource
 from nexo_daemon.domain.model import (
@@ -14,7 +17,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
     WorkspaceKind,
 )
-from nexo_daemon.registry.resolution import Inquiry, StandIn, resolve
+from nexo_daemon.registry.resolution import Inquiry, StandIn, find_binding, resolve
 from nexo_daemon.registry.snapshot import Snapshot
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -178,3 +181,16 @@ def test_names_are_found_without_regard_to_case_and_a_typo_gets_a_suggestion() -
     problem = resolve(state, Inquiry(connection="wrok")).problem
     assert problem is not None
     assert "did you mean 'Work'" in problem.hint
+
+
+@given(
+    st.dictionaries(st.from_regex(r"\A(/[ab]{1,2}){0,4}\Z|\A/\Z", fullmatch=True), st.just("w"), max_size=6),
+    st.from_regex(r"\A(/[ab]{1,2}){1,6}\Z", fullmatch=True),
+)
+def test_the_nearest_binding_is_that_of_the_nearest_ancestor(bindings: dict[str, str], path: str) -> None:
+    bindings.pop("", None)
+    bound = snapshot(connection("w"), bindings=bindings)
+    ancestors = [path, *map(str, PurePosixPath(path).parents)]
+    expected = next((one for one in ancestors if one in bindings), None)
+    found = find_binding(bound, WorkspaceKey(WorkspaceKind.PATH, path))
+    assert (found.workspace.value if found else None) == expected

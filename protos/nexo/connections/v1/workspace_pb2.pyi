@@ -55,15 +55,18 @@ global___ResolutionSource = ResolutionSource
 
 @typing.final
 class Workspace(google.protobuf.message.Message):
-    """Names a workspace."""
+    """Names a workspace, in the one spelling that there is of it: INVALID_FIELD for every other."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PATH_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     path: builtins.str
-    """Absolute, with symbolic links resolved by the caller."""
+    """Absolute, with symbolic links resolved by the caller; no "." or "..", no
+    empty part, no "/" at the end; at most 4096 bytes.
+    """
     name: builtins.str
+    """Printable, in normalization form C, no white space around it; at most 256 bytes."""
     def __init__(
         self,
         *,
@@ -106,7 +109,9 @@ global___ClientInfo = ClientInfo
 
 @typing.final
 class Inquiry(google.protobuf.message.Message):
-    """A question: which connection does this program get?"""
+    """A question: which connection does this program get? What is given must name
+    something: an empty workspace or connection is INVALID_FIELD, never the default.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -114,20 +119,23 @@ class Inquiry(google.protobuf.message.Message):
     CONNECTION_FIELD_NUMBER: builtins.int
     ENVIRONMENT_CONNECTION_FIELD_NUMBER: builtins.int
     connection: builtins.str
-    """The name given in the call; empty for none."""
+    """The name given in the call; absent for none."""
     environment_connection: builtins.str
-    """The value of NEXO_CONNECTION in the caller; empty for none."""
+    """The value of NEXO_CONNECTION in the caller. Empty is the same as absent,
+    as with every variable of the environment.
+    """
     @property
     def workspace(self) -> global___Workspace: ...
     def __init__(
         self,
         *,
         workspace: global___Workspace | None = ...,
-        connection: builtins.str = ...,
+        connection: builtins.str | None = ...,
         environment_connection: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["workspace", b"workspace"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["connection", b"connection", "environment_connection", b"environment_connection", "workspace", b"workspace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_connection", b"_connection", "connection", b"connection", "workspace", b"workspace"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_connection", b"_connection", "connection", b"connection", "environment_connection", b"environment_connection", "workspace", b"workspace"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_connection", b"_connection"]) -> typing.Literal["connection"] | None: ...
 
 global___Inquiry = Inquiry
 

@@ -1,0 +1,58 @@
+"""Which spelling of a workspace is the one that counts?
+
+Workspaces are compared as text. Another spelling of a bound one would fall through to the default, and so to
+another account: it is refused. Only the caller sees the directory, so resolving links is the caller's.
+"""
+
+import unicodedata
+
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
+
+PATH_LIMIT = 4096
+NAME_LIMIT = 256
+
+_RESOLVE = "resolve it first, for example with realpath; nexo_client and nexoctl do"
+
+
+def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
+    """The workspace, if it is spelled as it has to be.
+
+    Raises:
+        InvalidField: how it is not.
+    """
+    is_path = workspace.kind is WorkspaceKind.PATH
+    size, limit = len(workspace.value.encode()), PATH_LIMIT if is_path else NAME_LIMIT
+    if not workspace.value.strip():
+        raise InvalidField("workspace", "is empty", "give a directory or a name, or no workspace at all")
+    if size > limit:
+        raise InvalidField("workspace", f"has {size} bytes", f"use at most {limit}")
+    problem = _path_problem(workspace.value) if is_path else _name_problem(workspace.value)
+    if problem:
+        raise InvalidField("workspace", problem, _RESOLVE if is_path else "give its name as it is bound")
+    return workspace
+
+
+def _path_problem(path: str) -> str:
+    if "\0" in path:
+        return "the path has a zero byte in it"
+    if not path.startswith("/"):
+        return "the path is not absolute"
+    if path == "/":
+        return ""
+    parts = path[1:].split("/")
+    if "" in parts:
+        return "the path ends with a slash" if "" not in parts[:-1] else "the path has '//' in it"
+    if "." in parts or ".." in parts:
+        return "the path has '.' or '..' in it"
+    return ""
+
+
+def _name_problem(name: str) -> str:
+    if not name.isprintable():
+        return "the name has a control character in it"
+    if name != name.strip():
+        return "the name has white space around it"
+    if not unicodedata.is_normalized("NFC", name):
+        return "the name is not in Unicode's normalization form C"
+    return ""

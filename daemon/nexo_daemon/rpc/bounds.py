@@ -1,0 +1,127 @@
+"""How long may each string of a request be, and how many of them are taken? One table for the whole contract.
+
+Every message that comes in passes `check_bounds`; a field that is not in the table is a defect, and a test
+walks through the contract to find one. What a string may say is decided where it is understood.
+"""
+
+from collections.abc import Sequence
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from nexo_daemon.domain.errors import InvalidField
+
+NAME = 256
+WORD = 64
+PATH = 4096
+# A key or the value of a header; `registry.drafts` says more exactly what is taken.
+SECRET = 16 * 1024
+DOCUMENT = 2 * 1024 * 1024
+
+# In bytes, as they are sent.
+BYTES: dict[str, int] = {
+    "BindWorkspaceRequest.connection": NAME,
+    "CheckNowRequest.names": NAME,
+    "ClientInfo.name": NAME,
+    "ClientInfo.program": NAME,
+    "ClientInfo.version": NAME,
+    "ConnectionDraft.api_key": SECRET,
+    "ConnectionDraft.api_key_ref": PATH,
+    "ConnectionDraft.base_url": PATH,
+    "ConnectionDraft.default_model": 1024,
+    "ConnectionDraft.headers_json": 1024 * 1024,
+    "ConnectionDraft.name": 1024,
+    "ConnectionDraft.preset": WORD,
+    "CreateConnectionRequest.fixes": WORD,
+    "DeleteConnectionRequest.name": NAME,
+    "DeleteConnectionRequest.replace_with": NAME,
+    "ExportConnectionsRequest.passphrase": PATH,
+    "FieldMask.paths": WORD,
+    "GetConnectionRequest.name": NAME,
+    "GetHealthRequest.names": NAME,
+    "Header.name": NAME,
+    "Header.value": SECRET,
+    "ImportConnectionsRequest.consents": NAME,
+    "ImportConnectionsRequest.document": DOCUMENT,
+    "ImportConnectionsRequest.passphrase": PATH,
+    "Inquiry.connection": NAME,
+    "Inquiry.environment_connection": NAME,
+    "ListHandoutsRequest.name": NAME,
+    "ListHealthHistoryRequest.name": NAME,
+    "ListModelsRequest.name": NAME,
+    "NetworkProfile.ca_bundle": PATH,
+    "NetworkProfile.no_proxy": 1024,
+    "NetworkProfile.proxy_url": PATH,
+    "RekeyVaultRequest.passphrase": PATH,
+    "ReportOutcomeRequest.connection_id": NAME,
+    "RestoreBackupRequest.name": NAME,
+    "RevealConnectionRequest.name": NAME,
+    "RotateDataKeyRequest.passphrase": PATH,
+    "SetDefaultConnectionRequest.name": NAME,
+    "SetFallbackRequest.connections": NAME,
+    "TestConnectionRequest.fixes": WORD,
+    "TestConnectionRequest.model": 1024,
+    "TestConnectionRequest.name": NAME,
+    "TestDraftConnectionRequest.fixes": WORD,
+    "TestDraftConnectionRequest.model": 1024,
+    "UnlockVaultRequest.passphrase": PATH,
+    "UnlockVaultRequest.recovery_code": NAME,
+    "UpdateConnectionRequest.fixes": WORD,
+    "UpdateConnectionRequest.name": NAME,
+    "Workspace.name": NAME,
+    "Workspace.path": PATH,
+}
+
+# Of everything that may be repeated.
+COUNT: dict[str, int] = {
+    "CheckNowRequest.names": 20_000,
+    "ConnectionDraft.headers": 256,
+    "CreateConnectionRequest.fixes": 16,
+    "FieldMask.paths": 64,
+    "GetHealthRequest.names": 20_000,
+    "ImportConnectionsRequest.consents": 20_000,
+    "NetworkProfile.no_proxy": 256,
+    "SetFallbackRequest.connections": 20_000,
+    "TestConnectionRequest.fixes": 16,
+    "TestDraftConnectionRequest.fixes": 16,
+    "UpdateConnectionRequest.fixes": 16,
+}
+
+
+# What a person calls them; every other one by its own name.
+_CALLED = {"Workspace.path": "workspace", "Workspace.name": "workspace"}
+
+
+def check_bounds(message: Message) -> None:
+    """Return if nothing in the message is longer than it may be.
+
+    Raises:
+        InvalidField: naming the field; the text never quotes it, it may be a secret.
+    """
+    for field, value in message.ListFields():
+        if isinstance(value, Message):
+            check_bounds(value)
+        elif isinstance(value, str | bytes):
+            _check_size(field, value)
+        elif isinstance(value, Sequence):
+            limit = COUNT[key(field)]
+            if len(value) > limit:
+                raise InvalidField(field.name, f"has {len(value)} entries", f"use at most {limit}")
+            for entry in value:
+                if isinstance(entry, Message):
+                    check_bounds(entry)
+                else:
+                    _check_size(field, entry)
+
+
+def key(field: FieldDescriptor) -> str:
+    """The name of a field in the tables."""
+    return f"{getattr(field.containing_type, 'name', '')}.{field.name}"
+
+
+def _check_size(field: FieldDescriptor, value: str | bytes) -> None:
+    size = len(value.encode() if isinstance(value, str) else value)
+    limit = BYTES[key(field)]
+    if size > limit:
+        called = _CALLED.get(key(field), field.name)
+        raise InvalidField(called, f"has {size} bytes", f"use at most {limit}")

@@ -1,0 +1,85 @@
+"""No string of the contract is without a bound, and none may be longer, whoever sends it."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from nexo_daemon.domain.errors import InvalidField
+from nexo_daemon.rpc.bounds import BYTES, COUNT, check_bounds, key
+
+FILES = ("connection", "daemon", "health", "store", "vault", "workspace")
+TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+
+
+def requests() -> list[Descriptor]:
+    found: list[Descriptor] = []
+    for name in FILES:
+        module = import_module(f"nexo.connections.v1.{name}_pb2")
+        for service in module.DESCRIPTOR.services_by_name.values():
+            found += [method.input_type for method in service.methods]
+    return found
+
+
+def paths(message: Descriptor, seen: tuple[str, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """Every field that a request can bring along, with the way to it."""
+    for field in message.fields:
+        yield (field,)
+        inner = field.message_type
+        if inner is not None and inner.full_name not in seen:
+            for rest in paths(inner, (*seen, inner.full_name)):
+                yield (field, *rest)
+
+
+FIELDS = [(request, path) for request in requests() for path in paths(request)]
+STRINGS = [(request, path) for request, path in FIELDS if path[-1].type in TEXTS]
+
+
+def test_every_string_has_a_bound_and_every_bound_a_string() -> None:
+    assert {key(path[-1]) for _, path in STRINGS} == set(BYTES)
+
+
+def test_every_repeated_field_has_a_bound_and_every_bound_such_a_field() -> None:
+    assert {key(path[-1]) for _, path in FIELDS if path[-1].is_repeated} == set(COUNT)
+
+
+def filled(request: Descriptor, path: tuple[FieldDescriptor, ...], size: int) -> Any:
+    message = GetMessageClass(request)()
+    at: Any = message
+    for field in path[:-1]:
+        inner = getattr(at, field.name)
+        at = inner.add() if field.is_repeated else inner
+    last = path[-1]
+    value: Any = b"x" * size if last.type == FieldDescriptor.TYPE_BYTES else "x" * size
+    if last.is_repeated:
+        getattr(at, last.name).append(value)
+    else:
+        setattr(at, last.name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("request_type", "path"),
+    STRINGS,
+    ids=[".".join([request.name, *(field.name for field in path)]) for request, path in STRINGS],
+)
+def test_a_string_may_have_as_many_bytes_as_its_bound_says_and_not_one_more(
+    request_type: Descriptor, path: tuple[FieldDescriptor, ...]
+) -> None:
+    limit = BYTES[key(path[-1])]
+    check_bounds(filled(request_type, path, limit))
+    with pytest.raises(InvalidField, match=f"has {limit + 1} bytes"):
+        check_bounds(filled(request_type, path, limit + 1))
+
+
+def test_a_bound_counts_bytes_and_the_error_quotes_nothing() -> None:
+    from nexo.connections.v1 import connection_pb2 as c
+
+    secret = "sk-canary-" + "é" * (16 * 1024)
+    with pytest.raises(InvalidField) as refused:
+        check_bounds(c.CreateConnectionRequest(draft=c.ConnectionDraft(api_key=secret)))
+    assert "canary" not in str(refused.value)
+    assert refused.value.metadata["field"] == "api_key"
