@@ -94,6 +94,22 @@ class Credentials:
     previous_api_key: Secret | None = None
 
 
+class Fact(enum.StrEnum):
+    """Something that a test found out about an endpoint, and that checks rely on."""
+
+    LIST_PUBLIC = "list_public"
+    """The model list answers anybody, so it tells nothing about the key."""
+    NO_LIST = "no_list"
+    """There is no model list in a form that we read, and the calls work all the same."""
+    REFUSED_TELLS = "refused_tells"
+    """The request that cannot run is answered differently for a good and for a bad key."""
+    REFUSED_RAN = "refused_ran"
+    """The request that cannot run was answered as if it had: never send it in a background check."""
+
+
+Facts = frozenset[Fact]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A stored connection."""
@@ -109,6 +125,7 @@ class Connection:
     network: NetworkProfile = NetworkProfile()
     key_reference: str = ""
     key_verdict: KeyVerdict = KeyVerdict.UNVERIFIED
+    facts: Facts = frozenset()
     key_added_at: datetime | None = None
     key_proven_at: datetime | None = None
     key_expires_at: datetime | None = None

@@ -1,28 +1,11 @@
 """What is asked of a provider, and what came back: the values between registry, health and providers."""
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
-from nexo_daemon.domain.model import Credentials, NetworkProfile
-
-
-class Fact(enum.StrEnum):
-    """Something that a test found out about an endpoint, and that checks rely on."""
-
-    LIST_PUBLIC = "list_public"
-    """The model list answers anybody, so it tells nothing about the key."""
-    NO_LIST = "no_list"
-    """There is no model list in a form that we read, and the calls work all the same."""
-    REFUSED_TELLS = "refused_tells"
-    """The request that cannot run is answered differently for a good and for a bad key."""
-    REFUSED_RAN = "refused_ran"
-    """The request that cannot run was answered as if it had: never send it in a background check."""
-
-
-Facts = frozenset[Fact]
+from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile
 
 
 @dataclass(frozen=True, slots=True)

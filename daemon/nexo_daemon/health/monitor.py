@@ -108,6 +108,11 @@ class Monitor:
         self._core.suspect(connection_id, self._now())
         self._publish()
 
+    def tested(self, connection_id: str, verdict: Verdict) -> None:
+        """A person tested a connection: see `Scheduler.tested`."""
+        self._core.tested(connection_id, verdict, self._now())
+        self._publish()
+
     async def check_now(self, connection_ids: Iterable[str]) -> Mapping[str, Health]:
         """Check at once and wait for the results, quick confirming re-checks included.
 

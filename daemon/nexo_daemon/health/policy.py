@@ -106,8 +106,14 @@ class Step:
     transition: Transition | None
 
 
-def judge(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace: Pace) -> Step:
-    """Fold the result of a check into the light of a connection."""
+def judge(
+    connection_id: str, light: Light, verdict: Verdict, now: Instant, pace: Pace, *, certain: bool = False
+) -> Step:
+    """Fold the result of a check into the light of a connection.
+
+    Args:
+        certain: it is believed without a second one.
+    """
     if verdict.ok:
         return _good(connection_id, light, verdict, now, pace)
     if verdict.outcome in _LIMITS:
@@ -124,7 +130,7 @@ def judge(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace
     if light.health.state is state and verdict.outcome not in REJECTIONS:
         # Already shown: only the words are brought up to date.
         return _paint(connection_id, light, state, verdict, now, pace)
-    if confirmation.reached(suspicion, now.mono):
+    if certain or confirmation.reached(suspicion, now.mono):
         return _paint(connection_id, light, state, verdict, now, pace)
     if light.health.state is HealthState.UNKNOWN:
         # Whatever it was unknown for (never asked, off line, paused) is over.

@@ -255,6 +255,16 @@ class Scheduler:
         self._turns.arm(slot, now.mono, asked=True)
         return True
 
+    def tested(self, connection_id: str, verdict: Verdict, now: Instant) -> None:
+        """A person made a whole test: its verdict needs no second one. What is on its way is asked anew."""
+        slot = self._slots.get(connection_id)
+        if slot is None or slot.paused or slot.frozen is not None:
+            return
+        slot.again = slot.running is not None
+        step = policy.judge(connection_id, slot.light, verdict, now, slot.pace, certain=True)
+        made = Launch(0, connection_id, slot.watched.origin, now.mono, 0.0)
+        self._watchlist.apply(slot, step, made, now, policy.sample(connection_id, verdict, now))
+
     def network_changed(self, routed: bool | None, now: Instant) -> None:
         """Addresses, routes or proxies changed; re-check everything once that has calmed down."""
         self.routed = routed

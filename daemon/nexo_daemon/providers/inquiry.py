@@ -9,7 +9,8 @@ from typing import Any
 from nexo_client.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.domain.probing import Fact, ModelEntry, Target, Verdict
+from nexo_daemon.domain.model import Fact
+from nexo_daemon.domain.probing import ModelEntry, Target, Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS

@@ -8,7 +8,8 @@ that request is the only witness: it also tells whether anything answers at the 
 from dataclasses import dataclass, replace
 
 from nexo_client.terms import KeyVerdict, Outcome, Provider
-from nexo_daemon.domain.probing import Fact, Facts, Verdict
+from nexo_daemon.domain.model import Fact, Facts
+from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.completion import answered
 from nexo_daemon.providers.inquiry import Inquiry, Reply

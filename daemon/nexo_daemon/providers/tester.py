@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from nexo_client.terms import KeyVerdict, Layer, Outcome
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.model import Fact, Facts
 from nexo_daemon.domain.probing import (
-    Fact,
-    Facts,
     ModelListing,
     OnLayer,
     Suggestion,

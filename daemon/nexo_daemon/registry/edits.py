@@ -241,6 +241,9 @@ def plan_edit(
     elif moved and has_key:
         connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
 
+    if draft.headers is not None or _endpoint(connection) != _endpoint(old):
+        connection = replace(connection, facts=frozenset())
+
     reseals = replaces_key or draft.headers is not None or draft.network is not None or bool(moved)
     credentials: Credentials | None = None
     if reseals:
@@ -265,6 +268,17 @@ def plan_edit(
         )
     has_secret = has_key or bool(draft.headers) or keeps_headers
     return Plan(connection, credentials, _warnings(connection, draft, has_secret=has_secret))
+
+
+def _endpoint(connection: Connection) -> tuple[object, ...]:
+    """What the facts that a test found out are about; they hold for the next key as well."""
+    return (
+        connection.provider,
+        connection.preset,
+        connection.base_url,
+        connection.auth_scheme,
+        connection.network,
+    )
 
 
 def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
@@ -343,4 +357,5 @@ def target_of(connection: Connection, credentials: Credentials) -> Target:
         preset=connection.preset,
         default_model=connection.default_model,
         network=connection.network,
+        facts=connection.facts,
     )

@@ -14,11 +14,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nexo_client.terms import HealthState, KeyVerdict, Outcome
+from nexo_client.terms import HealthState, KeyVerdict, Layer, LayerStatus, Outcome
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError, StaleRevision
 from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Transition
-from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.domain.probing import TestReport, Verdict
 from nexo_daemon.domain.url import origin
 from nexo_daemon.health.checks import Watched
 from nexo_daemon.health.monitor import Monitor
@@ -132,7 +132,8 @@ class Lights:
             # What goes wrong here is the monitor's to judge: a locked vault is not a red light.
             with contextlib.suppress(StaleRevision):
                 target = await self._registry.target(connection)
-                return await self._prober.check(target, timeout_s=CHECK_TIMEOUT_S)
+                ask = self._prober.check if connection.facts else self._prober.check_untested
+                return await ask(target, timeout_s=CHECK_TIMEOUT_S)
         return Verdict(Outcome.CONFIG_ERROR, "removed")
 
     def on_health(
@@ -185,9 +186,14 @@ class Lights:
             log.warning("'%s': the new key is rejected; the previous one is put back", connection.name)
             self._errand(self._registry.roll_back_key(connection.id))
 
-    def look_again(self, connection: Connection) -> None:
-        """Something was just learned by other means (a test): let the light follow soon."""
-        if connection.id in self._watched:
+    def tested(self, connection: Connection, report: TestReport) -> None:
+        """A person tested the connection: what that proved is shown at once, the rest is looked at soon."""
+        current = self._registry.snapshot.connections.get(connection.id)
+        if connection.id not in self._watched or current is None:
+            return
+        if current.revision == connection.revision and _is_about_light(report):
+            self.monitor.tested(connection.id, report.verdict)
+        else:
             self._errand(self.monitor.check_now([connection.id]))
 
     def _errand(self, work: Coroutine[Any, Any, object]) -> None:
@@ -227,6 +233,16 @@ class Lights:
         self._stand_ins.close()
         if self._errands:
             await asyncio.wait(self._errands)
+
+
+_DECIDED = frozenset({Outcome.OK, Outcome.AUTH_ERROR, Outcome.PERMISSION, Outcome.NOT_COMPATIBLE})
+_BEYOND_CHECKS = (Layer.MODEL_LISTED, Layer.COMPLETION)
+
+
+def _is_about_light(report: TestReport) -> bool:
+    """Whether the verdict is about what the checks look at, and is no matter of how the network is now."""
+    beyond = any(r.layer in _BEYOND_CHECKS and r.status is LayerStatus.FAILED for r in report.layers)
+    return report.verdict.outcome in _DECIDED and not beyond
 
 
 def _unknown(reason: str, known: Health) -> Health:

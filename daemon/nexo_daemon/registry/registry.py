@@ -19,7 +19,7 @@ from nexo_daemon.domain.errors import (
     NameTaken,
     StaleRevision,
 )
-from nexo_daemon.domain.model import Connection, Credentials, SecretKind, Settings
+from nexo_daemon.domain.model import Connection, Credentials, Facts, SecretKind, Settings
 from nexo_daemon.domain.probing import Suggestion, Target, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import ConnectionChanged
@@ -296,22 +296,44 @@ class Registry(Writer):
         )
         return connection
 
-    async def set_key_facts(self, connection_id: str, *, verdict: KeyVerdict | None, proven: bool) -> None:
-        """Remember what a test proved about the key. Not a change of the configuration: no new revision."""
+    async def set_key_facts(
+        self,
+        connection_id: str,
+        *,
+        verdict: KeyVerdict | None,
+        proven: bool,
+        facts: Facts | None = None,
+        revision: int = 0,
+    ) -> None:
+        """Remember what a test proved about the key. Not a change of the configuration: no new revision.
+
+        Args:
+            facts: about the endpoint, in place of those that were known.
+            revision: of the connection that was tested; nothing is kept when it has changed since.
+        """
 
         async def work() -> None:
             old = self.snapshot.connections.get(connection_id)
             if old is None or self.store.state is not StoreState.READ_WRITE:
                 return
-            proven_at = self.clock.now() if proven else None
+            if revision and old.revision != revision:
+                return
+            connection = replace(
+                old,
+                key_verdict=verdict or old.key_verdict,
+                key_proven_at=self.clock.now() if proven else old.key_proven_at,
+                facts=old.facts if facts is None else facts,
+            )
 
             def write(tx: Transaction) -> None:
-                tx.set_key_facts(connection_id, verdict=verdict, proven_at=proven_at)
+                tx.set_key_facts(
+                    connection_id,
+                    verdict=connection.key_verdict,
+                    proven_at=connection.key_proven_at,
+                    facts=connection.facts,
+                )
 
             await self.commit(write)
-            connection = replace(
-                old, key_verdict=verdict or old.key_verdict, key_proven_at=proven_at or old.key_proven_at
-            )
             snapshot = replace(
                 self.snapshot, connections={**self.snapshot.connections, connection_id: connection}
             )

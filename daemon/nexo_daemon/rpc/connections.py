@@ -212,18 +212,30 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             return connection
         with suppress(DomainError):
             # A key that can't be fetched or opened now has no proof to remember.
-            verdict = self._proofs.take(await self._registry.target(connection))
-            if verdict is not None:
-                proven = verdict is KeyVerdict.VERIFIED
-                await self._registry.set_key_facts(connection.id, verdict=verdict, proven=proven)
+            proof = self._proofs.take(await self._registry.target(connection))
+            if proof is not None:
+                await self._registry.set_key_facts(
+                    connection.id,
+                    verdict=proof.verdict,
+                    proven=proof.verdict is KeyVerdict.VERIFIED,
+                    facts=proof.facts,
+                    revision=connection.revision,
+                )
                 return self._registry.snapshot.connections.get(connection.id, connection)
         return connection
 
     async def _remember(self, connection: Connection, report: TestReport) -> None:
-        self._lights.look_again(connection)
-        if report.verdict.ok and report.key is not KeyVerdict.NONE:
-            proven = report.key is KeyVerdict.VERIFIED
-            await self._registry.set_key_facts(connection.id, verdict=report.key, proven=proven)
+        verdict = report.key if report.verdict.ok and report.key is not KeyVerdict.NONE else None
+        if verdict is not None or report.facts is not None:
+            # First of all: the light is moved by what checks will ask from now on.
+            await self._registry.set_key_facts(
+                connection.id,
+                verdict=verdict,
+                proven=verdict is KeyVerdict.VERIFIED,
+                facts=report.facts,
+                revision=connection.revision,
+            )
+        self._lights.tested(connection, report)
 
     async def GetDefaultConnection(  # noqa: N802
         self, request: pb.GetDefaultConnectionRequest, context: Context

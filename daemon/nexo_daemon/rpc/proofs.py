@@ -6,15 +6,30 @@ Holds keyed digests, never a secret. Not for verdicts of saved connections; thos
 import hashlib
 import secrets
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from nexo_client.terms import KeyVerdict
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.model import Facts
 from nexo_daemon.domain.probing import Target, TestReport
 from nexo_daemon.domain.secret import Secret
 
 LIMIT = 64
 # A person tests, reads, thinks and saves; a proof from before lunch is worth a new test.
 KEPT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a test found out.
+
+    Attributes:
+        verdict: on the key; None when it was not accepted, or none was sent.
+        facts: about the endpoint; None when the test did not get far enough.
+    """
+
+    verdict: KeyVerdict | None
+    facts: Facts | None
 
 
 class Proofs:
@@ -24,17 +39,18 @@ class Proofs:
         self._clock = clock
         # Without this a digest in a core dump could be tried against guessed keys.
         self._salt = secrets.token_bytes(32)
-        self._kept: OrderedDict[bytes, tuple[float, KeyVerdict]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, Proof]] = OrderedDict()
 
     def remember(self, target: Target, report: TestReport) -> None:
-        """Note what a test of `target` has proven, if anything."""
-        if not report.verdict.ok or report.key is KeyVerdict.NONE:
+        """Note what a test of `target` has proven, if anything; of a failed one, what it is about."""
+        verdict = report.key if report.verdict.ok and report.key is not KeyVerdict.NONE else None
+        if verdict is None and not report.facts:
             return
-        self._kept[self._digest(target)] = (self._clock.monotonic(), report.key)
+        self._kept[self._digest(target)] = (self._clock.monotonic(), Proof(verdict, report.facts))
         while len(self._kept) > LIMIT:
             self._kept.popitem(last=False)
 
-    def take(self, target: Target) -> KeyVerdict | None:
+    def take(self, target: Target) -> Proof | None:
         """What was proven about exactly this target; None if nothing, or too long ago. Forgets it."""
         found = self._kept.pop(self._digest(target), None)
         if found is None or self._clock.monotonic() - found[0] > KEPT_S:

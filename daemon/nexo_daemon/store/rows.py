@@ -12,6 +12,8 @@ from nexo_daemon.domain.model import (
     Binding,
     ClientInfo,
     Connection,
+    Fact,
+    Facts,
     Handout,
     Health,
     HealthSettings,
@@ -107,6 +109,11 @@ def settings_from_row(row: Row, fallback_ids: tuple[str, ...]) -> Settings:
     )
 
 
+def key_facts(verdict: KeyVerdict, facts: Facts) -> str:
+    """What tests found out about the key, and then about the endpoint; a lost word is learned again."""
+    return " ".join((str(verdict), *sorted(facts)))
+
+
 def connection_to_row(connection: Connection) -> dict[str, Any]:
     """Everything but the sealed secrets."""
     network = connection.network
@@ -126,7 +133,7 @@ def connection_to_row(connection: Connection) -> dict[str, Any]:
             "no_proxy": json.dumps(network.no_proxy),
             "ca_bundle": network.ca_bundle,
             "key_reference": connection.key_reference,
-            "key_verdict": str(connection.key_verdict),
+            "key_verdict": key_facts(connection.key_verdict, connection.facts),
             "key_added_at": connection.key_added_at,
             "key_proven_at": connection.key_proven_at,
             "key_expires_at": connection.key_expires_at,
@@ -161,7 +168,8 @@ def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> Connectio
             enabled=row["enabled"],
             network=network_from_row(row),
             key_reference=row["key_reference"],
-            key_verdict=KeyVerdict(row["key_verdict"]),
+            key_verdict=KeyVerdict(row["key_verdict"].split(" ")[0]),
+            facts=frozenset(Fact(word) for word in row["key_verdict"].split(" ")[1:] if word in set(Fact)),
             key_added_at=row["key_added_at"],
             key_proven_at=row["key_proven_at"],
             key_expires_at=row["key_expires_at"],

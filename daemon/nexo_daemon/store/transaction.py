@@ -12,6 +12,7 @@ from nexo_daemon.domain.model import (
     Binding,
     Connection,
     Credentials,
+    Facts,
     HealthSettings,
     NetworkProfile,
     ProxyMode,
@@ -135,12 +136,17 @@ class Transaction:
         self._settings = replace(self._settings, health=settings)
 
     def set_key_facts(
-        self, connection_id: str, *, verdict: KeyVerdict | None = None, proven_at: datetime | None = None
+        self,
+        connection_id: str,
+        *,
+        verdict: KeyVerdict | None = None,
+        proven_at: datetime | None = None,
+        facts: Facts = frozenset(),
     ) -> None:
-        """What a check learned about the key; None leaves a fact as it is."""
+        """What a check learned about the key, and about the endpoint with it; None leaves it as it is."""
         values: dict[str, object] = {}
         if verdict is not None:
-            values["key_verdict"] = str(verdict)
+            values["key_verdict"] = rows.key_facts(verdict, facts)
         if proven_at is not None:
             values["key_proven_at"] = proven_at
         if values:

@@ -15,7 +15,8 @@ import pytest
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
 from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
-from nexo_daemon.domain.probing import Fact, Suggestion, Target, TestReport
+from nexo_daemon.domain.model import Fact
+from nexo_daemon.domain.probing import Suggestion, Target, TestReport
 from nexo_daemon.domain.secret import Secret
 from recorded_answers import LISTS
 

@@ -9,7 +9,7 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Credentials, NetworkProfile, ProxyMode
 from nexo_daemon.domain.probing import Target, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.rpc.proofs import KEPT_S, LIMIT, Proofs
+from nexo_daemon.rpc.proofs import KEPT_S, LIMIT, Proof, Proofs
 
 TARGET = Target(
     name="work",
@@ -36,7 +36,9 @@ class Hands(SystemClock):
 def test_the_proof_of_what_was_tested_is_there_once() -> None:
     proofs = Proofs(SystemClock())
     proofs.remember(TARGET, report())
-    assert proofs.take(replace(TARGET, name="another name", default_model="m")) is KeyVerdict.VERIFIED
+    assert proofs.take(replace(TARGET, name="another name", default_model="m")) == Proof(
+        KeyVerdict.VERIFIED, None
+    )
     assert proofs.take(TARGET) is None
 
 
