@@ -52,8 +52,11 @@ class Custody:
         self.surroundings = around
         self._slots = KeySlots(database, around, clock)
         self._busy = threading.Lock()
-        # A person who locks it wants it to stay locked.
+        # A person who locks it wants it to stay locked: nothing but their own `unlock` ends that.
         self._held = False
+        self._holding = threading.Lock()
+        # Of the command that has the turn: the vault's generation when it began.
+        self._since = 0
 
     # --- opening -----------------------------------------------------------------------------------------
 
@@ -61,6 +64,10 @@ class Custody:
         """At start: open with the pinned slot, or found the vault of a new store. Never prompts or raises."""
         self._slots.load(slots, data_keys)
         self._slots.discard_leftovers()
+        if not self._may_open():
+            # A restore opens the store anew, and is no reason to open what a person locked.
+            self.lock()
+            return
         if self._slots.pinned is not None or data_keys or self._database.read_only:
             self._unlock_quietly()
             return
@@ -69,20 +76,18 @@ class Custody:
             kind = outside.choose(self.surroundings)
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
         except OutsideError as error:
-            self._vault.shut(error.state, kind, error.problem, error.hint)
+            self._shut(error.state, kind, error.problem, error.hint)
         except DomainError as error:
             # A full disk is no reason not to start; there may be room at the next try.
-            self._vault.shut(VaultState.LOCKED, kind, error.message, error.hint)
+            self._shut(VaultState.LOCKED, kind, error.message, error.hint)
 
     def try_quietly(self) -> bool:
         """Try the pinned slot again without prompting, if locked; whether the vault is now unlocked."""
-        if self._held:
-            return False
         if self._vault.state is VaultState.LOCKED and self._busy.acquire(blocking=False):
             try:
                 if self._slots.pinned is None:
                     self.open(self._slots.all, {})
-                else:
+                elif self._may_open():
                     self._unlock_quietly()
             finally:
                 self._busy.release()
@@ -92,39 +97,31 @@ class Custody:
         """Open on a person's request: the keyring may prompt.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered: it did not open, and why.
+            VaultLocked, VaultKeyLost, SecretTampered: it did not open, and why; or it was locked meanwhile.
             LimitReached: another vault command is running.
         """
         with self._alone():
-            self._held = False
+            with self._holding:
+                self._held = False
+                self._since = self._vault.generation
             if recovery_code is not None:
                 self._unlock_with_code(recovery_code)
-                return
-            pinned = self._slots.pinned
-            if pinned is None:
+            elif self._slots.pinned is None:
                 self._found_on_request()
-                return
-            try:
-                slot_key = outside.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
-                data_key = pinned.unwrap(slot_key)
-            except OutsideError as error:
-                if self._vault.state is not VaultState.UNLOCKED:
-                    self._vault.shut(error.state, pinned.kind, error.problem, error.hint)
-                raise _refusal(error.state, error.problem, error.hint) from None
-            except DoesNotOpenError:
-                if pinned.kind is SlotKind.PASSPHRASE:
-                    raise VaultLocked("the passphrase is not the right one", hint="try again") from None
-                self._shut_tampered(pinned)
-                raise _refusal(self._vault.state, self._vault.problem, "") from None
-            self._vault.unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
+            else:
+                self._unlock_pinned(self._slots.pinned, passphrase)
+            if self._vault.generation != self._since:
+                raise VaultLocked(
+                    "the vault was locked while it was being opened, and stays locked",
+                    hint="nexoctl vault unlock",
+                )
 
-    def lock(self) -> None:
-        """Forget the data key until `unlock`."""
+    def lock(self, why: str = "you locked it") -> None:
+        """Forget the data key until `unlock`. Takes no turn: a command under way ends, and opens nothing."""
         pinned = self._slots.pinned
-        self._held = True
-        self._vault.shut(
-            VaultState.LOCKED, pinned.kind if pinned else "", "you locked it", "nexoctl vault unlock"
-        )
+        with self._holding:
+            self._held = True
+            self._vault.lock(pinned.kind if pinned else "", why, "nexoctl vault unlock")
 
     # --- changing ----------------------------------------------------------------------------------------
 
@@ -195,7 +192,8 @@ class Custody:
             new = DataKey(secrets.token_hex(8), new_key())
             code = derivation.new_recovery_code() if self._slots.recovery is not None else ""
             wrapped = self._slots.rotate(old, new, slot_key, code)
-            self._vault.unlocked(new, wrapped.kind, former=old)
+            # Locked meanwhile, the vault stays so; the rotation is done, and the code must reach its owner.
+            self._vault.unlocked(new, wrapped.kind, former=old, since=self._since)
             return code
 
     def status(self) -> VaultStatus:
@@ -224,14 +222,42 @@ class Custody:
                 "another vault command is running", hint="answer its prompt, or wait and try again"
             )
         try:
+            self._since = self._vault.generation
             yield
         finally:
             self._busy.release()
 
+    def _may_open(self) -> bool:
+        """Whether nobody has locked it by hand; what is opened from here on begins now."""
+        with self._holding:
+            self._since = self._vault.generation
+            return not self._held
+
+    def _shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
+        self._vault.shut(state, slot, problem, hint, since=self._since)
+
+    def _unlock_pinned(self, pinned: KeySlot, passphrase: Secret | None) -> None:
+        try:
+            slot_key = outside.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
+            data_key = pinned.unwrap(slot_key)
+        except OutsideError as error:
+            if self._vault.state is not VaultState.UNLOCKED:
+                self._shut(error.state, pinned.kind, error.problem, error.hint)
+            raise _refusal(error.state, error.problem, error.hint) from None
+        except DoesNotOpenError:
+            if pinned.kind is SlotKind.PASSPHRASE:
+                raise VaultLocked("the passphrase is not the right one", hint="try again") from None
+            self._shut_tampered(pinned)
+            raise _refusal(self._vault.state, self._vault.problem, "") from None
+        self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
+
+    def _unlocked(self, key: DataKey, slot: str, *, problem: str = "", hint: str = "") -> None:
+        self._vault.unlocked(key, slot, problem=problem, hint=hint, since=self._since)
+
     def _unlock_quietly(self) -> None:
         pinned = self._slots.pinned
         if pinned is None:
-            self._vault.shut(
+            self._shut(
                 VaultState.KEY_LOST,
                 "",
                 "the store has no key slot",
@@ -241,14 +267,14 @@ class Custody:
         try:
             data_key = pinned.unwrap(outside.fetch(pinned, self.surroundings))
         except OutsideError as error:
-            self._vault.shut(error.state, pinned.kind, error.problem, error.hint)
+            self._shut(error.state, pinned.kind, error.problem, error.hint)
         except DoesNotOpenError:
             self._shut_tampered(pinned)
         else:
-            self._vault.unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
+            self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
 
     def _shut_tampered(self, pinned: KeySlot) -> None:
-        self._vault.shut(
+        self._shut(
             VaultState.TAMPERED,
             pinned.kind,
             f"the key in the slot '{pinned.kind}' was found but is not the one that locked this store",
@@ -272,7 +298,7 @@ class Custody:
         lost = self._vault.state in (VaultState.KEY_LOST, VaultState.TAMPERED) or bool(
             self._vault.state is VaultState.UNLOCKED and self._vault.problem
         )
-        self._vault.unlocked(
+        self._unlocked(
             DataKey(slot.data_key_id or "", data_key),
             kind,
             problem="it was opened with the recovery code; its slot will not open it" if lost else "",
@@ -290,12 +316,12 @@ class Custody:
                 outside.open_keyring()
             self._pin(kind, DataKey(secrets.token_hex(8), new_key()), None)
         except OutsideError as error:
-            self._vault.shut(error.state, kind, error.problem, error.hint)
+            self._shut(error.state, kind, error.problem, error.hint)
             raise _refusal(error.state, error.problem, error.hint) from None
 
     def _pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
         self._slots.pin(kind, data_key, passphrase)
-        self._vault.unlocked(data_key, kind)
+        self._unlocked(data_key, kind)
         self._slots.discard_leftovers()
 
 

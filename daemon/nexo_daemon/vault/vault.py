@@ -3,6 +3,7 @@
 How the data key gets here is the business of `vault.opening` and of the store, which keeps the slots.
 """
 
+import threading
 from dataclasses import dataclass, field
 
 from nexo_client.terms import VaultState
@@ -35,6 +36,18 @@ class Vault:
 
     def __init__(self) -> None:
         self._condition = _Condition(VaultState.LOCKED, "", "the vault has not been opened yet")
+        self._generation = 0
+        self._changing = threading.Lock()
+
+    @property
+    def generation(self) -> int:
+        """How often it was locked. What began in an earlier one may not open it, nor hand a secret out."""
+        return self._generation
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether there is no data key."""
+        return self._condition.key is None
 
     @property
     def state(self) -> VaultState:
@@ -63,18 +76,35 @@ class Vault:
         former: DataKey | None = None,
         problem: str = "",
         hint: str = "",
-    ) -> None:
-        """The data key is here.
+        since: int | None = None,
+    ) -> bool:
+        """The data key is here. Returns whether it is open now: not if it was locked meanwhile.
 
         Args:
+            since: the generation in which whoever opens it began; None: nothing can have come between.
             former: still opens what was read into memory before a rotation.
             problem: why the next start will not find it; empty if it will.
         """
-        self._condition = _Condition(VaultState.UNLOCKED, slot, problem, hint, key, former)
+        return self._become(_Condition(VaultState.UNLOCKED, slot, problem, hint, key, former), since)
 
-    def shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
-        """The data key is not here (any more), and why."""
-        self._condition = _Condition(state, slot, problem, hint)
+    def shut(
+        self, state: VaultState, slot: str, problem: str, hint: str, *, since: int | None = None
+    ) -> None:
+        """The data key is not here (any more), and why. `since` as of `unlocked`."""
+        self._become(_Condition(state, slot, problem, hint), since)
+
+    def lock(self, slot: str, problem: str, hint: str) -> None:
+        """Forget the data key; whatever is under way does not bring it back."""
+        with self._changing:
+            self._generation += 1
+            self._condition = _Condition(VaultState.LOCKED, slot, problem, hint)
+
+    def _become(self, condition: _Condition, since: int | None) -> bool:
+        with self._changing:
+            current = since is None or since == self._generation
+            if current:
+                self._condition = condition
+            return current
 
     def data_key(self) -> DataKey:
         """The data key.
