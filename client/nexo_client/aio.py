@@ -18,7 +18,9 @@ from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
+from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
+from nexo_client.aio_line import AsyncSubscription as AsyncSubscription
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.client import (
     _GRACE_S,
