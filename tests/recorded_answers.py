@@ -1245,4 +1245,251 @@ RECORDED: tuple[Recorded, ...] = (
         "organization-disabled",
         key_accepted=True,
     ),
+    # The same refusals under other statuses, in other shapes and another language.
+    Recorded(  # MiniMax-AI/MiniMax-01 issues 44 and 69
+        "minimax-login",
+        CUSTOM,
+        200,
+        _json(
+            {"base_resp": {"status_code": 1004, "status_msg": "login fail: Please carry the API secret key"}}
+        ),
+        AUTH,
+        "invalid_key",
+        "key-by-words",
+    ),
+    Recorded(
+        "minimax-balance",
+        CUSTOM,
+        200,
+        _json({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(  # BerriAI/litellm issue 2743
+        "billing-not-active",
+        OPENAI,
+        429,
+        _openai(
+            "Your account is not active, please check your billing details on our website.",
+            "billing_not_active",
+            "billing_not_active",
+        ),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(  # Moonshot's forum
+        "moonshot-suspended",
+        CUSTOM,
+        429,
+        _json(
+            {
+                "error": {
+                    "type": "exceeded_current_quota_error",
+                    "message": "Your account is suspended, please check your plan and billing details",
+                }
+            }
+        ),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "xai-no-credits",
+        CUSTOM,
+        403,
+        _json(
+            {
+                "code": "The caller does not have permission to execute the specified operation",
+                "error": "Your newly created team doesn't have any credits or licenses yet.",
+            }
+        ),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "fireworks-412",
+        CUSTOM,
+        412,
+        _json(
+            {
+                "error": {
+                    "message": "Account acme is suspended, possibly due to reaching the spending limit",
+                    "code": "PRECONDITION_FAILED",
+                }
+            }
+        ),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "one-api-quota",
+        CUSTOM,
+        403,
+        _json({"error": {"message": "该令牌额度已用尽", "type": "new_api_error"}}),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "zhipu-arrears",
+        CUSTOM,
+        400,
+        _json({"error": {"code": "1113", "message": "您的账户已欠费，请充值后重试"}}),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "dashscope-arrearage",
+        CUSTOM,
+        400,
+        _json(
+            {
+                "code": "Arrearage",
+                "message": "Access denied, is your account in good standing?",
+            }
+        ),
+        QUOTA,
+        "no_credit",
+        "money",
+        key_accepted=True,
+    ),
+    Recorded(
+        "dashscope-throttling",
+        CUSTOM,
+        400,
+        _json(
+            {
+                "code": "Throttling.RateQuota",
+                "message": "Requests rate limit exceeded, try later.",
+            }
+        ),
+        RATE,
+        "rate_limited",
+        "rate-by-words",
+    ),
+    Recorded(
+        "rate-inside-a-200",
+        CUSTOM,
+        200,
+        _json({"error": {"message": "您的请求过于频繁，请稍后再试"}}),
+        RATE,
+        "rate_limited",
+        "rate-by-words",
+    ),
+    Recorded(
+        "siliconflow-rpm",
+        CUSTOM,
+        403,
+        _json({"code": 50603, "message": "Request was rejected due to rate limiting: TPM limit reached."}),
+        RATE,
+        "rate_limited",
+        "rate-by-words",
+    ),
+    Recorded(
+        "azure-foundry-403",
+        CUSTOM,
+        403,
+        _json({"Message": "Authentication failed: Please make sure your API Key is valid."}),
+        AUTH,
+        "invalid_key",
+        "key-by-words",
+    ),
+    Recorded(
+        "one-api-token",
+        CUSTOM,
+        403,
+        _json({"error": {"message": "无效的令牌", "type": "new_api_error"}}),
+        AUTH,
+        "invalid_key",
+        "key-by-words",
+    ),
+    Recorded(
+        "lm-proxy-403",
+        CUSTOM,
+        403,
+        _json({"error": {"message": "Incorrect API key provided"}}),
+        AUTH,
+        "invalid_key",
+        "key-by-words",
+    ),
+    Recorded(
+        "gemini-per-minute-and-plan",
+        GOOGLE,
+        429,
+        _google(
+            429,
+            "RESOURCE_EXHAUSTED",
+            "You exceeded your current quota, please check your plan and billing details.",
+            _quota("GenerateContentInputTokensPerModelPerMinute-FreeTier"),
+            _retry("26s"),
+        ),
+        RATE,
+        "rate_limited",
+        "rate",
+        retry_s=26,
+    ),
+    Recorded(
+        "cloudflare-json-1010",
+        CUSTOM,
+        403,
+        _json(
+            {
+                "title": "Error 1010: Access denied",
+                "status": 403,
+                "error_code": 1010,
+                "cloudflare_error": True,
+            }
+        ),
+        UNREACHABLE,
+        "waf",
+        "waf",
+    ),
+    Recorded(
+        "vercel-checkpoint",
+        CUSTOM,
+        429,
+        b"<html><title>Vercel Security Checkpoint</title></html>",
+        UNREACHABLE,
+        "waf",
+        "waf",
+        headers=HTML,
+        extra=(("X-Vercel-Mitigated", "challenge"),),
+    ),
+    Recorded(
+        "aws-waf-json",
+        CUSTOM,
+        403,
+        _json({"message": "Forbidden"}),
+        UNREACHABLE,
+        "waf",
+        "waf",
+        extra=(("x-amzn-waf-action", "challenge"),),
+    ),
+    Recorded(
+        "ngrok-offline",
+        CUSTOM,
+        404,
+        b"<html>The endpoint is offline. ERR_NGROK_3200</html>",
+        DOWN,
+        "gateway",
+        "tunnel",
+        headers=HTML,
+        extra=(("Ngrok-Error-Code", "ERR_NGROK_3200"),),
+    ),
+    Recorded(
+        "portal-511", CUSTOM, 511, b"<html>Sign in</html>", UNREACHABLE, "portal", "portal", headers=HTML
+    ),
+    Recorded("legal-451", CUSTOM, 451, b"{}", PERMISSION, "region", "legal"),
 )

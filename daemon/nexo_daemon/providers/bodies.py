@@ -155,14 +155,25 @@ def _error_of(document: Any) -> Any:
             return document[key]
     if document.get("type") == "error" or ("title" in document and "status" in document):
         return document
-    if isinstance(document.get("message"), str) and "data" not in document and "models" not in document:
+    inner = document.get("base_resp")
+    if isinstance(inner, dict) and inner.get("status_code"):
+        # MiniMax answers every refusal with 200.
+        return inner
+    told = any(isinstance(item, str) and key.lower() in _MESSAGE_KEYS for key, item in document.items())
+    if told and "data" not in document and "models" not in document:
         return document
     return None
 
 
-_MESSAGE_KEYS = ("message", "detail", "msg", "title", "error_description", "error", "description")
+_MESSAGE_KEYS = (
+    *("message", "detail", "msg", "title", "error_description", "error", "description"),
+    *("error_msg", "errmsg", "status_msg", "errormessage"),
+)
 _CODE_KEYS = frozenset(
-    {"code", "type", "status", "reason", "error_code", "quotaid", "limit_source", "signin_url"}
+    {
+        *("code", "type", "status", "reason", "error_code", "quotaid", "limit_source", "signin_url"),
+        *("errcode", "errorcode", "status_code"),
+    }
 )
 
 

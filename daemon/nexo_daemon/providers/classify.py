@@ -9,9 +9,10 @@ from nexo_client.terms import Outcome
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.exchange import Cut
+from nexo_daemon.providers.meaning import meaning
 from nexo_daemon.providers.redact import Redactor
 from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, LONGEST_RATE_WAIT, retry_at
-from nexo_daemon.providers.table import BY_STATUS, EDGE, SPECIFIC, Row
+from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC, Row
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray", "x-amzn-requestid")
 _RETRY_OUTCOMES = {
@@ -103,7 +104,7 @@ def judge(
 def matches(reading: Reading) -> Iterator[Row]:
     """The rows that fit, best first; at least one."""
     haystack = " ".join([reading.message.lower(), *sorted(reading.codes)])
-    for tier in (EDGE, SPECIFIC, BY_STATUS):
+    for tier in (EDGE, SPECIFIC, BY_MEANING, BY_STATUS):
         for row in tier:
             if row_matches(row, reading, haystack):
                 yield row
@@ -116,6 +117,8 @@ def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
     if row.forms and reading.form not in row.forms:
         return False
     if any(word in haystack or word in reading.headers for word in row.unless):
+        return False
+    if row.meaning is not None and meaning(reading.message.lower(), reading.codes) is not row.meaning:
         return False
     if not (row.codes or row.words or row.headers):
         return True

@@ -235,7 +235,7 @@ class Inquiry:
         models = None
         if lists and 200 <= answer.status <= 299 and not answer.cut:
             models = self.dialect.models(reading.document)
-        return reading, [replace(m, id=self.redact(m.id, 256)) for m in models] if models else models
+        return reading, models
 
 
 @asynccontextmanager

@@ -1,15 +1,16 @@
 """The classification table for answers: status and body → outcome, reason, advice. Data, no behaviour.
 
-Tiers are tried in order (`EDGE`, `SPECIFIC`, `BY_STATUS`), and within a tier no answer that a provider is
-known to send reaches two rows. Sources of the rows: the providers' documentation and SDKs, and bodies that
-users pasted in public; where a fact is not documented the row only ever chooses the milder outcome. A
-message is compared only where the provider sends no code for the case.
+Tiers are tried in order (`EDGE`, `SPECIFIC`, `BY_MEANING`, `BY_STATUS`), and within a tier no answer that a
+provider is known to send reaches two rows. Sources of the rows: the providers' documentation and SDKs, and
+bodies that users pasted in public; where a fact is not documented the row only ever chooses the milder
+outcome. A message is compared only where the provider sends no code for the case.
 """
 
 from dataclasses import dataclass, field
 
 from nexo_client.terms import Outcome
 from nexo_daemon.providers.bodies import LONG_RETRY_CODE, Form
+from nexo_daemon.providers.meaning import Meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Row:
         forms: kinds of body; empty for any.
         advice: one sentence; may use {service}, {host}, {keys_at}.
         key_accepted: the answer proves that the provider knows the key.
+        meaning: what the error has to be about.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Row:
     unless: tuple[str, ...] = ()
     forms: frozenset[Form] = field(default_factory=frozenset)
     key_accepted: bool = False
+    meaning: Meaning | None = None
 
 
 def _on(*statuses: int) -> tuple[tuple[int, int], ...]:
@@ -54,7 +57,9 @@ _FILTER_WORDS = (
     "error 1010",
     "error 1020",
 )
-_FILTER_HEADERS = ("cf-mitigated",)
+_FILTER_HEADERS = ("cf-mitigated", "x-vercel-mitigated", "x-amzn-waf-action", "x-datadome", "x-sucuri-block")
+_TUNNEL_WORDS = ("err_ngrok_", "error 1033", "error code: 1033")
+_TUNNEL_HEADERS = ("ngrok-error-code",)
 _HTTPS_WORDS = (
     "plain http request was sent to https port",
     "client sent an http request to an https server",
@@ -88,12 +93,28 @@ EDGE: tuple[Row, ...] = (
         advice="This port speaks HTTPS; use https:// in the base URL.",
     ),
     Row(
+        name="portal",
+        statuses=_on(511),
+        outcome=Outcome.UNREACHABLE,
+        reason="portal",
+        advice="This network wants you to sign in first; open a web page in a browser.",
+    ),
+    Row(
+        name="tunnel",
+        statuses=((400, 406), (408, 510), (512, 599)),
+        headers=_TUNNEL_HEADERS,
+        words=_TUNNEL_WORDS,
+        unless=_HTTPS_WORDS,
+        outcome=Outcome.PROVIDER_DOWN,
+        reason="gateway",
+        advice="The tunnel of {host} is up, and the server behind it is not; start it, or check its address.",
+    ),
+    Row(
         name="waf",
-        statuses=((400, 406), (408, 599)),
-        forms=_NOT_JSON,
+        statuses=((400, 406), (408, 510), (512, 599)),
         headers=_FILTER_HEADERS,
         words=_FILTER_WORDS,
-        unless=_HTTPS_WORDS,
+        unless=_HTTPS_WORDS + _TUNNEL_WORDS + _TUNNEL_HEADERS,
         outcome=Outcome.UNREACHABLE,
         reason="waf",
         advice=(
@@ -103,7 +124,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="gateway-page",
-        unless=_FILTER_WORDS + _FILTER_HEADERS,
+        unless=_FILTER_WORDS + _FILTER_HEADERS + _TUNNEL_WORDS + _TUNNEL_HEADERS,
         statuses=((502, 504), (520, 527)),
         forms=_NOT_JSON,
         outcome=Outcome.PROVIDER_DOWN,
@@ -112,6 +133,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="loading",
+        unless=_FILTER_WORDS + _FILTER_HEADERS + _TUNNEL_WORDS + _TUNNEL_HEADERS,
         statuses=_on(503),
         forms=frozenset({Form.JSON}),
         words=("loading model",),
@@ -121,7 +143,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="host-guard",
-        unless=_FILTER_HEADERS,
+        unless=_FILTER_HEADERS + _TUNNEL_HEADERS,
         statuses=_on(403),
         forms=frozenset({Form.EMPTY}),
         outcome=Outcome.PERMISSION,
@@ -134,7 +156,7 @@ EDGE: tuple[Row, ...] = (
     ),
     Row(
         name="error-page",
-        unless=_FILTER_WORDS + _FILTER_HEADERS,
+        unless=_FILTER_WORDS + _FILTER_HEADERS + _TUNNEL_WORDS + _TUNNEL_HEADERS,
         statuses=((200, 299), (404, 406), (410, 428), (430, 499), (501, 501)),
         forms=_PAGE,
         outcome=Outcome.NOT_COMPATIBLE,
@@ -403,11 +425,7 @@ SPECIFIC: tuple[Row, ...] = (
         name="quota-429",
         statuses=_on(429),
         codes=_MONEY_CODES,
-        words=(
-            "prepayment credits are depleted",
-            "perday",
-            "exceeded your current quota, please check your plan",
-        ),
+        words=("prepayment credits are depleted", "perday"),
         outcome=Outcome.QUOTA_EXHAUSTED,
         reason="quota",
         advice=_QUOTA_ADVICE,
@@ -421,6 +439,40 @@ SPECIFIC: tuple[Row, ...] = (
         outcome=Outcome.NOT_COMPATIBLE,
         reason="unknown_path",
         advice="The server runs, but there is no API under this path; the base URL probably lacks /v1.",
+    ),
+)
+
+_ODD = ((200, 299), *_on(400, 403, 412))
+"""Statuses under which providers send refusals of every kind."""
+
+BY_MEANING: tuple[Row, ...] = (
+    Row(
+        name="money",
+        statuses=(*_ODD, *_on(401, 429)),
+        forms=frozenset({Form.JSON}),
+        meaning=Meaning.MONEY,
+        outcome=Outcome.QUOTA_EXHAUSTED,
+        reason="no_credit",
+        advice=_QUOTA_ADVICE,
+        key_accepted=True,
+    ),
+    Row(
+        name="rate-by-words",
+        statuses=_ODD,
+        forms=frozenset({Form.JSON}),
+        meaning=Meaning.RATE,
+        outcome=Outcome.RATE_LIMITED,
+        reason="rate_limited",
+        advice="Too many requests; {service} takes the next one later. The key itself was not refused.",
+    ),
+    Row(
+        name="key-by-words",
+        statuses=_ODD,
+        forms=frozenset({Form.JSON}),
+        meaning=Meaning.KEY,
+        outcome=Outcome.AUTH_ERROR,
+        reason="invalid_key",
+        advice=_REJECTED_ADVICE,
     ),
 )
 
@@ -481,10 +533,29 @@ BY_STATUS: tuple[Row, ...] = (
     ),
     Row(
         name="not-found",
-        statuses=((404, 406), (410, 412), (414, 414), (416, 421), (423, 428), (430, 499), (501, 501)),
+        statuses=(
+            (404, 406),
+            (410, 412),
+            (414, 414),
+            (416, 421),
+            (423, 428),
+            (430, 450),
+            (452, 499),
+            (501, 501),
+        ),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="not_found",
         advice="{host} has no such path; add or remove /v1 at the end of the base URL.",
+    ),
+    Row(
+        name="legal",
+        statuses=_on(451),
+        outcome=Outcome.PERMISSION,
+        reason="region",
+        advice=(
+            "{service} is not offered in the country that your network address belongs to;"
+            " check VPN and proxy."
+        ),
     ),
     Row(
         name="proxy-auth-late",

@@ -15,7 +15,7 @@ from recorded_answers import CANARY, RECORDED, Recorded
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SUBJECT = Subject("Example", "api.example", "https://example/keys")
-TIERS = (table.EDGE, table.SPECIFIC, table.BY_STATUS)
+TIERS = (table.EDGE, table.SPECIFIC, table.BY_MEANING, table.BY_STATUS)
 
 PURE = [r for r in RECORDED if not any(name == "Content-Encoding" for name, _ in r.all_headers)]
 
