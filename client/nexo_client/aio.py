@@ -20,7 +20,6 @@ from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
-from nexo_client.aio_line import AsyncSubscription as AsyncSubscription
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.client import (
     _GRACE_S,
