@@ -55,15 +55,21 @@ def canonical(path: str) -> str:
     """The one spelling of a directory: absolute, links resolved, in the letter case of the file system.
 
     Raises:
-        InvalidField: the path is relative and the present directory is gone.
+        InvalidField: the path is relative and the present directory is gone, or the path is not UTF-8.
     """
     try:
-        if path == ".":
-            # The kernel keeps it absolute and free of links; this is in every resolve().
-            return _stored_case(os.getcwd())  # noqa: PTH109 - as above
-        return _stored_case(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111 - as above
+        # The kernel keeps "." absolute and free of links; this is in every resolve().
+        whole = os.getcwd() if path == "." else os.path.realpath(os.path.expanduser(path))  # noqa: PTH109, PTH111
     except FileNotFoundError:
         raise _invalid("the present directory has been removed") from None
+    except ValueError:
+        raise _invalid("the path has a zero byte in it") from None
+    try:
+        whole.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _invalid("the name of the directory is not UTF-8, which the contract needs") from None
+    # Of what is not there yet, another spelling may come to be the one.
+    return _stored_case(whole) if os.path.lexists(whole) else stored_case(whole)
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +93,8 @@ def stored_case(
             continue
         prefix = result if result == os.sep else result + os.sep
         name, swapped = part, part.swapcase()
-        if swapped != part and exists(prefix + swapped):
+        # Both spellings lead somewhere, and only one of them is listed: they are one directory.
+        if swapped != part and exists(prefix + swapped) and exists(prefix + part):
             try:
                 names = entries(result)
             except OSError:

@@ -74,6 +74,29 @@ def test_where_case_counts_nothing_is_changed(tmp_path: Path) -> None:
         assert stored_case(str(tmp_path / name)) == str(tmp_path / name)
 
 
+def test_where_case_counts_a_directory_that_is_not_there_is_not_another_one(tmp_path: Path) -> None:
+    (tmp_path / "ACME").mkdir()
+    for asked in ("acme", "aCME", "acme/src"):
+        place = locate(tmp_path / asked)
+        assert place is not None
+        assert place.path == str(tmp_path.resolve() / asked)
+    (tmp_path / "acme").mkdir()
+    assert locate(tmp_path / "acme") == Workspace(path=str(tmp_path.resolve() / "acme"))
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe", b"ok/\x80"])
+def test_a_directory_whose_name_is_not_utf_8_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    place = tmp_path / os.fsdecode(name)
+    place.mkdir(parents=True)
+    with pytest.raises(InvalidField, match="not UTF-8"):
+        locate(place)
+    monkeypatch.chdir(place)
+    with pytest.raises(InvalidField, match="not UTF-8"):
+        locate(".")
+
+
 @pytest.mark.parametrize("text", [".", "./sub"])
 def test_a_directory_that_was_removed_under_a_program_is_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
