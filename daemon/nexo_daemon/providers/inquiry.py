@@ -133,7 +133,7 @@ class Inquiry:
             return reply
         # No quirk to care for, or a stand-in of the service that lacks its special path.
         listed = await self.list_page(self.dialect.check_query)
-        return _accepted(listed) if listed.lacks_list and Fact.NO_LIST in facts else listed
+        return _accepted(listed) if listed.lacks_list and not has_list else listed
 
     async def calls_are_answered(self) -> bool:
         """Whether there is what calls go to, asked in a way in which nothing can run.

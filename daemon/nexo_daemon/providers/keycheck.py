@@ -68,6 +68,8 @@ async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
     if control is not None and _ran(inquiry, control):
         facts = frozenset({Fact.NO_LIST, Fact.REFUSED_RAN})
         return KeyFinding(KeyVerdict.NOT_ENFORCED, "the server answers the same without the key", facts=facts)
+    if control is not None and control.status in (404, 405):
+        return None
     found = _without_list(inquiry, await inquiry.refused_request(), control)
     if found is None:
         return None

@@ -189,6 +189,31 @@ _ALL = (
         lists_every_model=False,
         note="Without a database a wrong key is answered with status 400 (No connected db).",
     ),
+    Preset(
+        name="claude-code-router",
+        display_name="claude-code-router",
+        base_url="http://127.0.0.1:3456/v1",
+        key_required=False,
+        has_model_list=False,
+        lists_every_model=False,
+        note="There is no model list. It runs whatever it is sent, so checks see only whether it answers.",
+    ),
+    Preset(
+        name="portkey",
+        display_name="Portkey gateway",
+        base_url="http://127.0.0.1:8787/v1",
+        key_required=False,
+        lists_every_model=False,
+        note="Say which provider it forwards to with a header: --header 'x-portkey-provider: openai'.",
+    ),
+    Preset(
+        name="sglang-router",
+        display_name="SGLang router",
+        base_url="http://127.0.0.1:30000/v1",
+        key_required=False,
+        key_probe=KeyProbe.REFUSED_CHAT,
+        note="The model list is public; the key is checked with a request that cannot run.",
+    ),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}

@@ -8,18 +8,22 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import Credentials
+from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import Suggestion, Target, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.exchange import ConfigFault
+from nexo_daemon.providers.hosts import API_OF_PAGES, GATEWAY_PATHS, paths_of
 from nexo_daemon.providers.keys import clean, inspect_key
+from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.proxies import is_loopback
 from nexo_daemon.providers.requests import Base, parse_base
 
-MOST_TRIALS = 8
+MOST_TRIALS = 18
 TRIAL_TIMEOUT_S = 6.0
 
 
@@ -132,7 +136,7 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
     if verdict.outcome is Outcome.UNREACHABLE:
         urls = _other_endpoints(base, verdict.reason)
     elif verdict.outcome is Outcome.NOT_COMPATIBLE and not verdict.reason.startswith("model_"):
-        urls = _other_paths(base, target.provider)
+        urls = _other_paths(base, target)
         if verdict.reason == "redirect" and base.scheme == "http":
             urls.insert(0, (replace(base, scheme="https", port=_https_port(base)).url(), "Use https://."))
     elif verdict.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION) and key and _takes_other_headers(target):
@@ -140,6 +144,12 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
             if scheme is not target.auth_scheme:
                 text = f"Send the key as {_SCHEME_NAMES[scheme]}."
                 trials.append(Trial(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, text))
+    elsewhere = _of_page(base, target.provider)
+    known = paths_of(base.host, base.path, target.provider)
+    if not urls and verdict.outcome is not Outcome.UNREACHABLE and known and base.path not in known:
+        # Such a host refuses whatever it does not know in words of its own, often about the key.
+        urls = _other_paths(base, target)[: len(known)]
+    urls = elsewhere + urls
     current = base.url()
     seen = {current}
     for url, text in urls:
@@ -163,16 +173,12 @@ _SCHEME_NAMES = {
 
 
 def _repaired_url(target: Target) -> list[Trial]:
-    text = re.sub(r"\s+", "", target.base_url).strip("\"'<>")
-    text = re.sub(r"^(https?):/*(?:https?:/*)?", r"\1://", text, flags=re.IGNORECASE)
-    if "://" not in text:
-        host = text.partition("/")[0].partition(":")[0]
-        text = f"{'http' if is_loopback(host) else 'https'}://{text}"
-    if text == target.base_url or not text.startswith(("http://", "https://")):
-        return []
+    text = read_address(target.base_url)
     try:
         url = parse_base(text).url()
     except ConfigFault:
+        return []
+    if text == target.base_url:
         return []
     return [Trial(replace(target, base_url=url), "base_url", url, f"Use {url} as base URL.")]
 
@@ -202,38 +208,39 @@ def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
     return found
 
 
-# What people paste too much of, by provider: the SDK adds these itself.
-_TAILS = (
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/messages",
-    "/models",
-    "/api/tags",
-    "/api/chat",
-    "/api/generate",
+# What people paste too much of: the SDK adds these itself.
+_TAIL = re.compile(
+    r"(/chat/completions|/completions|/responses|/embeddings|/messages(/count_tokens)?|/models(/[^/]+:\w+)?|/rerank"
+    r"|/images/\w+|/audio/\w+|/api/(tags|chat|generate|version|show)|/openai/deployments/[^/]+)$"
 )
 _VERSIONS = ("/v1", "/v1beta", "/api")
 
 
-def _other_paths(base: Base, provider: Provider) -> list[tuple[str, str]]:
-    """Other paths on the same origin, in the form that the provider's SDK wants."""
+def _other_paths(base: Base, target: Target) -> list[tuple[str, str]]:
+    """Other paths on the same origin, in the form that the provider's SDK wants, the likeliest first."""
     path = base.path
-    changed = True
-    while changed:
-        changed = False
-        for tail in _TAILS:
-            if path.endswith(tail):
-                path, changed = path.removesuffix(tail), True
+    while match := _TAIL.search(path):
+        path = path[: match.start()]
     while re.search(r"(/v1|/v1beta|/api)\1$", path):
         path = re.sub(r"(/v1|/v1beta|/api)\1$", r"\1", path)
     bare = path
     while bare.endswith(_VERSIONS):
         bare = bare[: bare.rindex("/")]
-    if provider in (Provider.OPENAI, Provider.CUSTOM):
-        paths = [path, f"{bare}/v1", f"{path}/v1", bare, f"{bare}/api/v1", f"{bare}/openai/v1", "/v1"]
+    known = paths_of(base.host, base.path, target.provider)
+    if target.provider in (Provider.OPENAI, Provider.CUSTOM):
+        preset = PRESETS.get(target.preset)
+        own = (urlsplit(preset.base_url).path,) if preset and preset.base_url else ()
+        above = path.rpartition("/")[0]
+        paths = (*known, *own, path, f"{bare}/v1", f"{path}/v1", bare, above, *GATEWAY_PATHS)
+        paths += (f"{bare}/api/v1", f"{bare}/openai/v1", f"{above}/v1")
     else:
-        paths = [path, bare, ""]
-    urls = [replace(base, path=candidate).url() for candidate in dict.fromkeys(paths)]
+        paths = (*known, path, bare, "")
+    urls = [replace(base, path=candidate, query="").url() for candidate in dict.fromkeys(paths)]
     return [(url, f"Use {url} as base URL.") for url in urls]
+
+
+def _of_page(base: Base, provider: Provider) -> list[tuple[str, str]]:
+    """The API of the vendor whose web page was pasted."""
+    belongs, url = API_OF_PAGES.get(base.host, (provider, ""))
+    speaks = belongs is provider or {belongs, provider} == {Provider.OPENAI, Provider.CUSTOM}
+    return [(url, f"Use {url}: {base.host} is a web page, and the API is there.")] if url and speaks else []

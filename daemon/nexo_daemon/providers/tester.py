@@ -27,6 +27,7 @@ from nexo_daemon.providers.keycheck import NO_MODELS, KeyFinding, check_key, che
 from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.modelcheck import closest, is_listed
+from nexo_daemon.providers.presets import KeyProbe
 from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
 
@@ -175,7 +176,11 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None
 
 async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
     """DNS to HTTP, by the model list or, where there is none, by what calls are answered with."""
-    if inquiry.preset is not None and not inquiry.preset.has_model_list:
+    if (
+        inquiry.preset is not None
+        and not inquiry.preset.has_model_list
+        and inquiry.key_probe is not KeyProbe.MODELS
+    ):
         reply = await inquiry.probe()
     else:
         reply, course.listing = await read_pages(inquiry)

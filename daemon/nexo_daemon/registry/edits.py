@@ -1,6 +1,7 @@
 """What a draft makes of a connection: pure planning, before anything is tested or stored."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -9,9 +10,10 @@ from urllib.parse import urlsplit
 from nexo_client.terms import AuthScheme, KeyVerdict, Provider
 from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged, SecretTampered
 from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, SecretKind
+from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import Suggestion, Target
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.domain.url import DEFAULT_PORTS, origin
+from nexo_daemon.domain.url import DEFAULT_PORTS, normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
 from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.proxies import bypasses
@@ -27,6 +29,7 @@ class Plan:
     connection: Connection
     credentials: Credentials | None
     warnings: tuple[Suggestion, ...] = ()
+    notes: tuple[Suggestion, ...] = ()
 
 
 def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
@@ -44,6 +47,8 @@ def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
 def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
     """The draft, mended and checked; the refusal of a key that could be cleaned up says how (`fixes`)."""
     draft = _mended(raw, fixes)
+    if draft.base_url:
+        draft = replace(draft, base_url=read_address(draft.base_url))
     try:
         return check_draft(draft)
     except InvalidField as problem:
@@ -74,6 +79,18 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _read_as(connection: Connection, raw: Draft) -> tuple[Suggestion, ...]:
+    """What the person is told when their address was not taken as they wrote it."""
+    if not raw.base_url:
+        return ()
+    typed = raw.base_url.strip().rstrip("/")
+    with suppress(InvalidField):
+        typed = normalize_base_url(typed)
+    if typed == connection.base_url:
+        return ()
+    return (Suggestion("base_url", f"The address was read as {connection.base_url}."),)
 
 
 def _warnings(connection: Connection, draft: Draft, *, has_secret: bool) -> tuple[Suggestion, ...]:
@@ -159,9 +176,9 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         created_at=now,
         updated_at=now,
     )
-    return Plan(
-        connection, credentials, _warnings(connection, draft, has_secret=has_key or bool(draft.headers))
-    )
+    notes = _read_as(connection, raw)
+    warnings = _warnings(connection, draft, has_secret=has_key or bool(draft.headers))
+    return Plan(connection, credentials, (*notes, *warnings), notes)
 
 
 def plan_edit(
@@ -267,7 +284,9 @@ def plan_edit(
             previous_api_key=previous,
         )
     has_secret = has_key or bool(draft.headers) or keeps_headers
-    return Plan(connection, credentials, _warnings(connection, draft, has_secret=has_secret))
+    notes = _read_as(connection, raw)
+    warnings = _warnings(connection, draft, has_secret=has_secret)
+    return Plan(connection, credentials, (*notes, *warnings), notes)
 
 
 def _endpoint(connection: Connection) -> tuple[object, ...]:

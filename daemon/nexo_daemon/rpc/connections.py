@@ -13,7 +13,7 @@ from nexo_client.terms import HealthState, KeyVerdict
 from nexo_client.wire import enum_to_wire, seconds
 from nexo_daemon.domain.errors import DomainError, InvalidField
 from nexo_daemon.domain.model import Connection
-from nexo_daemon.domain.probing import LayerReport, Target, TestReport, Verdict
+from nexo_daemon.domain.probing import LayerReport, Suggestion, Target, TestReport, Verdict
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.lights import Lights
@@ -136,6 +136,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
         )
         edited = bool(request.update_mask.paths)
+        notes: tuple[Suggestion, ...] = ()
         if edited:
             plan = self._registry.plan_edit(
                 request.name,
@@ -143,6 +144,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 keep_key_for_new_origin=request.keep_key_for_new_origin,
                 fixes=request.fixes,
             )
+            notes = plan.notes
             name, target = plan.connection.name, await self._registry.planned_target(plan)
         else:
             name, target = connection.name, await self._registry.target(connection)
@@ -157,7 +159,8 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                         self._proofs.remember(target, event)
                     else:
                         await self._remember(connection, event)
-                    yield pb.TestConnectionResponse(result=convert.test_result(name, event))
+                    told = replace(event, suggestions=(*notes, *event.suggestions))
+                    yield pb.TestConnectionResponse(result=convert.test_result(name, told))
 
     async def TestDraftConnection(  # noqa: N802
         self, request: pb.TestDraftConnectionRequest, context: Context
@@ -180,7 +183,8 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     yield pb.TestDraftConnectionResponse(layer=convert.layer(event))
                 else:
                     self._proofs.remember(target, event)
-                    result = convert.test_result(plan.connection.name, event)
+                    told = replace(event, suggestions=(*plan.notes, *event.suggestions))
+                    result = convert.test_result(plan.connection.name, told)
                     yield pb.TestDraftConnectionResponse(result=result)
 
     async def _test(

@@ -1,0 +1,134 @@
+"""Which address did a person mean by what they pasted? Slips of typing and copying are repaired here.
+
+Pure, and no more than a proposal: `domain.url` decides strictly whether the result is an address, and the
+person is told how theirs was read. An address that is right as it stands is left alone.
+"""
+
+import ipaddress
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+_QUOTES = "\"'`“”‘’«»"
+_WIDE = str.maketrans("：／．＃？＆＝＠", ":/.#?&=@")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
+# export NAME=, $env:NAME =, "base_url": , base_url =
+_ASSIGNMENT = re.compile(
+    r"^(?:export\s+|set\s+|setx\s+|\$env:)?([\"']?)[A-Za-z_][\w.-]*\1\s*(?:=|:(?=\s|[\"'<]))\s*", re.ASCII
+)
+_CURL = re.compile(r"^(?:\$\s+)?(?:curl|wget|http|https|httpie)\s+", re.IGNORECASE)
+_MARKDOWN = re.compile(r"^!?\[[^\]]*\]\(\s*([^)\s]+)[^)]*\)")
+_IN_TEXT = re.compile(r"\bht{1,3}ps{0,2}[:：;]?[/\\]{1,3}[^\s\"'`<>|]+", re.IGNORECASE)
+# http:/x, http:///x, https//x, http:\\x, htp://x, https://https://x: the last one is what was pasted.
+_SCHEME = re.compile(r"^(?:h?t{1,3}p(s{0,2})(?:[:;]+[/\\]*|[/\\]{2,}))(?=(.*))", re.IGNORECASE | re.DOTALL)
+_HARMLESS = frozenset({"api-version", "alt", "beta", "stream", "limit", "pagesize"})
+_END = ".,;:!)]}>；，。、）】》」" + _QUOTES
+
+
+def read_address(text: str) -> str:
+    """The address in a text, with a scheme; the text itself where none is to be seen."""
+    # Under one slip there can be another; each reading takes something away, so this ends.
+    for _ in range(len(text) + 1):
+        before, text = text, _read(text)
+        if text == before:
+            break
+    return text
+
+
+def _read(text: str) -> str:
+    found = _INVISIBLE.sub("", text).strip()
+    found = _out_of_command(_without_wrapping(found))
+    found = found.translate(_WIDE) if _looks_like_address(found.translate(_WIDE)) else found
+    found = _without_space(found)
+    found = _with_scheme(found)
+    if not found:
+        return text.strip()
+    found = _without_harmless_query(_reachable(found))
+    return re.sub(r"\.(?=(:\d+)?/*$)", "", found).rstrip("/") or found
+
+
+def _without_wrapping(text: str) -> str:
+    before = None
+    while before != text:
+        before = text
+        text = text.strip().strip(_QUOTES).strip()
+        if match := _MARKDOWN.match(text):
+            text = match[1]
+        text = text.strip("<>").lstrip("(").strip()
+        if not _SCHEME.match(text.translate(_WIDE)) and (match := _ASSIGNMENT.match(text)):
+            text = text[match.end() :]
+        # A closing bracket ends an IPv6 address as well.
+        if text and text[-1] in _END and not re.search(r"\[[0-9a-f:.]+\]$", text, re.IGNORECASE):
+            text = text[:-1]
+    return text
+
+
+def _out_of_command(text: str) -> str:
+    """The address of a curl command, or the one of a sentence."""
+    match = _IN_TEXT.search(text)
+    if _CURL.match(text):
+        words = [word.strip(_QUOTES) for word in text.split()[1:]]
+        bare = next((w for w in words if not w.startswith("-") and re.search(r"\w[.:]\w", w)), text)
+        return _without_wrapping(match[0]) if match else bare
+    # What comes after an address that stands first may belong to it.
+    return _without_wrapping(match[0]) if match and match.start() and re.search(r"\s", text) else text
+
+
+def _looks_like_address(text: str) -> bool:
+    return bool(_SCHEME.match(text) or re.match(r"[\w.-]+(:\d+)?(/|$)", text))
+
+
+def _without_space(text: str) -> str:
+    """White space beside a separator came from a line break; any other is not ours to remove."""
+    return re.sub(r"\s+(?=[/:?.])|(?<=[/:.])\s+", "", text)
+
+
+def _with_scheme(text: str) -> str:
+    scheme = ""
+    while match := _SCHEME.match(text):
+        scheme = "https" if match[1] else "http"
+        rest = text[match.end() :]
+        text = rest.replace("\\", "/") if text[: match.end()].endswith("\\") else rest
+    if scheme:
+        return f"{scheme}://{text.lstrip('/')}" if text else ""
+    if "://" in text:
+        return text
+    text = text.removeprefix("//")
+    if re.match(r":\d+(/|$)", text):
+        text = f"127.0.0.1{text}"
+    host = re.match(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:[/?#].*)?$", text, re.IGNORECASE)
+    if host is None or not re.search(r"[.:\]]|^localhost", text):
+        return text
+    return f"{'http' if _is_near(host[1]) else 'https'}://{text}"
+
+
+def _is_near(host: str) -> bool:
+    """This computer or this network, where servers seldom speak TLS."""
+    name = host.strip("[]").lower()
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith((".localhost", ".local", ".lan", ".internal", ".home.arpa"))
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def _reachable(url: str) -> str:
+    """What a server listens on is no address to call: every interface is meant, this computer is near."""
+    return re.sub(
+        r"^(https?://)(0\.0\.0\.0|\[::\])(?=[:/?#]|$)",
+        lambda m: m[1] + ("127.0.0.1" if m[2] == "0.0.0.0" else "[::1]"),  # noqa: S104 - it is replaced
+        url,
+    )
+
+
+def _without_harmless_query(url: str) -> str:
+    """Without a fragment, and without a query of which every part is known to be none of a key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if not parts.query and not parts.fragment:
+        return url.rstrip("?#")
+    named = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if named <= _HARMLESS and not re.search(r"key|token|secret", parts.fragment, re.IGNORECASE):
+        return url.partition("#")[0].partition("?")[0]
+    return url

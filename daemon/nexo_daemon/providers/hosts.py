@@ -1,0 +1,148 @@
+"""Where does the API of a known host begin, and which API belongs to a vendor's web page? Facts as data.
+
+Sources: the vendors' own documentation of their OpenAI-compatible and Anthropic-compatible faces (quick
+starts, "base_url" in their examples), and the defaults of local servers' own documentation. Nothing here
+decides: every entry is tried before it is offered, and one that is out of date is not found.
+"""
+
+from nexo_client.terms import Provider
+
+_OPENAI = (Provider.OPENAI, Provider.CUSTOM)
+
+# The end of a host name, and the paths of its OpenAI dialect, the usual one first.
+OPENAI_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("open.bigmodel.cn", ("/api/paas/v4", "/api/coding/paas/v4")),
+    ("api.z.ai", ("/api/paas/v4", "/api/coding/paas/v4")),
+    (".volces.com", ("/api/v3", "/api/coding/v3")),
+    (".bytepluses.com", ("/api/v3",)),
+    ("dashscope.aliyuncs.com", ("/compatible-mode/v1",)),
+    ("dashscope-intl.aliyuncs.com", ("/compatible-mode/v1",)),
+    ("dashscope-us.aliyuncs.com", ("/compatible-mode/v1",)),
+    ("generativelanguage.googleapis.com", ("/v1beta/openai",)),
+    ("api.cohere.ai", ("/compatibility/v1",)),
+    ("api.cohere.com", ("/compatibility/v1",)),
+    ("api.deepinfra.com", ("/v1/openai",)),
+    ("models.github.ai", ("/inference",)),
+    ("models.inference.ai.azure.com", ("",)),
+    (".openai.azure.com", ("/openai/v1",)),
+    (".services.ai.azure.com", ("/openai/v1",)),
+    (".cognitiveservices.azure.com", ("/openai/v1",)),
+    ("api.groq.com", ("/openai/v1",)),
+    ("api.fireworks.ai", ("/inference/v1",)),
+    ("api.perplexity.ai", ("",)),
+    ("qianfan.baidubce.com", ("/v2",)),
+    ("api.hunyuan.cloud.tencent.com", ("/v1",)),
+    ("api.lkeap.cloud.tencent.com", ("/v1",)),
+    ("spark-api-open.xf-yun.com", ("/v1", "/v2")),
+    ("api.moonshot.cn", ("/v1",)),
+    ("api.moonshot.ai", ("/v1",)),
+    ("api.minimax.io", ("/v1",)),
+    ("api.minimaxi.com", ("/v1",)),
+    ("api.minimax.chat", ("/v1",)),
+    ("api.siliconflow.cn", ("/v1",)),
+    ("api.siliconflow.com", ("/v1",)),
+    ("api.stepfun.com", ("/v1",)),
+    ("api.mistral.ai", ("/v1",)),
+    ("router.huggingface.co", ("/v1",)),
+    ("integrate.api.nvidia.com", ("/v1",)),
+    ("ai-gateway.vercel.sh", ("/v1",)),
+    (".databricks.com", ("/serving-endpoints",)),
+    (".azuredatabricks.net", ("/serving-endpoints",)),
+    ("openrouter.ai", ("/api/v1",)),
+    ("api.novita.ai", ("/openai/v1", "/v3/openai")),
+    ("api.sambanova.ai", ("/v1",)),
+    ("api.friendli.ai", ("/serverless/v1",)),
+    ("api.venice.ai", ("/api/v1",)),
+    ("inference.baseten.co", ("/v1",)),
+    ("api.studio.nebius.com", ("/v1",)),
+    ("api.tokenfactory.nebius.com", ("/v1",)),
+)
+
+ANTHROPIC_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("api.deepseek.com", ("/anthropic",)),
+    ("open.bigmodel.cn", ("/api/anthropic",)),
+    ("api.z.ai", ("/api/anthropic",)),
+    ("api.moonshot.cn", ("/anthropic",)),
+    ("api.moonshot.ai", ("/anthropic",)),
+    ("api.minimax.io", ("/anthropic",)),
+    ("api.minimaxi.com", ("/anthropic",)),
+    ("openrouter.ai", ("/api",)),
+    ("dashscope.aliyuncs.com", ("/apps/anthropic",)),
+    ("dashscope-intl.aliyuncs.com", ("/apps/anthropic",)),
+    (".services.ai.azure.com", ("/anthropic",)),
+)
+
+GATEWAY_PATHS = ("/v1", "/api/v1", "/openai/v1", "/api", "/openai", "/engines/v1", "/inference/v1", "")
+"""Where gateways and local servers put the OpenAI dialect: most of them; as OpenRouter; as Groq; Open WebUI;
+proxies in front of OpenAI; Docker Model Runner; as Fireworks."""
+
+# The web page that people copy an address from, and where the API is.
+API_OF_PAGES: dict[str, tuple[Provider, str]] = {
+    "platform.openai.com": (Provider.OPENAI, "https://api.openai.com/v1"),
+    "openai.com": (Provider.OPENAI, "https://api.openai.com/v1"),
+    "chatgpt.com": (Provider.OPENAI, "https://api.openai.com/v1"),
+    "console.anthropic.com": (Provider.ANTHROPIC, "https://api.anthropic.com"),
+    "platform.claude.com": (Provider.ANTHROPIC, "https://api.anthropic.com"),
+    "docs.anthropic.com": (Provider.ANTHROPIC, "https://api.anthropic.com"),
+    "claude.ai": (Provider.ANTHROPIC, "https://api.anthropic.com"),
+    "aistudio.google.com": (Provider.GOOGLE, "https://generativelanguage.googleapis.com"),
+    "ai.google.dev": (Provider.GOOGLE, "https://generativelanguage.googleapis.com"),
+    "console.groq.com": (Provider.CUSTOM, "https://api.groq.com/openai/v1"),
+    "platform.deepseek.com": (Provider.CUSTOM, "https://api.deepseek.com/v1"),
+    "api-docs.deepseek.com": (Provider.CUSTOM, "https://api.deepseek.com/v1"),
+    "chat.deepseek.com": (Provider.CUSTOM, "https://api.deepseek.com/v1"),
+    "console.mistral.ai": (Provider.CUSTOM, "https://api.mistral.ai/v1"),
+    "docs.mistral.ai": (Provider.CUSTOM, "https://api.mistral.ai/v1"),
+    "console.x.ai": (Provider.CUSTOM, "https://api.x.ai/v1"),
+    "docs.x.ai": (Provider.CUSTOM, "https://api.x.ai/v1"),
+    "www.perplexity.ai": (Provider.CUSTOM, "https://api.perplexity.ai"),
+    "docs.perplexity.ai": (Provider.CUSTOM, "https://api.perplexity.ai"),
+    "cloud.cerebras.ai": (Provider.CUSTOM, "https://api.cerebras.ai/v1"),
+    "build.nvidia.com": (Provider.CUSTOM, "https://integrate.api.nvidia.com/v1"),
+    "huggingface.co": (Provider.CUSTOM, "https://router.huggingface.co/v1"),
+    "fireworks.ai": (Provider.CUSTOM, "https://api.fireworks.ai/inference/v1"),
+    "app.fireworks.ai": (Provider.CUSTOM, "https://api.fireworks.ai/inference/v1"),
+    "bigmodel.cn": (Provider.CUSTOM, "https://open.bigmodel.cn/api/paas/v4"),
+    "z.ai": (Provider.CUSTOM, "https://api.z.ai/api/paas/v4"),
+    "platform.moonshot.cn": (Provider.CUSTOM, "https://api.moonshot.cn/v1"),
+    "platform.moonshot.ai": (Provider.CUSTOM, "https://api.moonshot.ai/v1"),
+    "bailian.console.aliyun.com": (Provider.CUSTOM, "https://dashscope.aliyuncs.com/compatible-mode/v1"),
+    "console.volcengine.com": (Provider.CUSTOM, "https://ark.cn-beijing.volces.com/api/v3"),
+    "cloud.siliconflow.cn": (Provider.CUSTOM, "https://api.siliconflow.cn/v1"),
+    "platform.stepfun.com": (Provider.CUSTOM, "https://api.stepfun.com/v1"),
+    "platform.minimaxi.com": (Provider.CUSTOM, "https://api.minimaxi.com/v1"),
+    "dashboard.cohere.com": (Provider.CUSTOM, "https://api.cohere.ai/compatibility/v1"),
+    "deepinfra.com": (Provider.CUSTOM, "https://api.deepinfra.com/v1/openai"),
+    "github.com": (Provider.CUSTOM, "https://models.github.ai/inference"),
+}
+
+
+def paths_of(host: str, path: str, provider: Provider) -> tuple[str, ...]:
+    """Where the API of a known host begins; none for a host that is not known."""
+    if provider in _OPENAI:
+        return _with_account(host, path) or _matching(OPENAI_PATHS, host)
+    return _matching(ANTHROPIC_PATHS, host) if provider is Provider.ANTHROPIC else ()
+
+
+def _matching(table: tuple[tuple[str, tuple[str, ...]], ...], host: str) -> tuple[str, ...]:
+    return next(
+        (
+            paths
+            for known, paths in table
+            if host == known or (known.startswith(".") and host.endswith(known))
+        ),
+        (),
+    )
+
+
+def _with_account(host: str, path: str) -> tuple[str, ...]:
+    """Hosts whose path holds a name that only the person knows; it is taken from what was pasted."""
+    parts = path.strip("/").split("/")
+    if host == "api.cloudflare.com" and parts[:3] == ["client", "v4", "accounts"] and len(parts) > 3:
+        return (f"/client/v4/accounts/{parts[3]}/ai/v1",)
+    if host == "gateway.ai.cloudflare.com" and parts[0] == "v1" and len(parts) > 2:
+        gateway = "/".join(parts[:3])
+        return (f"/{gateway}/compat", f"/{gateway}/openai")
+    if host.endswith(".services.ai.azure.com") and parts[:2] == ["api", "projects"] and len(parts) > 2:
+        return ("/openai/v1", f"/api/projects/{parts[2]}/openai/v1")
+    return ()
