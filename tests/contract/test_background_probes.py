@@ -4,13 +4,19 @@ Against a real server that records what it is asked, whatever it answers: also a
 or nonsense no second and no dearer request follows.
 """
 
+import asyncio
+import json
 import socket
+from dataclasses import replace
 
 import pytest
 
 from answering_server import AnsweringServer, Request, answer, reset
 from nexo_client.terms import Provider
+from nexo_daemon.domain.clock import SystemClock
+from nexo_daemon.domain.model import Fact
 from nexo_daemon.providers.presets import PRESETS
+from nexo_daemon.providers.prober import Prober
 from probing_help import BASE_PATHS, check, target
 
 FREE = {
@@ -62,3 +68,50 @@ def test_one_request_that_costs_nothing(provider: Provider, preset: str, case: s
     else:
         assert (request.method, request.body) == ("GET", b"")
         assert request.path in FREE
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize(
+    ("facts", "method"),
+    [
+        ({Fact.LIST_PUBLIC}, "GET"),
+        ({Fact.LIST_PUBLIC, Fact.REFUSED_TELLS}, "POST"),
+        ({Fact.NO_LIST}, "GET"),
+        ({Fact.NO_LIST, Fact.REFUSED_TELLS}, "POST"),
+        ({Fact.NO_LIST, Fact.REFUSED_RAN}, "GET"),
+        ({Fact.NO_LIST, Fact.REFUSED_TELLS, Fact.REFUSED_RAN}, "GET"),
+        ({Fact.LIST_PUBLIC, Fact.REFUSED_TELLS, Fact.REFUSED_RAN}, "GET"),
+    ],
+)
+@pytest.mark.parametrize("case", ANSWERS)
+def test_one_request_whatever_a_test_has_learned(
+    provider: Provider, facts: set[Fact], method: str, case: str
+) -> None:
+    def script(request: Request, connection: socket.socket) -> bytes | None:
+        response = ANSWERS[case]()
+        if response is None:
+            reset(connection)
+        return response
+
+    with AnsweringServer(script) as server:
+        wanted = target(provider, server.origin + BASE_PATHS[provider], model="a-model")
+        check(replace(wanted, facts=frozenset(facts)))
+        (request,) = server.requests
+    assert request.method == method
+    if method == "POST":
+        assert json.loads(request.body) in ({"messages": 0}, {"contents": 0})
+    else:
+        assert request.path in FREE
+
+
+def test_two_requests_that_run_nothing_where_no_test_has_told_of_a_missing_list() -> None:
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.path == "/v1/chat/completions":
+            return answer(405, b'{"detail":"Method Not Allowed"}')
+        return answer(404, b'{"detail":"Not Found"}')
+
+    with AnsweringServer(script) as server:
+        prober = Prober(SystemClock())
+        verdict = asyncio.run(prober.check_untested(target(Provider.CUSTOM, f"{server.origin}/v1")))
+        assert [(r.method, r.body) for r in server.requests] == [("GET", b"")] * 2
+        assert verdict.ok

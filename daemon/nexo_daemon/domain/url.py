@@ -76,7 +76,10 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
             "give the key as the API key or as a custom header instead",
         )
     if parts.query or parts.fragment or text.strip().endswith(("?", "#")):
-        raise InvalidField(field, "has a query or fragment", "leave out everything from '?' or '#' on")
+        hint = "leave out everything from '?' or '#' on"
+        if re.search(r"(^|[&_-])(key|token|secret|auth)", parts.query, re.IGNORECASE):
+            hint += ", and give the key that is in it as the API key"
+        raise InvalidField(field, "has a query or fragment", hint)
     return f"{parts.scheme.lower()}://{_netloc(parts)}{parts.path.rstrip('/')}"
 
 

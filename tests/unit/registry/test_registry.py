@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import KeyVerdict, Outcome, Provider
+from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.errors import (
     BindingBroken,
@@ -26,7 +26,7 @@ from nexo_daemon.domain.errors import (
     StaleRevision,
     WorkspaceNotFound,
 )
-from nexo_daemon.domain.model import NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.probing import Target, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
@@ -362,6 +362,46 @@ def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
 
     house.live(both)
     house.live(after)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (Draft(api_key=Secret("sk-new")), True),
+        (Draft(default_model="m"), True),
+        (Draft(name="other"), True),
+        (Draft(auth_scheme=AuthScheme.API_KEY), False),
+        (Draft(headers=(("X-Team", Secret("blue")),)), False),
+        (Draft(network=NetworkProfile(proxy=ProxyMode.DIRECT)), False),
+        (Draft(base_url="https://elsewhere.example/v1"), False),
+        (Draft(provider=Provider.ANTHROPIC), False),
+    ],
+)
+def test_what_a_test_learned_about_an_endpoint_outlives_the_daemon_but_not_the_endpoint(
+    house: House, change: Draft, kept: bool
+) -> None:
+    facts = frozenset({Fact.LIST_PUBLIC, Fact.REFUSED_TELLS})
+
+    async def learn(registry: Registry, routing: Routing) -> None:
+        connection, _ = await registry.create(draft())
+        await registry.set_key_facts(connection.id, verdict=None, proven=False, facts=facts)
+        await registry.set_key_facts(
+            connection.id, verdict=KeyVerdict.VERIFIED, proven=True, revision=connection.revision
+        )
+        stale = connection.revision + 7
+        await registry.set_key_facts(
+            connection.id, verdict=None, proven=False, facts=frozenset(), revision=stale
+        )
+
+    async def edit(registry: Registry, routing: Routing) -> None:
+        found = registry.snapshot.get("work")
+        assert (found.facts, found.key_verdict) == (facts, KeyVerdict.VERIFIED)
+        assert (await registry.target(found)).facts == facts
+        changed, _ = await registry.update("work", change, keep_key_for_new_origin=True)
+        assert changed.facts == (facts if kept else frozenset())
+
+    house.live(learn)
+    house.live(edit)
 
 
 def test_what_was_proven_about_a_key_is_no_new_revision_and_is_forgotten_with_the_key(
