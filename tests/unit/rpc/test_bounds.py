@@ -15,6 +15,12 @@ FILES = ("connection", "daemon", "health", "store", "vault", "workspace")
 TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
+def repeated(field: FieldDescriptor) -> bool:
+    """The oldest protobuf that is promised has only `label`, of which the newest warns."""
+    known = getattr(field, "is_repeated", None)
+    return bool(field.label == FieldDescriptor.LABEL_REPEATED if known is None else known)
+
+
 def requests() -> list[Descriptor]:
     found: list[Descriptor] = []
     for name in FILES:
@@ -43,7 +49,7 @@ def test_every_string_has_a_bound_and_every_bound_a_string() -> None:
 
 
 def test_every_repeated_field_has_a_bound_and_every_bound_such_a_field() -> None:
-    assert {key(path[-1]) for _, path in FIELDS if path[-1].is_repeated} == set(COUNT)
+    assert {key(path[-1]) for _, path in FIELDS if repeated(path[-1])} == set(COUNT)
 
 
 def filled(request: Descriptor, path: tuple[FieldDescriptor, ...], size: int) -> Any:
@@ -51,10 +57,10 @@ def filled(request: Descriptor, path: tuple[FieldDescriptor, ...], size: int) ->
     at: Any = message
     for field in path[:-1]:
         inner = getattr(at, field.name)
-        at = inner.add() if field.is_repeated else inner
+        at = inner.add() if repeated(field) else inner
     last = path[-1]
     value: Any = b"x" * size if last.type == FieldDescriptor.TYPE_BYTES else "x" * size
-    if last.is_repeated:
+    if repeated(last):
         getattr(at, last.name).append(value)
     else:
         setattr(at, last.name, value)
