@@ -103,6 +103,9 @@ SERVICES: tuple[Service, ...] = (
     _preset("vllm", "http://127.0.0.1:8000/v1", (), ("vllm", "hosted_vllm")),
     _preset("llamacpp", "http://127.0.0.1:8080/v1", (), ("llamacpp", "llama.cpp", "llamafile")),
     _preset("litellm", "http://127.0.0.1:4000/v1", (), ("litellm", "litellm_proxy")),
+    _preset("claude-code-router", "http://127.0.0.1:3456/v1", (), ("claude-code-router", "ccr")),
+    _preset("portkey", "http://127.0.0.1:8787/v1", (), ("portkey",)),
+    _preset("sglang-router", "http://127.0.0.1:30000/v1", (), ("sglang", "sglang-router")),
 )
 
 _BY_NAME = {service.name: service for service in SERVICES}
