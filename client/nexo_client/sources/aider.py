@@ -32,7 +32,7 @@ def find(file: Path | None = None) -> Found:
 
 
 def _directories() -> tuple[Path, ...]:
-    here = Path.cwd()
+    here = reading.here()
     root = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
     return tuple(dict.fromkeys((root, here)))
 

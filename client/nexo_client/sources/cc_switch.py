@@ -1,33 +1,52 @@
 """CC Switch: the database of the desktop program, or the JSON file that older versions wrote.
 
-Source: its schema (table `providers`, one row a provider and program; `settings_config` is what it writes
-into the configuration of Claude Code, Codex or Gemini CLI; table `universal_providers`) as of schema 9.
+Source: github.com/farion1231/cc-switch, `database/schema.rs` (schema 17), `provider.rs`, `app_config.rs`,
+`app_store.rs` of 21 Aug 2026. Table `providers` has one row a provider and program; `settings_config` is what
+it writes into that program's configuration, `meta.apiFormat` what the address speaks behind its own proxy.
+Universal providers are one JSON table in `settings`. config.json of version 1 had `providers` at the top.
+`app_paths.json` names another directory.
 """
 
 import json
+import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nexo_client.sources import codex, environment, reading, services
-from nexo_client.sources.finding import Finding, Found, Skipped
+from nexo_client.sources import accounts, codex, environment, reading, services
+from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, word
 from nexo_client.terms import Provider
 
-_Row = tuple[str, str, object]
+_Row = tuple[str, str, object, str]
 
 
 def find(file: Path | None = None) -> Found:
     """The providers of every program that CC Switch configures."""
-    home = Path.home() / ".cc-switch"
+    home = _directory()
     candidates = [file] if file else [home / "cc-switch.db", home / "config.json"]
     for path in candidates:
         # The older file stays behind after an upgrade, with what was true then.
         if path.is_file():
             return _read(path)
     return Found()
+
+
+def _directory() -> Path:
+    """The directory of its own, or the one that the person moved it to."""
+    own = Path.home() / ".cc-switch"
+    if sys.platform == "darwin":
+        data = Path.home() / "Library/Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    paths, _ = accounts.settings_of(data / "com.ccswitch.desktop/app_paths.json", reading.json_of)
+    chosen = word(paths.get("app_config_dir_override"))
+    if chosen == "~" or chosen.startswith("~/"):
+        chosen = str(Path.home()) + chosen[1:]
+    return Path(chosen) if chosen and Path(chosen).is_dir() else own
 
 
 def _read(path: Path) -> Found:
@@ -49,47 +68,72 @@ def _database(path: Path) -> Found:
         connection = sqlite3.connect(uri, uri=True, timeout=2.0)
         try:
             connection.execute("PRAGMA query_only = 1")
-            rows = connection.execute(
-                "SELECT app_type, name, settings_config FROM providers ORDER BY app_type, sort_index, name"
-            ).fetchall()
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM providers ORDER BY app_type, name").fetchall()
             universal = _universal(connection, shown(path))
         finally:
             connection.close()
     except sqlite3.Error as error:
         # Without the text: it may quote a value.
         raise Unreadable(f"it is no database that can be read ({type(error).__name__})") from None
-    parsed = ((str(app), str(name), _json(settings)) for app, name, settings in rows)
+    parsed = (
+        (str(row["app_type"]), str(row["name"]), settings, _format(settings, _json(dict(row).get("meta"))))
+        for row in map(dict, rows)
+        for settings in [_json(row["settings_config"])]
+    )
     return _all(parsed, shown(path)) + universal
 
 
 def _universal(connection: sqlite3.Connection, place: str) -> Found:
     try:
-        rows = connection.execute(
-            "SELECT name, provider_type, base_url, api_key FROM universal_providers ORDER BY sort_index, name"
-        ).fetchall()
+        row = connection.execute("SELECT value FROM settings WHERE key = 'universal_providers'").fetchone()
     except sqlite3.OperationalError:
-        # Versions before schema 5 do not have them.
+        # Older versions do not have them.
         return Found()
     found = Found()
-    for name, _, url, key in rows:
-        provider, preset, base_url, _ = environment.openai_like(str(url))
-        finding = Finding(
-            name=_name(str(name)),
-            place=f"{place}: universal",
-            provider=provider,
-            preset=preset,
-            base_url=base_url,
-        )
-        found += environment.one(finding, str(key), reading.environment())
+    for entry in map(table, table(_json(row[0])).values() if row else ()):
+        url, key, apps = word(entry.get("baseUrl")), word(entry.get("apiKey")), table(entry.get("apps"))
+        variables: dict[str, str] = {}
+        if apps.get("claude"):
+            variables |= {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": key}
+        if apps.get("codex"):
+            variables |= {"OPENAI_BASE_URL": _with_version(url), "OPENAI_API_KEY": key}
+        if apps.get("gemini"):
+            variables |= {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": key}
+        name = word(entry.get("name")) or "unnamed"
+        if not url or not key:
+            missing = "key" if url else "address"
+            found += Found((), (Skipped(name, f"{place}: universal", f"it has no {missing}"),))
+        else:
+            found += _called(name, environment.from_variables(variables, f"{place}: universal"))
     return found
+
+
+def _with_version(url: str) -> str:
+    """As it does for Codex: a bare host gets /v1, a path is left as it is."""
+    url = url.strip().rstrip("/")
+    return url if "/" in url.partition("://")[2] else f"{url}/v1"
+
+
+def _format(settings: object, meta: object) -> str:
+    """What the address speaks, where CC Switch's own proxy stands before Claude Code; empty for its own."""
+    said = word(table(meta).get("apiFormat"))
+    if said:
+        return said
+    older = table(settings)
+    compatible = str(older.get("openrouter_compat_mode", "")).strip().casefold() in ("true", "1")
+    return word(older.get("api_format")) or ("openai_chat" if compatible else "")
 
 
 def _legacy_rows(path: Path) -> Iterator[_Row]:
     content = table(reading.json_of(reading.text_of(path) or ""))
-    for app in ("claude", "codex", "gemini"):
-        for provider in table(table(content.get(app)).get("providers")).values():
+    # Version 1 had the providers of Claude Code at the top.
+    for app, part in {"claude": content, **content}.items():
+        for provider in table(table(part).get("providers")).values():
             entry = table(provider)
-            yield app, word(entry.get("name")) or "unnamed", entry.get("settingsConfig")
+            settings = entry.get("settingsConfig")
+            name = word(entry.get("name")) or "unnamed"
+            yield app, name, settings, _format(settings, entry.get("meta"))
 
 
 def _json(text: object) -> object:
@@ -101,17 +145,17 @@ def _json(text: object) -> object:
 
 def _all(rows: Iterator[_Row], place: str) -> Found:
     found = Found()
-    for app, name, settings in rows:
-        found += _one(app, name, settings, f"{place}: {app}")
+    for app, name, settings, speaks in rows:
+        found += _one(app, name, settings, speaks, f"{place}: {app}")
     return found
 
 
-def _one(app: str, name: str, settings: object, place: str) -> Found:
+def _one(app: str, name: str, settings: object, speaks: str, place: str) -> Found:
     if not isinstance(settings, dict):
         return Found((), (Skipped(name, place, "its settings are no JSON object"),))
     config = table(settings)
     if app in ("claude", "claude-desktop", "gemini"):
-        found = environment.from_variables(_texts(config.get("env")), place)
+        found = _env(_texts(config.get("env")), speaks, place)
     elif app == "codex":
         found = _codex(config, place)
     elif app in ("opencode", "openclaw"):
@@ -124,6 +168,18 @@ def _one(app: str, name: str, settings: object, place: str) -> Found:
         reason = "it is the program's own login, not an API key"
         return Found((), (Skipped(name, place, reason),))
     return _called(name, found)
+
+
+def _env(variables: dict[str, str], speaks: str, place: str) -> Found:
+    url = variables.get("ANTHROPIC_BASE_URL", "")
+    key = variables.get("ANTHROPIC_AUTH_TOKEN") or variables.get("ANTHROPIC_API_KEY", "")
+    if url and speaks in ("openai_chat", "openai_responses"):
+        return environment.from_variables(
+            {"OPENAI_BASE_URL": _with_version(url), "OPENAI_API_KEY": key}, place
+        )
+    if url and speaks == "gemini_native":
+        return environment.from_variables({"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": key}, place)
+    return environment.from_variables(variables, place)
 
 
 def _codex(config: dict[str, Any], place: str) -> Found:

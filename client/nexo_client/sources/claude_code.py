@@ -28,7 +28,7 @@ def find(file: Path | None = None) -> Found:
         beside = [file.parent / name for name in _NAMES]
         return _settings(beside if file in beside else [file])
     home = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-    project = Path.cwd() / ".claude"
+    project = reading.here() / ".claude"
     found = _settings([home / name for name in _NAMES])
     if project != home:
         of_project = (project / name for name in _NAMES)

@@ -51,6 +51,7 @@ def from_settings(
         variables: what Codex would look up; its .env wins over the shell.
     """
     variables = reading.environment() if variables is None else variables
+    settings = {**settings, **table(table(settings.get("profiles")).get(word(settings.get("profile"))))}
     key = word(auth.get("OPENAI_API_KEY"))
     model = word(settings.get("model"))
     chosen = word(settings.get("model_provider")) or "openai"

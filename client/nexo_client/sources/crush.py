@@ -45,7 +45,9 @@ def find(file: Path | None = None) -> Found:
     if (config / "crushrc").is_file():
         reason = "it is a script of Bash, which is not run; add its providers with: nexoctl add"
         problems += Found((), (Skipped("crushrc", shown(config / "crushrc"), reason),))
-    here = [path for path in (Path.cwd() / ".crush.json", Path.cwd() / "crush.json") if path.is_file()]
+    here = [
+        path for path in (reading.here() / ".crush.json", reading.here() / "crush.json") if path.is_file()
+    ]
     here = [path for path in here if accounts.settings_of(path, loose_json_of)[0].get("providers")]
     place = config / "crush.json" if (config / "crush.json").exists() else data / "crush.json"
     found = accounts.found(_accounts(settings, place), reading.environment())

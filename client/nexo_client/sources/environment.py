@@ -28,6 +28,7 @@ _NO_ADDRESS = (
 )
 _OPENAI_ADDRESSES = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_BASE_URL")
 _ANTHROPIC_ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE")
+_GOOGLE_PREFIXES = ("GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "GOOGLE_API_")
 _GOOGLE_ADDRESSES = ("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", "GEMINI_API_BASE")
 
 
@@ -37,7 +38,11 @@ def find() -> Found:
 
 
 def from_variables(variables: Mapping[str, str], place: str) -> Found:
-    """What a table of variables says."""
+    """What a table of variables says.
+
+    A program that reads its own table reads the shell as well, so an address that only the shell has counts.
+    """
+    variables = {**_addresses_of_shell(variables), **variables}
     found = _openai(variables, place) + _anthropic(variables, place) + _google(variables, place)
     found += _azure(variables, place) + _remote_ollama(variables, place)
     for service in services.SERVICES:
@@ -49,9 +54,37 @@ def from_variables(variables: Mapping[str, str], place: str) -> Found:
     return found
 
 
+def _addresses_of_shell(variables: Mapping[str, str]) -> dict[str, str]:
+    """The shell's addresses for the keys of a table that has no address for them."""
+    found: dict[str, str] = {}
+    shell = reading.environment()
+    for service in services.SERVICES:
+        for variable in service.variables:
+            prefixes = _prefixes(variable)
+            if not variables.get(variable, "").strip() or _other_address(variables, prefixes, ()):
+                continue
+            for name in shell:
+                if any(_other_address({name: shell[name]}, [prefix], ()) for prefix in prefixes):
+                    found[name] = shell[name]
+    return found
+
+
+def address_of(service: services.Service, variables: Mapping[str, str]) -> str:
+    """A variable that says where the key of this service goes, in whatever name; empty if there is none."""
+    prefixes = [prefix for variable in service.variables for prefix in _prefixes(variable)]
+    return _other_address(variables, prefixes, ())
+
+
+def _prefixes(variable: str) -> tuple[str, ...]:
+    """MISTRAL_ of MISTRAL_API_KEY."""
+    if variable in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        # Not all of GOOGLE_: a redirect of its logins is no address of the API.
+        return _GOOGLE_PREFIXES
+    return (re.sub(r"(_OPENAI)?(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_",)
+
+
 def _service(service: services.Service, variable: str, variables: Mapping[str, str], place: str) -> Found:
-    # MISTRAL_ of MISTRAL_API_KEY.
-    prefix = re.sub(r"(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_"
+    (prefix,) = _prefixes(variable)
     names = [prefix + rest for rest in ("BASE_URL", "API_BASE", "API_BASE_URL")]
     provider, preset, base_url, name = service.provider, service.preset, "", service.name
     address = _first(variables, tuple(names))
@@ -191,9 +224,7 @@ def _google(variables: Mapping[str, str], place: str) -> Found:
     if not variable:
         return Found()
     address = _first(variables, _GOOGLE_ADDRESSES)
-    # Not all of GOOGLE_: a redirect of its logins is no address of the API.
-    prefixes = ("GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "GOOGLE_API_")
-    other = _other_address(variables, prefixes, _GOOGLE_ADDRESSES)
+    other = _other_address(variables, _GOOGLE_PREFIXES, _GOOGLE_ADDRESSES)
     if other and not address:
         return _half("google", f"{place}: {variable}", other)
     base_url = services.normal_base_url(Provider.GOOGLE, variables.get(address, ""))

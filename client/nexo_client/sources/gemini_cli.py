@@ -37,7 +37,7 @@ def find(file: Path | None = None) -> Found:
     own = {name: shell.get(name) or value for name, value in variables.items()}
     for name in (_ADDRESS, _MODEL):
         own.setdefault(name, shell.get(name, ""))
-    here = [Path.cwd() / ".gemini/.env", Path.cwd() / ".env"] if Path.cwd() != home else []
+    here = [reading.here() / ".gemini/.env", reading.here() / ".env"] if reading.here() != home else []
     here = [path for path in here if path.is_file() and _KEY in accounts.variables_in(path)[0]]
     return problems + unreadable + _found(settings, own, env) + accounts.in_this_directory(here, "gemini-cli")
 

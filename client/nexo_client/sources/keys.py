@@ -15,13 +15,19 @@ _POINTERS = (
 _PLACEHOLDERS = re.compile(
     r"^(<.*>|\[.*\]|x{3,}|\*{3,}|\.{3}|sk-(\.{3}|x{3,}|…)|.*your[-_ ]?.*(key|token).*|changeme|todo|"
     r"proxy_managed|.*_api_key_here|sk-[a-z-]*(\.{3}|…)|(insert|replace|put|enter|add|change)[-_ ].*|"
-    r".*[-_ ](here|goes[-_ ]here)|.*\$\{.*)$",
+    r".*[-_ ](here|goes[-_ ]here)|.*\$\{.*|"
+    r"(.*[-_. ])?(replace|change|insert|paste|placeholder|redacted)([-_. ].*)?|"
+    r"(.*[-_])?(?P<one>[^-_])(?P=one){3,})$",
     re.IGNORECASE,
 )
-# Where a key is kept, in the words of a tool that fetches it: 1Password, Bitwarden, dotenvx, vals, pass.
+# A key travels in a header and is made by a machine: no space, nothing beyond ASCII, no bracket.
+_NO_KEY = re.compile(r"[^\x21-\x7e]|[<>{}`\"]")
+# Where a key is kept, in the words of a tool or a cloud that fetches it.
 _REFERENCE = re.compile(
-    r"^([a-z][a-z0-9+.-]*://|ref\+|encrypted:|ENC\[|!|\$\(|`"
-    r"|(pass|gopass|sops|vault|keyring|keychain|command|file):)"
+    r"^([a-z][a-z0-9+.-]*://|ref\+|encrypted:|ENC\[|!|\$\(|`|arn:aws|projects/[^/]+/secrets/"
+    r"|(~|\.{1,2}|/(?:run|etc|home|Users|var|opt|root))/"
+    r"|(pass|gopass|sops|vault|keyring|keychain|command|cmd|exec|file|env|secret|secrets|op|bw|bws|doppler"
+    r"|infisical|lpass|lastpass|dashlane|akeyless|conjur|chamber|ssm|gcp|aws|azure|azurekv|kubernetes|k8s):)"
 )
 # Within a longer text, such as "Bearer ${TOKEN}".
 _WITHIN = re.compile(
@@ -78,6 +84,8 @@ def read(text: str, variables: Mapping[str, str]) -> Key:
     if reference := _REFERENCE.match(text):
         stands = f"where the key belongs stands a reference ({reference[0]}…)"
         return Key(problem=f"{stands}; take it over with --api-key-ref")
+    if _NO_KEY.search(text):
+        return Key(problem="where the key belongs stands a placeholder")
     if text.startswith("sk-ant-oat"):
         return Key(problem="it is the login of a Claude subscription (OAuth), not an API key")
     return Key(text)

@@ -40,7 +40,7 @@ def find(file: Path | None = None) -> Found:
     for path in dict.fromkeys([*([Path(named)] if Path(named).name.startswith("librechat") else []), *homes]):
         if path.is_file() or (path.parent / ".env").is_file():
             result += _directory(path)
-    here = Path.cwd() / "librechat.yaml"
+    here = reading.here() / "librechat.yaml"
     return result + accounts.in_this_directory(
         [here] if here.is_file() and here not in homes else [], "librechat"
     )

@@ -34,7 +34,7 @@ def find(file: Path | None = None) -> Found:
     for path in home:
         found += _read(path, reading.environment(), asked=False)
     # Whoever wrote a file of this directory would choose which variable of this shell is sent where.
-    here = [Path.cwd() / name for name in _NAMES]
+    here = [reading.here() / name for name in _NAMES]
     theirs = [path for path in here if path not in home and _read(path, keys.NOT_ASKED, asked=False)]
     return found + accounts.in_this_directory(theirs, "litellm")
 
@@ -88,6 +88,10 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
     if not key:
         # What LiteLLM does: the variable of the service.
         key = next((variables[name] for name in service.variables if variables.get(name)), "")
+    if not url and (beside := environment.address_of(service, variables)):
+        # LiteLLM reads it, too, in some spellings: then the key is not for the public host.
+        reason = f"{beside} may say where it goes; add it with --base-url"
+        return Found((), (Skipped(what, place, reason),))
     if service.name == "azure":
         return environment.azure(url, key, variables, place)
     provider, preset, base_url, name = service.provider, service.preset, "", service.name

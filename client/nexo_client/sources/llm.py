@@ -38,7 +38,12 @@ def find(file: Path | None = None) -> Found:
     for name, key in keys.items():
         service = services.by_word(name)
         where = f"{shown(place / 'keys.json')}: {name}"
-        if service is not None and service.base_url:
+        beside = environment.address_of(service, reading.environment()) if service else ""
+        if beside:
+            found += Found(
+                (), (Skipped(name, where, f"{beside} may say where it goes; add it with --base-url"),)
+            )
+        elif service is not None and service.base_url:
             finding = Finding(
                 name=service.name, place=where, provider=service.provider, preset=service.preset
             )

@@ -76,7 +76,7 @@ def _directory(variable: str, below_home: str) -> Path:
 
 
 def _of_this_directory() -> list[Path]:
-    here = Path.cwd()
+    here = reading.here()
     candidates = [here / name for name in _NAMES[1:]] + [here / ".opencode" / name for name in _NAMES[1:]]
     return [path for path in candidates if path.is_file() and '"provider"' in _text(path)]
 

@@ -28,7 +28,7 @@ def find(file: Path | None = None) -> Found:
     """
     if file is not None:
         return _read(file)
-    files = [Path.cwd() / name for name in _NAMES]
+    files = [reading.here() / name for name in _NAMES]
     return accounts.in_this_directory([path for path in files if _names_a_key(path)], "project")
 
 

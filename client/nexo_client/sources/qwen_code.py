@@ -41,7 +41,7 @@ def find(file: Path | None = None) -> Found:
     env = next((path for path in (user.parent / ".env", Path.home() / ".env") if path.is_file()), None)
     variables, unreadable = accounts.variables_in(env) if env else ({}, Found())
     own = {**_texts(merged.get("env")), **variables}
-    here = Path.cwd() / ".qwen/settings.json"
+    here = reading.here() / ".qwen/settings.json"
     local = [here] if here != user and here.is_file() and _decides(here) else []
     return (
         problems

@@ -35,6 +35,14 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+def here() -> Path:
+    """The present directory; when it was removed, a place where nothing is."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.devnull) / "removed"
+
+
 def text_of(path: Path) -> str | None:
     """The text of a file; None if there is none.
 

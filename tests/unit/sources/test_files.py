@@ -223,10 +223,7 @@ def make_cc_switch(home: Path, *, wal: bool) -> sqlite3.Connection:
             sort_index INTEGER, notes TEXT, icon TEXT, icon_color TEXT, meta TEXT NOT NULL DEFAULT '{}',
             is_current BOOLEAN NOT NULL DEFAULT 0, in_failover_queue BOOLEAN NOT NULL DEFAULT 0,
             PRIMARY KEY (id, app_type));
-        CREATE TABLE universal_providers (id TEXT PRIMARY KEY, name TEXT NOT NULL,
-            provider_type TEXT NOT NULL,
-            apps TEXT NOT NULL DEFAULT '{}', base_url TEXT NOT NULL, api_key TEXT NOT NULL,
-            models TEXT NOT NULL DEFAULT '{}', sort_index INTEGER);
+        CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT);
         """
     )
     for number, (app, name, settings) in enumerate(CC_SWITCH):
@@ -234,9 +231,17 @@ def make_cc_switch(home: Path, *, wal: bool) -> sqlite3.Connection:
             "INSERT INTO providers (id, app_type, name, settings_config, sort_index) VALUES (?, ?, ?, ?, ?)",
             (str(number), app, name, json.dumps(settings), number),
         )
+    everywhere = {
+        "id": "u",
+        "name": "Everywhere",
+        "providerType": "newapi",
+        "apps": {"claude": False, "codex": True, "gemini": False},
+        "baseUrl": "https://uni.example.com",
+        "apiKey": "canary-7",
+        "models": {},
+    }
     connection.execute(
-        "INSERT INTO universal_providers (id, name, provider_type, base_url, api_key) "
-        "VALUES ('u', 'Everywhere', 'newapi', 'https://uni.example.com/v1', 'canary-7')"
+        "INSERT INTO settings VALUES ('universal_providers', ?)", (json.dumps({"u": everywhere}),)
     )
     connection.commit()
     return connection
