@@ -182,7 +182,7 @@ def _words(value: Any) -> tuple[list[str], list[str]]:
     codes: list[str] = []
     if isinstance(value, str):
         return [value], []
-    for key, item in _walk(value, _DEEPEST):
+    for key, item in walk(value, _DEEPEST):
         lower = key.lower()
         if isinstance(item, str):
             if lower in _MESSAGE_KEYS:
@@ -198,18 +198,19 @@ def _words(value: Any) -> tuple[list[str], list[str]]:
     return messages, codes
 
 
-def _walk(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+def walk(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[str, Any]]:
+    """The named values of a document, the outer ones first; bounded in depth and number."""
     if depth == 0:
         return
     if isinstance(value, dict):
         for key, item in list(value.items())[:200]:
             yield str(key), item
-            yield from _walk(item, depth - 1)
+            yield from walk(item, depth - 1)
     elif isinstance(value, list):
         for item in value[:50]:
             if isinstance(item, str):
                 yield "message", item
-            yield from _walk(item, depth - 1)
+            yield from walk(item, depth - 1)
 
 
 def _inner_status(error: Any) -> int | None:
@@ -225,7 +226,7 @@ def _inner_status(error: Any) -> int | None:
 
 
 def _retry_info(value: Any) -> float | None:
-    for key, item in _walk(value, _DEEPEST):
+    for key, item in walk(value, _DEEPEST):
         if key == "retryDelay" and isinstance(item, str):
             match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", item)
             if match:

@@ -7,18 +7,39 @@ connection for ever, and asking once too early costs nothing.
 import email.utils
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from nexo_daemon.providers.bodies import Reading
+from nexo_daemon.providers.bodies import Reading, walk
 
 LONGEST_RATE_WAIT = timedelta(hours=1)
 LONGEST_QUOTA_WAIT = timedelta(hours=24)
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SENTENCE = re.compile(
-    r"(?:try again|retry)\s+(?:in|after)\s+"
-    r"((?:\d[\d.]*\s*(?:ms|milliseconds?|seconds?|minutes?|hours?|[hmsd])\s*)+)",
+_AMOUNT = (
+    r"((?:\d[\d.]*\s*(?:ms|milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|[hmsd]"
+    r"|毫秒|秒钟?|分钟|个?小时|天)(?![a-z])\s*(?:,|and\b)?\s*)+)"
+)
+_SENTENCES = (
+    re.compile(
+        r"(?:try again|retry|wait|resets?|available again|regain access)\s+"
+        r"(?:(?:in|after|for|at least|about)\s+){0,2}" + _AMOUNT,
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?:请在|请于|请等待|等待|请)\s*" + _AMOUNT + r"\s*(?:后|之后|再)"),
+)
+_MOMENT = re.compile(
+    r"(?:resets?|try again|retry|regain access|available again|重置|恢复|重试)\D{0,40}?"
+    r"(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?)?"
+    r"|1\d{9}(?:\d{3})?(?!\d))",
     re.IGNORECASE,
+)
+_SPELLINGS = (
+    ("ms", r"milliseconds?|毫秒"),
+    ("s", r"seconds?|secs?|秒钟?"),
+    ("m", r"minutes?|mins?|分钟"),
+    ("h", r"hours?|hrs?|个?小时"),
+    ("d", r"days?|天"),
 )
 _PLAIN_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 
@@ -43,8 +64,42 @@ def _wait(reading: Reading, now: datetime) -> timedelta | None:
         return timedelta(seconds=reading.retry_after_s)
     if (wait := _from_reset_headers(reading, now)) is not None:
         return wait
-    sentence = _SENTENCE.search(reading.message)
-    return _duration(_short_units(sentence.group(1))) if sentence else None
+    if (wait := _from_reset_fields(reading.document, now)) is not None:
+        return wait
+    return spoken_delay(reading.message) or _spoken_moment(reading.message, now)
+
+
+def spoken_delay(message: str) -> timedelta | None:
+    """The delay that a sentence names: "try again in 6m0s", "Please wait 57829 seconds"."""
+    for sentence in _SENTENCES:
+        if (found := sentence.search(message)) is not None:
+            return _duration(_short_units(found.group(1)))
+    return None
+
+
+def _spoken_moment(message: str, now: datetime) -> timedelta | None:
+    found = _MOMENT.search(message)
+    if found is None:
+        return None
+    return _reset(re.sub(r" ?(?:UTC|GMT)$", "+00:00", found.group(1), flags=re.IGNORECASE), now)
+
+
+def _from_reset_fields(document: Any, now: datetime) -> timedelta | None:
+    """Headers and moments that a gateway passes on in its body, as OpenRouter does."""
+    for key, value in walk(document):
+        name = key.lower().replace("_", "-")
+        text = str(value).strip() if isinstance(value, str | int | float) else ""
+        if not text or isinstance(value, bool):
+            continue
+        if name in ("retry-after", "retry-after-seconds", "retryafter"):
+            wait = _seconds_or_date(text, now)
+        elif ("ratelimit" in name and "reset" in name) or name in ("reset-at", "resets-at", "reset-time"):
+            wait = _reset(text, now)
+        else:
+            continue
+        if wait is not None:
+            return wait
+    return None
 
 
 def _from_reset_headers(reading: Reading, now: datetime) -> timedelta | None:
@@ -111,12 +166,10 @@ def _scaled(value: str, unit: float) -> timedelta | None:
 
 
 def _short_units(text: str) -> str:
-    text = re.sub(r"\s+", "", text.lower())
-    return re.sub(r"(milliseconds?|seconds?|minutes?|hours?)", _short_unit, text)
-
-
-def _short_unit(match: re.Match[str]) -> str:
-    return "ms" if match.group().startswith("milli") else match.group()[0]
+    text = re.sub(r"\s+|,|and", "", text.lower())
+    for unit, spelling in _SPELLINGS:
+        text = re.sub(spelling, unit, text)
+    return text
 
 
 def _duration(text: str) -> timedelta | None:
