@@ -29,6 +29,7 @@ from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.routing import Routing
+from nexo_daemon.registry.steady import steadily
 from nexo_daemon.registry.upkeep import keep_in_order
 from nexo_daemon.registry.watching import Told, watch_the_store
 from nexo_daemon.rpc.connections import ConnectionService
@@ -183,11 +184,16 @@ async def _serve(
     await asyncio.wait({asyncio.create_task(prober.prepare(), name="prepare")})
     owned = {
         asyncio.create_task(lights.monitor.run(), name="health"),
-        asyncio.create_task(journal.run(), name="journal"),
-        asyncio.create_task(open_when_possible(registry, clock), name="vault"),
-        asyncio.create_task(forget_when_due(registry, clock), name="replaced keys"),
-        asyncio.create_task(keep_in_order(registry, clock), name="upkeep"),
-        asyncio.create_task(watch_the_store(registry, clock), name="store"),
+        *(
+            asyncio.create_task(steadily(name, work, clock), name=name)
+            for name, work in {
+                "journal": journal.run,
+                "vault": lambda: open_when_possible(registry, clock),
+                "replaced keys": lambda: forget_when_due(registry, clock),
+                "upkeep": lambda: keep_in_order(registry, clock),
+                "store": lambda: watch_the_store(registry, clock),
+            }.items()
+        ),
         asyncio.create_task(stay_present(server, lock, wanted, moved, clock), name="socket"),
     }
     interval_s = watchdog_interval_s()
@@ -198,7 +204,7 @@ async def _serve(
     exit_code = 0
     for task in owned:
         if task.done():
-            # None of them ends by itself: a daemon without its checks would show old lights for true.
+            # The checks, the socket and the watchdog: without them it would show old lights, or not be found.
             log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
             exit_code = 1
     stop.must_end(exit_code)

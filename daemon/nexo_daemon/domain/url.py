@@ -16,10 +16,13 @@ _IPV6 = re.compile(r"[0-9a-f:.]+(%25[\w.~-]+)?", re.IGNORECASE)
 
 
 def origin(url: str) -> str:
-    """scheme://host:port of a normalised URL, the port always written."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    """scheme://host:port of a normalised URL, the port always written; of anything else, "" or nonsense."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
 
 
@@ -81,6 +84,16 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
             hint += ", and give the key that is in it as the API key"
         raise InvalidField(field, "has a query or fragment", hint)
     return f"{parts.scheme.lower()}://{_netloc(parts)}{parts.path.rstrip('/')}"
+
+
+def is_normal(base_url: str, proxy_url: str) -> bool:
+    """Whether both are as they are stored; another spelling can mean another host to another program."""
+    try:
+        return normalize_base_url(base_url) == base_url and (
+            not proxy_url or split_proxy_url(proxy_url) == (proxy_url, "")
+        )
+    except InvalidField:
+        return False
 
 
 def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:

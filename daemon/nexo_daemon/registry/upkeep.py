@@ -28,5 +28,7 @@ async def keep_in_order(writer: Writer, clock: Clock) -> None:
             await writer.on_store_thread(lambda: writer.store.upkeep(clock.now()))
         except DomainError as error:
             failure.came(error.message)
+        except Exception as error:  # noqa: BLE001 - old history is no reason to end what hands out connections
+            failure.came(type(error).__name__)
         else:
             failure.is_over()

@@ -57,8 +57,8 @@ class Backups:
         with suppress(OSError):
             for path in self.directory.iterdir():
                 match = _NAME.fullmatch(path.name)
-                if match and path.is_file() and not path.is_symlink():
-                    at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+                at = _moment(match[1]) if match else None
+                if match and at and path.is_file() and not path.is_symlink():
                     found.append((at, int(match[2] or 0), Backup(path, at, match[3], path.stat().st_size)))
         return tuple(backup for _, _, backup in sorted(found, key=lambda one: one[:2], reverse=True))
 
@@ -152,6 +152,14 @@ class Backups:
         for backup in others[KEPT.get(made.reason, 10) - 1 :]:
             with suppress(OSError):
                 backup.path.unlink()
+
+
+def _moment(stamp: str) -> datetime | None:
+    """When a file was made, by its name; None: a name of somebody else's."""
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def examine(path: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from nexo_client.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.errors import DomainError, StoreFailed
 from nexo_daemon.domain.model import StoredState
-from nexo_daemon.store import backups, reading, resealing, restoring, schema
+from nexo_daemon.store import backups, history, reading, resealing, restoring, schema
 from nexo_daemon.store.backups import Backup
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.files import StoreUnusable
@@ -58,6 +58,7 @@ def check(store: Store) -> CheckReport:
         with store.database.reading() as db:
             result = reading.read(db)
             problems += result.problems
+            past = history.unreadable(db)
             if unlocked and not problems:
                 problems += [
                     f"a secret of '{name}' does not open: enter it again (nexoctl edit), or restore a backup"
@@ -66,6 +67,7 @@ def check(store: Store) -> CheckReport:
     except DomainError as error:
         problems.append(error.message)
         return CheckReport(tuple(problems), False, 0, 0)
+    problems += past
     connections = result.state.connections
     return CheckReport(tuple(problems), unlocked, len(connections), sum(one.secrets for one in connections))
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from nexo_daemon.domain.model import Handout, Health, Sample, Transition
 from nexo_daemon.store import rows, schema
+from nexo_daemon.store.soundness import sound, unsound_rows
 
 SINGLE_CHECKS_KEPT = timedelta(days=1)
 """Older checks are merged into one row an hour."""
@@ -23,6 +24,7 @@ TRANSITIONS_KEPT = 200_000
 """Bounds in rows whatever the age: a few hundred MB and tens of MB at most; the oldest go first."""
 HANDOUTS_KEPT = 10_000
 _HOUR = timedelta(hours=1)
+_TABLES = (schema.health, schema.samples, schema.transitions, schema.handouts)
 
 
 def record_health(
@@ -55,7 +57,11 @@ def thin(db: sa.Connection, now: datetime) -> None:
     """Forget what is too old or too much; merge the checks of each past hour into one row a connection."""
     for table in (schema.samples, schema.transitions):
         db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
-    old = sa.and_(schema.samples.c.span_s == 0, schema.samples.c.at < now - SINGLE_CHECKS_KEPT)
+    old = sa.and_(
+        schema.samples.c.span_s == 0,
+        schema.samples.c.at < now - SINGLE_CHECKS_KEPT,
+        sound(schema.samples),
+    )
     hours: dict[tuple[str, int], list[Sample]] = {}
     for row in db.execute(sa.select(schema.samples).where(old).order_by(schema.samples.c.at)):
         sample = rows.sample_from_row(row._asdict())
@@ -105,10 +111,21 @@ def record_handouts(db: sa.Connection, handouts: Sequence[Handout]) -> None:
 
 def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[Handout]:
     """The newest first; of one connection, or of all."""
-    statement = sa.select(schema.handouts).order_by(schema.handouts.c.id.desc()).limit(limit)
+    statement = (
+        sa.select(schema.handouts)
+        .where(sound(schema.handouts))
+        .order_by(schema.handouts.c.id.desc())
+        .limit(limit)
+    )
     if connection_id is not None:
         statement = statement.where(schema.handouts.c.connection_id == connection_id)
     return [rows.handout_from_row(row._asdict()) for row in db.execute(statement)]
+
+
+def unreadable(db: sa.Connection) -> list[str]:
+    """What of the past cannot be read, and is therefore shown nowhere else."""
+    counts = ((table.name, unsound_rows(db, table)) for table in _TABLES)
+    return [f"{count} of the {name} cannot be read; the rest is served" for name, count in counts if count]
 
 
 def _insert(db: sa.Connection, table: sa.Table, values: Sequence[Mapping[str, object]]) -> None:
@@ -145,7 +162,7 @@ def _insert_all(table: sa.Table) -> tuple[sa.Executable, list[tuple[str, Any]]]:
 def _since(db: sa.Connection, table: sa.Table, connection_id: str, since: datetime) -> Iterable[rows.Row]:
     statement = (
         sa.select(table)
-        .where(table.c.connection_id == connection_id, table.c.at >= since)
+        .where(table.c.connection_id == connection_id, table.c.at >= since, sound(table))
         .order_by(table.c.at, table.c.id)
     )
     return [row._asdict() for row in db.execute(statement)]

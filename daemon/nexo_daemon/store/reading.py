@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, schema
+from nexo_daemon.store.soundness import sound, unsound_rows
 from nexo_daemon.vault.slots import KeySlot
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ class _Reader:
         out: list[T] = []
         damaged = 0
         try:
+            damaged = unsound_rows(self._db, table)
             for row in self._rows(table):
                 try:
                     out.append(convert(row))
@@ -96,12 +98,13 @@ class _Reader:
                     damaged += 1
         except (DBAPIError, sqlite3.Error, ValueError, TypeError, OverflowError):
             self._problems.append(f"the table '{table.name}' is unreadable in part")
-        if damaged:
+        # A light that cannot be read was never looked at, which is always true enough.
+        if damaged and table is not schema.health:
             self._problems.append(f"{damaged} of the {table.name} {'is' if damaged == 1 else 'are'} damaged")
         return out
 
     def _rows(self, table: sa.Table) -> Iterator[rows.Row]:
-        for row in self._db.execute(sa.select(table)):
+        for row in self._db.execute(sa.select(table).where(sound(table))):
             yield row._asdict()
 
 

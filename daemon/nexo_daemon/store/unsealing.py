@@ -3,6 +3,7 @@
 from nexo_daemon.domain.errors import SecretTampered
 from nexo_daemon.domain.model import Connection, Credentials, SecretKind
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.url import is_normal
 from nexo_daemon.store import rows
 from nexo_daemon.store.database import RESTORE_HINT
 from nexo_daemon.store.transaction import destination
@@ -16,6 +17,11 @@ def unseal(vault: Vault, connection: Connection) -> Credentials:
         VaultLocked, VaultKeyLost: there is no key.
         SecretTampered: a secret, its place or its destination was changed outside of the daemon.
     """
+    if not is_normal(connection.base_url, connection.network.proxy_url):
+        raise SecretTampered(
+            f"the address of '{connection.name}' was changed outside of the daemon: no address is stored so",
+            hint="enter it again: nexoctl edit NAME --base-url URL, or nexoctl store restore",
+        )
     singles: dict[SecretKind, Secret] = {}
     headers: list[tuple[int, str, Secret]] = []
     route = rows.route(connection.network)
