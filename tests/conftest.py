@@ -12,13 +12,21 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-from nexo_client.demo.provider import ExampleProvider
+from nexo_cli.demo.provider import ExampleProvider
 from surroundings import Nexod, Surroundings
 
 REPOSITORY = Path(__file__).parent.parent
 NODE_MODULES = REPOSITORY / "tests" / "thirdparty" / "node_modules"
+
+
+# A machine with much other work is slow, and no fault of what is tested.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 # -- needs: tests of which a bare machine is not capable ---------------------------------------------------
@@ -51,11 +59,16 @@ def _desktop() -> str:
 
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
+    "chromium": _programs("chromium"),
+    "firefox": _programs("firefox-esr"),
     "nginx": _programs("nginx"),
     "desktop": _desktop,
+    "bus": _programs("dbus-daemon"),
     "keyring": _programs("gnome-keyring-daemon", "dbus-run-session"),
     "shell": _programs("curl", "jq"),
     "groff": _programs("groff"),
+    "container": _programs("unshare", "ip", "socat"),
+    "sshd": _programs("/usr/sbin/sshd", "ssh", "ssh-keygen"),
     "strace": _programs("strace"),
     "systemd-analyze": _programs("systemd-analyze"),
     "linux": lambda: "" if os.uname().sysname == "Linux" else "not on Linux",
@@ -64,8 +77,9 @@ NEEDS: dict[str, Callable[[], str]] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell starts background jobs with SIGINT ignored, and every program under test would inherit that.
+    # A shell starts background jobs with these ignored, and every program under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line(
         "markers",
         f"needs(*parts): skipped where a part is missing, failed there in CI; parts: {', '.join(NEEDS)}",

@@ -20,9 +20,10 @@ from Xlib import X
 from Xlib.display import Display
 from Xlib.error import XError
 
-from nexo_client.demo.provider import ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import ExampleProvider
 from session_bus import Bus, TrayIcon
+from settings_parts import end_settings
 from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 T = TypeVar("T")
@@ -345,6 +346,7 @@ class DesktopSession(Surroundings):
         for process in reversed(self._others):
             if process.poll() is None:
                 process.terminate()
+        end_settings(self)
         super().__exit__(*failure)
 
     def evidence(self) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 from recorded_answers import LISTS
 
 GOOD = "a-good-key-0123456789"

@@ -9,13 +9,14 @@ from datetime import datetime
 
 import pytest
 
-from nexo_client.terms import Outcome
+from nexo.connections.terms import Outcome
 from nexo_daemon.domain.clock import Clock, SystemClock
-from nexo_daemon.domain.model import Health, Sample, Transition
+from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.checks import Watched
 from nexo_daemon.health.monitor import Monitor
-from nexo_daemon.health.surroundings import Nowhere, Surroundings
+from nexo_daemon.health.policy import Watched
+from nexo_daemon.health.surroundings import NetworkState
+from nowhere import Nowhere
 
 GOOD = Verdict(Outcome.OK, latency_s=0.01)
 WAIT_S = 20.0
@@ -90,7 +91,7 @@ class News:
 
 @asynccontextmanager
 async def running(
-    provider: Provider, news: News, clock: Clock | None = None, surroundings: Surroundings | None = None
+    provider: Provider, news: News, clock: Clock | None = None, surroundings: NetworkState | None = None
 ) -> AsyncIterator[Monitor]:
     """A monitor that runs; afterwards it is stopped, and nothing of it is left."""
     monitor = Monitor(
@@ -110,8 +111,15 @@ async def running(
     assert not [t for t in asyncio.all_tasks() if t.get_name().startswith("check ")]
 
 
-def watch(*ids: str, **more: bool) -> dict[str, Watched]:
-    return {id_: Watched(id_, f"http://{id_}.example:80", **more) for id_ in ids}
+def watched(id_: str, origin: str, *, important: bool = False, paused: bool = False) -> Watched:
+    """As the daemon watches a connection that has no interval of its own."""
+    settings = HealthSettings()
+    interval_s = settings.important_interval_s if important else settings.other_interval_s
+    return Watched(id_, origin, interval_s, important, paused)
+
+
+def watch(*ids: str, important: bool = False) -> dict[str, Watched]:
+    return {id_: watched(id_, f"http://{id_}.example:80", important=important) for id_ in ids}
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -1,12 +1,10 @@
-"""Holds a JSON value against a schema: the part of JSON Schema 2020-12 that docs/nexoctl.schema.json uses."""
+"""Holds a JSON value against a schema: the part of JSON Schema 2020-12 that `nexoctl --json --help` uses."""
 
-import json
-from pathlib import Path
 from typing import Any
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs" / "nexoctl.schema.json").read_text(encoding="utf-8")
-)
+from nexo_cli.schema import schema
+
+SCHEMA = schema()
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,19 +26,21 @@ class KeyringSession:
         self.environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        for name in ("run", "data", "cache"):
+        for name in ("data", "cache"):
             (self._root / name).mkdir(mode=0o700, parents=True)
+        # Not below the root: the path of a socket has 107 bytes at most, and directories of tests are deep.
+        self._run = tempfile.TemporaryDirectory(prefix="nexo-keyring-")
         base = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         self.environment = {
             **base,
-            "XDG_RUNTIME_DIR": str(self._root / "run"),
+            "XDG_RUNTIME_DIR": self._run.name,
             "XDG_DATA_HOME": str(self._root / "data"),
             "XDG_CACHE_HOME": str(self._root / "cache"),
         }
         # Without service files nobody is started by D-Bus behind the back of the test.
         config = self._root / "bus.conf"
         config.write_text(
-            "<busconfig><type>session</type><listen>unix:dir=" + str(self._root / "run") + "</listen>"
+            f"<busconfig><type>session</type><listen>unix:dir={self._run.name}</listen>"
             '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
             '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
         )
@@ -64,6 +67,7 @@ class KeyringSession:
                     if pipe is not None:
                         with suppress(OSError):
                             pipe.close()
+        self._run.cleanup()
 
     def start(self, *, unlocked: bool = True) -> None:
         """Start the service; with `unlocked`, its login collection is made, or opened, as at a login."""

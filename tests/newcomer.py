@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo_client.demo.provider import HOME, REVOKED, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
 from surroundings import Surroundings
 from typist import Typist
 
@@ -52,7 +52,7 @@ class _Newcomer:
         """Type a command, answer its questions, keep what the terminal showed."""
         words = shlex.split(command)[1:]
         with Typist(
-            [sys.executable, "-m", "nexo_client.cli", *words],
+            [sys.executable, "-m", "nexo_cli", *words],
             env=self._surroundings.env,
             cwd=self._surroundings.home,
             columns=110,
@@ -87,6 +87,8 @@ def same(text: str, surroundings: Surroundings, url: str) -> str:
     """The text with what differs from run to run replaced."""
     port = url.partition("127.0.0.1:")[2].partition("/")[0]
     text = text.replace(str(surroundings.home), "/home/you").replace(port, "4010")
+    # The gateway's port is chosen at random.
+    text = re.sub(r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:21212", text)
     text = re.sub(r"pid \d+", "pid 4711", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "2026-11-23 12:00", text)
     text = re.sub(r"\((now|\d+ (s|min) ago)\)", "(5 s ago)", text)

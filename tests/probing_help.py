@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from nexo_client.terms import AuthScheme, Layer, LayerStatus, Provider
+from nexo.connections.terms import AuthScheme, Layer, LayerStatus, Provider
 from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.domain.model import Credentials, NetworkProfile, ProxyMode
-from nexo_daemon.domain.probing import LayerReport, ModelListing, Target, TestReport, Verdict
+from nexo_daemon.domain.probing import LayerResult, ModelList, ProbeTarget, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.catalog import defaults_for
 from nexo_daemon.providers.prober import Prober
@@ -34,9 +34,9 @@ def target(
     model: str = "",
     network: NetworkProfile = DIRECT,
     proxy_credentials: str = "",
-) -> Target:
+) -> ProbeTarget:
     """A target with the defaults of its provider."""
-    return Target(
+    return ProbeTarget(
         name="tested",
         provider=provider,
         base_url=base_url,
@@ -52,23 +52,23 @@ def target(
     )
 
 
-def check(wanted: Target, *, timeout_s: float = 10.0, clock: Clock | None = None) -> Verdict:
+def check(wanted: ProbeTarget, *, timeout_s: float = 10.0, clock: Clock | None = None) -> Verdict:
     """`Prober.check`, waited for."""
     return asyncio.run(Prober(clock or SystemClock()).check(wanted, timeout_s=timeout_s))
 
 
-def verify(wanted: Target) -> Verdict:
+def verify(wanted: ProbeTarget) -> Verdict:
     """`Prober.verify`, waited for."""
     return asyncio.run(Prober(SystemClock()).verify(wanted, timeout_s=10.0))
 
 
 def run_test(
-    wanted: Target,
+    wanted: ProbeTarget,
     *,
     completion: bool = False,
     model: str = "",
     timeout_s: float = 10.0,
-    seen: list[LayerReport] | None = None,
+    seen: list[LayerResult] | None = None,
 ) -> TestReport:
     """`Prober.test`, waited for; `seen` collects the layers as they are announced."""
     prober = Prober(SystemClock())
@@ -78,12 +78,12 @@ def run_test(
     )
 
 
-def list_models(wanted: Target, *, timeout_s: float = 10.0) -> ModelListing:
+def list_models(wanted: ProbeTarget, *, timeout_s: float = 10.0) -> ModelList:
     """`Prober.list_models`, waited for."""
     return asyncio.run(Prober(SystemClock()).list_models(wanted, timeout_s=timeout_s))
 
 
-def layer(report: TestReport, wanted: Layer) -> LayerReport:
+def layer(report: TestReport, wanted: Layer) -> LayerResult:
     """The one report of a layer."""
     (found,) = [reported for reported in report.layers if reported.layer is wanted]
     return found

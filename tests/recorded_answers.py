@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from nexo_client.terms import Outcome, Provider
+from nexo.connections.terms import Outcome, Provider
 
 JSON = (("Content-Type", "application/json"),)
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
@@ -1490,6 +1490,92 @@ RECORDED: tuple[Recorded, ...] = (
     ),
     Recorded(
         "portal-511", CUSTOM, 511, b"<html>Sign in</html>", UNREACHABLE, "portal", "portal", headers=HTML
+    ),
+    Recorded(  # an identity-aware proxy, and a captive portal
+        "sign-in-redirect",
+        CUSTOM,
+        302,
+        b"",
+        UNREACHABLE,
+        "portal",
+        "sign-in-redirect",
+        headers=(("Location", "https://team.cloudflareaccess.com/cdn-cgi/access/login/x"),),
+    ),
+    Recorded(
+        "captive-portal-200",
+        CUSTOM,
+        200,
+        b"<html><title>Hotspot Login</title></html>",
+        UNREACHABLE,
+        "portal",
+        "portal-page",
+        headers=HTML,
+    ),
+    Recorded(
+        "squid-denies",
+        CUSTOM,
+        403,
+        b"<html><h1>ERROR</h1>Access Denied.</html>",
+        UNREACHABLE,
+        "proxy",
+        "proxy-answer",
+        headers=HTML,
+        extra=(("X-Squid-Error", "ERR_ACCESS_DENIED 0"),),
+    ),
+    Recorded(
+        "nginx-client-certificate",
+        CUSTOM,
+        400,
+        b"<html><h1>400 Bad Request</h1>No required SSL certificate was sent</html>",
+        UNREACHABLE,
+        "tls_client_certificate",
+        "client-certificate",
+        headers=HTML,
+    ),
+    Recorded(
+        "gateway-without-keys",
+        CUSTOM,
+        503,
+        _json({"error": "Make sure the model is configured with API keys"}),
+        DOWN,
+        "gateway_unconfigured",
+        "gateway-unconfigured",
+    ),
+    Recorded(
+        "one-api-no-token",
+        CUSTOM,
+        403,
+        _json({"error": {"message": "未提供令牌", "type": "new_api_error"}}),
+        AUTH,
+        "missing_key",
+        "no-key-by-words",
+    ),
+    Recorded(
+        "region-in-chinese",
+        CUSTOM,
+        403,
+        _json({"error": {"message": "您所在的地区不支持该服务"}}),
+        PERMISSION,
+        "region",
+        "region-by-words",
+    ),
+    Recorded(  # Zhipu, code 1121
+        "zhipu-account-locked",
+        CUSTOM,
+        403,
+        _json({"error": {"code": "1121", "message": "账户存违规行为，账号已被锁定"}}),
+        PERMISSION,
+        "account_disabled",
+        "account-by-words",
+    ),
+    Recorded(  # Zhipu, code 1220
+        "zhipu-no-permission",
+        CUSTOM,
+        400,
+        _json({"error": {"code": "1220", "message": "您无权访问 glm-4.6"}}),
+        PERMISSION,
+        "forbidden",
+        "permission-by-words",
     ),
     Recorded("legal-451", CUSTOM, 451, b"{}", PERMISSION, "region", "legal"),
 )

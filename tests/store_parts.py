@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nexo_client.terms import AuthScheme, Provider
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import Connection, Credentials
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault.outside import Surroundings
+from nexo_daemon.vault.derivation import new_recovery_code
+from nexo_daemon.vault.outside import UnlockContext
 from nexo_daemon.vault.slots import SlotKind
 
 CANARY = "sk-canary-5f2d9a77c1"
@@ -59,9 +60,9 @@ class StorePlace:
         return self.root / "config" / "vault.key"
 
     @property
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> UnlockContext:
         """As the daemon would find them."""
-        return Surroundings(self.key_file, preferred=self.slot)
+        return UnlockContext(self.key_file, preferred=self.slot)
 
     def open(self) -> Store:
         """Open the store that lies here."""
@@ -70,6 +71,13 @@ class StorePlace:
     def bytes(self) -> dict[str, bytes]:
         """Every file of the database."""
         return {path.name: path.read_bytes() for path in self.file.parent.glob("*.db*") if path.is_file()}
+
+
+def recovery_code(store: Store) -> str:
+    """Make one that counts."""
+    code = new_recovery_code()
+    store.custody.set_recovery_code(Secret(code))
+    return code
 
 
 def connection(number: int = 1, **changes: Any) -> Connection:

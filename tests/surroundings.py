@@ -148,7 +148,9 @@ class Surroundings:
 
     # -- the daemon
 
-    def spawn_nexod(self, *flags: str, env: Mapping[str, str] | None = None) -> Nexod:
+    def spawn_nexod(
+        self, *flags: str, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    ) -> Nexod:
         """A daemon that has just been started; it may not answer yet, or ever."""
         output = self.home / f"nexod-{len(self._daemons)}.out"
         command = [
@@ -170,14 +172,17 @@ class Surroundings:
                 stdout=file,
                 stderr=file,
                 cwd=self.home,
+                pass_fds=pass_fds,
             )
         daemon = Nexod(self, process, output)
         self._daemons.append(daemon)
         return daemon
 
-    def start_nexod(self, *flags: str, env: Mapping[str, str] | None = None) -> Nexod:
+    def start_nexod(
+        self, *flags: str, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    ) -> Nexod:
         """A daemon that answers."""
-        daemon = self.spawn_nexod(*flags, env=env)
+        daemon = self.spawn_nexod(*flags, env=env, pass_fds=pass_fds)
 
         def answers() -> bool:
             assert daemon.process.poll() is None, (
@@ -199,7 +204,7 @@ class Surroundings:
     ) -> Finished:
         """Run nexoctl to its end; AssertionError unless it exits with `expect` (None: anything goes)."""
         return self.run(
-            [sys.executable, "-m", "nexo_client.cli", "--no-start", *arguments],
+            [sys.executable, "-m", "nexo_cli", "--no-start", *arguments],
             stdin=stdin,
             env=env,
             expect=expect,

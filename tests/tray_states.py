@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from nexo_client.terms import (
+from nexo.connections.terms import (
     AuthScheme,
     HealthState,
     KeySource,
@@ -22,7 +22,7 @@ from nexo_client.types import (
     Status,
     WorkspaceBinding,
 )
-from nexo_tray.state import Link, LinkState, State
+from nexo_tray.state import DaemonLink, LinkState, State
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
@@ -107,12 +107,14 @@ def live(
     *connections: Connection, status: Status = STATUS, bindings: tuple[WorkspaceBinding, ...] = ()
 ) -> State:
     """The state of a tray whose daemon has these connections."""
-    return State(Link(LinkState.LIVE, NOW), snapshot(*connections, status=status, bindings=bindings))
+    return State(DaemonLink(LinkState.LIVE, NOW), snapshot(*connections, status=status, bindings=bindings))
 
 
 def away(state: State, problem: str = "the daemon is not running") -> State:
     """The same state after the daemon went away."""
-    return replace(state, link=Link(LinkState.AWAY, NOW, problem, "start it with: nexoctl daemon start"))
+    return replace(
+        state, link=DaemonLink(LinkState.AWAY, NOW, problem, "start it with: nexoctl daemon start")
+    )
 
 
 def transition(

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 PATIENCE_S = 30.0
 
@@ -87,6 +87,10 @@ class Typist:
     def program_pid(self) -> int:
         """The pid of the program (it takes the place of what took the terminal)."""
         return self.process.pid
+
+    def modes(self) -> list[Any]:
+        """Those of the terminal, as tcgetattr has them."""
+        return termios.tcgetattr(self._master)
 
     def type_in(self, text: str) -> None:
         """Press keys; the line break is Enter."""

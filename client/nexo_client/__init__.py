@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nexo_client import aio
     from nexo_client.client import Client, connect
-    from nexo_client.errors import *  # noqa: F403
+    from nexo_client.errors import *
     from nexo_client.factories import (
         anthropic_client,
         async_anthropic_client,
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     )
     from nexo_client.follow import LiveConnection
     from nexo_client.switching import FOLLOWED, FollowingAuth
-    from nexo_client.types import *  # noqa: F403
+    from nexo_client.types import *
     from nexo_client.types import OnStale
 
-from nexo_client.version import __version__
+from nexo.connections.version import __version__
 
 _HOMES = {
     "Client": "nexo_client.client",
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("nexo_client.aio")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    for home in ("nexo_client.errors", "nexo_client.types"):
+    for home in ("nexo_client.errors", "nexo_client.types", "nexo.connections.terms"):
         module = importlib.import_module(home)
         if not name.startswith("_") and hasattr(module, name):
             return getattr(module, name)

@@ -9,26 +9,19 @@ ambient variable could replace is given explicitly.
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
+from nexo.connections import faces, proxies, run_marks
 from nexo_client.errors import InvalidField
-from nexo_client.terms import AuthScheme, Provider
-from nexo_client.types import NetworkProfile, ResolvedConnection
+from nexo_client.types import ResolvedConnection
 
 NO_KEY = "no-key-needed"
 """Stands in where an SDK refuses an empty key; the header that would carry it is left out."""
 
-_SCHEME_HEADER = {
-    AuthScheme.BEARER: "Authorization",
-    AuthScheme.X_API_KEY: "X-Api-Key",
-    AuthScheme.X_GOOG_API_KEY: "X-Goog-Api-Key",
-    AuthScheme.API_KEY: "Api-Key",
-}
-CREDENTIAL_HEADERS = frozenset(name.lower() for name in _SCHEME_HEADER.values())
-"""Names, in lower case, of the headers that carry a key."""
+CREDENTIAL_HEADERS = faces.CREDENTIAL_HEADERS
 
 # Of an account, not of a service: the variable of one account would be sent with the key of another.
 _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
@@ -36,45 +29,18 @@ _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID":
 
 def wire_headers(connection: ResolvedConnection) -> dict[str, str]:
     """Every header that a request of this connection carries: the key's, then the custom ones, which win."""
-    headers: dict[str, str] = {}
-    custom = {name.lower() for name in connection.headers}
-    carrier = _SCHEME_HEADER.get(connection.auth_scheme)
-    if connection.api_key and carrier is not None and carrier.lower() not in custom:
-        bearer = connection.auth_scheme is AuthScheme.BEARER
-        headers[carrier] = f"Bearer {connection.api_key}" if bearer else connection.api_key
-    canonical = {name.lower(): name for name in _SCHEME_HEADER.values()}
-    for name, value in connection.headers.items():
-        # An SDK that merges without regard to case would send a header of its own beside ours.
-        headers[canonical.get(name.lower(), name)] = value
-    return headers
+    return faces.headers(connection.auth_scheme, connection.api_key, connection.headers.items())
 
 
 def openai_headers(connection: ResolvedConnection) -> dict[str, str]:
     """As `wire_headers`; the OpenAI faces of the other providers take the key as Bearer only."""
-    if connection.provider in (Provider.OPENAI, Provider.CUSTOM):
-        return wire_headers(connection)
-    return wire_headers(replace(connection, auth_scheme=AuthScheme.BEARER))
-
-
-def _without(url: str, *versions: str) -> str:
-    parts = urlsplit(url)
-    path = parts.path.rstrip("/")
-    for version in versions:
-        if path.endswith(version):
-            path = path[: -len(version)].rstrip("/")
-            break
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    scheme = faces.scheme_of("openai", connection.provider, connection.auth_scheme)
+    return wire_headers(replace(connection, auth_scheme=scheme))
 
 
 def openai_base(connection: ResolvedConnection) -> str:
     """The URL in front of `/chat/completions`, of the provider's own OpenAI face where it has one."""
-    if connection.provider is Provider.OLLAMA:
-        return _without(connection.base_url, "/v1", "/api") + "/v1"
-    if connection.provider is Provider.ANTHROPIC:
-        return _without(connection.base_url, "/v1") + "/v1"
-    if connection.provider is Provider.GOOGLE:
-        return _without(connection.base_url, "/v1beta/openai", "/v1beta", "/v1") + "/v1beta/openai"
-    return connection.base_url.rstrip("/")
+    return _base(connection, "openai")
 
 
 def anthropic_base(connection: ResolvedConnection) -> str:
@@ -83,8 +49,7 @@ def anthropic_base(connection: ResolvedConnection) -> str:
     Raises:
         InvalidField: the provider has no such face.
     """
-    _needs_face(connection, "anthropic", Provider.ANTHROPIC, Provider.OLLAMA, Provider.CUSTOM)
-    return _without(connection.base_url, "/v1")
+    return _base(connection, "anthropic")
 
 
 def google_base(connection: ResolvedConnection) -> str:
@@ -93,8 +58,7 @@ def google_base(connection: ResolvedConnection) -> str:
     Raises:
         InvalidField: the provider has no such face.
     """
-    _needs_face(connection, "google", Provider.GOOGLE, Provider.CUSTOM)
-    return _without(connection.base_url, "/v1beta", "/v1alpha", "/v1")
+    return _base(connection, "google")
 
 
 def ollama_base(connection: ResolvedConnection) -> str:
@@ -103,28 +67,28 @@ def ollama_base(connection: ResolvedConnection) -> str:
     Raises:
         InvalidField: the provider has no such face.
     """
-    _needs_face(connection, "ollama", Provider.OLLAMA, Provider.CUSTOM)
-    return _without(connection.base_url, "/v1", "/api")
+    return _base(connection, "ollama")
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Endpoint:
     """What a dialect makes of a connection: the URL in front of its paths, and the headers."""
 
     base: Callable[[ResolvedConnection], str]
     headers: Callable[[ResolvedConnection], dict[str, str]]
 
 
-FACES: Mapping[str, Face] = {
-    "openai": Face(openai_base, openai_headers),
-    "anthropic": Face(anthropic_base, wire_headers),
-    "google": Face(google_base, wire_headers),
-    "ollama": Face(ollama_base, wire_headers),
+FACES: Mapping[str, Endpoint] = {
+    "openai": Endpoint(openai_base, openai_headers),
+    "anthropic": Endpoint(anthropic_base, wire_headers),
+    "google": Endpoint(google_base, wire_headers),
+    "ollama": Endpoint(ollama_base, wire_headers),
 }
 """By dialect; the names are those of the methods of `ResolvedConnection`."""
 
 
-def _needs_face(connection: ResolvedConnection, dialect: str, *providers: Provider) -> None:
+def _base(connection: ResolvedConnection, dialect: str) -> str:
+    providers = faces.PROVIDERS[dialect]
     if connection.provider not in providers:
         raise InvalidField(
             f"provider: connection '{connection.name}' is of provider {connection.provider}, "
@@ -132,46 +96,58 @@ def _needs_face(connection: ResolvedConnection, dialect: str, *providers: Provid
             hint=f"choose a connection of provider {' or '.join(providers)}, or call .openai()",
             metadata={"field": "provider"},
         )
+    return faces.base_url(dialect, connection.provider, connection.base_url)
 
 
-def network_arguments(network: NetworkProfile) -> dict[str, Any]:
-    """Arguments of an httpx client for a network profile; empty if its defaults do.
+def network_arguments(connection: ResolvedConnection) -> dict[str, Any]:
+    """Arguments of an httpx client that talks to this connection's host; empty if its defaults do the same.
 
     Raises:
         InvalidField: the CA bundle cannot be read.
     """
-    arguments: dict[str, Any] = {}
-    if network.proxy == "direct":
+    network = connection.network
+    environment = run_marks.outside(os.environ)
+    system = proxies.system_proxies(environment)
+    scheme, host, port = proxies.destination(connection.base_url)
+    url = proxies.proxy_for(
+        *(scheme, host, port),
+        proxy=network.proxy or proxies.SYSTEM,
+        no_proxy=network.no_proxy,
+        system=system,
+    )
+    arguments: dict[str, Any] = {} if url is None else {"proxy": url}
+    ca_bundle = network.ca_bundle
+    if network.proxy not in ("", proxies.SYSTEM):
         arguments["trust_env"] = False
-    elif network.proxy not in ("", "system"):
-        arguments["proxy"] = network.proxy
+    elif environment != os.environ:
+        # The variables here are those of the connection that `nexoctl run` was given.
         arguments["trust_env"] = False
-    if network.no_proxy and network.proxy not in ("", "system", "direct"):
+        ca_bundle = ca_bundle or environment.get("SSL_CERT_FILE", "")
+    elif _read_alike(system.bypass) and (url or not proxies.is_loopback(host) or host in system.bypass):
+        arguments = {}
+    elif system.urls and url is None:
         # None is httpx's word for "no proxy here".
-        arguments["mounts"] = {pattern: None for entry in network.no_proxy for pattern in _mounts(entry)}
-    if network.ca_bundle:
+        arguments["mounts"] = dict.fromkeys(("all://", "http://", "https://"))
+    if ca_bundle:
         import ssl
 
         try:
-            arguments["verify"] = ssl.create_default_context(cafile=network.ca_bundle)
+            arguments["verify"] = ssl.create_default_context(cafile=ca_bundle)
         except (OSError, ssl.SSLError):
             raise InvalidField(
-                f"ca_bundle: {network.ca_bundle} can't be read as PEM",
+                f"ca_bundle: {ca_bundle} can't be read as PEM",
                 hint="check the file, or remove it from the connection",
                 metadata={"field": "ca_bundle"},
             ) from None
     return arguments
 
 
-def _mounts(entry: str) -> tuple[str, ...]:
-    host = entry.strip()
-    if host == "*":
-        return ("all://",)
-    if host.startswith("."):
-        return (f"all://*{host}",)
-    if host.count(":") > 1 and not host.startswith("["):
-        return (f"all://[{host}]",)
-    return (f"all://{host}", f"all://*.{host}") if not host.replace(".", "").isdigit() else (f"all://{host}",)
+_PLAIN = re.compile(r"\*|::1|[\w-]+(\.[\w-]+)*")
+
+
+def _read_alike(no_proxy: Sequence[str]) -> bool:
+    """Whether httpx reads the list as we do: names and addresses, no networks, ports or dots in front."""
+    return all(_PLAIN.fullmatch(entry) for entry in no_proxy)
 
 
 def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
@@ -181,7 +157,7 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
     """
     headers: dict[str, Any] = openai_headers(connection)
     key = connection.api_key
-    network = network_arguments(connection.network) | _unredirected(headers)
+    network = network_arguments(connection) | _unredirected(headers)
     if headers.get("Authorization") == f"Bearer {key}":
         del headers["Authorization"]
     elif "Authorization" not in headers and headers:
@@ -239,7 +215,7 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
         arguments = {"api_key": connection.api_key or NO_KEY, "base_url": base}
     if headers:
         arguments["default_headers"] = headers
-    network = network_arguments(connection.network) | _unredirected(wire_headers(connection))
+    network = network_arguments(connection) | _unredirected(wire_headers(connection))
     if network:
         from anthropic import DefaultAsyncHttpxClient, DefaultHttpxClient
 
@@ -259,7 +235,7 @@ def google(connection: ResolvedConnection) -> dict[str, Any]:
     options: dict[str, Any] = {"base_url": google_base(connection), "api_version": "v1beta"}
     if headers:
         options["headers"] = headers
-    network = network_arguments(connection.network) | _unredirected(wire_headers(connection))
+    network = network_arguments(connection) | _unredirected(wire_headers(connection))
     if network:
         options["client_args"] = dict(network)
         options["async_client_args"] = dict(network) | _without_aiohttp(network)
@@ -290,4 +266,4 @@ def ollama(connection: ResolvedConnection) -> dict[str, Any]:
     arguments: dict[str, Any] = {"host": ollama_base(connection), "follow_redirects": False}
     if headers:
         arguments["headers"] = headers
-    return arguments | network_arguments(connection.network)
+    return arguments | network_arguments(connection)

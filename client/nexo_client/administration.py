@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from nexo.connections.codec import read, read_all, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
 from nexo_client.calls import Call
 from nexo_client.line import Line
-from nexo_client.terms import VaultState
-from nexo_client.wire import enum_from_wire, moment
 
 PROMPT_S = 150.0
 """What a call may take in which a person answers a dialog of the keyring."""
@@ -53,6 +52,19 @@ class VaultCalls:
         """Forget the key until it is unlocked."""
         return self._line.ask(Call(v.LockVaultRequest(), _vault))
 
+    def auto_lock(self) -> types.AutoLock:
+        """When it locks by itself."""
+        return self._line.ask(Call(v.GetAutoLockRequest(), _auto_lock, reads=True))
+
+    def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
+        """Let it lock by itself from now on.
+
+        Raises:
+            InvalidField, StoreReadOnly, StoreFull
+        """
+        given = write(v.AutoLock, wanted, problem=None)
+        return self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), _auto_lock))
+
     def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
     ) -> types.Vault:
@@ -71,22 +83,32 @@ class VaultCalls:
         )
         return self._line.ask(Call(request, _vault, longer_s=WORK_S))
 
-    def new_recovery_code(self) -> types.RecoveryCode:
-        """A code that opens the vault when everything else is lost. An earlier one is no longer good.
+    def propose_recovery_code(self) -> types.RecoveryCode:
+        """A fresh code, which opens nothing before `set_recovery_code`; an earlier one is good until then."""
+        return self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
+
+    def set_recovery_code(self, code: str) -> types.Vault:
+        """This code opens the vault when everything else is lost; an earlier one is no longer good.
+
+        Args:
+            code: as `propose_recovery_code` made it, when whoever keeps it has it.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        return self._line.ask(Call(v.CreateRecoveryCodeRequest(), _new_code))
+        return self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), _vault))
 
-    def rotate(self, *, passphrase: str = "") -> types.RecoveryCode | None:
-        """Seal every secret again under a new key; returns the new recovery code if there was one.
+    def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
+        """Seal every secret again under a new key, in one step.
+
+        Args:
+            recovery_code: if there is one, the code that takes its place, as for `set_recovery_code`.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        request = v.RotateDataKeyRequest(passphrase=passphrase)
-        return self._line.ask(Call(request, _code, longer_s=WORK_S))
+        request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
+        return self._line.ask(Call(request, _vault, longer_s=WORK_S))
 
 
 class StoreCalls:
@@ -163,58 +185,36 @@ class StoreCalls:
 
 
 def _vault(response: Any) -> types.Vault:
-    vault = response.vault
-    name = v.KeySlotKind.Name(vault.slot).removeprefix("KEY_SLOT_KIND_")
-    return types.Vault(
-        enum_from_wire(VaultState, vault.state),
-        types.KeySlot[name] if name in types.KeySlot.__members__ else None,
-        vault.problem,
-        moment(vault.slot_made_at),
-        moment(vault.data_key_made_at),
-        moment(vault.recovery_made_at),
-    )
+    return read(types.Vault, response.vault)
+
+
+def _auto_lock(response: Any) -> types.AutoLock:
+    return read(types.AutoLock, response.auto_lock)
 
 
 def _new_code(response: Any) -> types.RecoveryCode:
     return types.RecoveryCode(response.recovery_code)
 
 
-def _code(response: Any) -> types.RecoveryCode | None:
-    return _new_code(response) if response.recovery_code else None
-
-
 def _checked(response: Any) -> types.CheckResult:
-    return types.CheckResult(
-        tuple(response.problems), response.seals_checked, response.connections, response.secrets
-    )
+    return read(types.CheckResult, response)
 
 
 def _made(response: Any) -> types.Backup:
-    return _backup(response.backup)
+    return read(types.Backup, response.backup)
 
 
 def _backups(response: Any) -> tuple[types.Backup, ...]:
-    return tuple(_backup(one) for one in response.backups)
+    return read_all(types.Backup, response.backups)
 
 
 def _restored(response: Any) -> types.Restored:
-    return types.Restored(response.path, response.connections, response.secrets, response.restored)
+    return read(types.Restored, response, done=response.restored)
 
 
 def _export(response: Any) -> types.Export:
-    return types.Export(response.document, response.connections, response.secrets)
+    return read(types.Export, response)
 
 
 def _steps(response: Any) -> tuple[types.ImportStep, ...]:
-    return tuple(_step(one) for one in response.steps)
-
-
-def _backup(message: s.StoreBackup) -> types.Backup:
-    return types.Backup(message.name, message.path, moment(message.at), message.reason, message.size_bytes)
-
-
-def _step(message: s.ImportStep) -> types.ImportStep:
-    name = s.ImportAction.Name(message.action).removeprefix("IMPORT_ACTION_")
-    action = types.ImportAction[name] if name in types.ImportAction.__members__ else types.ImportAction.SKIP
-    needs = tuple(types.ImportConsent(need.id, need.kind, need.text) for need in message.needs)
-    return types.ImportStep(action, message.kind, message.name, message.text, needs)
+    return read_all(types.ImportStep, response.steps)

@@ -13,10 +13,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nexo.connections.terms import Outcome
 from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
+from nexo.connections.wire import duration, enum_to_wire
 from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
@@ -30,6 +32,7 @@ from nexo_client.client import (
     _fallback,
     _handouts,
     _health_settings,
+    _history,
     _id_of,
     _lights,
     _models,
@@ -41,16 +44,16 @@ from nexo_client.client import (
     _revision,
     _saved,
     _status,
+    _switch,
     _test_event,
     _workspaces,
 )
-from nexo_client.terms import Outcome
-from nexo_client.wire import duration, enum_to_wire
 from nexo_client.workspace import WorkspaceLike
 
 if TYPE_CHECKING:
     from nexo_client.aio_administration import AsyncStoreCalls, AsyncVaultCalls
     from nexo_client.aio_follow import Following
+    from nexo_client.aio_gateway import AsyncGatewayCalls
 
 
 def connect(
@@ -91,6 +94,13 @@ class AsyncClient(AsyncLine):
         from nexo_client.aio_administration import AsyncStoreCalls
 
         return AsyncStoreCalls(self)
+
+    @property
+    def gateway(self) -> AsyncGatewayCalls:
+        """The local gateway: whether it listens, tokens, what went through it."""
+        from nexo_client.aio_gateway import AsyncGatewayCalls
+
+        return AsyncGatewayCalls(self)
 
     # Connections
 
@@ -244,7 +254,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return await self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
+        return await self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
 
     async def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Back to the default before the last switch.
@@ -253,7 +263,7 @@ class AsyncClient(AsyncLine):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return await self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
+        return await self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
 
     async def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Asks the provider for its models, without using tokens.
@@ -302,6 +312,28 @@ class AsyncClient(AsyncLine):
         request = w.RevealConnectionRequest(name=name, client=self._info())
         return await self.ask(Call(request, _resolved, reads=True))
 
+    async def reveal_secret(self, name: str, *, header: str = "") -> str:
+        """One secret of a connection, for a person who looks: its API key, or the value of one header.
+
+        Nothing else leaves the daemon (one of an older version sends all of them). Leaves a record, as every
+        hand-out does.
+
+        Args:
+            header: the name of a header; empty for the API key.
+
+        Raises:
+            ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+            InvalidField: there is none.
+        """
+        request = w.RevealConnectionRequest(name=name, client=self._info())
+        if header:
+            request.header = header
+        else:
+            request.api_key = True
+        return await self.ask(
+            Call(request, lambda response: convert.one_secret(response.connection, header), reads=True)
+        )
+
     def follow(
         self,
         connection: str | None = None,
@@ -323,15 +355,27 @@ class AsyncClient(AsyncLine):
         return self._follow(connection, workspace, on_stale)
 
     async def bind(
-        self, workspace: WorkspaceLike, connection: str, *, allow_fallback: bool = False
+        self,
+        workspace: WorkspaceLike,
+        connection: str,
+        *,
+        allow_fallback: bool = False,
+        sticky_s: float | None = None,
     ) -> types.WorkspaceBinding:
         """Gives a workspace its own connection; directories below it inherit it.
+
+        Args:
+            sticky_s: in the gateway a conversation stays on the connection that it began with, whatever is
+                bound later, until it rests for so long (a minute to 30 days).
 
         Raises:
             ConnectionNotFound, InvalidField, StoreReadOnly
         """
         request = w.BindWorkspaceRequest(
-            workspace=_required(workspace), connection=connection, allow_fallback=allow_fallback
+            workspace=_required(workspace),
+            connection=connection,
+            allow_fallback=allow_fallback,
+            sticky=duration(sticky_s),
         )
         return await self.ask(Call(request, _binding))
 
@@ -403,7 +447,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return await self.ask(Call(request, convert.history, reads=True))
+        return await self.ask(Call(request, _history, reads=True))
 
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0

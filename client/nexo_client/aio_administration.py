@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nexo.connections.codec import write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
 from nexo_client.administration import (
     PROMPT_S,
     WORK_S,
+    _auto_lock,
     _backups,
     _checked,
-    _code,
     _export,
     _made,
     _new_code,
@@ -52,6 +53,19 @@ class AsyncVaultCalls:
         """Forget the key until it is unlocked."""
         return await self._line.ask(Call(v.LockVaultRequest(), _vault))
 
+    async def auto_lock(self) -> types.AutoLock:
+        """When it locks by itself."""
+        return await self._line.ask(Call(v.GetAutoLockRequest(), _auto_lock, reads=True))
+
+    async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
+        """Let it lock by itself from now on.
+
+        Raises:
+            InvalidField, StoreReadOnly, StoreFull
+        """
+        given = write(v.AutoLock, wanted, problem=None)
+        return await self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), _auto_lock))
+
     async def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
     ) -> types.Vault:
@@ -70,22 +84,32 @@ class AsyncVaultCalls:
         )
         return await self._line.ask(Call(request, _vault, longer_s=WORK_S))
 
-    async def new_recovery_code(self) -> types.RecoveryCode:
-        """A code that opens the vault when everything else is lost. An earlier one is no longer good.
+    async def propose_recovery_code(self) -> types.RecoveryCode:
+        """A fresh code, which opens nothing before `set_recovery_code`; an earlier one is good until then."""
+        return await self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
+
+    async def set_recovery_code(self, code: str) -> types.Vault:
+        """This code opens the vault when everything else is lost; an earlier one is no longer good.
+
+        Args:
+            code: as `propose_recovery_code` made it, when whoever keeps it has it.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        return await self._line.ask(Call(v.CreateRecoveryCodeRequest(), _new_code))
+        return await self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), _vault))
 
-    async def rotate(self, *, passphrase: str = "") -> types.RecoveryCode | None:
-        """Seal every secret again under a new key; returns the new recovery code if there was one.
+    async def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
+        """Seal every secret again under a new key, in one step.
+
+        Args:
+            recovery_code: if there is one, the code that takes its place, as for `set_recovery_code`.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        request = v.RotateDataKeyRequest(passphrase=passphrase)
-        return await self._line.ask(Call(request, _code, longer_s=WORK_S))
+        request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
+        return await self._line.ask(Call(request, _vault, longer_s=WORK_S))
 
 
 class AsyncStoreCalls:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -18,10 +18,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from nexo.connections.v1 import workspace_pb2 as w
+from nexo.connections.version import __version__
 from nexo_client import convert, types
 from nexo_client.errors import InvalidField
-from nexo_client.version import __version__
-from nexo_client.workspace import WorkspaceLike, locate
+from nexo_client.workspace import WorkspaceLike, nearest
 
 T = TypeVar("T")
 
@@ -88,7 +88,11 @@ TestStream = Stream["types.LayerResult | types.TestResult | None"]
 
 def client_info() -> w.ClientInfo:
     """What this process says about itself."""
-    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
+    path = Path(sys.argv[0] if sys.argv else "")
+    program = path.name if path.name not in ("", "-c", "-m") else "python"
+    if program == "__main__.py":
+        # `python -m package`, and what our own programs start each other with.
+        program = path.parent.name or program
     # A script may be called anything; the record of a hand-out needs no more than this.
     return w.ClientInfo(
         name="nexo_client-python", version=__version__, pid=os.getpid(), program=program[:100]
@@ -107,14 +111,9 @@ def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
             hint="name a connection, or leave it out for what the workspace gets",
             metadata={"field": "connection"},
         )
-    return _inquiry(connection, locate(workspace), os.environ.get("NEXO_CONNECTION", ""))
-
-
-# A program asks the same again and again. Nobody changes the message that is returned.
-@lru_cache(maxsize=64)
-def _inquiry(connection: str | None, place: types.Workspace | None, environment: str) -> w.Inquiry:
+    place = nearest(workspace)
     return w.Inquiry(
         workspace=None if place is None else convert.workspace_to_wire(place),
         connection=connection,
-        environment_connection=environment,
+        environment_connection=os.environ.get("NEXO_CONNECTION", ""),
     )

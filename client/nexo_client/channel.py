@@ -8,9 +8,8 @@ import os
 import socket as sockets
 import stat
 from pathlib import Path
-from urllib.parse import quote
 
-from nexo_client import lock_note, paths
+from nexo.connections import lock_note, paths
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
 
 START_HINT = "start it with: nexoctl daemon start"
@@ -51,8 +50,8 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def target(socket: Path) -> str:
-    """The name of the socket for grpc, which reads it as a URI."""
-    return "unix:" + quote(os.fspath(socket), safe="/")
+    """The name of the socket for grpc."""
+    return paths.grpc_name(socket)
 
 
 def check(socket: Path) -> None:
@@ -107,7 +106,7 @@ def probe(socket: Path) -> None:
             return
         except ConnectionRefusedError:
             raise not_running(
-                socket, "a socket is there, but nobody listens (the daemon was killed)"
+                socket, "a socket is there, but nothing listens on it (the daemon was killed)"
             ) from None
         except FileNotFoundError:
             raise not_running(socket, "there is no such socket") from None
@@ -129,7 +128,7 @@ def not_running(socket: Path, why: str) -> DaemonNotRunning:
             place = f"it listens on {note.socket}, not on {socket}"
             hint = f"use that one (--socket '{note.socket}'), or end it: nexoctl daemon stop"
         else:
-            place, hint = f"nobody finds it at {socket}: {why}", RESTART_HINT
+            place, hint = f"programs cannot find it at {socket}: {why}", RESTART_HINT
         return DaemonNotRunning(
             f"nexod (pid {note.pid}) lives, but {place}",
             hint=hint,

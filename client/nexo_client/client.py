@@ -10,21 +10,23 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nexo.connections.codec import read, read_all
+from nexo.connections.terms import Outcome
 from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
+from nexo.connections.wire import duration, enum_to_wire
 from nexo_client import calls, convert, types
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import InvalidField
 from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
-from nexo_client.terms import Outcome
-from nexo_client.wire import duration, enum_to_wire
 from nexo_client.workspace import WorkspaceLike, locate
 
 if TYPE_CHECKING:
     from nexo_client.administration import StoreCalls, VaultCalls
     from nexo_client.follow import LiveConnection
+    from nexo_client.gateway import GatewayCalls
 
 # Time that the daemon gets beyond the time-out that it was told, so that its own answer arrives.
 _GRACE_S = 5.0
@@ -68,6 +70,13 @@ class Client(Line):
         from nexo_client.administration import StoreCalls
 
         return StoreCalls(self)
+
+    @property
+    def gateway(self) -> GatewayCalls:
+        """The local gateway: whether it listens, tokens, what went through it."""
+        from nexo_client.gateway import GatewayCalls
+
+        return GatewayCalls(self)
 
     # Connections
 
@@ -221,7 +230,7 @@ class Client(Line):
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
+        return self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
 
     def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Back to the default before the last switch.
@@ -230,7 +239,7 @@ class Client(Line):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return self.ask(Call(request, convert.switch, longer_s=wait_s or 0.0))
+        return self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
 
     def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Asks the provider for its models, without using tokens.
@@ -279,6 +288,28 @@ class Client(Line):
         request = w.RevealConnectionRequest(name=name, client=self._info())
         return self.ask(Call(request, _resolved, reads=True))
 
+    def reveal_secret(self, name: str, *, header: str = "") -> str:
+        """One secret of a connection, for a person who looks: its API key, or the value of one header.
+
+        Nothing else leaves the daemon (one of an older version sends all of them). Leaves a record, as every
+        hand-out does.
+
+        Args:
+            header: the name of a header; empty for the API key.
+
+        Raises:
+            ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
+            InvalidField: there is none.
+        """
+        request = w.RevealConnectionRequest(name=name, client=self._info())
+        if header:
+            request.header = header
+        else:
+            request.api_key = True
+        return self.ask(
+            Call(request, lambda response: convert.one_secret(response.connection, header), reads=True)
+        )
+
     def follow(
         self,
         connection: str | None = None,
@@ -300,15 +331,27 @@ class Client(Line):
         return self._follow(connection, workspace, on_stale)
 
     def bind(
-        self, workspace: WorkspaceLike, connection: str, *, allow_fallback: bool = False
+        self,
+        workspace: WorkspaceLike,
+        connection: str,
+        *,
+        allow_fallback: bool = False,
+        sticky_s: float | None = None,
     ) -> types.WorkspaceBinding:
         """Gives a workspace its own connection; directories below it inherit it.
+
+        Args:
+            sticky_s: in the gateway a conversation stays on the connection that it began with, whatever is
+                bound later, until it rests for so long (a minute to 30 days).
 
         Raises:
             ConnectionNotFound, InvalidField, StoreReadOnly
         """
         request = w.BindWorkspaceRequest(
-            workspace=_required(workspace), connection=connection, allow_fallback=allow_fallback
+            workspace=_required(workspace),
+            connection=connection,
+            allow_fallback=allow_fallback,
+            sticky=duration(sticky_s),
         )
         return self.ask(Call(request, _binding))
 
@@ -378,7 +421,7 @@ class Client(Line):
             ConnectionNotFound
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return self.ask(Call(request, convert.history, reads=True))
+        return self.ask(Call(request, _history, reads=True))
 
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -447,11 +490,11 @@ class Client(Line):
 
 
 def _connection(response: Any) -> types.Connection:
-    return convert.connection(response.connection)
+    return read(types.Connection, response.connection)
 
 
 def _connections(response: Any) -> tuple[types.Connection, ...]:
-    return tuple(convert.connection(entry) for entry in response.connections)
+    return read_all(types.Connection, response.connections)
 
 
 def _default(response: Any) -> types.Connection | None:
@@ -459,8 +502,15 @@ def _default(response: Any) -> types.Connection | None:
 
 
 def _saved(response: Any) -> types.SavedConnection:
-    warnings = tuple(convert.suggestion(entry) for entry in response.warnings)
-    return types.SavedConnection(convert.connection(response.connection), warnings)
+    return read(types.SavedConnection, response)
+
+
+def _switch(response: Any) -> types.DefaultSwitch:
+    return read(types.DefaultSwitch, response)
+
+
+def _history(response: Any) -> types.HealthHistory:
+    return read(types.HealthHistory, response)
 
 
 def _revision(response: Any) -> int:
@@ -470,16 +520,16 @@ def _revision(response: Any) -> int:
 def _test_event(response: Any) -> types.LayerResult | types.TestResult | None:
     which = response.WhichOneof("event")
     if which == "layer":
-        return convert.layer_result(response.layer)
-    return convert.test_result(response.result) if which == "result" else None
+        return read(types.LayerResult, response.layer)
+    return read(types.TestResult, response.result) if which == "result" else None
 
 
 def _models(response: Any) -> types.ModelList:
-    return types.ModelList(tuple(convert.model(entry) for entry in response.models), response.truncated)
+    return read(types.ModelList, response)
 
 
 def _providers(response: Any) -> tuple[types.ProviderInfo, ...]:
-    return tuple(convert.provider_info(entry) for entry in response.providers)
+    return read_all(types.ProviderInfo, response.providers)
 
 
 def _resolved(response: Any) -> types.ResolvedConnection:
@@ -496,12 +546,12 @@ def _required(workspace: WorkspaceLike) -> w.Workspace:
 
 
 def _binding(response: Any) -> types.WorkspaceBinding:
-    return convert.binding(response.binding)
+    return read(types.WorkspaceBinding, response.binding)
 
 
 def _workspaces(response: Any) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
-    bindings = tuple(convert.binding(entry) for entry in response.bindings)
-    return bindings, tuple(convert.follower(entry) for entry in response.followers)
+    bindings = read_all(types.WorkspaceBinding, response.bindings)
+    return bindings, read_all(types.Follower, response.followers)
 
 
 def _id_of(connection: types.ResolvedConnection | types.Connection | str) -> str:
@@ -519,15 +569,15 @@ def _fallback(response: Any) -> tuple[str, ...]:
 
 
 def _lights(response: Any) -> tuple[types.ConnectionHealth, ...]:
-    return tuple(convert.connection_health(entry) for entry in response.health)
+    return read_all(types.ConnectionHealth, response.health)
 
 
 def _health_settings(response: Any) -> types.HealthSettings:
-    return convert.health_settings(response.settings)
+    return read(types.HealthSettings, response.settings)
 
 
 def _status(response: Any) -> types.Status:
-    return convert.status(response.status)
+    return read(types.Status, response.status)
 
 
 def _pid(response: Any) -> int:

@@ -199,7 +199,7 @@ def google_client(
 
     followed = _Followed(live, connection, workspace, client)
 
-    class Following(genai.Client):
+    class FollowingGenai(genai.Client):
         # The SDK leaves an HTTP client that it was given open, and closes itself when it is collected; that
         # may be on any thread, with any lock held, so only a close that was asked for ends the follower.
         def close(self) -> None:
@@ -210,7 +210,7 @@ def google_client(
             with suppress(Exception):
                 super().close()
 
-    return Following(
+    return FollowingGenai(
         api_key=NO_KEY,
         vertexai=False,
         http_options=genai_types.HttpOptions(

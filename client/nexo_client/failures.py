@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
+from nexo.connections import terms
 from nexo.connections.v1 import error_pb2
-from nexo_client import channel, terms
+from nexo_client import channel
 from nexo_client.errors import (
     BY_REASON,
     DaemonFailed,

@@ -4,21 +4,18 @@ Through the service manager where the daemon is installed as a service, else as 
 Not for stopping it, and not for installing it (see `nexo_client.service`).
 """
 
-import importlib.util
 import os
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from nexo_client import channel, lock_note, paths, python, run_marks
+from nexo.connections import lock_note, paths, python, run_marks
+from nexo_client import channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
-
-# What `python -m nexo_daemon` imports beyond the base install; the first missing one is named.
-_NEEDS = ("nexo_daemon", "sqlalchemy", "alembic", "cryptography", "httpx", "keyring", "grpc_health")
 
 # nexod reports why it gives up in its last lines; more than this is not worth showing.
 _TAIL_BYTES = 4000
@@ -41,7 +38,7 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
     service = responsible(socket)
     if service is not None:
         return _start_service(service, socket, timeout_s)
-    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    missing = python.missing(python.DAEMON_NEEDS)
     if missing:
         raise DaemonNotRunning(
             f"nexod is not running, and cannot be started from here: {missing[0]} is not installed",
@@ -91,14 +88,32 @@ def _start_service(service: Manager, socket: Path, timeout_s: float) -> int:
 
 
 def _answering(socket: Path, deadline: float) -> int | None:
-    from nexo_client.client import Client
-
     try:
         channel.probe(socket)
-        with Client(socket, timeout_s=max(0.1, deadline - time.monotonic())) as client:
-            return client.status().pid
+        return _pid_of(socket, max(0.1, deadline - time.monotonic()))
     except DaemonNotRunning:
         return None
+
+
+def _pid_of(socket: Path, timeout_s: float) -> int:
+    import grpc
+
+    from nexo.connections.v1 import daemon_pb2
+    from nexo_client import calls, failures
+
+    request: Any = daemon_pb2.GetStatusRequest
+    method = calls.method(request)
+    with grpc.insecure_channel(channel.target(socket), options=channel.OPTIONS) as line:
+        ask = line.unary_unary(
+            method.path,
+            request_serializer=request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+        try:
+            answer: Any = ask(request(), timeout=timeout_s)
+        except grpc.RpcError as failure:
+            raise failures.translate(failure, socket, method.name) from None
+    return int(answer.status.pid)
 
 
 def _wait(

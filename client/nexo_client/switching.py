@@ -113,19 +113,20 @@ async def _nothing() -> None:
 
 
 class _Clients:
-    """One inner client for each network profile that was used; a TLS context is expensive to make."""
+    """One inner client for each host and network profile; a TLS context is expensive to make."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
-        self._made: dict[NetworkProfile, Any] = {}
+        self._made: dict[tuple[str, NetworkProfile], Any] = {}
         self._lock = threading.Lock()
 
-    def of(self, network: NetworkProfile) -> Any:
+    def of(self, connection: ResolvedConnection) -> Any:
+        key = (connection.base_url, connection.network)
         with self._lock:
-            found = self._made.get(network)
+            found = self._made.get(key)
             if found is None:
-                arguments = adapters.network_arguments(network)
-                found = self._made[network] = self._make(follow_redirects=False, **arguments)
+                arguments = adapters.network_arguments(connection)
+                found = self._made[key] = self._make(follow_redirects=False, **arguments)
             return found
 
     def take_all(self) -> list[Any]:
@@ -171,7 +172,7 @@ def transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
         def handle_request(self, request: Any) -> Any:
             _refuse_foreign(request)
             connection = live.current
-            inner = self._clients.of(connection.network)
+            inner = self._clients.of(connection)
             return _answered(http, inner.send(_aimed(http, request, connection, dialect), stream=True))
 
         def close(self) -> None:
@@ -185,14 +186,14 @@ def transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
 def async_transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
     """A transport for `http.AsyncClient`; `http` is the module httpx or httpx2."""
 
-    class FollowingTransport(http.AsyncBaseTransport):  # type: ignore[misc]  # as above
+    class AsyncFollowingTransport(http.AsyncBaseTransport):  # type: ignore[misc]  # as above
         def __init__(self) -> None:
             self._clients = _Clients(http.AsyncClient)
 
         async def handle_async_request(self, request: Any) -> Any:
             _refuse_foreign(request)
             connection = live.current
-            inner = self._clients.of(connection.network)
+            inner = self._clients.of(connection)
             return _answered(http, await inner.send(_aimed(http, request, connection, dialect), stream=True))
 
         async def aclose(self) -> None:
@@ -200,4 +201,4 @@ def async_transport(http: Any, live: Live, dialect: str, on_close: Any) -> Any:
                 await client.aclose()
             on_close()
 
-    return FollowingTransport()
+    return AsyncFollowingTransport()

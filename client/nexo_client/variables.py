@@ -6,13 +6,15 @@ on the wire or in their sources in November 2026 (docs/programs.md has the versi
 """
 
 import enum
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from nexo.connections import proxies, run_marks
+from nexo.connections.terms import AuthScheme, HealthState, Provider, ResolutionSource
 from nexo_client import adapters
-from nexo_client.terms import AuthScheme, Provider
-from nexo_client.types import NetworkProfile, ResolvedConnection
+from nexo_client.types import Gateway, Headers, Health, NetworkProfile, ResolvedConnection
 
 
 class Holds(enum.Enum):
@@ -207,13 +209,84 @@ def of_connection(connection: ResolvedConnection, *, openai_face: bool = False) 
             look for an OpenAI key first take it for one, and ask for models that are not there.
     """
     dialects = {*_DIALECTS[connection.provider], "any"} | ({"openai"} if openai_face else set())
+    return _set(connection, dialects) | of_network(connection, os.environ)
+
+
+def _set(connection: ResolvedConnection, dialects: Collection[str]) -> dict[str, str]:
+    applying = [
+        variable
+        for variable in VARIABLES
+        if variable.dialect in dialects and _applies(variable.when, connection)
+    ]
+    values = {variable.name: variable.make(connection) for variable in applying}
+    return {name: value for name, value in values.items() if value}
+
+
+_BEHIND_GATEWAY = {
+    "openai": (Provider.CUSTOM, AuthScheme.BEARER),
+    # Claude Code asks the person about a key that it does not know, and not about a token.
+    "anthropic": (Provider.ANTHROPIC, AuthScheme.BEARER),
+    "google": (Provider.GOOGLE, AuthScheme.X_GOOG_API_KEY),
+    "ollama": (Provider.OLLAMA, AuthScheme.BEARER),
+}
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def of_gateway(
+    gateway: Gateway,
+    token: str,
+    provider: Provider,
+    model: str,
+    inherited: Mapping[str, str],
+    *,
+    openai_face: bool = False,
+) -> dict[str, str]:
+    """The variables for a program whose requests go through the gateway. Remove `RIVALS` first.
+
+    A program holds the token in place of the key. The gateway uses the proxy and the certificates of the
+    connection; the way to the gateway itself takes no proxy, which would see request and token.
+
+    Args:
+        provider, model: of the connection that the program begins with.
+        inherited: what it would inherit; its list of hosts without a proxy is kept.
+    """
+    dialects = list(_DIALECTS[provider]) + (["openai"] if openai_face else [])
     variables: dict[str, str] = {}
-    for variable in VARIABLES:
-        if variable.dialect in dialects and _applies(variable.when, connection):
-            value = variable.make(connection)
-            if value:
-                variables[variable.name] = value
-    return variables | of_network(connection.network)
+    for number, dialect in enumerate(dict.fromkeys(dialects)):
+        local = _local(gateway, dialect, token, model)
+        of_dialect = {dialect, "any"} if number == 0 else {dialect}
+        variables |= _set(local, of_dialect)
+    bypass = [*_listed(inherited.get("NO_PROXY")), *_listed(inherited.get("no_proxy")), *_LOOPBACK]
+    variables["NO_PROXY"] = variables["no_proxy"] = ",".join(dict.fromkeys(bypass))
+    return variables
+
+
+def _local(gateway: Gateway, dialect: str, token: str, model: str) -> ResolvedConnection:
+    """The gateway as a connection."""
+    provider, scheme = _BEHIND_GATEWAY[dialect]
+    # Not every client of Ollama sends a key, so the token is in the address.
+    url = gateway.base_url(dialect, token if dialect == "ollama" else "")
+    return ResolvedConnection(
+        connection_id="",
+        name="",
+        provider=provider,
+        preset="",
+        base_url=url,
+        auth_scheme=scheme,
+        api_key=token,
+        headers=Headers(),
+        model=model,
+        network=NetworkProfile(),
+        source=ResolutionSource.DEFAULT,
+        source_detail="",
+        revision=0,
+        health=Health(HealthState.UNKNOWN),
+    )
+
+
+def _listed(no_proxy: str | None) -> list[str]:
+    return (no_proxy or "").replace(",", " ").split()
 
 
 def _applies(when: When, connection: ResolvedConnection) -> bool:
@@ -230,20 +303,38 @@ def _applies(when: When, connection: ResolvedConnection) -> bool:
             return True
 
 
-def of_network(network: NetworkProfile) -> dict[str, str]:
-    """The variables that HTTP libraries read, for a proxy and a certificate bundle."""
+def of_network(connection: ResolvedConnection, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that HTTP libraries read, for a proxy and a certificate bundle.
+
+    Where the host takes no proxy, the list names it: not every library reads the other entries as we do.
+
+    Args:
+        environment: what a system proxy is read from.
+    """
+    network = connection.network
     variables: dict[str, str] = {}
+    system = proxies.system_proxies(run_marks.outside(environment))
+    destination = proxies.destination(connection.base_url)
+    said = network.proxy or proxies.SYSTEM
+    proxy = proxies.proxy_for(*destination, proxy=said, no_proxy=network.no_proxy, system=system)
+    direct = destination[1] if proxy is None else ""
     if network.proxy == "direct":
         variables["NO_PROXY"] = variables["no_proxy"] = "*"
     elif network.proxy not in ("", "system"):
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             variables[name] = variables[name.lower()] = network.proxy
         # Set even if empty: the inherited list belongs to the inherited proxy.
-        variables["NO_PROXY"] = variables["no_proxy"] = ",".join(network.no_proxy)
+        variables["NO_PROXY"] = variables["no_proxy"] = _list(network.no_proxy, direct)
+    elif system.urls and direct and "*" not in system.bypass and direct not in system.bypass:
+        variables["NO_PROXY"] = variables["no_proxy"] = _list(system.bypass, direct)
     if network.ca_bundle:
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
             variables[name] = network.ca_bundle
     return variables
+
+
+def _list(entries: Sequence[str], host: str) -> str:
+    return ",".join([*entries, *([host] if host and host not in entries else [])])
 
 
 def not_carried(connection: ResolvedConnection) -> tuple[str, ...]:

@@ -127,6 +127,6 @@ def watch_forever(client: Client) -> Watcher:
 
     It blocks the thread that iterates. Errors are steps of it, never raised, because whoever shows the
     state has to show those too. `connect()` raises if no daemon runs, so a program that has to come up
-    before the daemon makes its client with `Client(nexo_client.paths.socket_path())`.
+    before the daemon makes its client with `Client(nexo.connections.paths.socket_path())`.
     """
     return Watcher(client)

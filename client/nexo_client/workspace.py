@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
+from nexo.connections.model.workspace import Workspace
 from nexo_client.errors import InvalidField
-from nexo_client.types.workspace import Workspace
 
 WorkspaceLike = str | os.PathLike[str] | Workspace | None
 
@@ -39,8 +39,42 @@ def locate(value: WorkspaceLike) -> Workspace | None:
     return Workspace(path=canonical(os.fspath(value)))
 
 
+def nearest(value: WorkspaceLike) -> Workspace | None:
+    """What to ask with: as `locate`, but for a directory that is not UTF-8 the one that holds it.
+
+    It cannot be bound itself (see `canonical`), so what it gets is what the directory above it gets.
+    """
+    try:
+        return locate(value)
+    except NotUtf8 as error:
+        return Workspace(path=error.holder)
+
+
 def _is_path(text: str) -> bool:
     return text in (".", "..") or text.startswith("~") or os.sep in text
+
+
+class NotUtf8(InvalidField):
+    """The contract has paths as text, and these bytes are none.
+
+    Attributes:
+        holder: the deepest directory above that can be named.
+    """
+
+    def __init__(self, whole: str) -> None:
+        error = _invalid("the name of the directory is not UTF-8, which the contract needs")
+        super().__init__(error.message, hint=error.hint, metadata=error.metadata)
+        while not _is_utf8(whole):
+            whole = os.path.dirname(whole)  # noqa: PTH120 - no more than text
+        self.holder = whole
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _invalid(problem: str) -> InvalidField:
@@ -59,15 +93,13 @@ def canonical(path: str) -> str:
     """
     try:
         # The kernel keeps "." absolute and free of links; this is in every resolve().
-        whole = os.getcwd() if path == "." else os.path.realpath(os.path.expanduser(path))  # noqa: PTH109, PTH111
+        whole = os.getcwd() if path == "." else os.path.realpath(os.path.expanduser(path))  # noqa: PTH109, PTH111 - see above
     except FileNotFoundError:
         raise _invalid("the present directory has been removed") from None
     except ValueError:
         raise _invalid("the path has a zero byte in it") from None
-    try:
-        whole.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _invalid("the name of the directory is not UTF-8, which the contract needs") from None
+    if not _is_utf8(whole):
+        raise NotUtf8(whole)
     # Of what is not there yet, another spelling may come to be the one.
     return _stored_case(whole) if os.path.lexists(whole) else stored_case(whole)
 

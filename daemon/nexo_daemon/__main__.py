@@ -8,8 +8,9 @@ import signal
 import sys
 from pathlib import Path
 
-from nexo_client import limits, paths, run_marks
-from nexo_client.version import __version__
+from nexo.connections import limits, paths, python, run_marks
+from nexo.connections.version import __version__
+from nexo_daemon.kept_sockets import KeptSockets
 
 _MISSING = (
     "nexod: the daemon needs packages that are not installed ({name}).\n"
@@ -51,18 +52,23 @@ def main() -> int:
 
 def _main() -> int:
     options = _parser().parse_args()
+    kept = KeptSockets(os.environ)
     # What the start makes stays. Looking for garbage in it is an eighth of the CPU of a start (2026-11-23);
     # `main` turns it on again when the daemon is ready.
     gc.disable()
-    # Until the event loop has its own handlers, being told to stop ends the start in order.
+    # Until `Stop` listens there is nothing to end in order. An exception may be lost here: Python swallows
+    # what is raised in a callback of its import locks.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: sys.exit(0))
+            signal.signal(number, lambda *_: os._exit(0))
     short = limits.shortages()
     if short:
         print(f"nexod: {short[0].problem}\n  {short[0].hint}", file=sys.stderr)
         return 1
     try:
+        # Some are imported only when the daemon has answered, or when they are needed.
+        for name in python.missing(python.DAEMON_NEEDS):
+            raise ModuleNotFoundError(name=name)
         from nexo_daemon.main import run
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("nexo"):
@@ -74,7 +80,7 @@ def _main() -> int:
     paths.make_absolute(os.environ)
     # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
     os.chdir("/")
-    code = run(lambda: paths.socket_path(chosen), background=options.background)
+    code = run(lambda: paths.socket_path(chosen), kept, background=options.background)
     # Threads that hang are left alone: while Python and OpenSSL clear up under them, they crash (seen).
     import logging
 

@@ -1,17 +1,16 @@
 """One daemon a user: an advisory lock that is held for life, on a file that says who holds it."""
 
 import errno
-import fcntl
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from nexo_client import lock_note
-from nexo_client.lock_note import Note
-from nexo_client.paths import private_directory
-from nexo_client.version import __version__
+from nexo.connections import file_locks, lock_note
+from nexo.connections.lock_note import Note
+from nexo.connections.paths import private_directory
+from nexo.connections.version import __version__
 from nexo_daemon.store.files import NO_LOCKS, StoreUnusable, identity
 
 # Longer than a look at the lock takes (`lock_note.held`), shorter than a person notices.
@@ -24,7 +23,7 @@ def _is_read_only(path: Path, error: OSError) -> bool:
     )
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - the name says the state
+class AlreadyRunning(Exception):
     """Another daemon holds the lock.
 
     Attributes:
@@ -105,7 +104,7 @@ class InstanceLock:
         deadline = time.monotonic() + _TRY_S
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file_locks.take(file)
                 return
             except BlockingIOError:
                 if time.monotonic() > deadline:

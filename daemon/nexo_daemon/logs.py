@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nexo_client.paths import private_directory
+from nexo.connections.paths import private_directory
 
 FILE_LIMIT = 1_000_000
 KEEP = 3
@@ -50,7 +50,7 @@ class _PrivateFile(RotatingFileHandler):
 class _Places(logging.Formatter):
     """Of an exception its type and where it was raised: its text may quote a request, and so a key."""
 
-    def formatException(  # noqa: N802
+    def formatException(  # noqa: N802 - a name of logging
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
@@ -131,8 +131,8 @@ def start_logging(path: Path, level: str) -> None:
     # A full disk or a closed terminal must not stop the daemon, and says nothing about a record.
     logging.raiseExceptions = False
     logging.basicConfig(level=known or logging.INFO, format=FORMAT, handlers=handlers, force=True)
-    # httpx writes each URL, httpcore each header, at their lower levels.
-    for name in ("httpx", "httpcore", "asyncio", "sqlalchemy", "alembic", "keyring"):
+    # httpx writes each URL, httpcore2 each header, at their lower levels.
+    for name in ("httpx", "httpcore2", "uvicorn", "asyncio", "sqlalchemy", "alembic", "keyring"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_one_line)
     for handler in handlers:

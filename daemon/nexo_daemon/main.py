@@ -10,31 +10,40 @@ import gc
 import logging
 import os
 import random
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nexo_client import lock_note, paths
-from nexo_client.lock_note import Note
-from nexo_client.version import __version__
+from nexo.connections import limits, paths, processes
+from nexo.connections.errors import NexoError
+from nexo.connections.hardening import harden
+from nexo.connections.lock_note import Note
+from nexo.connections.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
-from nexo_daemon.domain.errors import DomainError
+from nexo_daemon.gateway.door import Door
+from nexo_daemon.gateway.ledger import Ledger
+from nexo_daemon.gateway.lives import Lives
+from nexo_daemon.gateway.routes import Backend, Routes
+from nexo_daemon.gateway.switchboard import Switchboard
+from nexo_daemon.gateway.tokens import Tokens
+from nexo_daemon.kept_sockets import KeptSockets
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import leave_stderr, say_of_loop, start_logging
 from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
+from nexo_daemon.providers.tls import TlsContexts
+from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.routing import Routing
 from nexo_daemon.registry.steady import steadily
 from nexo_daemon.registry.upkeep import keep_in_order
 from nexo_daemon.registry.watching import Told, watch_the_store
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
+from nexo_daemon.rpc.gateway import GatewayService
 from nexo_daemon.rpc.health import HealthService
 from nexo_daemon.rpc.presence import stay_present
 from nexo_daemon.rpc.proofs import Proofs
@@ -47,29 +56,32 @@ from nexo_daemon.rpc.workspaces import WorkspaceService
 from nexo_daemon.stopping import Stop
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault.hardening import harden
 from nexo_daemon.vault.references import References
+from nexo_gateway.server import Listener
+from nexo_gateway.upstream import Upstream
 
 log = logging.getLogger("nexod")
 
 
-def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
+def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = False) -> int:
     """Live until told to stop; returns the exit code. In the background, stderr is left once it answers.
 
     Args:
         wanted: where programs look for the socket; asked again, because a run-time directory comes and goes.
+        kept: what an earlier daemon may have listened on.
     """
     socket = wanted()
     stop = Stop()
     stop.listen()
-    os.umask(0o077)
     harden()
-    _raise_descriptor_limit()
+    limits.raise_files()
     try:
         with InstanceLock(paths.lock_file(), socket.parent / paths.lock_file().name) as lock:
             lock.note(socket, ready=False)
             start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
             log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)
+            for problem in kept.problems:
+                log.warning("%s", problem)
             clock = SystemClock()
             store = Store.open(
                 paths.database(),
@@ -78,14 +90,14 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
                 remembered=paths.known_stores(),
             )
             try:
-                return asyncio.run(_serve(store, lock, wanted, clock, stop, background=background))
+                return asyncio.run(_serve(store, lock, wanted, kept, clock, stop, background=background))
             finally:
                 store.rescue()
                 store.close()
                 log.info("nexod stopped")
     except AlreadyRunning as error:
         return _failed(str(error), _way_round(error.holder))
-    except (paths.UnsafePathError, StoreUnusable, DomainError) as error:
+    except (paths.UnsafePathError, StoreUnusable, NexoError) as error:
         return _failed(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -93,7 +105,7 @@ def run(wanted: Callable[[], Path], *, background: bool = False) -> int:
 
 
 def _way_round(holder: Note | None) -> str:
-    if holder is not None and not lock_note.alive(holder.pid):
+    if holder is not None and not processes.alive(holder.pid):
         return (
             "it is in another container or on another machine that shares these directories: stop it there, "
             "or choose others here (NEXO_DATA_DIR, NEXO_STATE_DIR)"
@@ -106,19 +118,11 @@ def _failed(problem: str, hint: str) -> int:
     return 1
 
 
-def _raise_descriptor_limit() -> None:
-    # At the limit new clients hang until their deadline (seen); each follower holds one descriptor.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
-    if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 async def _serve(
     store: Store,
     lock: InstanceLock,
     wanted: Callable[[], Path],
+    kept: KeptSockets,
     clock: Clock,
     stop: Stop,
     *,
@@ -132,7 +136,6 @@ async def _serve(
     prober = Prober(clock)
     references = References(clock)
     registry = Registry(store, references, clock)
-    routing = Routing(registry)
     journal = Journal(store, clock, registry.on_store_thread)
     lights = Lights(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
     resolver = Resolver(registry, lights, journal, clock)
@@ -149,13 +152,26 @@ async def _serve(
         log_file=paths.log_file(),
     )
     view.followers = hub.followers
+    lives = Lives()
+    tokens = Tokens(registry, lives, clock)
+    ledger = Ledger(registry, clock)
+    routes = Routes(resolver, store.unseal, TlsContexts(), clock)
+    switchboard = Switchboard(tokens, routes, ledger, lights.witnessed, clock)
+    listener = Listener(switchboard, lambda: Upstream(lambda: Backend(routes.is_own_address)), kept)
+    tokens.cut = listener.cut
+    view.gateway_programs = lambda: len(tokens.users())
+    hub.changed = tokens.changed = registry.status_changed
+    door = Door(registry, listener, lambda: paths.gateway_socket_path(view.socket), random.Random())  # noqa: S311 - jitter
+    registry.is_own_address = routes.is_own_address = door.is_own
+    auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
-        connections=ConnectionService(registry, routing, lights, prober, view, hub, Proofs(clock)),
-        workspaces=WorkspaceService(registry, routing, lights, resolver, hub, view),
-        health=HealthService(registry, routing, lights, journal, clock),
+        connections=ConnectionService(registry, lights, prober, view, hub, Proofs(clock)),
+        workspaces=WorkspaceService(registry, lights, resolver, hub, view),
+        health=HealthService(registry, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),
-        vault=VaultService(registry),
+        vault=VaultService(registry, auto_lock),
         store=StoreService(registry, journal),
+        gateway=GatewayService(registry, resolver, tokens, door, ledger),
     )
 
     def moved(to: Path) -> None:
@@ -166,9 +182,20 @@ async def _serve(
         with contextlib.suppress(OSError):
             lock.note(view.socket, ready=True, problem=problem)
 
+    await tokens.load()
+    await auto_lock.load()
+    # Before anybody is handed anything.
+    owned = {asyncio.create_task(steadily("journal", journal.run, clock), name="journal")}
     await server.start(socket)
+    await door.load()
     note(store.problem)
     registry.listen_to_routing(Told(store, note))
+    log.info("ready with %d connections", len(registry.snapshot.connections))
+    if background:
+        leave_stderr()
+    notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
+    # Should it fail, the loop's handler says so, and the first check loads what it needs.
+    await asyncio.wait({asyncio.create_task(prober.prepare(), name="prepare")})
     # A full collection that walks through modules, schema and stored connections holds up every call for
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
@@ -176,18 +203,13 @@ async def _serve(
     # with the usual 700 a sixth of its CPU went into looking for garbage among them (2026-11-23).
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
-    log.info("ready with %d connections", len(registry.snapshot.connections))
-    if background:
-        leave_stderr()
-    notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
-    # Should it fail, the loop's handler says so, and the first check loads what it needs.
-    await asyncio.wait({asyncio.create_task(prober.prepare(), name="prepare")})
-    owned = {
+    owned |= {
         asyncio.create_task(lights.monitor.run(), name="health"),
         *(
             asyncio.create_task(steadily(name, work, clock), name=name)
             for name, work in {
-                "journal": journal.run,
+                "usage": ledger.run,
+                "auto-lock": auto_lock.run,
                 "vault": lambda: open_when_possible(registry, clock),
                 "replaced keys": lambda: forget_when_due(registry, clock),
                 "upkeep": lambda: keep_in_order(registry, clock),
@@ -212,6 +234,8 @@ async def _serve(
     notify("STOPPING=1")
     told.cancel()
     stopping = asyncio.create_task(server.stop())
+    await door.close()
+    lives.close()
     registry.bus.close()
     hub.close()
     for task in owned:
@@ -221,6 +245,7 @@ async def _serve(
     await lights.close()
     await references.aclose()
     await journal.flush()
+    await ledger.flush()
     await registry.close()
     return exit_code or stop.exit_code
 

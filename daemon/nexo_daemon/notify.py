@@ -6,14 +6,17 @@ import os
 import socket
 
 
-def notify(state: str) -> None:
-    """Send a state such as "READY=1" if a service manager listens; does nothing otherwise."""
+def notify(state: str, *file_descriptors: int) -> bool:
+    """Send a state such as "READY=1"; False if no service manager listens, and then nothing is done."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
-        return
+        return False
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.settimeout(1.0)
-        channel.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        socket.send_fds(channel, [state.encode()], file_descriptors)
+        return True
+    return False
 
 
 def watchdog_interval_s() -> float | None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from nexo_client.demo.provider import ExampleProvider
+from nexo_cli.demo.provider import ExampleProvider
 
 with ExampleProvider(port=int(sys.argv[1])):
     signal.sigwait({signal.SIGTERM, signal.SIGINT})

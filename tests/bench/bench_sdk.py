@@ -87,7 +87,7 @@ def process_rows() -> Iterator[Row]:
         ours_at = str(nexod.socket)
         floors, ours = alternate(lambda: _first("floor", socket), lambda: _first("sdk", ours_at))
         yield Row(
-            "first resolve() of a process", "us", ours, floors, "a new channel, an empty call", "<= 1.15 x"
+            "first resolve() of a process", "us", ours, floors, "a new channel, an empty call", "<= 1.1 x"
         )
         for processes in (1, 8, 64):
             floors, ours = alternate(

@@ -89,7 +89,7 @@ class Machine:
     def __post_init__(self) -> None:
         from importlib.metadata import version
 
-        names = ("grpcio", "protobuf", "SQLAlchemy", "httpx")
+        names = ("grpcio", "protobuf", "SQLAlchemy", "httpx", "httpcore2")
         self.libraries = {name: version(name) for name in names}
         cpuinfo = Path("/proc/cpuinfo")
         if cpuinfo.exists():

@@ -1,13 +1,13 @@
-"""The last figures of every benchmark as one table in Markdown: `python table.py`, after `make bench`."""
+"""The last figures of every benchmark, or of those named, as Markdown tables: `python table.py [NAME...]`."""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from measure import RESULTS, spread
 
-ORDER = ("cli", "sdk", "fan_out", "daemon", "health", "store")
+ORDER = ("cli", "sdk", "fan_out", "daemon", "gateway", "health", "store", "settings")
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -18,10 +18,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {row['what']} | {row['unit']} | {spread(row['ours'])} | {floor} | {ratio} | {target} |"
 
 
-def main() -> int:
-    """Print it; 1 if there is nothing."""
+def main(names: Sequence[str]) -> int:
+    """Print them; 1 if there is nothing."""
     results = {
-        name: json.loads(file.read_text()) for name in ORDER if (file := RESULTS / f"{name}.json").exists()
+        name: json.loads(file.read_text())
+        for name in names or ORDER
+        if (file := RESULTS / f"{name}.json").exists()
     }
     if not results:
         print("there are no results yet; run: make bench", file=sys.stderr)
@@ -39,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from answering_server import AnsweringServer, Request, answer, reset
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact
 from nexo_daemon.providers.presets import PRESETS
@@ -76,6 +76,9 @@ def test_one_request_that_costs_nothing(provider: Provider, preset: str, case: s
     [
         ({Fact.LIST_PUBLIC}, "GET"),
         ({Fact.LIST_PUBLIC, Fact.REFUSED_TELLS}, "POST"),
+        ({Fact.LIST_PUBLIC, Fact.NULL_TELLS}, "POST"),
+        ({Fact.LIST_PUBLIC, Fact.GET_TELLS}, "GET"),
+        ({Fact.NO_LIST, Fact.GET_TELLS}, "GET"),
         ({Fact.NO_LIST}, "GET"),
         ({Fact.NO_LIST, Fact.REFUSED_TELLS}, "POST"),
         ({Fact.NO_LIST, Fact.REFUSED_RAN}, "GET"),
@@ -99,9 +102,9 @@ def test_one_request_whatever_a_test_has_learned(
         (request,) = server.requests
     assert request.method == method
     if method == "POST":
-        assert json.loads(request.body) in ({"messages": 0}, {"contents": 0})
+        assert json.loads(request.body) in (None, {"messages": 0}, {"contents": 0})
     else:
-        assert request.path in FREE
+        assert request.path in FREE or Fact.GET_TELLS in facts
 
 
 def test_two_requests_that_run_nothing_where_no_test_has_told_of_a_missing_list() -> None:

@@ -8,7 +8,7 @@ import pytest
 import probing_help as ask
 from answering_server import Request
 from faithful_service import GOOD, FaithfulService
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 
 
 def by_openai(base_url: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import nginx_server
 import probing_help as ask
 from certificates import DAY, Authority, make_authority
-from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
+from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nginx_server import Site, can_serve, location_of, quoted, serving
 from recorded_answers import CANARY, LISTS, RECORDED, Recorded

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from desktop_session import DesktopSession
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 
 
 @pytest.fixture

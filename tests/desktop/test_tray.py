@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from desktop_session import DesktopSession
-from nexo_client.demo.provider import BUSY, REVOKED, ExampleProvider
+from nexo_cli.demo.provider import BUSY, REVOKED, ExampleProvider
 from nexo_tray.icons import COLOURS, Look
 from session_bus import Line, TrayIcon
 from surroundings import wait_for
@@ -288,7 +288,10 @@ def test_a_failed_connection_is_notified_once_and_a_click_leads_to_why(
     furnished: DesktopSession, provider: ExampleProvider
 ) -> None:
     furnished.bus.serve_notifications()
-    furnished.start_tray()
+    browser = furnished.home / "my-browser"
+    browser.write_text(f'#!/bin/sh\n[ ! -e {browser}.gone ] || exit 1\nprintf %s "$1" > {browser}.opened\n')
+    browser.chmod(0o755)
+    furnished.start_tray(env={"BROWSER": str(browser)})
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
     provider.stop()
@@ -297,6 +300,10 @@ def test_a_failed_connection_is_notified_once_and_a_click_leads_to_why(
     assert [one.title for one in shown] == ["work: connection refused"]
     assert shown[0].actions == ("default", "Why?")
     assert Path(shown[0].image).exists()
+    furnished.bus.click_notification(shown[0])
+    opened = browser.with_name("my-browser.opened")
+    wait_for(lambda: opened.exists() and opened.read_text().endswith("&at=show&name=work"), "the page")
+    browser.with_name("my-browser.gone").touch()
     furnished.bus.click_notification(shown[0])
     wait_for(lambda: "Why? — work" in furnished.windows(), "the window that explains it")
     furnished.screenshot("why-window")
@@ -345,19 +352,38 @@ def test_details_models_and_about_open_windows(furnished: DesktopSession) -> Non
     furnished.screenshot("windows")
 
 
-def test_add_connection_opens_a_terminal_with_the_wizard(furnished: DesktopSession) -> None:
+def test_settings_and_edit_open_the_page_in_the_browser(furnished: DesktopSession) -> None:
+    opened = furnished.home / "opened.txt"
+    browser = furnished.home / "my-browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {opened}\n')
+    browser.chmod(0o755)
+    furnished.start_tray(env={"BROWSER": str(browser)})
+    icon = furnished.icon()
+    wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
+    icon.click(icon.menu().find("Settings…"))
+    wait_for(opened.exists, "the browser of the person")
+    icon.click(icon.menu().find("Connections").find("work").find("Edit…"))
+    wait_for(lambda: len(opened.read_text().split()) == 2, "the browser again")
+    first, second = opened.read_text().split()
+    assert first.startswith("http://127.0.0.1:")
+    assert second.endswith("&at=edit&name=work")
+
+
+def test_without_a_browser_add_connection_opens_a_terminal_with_the_wizard(
+    furnished: DesktopSession,
+) -> None:
     started = furnished.home / "terminal.txt"
     terminal = furnished.home / "my-terminal"
     terminal.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {started}.new; mv {started}.new {started}\n')
     terminal.chmod(0o755)
-    furnished.start_tray(env={"TERMINAL": str(terminal)})
+    furnished.start_tray(env={"TERMINAL": str(terminal), "BROWSER": "/bin/false"})
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
     icon.click(icon.menu().find("Add connection…"))
     wait_for(started.exists, "the terminal of the person")
     words = started.read_text().splitlines()
     assert words[:2] == ["-e", "sh"]
-    assert words[-3:] == ["-m", "nexo_client.cli", "add"]
+    assert words[-3:] == ["-m", "nexo_cli", "add"]
 
 
 def test_without_a_terminal_it_says_what_to_type(furnished: DesktopSession) -> None:

@@ -15,7 +15,7 @@ import pytest
 from google import protobuf
 
 REPOSITORY = Path(__file__).parent.parent.parent
-PACKAGES = ("nexo_client", "nexo_daemon", "nexo_tray", "nexo")
+PACKAGES = ("nexo_cli", "nexo_client", "nexo_daemon", "nexo_gateway", "nexo_settings", "nexo_tray", "nexo")
 
 
 def build(target: str, directory: Path, sources: Path = REPOSITORY) -> Path:
@@ -69,8 +69,15 @@ def test_wheel_has_what_is_not_python(wheel: Path) -> None:
         "nexo_client/service/nexod.service",
         "nexo/connections/v1/connection.proto",
         "nexo/connections/v1/connection_pb2.pyi",
+        "nexo/py.typed",
+        "nexo_cli/py.typed",
         "nexo_client/py.typed",
         "nexo_daemon/py.typed",
+        "nexo_gateway/py.typed",
+        "nexo_settings/page/LICENSE.lit-html",
+        "nexo_settings/page/index.html",
+        "nexo_settings/page/lit-html.js",
+        "nexo_settings/py.typed",
         "nexo_tray/py.typed",
     ):
         assert name in found
@@ -84,7 +91,7 @@ def test_wheel_says_what_it_needs(wheel: Path) -> None:
         points = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
     needs = metadata.get_all("Requires-Dist") or []
     assert {re.split(r"[<>=]", one)[0] for one in needs if "extra ==" not in one} == {"grpcio", "protobuf"}
-    assert {"daemon", "tray", "import", "all"} <= set(metadata.get_all("Provides-Extra") or [])
+    assert {"daemon", "tray", "import", "settings", "all"} <= set(metadata.get_all("Provides-Extra") or [])
     for program in ("nexod", "nexoctl", "nexo-tray"):
         assert f"{program} = " in points
 
@@ -103,7 +110,7 @@ def test_a_wheel_of_the_sdist_is_the_wheel_of_the_repository(
     for name in (
         "tests/conftest.py",
         "packaging/deb/build",
-        "packaging/man/nexoctl.1",
+        "packaging/reference",
         "docs",
         "CHANGELOG.md",
     ):
@@ -124,7 +131,7 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
         target.symlink_to(library)
 
     def nexoctl(*words: str) -> "subprocess.CompletedProcess[str]":
-        code = f"import sys; sys.path.insert(0, {str(site)!r}); from nexo_client.cli.__main__ import main; "
+        code = f"import sys; sys.path.insert(0, {str(site)!r}); from nexo_cli.__main__ import main; "
         return subprocess.run(
             [sys.executable, "-I", "-S", "-c", code + "sys.exit(main(sys.argv[1:]))", *words],
             capture_output=True,
@@ -139,6 +146,8 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
     (tmp_path / ".continue" / "config.yaml").write_text("models: []\n")
     found = nexoctl("import", "continue", "--dry-run")
     assert "pip install 'nexo-connections[import]'" in found.stdout
+    opened = nexoctl("settings", "--no-start")
+    assert opened.returncode == 3
     started = nexoctl("daemon", "start")
     assert started.returncode == 3
     assert "pip install 'nexo-connections[daemon]'" in started.stderr

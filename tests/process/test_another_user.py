@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import nexo_client
+from answering_server import AnsweringServer, Request, answer
+from gateway_parts import add, ask, opened
 from surroundings import Nexod, Surroundings
 
 OTHER = 12345
@@ -135,3 +137,28 @@ def test_the_client_does_not_talk_to_a_socket_that_somebody_else_put_there(grabb
     with pytest.raises(nexo_client.DaemonUnsafe) as caught:
         nexo_client.connect(trap / "nexod.sock")
     assert str(trap) in caught.value.message
+
+
+CONNECT = """
+import socket, sys
+port, token = int(sys.argv[1]), sys.argv[2]
+with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+    lines = ["GET /openai/v1/models HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}"]
+    request = "\\r\\n".join([*lines, "", ""])
+    try:
+        line.sendall(request.encode())
+        print(line.recv(4096).split(b"\\r\\n")[0].decode())
+    except ConnectionError:
+        print("closed")
+"""
+
+
+def test_the_gateway_refuses_another_user_with_the_right_token(nexod: Nexod) -> None:
+    def script(request: Request, _: object) -> bytes:
+        return answer(200, b'{"object":"list","data":[]}', (("X-Inside", "yes"),))
+
+    with AnsweringServer(script) as server, opened(nexod) as (client, token, port):
+        add(client, "a", server.origin + "/v1")
+        assert ask(port, "/openai/v1/models", token, method="GET", body=None).headers["x-inside"] == "yes"
+        assert as_other(CONNECT, str(port), token).strip() in ("HTTP/1.1 403 Forbidden", "closed")
+        assert ask(port, "/openai/v1/models", token, method="GET", body=None).status == 200

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 import nexo_client
-from nexo_client.demo.faces import Account, Behaviour
-from nexo_client.demo.provider import ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.faces import Behaviour, DemoAccount
+from nexo_cli.demo.provider import ExampleProvider
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
 from surroundings import Finished, Nexod, Surroundings, wait_for
 
@@ -31,7 +31,7 @@ PROXY = f"{WORD}Kq7-proxy-08ce41"
 
 @pytest.fixture
 def provider() -> Iterator[ExampleProvider]:
-    accounts = [Account("good", GOOD), Account("busy", f"{GOOD}-busy", Behaviour.RATE_LIMITED)]
+    accounts = [DemoAccount("good", GOOD), DemoAccount("busy", f"{GOOD}-busy", Behaviour.RATE_LIMITED)]
     with ExampleProvider(accounts=accounts) as running:
         yield running
 
@@ -177,7 +177,7 @@ def test_the_canary_is_found_nowhere(surroundings: Surroundings, provider: Examp
         done = every_command(surroundings, provider)
     assert processes.looks > 10
     # What the test typed into the arguments of nexoctl is there; nobody may have passed it on.
-    assert [one for one in processes.seen if "nexo_client.cli" not in one] == []
+    assert [one for one in processes.seen if "nexo_cli" not in one] == []
     found: list[str] = []
     for one in done:
         # What the person typed into argv themselves is not ours to hide; our answers are.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.demo.provider import ACCOUNTS
+from nexo_cli.demo.provider import ACCOUNTS
 from nexo_client.types import ConnectionDraft
 from surroundings import PATIENCE_S, Surroundings, wait_for
 
-DEMO = [sys.executable, "-m", "nexo_client.cli", "demo"]
+DEMO = [sys.executable, "-m", "nexo_cli", "demo"]
 
 
 def contents(surroundings: Surroundings) -> dict[str, bytes]:
@@ -61,7 +61,8 @@ def test_it_works_and_leaves_nothing_behind(surroundings: Surroundings, users_ow
         "the key was rejected",
         "rate limited",
         "home: Hello from example-small, billed to the account 'home'.",
-        "The provider agrees; it billed: work, home, work.",
+        "$ nexoctl run -- python stranger.py",
+        "The provider agrees; it billed: work, home, work, work, home.",
         "Done in",
     ):
         assert sentence in done.out, done
@@ -93,6 +94,7 @@ def test_a_daemon_of_the_user_is_not_disturbed(surroundings: Surroundings) -> No
         (signal.SIGTERM, "$ nexoctl test --draft"),
         (signal.SIGINT, "billed to the account 'work'"),
         (signal.SIGHUP, "$ nexoctl default home"),
+        (signal.SIGINT, "$ nexoctl run --"),
     ],
 )
 def test_it_cleans_up_when_it_is_interrupted(
@@ -118,7 +120,7 @@ def test_without_the_daemon_extra_it_is_one_sentence(surroundings: Surroundings)
     blocker = (
         "import sys, importlib.util as u; find = u.find_spec;"
         "u.find_spec = lambda name, *rest: None if name == 'sqlalchemy' else find(name, *rest);"
-        "from nexo_client.demo import main; sys.exit(main())"
+        "from nexo_cli.demo import main; sys.exit(main())"
     )
     done = surroundings.run([sys.executable, "-c", blocker], expect=1)
     assert "pip install 'nexo-connections[daemon]'" in done.err

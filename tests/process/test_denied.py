@@ -62,7 +62,7 @@ class Person:
 
     def nexoctl(self, *words: str, home: bool = True) -> tuple[int, Any]:
         """The exit code, and what it printed, be it a result or an error."""
-        command = [PYTHON, "-m", "nexo_client.cli", "--no-start", "--json", *words]
+        command = [PYTHON, "-m", "nexo_cli", "--no-start", "--json", *words]
         done = subprocess.run(
             command, **self._as_person(home=home), capture_output=True, text=True, timeout=60, check=False
         )

@@ -6,13 +6,16 @@ NEXO_KILLS chooses how often (default: a handful; 500 before a release).
 import itertools
 import os
 import random
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
 
+import pytest
+
 import nexo_client
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 from nexo_client.types import ConnectionDraft, Workspace
 from surroundings import Nexod, Surroundings
 
@@ -155,3 +158,29 @@ def test_no_acknowledged_change_is_lost(surroundings: Surroundings) -> None:
     print(f"{KILLS} kills, {changes} acknowledged changes, 0 lost, {len(book.names)} connections")
     assert surroundings.nexoctl("store", "check").code == 0
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("way", ["resolve", "reveal", "follow"])
+def test_a_hand_out_leaves_a_record_though_the_daemon_is_killed_with_it(
+    surroundings: Surroundings, way: str
+) -> None:
+    nexod = surroundings.start_nexod()
+    with nexod.client() as client:
+        client.create_connection(
+            ConnectionDraft(name="work", provider="custom", base_url="http://127.0.0.1:9/v1", api_key="k")
+        )
+    for number in range(4):
+        place = Workspace(name=f"place-{number}")
+        with nexod.client() as client:
+            if way == "resolve":
+                assert client.resolve(workspace=place).api_key == "k"
+            elif way == "reveal":
+                assert client.reveal("work").api_key == "k"
+            else:
+                assert client.follow(workspace=place).current.api_key == "k"
+            os.kill(nexod.pid, signal.SIGKILL)
+        nexod.process.wait()
+        nexod = surroundings.start_nexod()
+        with nexod.client() as client:
+            record = client.handouts()
+        assert any(one.workspace == ("" if way == "reveal" else place.name) for one in record)

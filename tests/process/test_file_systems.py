@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fuse_mount
-from nexo_client.terms import StoreState
+from nexo.connections.terms import StoreState
 from nexo_client.types import ConnectionDraft
 from surroundings import Surroundings
 

@@ -68,10 +68,28 @@ def test_two_followers_of_one_process_share_a_stream(client: Client, tmp_path: P
         assert program.client.pid == os.getpid()
         assert [str(workspace) for workspace in program.workspaces] == [str(tmp_path.resolve())]
         assert (default.current.name, bound.current.name) == ("one", "two")
+        assert program.connections == ("one", "two")
         bound.close()
         wait_for(lambda: not client.status().followers[0].workspaces, "the daemon forgets the workspace")
+        assert client.list_workspaces()[1][0].connections == ("one",)
         assert client.set_default("two", wait_s=30).pending_followers == ()
         assert default.current.name == "two"
+
+
+def test_a_watcher_hears_which_connection_a_program_has(client: Client) -> None:
+    def told(connections: tuple[str, ...]) -> None:
+        for event in events:
+            if event.status and [one.connections for one in event.status.followers] == [connections]:
+                return
+        raise AssertionError("the daemon ended the stream")
+
+    with client.watch() as events, client.follow():
+        told(("one",))
+        client.set_default("two")
+        told(("two",))
+        for name in ("two", "one"):
+            client.delete_connection(name, force=True)
+        told(())
 
 
 def test_callbacks_come_for_what_a_program_notices_and_one_that_fails_stops_nobody(

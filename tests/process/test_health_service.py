@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import pytest
 
 from answering_server import AnsweringServer, Request, answer, reset
+from nexo.connections.terms import HealthState, Outcome, ResolutionSource
 from nexo_client import Client
 from nexo_client.errors import RetryLater
-from nexo_client.terms import HealthState, Outcome, ResolutionSource
 from nexo_client.types import ConnectionDraft, Health
 from surroundings import Nexod, wait_for
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client import python
-from nexo_client.demo.story import Workspace
+from nexo.connections import python
+from nexo_cli.demo.story import DemoWorkspace
 from nexo_client.service.launchd import agent
 from nexo_client.service.manager import command
 from nexo_client.service.systemd import unit_text
@@ -61,7 +61,7 @@ def commands(home: Path) -> dict[str, list[str]]:
         "the tray's wizard": terminal.wizard(["--version"]),
         "the tray's autostart": [*_without_script(home), "--version"],
         "the keyring's helper": python.of_ours("nexo_daemon.vault.keyring_child"),
-        "any module": python.of_ours("nexo_client.cli", "--version"),
+        "any module": python.of_ours("nexo_cli", "--version"),
     }
 
 
@@ -92,8 +92,8 @@ def test_nothing_of_the_working_directory_is_imported(
 
 def test_the_trap_springs_for_a_plain_python(surroundings: Surroundings, hostile: Path) -> None:
     """Or the tests above prove nothing."""
-    surroundings.run([sys.executable, "-m", "nexo_client.cli", "--version"], expect=None)
-    assert "nexo_client/__init__.py" in sprung(hostile)
+    surroundings.run([sys.executable, "-m", "nexo_cli", "--version"], expect=None)
+    assert sprung(hostile)
 
 
 def test_a_daemon_that_is_started_there_and_its_helpers_import_nothing_of_it(
@@ -101,7 +101,7 @@ def test_a_daemon_that_is_started_there_and_its_helpers_import_nothing_of_it(
 ) -> None:
     # A bus that nobody listens on: the helper is started, and fails after it has imported everything.
     bus = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={hostile}/no-bus"}
-    nexoctl = python.of_ours("nexo_client.cli")
+    nexoctl = python.of_ours("nexo_cli")
     surroundings.run([*nexoctl, "daemon", "start"], env=bus)
     try:
         state = surroundings.run([*nexoctl, "--json", "vault", "status"], env=bus).json
@@ -122,8 +122,9 @@ def test_the_helper_of_the_keyring_starts_elsewhere(
     assert not sprung(hostile)
 
 
-def test_the_demo_starts_its_parts_elsewhere(surroundings: Surroundings, hostile: Path) -> None:
-    workspace = Workspace(surroundings.env, hostile)
+@pytest.mark.parametrize("module", ["nexo_cli.demo.workspace", "nexo_cli.demo.stranger"])
+def test_the_demo_starts_its_parts_elsewhere(surroundings: Surroundings, hostile: Path, module: str) -> None:
+    workspace = DemoWorkspace(python.of_ours(module), surroundings.env, hostile)
     try:
         wait_for(lambda: workspace.process.poll() is not None or sprung(hostile), "it has come to its end")
         assert not sprung(hostile)
@@ -144,15 +145,16 @@ def test_relative_places_mean_what_they_meant_where_it_was_started(surroundings:
 
 
 def test_one_function_starts_python_and_it_isolates() -> None:
-    """A new place that starts Python is found here: it has to use `nexo_client.python`, as those above do."""
+    """A new place that starts Python is found here: it has to use the one function, as those above do."""
+    rooms = ("client", "daemon", "tray", "protos")
     done = subprocess.run(
-        ["grep", "-rlE", r"sys\.executable|\"-m\", \"nexo", "--include=*.py", "client", "daemon", "tray"],
+        ["grep", "-rlE", r"sys\.executable|\"-m\", \"nexo", "--include=*.py", *rooms],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["client/nexo_client/python.py"]
+    assert done.stdout.split() == ["protos/nexo/connections/python.py"]
 
 
 def test_the_unit_and_the_agent_start_in_the_root_directory() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.demo.provider import HOME, REVOKED, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
 from surroundings import Nexod, Surroundings
 from typist import Typist
 
@@ -119,7 +119,7 @@ def test_the_environment_of_the_shell_is_a_source(
     assert [(item["what"], item["source"]) for item in done.json["skipped"]] == [("groq", "env")]
 
 
-NEXOCTL = [sys.executable, "-m", "nexo_client.cli"]
+NEXOCTL = [sys.executable, "-m", "nexo_cli"]
 
 
 def test_first_run_leads_from_nothing_to_a_tested_connection(
@@ -193,3 +193,66 @@ def test_in_a_clone_no_variable_of_the_shell_is_sent_to_an_address_of_the_direct
         person.wait()
     assert surroundings.nexoctl("list", "--json").json == []
     assert provider.requests() == ()
+
+
+def half_without_key(surroundings: Surroundings, provider: ExampleProvider) -> None:
+    """A provider of Codex whose key is in a variable that is not set."""
+    directory = surroundings.home / ".codex"
+    directory.mkdir()
+    address = provider.base_url(Provider.CUSTOM)
+    text = f'[model_providers.work]\nbase_url = "{address}"\nenv_key = "NOT_SET_HERE"\n'
+    (directory / "config.toml").write_text(text)
+
+
+def half_without_address(surroundings: Surroundings) -> None:
+    """A key whose address is in a variable that nobody reads."""
+    (surroundings.home / ".env").write_text(
+        f"OPENAI_API_KEY={WORK.key}\nOPENAI_API_HOST=https://somewhere.example\n"
+    )
+
+
+def test_a_half_is_listed_never_sent_and_completed_by_a_flag(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    half_without_address(surroundings)
+    listed = surroundings.nexoctl("import", "aider", "--all", "--json", env=QUIET)
+    assert [(one["what"], one["lacks"]) for one in listed.json["skipped"]] == [("openai", "base_url")]
+    assert listed.json["imported"] == []
+    assert provider.requests() == ()
+    url = provider.base_url(Provider.CUSTOM)
+    done = surroundings.nexoctl("import", "aider", "--all", "--base-url", url, "--json", env=QUIET)
+    (one,) = done.json["imported"]
+    assert (one["connection"]["base_url"], one["test"]["key"]) == (url, "verified")
+
+
+@pytest.mark.parametrize("flag", ["--api-key-env", "--api-key-ref", "--api-key-stdin"])
+def test_a_key_that_is_missing_comes_from_where_the_person_says(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider, flag: str
+) -> None:
+    half_without_key(surroundings, provider)
+    file = surroundings.home / "key"
+    file.write_text(f"{WORK.key}\n")
+    file.chmod(0o600)
+    given = {"--api-key-env": ["MINE"], "--api-key-ref": [f"file:{file}"], "--api-key-stdin": []}[flag]
+    words = ("import", "codex", "--all", flag, *given, "--json")
+    done = surroundings.nexoctl(*words, env=QUIET | {"MINE": WORK.key}, stdin=WORK.key)
+    (one,) = done.json["imported"]
+    assert one["test"]["outcome"] == "ok"
+    assert one["connection"]["key"]["source"] == ("reference" if flag == "--api-key-ref" else "stored")
+
+
+def test_a_half_that_is_chosen_asks_for_what_it_lacks(
+    surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    half_without_key(surroundings, provider)
+    words = [*NEXOCTL, "import", "codex"]
+    with Typist(words, env=surroundings.env | QUIET, cwd=surroundings.home) as person:
+        person.expect("1? ")
+        person.expect("Import which? (numbers, all, none) [none]")
+        person.type_in("1\n")
+        person.expect("API key for ")
+        person.expect(provider.base_url(Provider.CUSTOM))
+        person.type_in(f"{WORK.key}\n")
+        person.expect("1 of 1 imported")
+        assert person.wait() == 0
+        assert WORK.key not in person.raw

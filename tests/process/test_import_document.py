@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from nexo_client.demo.provider import WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import WORK, ExampleProvider
 from surroundings import Nexod, Surroundings
 from typist import Typist
 
-NEXOCTL = (sys.executable, "-m", "nexo_client.cli", "--no-start")
+NEXOCTL = (sys.executable, "-m", "nexo_cli", "--no-start")
 
 
 def document(**connection: Any) -> dict[str, Any]:

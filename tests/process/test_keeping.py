@@ -11,7 +11,7 @@ import pytest
 
 import nexo_client
 from keyring_session import KeyringSession
-from nexo_client.terms import Reason, StoreState, VaultState
+from nexo.connections.terms import Reason, StoreState, VaultState
 from nexo_client.types import KeySlot
 from surroundings import Nexod, Surroundings, wait_for
 

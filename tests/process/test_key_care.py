@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import nexo_client
-from nexo_client.demo.provider import REVOKED, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import REVOKED, WORK, ExampleProvider
 from nexo_client.types import Workspace
 from surroundings import Nexod, Surroundings
 

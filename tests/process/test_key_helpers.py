@@ -18,8 +18,8 @@ import httpx
 import pytest
 import yaml
 
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from surroundings import Surroundings
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def home(surroundings: Surroundings, provider: ExampleProvider) -> Iterator[Surr
     """A home with nexoctl in its PATH, two connections, and no daemon that runs."""
     program = surroundings.home / "bin" / "nexoctl"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nexo_client.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nexo_cli "$@"\n')
     program.chmod(0o755)
     daemon = surroundings.start_nexod()
     for name, account in (("home", HOME), ("work", WORK)):

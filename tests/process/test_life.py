@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import nexo_client
-from nexo_client.demo.provider import SLOW, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import SLOW, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header
 from surroundings import Surroundings, wait_for
 
@@ -225,6 +225,25 @@ def test_a_stop_during_the_start_leaves_nothing_half_done(surroundings: Surround
     assert surroundings.start_nexod().stop() == 0
 
 
+TOLD_WHERE_EXCEPTIONS_ARE_LOST = """
+import os, signal, sys, weakref
+from nexo_daemon import __main__ as nexod
+
+class Told:
+    def find_spec(self, name, *_):
+        if name == "nexo_daemon.main":
+            gone = weakref.ref(Told(), lambda _: signal.raise_signal(signal.SIGTERM))
+
+sys.meta_path.insert(0, Told())
+sys.argv[1:] = ["--foreground"]
+sys.exit(nexod.main())
+"""
+
+
+def test_a_stop_is_heard_where_python_loses_exceptions(surroundings: Surroundings) -> None:
+    assert surroundings.run([sys.executable, "-c", TOLD_WHERE_EXCEPTIONS_ARE_LOST]).err == ""
+
+
 def test_shutdown_by_call(surroundings: Surroundings) -> None:
     daemon = surroundings.start_nexod()
     with daemon.client() as client:
@@ -234,7 +253,7 @@ def test_shutdown_by_call(surroundings: Surroundings) -> None:
 
 
 def test_nexoctl_stops_and_starts_it(surroundings: Surroundings) -> None:
-    run = [sys.executable, "-m", "nexo_client.cli"]
+    run = [sys.executable, "-m", "nexo_cli"]
     surroundings.run([*run, "daemon", "start"])
     try:
         first = surroundings.run([*run, "--json", "status"]).json["pid"]

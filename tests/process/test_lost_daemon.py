@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 import nexo_client
-from nexo_client import channel, python
+from nexo.connections import python
+from nexo_client import channel
 from nexo_client.types import ConnectionDraft
 from surroundings import Finished, Nexod, Surroundings, wait_for
 
-NEXOCTL = python.of_ours("nexo_client.cli")
+NEXOCTL = python.of_ours("nexo_cli")
 # 20 s for nothing is what they waited; a busy machine may take its time for the rest.
 AT_ONCE_S = 14.0
 
@@ -132,7 +133,8 @@ def test_the_doctor_finds_a_daemon_without_its_socket(surroundings: Surroundings
     [broken] = [one for one in findings if one["level"] == "broken"]
     assert broken["topic"] == "daemon"
     assert broken["text"] == (
-        f"nexod (pid {nexod.pid}) lives, but nobody finds it at {nexod.socket}: there is no such socket"
+        f"nexod (pid {nexod.pid}) lives, but programs cannot find it at {nexod.socket}:"
+        " there is no such socket"
     )
     assert broken["fix"].endswith("if it stays so: nexoctl daemon restart")
 
@@ -295,3 +297,66 @@ def test_a_lock_that_another_container_holds_is_told_from_no_daemon(surroundings
         findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
         assert any("cannot be seen from here" in one["text"] for one in findings)
     assert surroundings.nexoctl("--json", "daemon", "stop").json["stopped"] is False
+
+
+# -- what the doctor says of each of these -----------------------------------------------------------------
+
+
+def not_in_order(surroundings: Surroundings, code: int, env: dict[str, str] | None = None) -> dict[str, str]:
+    """By topic, what the doctor says and the way out; its report for people has the same words."""
+    done = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env, expect=code)
+    report = surroundings.run([*NEXOCTL, "doctor"], env=env, expect=code)
+    assert "Traceback" not in report.out + report.err
+    found = {
+        one["topic"]: f"{one['text']} | {one['fix']}" for one in done.json["findings"] if one["level"] != "ok"
+    }
+    assert all(text.partition(" | ")[2] in report.out for text in found.values())
+    return found
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_the_doctor_tells_each_loss_of_the_socket_from_no_daemon(
+    surroundings: Surroundings, nexod: Nexod, move: Callable[[Path], None]
+) -> None:
+    # A daemon that cannot mend it, as one that hangs.
+    nexod.signal(signal.SIGSTOP)
+    move(nexod.socket)
+    found = not_in_order(surroundings, 1)["daemon"]
+    assert str(nexod.socket) in found
+    assert "nexoctl daemon restart" in found
+    if move is not deny:
+        assert f"nexod (pid {nexod.pid}) lives, but programs cannot find it" in found
+        why = "nothing listens" if move is replace_by_a_dead_socket else "there is no such socket"
+        assert why in found
+
+
+@pytest.mark.skipif(
+    Path(f"/run/user/{os.geteuid()}").is_dir(), reason="the rule finds the directory of the session"
+)
+@pytest.mark.parametrize(
+    "caller",
+    [
+        {"XDG_RUNTIME_DIR": "", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LANG": ""},
+        {"XDG_RUNTIME_DIR": "/nowhere"},
+        {"XDG_RUNTIME_DIR": "relative"},
+        {"XDG_RUNTIME_DIR": "theirs"},
+    ],
+    ids=["cron", "container", "nonsense", "su"],
+)
+def test_the_doctor_finds_the_daemon_of_the_session_from_everywhere(
+    surroundings: Surroundings, caller: dict[str, str]
+) -> None:
+    theirs = surroundings.home / "theirs"
+    theirs.mkdir()
+    # As the directory of another user: none that is trusted.
+    theirs.chmod(0o755)
+    env = {"NEXO_SOCKET": "", **caller}
+    if caller["XDG_RUNTIME_DIR"] == "theirs":
+        env["XDG_RUNTIME_DIR"] = str(theirs)
+    pid = nexoctl(surroundings, "daemon", "start", env=by_rule(surroundings, "session")).json["pid"]
+    try:
+        assert not_in_order(surroundings, 0, env).keys() <= {"connections"}
+        done = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env)
+        assert any(f"pid {pid}" in one["text"] for one in done.json["findings"])
+    finally:
+        nexoctl(surroundings, "daemon", "stop", env=env)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nexo.connections.terms import StoreState
 from nexo_client.errors import NexoError, StoreFailed, StoreReadOnly
-from nexo_client.terms import StoreState
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 

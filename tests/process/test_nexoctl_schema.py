@@ -1,16 +1,18 @@
-"""What `nexoctl --json` prints is what docs/nexoctl.schema.json says, field by field, for every command."""
+"""What `nexoctl --json` prints is what `nexoctl --json --help` says, field by field, for every command."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from json_schema import CONFORMED, SCHEMA, problems, problems_of
-from nexo_client.cli.commands import COMMANDS
-from nexo_client.cli.parser import command_parser, subparsers_of
-from nexo_client.demo.provider import BUSY, REVOKED, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.commands import COMMANDS
+from nexo_cli.demo.provider import BUSY, REVOKED, WORK, ExampleProvider
+from nexo_cli.parser import command_parser, subparsers_of
+from settings_parts import end_settings
 from surroundings import Nexod, Surroundings
 
 PRINTS_NO_JSON = {"run", "demo"}
@@ -56,15 +58,22 @@ def test_every_command_has_a_schema_or_a_reason_for_none() -> None:
     assert commands() - PRINTS_NO_JSON == set(SCHEMA["commands"])
 
 
+def test_the_help_of_json_is_the_schema(surroundings: Surroundings) -> None:
+    assert surroundings.nexoctl("--json", "--help").json == SCHEMA
+
+
 def test_every_command_prints_what_the_schema_says(
     surroundings: Surroundings, nexod: Nexod, url: str, say: Speaker, tmp_path: Path
 ) -> None:
     CONFORMED.clear()
     _connections(say, url)
     _programs(say, nexod)
+    _gateway(say, surroundings)
     _health(say)
     _import(say, surroundings, url)
     _vault_and_store(say, tmp_path)
+    assert say("settings", "--no-browser")["opened"] is False
+    end_settings(surroundings)
     say("remove", "busy", "--replace-with", "work")
     _errors(surroundings)
     _daemon(say, surroundings, nexod)
@@ -78,7 +87,7 @@ def _connections(say: Speaker, url: str) -> None:
     say("add", "work", *flags, "--header", "X-A: 1", "--model", "example-small", stdin=WORK.key)
     say("add", "busy", *flags, "--save-anyway", stdin=BUSY.key)
     assert say("add", "former", *flags, stdin=REVOKED.key, code=6)["saved"] is False
-    say("edit", "busy", "--no-test", "--key-expires", "2030-01-31")
+    say("edit", "busy", "--no-test", "--key-expires", "2030-01-31", "--map", "gpt-5=m")
     assert len(say("list")) == 2
     say("show", "work")
     assert say("show", "work", "--reveal")["api_key"] == WORK.key
@@ -110,6 +119,31 @@ def _programs(say: Speaker, nexod: Nexod) -> None:
     assert say("handouts")
 
 
+def _gateway(say: Speaker, surroundings: Surroundings) -> None:
+    say("gateway status")
+    say("gateway setup", "codex")
+    assert say("gateway setup", "codex", "--write")["files"][0]["changed"]
+    assert say("gateway setup", "codex", "--undo")["undone"]
+    say("token add", "mine", "--expires", "1d")
+    say("token add", "theirs", "--workspace", "nightly")
+    ask = (
+        "import os, urllib.request as u; u.urlopen(u.Request(os.environ['OPENAI_BASE_URL'] + '/models',"
+        "headers={'Authorization': 'Bearer ' + os.environ['OPENAI_API_KEY']})).read();"
+        "import subprocess as s, sys;"
+        "s.run([sys.executable, '-m', 'nexo_cli', '--json', 'gateway', 'status'])"
+    )
+    told = surroundings.nexoctl("run", "--", sys.executable, "-c", ask).json
+    assert told["programs"]
+    assert problems(told, "gateway") == []
+    assert len(say("token list")) == 2
+    say("token revoke", "mine")
+    assert say("usage")
+    say("usage", "--by", "day", "--by", "program", "--since", "1d")
+    assert say("status")["gateway"]["listening"]
+    say("gateway off")
+    say("gateway on")
+
+
 def _health(say: Speaker) -> None:
     say("health", "--check", "work")
     say("health")
@@ -131,7 +165,7 @@ def _health(say: Speaker) -> None:
 
 def _import(say: Speaker, surroundings: Surroundings, url: str) -> None:
     taken_over = surroundings.home / ".codex"
-    taken_over.mkdir()
+    taken_over.mkdir(exist_ok=True)
     for name, key in (("other", WORK.key), ("past", REVOKED.key)):
         with (taken_over / "config.toml").open("a") as file:
             file.write(f'[model_providers.{name}]\nbase_url = "{url}"\nexperimental_bearer_token = "{key}"\n')
@@ -145,12 +179,20 @@ def _import(say: Speaker, surroundings: Surroundings, url: str) -> None:
 def _vault_and_store(say: Speaker, directory: Path) -> None:
     file = directory / "all.json"
     words = "a passphrase of some words"
-    say("export")
     written = say("export", "--with-secrets", "--passphrase-stdin", "--output", str(file), stdin=words)
     assert written["path"] == str(file)
     assert problems_of(json.loads(file.read_text()), "export") == []
     assert say("import", str(file), "--passphrase-stdin", "--dry-run", stdin=words)["steps"]
+    document = say("export")
+    first = document["connections"][0]["name"]
+    binding = {"kind": "name", "value": "elsewhere", "connection": first, "allow_fallback": False}
+    edited = directory / "edited.json"
+    edited.write_text(json.dumps(document | {"workspaces": [binding]}))
+    steps = say("import", str(edited), "--dry-run")["steps"]
+    assert [need["kind"] for step in steps for need in step["needs"]] == ["binding"]
     say("vault status")
+    assert say("vault auto-lock", "--idle", "30", "--suspend", "on")["idle_s"] == 1800
+    say("vault auto-lock", "--idle", "off", "--suspend", "off")
     say("vault recovery")
     assert say("vault rotate")["recovery_code"]
     say("vault rekey", "--to", "passphrase", "--stdin", stdin=words)

@@ -4,18 +4,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from nexo_client.cli.format import display_width
-from nexo_client.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
+from nexo_cli.format import display_width
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 from typist import Typist
 
 Terminal = Callable[..., Typist]
-NEXOCTL = [sys.executable, "-m", "nexo_client.cli"]
+NEXOCTL = [sys.executable, "-m", "nexo_cli"]
 
 
 @pytest.fixture
@@ -343,3 +344,128 @@ def test_sigterm_ends_a_watch_without_words(terminal: Terminal) -> None:
         os.kill(person.program_pid(), signal.SIGTERM)
         person.wait()
         assert "Traceback" not in person.text
+
+
+@pytest.fixture
+def shell(surroundings: Surroundings, nexod: Nexod) -> Callable[[], Typist]:
+    """A shell with job control, whose prompt is `$ `; `nexoctl` is a program in it."""
+    (surroundings.home / "nexoctl").write_text(f'#!/bin/sh\nexec {" ".join(NEXOCTL)} "$@"\n')
+    (surroundings.home / "nexoctl").chmod(0o755)
+
+    def start() -> Typist:
+        env = surroundings.env | {"PS1": "$ ", "PATH": f"{surroundings.home}:{os.environ['PATH']}"}
+        # Without line editing, which sets modes of its own before each command.
+        command = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
+        return Typist(command, env=env, cwd=surroundings.home)
+
+    return start
+
+
+def echoes(person: Typist, word: str) -> None:
+    """The shell shows what is typed."""
+    person.type_in(f"true {word}\n")
+    person.expect(f"true {word}")
+    person.expect("$ ")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_key_stays_hidden_after_ctrl_z_and_the_shell_shows_what_is_typed(
+    shell: Callable[[], Typist], nexod: Nexod, url: str, times: int
+) -> None:
+    with shell() as person:
+        person.expect("$ ")
+        person.type_in(f"nexoctl add work --provider openai --base-url {url} --headers-json '{{}}'\n")
+        person.expect("API key (hidden): ")
+        for time in range(times):
+            person.type_in("half-of-a-key\x1a")
+            person.expect("Stopped")
+            person.expect("$ ")
+            echoes(person, f"word-{time}")
+            person.type_in("fg\n")
+            person.expect("API key (hidden): ")
+        person.type_in(f"{WORK.key}\n")
+        person.expect("Saved work")
+        assert WORK.key not in person.raw
+        assert "half-of-a-key" not in person.raw
+        echoes(person, "at-the-end")
+    with nexod.client() as client:
+        assert client.resolve("work").api_key == WORK.key
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process in /proc")
+def test_a_key_stays_hidden_after_a_stop_that_nobody_can_catch(
+    shell: Callable[[], Typist], nexod: Nexod, url: str
+) -> None:
+    with shell() as person:
+        person.expect("$ ")
+        person.type_in(f"nexoctl add work --provider openai --base-url {url} --headers-json '{{}}'\n")
+        person.expect("API key (hidden): ")
+        children = Path(f"/proc/{person.program_pid()}/task/{person.program_pid()}/children")
+        os.kill(int(children.read_text().split()[0]), signal.SIGSTOP)
+        person.expect("Stopped")
+        person.expect("$ ")
+        person.type_in("fg\n")
+        person.expect("API key (hidden): ")
+        person.type_in(f"{WORK.key}\n")
+        person.expect("Saved work")
+        assert WORK.key not in person.raw
+
+
+@pytest.mark.parametrize("question", ["API key (hidden): ", "Name: "])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGHUP, -signal.SIGHUP),
+        (signal.SIGQUIT, -signal.SIGQUIT),
+        (signal.SIGINT, 130),
+    ],
+)
+def test_whatever_ends_a_question_the_terminal_is_as_it_was(
+    terminal: Terminal, url: str, question: str, number: signal.Signals, code: int
+) -> None:
+    words = ["add"] if question == "Name: " else ["add", "work", "--provider", "openai", "--base-url", url]
+    with terminal(*words) as person:
+        before = person.modes()
+        person.expect(question)
+        if question != "Name: ":
+            wait_for(lambda: person.modes() != before, "the echo is off")
+        os.kill(person.program_pid(), number)
+        person.wait()
+        assert person.process.returncode == code
+        assert person.modes() == before
+        assert "Traceback" not in person.text
+
+
+def test_what_nohup_ignores_does_not_end_a_question(
+    surroundings: Surroundings, nexod: Nexod, url: str
+) -> None:
+    words = " ".join([*NEXOCTL, "add", "work", "--provider", "openai", "--base-url", url])
+    command = ["sh", "-c", f"trap '' HUP; exec {words}"]
+    with Typist(command, env=surroundings.env, cwd=surroundings.home) as person:
+        person.expect("API key (hidden): ")
+        os.kill(person.program_pid(), signal.SIGHUP)
+        person.press_ctrl_c()
+        assert person.wait() == 130
+
+
+def test_a_question_goes_on_after_ctrl_z_and_the_shell_shows_what_is_typed(
+    shell: Callable[[], Typist], nexod: Nexod
+) -> None:
+    with shell() as person:
+        person.expect("$ ")
+        person.type_in("nexoctl add --provider ollama --no-test\n")
+        person.expect("Name: ")
+        for time in range(2):
+            person.type_in("\x1a")
+            person.expect("Stopped")
+            person.expect("$ ")
+            echoes(person, f"word-{time}")
+            person.type_in("fg\n")
+            person.expect("Name: ")
+        person.type_in("later\n")
+        person.expect("API key")
+        person.press_ctrl_c()
+        person.expect("Cancelled")
+        person.expect("$ ")
+        echoes(person, "at-the-end")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client import limits, python
-from nexo_client.terms import StoreState
+from nexo.connections import limits, python
+from nexo.connections.terms import StoreState
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 
-NEXOCTL = python.of_ours("nexo_client.cli")
+NEXOCTL = python.of_ours("nexo_cli")
 NEXOD = python.of_ours("nexo_daemon")
 PERSON = 12345
 
@@ -63,7 +63,7 @@ def test_sudo_makes_nothing_in_the_home_of_another(
 def test_no_home_is_a_sentence(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     import pwd
 
-    from nexo_client import paths
+    from nexo.connections import paths
     from nexo_client.channel import locate
     from nexo_client.errors import DaemonUnsafe
 
@@ -260,3 +260,54 @@ def test_the_doctor_misses_the_key_file_that_is_still_in_memory(
     nexod.kill()
     with surroundings.start_nexod().client() as client:
         assert client.resolve("one").api_key == "sk-of-nobody-1234"
+
+
+# -- links that lead to nothing, and paths that are too long ------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["gone/config", ".config"], ids=["dangling", "circle"])
+def test_a_link_that_leads_nowhere_is_named_by_the_daemon_the_doctor_and_the_import(
+    surroundings: Surroundings, target: str
+) -> None:
+    home = surroundings.home / "person"
+    home.mkdir(mode=0o700)
+    (home / ".config").symlink_to(home / target if target == "gone/config" else target)
+    env = places_of_a_home(home) | {"NEXO_SOCKET": str(surroundings.socket), "OLLAMA_HOST": "127.0.0.1:9"}
+    surroundings.socket.parent.mkdir(mode=0o700, exist_ok=True)
+    told = f"{home / '.config'}: is a symbolic link to {(home / '.config').readlink()}, which is not there"
+    add = [
+        "add",
+        "x",
+        "--provider",
+        "custom",
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+        "--api-key-stdin",
+        "--no-test",
+    ]
+    try:
+        refused = surroundings.run([*NEXOCTL, *add], env=env, stdin="a-key-1", expect=None)
+        assert refused.code == 4
+        assert told in refused.err
+        doctor = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env, expect=1).json
+        found = [one for one in doctor["findings"] if told in one["text"]]
+        assert {one["level"] for one in found} == {"broken"}
+        assert any("remove the link" in one["fix"] + one["text"] for one in found)
+        imported = surroundings.run([*NEXOCTL, "import"], env=env).out
+        assert imported.count("which is not there") == 1
+    finally:
+        surroundings.run([*NEXOCTL, "daemon", "stop"], env=env)
+
+
+def test_a_path_that_sqlite_does_not_take_is_named(surroundings: Surroundings) -> None:
+    place = surroundings.home
+    while len(str(place)) < 520:
+        place = place / ("d" * 100)
+    place.mkdir(parents=True)
+    place.chmod(0o700)
+    env = {"NEXO_DATA_DIR": str(place)}
+    refused = surroundings.run([*NEXOCTL, "--json", "list"], env=env, expect=3)
+    assert "SQLite takes" in refused.error["message"]
+    assert "NEXO_DATA_DIR" in refused.error["hint"]
+    doctor = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env, expect=1).json
+    assert any("SQLite takes" in one["text"] and "NEXO_DATA_DIR" in one["fix"] for one in doctor["findings"])

@@ -92,7 +92,8 @@ def test_what_was_learned_outlives_the_daemon(
     asked = server.requests[before:]
     assert asked
     assert {request.path for request in asked} == {"/v1/chat/completions"}
-    assert all(json.loads(request.body) == {"messages": 0} for request in asked)
+    # In the form that told the good key from the bad one.
+    assert all(json.loads(request.body) in (None, {"messages": 0}) for request in asked)
 
 
 def test_a_connection_without_a_list_is_saved_and_never_sent_what_ran(

@@ -6,9 +6,9 @@ from surroundings import Nexod, Surroundings
 
 NEWER = """
 import sys
-import nexo_client.version
-nexo_client.version.__version__ = "99.0"
-from nexo_client.cli.__main__ import main
+import nexo.connections.version
+nexo.connections.version.__version__ = "99.0"
+from nexo_cli.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 

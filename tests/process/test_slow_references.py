@@ -3,14 +3,15 @@
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import nexo_client
+from nexo.connections.terms import Provider
 from nexo_client.errors import NexoError, VaultLocked
-from nexo_client.terms import Provider
 from surroundings import Nexod, wait_for
 
 
@@ -71,3 +72,41 @@ def test_a_vault_that_is_locked_during_a_look_up_hands_nothing_out(nexod: Nexod)
         for name in ("slow", "fast"):
             with pytest.raises(VaultLocked):
                 client.resolve(connection=name)
+
+
+def test_a_follower_that_waits_for_its_key_delays_no_other_and_no_switch_asks_again(nexod: Nexod) -> None:
+    home = nexod.surroundings.home
+    gate, asked = home / "gate", home / "asked"
+    os.mkfifo(gate, 0o600)
+    with nexod.client() as client, nexod.client() as program:
+        client.update_health_settings(paused=True)
+        for name, command in (
+            ("slow", f"sh -c 'echo x >>{asked}; cat {gate}'"),
+            ("one", "echo sk-one"),
+            ("two", "echo sk-two"),
+        ):
+            client.create_connection(
+                nexo_client.ConnectionDraft(
+                    name=name,
+                    provider=Provider.CUSTOM,
+                    base_url="http://127.0.0.1:9/v1",
+                    api_key_ref=f"command:{command}",
+                )
+            )
+        client.set_default("one")
+        with program.follow() as live, ThreadPoolExecutor(1) as threads:
+            wait_for(lambda: live.current.api_key == "sk-one", "the default arrives")
+            # It waits for its first answer, on the stream that the other one uses.
+            waiting = threads.submit(program.follow, connection="slow")
+            key = held(gate)
+            for name in ("two", "one", "two"):
+                client.set_default(name)
+                wait_for(lambda name=name: live.current.name == name, "the switch arrives meanwhile")
+            os.write(key, b"sk-slow\n")
+            os.close(key)
+            with waiting.result(30) as slow:
+                assert slow.current.api_key == "sk-slow"
+                client.set_default("one")
+                wait_for(lambda: live.current.name == "one", "the last switch arrives")
+                assert slow.current.api_key == "sk-slow"
+    assert asked.read_text() == "x\n"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import nexo_client
+from nexo.connections import python
 from nexo_client import launch
 from nexo_client.errors import DaemonNotRunning
 from surroundings import Surroundings, wait_for
@@ -94,7 +95,7 @@ def test_why_it_could_not_start_is_one_sentence(here: Surroundings) -> None:
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     here: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_NEEDS", ("nexo_daemon", "a_package_that_nobody_has"))
+    monkeypatch.setattr(python, "DAEMON_NEEDS", ("nexo_daemon", "a_package_that_nobody_has"))
     with pytest.raises(DaemonNotRunning, match="a_package_that_nobody_has") as missing:
         nexo_client.connect(start=True)
     assert "nexo-connections[daemon]" in missing.value.hint

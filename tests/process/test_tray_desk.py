@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.client import Client
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider
-from nexo_client.terms import Provider
 from nexo_client.types import ConnectionDraft
 from nexo_tray.desk import Desk
 from nexo_tray.explain import Text
-from nexo_tray.link import Board, Listener, Painter
-from nexo_tray.model import Action, Do, Picture
+from nexo_tray.link import Board, Painter, WatchThread
+from nexo_tray.model import Click, Do, Picture
 from nexo_tray.notices import Notice
 from nexo_tray.state import State
 from surroundings import Nexod, wait_for
@@ -56,7 +56,7 @@ class Tray:
         self.quits = 0
         self.desk = Desk(self.client, self.board, self.paper, self._quit, chosen_socket=True)
         self._painter = Painter(self.board, self.paper.pictures.append, self.desk.reverted)
-        self._listener = Listener(self.client, self.board, self.desk.changed, self.desk.lost)
+        self._listener = WatchThread(self.client, self.board, self.desk.changed, self.desk.lost)
         self._painter.start()
         self._listener.start()
 
@@ -66,7 +66,7 @@ class Tray:
     def click(self, do: Do, name: str = "") -> None:
         connections = self.board.state.snapshot.connections if self.board.state.snapshot else ()
         found = next((c.id for c in connections if c.name == name), name)
-        self.desk.act(Action(do, found))
+        self.desk.act(Click(do, found))
 
     def close(self) -> None:
         self.board.close()
@@ -130,7 +130,7 @@ def test_two_people_who_switch_at_once_end_up_with_the_same_default(tray: Tray, 
 def test_a_refused_switch_goes_back_and_says_why(tray: Tray, nexod: Nexod) -> None:
     with nexod.client() as client:
         home = client.get_connection("home")
-        tray_home = Action(Do.SWITCH, home.id)
+        tray_home = Click(Do.SWITCH, home.id)
         nexod.kill()
     tray.desk.act(tray_home)
     wait_for(lambda: not tray.board.state.live, "the tray has seen that the daemon died")

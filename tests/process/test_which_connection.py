@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nexo_client
+from nexo.connections.terms import ResolutionSource as Source
 from nexo_client import Client
 from nexo_client.errors import (
     BindingBroken,
@@ -19,7 +20,6 @@ from nexo_client.errors import (
     NoDefaultConnection,
     VaultLocked,
 )
-from nexo_client.terms import ResolutionSource as Source
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, wait_for
 

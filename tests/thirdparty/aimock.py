@@ -72,7 +72,7 @@ def running(port: int) -> Iterator[Aimock]:
                 except urllib.error.URLError:
                     return False
 
-            wait_for(answers, "aimock answers")
+            wait_for(answers, "aimock answers", patience_s=90)
             yield server
         finally:
             process.terminate()

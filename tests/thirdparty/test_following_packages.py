@@ -15,10 +15,10 @@ import httpx2
 import pytest
 
 import nexo_client
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider, Recorded
 from nexo_client import Client
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider, Recorded
 from nexo_client.errors import InvalidField, NoDefaultConnection
-from nexo_client.terms import Provider
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
 from surroundings import Nexod
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from surroundings import Finished, Nexod, Surroundings
 

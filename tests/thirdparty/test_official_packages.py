@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nexo_client
-from nexo_client.terms import KeyVerdict, Outcome
+from nexo.connections.terms import KeyVerdict, Outcome
 from nexo_client.types import ConnectionDraft, ResolvedConnection
 from surroundings import Nexod
 from thirdparty import aimock

@@ -10,8 +10,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from nexo_client.demo.provider import HOME, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings
 

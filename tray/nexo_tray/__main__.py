@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo_client import channel, paths
+from nexo.connections import paths
+from nexo.connections.version import __version__
+from nexo_client import channel
 from nexo_client.errors import DaemonUnsafe
-from nexo_client.version import __version__
 
 EXIT_OK, EXIT_FAILED = 0, 1
 _WAIT_S = 5.0
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return start.EXIT_UNAVAILABLE
 
     from nexo_tray.run import run
-    from nexo_tray.scratch import AlreadyRunning, place, scratch
+    from nexo_tray.scratch import TrayRunning, place, scratch
 
     try:
         with scratch(place(os.environ)) as directory:
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 chosen_socket=bool(options.socket),
                 start_daemon=not options.no_start,
             )
-    except AlreadyRunning:
+    except TrayRunning:
         print("nexo-tray: it is running already; look for its icon in the panel", file=sys.stderr)
         return EXIT_OK
     except (paths.UnsafePathError, DaemonUnsafe) as error:

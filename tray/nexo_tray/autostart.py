@@ -6,14 +6,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from nexo_client import python
+from nexo.connections import python
 
 _LABEL = "connections.nexo.tray"
 # At login the panel may come up after the tray.
 _WAIT_S = 60
 
 
-class NotSupported(Exception):  # noqa: N818 - says the state
+class NotSupported(Exception):
     """This platform has no autostart that the tray knows; the text says what to do."""
 
 

@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+from nexo.connections.terms import HealthState
 from nexo_client.client import Client
 from nexo_client.errors import DaemonNotRunning, NexoError
-from nexo_client.terms import HealthState
 from nexo_client.types import Connection, HealthTransition
 from nexo_tray import explain, notices, service, settings, terminal
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import Look
 from nexo_tray.link import Board, Now, utc_now
-from nexo_tray.model import Action, Do, shown_name
+from nexo_tray.model import Click, Do, shown_name
 from nexo_tray.notices import Notice, Teller
-from nexo_tray.state import Link, LinkState, State, Switch
+from nexo_tray.page import open_page
+from nexo_tray.state import DaemonLink, LinkState, State, Switch
 
 _log = logging.getLogger(__name__)
 _ERRANDS = 4
@@ -64,7 +65,7 @@ class Desk:
 
     # Clicks
 
-    def act(self, action: Action) -> None:
+    def act(self, action: Click) -> None:
         """Do what a click asks for; returns at once."""
         connection = self._board.state.connection(action.connection_id)
         match action.do:
@@ -72,8 +73,12 @@ class Desk:
                 self._quit()
             case Do.SWITCH if connection:
                 self._switch(connection)
+            case Do.WHY if self._board.state.page:
+                self._errand(partial(self._why_on_page, action.connection_id))
             case Do.WHY:
-                self._desktop.show(explain.why(self._board.state, action.connection_id, self._now()))
+                self._why(action.connection_id)
+            case Do.SETTINGS:
+                self._errand(self._settings)
             case Do.ABOUT:
                 self._desktop.show(explain.about(self._board.state))
             case Do.DETAILS if connection:
@@ -85,9 +90,9 @@ class Desk:
             case Do.MODELS if connection:
                 self._errand(partial(self._models, connection))
             case Do.EDIT if connection:
-                self._errand(partial(self._wizard, ["edit", connection.name]))
+                self._errand(partial(self._form, "edit", connection.name))
             case Do.ADD:
-                self._errand(partial(self._wizard, ["add"]))
+                self._errand(partial(self._form, "add"))
             case Do.TEST_ALL:
                 self._errand(self._test_all)
             case Do.PAUSE:
@@ -104,7 +109,7 @@ class Desk:
 
     def why(self, connection_id: str) -> None:
         """Open "Why?": a notification was clicked."""
-        self.act(Action(Do.WHY, connection_id))
+        self.act(Click(Do.WHY, connection_id))
 
     # What the daemon tells
 
@@ -151,7 +156,7 @@ class Desk:
             ours = service.start(self._client.socket)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
-            link = Link(LinkState.AWAY, self._now(), error.message, error.hint)
+            link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.hint)
             self._board.change(lambda state: state if state.live else replace(state, link=link))
             return
         self._board.change(lambda state: replace(state, started_daemon=ours))
@@ -224,10 +229,29 @@ class Desk:
     def _toggle_notifications(self) -> None:
         state = self._board.change(lambda state: replace(state, notifications=not state.notifications))
         try:
-            settings.save(settings.Settings(notifications=state.notifications))
+            settings.save(settings.TraySettings(notifications=state.notifications))
         except OSError as error:
             text = f"{settings.settings_file()}: {error.strerror}"
             self._desktop.notify(Notice("The setting is not kept", text, Look.UNHEALTHY))
+
+    def _settings(self) -> None:
+        if not open_page(self._client.socket, "", ""):
+            text = "No browser could be opened. This prints the address of the settings:"
+            self._desktop.show(explain.Text("Settings", f"{text}\n\nnexoctl settings --no-browser"))
+
+    def _why_on_page(self, connection_id: str) -> None:
+        connection = self._board.state.connection(connection_id)
+        at, name = ("show", connection.name) if connection else ("", "")
+        if not open_page(self._client.socket, at, name):
+            self._why(connection_id)
+
+    def _why(self, connection_id: str) -> None:
+        self._desktop.show(explain.why(self._board.state, connection_id, self._now()))
+
+    def _form(self, command: str, name: str = "") -> None:
+        """Add or edit: on the screen, or in a terminal where there is none."""
+        if not (self._board.state.page and open_page(self._client.socket, command, name)):
+            self._wizard([command, name] if name else [command])
 
     def _wizard(self, arguments: list[str]) -> None:
         try:
@@ -264,4 +288,4 @@ class Desk:
 
 
 def _starting(state: State) -> State:
-    return state if state.live else replace(state, link=Link(LinkState.STARTING))
+    return state if state.live else replace(state, link=DaemonLink(LinkState.STARTING))

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from nexo_client.terms import HealthState
+from nexo.connections.terms import HealthState
+from nexo.connections.version import __version__
 from nexo_client.types import Connection, ModelList
-from nexo_client.version import __version__
 from nexo_tray import words
 from nexo_tray.model import health_words, problems
 from nexo_tray.state import State

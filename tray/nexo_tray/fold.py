@@ -11,7 +11,7 @@ from nexo_client.errors import DaemonNotRunning, NexoError
 from nexo_client.types import Connection, Snapshot, WatchEvent
 from nexo_client.watch import Link as Heard
 from nexo_client.watch import LinkEvent
-from nexo_tray.state import Link, LinkState, State, Switch
+from nexo_tray.state import DaemonLink, LinkState, State, Switch
 
 UNCONFIRMED_AFTER = timedelta(seconds=3)
 """A click that the daemon has not confirmed by then is taken back."""
@@ -24,7 +24,7 @@ def fold(state: State, event: LinkEvent, now: datetime) -> State:
     snapshot = after(state.snapshot if state.live else None, event.event)
     if snapshot is None:
         return state
-    link = state.link if state.live else Link(LinkState.LIVE, now)
+    link = state.link if state.live else DaemonLink(LinkState.LIVE, now)
     switch = None if _confirms(event.event.revision, state.switch) else state.switch
     known = {c.id for c in snapshot.connections}
     return replace(
@@ -47,7 +47,7 @@ def away(state: State, error: NexoError | None, now: datetime) -> State:
     hint = error.hint if error is not None else "start it with: nexoctl daemon start"
     if state.link.state is LinkState.STARTING and isinstance(error, DaemonNotRunning):
         return state
-    return replace(state, link=Link(LinkState.AWAY, since, problem, hint))
+    return replace(state, link=DaemonLink(LinkState.AWAY, since, problem, hint))
 
 
 def after(snapshot: Snapshot | None, event: WatchEvent) -> Snapshot | None:

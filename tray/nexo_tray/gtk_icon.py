@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from nexo_tray.model import Item
+from nexo_tray.model import MenuItem
 
 # The answer to a click is painted sooner; this mends the mark that GTK has toggled when nothing changes.
 _MEND_MS = 200
 
 
-def same_lines(before: tuple[Item, ...], after: tuple[Item, ...]) -> bool:
+def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> bool:
     """Whether one menu can become the other by changing labels, marks and greying alone."""
     return len(before) == len(after) and all(
         old.separator == new.separator
@@ -34,8 +34,8 @@ def steady(base: Any) -> Any:
     class SteadyIcon(base):  # type: ignore[misc]  # its type is known at run time only
         """Set `lines` before it runs: it returns the items of the picture to show."""
 
-        lines: Callable[[], tuple[Item, ...]]
-        _drawn: tuple[Item, ...] | None = None
+        lines: Callable[[], tuple[MenuItem, ...]]
+        _drawn: tuple[MenuItem, ...] | None = None
         _syncing = False
 
         def _update_menu(self) -> None:
@@ -71,7 +71,7 @@ def steady(base: Any) -> Any:
     return SteadyIcon
 
 
-def _sync(menu: Any, items: tuple[Item, ...], *, exported: bool) -> None:
+def _sync(menu: Any, items: tuple[MenuItem, ...], *, exported: bool) -> None:
     """Make the widgets show the items; `exported` when a panel draws them, which libdbusmenu tells it."""
     for widget, item in zip(menu.get_children(), items, strict=True):
         if item.separator:

@@ -40,8 +40,6 @@ COLOURS: dict[Look, Colour] = {
 }
 WIRE: Colour = (0x8A, 0x8A, 0x8A)
 WHITE: Colour = (0xFF, 0xFF, 0xFF)
-SIZES = (16, 22, 24, 32, 44, 48, 64, 96, 128)
-"""Sizes that panels ask for, the doubled ones of high resolution included."""
 
 # Each pixel is drawn as a square of this many and averaged.
 _OVERSAMPLING = 8

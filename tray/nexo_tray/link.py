@@ -150,7 +150,7 @@ def _deadline(state: State) -> datetime | None:
     return state.switch.at + UNCONFIRMED_AFTER if state.switch else None
 
 
-class Listener:
+class WatchThread:
     """The watch thread: keeps the board true as long as the tray lives, whatever becomes of the daemon."""
 
     def __init__(

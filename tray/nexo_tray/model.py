@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nexo_client.terms import HealthState, StoreState, VaultState
+from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo_client.types import Connection, Health
 from nexo_tray import words
 from nexo_tray.icons import Look
@@ -47,6 +47,7 @@ class Do(enum.Enum):
     MODELS = enum.auto()
     DETAILS = enum.auto()
     WHY = enum.auto()
+    SETTINGS = enum.auto()
     ADD = enum.auto()
     EDIT = enum.auto()
     PAUSE = enum.auto()
@@ -58,7 +59,7 @@ class Do(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class Click:
     """A click: what to do, and with which connection."""
 
     do: Do
@@ -66,7 +67,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class MenuItem:
     """A line of the menu.
 
     Attributes:
@@ -76,15 +77,15 @@ class Item:
     """
 
     label: str = ""
-    action: Action | None = None
+    action: Click | None = None
     enabled: bool = True
     checked: bool | None = None
     radio: bool = False
-    children: tuple["Item", ...] = ()
+    children: tuple["MenuItem", ...] = ()
     separator: bool = False
 
 
-SEPARATOR = Item(separator=True)
+SEPARATOR = MenuItem(separator=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Picture:
 
     look: Look
     tooltip: str
-    menu: tuple[Item, ...]
+    menu: tuple[MenuItem, ...]
     true_until: datetime | None = field(default=None, compare=False)
 
 
@@ -188,15 +189,15 @@ def _headline(state: State, telling: words.Telling) -> str:
     return f"{name} — {text}{checked}"
 
 
-def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[Item]:
+def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[MenuItem]:
     live, connections = state.live, state.snapshot.connections if state.snapshot else ()
     default = state.default
-    yield Item(headline[0].upper() + headline[1:] if not default or not live else headline, enabled=False)
+    yield MenuItem(headline[0].upper() + headline[1:] if not default or not live else headline, enabled=False)
     yield SEPARATOR
     for connection in connections:
-        yield Item(
+        yield MenuItem(
             label(state, connection, telling),
-            Action(Do.SWITCH, connection.id),
+            Click(Do.SWITCH, connection.id),
             enabled=live and connection.enabled,
             checked=default is not None and connection.id == default.id,
             radio=True,
@@ -205,44 +206,48 @@ def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[Item]
         yield SEPARATOR
     reasons = tuple(_why(state, telling))
     if reasons:
-        yield Item("Why?", children=reasons)
+        yield MenuItem("Why?", children=reasons)
     if connections:
-        yield Item("Connections", enabled=live, children=tuple(_submenus(state, live, default)))
-    yield Item("Add connection…", Action(Do.ADD))
+        yield MenuItem("Connections", enabled=live, children=tuple(_submenus(state, live, default)))
+    yield MenuItem("Add connection…", Click(Do.ADD))
+    if state.page:
+        yield MenuItem("Settings…", Click(Do.SETTINGS))
     if connections:
-        yield Item("Test all", Action(Do.TEST_ALL), enabled=live and not state.testing)
-        yield Item("Workspaces", children=tuple(_workspaces(state)))
+        yield MenuItem("Test all", Click(Do.TEST_ALL), enabled=live and not state.testing)
+        yield MenuItem("Workspaces", children=tuple(_workspaces(state)))
     yield SEPARATOR
     if state.snapshot:
-        yield Item(
-            "Pause checks", Action(Do.PAUSE), enabled=live, checked=state.snapshot.status.checks_paused
+        yield MenuItem(
+            "Pause checks", Click(Do.PAUSE), enabled=live, checked=state.snapshot.status.checks_paused
         )
-    yield Item("Notifications", Action(Do.NOTIFICATIONS), checked=state.notifications)
-    yield Item("About…", Action(Do.ABOUT))
+    yield MenuItem("Notifications", Click(Do.NOTIFICATIONS), checked=state.notifications)
+    yield MenuItem("About…", Click(Do.ABOUT))
     yield SEPARATOR
     if state.link.state is LinkState.AWAY:
-        yield Item("Start daemon", Action(Do.START_DAEMON))
+        yield MenuItem("Start daemon", Click(Do.START_DAEMON))
     if live and state.started_daemon:
-        yield Item("Stop daemon", Action(Do.STOP_DAEMON))
-    yield Item("Quit tray", Action(Do.QUIT))
+        yield MenuItem("Stop daemon", Click(Do.STOP_DAEMON))
+    yield MenuItem("Quit tray", Click(Do.QUIT))
 
 
-def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[Item]:
+def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[MenuItem]:
     for connection in state.snapshot.connections if state.snapshot else ():
         own = connection.id
         is_default = default is not None and own == default.id
-        yield Item(
+        yield MenuItem(
             shown_name(connection.name),
             enabled=live,
             children=(
-                Item("Make default", Action(Do.SWITCH, own), enabled=connection.enabled and not is_default),
-                Item(
-                    "Test now", Action(Do.TEST, own), enabled=connection.enabled and own not in state.testing
+                MenuItem(
+                    "Make default", Click(Do.SWITCH, own), enabled=connection.enabled and not is_default
                 ),
-                Item("Copy base URL", Action(Do.COPY_URL, own)),
-                Item("Models…", Action(Do.MODELS, own)),
-                Item("Details…", Action(Do.DETAILS, own)),
-                Item("Edit…", Action(Do.EDIT, own)),
+                MenuItem(
+                    "Test now", Click(Do.TEST, own), enabled=connection.enabled and own not in state.testing
+                ),
+                MenuItem("Copy base URL", Click(Do.COPY_URL, own)),
+                MenuItem("Models…", Click(Do.MODELS, own)),
+                MenuItem("Details…", Click(Do.DETAILS, own)),
+                MenuItem("Edit…", Click(Do.EDIT, own)),
             ),
         )
 
@@ -285,13 +290,13 @@ def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
             )
 
 
-def _why(state: State, telling: words.Telling) -> Iterator[Item]:
+def _why(state: State, telling: words.Telling) -> Iterator[MenuItem]:
     for problem in problems(state, telling):
-        explain = Action(Do.WHY, problem.connection_id)
-        yield Item(problem.text, explain)
+        explain = Click(Do.WHY, problem.connection_id)
+        yield MenuItem(problem.text, explain)
         for line in _wrapped(problem.advice):
             # Not greyed: it is meant to be read.
-            yield Item(f"    {line}", explain)
+            yield MenuItem(f"    {line}", explain)
 
 
 def _wrapped(text: str, width: int = 72) -> Iterator[str]:
@@ -306,16 +311,21 @@ def _wrapped(text: str, width: int = 72) -> Iterator[str]:
         yield line
 
 
-def _workspaces(state: State) -> Iterator[Item]:
+def _workspaces(state: State) -> Iterator[MenuItem]:
     snapshot = state.snapshot
     bindings = snapshot.bindings if snapshot else ()
     for binding in bindings:
         mark = "✕ " if binding.broken else ""
-        yield Item(f"{mark}{binding.workspace} → {shown_name(binding.connection)}", enabled=False)
+        yield MenuItem(f"{mark}{binding.workspace} → {shown_name(binding.connection)}", enabled=False)
     if not bindings:
-        yield Item("None is bound: all follow the default", enabled=False)
-    followers = len(snapshot.status.followers) if snapshot and state.live else 0
-    if followers:
+        yield MenuItem("None is bound: all follow the default", enabled=False)
+    status = snapshot.status if snapshot and state.live else None
+    followers, behind = (len(status.followers), status.gateway_programs) if status else (0, 0)
+    if followers or behind:
         yield SEPARATOR
+    if followers:
         programs = "1 program follows" if followers == 1 else f"{followers} programs follow"
-        yield Item(f"{programs} the switch live", enabled=False)
+        yield MenuItem(f"{programs} the switch live", enabled=False)
+    if behind:
+        programs = "1 program is" if behind == 1 else f"{behind} programs are"
+        yield MenuItem(f"{programs} behind the gateway", enabled=False)

@@ -6,8 +6,8 @@ Not for showing them: that is the desktop's (`gtk_desktop`, `plain_desktop`).
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nexo.connections.terms import HealthState
 from nexo_client.errors import NexoError
-from nexo_client.terms import HealthState
 from nexo_client.types import DefaultSwitch, HealthTransition, TestResult
 from nexo_tray import words
 from nexo_tray.icons import Look

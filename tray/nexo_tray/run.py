@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from nexo_client.client import Client
+from nexo_client.settings import available
 from nexo_tray import settings
 from nexo_tray.desk import Desk
 from nexo_tray.desktop import Desktop
 from nexo_tray.gtk_desktop import GtkDesktop
-from nexo_tray.link import Board, Listener, Painter, utc_now
-from nexo_tray.model import Action, picture
+from nexo_tray.link import Board, Painter, WatchThread, utc_now
+from nexo_tray.model import Click, picture
 from nexo_tray.plain_desktop import PlainDesktop
 from nexo_tray.state import State
-from nexo_tray.view import View
+from nexo_tray.view import PanelIcon
 
 _log = logging.getLogger(__name__)
 # Windows has none.
@@ -26,7 +27,7 @@ _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
     """Show the tray until it is quit; returns the exit status. Has to be called from the main thread."""
-    board = Board(State(notifications=settings.load().notifications))
+    board = Board(State(notifications=settings.load().notifications, page=available()))
     client = Client(socket)
     desktop: Desktop
     if sys.platform.startswith("linux"):
@@ -34,15 +35,15 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
     else:
         desktop = PlainDesktop()
 
-    def clicked(action: Action) -> None:
+    def clicked(action: Click) -> None:
         desk.act(action)
 
-    view = View(pystray, desktop, picture(board.state, utc_now()), clicked)
+    view = PanelIcon(pystray, desktop, picture(board.state, utc_now()), clicked)
     if isinstance(desktop, PlainDesktop):
         desktop.use(view.icon)
     desk = Desk(client, board, desktop, view.stop, chosen_socket=chosen_socket)
     painter = Painter(board, view.paint, desk.reverted)
-    listener = Listener(client, board, desk.changed, desk.lost)
+    listener = WatchThread(client, board, desk.changed, desk.lost)
 
     def ready() -> None:
         # pystray has set this one back to its default meanwhile.

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nexo_client import paths
+from nexo.connections import paths
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - says the state
+class TrayRunning(Exception):
     """Another tray of this user shows the icon on this display."""
 
 
@@ -31,7 +31,7 @@ def scratch(directory: Path) -> Iterator[Path]:
 
     Raises:
         AlreadyRunning: the lock is held.
-        nexo_client.paths.UnsafePathError: the directory belongs to somebody else.
+        nexo.connections.paths.UnsafePathError: the directory belongs to somebody else.
     """
     before = tempfile.tempdir
     # A parent that mkdir makes on the way has the mode of the umask, and the daemon would refuse it.
@@ -51,7 +51,7 @@ def scratch(directory: Path) -> Iterator[Path]:
 
 def _locked(directory: Path) -> int | None:
     try:
-        import fcntl
+        from nexo.connections import file_locks
     except ImportError:
         # Windows: nothing that the tray needs to exclude there.
         paths.private_directory(directory)
@@ -60,10 +60,10 @@ def _locked(directory: Path) -> int | None:
         paths.private_directory(directory)
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_locks.take(lock)
         except BlockingIOError:
             os.close(lock)
-            raise AlreadyRunning(str(directory)) from None
+            raise TrayRunning(str(directory)) from None
         # The tray that ended in between may have removed the directory that we have just locked.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), directory.stat()):

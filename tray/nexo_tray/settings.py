@@ -7,11 +7,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nexo_client import paths
+from nexo.connections import paths
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TraySettings:
     """Settings of the tray.
 
     Attributes:
@@ -26,17 +26,17 @@ def settings_file() -> Path:
     return paths.config_dir() / "tray.json"
 
 
-def load() -> Settings:
+def load() -> TraySettings:
     """The saved settings; what is missing or unreadable is as it was delivered."""
     try:
         saved = json.loads(settings_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Settings()
+        return TraySettings()
     value = saved.get("notifications") if isinstance(saved, dict) else None
-    return Settings(notifications=value if isinstance(value, bool) else True)
+    return TraySettings(notifications=value if isinstance(value, bool) else True)
 
 
-def save(settings: Settings) -> None:
+def save(settings: TraySettings) -> None:
     """Replace the saved settings in one step.
 
     Raises:

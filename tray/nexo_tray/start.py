@@ -20,7 +20,7 @@ _POLL_S = 0.2
 _CALL_MS = 3000
 
 
-class NoTray(Exception):  # noqa: N818 - says the state
+class NoTray(Exception):
     """There can be no tray here; `fix` says what would change that."""
 
     def __init__(self, problem: str, fix: str) -> None:

@@ -20,7 +20,7 @@ class LinkState(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class DaemonLink:
     """The link to the daemon; `problem` and `hint` say why it is away and what to do."""
 
     state: LinkState = LinkState.CONNECTING
@@ -50,16 +50,18 @@ class State:
         snapshot: the last one received; kept while the daemon is away.
         testing: ids of the connections that a click is testing right now.
         revision: of the store, as of the last event.
+        page: the settings screen is installed.
         started_daemon: this tray started the running daemon, so it may stop it.
     """
 
-    link: Link = Link()
+    link: DaemonLink = DaemonLink()
     snapshot: Snapshot | None = None
     switch: Switch | None = None
     testing: frozenset[str] = frozenset()
     notifications: bool = True
     started_daemon: bool = False
     revision: int = 0
+    page: bool = False
 
     @property
     def live(self) -> bool:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nexo_client import python
+from nexo.connections import python
 
 # Program, and what stands between it and the command. The first two ask the desktop for the person's choice.
 _LINUX: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -42,7 +42,7 @@ _THEN_WAIT = '"$@"; code=$?; printf "\\nPress Enter to close. "; read -r _; exit
 _LAUNCH_S = 3.0
 
 
-class NoTerminal(Exception):  # noqa: N818 - says the state
+class NoTerminal(Exception):
     """No terminal was found; `command` is what a person can type into one."""
 
     def __init__(self, command: str) -> None:
@@ -53,7 +53,7 @@ class NoTerminal(Exception):  # noqa: N818 - says the state
 def wizard(arguments: Sequence[str], socket: str = "") -> list[str]:
     """The command line of `nexoctl` with these arguments, run by this very Python."""
     at = ["--socket", socket] if socket else []
-    return python.of_ours("nexo_client.cli", *at, *arguments)
+    return python.of_ours("nexo_cli", *at, *arguments)
 
 
 def typed(arguments: Sequence[str]) -> str:

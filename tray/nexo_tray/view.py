@@ -1,7 +1,7 @@
 """How does a picture get onto the screen? The one place that knows pystray.
 
 pystray's callbacks, its rebuilding of menus and its threads stay behind this seam: outside there are
-`Picture`s going in and `Action`s coming out. Updates run on the main thread on every platform; pystray
+`Picture`s going in and `Click`s coming out. Updates run on the main thread on every platform; pystray
 itself takes care of that on GTK only.
 """
 
@@ -12,14 +12,14 @@ from typing import Any
 
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import icon
-from nexo_tray.model import Action, Item, Picture
+from nexo_tray.model import Click, MenuItem, Picture
 
 ICON_SIZE = 64
 """Panels scale it down to their own size: 16 and 32 evenly, and 22, 24 and 48 well."""
 _TOOLTIP_LIMIT = 127 if sys.platform == "win32" else 512
 
 
-class View:
+class PanelIcon:
     """The icon in the panel.
 
     Args:
@@ -32,7 +32,7 @@ class View:
         pystray: Any,
         desktop: Desktop,
         first: Picture,
-        act: Callable[[Action], None],
+        act: Callable[[Click], None],
         platform: str = sys.platform,
     ) -> None:
         self._pystray = pystray
@@ -84,7 +84,7 @@ class View:
     def _items(self) -> Iterator[Any]:
         return self._built(self._picture.menu, ())
 
-    def _built(self, items: tuple[Item, ...], above: tuple[int, ...]) -> Iterator[Any]:
+    def _built(self, items: tuple[MenuItem, ...], above: tuple[int, ...]) -> Iterator[Any]:
         for number, item in enumerate(items):
             path = (*above, number)
             if item.separator:
@@ -114,9 +114,9 @@ class View:
         return self._pystray.Icon
 
 
-def item_at(menu: tuple[Item, ...], path: tuple[int, ...]) -> Item | None:
+def item_at(menu: tuple[MenuItem, ...], path: tuple[int, ...]) -> MenuItem | None:
     """The line at a path of positions; None if the menu has become shorter since it was drawn."""
-    item = Item(children=menu)
+    item = MenuItem(children=menu)
     for number in path:
         if number >= len(item.children):
             return None

@@ -6,51 +6,9 @@ The daemon's own sentence of advice is shown as it is, elsewhere; here is only w
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nexo_client.terms import KeySource, KeyVerdict
+from nexo.connections import phrases
+from nexo.connections.terms import KeySource, KeyVerdict
 from nexo_client.types import KeyInfo
-
-PHRASES = {
-    # UNKNOWN
-    "never": "never checked",
-    "checking": "checking again",
-    "stale": "not checked lately",
-    "offline": "this computer is offline",
-    "locked": "vault locked",
-    "paused": "checks paused",
-    "disabled": "disabled",
-    # LIMITED
-    "rate_limited": "rate limited",
-    "quota_exhausted": "quota exhausted",
-    "quota": "quota exhausted",
-    "throttled": "rate limited",
-    # UNHEALTHY: what happened, because "3 h ago" follows it
-    "invalid_key": "key rejected",
-    "auth_error": "key rejected",
-    "missing_scope": "permission refused",
-    "permission": "permission refused",
-    "region": "refused for this region",
-    "dns": "host name not found",
-    "refused": "connection refused",
-    "timeout": "timed out",
-    "reset": "connection broken",
-    "unreachable": "not reached",
-    "tls_expired": "certificate expired",
-    "tls_self_signed": "self-signed certificate seen",
-    "tls_unknown_ca": "certificate not trusted",
-    "tls_hostname": "certificate of another host seen",
-    "tls_wrong_version": "outdated TLS only",
-    "tls_not_spoken": "no TLS found there",
-    "proxy": "proxy failed",
-    "proxy_auth": "proxy refused",
-    "waf": "blocked by a web filter",
-    "redirect": "redirected elsewhere",
-    "not_json": "no API found at this URL",
-    "wrong_shape": "no such API found there",
-    "not_compatible": "no such API found there",
-    "provider_down": "provider failed",
-    "config_error": "found misconfigured",
-}
-"""Reason (interface.md, providers.md) to phrase; a word that a newer daemon added is shown as it is."""
 
 # The tray wakes up when a label becomes untrue, so ages are told in steps that grow with the age.
 _MINUTE_STEPS = (1, 2, 5, 10, 15, 20, 30, 45)
@@ -59,7 +17,7 @@ _REST_STEPS_S = (5, 10, 20, 30, 45, 60)
 
 def phrase(reason: str) -> str:
     """The words for a reason below a health state."""
-    return PHRASES.get(reason) or reason.replace("_", " ") or "unknown"
+    return phrases.phrase(reason) or "unknown"
 
 
 def latency(seconds: float) -> str:

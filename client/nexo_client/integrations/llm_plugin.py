@@ -15,7 +15,7 @@ import openai
 from llm.default_plugins.openai_models import AsyncChat, Chat
 from pydantic import Field
 
-from nexo_client import lock_note, paths
+from nexo.connections import lock_note, paths
 from nexo_client.errors import NexoError
 from nexo_client.types import ResolvedConnection
 

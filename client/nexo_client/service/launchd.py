@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from nexo_client import paths
+from nexo.connections import paths
 from nexo_client.service.manager import LABEL, ServiceFailed, Standing, Unit, command, deviations
 
 _ASK_S = 5.0
@@ -79,6 +79,10 @@ class Launchd:
             raise ServiceFailed(
                 f"launchd could not start nexod ({_said(done)})", "read why: nexoctl daemon logs"
             )
+
+    def restart(self, *, timeout_s: float) -> bool:
+        """It holds no sockets, so that is the same as a stop and a start."""
+        return False
 
 
 def agent(program: list[str], environment: dict[str, str]) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nexo_client import paths, python
+from nexo.connections import paths, python
 
 LABEL = "connections.nexo.nexod"
 
 
-class ServiceFailed(Exception):  # noqa: N818 - the name says it
+class ServiceFailed(Exception):
     """The service manager refused or could not be asked.
 
     Attributes:
@@ -95,6 +95,13 @@ class Manager(Protocol):
 
         Raises:
             ServiceFailed: it did not become ready; the text says where the reason stands.
+        """
+
+    def restart(self, *, timeout_s: float) -> bool:
+        """Replace the daemon that runs, while callers of the gateway wait; False if it can't do that.
+
+        Raises:
+            ServiceFailed: as `start`.
         """
 
 

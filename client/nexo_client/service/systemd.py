@@ -7,10 +7,12 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from nexo_client import paths
+from nexo.connections import paths
 from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, deviations
 
 NAME = "nexod.service"
+SOCKET_UNIT = "nexod-gateway.socket"
+"""That docs/gateway.md tells how to write: the port of the gateway is of each store, so no package has it."""
 _PACKAGED = ("/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
 _ASK_S = 5.0
 _CHANGE_S = 30.0
@@ -27,7 +29,7 @@ class Systemd:
         if shutil.which("systemctl") is None:
             return "this system does not run systemd"
         if not os.environ.get("XDG_RUNTIME_DIR") and "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
-            return "this is no login session (XDG_RUNTIME_DIR is not set), so there is no user manager"
+            return "this is not a login session (XDG_RUNTIME_DIR is not set), so there is no user manager"
         try:
             done = _systemctl("show", "--property=Version", "--value", timeout_s=_ASK_S)
         except ServiceFailed as failure:
@@ -91,12 +93,33 @@ class Systemd:
 
     def start(self, *, timeout_s: float) -> None:
         """`systemctl start` returns when the daemon has said READY."""
-        done = _systemctl("start", NAME, timeout_s=timeout_s)
+        self._have("start", timeout_s)
+
+    def restart(self, *, timeout_s: float) -> bool:
+        """In one piece, because a stop closes the sockets of the gateway that it keeps."""
+        self._have("restart", timeout_s)
+        return True
+
+    def _have(self, verb: str, timeout_s: float) -> None:
+        # The limit of starts a minute is for a daemon that fails again and again, not for a person.
+        _systemctl("reset-failed", NAME, timeout_s=_ASK_S)
+        done = _systemctl(verb, NAME, timeout_s=timeout_s)
         if done.returncode != 0:
             raise ServiceFailed(
-                f"systemd could not start nexod ({_last_line(done)})",
+                f"systemd could not {verb} nexod ({_last_line(done)})",
                 "read why: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
             )
+
+
+def ports_of_socket_unit() -> tuple[Path, list[str]] | None:
+    """The socket unit that the person wrote, and the TCP addresses that it names; None if there is none."""
+    path = _own_directory() / SOCKET_UNIT
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    addresses = re.findall(r"^ListenStream=(.+)$", text, re.MULTILINE)
+    return path, [address for address in addresses if not address.startswith(("/", "%", "@"))]
 
 
 def unit_text(program: list[str], environment: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 A source is asked for what it holds and says two things: what can be imported, and what cannot and why.
 Nothing here writes, moves or sends anything, except that `servers` asks loopback addresses whether somebody
-answers. Not for saving (see `nexo_client.cli.cmds.import_`).
+answers. Not for saving (see `nexo_cli.importing` and `nexo_settings.importing`).
 """
 
 from nexo_client.sources.finding import Finding, Found, Skipped

@@ -9,6 +9,7 @@ from files of this person; send a reference as if it were the key; look a variab
 of the present directory.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -17,10 +18,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.terms import Provider
 from nexo_client.sources import environment, keys, reading, services
-from nexo_client.sources.finding import Finding, Found, Skipped
+from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, word
-from nexo_client.terms import Provider
 from nexo_client.types import Header
 
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
@@ -47,6 +48,7 @@ class Account:
         reference: where else its key is, as `--api-key-ref` has it.
         headers: as written.
         obstacle: why it cannot be had; then the rest does not matter.
+        lost: why nobody can say which address its key is for; then only the person can.
         template: the program writes it for everybody: without a key it is not worth a line.
     """
 
@@ -60,6 +62,7 @@ class Account:
     headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     model: str = ""
     obstacle: str = ""
+    lost: str = ""
     template: bool = False
 
 
@@ -79,54 +82,86 @@ def found(
 
 
 def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> Found:
-    def left_out(reason: str) -> Found:
+    def left_out(reason: str, half: Half | None = None) -> Found:
         if account.template:
             return Found()
-        return Found((), (Skipped(account.name, account.place, reason),))
+        return Found((), (Skipped(account.name, account.place, reason, half),))
 
     if account.obstacle:
         return left_out(account.obstacle)
     url, missing = expanded(account.url, variables, syntax)
-    if missing:
-        return left_out(f"its address needs {keys.absent(missing[0], variables)}")
+    if services.holds_password(url):
+        # Before the person is asked for what is missing, which would show the address.
+        return left_out(environment.LOGIN_IN_ADDRESS)
+    key, lacking = _key_of(account, variables, syntax)
     target = _target(account, url)
-    if isinstance(target, str):
-        return left_out(target)
-    provider, preset, base_url = target
-    if account.reference:
-        return left_out(by_hand(account, provider, preset, base_url))
-    key, missing = expanded(account.key, variables, syntax)
+    lost = account.lost
     if missing:
-        return left_out(f"its key is in {keys.absent(missing[0], variables)}")
-    if not account.key:
-        key = next((variables[name].strip() for name in account.variables if variables.get(name)), "")
-    headers: list[Header] = []
-    for name, value in account.headers.items():
-        text, missing = expanded(str(value), variables, syntax)
-        if missing or "{{" in text:
-            what = keys.absent(missing[0], variables) if missing else "what only it knows"
-            return left_out(f"its header {name} needs {what}")
-        headers.append(Header(name, text))
-    near = on_this_network(url)
-    if near and keys.read(key, keys.NOT_ASKED).problem:
-        # Where a program insists on a key and the server does not, people write anything.
-        key = ""
-    if not (key or headers or near) and account.variables:
-        return left_out(f"it has no key: {account.variables[0]} is not set here")
-    finding = Finding(
+        lost = f"its address needs {keys.absent(missing[0], variables)}"
+    elif isinstance(target, str):
+        lost = lost or target
+    elif not url:
+        lost = lost or _elsewhere(account, variables)
+    provider, preset, base_url = _lost_target(account) if isinstance(target, str) else target
+    rest = Finding(
         name=_short(account.name),
         place=account.place,
         provider=provider,
         preset=preset,
-        base_url=base_url,
-        headers=tuple(headers),
-        model=services.whole_model(account.model),
+        base_url="" if lost else base_url,
+        headers=tuple(Header(name, str(value)) for name, value in account.headers.items()),
+        model=account.model,
     )
-    if preset == "azure":
-        made = environment.azure(base_url, key, keys.NOT_ASKED, account.place)
-    else:
-        made = environment.one(finding, key, keys.NOT_ASKED, needs_key=not (headers or near))
+    if lost:
+        key = "" if lacking else key
+        made = environment.without_address(rest, key, keys.NOT_ASKED, lost, what=account.name)
+        return Found() if account.template else made
+    if account.reference:
+        reason = f"its key is fetched from elsewhere; let it stay there: {rest.command(account.reference)}"
+        return left_out(reason, Half(lacks=Part.KEY, rest=rest))
+    near = on_this_network(url)
+    if lacking and not near:
+        return left_out(lacking, Half(lacks=Part.KEY, rest=rest))
+    if near and (lacking or keys.read(key, keys.NOT_ASKED).problem):
+        # Where a program insists on a key and the server does not, people write anything.
+        key = ""
+    made = environment.one(
+        rest,
+        key,
+        keys.NOT_ASKED,
+        needs_key=not (account.headers or near),
+        what=account.name,
+        of_headers=variables,
+        syntax=syntax,
+    )
     return Found() if account.template and not made.findings else made
+
+
+def _key_of(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, str]:
+    """The key as the program has it, and why there is none."""
+    if account.key:
+        key, missing = expanded(account.key, variables, syntax)
+        return (key, f"its key is in {keys.absent(missing[0], variables)}" if missing else "")
+    key = next((variables[name].strip() for name in account.variables if variables.get(name)), "")
+    if key or account.headers or not account.variables:
+        return (key, "")
+    name = account.variables[0]
+    if not keys.is_variable(name):
+        return ("", f"its key is in {keys.absent(name, variables)}")
+    return ("", f"it has no key: {name} is not set here")
+
+
+def _elsewhere(account: Account, variables: Mapping[str, str]) -> str:
+    """A variable may send the key of an account that names no address elsewhere than to the public host."""
+    service = services.by_word(account.name)
+    beside = environment.address_of(service, {**reading.addresses(), **variables}) if service else ""
+    return f"{beside} may say where it goes; add it with --base-url" if beside else ""
+
+
+def _lost_target(account: Account) -> tuple[Provider, str, str]:
+    service = services.by_word(account.name)
+    provider = _DIALECTS.get(account.dialect) or (service.provider if service else Provider.CUSTOM)
+    return (provider, "", "")
 
 
 def on_this_network(url: str) -> bool:
@@ -155,7 +190,7 @@ def _target(account: Account, url: str) -> tuple[Provider, str, str] | str:
     if provider in (Provider.CUSTOM, Provider.OPENAI):
         provider, preset, base_url, _ = environment.openai_like(url)
         if preset == "azure":
-            return (provider, preset, url)
+            return (provider, preset, environment.azure_base_url(url))
         return (provider, preset, base_url)
     base_url = services.normal_base_url(provider, url)
     own = base_url == services.default_base_url(provider, "")
@@ -165,25 +200,27 @@ def _target(account: Account, url: str) -> tuple[Provider, str, str] | str:
 _NO_ADDRESS = "its address is known to the program alone; add it by hand with --base-url"
 
 
-def by_hand(account: Account, provider: Provider, preset: str, base_url: str) -> str:
-    """The command that takes a key over where it is."""
-    words = ["nexoctl", "add", _short(account.name), "--provider", provider.value]
-    words += ["--preset", preset] if preset else []
-    words += ["--base-url", base_url] if base_url else []
-    words += ["--api-key-ref", account.reference]
-    return f"its key is fetched from elsewhere; let it stay there: {shlex.join(words)}"
-
-
 def in_keyring(account: Account, program: str) -> Skipped:
     """What to say of an account whose key the program keeps in the keyring, in a form of its own."""
+    if services.holds_password(account.url):
+        return Skipped(account.name, account.place, environment.LOGIN_IN_ADDRESS)
     target = _target(account, account.url)
-    words = ["nexoctl", "add", _short(account.name)]
+    words, half = ["nexoctl", "add", _short(account.name)], None
     if not isinstance(target, str):
         provider, preset, base_url = target
         words += ["--preset", preset] if preset else ["--provider", provider.value]
         words += ["--base-url", base_url] if base_url else []
+        rest = Finding(
+            name=_short(account.name),
+            place=account.place,
+            provider=provider,
+            preset=preset,
+            base_url=base_url,
+            model=account.model,
+        )
+        half = Half(lacks=Part.KEY, rest=rest)
     reason = f"its key is in the keyring, where {program} keeps it; add it with: {shlex.join(words)}"
-    return Skipped(account.name, account.place, reason)
+    return Skipped(account.name, account.place, reason, half)
 
 
 def expanded(text: str, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, list[str]]:
@@ -237,17 +274,15 @@ def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_this_directory(paths: Iterable[Path], source: str) -> Found:
     """Files of the present directory that a program would read: named, and read when the person says so."""
+    command = f"it belongs to this directory; if you trust it: nexoctl import {source} --file"
     return Found(
-        (),
-        tuple(
-            Skipped(
-                path.name,
-                shown(path),
-                f"it belongs to this directory; if you trust it: nexoctl import {source} --file {path.name}",
-            )
-            for path in paths
-        ),
+        (), tuple(Skipped(path.name, shown(path), f"{command} {_from_here(path)}") for path in paths)
     )
+
+
+def _from_here(path: Path) -> str:
+    here = reading.here()
+    return shlex.quote(os.path.relpath(path, here) if here in (path.parent, *path.parents) else shown(path))
 
 
 def first_model(models: Any) -> str:

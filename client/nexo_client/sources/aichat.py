@@ -39,7 +39,8 @@ def find(file: Path | None = None) -> Found:
     path = file or Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     if file is not None:
-        return problems + accounts.found(_accounts(settings, {}, path), keys.NOT_ASKED)
+        entries = _accounts(settings, reading.addresses(), path)
+        return problems + accounts.found(entries, keys.NOT_ASKED)
     own, unreadable = accounts.variables_in(path.parent / ".env")
     variables = {**own, **reading.environment()}
     return problems + unreadable + accounts.found(_accounts(settings, variables, path), variables)

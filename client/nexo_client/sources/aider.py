@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nexo_client.sources import accounts, environment, reading, services
-from nexo_client.sources.finding import Found
+from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.reading import shown, word
 
 _OPTIONS = {
@@ -18,16 +18,26 @@ _OPTIONS = {
     "openai-organization-id": "OPENAI_ORG_ID",
 }
 
+_NAMES = (".aider.conf.yml", ".env")
+_MODELS = (".aider.model.settings.yml", ".aider.model.settings.yaml")
+_MODEL_OF = {"openai": "OPENAI_MODEL", "anthropic": "ANTHROPIC_MODEL", "google": "GEMINI_MODEL"}
+
 
 def find(file: Path | None = None) -> Found:
     """Keys and addresses of either kind of file; the two of a directory belong together."""
+    home = tuple(Path.home() / name for name in _NAMES)
     if file is not None:
-        beside = (file.parent / ".aider.conf.yml", file.parent / ".env")
-        return _together(beside) if file in beside else _together((file,))
-    home = Path.home()
-    found = _together((home / ".aider.conf.yml", home / ".env"))
-    here = [directory / name for directory in _directories() for name in (".aider.conf.yml", ".env")]
-    theirs = [path for path in here if path.parent != home and _together((path,))]
+        beside = tuple(file.parent / name for name in _NAMES)
+        around = {} if beside == home else _merged(home)[0]
+        return _together(beside if file in beside else (file,), around)
+    here = [directory / name for directory in _directories() for name in _NAMES]
+    theirs = [path for path in here if path not in home and _together((path,), {})]
+    claims = environment.claims(_merged(theirs)[0])
+    found = environment.claimed(_together(home, {}), claims, "a file of this directory")
+    for path in (Path.home() / name for name in _MODELS):
+        if path.is_file():
+            reason = "addresses and keys of single models are not read; add them with: nexoctl add"
+            found += Found((), (Skipped(path.name, shown(path), reason),))
     return found + accounts.in_this_directory(theirs, "aider")
 
 
@@ -37,8 +47,18 @@ def _directories() -> tuple[Path, ...]:
     return tuple(dict.fromkeys((root, here)))
 
 
-def _together(paths: Iterable[Path]) -> Found:
-    """What the files say; a .env wins over the options of the other."""
+def _together(paths: Iterable[Path], around: dict[str, str]) -> Found:
+    """What the files say.
+
+    Args:
+        around: variables of other files, of which addresses count, too.
+    """
+    variables, problems, place = _merged(paths)
+    return problems + environment.from_variables(variables, place, around=around)
+
+
+def _merged(paths: Iterable[Path]) -> tuple[dict[str, str], Found, str]:
+    """The variables of the files, and which one decides; a .env wins over the options of the other."""
     variables: dict[str, str] = {}
     problems, place = Found(), ""
     for path in paths:
@@ -46,7 +66,7 @@ def _together(paths: Iterable[Path]) -> Found:
         variables, problems = {**variables, **own}, problems + problem
         if own:
             place = shown(path)
-    return problems + environment.from_variables(variables, place)
+    return variables, problems, place
 
 
 def _dotenv(path: Path) -> tuple[dict[str, str], Found]:
@@ -66,6 +86,10 @@ def _options(path: Path) -> tuple[dict[str, str], Found]:
     for option, variable in _OPTIONS.items():
         if word(config.get(option)):
             variables[variable] = word(config[option])
+    owner, _, model = word(config.get("model")).rpartition("/")
+    service = services.by_word(owner or services.vendor(model))
+    if service is not None and service.name in _MODEL_OF:
+        variables[_MODEL_OF[service.name]] = model
     for pair in _list(config.get("api-key")):
         _add_pair(variables, pair)
     for pair in _list(config.get("set-env")):

@@ -5,14 +5,21 @@ http_headers, env_http_headers, query_params, auth; 2026-10), and the two kinds 
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.terms import Provider
 from nexo_client.sources import accounts, environment, keys, reading
-from nexo_client.sources.finding import Finding, Found, Skipped
+from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, word
 from nexo_client.types import Header
+
+
+def home() -> Path:
+    """Where Codex keeps its files."""
+    return Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
 
 
 def find(file: Path | None = None) -> Found:
@@ -21,25 +28,36 @@ def find(file: Path | None = None) -> Found:
     Args:
         file: the directory, or a file in it.
     """
-    home = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
+    place = home()
     if file is not None:
-        home = file if file.is_dir() else file.parent
+        place = file if file.is_dir() else file.parent
     skipped: tuple[Skipped, ...] = ()
     settings: dict[str, Any] = {}
     auth: dict[str, Any] = {}
     try:
-        settings = reading.toml_of(reading.text_of(home / "config.toml") or "")
+        settings = reading.toml_of(reading.text_of(place / "config.toml") or "")
     except Unreadable as problem:
-        skipped += (Skipped("config.toml", shown(home / "config.toml"), str(problem)),)
+        skipped += (Skipped("config.toml", shown(place / "config.toml"), str(problem)),)
     try:
-        text = reading.text_of(home / "auth.json")
+        text = reading.text_of(place / "auth.json")
         auth = table(reading.json_of(text)) if text is not None else {}
     except Unreadable as problem:
-        skipped += (Skipped("auth.json", shown(home / "auth.json"), str(problem)),)
-    own, unreadable = accounts.variables_in(home / ".env")
+        skipped += (Skipped("auth.json", shown(place / "auth.json"), str(problem)),)
+    own, unreadable = accounts.variables_in(place / ".env")
     variables = {**reading.environment(), **own}
-    found = from_settings(settings, auth, shown(home), variables or keys.NOT_ASKED)
+    found = from_settings(settings, auth, shown(place), variables or keys.NOT_ASKED)
+    theirs = reading.here() / ".codex/config.toml"
+    if file is None and theirs.parent != place and (claims := _claims(theirs)):
+        found = environment.claimed(found, claims, "config.toml of this directory")
+        found += accounts.in_this_directory([theirs], "codex")
     return found + Found((), skipped) + unreadable
+
+
+def _claims(path: Path) -> frozenset[str]:
+    """Whether a project's own configuration sends the key of OpenAI elsewhere."""
+    settings, _ = accounts.settings_of(path, reading.toml_of)
+    elsewhere = any(settings.get(name) for name in ("openai_base_url", "model_provider", "model_providers"))
+    return frozenset({"openai"}) if elsewhere else frozenset()
 
 
 def from_settings(
@@ -76,12 +94,13 @@ def _provider(
     place = f"{place}: model_providers.{name}"
     url = word(entry.get("base_url"))
     if not url:
-        return Found((), (Skipped(name, place, "it has no base_url"),))
-    if table(entry.get("auth")):
-        reason = "its key comes from a command; add it with --api-key-ref 'command:…'"
-        return Found((), (Skipped(name, place, reason),))
+        key = word(entry.get("experimental_bearer_token"))
+        rest = Finding(name=name, place=place, provider=Provider.CUSTOM, model=model)
+        return environment.without_address(rest, key, variables, "it has no base_url; add it with --base-url")
     if table(entry.get("query_params")) and "azure" not in url:
         return Found((), (Skipped(name, place, "it adds parameters to every address, which Nexo cannot"),))
+    if command := table(entry.get("auth")):
+        return _from_command(name, command, url, model, place)
     key = word(entry.get("experimental_bearer_token"))
     variable = word(entry.get("env_key"))
     if variable and not key:
@@ -91,7 +110,14 @@ def _provider(
     provider, preset, base_url, _ = environment.openai_like(url)
     if preset == "azure":
         return environment.azure(url, key or _azure_key(entry), variables, place)
+    if variable and not keys.is_variable(variable) and not word(entry.get("experimental_bearer_token")):
+        rest = Finding(
+            name=name, place=place, provider=provider, preset=preset, base_url=base_url, model=model
+        )
+        reason = f"its key is in {keys.absent(variable, variables)}"
+        return Found((), (Skipped(name, place, reason, Half(lacks=Part.KEY, rest=rest)),))
     headers = [Header(header, str(value)) for header, value in table(entry.get("http_headers")).items()]
+    # It sends what stands there as it is, and leaves out a header whose variable is not set.
     for header, source in table(entry.get("env_http_headers")).items():
         if variables.get(str(source)):
             headers.append(Header(header, variables[str(source)]))
@@ -104,7 +130,20 @@ def _provider(
         headers=tuple(headers),
         model=model,
     )
-    return environment.one(finding, key, variables, needs_key=not headers)
+    return environment.one(
+        finding, key, variables, needs_key=not headers, of_headers=variables, syntax=keys.LITERAL
+    )
+
+
+def _from_command(name: str, auth: dict[str, Any], url: str, model: str, place: str) -> Found:
+    """A provider whose key a command prints: the command is for the person to agree to."""
+    provider, preset, base_url, _ = environment.openai_like(url)
+    rest = Finding(name=name, place=place, provider=provider, preset=preset, base_url=base_url, model=model)
+    arguments = auth.get("args") if isinstance(auth.get("args"), list) else []
+    called = shlex.join([word(auth.get("command")), *map(str, arguments or [])])
+    command = rest.command(f"command:{called}") if word(auth.get("command")) else "--api-key-ref 'command:…'"
+    reason = f"its key comes from a command; add it with {command}"
+    return Found((), (Skipped(name, place, reason, Half(lacks=Part.KEY, rest=rest)),))
 
 
 def _azure_key(entry: dict[str, Any]) -> str:

@@ -3,29 +3,49 @@
 Source: docs.continue.dev, "config.yaml reference", "Model providers" and "Secrets" (2026-10).
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import environment, reading, services
+from nexo.connections.terms import Provider
+from nexo_client.sources import accounts, environment, reading, services
 from nexo_client.sources.finding import Finding, Found, Skipped
+from nexo_client.sources.loose_json import loose_json_of
 from nexo_client.sources.reading import Unreadable, shown, table, tables, word
-from nexo_client.terms import Provider
 from nexo_client.types import Header
 
 _NOT_OURS = {"continue-proxy": "Continue's own hub", "free-trial": "Continue's trial"}
 
+_SECRET = re.compile(r"\$\{\{\s*(?:secrets|inputs)\.(?:[\w./-]+/)?([A-Za-z_]\w*)\s*\}\}")
+
+
+def _home() -> Path:
+    return Path.home() / ".continue"
+
+
+def own_file() -> Path:
+    """The file that counts; of several formats Continue reads the newer one alone."""
+    files = [_home() / name for name in ("config.yaml", "config.yml", "config.json")]
+    return next((path for path in files if path.is_file()), files[0])
+
 
 def find(file: Path | None = None) -> Found:
     """The models, put together by provider, address and key."""
-    home = Path.home() / ".continue"
+    home = _home()
     if file is not None:
         return _read(file)
-    # With both, Continue reads the newer format alone.
-    for name in ("config.yaml", "config.yml", "config.json"):
-        if (home / name).is_file():
-            return _read(home / name)
-    return Found()
+    theirs = accounts.in_this_directory(_of_this_directory(home), "continue")
+    own = own_file()
+    return (_read(own) if own.is_file() else Found()) + theirs
+
+
+def _of_this_directory(home: Path) -> list[Path]:
+    """What it reads of a workspace: blocks with models, and a file over the person's own."""
+    here = reading.here()
+    directory = here / ".continue"
+    blocks = [] if directory == home else [*directory.glob("models/*.y*ml"), *directory.glob("config.y*ml")]
+    return sorted(path for path in (*blocks, here / ".continuerc.json") if path.is_file())
 
 
 def _read(path: Path) -> Found:
@@ -33,7 +53,7 @@ def _read(path: Path) -> Found:
         text = reading.text_of(path)
         if text is None:
             return Found()
-        config = table(reading.json_of(text) if path.suffix == ".json" else reading.yaml_of(text))
+        config = table(loose_json_of(text) if path.suffix == ".json" else reading.yaml_of(text))
         secrets = reading.variables_of(reading.text_of(path.parent / ".env") or "")
     except Unreadable as problem:
         return Found((), (Skipped(path.name, shown(path), str(problem)),))
@@ -90,5 +110,10 @@ def _model(entry: dict[str, Any], variables: dict[str, str], place: str) -> Foun
         model=word(entry.get("model")),
     )
     return environment.one(
-        finding, key, variables, needs_key=provider is not Provider.OLLAMA and not headers, what=what
+        finding,
+        key,
+        variables,
+        needs_key=provider is not Provider.OLLAMA and not headers,
+        what=what,
+        syntax=_SECRET,
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, keys, reading, services
+from nexo_client.sources import accounts, environment, keys, reading, services
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.loose_json import loose_json_of
@@ -31,12 +31,17 @@ _NAMES = {"gemini": "google", "openai": "openai", "anthropic": "anthropic"}
 _COMMAND = re.compile(r"\$\((.*)\)", re.DOTALL)
 
 
+def home() -> Path:
+    """Where its settings of this person are."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush"
+
+
 def find(file: Path | None = None) -> Found:
     """Its providers."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
         return problems + accounts.found(_accounts(settings, file), keys.NOT_ASKED)
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush"
+    config = home()
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "crush"
     settings, problems = {}, Found()
     for path in (config / "crush.json", data / "crush.json"):
@@ -51,6 +56,13 @@ def find(file: Path | None = None) -> Found:
     here = [path for path in here if accounts.settings_of(path, loose_json_of)[0].get("providers")]
     place = config / "crush.json" if (config / "crush.json").exists() else data / "crush.json"
     found = accounts.found(_accounts(settings, place), reading.environment())
+    for path in here:
+        entries = table(accounts.settings_of(path, loose_json_of)[0].get("providers")).items()
+        addresses = {
+            name: table(one).get("base_url") for name, one in entries if not table(one).get("api_key")
+        }
+        claims = environment.claims_by_word(addresses)
+        found = environment.claimed(found, claims, f"{path.name} of this directory")
     return problems + found + accounts.in_this_directory(here, "crush")
 
 

@@ -11,7 +11,7 @@ from nexo_client.sources.reading import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class UnreadProgram:
     """One that is not read.
 
     Attributes:
@@ -39,27 +39,48 @@ def _app(name: str) -> tuple[str, ...]:
 
 
 PROGRAMS = (
-    Program("Cline", _extension("saoudrizwan.claude-dev"), _EDITOR),
-    Program("Roo Code", _extension("rooveterinaryinc.roo-cline"), _EDITOR),
-    Program("Kilo Code", _extension("kilocode.kilo-code"), _EDITOR),
-    Program("Cursor", _app("Cursor/User"), _DATABASE),
-    Program("GitHub Copilot", (".config/github-copilot",), "as a login, not as an API key"),
-    Program("Jan", (*_app("Jan"), "jan/engines"), _SETTINGS),
-    Program("Cherry Studio", _app("CherryStudio"), _DATABASE),
-    Program("Chatbox", _app("xyz.chatboxapp.app"), _SETTINGS),
-    Program("AnythingLLM", _app("anythingllm-desktop"), _DATABASE),
-    Program("Open WebUI", (".open-webui", ".local/share/open-webui"), _DATABASE),
-    Program("shell-gpt", (".config/shell_gpt/.sgptrc",), "in .sgptrc"),
-    Program("Factory Droid", (".factory/config.json", ".factory/settings.json"), "in its config.json"),
-    Program("gptme", (".config/gptme/config.toml",), "in its config.toml"),
-    Program("fabric", (".config/fabric/.env",), "in its .env"),
+    UnreadProgram("Cline", _extension("saoudrizwan.claude-dev"), _EDITOR),
+    UnreadProgram("Roo Code", _extension("rooveterinaryinc.roo-cline"), _EDITOR),
+    UnreadProgram("Kilo Code", _extension("kilocode.kilo-code"), _EDITOR),
+    UnreadProgram("Cursor", _app("Cursor/User"), _DATABASE),
+    UnreadProgram("GitHub Copilot", (".config/github-copilot",), "as a login, not as an API key"),
+    UnreadProgram("Jan", (*_app("Jan"), "jan/engines"), _SETTINGS),
+    UnreadProgram("Cherry Studio", _app("CherryStudio"), _DATABASE),
+    UnreadProgram("Chatbox", _app("xyz.chatboxapp.app"), _SETTINGS),
+    UnreadProgram("AnythingLLM", _app("anythingllm-desktop"), _DATABASE),
+    UnreadProgram("Open WebUI", (".open-webui", ".local/share/open-webui"), _DATABASE),
+    UnreadProgram("shell-gpt", (".config/shell_gpt/.sgptrc",), "in .sgptrc"),
+    UnreadProgram("Factory Droid", (".factory/config.json", ".factory/settings.json"), "in its config.json"),
+    UnreadProgram("gptme", (".config/gptme/config.toml",), "in its config.toml"),
+    UnreadProgram("fabric", (".config/fabric/.env",), "in its .env"),
+)
+
+
+# Where programs keep their files, in a home: people link these to a disk, a repository, a cloud.
+_LINKED = (
+    *(
+        ".config",
+        ".local",
+        ".local/share",
+        ".claude",
+        ".codex",
+        ".cc-switch",
+        ".gemini",
+        ".qwen",
+        ".continue",
+    ),
+    *(".openclaw", ".hermes", ".env", ".aider.conf.yml", "Library/Application Support", "LibreChat"),
 )
 
 
 def find() -> Found:
-    """Those of which there is a trace."""
+    """Those of which there is a trace, and links that lead to nothing, behind which there may be more."""
     home = Path.home()
-    skipped = []
+    skipped = [
+        Skipped(name, shown(home / name), f"it is a link to {(home / name).readlink()}, which is not there")
+        for name in _LINKED
+        if (home / name).is_symlink() and not (home / name).exists()
+    ]
     for program in PROGRAMS:
         place = next((path for pattern in program.places for path in _there(home, pattern)), None)
         if place is not None:

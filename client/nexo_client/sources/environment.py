@@ -5,19 +5,20 @@ services that speak the OpenAI dialect.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from urllib.parse import urlsplit
 
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_client.sources import keys, reading, services
-from nexo_client.sources.finding import Finding, Found, Skipped
-from nexo_client.terms import AuthScheme, Provider
+from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_client.types import Header
 
 PLACE = "environment"
+LOGIN_IN_ADDRESS = "its address holds a user name or password; give the key as the API key or a header"
 
 _SPECIAL = ("openai", "anthropic", "google", "azure")
-_ADDRESS = re.compile(r"BASE|URL|URI|HOST|ENDPOINT|PROXY")
 # Of a server of one's own, of other clouds: not where that key goes.
 _NO_ADDRESS = (
     "OLLAMA_HOST",
@@ -28,6 +29,7 @@ _NO_ADDRESS = (
 )
 _OPENAI_ADDRESSES = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_BASE_URL")
 _ANTHROPIC_ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE")
+_SUBSCRIPTION = "CLAUDE_CODE_OAUTH_TOKEN"
 _GOOGLE_PREFIXES = ("GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "GOOGLE_API_")
 _GOOGLE_ADDRESSES = ("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", "GEMINI_API_BASE")
 
@@ -37,35 +39,61 @@ def find() -> Found:
     return from_variables(reading.environment(), PLACE)
 
 
-def from_variables(variables: Mapping[str, str], place: str) -> Found:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Variables as one program sees them.
+
+    Attributes:
+        values: by name, addresses of elsewhere included.
+        pointers: where a value that names a variable leads; never to an address of elsewhere.
+        place: where they stand, for people.
+    """
+
+    values: Mapping[str, str]
+    pointers: Mapping[str, str]
+    place: str
+
+    def get(self, name: str) -> str:
+        """The value; empty if there is none."""
+        return self.values.get(name, "").strip()
+
+    def first(self, names: Iterable[str]) -> str:
+        """The first of the names that has a value."""
+        return next((name for name in names if self.get(name)), "")
+
+
+def from_variables(
+    variables: Mapping[str, str], place: str, *, around: Mapping[str, str] = keys.NOT_ASKED
+) -> Found:
     """What a table of variables says.
 
     A program that reads its own table reads the shell as well, so an address that only the shell has counts.
+
+    Args:
+        around: what the program reads besides; of it, too, only addresses count.
     """
-    variables = {**_addresses_of_shell(variables), **variables}
-    found = _openai(variables, place) + _anthropic(variables, place) + _google(variables, place)
-    found += _azure(variables, place) + _remote_ollama(variables, place)
+    outer = {**reading.addresses(), **around}
+    own = {name: value for name, value in variables.items() if value.strip()}
+    table = Table({**_addresses_for(own, outer), **own}, own, place)
+    found = _openai(table) + _anthropic(table) + _google(table) + _azure(table) + _remote_ollama(table)
+    found += _open_webui(table)
     for service in services.SERVICES:
-        if service.name in _SPECIAL:
-            continue
-        variable = _first(variables, service.variables)
-        if variable:
-            found += _service(service, variable, variables, place)
+        if service.name not in _SPECIAL and (variable := table.first(service.variables)):
+            found += _service(service, variable, table)
     return found
 
 
-def _addresses_of_shell(variables: Mapping[str, str]) -> dict[str, str]:
-    """The shell's addresses for the keys of a table that has no address for them."""
+def _addresses_for(variables: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
+    """The addresses of elsewhere for the keys of a table that has no address for them."""
     found: dict[str, str] = {}
-    shell = reading.environment()
     for service in services.SERVICES:
         for variable in service.variables:
             prefixes = _prefixes(variable)
             if not variables.get(variable, "").strip() or _other_address(variables, prefixes, ()):
                 continue
-            for name in shell:
-                if any(_other_address({name: shell[name]}, [prefix], ()) for prefix in prefixes):
-                    found[name] = shell[name]
+            for name in outer:
+                if any(_other_address({name: outer[name]}, [prefix], ()) for prefix in prefixes):
+                    found[name] = outer[name]
     return found
 
 
@@ -73,6 +101,42 @@ def address_of(service: services.Service, variables: Mapping[str, str]) -> str:
     """A variable that says where the key of this service goes, in whatever name; empty if there is none."""
     prefixes = [prefix for variable in service.variables for prefix in _prefixes(variable)]
     return _other_address(variables, prefixes, ())
+
+
+def claims(variables: Mapping[str, str]) -> frozenset[str]:
+    """The services of which these variables have the address and not the key."""
+    return frozenset(
+        one.name
+        for one in services.SERVICES
+        if one.variables
+        and address_of(one, variables)
+        and not any(variables.get(name, "").strip() for name in one.variables)
+    )
+
+
+def claims_by_word(addresses: Mapping[str, object]) -> frozenset[str]:
+    """Likewise, of a program's own words for services; each with its address, if it has no key."""
+    known = {services.by_word(name) for name, address in addresses.items() if address}
+    return frozenset(one.name for one in known if one is not None)
+
+
+def claimed(found: Found, claims: Set[str], where: str) -> Found:
+    """Without the keys that are for the public host elsewhere, and here for an address that somebody set.
+
+    Args:
+        claims: services that have an address here.
+        where: what says so, for people.
+    """
+    kept: list[Finding] = []
+    halves = Found()
+    for finding in found.findings:
+        name = finding.preset or finding.provider.value
+        if not finding.api_key or finding.base_url or name not in claims:
+            kept.append(finding)
+            continue
+        reason = f"{where} sends it elsewhere here; say where it belongs with --base-url"
+        halves += without_address(finding, finding.api_key, keys.NOT_ASKED, reason)
+    return Found(tuple(kept), found.skipped) + halves
 
 
 def _prefixes(variable: str) -> tuple[str, ...]:
@@ -83,20 +147,43 @@ def _prefixes(variable: str) -> tuple[str, ...]:
     return (re.sub(r"(_OPENAI)?(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_",)
 
 
-def _service(service: services.Service, variable: str, variables: Mapping[str, str], place: str) -> Found:
+def _service(service: services.Service, variable: str, table: Table) -> Found:
     (prefix,) = _prefixes(variable)
     names = [prefix + rest for rest in ("BASE_URL", "API_BASE", "API_BASE_URL")]
+    address = table.first(names)
     provider, preset, base_url, name = service.provider, service.preset, "", service.name
-    address = _first(variables, tuple(names))
     if address:
-        provider, preset, base_url, name = openai_like(variables[address])
-    other = _other_address(variables, [prefix], names)
-    if other and not address:
-        return _half(name, f"{place}: {variable}", other)
+        provider, preset, base_url, name = openai_like(table.get(address))
     finding = Finding(
-        name=name, place=f"{place}: {variable}", provider=provider, preset=preset, base_url=base_url
+        name=name, place=f"{table.place}: {variable}", provider=provider, preset=preset, base_url=base_url
     )
-    return one(finding, variables[variable], variables)
+    return _whole(finding, variable, table, [prefix], names)
+
+
+def _whole(
+    finding: Finding, variable: str, table: Table, prefixes: Iterable[str], known: Iterable[str]
+) -> Found:
+    """The finding, unless an address is beside it that no SDK reads: then it is not for the public host."""
+    other = "" if table.first(known) else _other_address(table.values, prefixes, known)
+    if not other:
+        return one(finding, table.get(variable), table.pointers)
+    reason = f"{other} beside it says where it goes, which Nexo does not read; add it with --base-url"
+    return without_address(finding, table.get(variable), table.pointers, reason)
+
+
+def without_address(
+    finding: Finding, key_text: str, variables: Mapping[str, str], reason: str, *, what: str = ""
+) -> Found:
+    """A key (or nothing) of which nobody can say where it goes: for the person to say.
+
+    Args:
+        what: its name in the source.
+    """
+    key = keys.read(key_text, variables)
+    if key.problem:
+        return Found((), (Skipped(what or finding.name, finding.place, key.problem),))
+    half = Half(lacks=Part.ADDRESS, rest=replace(finding, api_key=key.value, base_url=""))
+    return Found((), (Skipped(what or finding.name, finding.place, reason, half if key.value else None),))
 
 
 def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known: Iterable[str]) -> str:
@@ -107,7 +194,7 @@ def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known:
             for prefix in prefixes
             for name, value in variables.items()
             if name.startswith(prefix)
-            and _ADDRESS.search(name.removeprefix(prefix))
+            and reading.ADDRESS.search(name.removeprefix(prefix))
             and value.strip()
             and name not in (*known, *_NO_ADDRESS)
         ),
@@ -115,35 +202,50 @@ def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known:
     )
 
 
-def _half(name: str, place: str, other: str) -> Found:
-    reason = f"{other} beside it says where it goes, which Nexo does not read; add it with --base-url"
-    return Found((), (Skipped(name, place, reason),))
-
-
 def one(
-    finding: Finding, key_text: str, variables: Mapping[str, str], *, needs_key: bool = True, what: str = ""
+    finding: Finding,
+    key_text: str,
+    variables: Mapping[str, str],
+    *,
+    needs_key: bool = True,
+    what: str = "",
+    of_headers: Mapping[str, str] | None = None,
+    syntax: re.Pattern[str] | None = None,
 ) -> Found:
     """The finding with its key, or the reason why not.
 
     Args:
         what: its name in the source, for the reason.
+        of_headers: where pointers in headers lead, if not where that of the key does.
+        syntax: how the program writes a variable in a header (see `keys.filled`).
     """
-    key = keys.read(key_text, variables)
-    problem = key.problem
+    # At an address of one's own a model may have any name.
+    whose = Provider.CUSTOM if finding.base_url else finding.provider
+    finding = replace(finding, model=services.whole_model(finding.model, whose))
+
+    def left_out(reason: str, half: Half | None = None) -> Found:
+        return Found((), (Skipped(what or finding.name, finding.place, reason, half),))
+
     if services.holds_password(finding.base_url):
         # Not shown: the address is in what is said of a finding.
-        problem = "its address holds a user name or password; give the key as the API key or a header"
+        return left_out(LOGIN_IN_ADDRESS)
     headers = []
+    of_headers = variables if of_headers is None else of_headers
     for header in finding.headers:
-        value, missing = keys.filled(header.value, variables)
+        value, problem = keys.filled(header.name, header.value, of_headers, syntax)
+        if problem:
+            return left_out(f"its header {header.name} {problem}")
         headers.append(Header(header.name, value))
-        if missing:
-            problem = problem or f"its header {header.name} needs {keys.absent(missing[0], variables)}"
+    rest = replace(finding, headers=tuple(headers))
+    key = keys.read(key_text, variables)
+    if key.reference:
+        return left_out(f"{key.problem}: {rest.command(key.reference)}", Half(lacks=Part.KEY, rest=rest))
+    problem = key.problem
     if not problem and not key.value and needs_key and not services.is_local(finding.address):
         problem = "it has no key"
     if problem:
-        return Found((), (Skipped(what or finding.name, finding.place, problem),))
-    return Found((replace(finding, api_key=key.value, headers=tuple(headers)),))
+        return left_out(problem, None if key.login else Half(lacks=Part.KEY, rest=rest))
+    return Found((replace(rest, api_key=key.value),))
 
 
 def openai_like(url: str) -> tuple[Provider, str, str, str]:
@@ -167,115 +269,127 @@ def headers_of(text: str) -> tuple[Header, ...]:
     )
 
 
-def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next((name for name in names if variables.get(name, "").strip()), "")
-
-
-def _openai(variables: Mapping[str, str], place: str) -> Found:
-    address = _first(variables, _OPENAI_ADDRESSES)
-    variable = _first(variables, ("OPENAI_API_KEY",))
+def _openai(table: Table) -> Found:
+    address = table.first(_OPENAI_ADDRESSES)
+    variable = table.first(("OPENAI_API_KEY",))
     if not address and not variable:
         return Found()
-    provider, preset, base_url, name = openai_like(variables.get(address, ""))
-    other = _other_address(variables, ["OPENAI_"], _OPENAI_ADDRESSES)
-    if other and not address:
-        return _half(name, f"{place}: {variable}", other)
-    headers = headers_of(variables.get("OPENAI_CUSTOM_HEADERS", ""))
-    for other, header in (("OPENAI_ORG_ID", "OpenAI-Organization"), ("OPENAI_PROJECT_ID", "OpenAI-Project")):
-        if provider is Provider.OPENAI and variables.get(other, "").strip():
-            headers += (Header(header, variables[other].strip()),)
+    provider, preset, base_url, name = openai_like(table.get(address))
+    headers = headers_of(table.get("OPENAI_CUSTOM_HEADERS"))
+    for name_of, header in (
+        ("OPENAI_ORG_ID", "OpenAI-Organization"),
+        ("OPENAI_PROJECT_ID", "OpenAI-Project"),
+    ):
+        if provider is Provider.OPENAI and table.get(name_of):
+            headers += (Header(header, table.get(name_of)),)
     finding = Finding(
         name=name,
-        place=f"{place}: {variable or address}",
+        place=f"{table.place}: {variable or address}",
         provider=provider,
         preset=preset,
         base_url=base_url,
         headers=headers,
-        model=variables.get("OPENAI_MODEL", "").strip(),
+        model=table.get("OPENAI_MODEL"),
     )
-    return one(finding, variables.get(variable, ""), variables)
+    return _whole(finding, variable, table, ["OPENAI_"], _OPENAI_ADDRESSES)
 
 
-def _anthropic(variables: Mapping[str, str], place: str) -> Found:
-    variable = _first(variables, ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
-    address = _first(variables, _ANTHROPIC_ADDRESSES)
-    url = variables.get(address, "").strip()
+def _anthropic(table: Table) -> Found:
+    variable = table.first(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
+    url = table.get(table.first(_ANTHROPIC_ADDRESSES))
+    if not variable and table.get(_SUBSCRIPTION):
+        reason = "it is the login of a Claude subscription (OAuth), not an API key"
+        return Found((), (Skipped("claude login", f"{table.place}: {_SUBSCRIPTION}", reason),))
     if not variable and not url:
         return Found()
-    other = _other_address(variables, ["ANTHROPIC_"], _ANTHROPIC_ADDRESSES)
-    if other and not url:
-        return _half("anthropic", f"{place}: {variable}", other)
     base_url = services.normal_base_url(Provider.ANTHROPIC, url)
     own = base_url in ("", services.default_base_url(Provider.ANTHROPIC, ""))
     finding = Finding(
         name="anthropic" if own else name_of_address(base_url),
-        place=f"{place}: {variable or 'ANTHROPIC_BASE_URL'}",
+        place=f"{table.place}: {variable or 'ANTHROPIC_BASE_URL'}",
         provider=Provider.ANTHROPIC,
         base_url="" if own else base_url,
         auth_scheme=AuthScheme.BEARER if variable == "ANTHROPIC_AUTH_TOKEN" else None,
-        headers=headers_of(variables.get("ANTHROPIC_CUSTOM_HEADERS", "")),
-        model=services.whole_model(variables.get("ANTHROPIC_MODEL", "")),
+        headers=headers_of(table.get("ANTHROPIC_CUSTOM_HEADERS")),
+        model=table.get("ANTHROPIC_MODEL"),
     )
-    return one(finding, variables.get(variable, ""), variables)
+    return _whole(finding, variable, table, ["ANTHROPIC_"], _ANTHROPIC_ADDRESSES)
 
 
-def _google(variables: Mapping[str, str], place: str) -> Found:
-    variable = _first(variables, ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"))
-    if not variable:
+def _google(table: Table) -> Found:
+    variable = table.first(("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"))
+    address = table.first(_GOOGLE_ADDRESSES)
+    if not variable and not address:
         return Found()
-    address = _first(variables, _GOOGLE_ADDRESSES)
-    other = _other_address(variables, _GOOGLE_PREFIXES, _GOOGLE_ADDRESSES)
-    if other and not address:
-        return _half("google", f"{place}: {variable}", other)
-    base_url = services.normal_base_url(Provider.GOOGLE, variables.get(address, ""))
+    base_url = services.normal_base_url(Provider.GOOGLE, table.get(address))
     own = base_url in ("", services.default_base_url(Provider.GOOGLE, ""))
     finding = Finding(
         name="google" if own else name_of_address(base_url),
-        place=f"{place}: {variable}",
+        place=f"{table.place}: {variable or address}",
         provider=Provider.GOOGLE,
         base_url="" if own else base_url,
-        model=variables.get("GEMINI_MODEL", "").strip(),
+        model=table.get("GEMINI_MODEL"),
     )
-    return one(finding, variables[variable], variables)
+    return _whole(finding, variable, table, _GOOGLE_PREFIXES, _GOOGLE_ADDRESSES)
 
 
-def _azure(variables: Mapping[str, str], place: str) -> Found:
-    variable = _first(variables, ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"))
-    if not variable:
+def _azure(table: Table) -> Found:
+    variable = table.first(("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"))
+    endpoint = table.get(table.first(("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE")))
+    if not variable and not endpoint:
         return Found()
-    endpoint = _first(variables, ("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"))
-    place = f"{place}: {variable}"
+    place = f"{table.place}: {variable or 'AZURE_OPENAI_ENDPOINT'}"
     if not endpoint:
         reason = "AZURE_OPENAI_ENDPOINT, which names your resource, is not set beside it"
-        return Found((), (Skipped("azure", place, reason),))
-    return azure(variables[endpoint], variables[variable], variables, place)
+        finding = Finding(name="azure", place=place, provider=Provider.CUSTOM, preset="azure")
+        return without_address(finding, table.get(variable), table.pointers, reason)
+    return azure(endpoint, table.get(variable), table.pointers, place)
 
 
 def azure(endpoint: str, key: str, variables: Mapping[str, str], place: str) -> Found:
     """An Azure resource; its key travels in a header of its own."""
-    root = endpoint.strip().rstrip("/").removesuffix("/v1").removesuffix("/openai")
     finding = Finding(
-        name="azure",
-        place=place,
-        provider=Provider.CUSTOM,
-        preset="azure",
-        base_url=f"{root}/openai/v1",
+        name="azure", place=place, provider=Provider.CUSTOM, preset="azure", base_url=azure_base_url(endpoint)
     )
     return one(finding, key, variables)
 
 
-def _remote_ollama(variables: Mapping[str, str], place: str) -> Found:
+def azure_base_url(endpoint: str) -> str:
+    """The address of a resource, however much of it was written."""
+    return endpoint.strip().rstrip("/").removesuffix("/v1").removesuffix("/openai") + "/openai/v1"
+
+
+def _remote_ollama(table: Table) -> Found:
     # A local one is found by asking it (see `servers`).
-    host = variables.get("OLLAMA_HOST", "").strip()
+    host = table.get("OLLAMA_HOST")
     url = host if "://" in host else f"http://{host}"
     if not host or services.is_local(url) or host.startswith(":"):
         return Found()
     if "://" not in host and ":" not in host:
         url += ":11434"
     finding = Finding(
-        name="ollama", place=f"{place}: OLLAMA_HOST", provider=Provider.OLLAMA, base_url=url.rstrip("/")
+        name="ollama", place=f"{table.place}: OLLAMA_HOST", provider=Provider.OLLAMA, base_url=url.rstrip("/")
     )
-    return one(finding, "", variables, needs_key=False)
+    return one(finding, "", table.pointers, needs_key=False)
+
+
+def _open_webui(table: Table) -> Found:
+    """Open WebUI's lists: the first key is for the first address, and so on."""
+    keys_, addresses = table.get("OPENAI_API_KEYS"), table.get("OPENAI_API_BASE_URLS")
+    found = Found()
+    if not keys_:
+        return found
+    pairs = zip_longest(keys_.split(";"), addresses.split(";") if addresses else (), fillvalue="")
+    for number, (key, url) in enumerate(pairs, 1):
+        provider, preset, base_url, name = openai_like(url.strip())
+        place = f"{table.place}: OPENAI_API_KEYS, number {number}"
+        finding = Finding(name=name, place=place, provider=provider, preset=preset, base_url=base_url)
+        if url.strip():
+            found += one(finding, key, table.pointers)
+        elif key.strip():
+            reason = "OPENAI_API_BASE_URLS has no address for it; add it with --base-url"
+            found += without_address(finding, key, table.pointers, reason)
+    return found
 
 
 def name_of_address(url: str) -> str:

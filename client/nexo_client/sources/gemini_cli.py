@@ -18,6 +18,11 @@ from nexo_client.sources.reading import shown, table, word
 _KEY, _ADDRESS, _MODEL = "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"
 
 
+def home() -> Path:
+    """Where Gemini CLI keeps its files of this person."""
+    return Path.home() / ".gemini"
+
+
 def find(file: Path | None = None) -> Found:
     """Its key.
 
@@ -26,20 +31,32 @@ def find(file: Path | None = None) -> Found:
     """
     if file is not None:
         variables, problems = accounts.variables_in(file)
-        return problems + _found({}, variables, file)
+        address = reading.addresses().get(_ADDRESS, "") or variables.get(_ADDRESS, "")
+        return problems + _found({}, {**variables, _ADDRESS: address}, file)
     settings, problems = _settings()
-    home = Path.home()
-    env = next(
-        (path for path in (home / ".gemini/.env", home / ".env") if path.is_file()), home / ".gemini/.env"
-    )
+    own_env = home() / ".env"
+    env = next((path for path in (own_env, Path.home() / ".env") if path.is_file()), own_env)
     variables, unreadable = accounts.variables_in(env)
     shell = {name: value for name, value in reading.environment().items() if value.strip()}
     own = {name: shell.get(name) or value for name, value in variables.items()}
     for name in (_ADDRESS, _MODEL):
         own.setdefault(name, shell.get(name, ""))
-    here = [reading.here() / ".gemini/.env", reading.here() / ".env"] if reading.here() != home else []
-    here = [path for path in here if path.is_file() and _KEY in accounts.variables_in(path)[0]]
-    return problems + unreadable + _found(settings, own, env) + accounts.in_this_directory(here, "gemini-cli")
+    here = _of_this_directory(Path.home())
+    local = accounts.in_this_directory([here] if here else [], "gemini-cli")
+    return problems + unreadable + _found(settings, own, env) + local
+
+
+def _of_this_directory(end: Path) -> Path | None:
+    """The file that it takes here instead of the person's: the first one upwards, as far as the home."""
+    here = reading.here()
+    for directory in (here, *here.parents):
+        if directory == end:
+            return None
+        for path in (directory / ".gemini/.env", directory / ".env"):
+            if path.is_file():
+                ours = {_KEY, _ADDRESS} & accounts.variables_in(path)[0].keys()
+                return path if ours else None
+    return None
 
 
 def _settings() -> tuple[dict[str, Any], Found]:
@@ -49,7 +66,7 @@ def _settings() -> tuple[dict[str, Any], Found]:
     )
     merged: dict[str, Any] = {}
     problems = Found()
-    for path in (default, Path.home() / ".gemini/settings.json", system):
+    for path in (default, home() / "settings.json", system):
         layer, problem = accounts.settings_of(path, loose_json_of)
         merged, problems = accounts.merged(merged, layer), problems + problem
     return merged, problems

@@ -8,8 +8,9 @@ its own takes {NAME}_HOST as its address.
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from nexo_client.sources import accounts, keys, reading
+from nexo_client.sources import accounts, reading
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.loose_json import loose_json_of
@@ -43,10 +44,16 @@ def find(file: Path | None = None) -> Found:
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     secrets, unreadable = accounts.settings_of(path.parent / "secrets.yaml", reading.yaml_of)
     own = {name: str(value) for name, value in {**settings, **secrets}.items() if isinstance(value, str)}
-    shell = reading.environment() if file is None else keys.NOT_ASKED
+    hosts = {host for _, _, host, _ in _PROVIDERS.values()}
+    shell = reading.environment()
+    if file is not None:
+        shell = {name: value for name, value in reading.addresses().items() if name in hosts}
     variables = {**own, **{name: value for name, value in shell.items() if value}}
     result = problems + unreadable
-    for account in [*_built_in(variables, own, path), *_customs(path.parent / "custom_providers")]:
+    chosen = _chosen(settings)
+    customs = list(_customs(path.parent / "custom_providers"))
+    entries = [*_built_in(variables, own, path, chosen), *customs, *_unknown(own, customs, path)]
+    for account in entries:
         key = account.variables and not any(variables.get(name) for name in account.variables)
         if key and not accounts.on_this_network(account.url):
             result += Found((), (accounts.in_keyring(account, "goose"),))
@@ -55,13 +62,30 @@ def find(file: Path | None = None) -> Found:
     return result
 
 
-def _built_in(variables: Mapping[str, str], own: Mapping[str, str], path: Path) -> Iterator[Account]:
+def _unknown(own: Mapping[str, str], customs: list[Account], path: Path) -> Iterator[Account]:
+    """The provider in use, if it is none that is read."""
+    used = own.get("GOOSE_PROVIDER") or own.get("active_provider", "")
+    described = {Path(one.place).stem for one in customs} | {one.name for one in customs}
+    if used and used not in _PROVIDERS and not described & {used, used.removeprefix("custom_")}:
+        reason = "how goose reaches it is not in its files; add it with: nexoctl add"
+        yield Account(name=used, place=shown(path), obstacle=reason)
+
+
+def _chosen(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The providers that were set up by its newer settings, each with its model."""
+    entries = {name: table(entry) for name, entry in table(settings.get("providers")).items()}
+    return {name: word(one.get("model")) for name, one in entries.items() if one.get("configured") is True}
+
+
+def _built_in(
+    variables: Mapping[str, str], own: Mapping[str, str], path: Path, chosen: Mapping[str, str]
+) -> Iterator[Account]:
     used = variables.get("GOOSE_PROVIDER") or variables.get("active_provider", "")
     in_file = own.get("GOOSE_PROVIDER") or own.get("active_provider")
     for name, (ours, key, host, rest) in _PROVIDERS.items():
         written = own.get(host, "")
         # A key that only the shell has is a connection of the shell.
-        if not (own.get(key) or (name == used and in_file)):
+        if not (own.get(key) or (name == used and in_file) or name in chosen):
             continue
         if name == "openai" and variables.get("OPENAI_BASE_PATH"):
             rest = "/" + variables["OPENAI_BASE_PATH"].removesuffix("chat/completions").strip("/")
@@ -73,7 +97,7 @@ def _built_in(variables: Mapping[str, str], own: Mapping[str, str], path: Path) 
             place=shown(path),
             url=f"{url.rstrip('/')}{rest}" if url and not url.rstrip("/").endswith(rest or "\0") else url,
             variables=(key,) if key else (),
-            model=variables.get("GOOSE_MODEL", "") if name == used else "",
+            model=(variables.get("GOOSE_MODEL", "") if name == used else "") or chosen.get(name, ""),
         )
 
 
@@ -93,5 +117,6 @@ def _customs(directory: Path) -> Iterator[Account]:
             variables=(variable,) if variable and settings.get("requires_auth") is not False else (),
             headers=table(settings.get("headers")),
             model=accounts.first_model(settings.get("models")),
+            lost="" if word(settings.get("base_url")) else "it has no base_url; add it with --base-url",
             obstacle="" if engine in _ENGINES else f"it speaks {engine or 'nothing'}, which Nexo cannot",
         )

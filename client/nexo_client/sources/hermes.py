@@ -15,6 +15,8 @@ from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.reading import shown, table, tables, word
 
+# Its words for logins of other programs and plans: there is no key of theirs to have.
+_LOGINS = ("openai-codex", "nous", "copilot", "copilot-acp", "minimax-oauth", "qwen-oauth", "xai-oauth")
 _DIALECTS = {"anthropic_messages": "anthropic", "anthropic": "anthropic"}
 
 
@@ -23,10 +25,14 @@ def find(file: Path | None = None) -> Found:
     home = Path(os.environ.get("HERMES_HOME") or Path.home() / ".hermes")
     path = file or home / "config.yaml"
     settings, problems = accounts.settings_of(path, reading.yaml_of)
-    own, unreadable = accounts.variables_in(home / ".env") if file is None else ({}, Found())
-    variables = {**own, **reading.environment()} if file is None else {}
+    dotenv = path.parent / ".env"
+    own, unreadable = accounts.variables_in(dotenv)
+    variables = {**own, **reading.environment()}
     entries = [*_accounts(settings, path)]
-    entries += _of_variables(own, {account.name for account in entries}, home / ".env")
+    used = {account.name for account in entries}
+    # The key of OpenAI is that of the custom endpoint in use.
+    used |= {"openai"} if any("OPENAI_API_KEY" in one.variables for one in entries) else set()
+    entries += _of_variables(own, used, dotenv)
     return problems + unreadable + accounts.found(entries, variables)
 
 
@@ -42,7 +48,8 @@ def _of_variables(own: Mapping[str, str], known: Set[str], path: Path) -> Iterat
         variable = next((name for name in service.variables if own.get(name)), "")
         if not variable or service.name in known or not service.base_url:
             continue
-        url = own.get(_ADDRESSES.get(variable, ""), "")
+        address = _ADDRESSES.get(variable, "")
+        url = own.get(address, "") or reading.addresses().get(address, "")
         openai = variable == "OPENAI_API_KEY"
         yield Account(
             name=service.name,
@@ -51,7 +58,7 @@ def _of_variables(own: Mapping[str, str], known: Set[str], path: Path) -> Iterat
             url=url,
             key=own[variable],
             # There it is the key of whatever custom endpoint is in use.
-            obstacle="it is a key without an address; add it with --base-url" if openai and not url else "",
+            lost="it is a key without an address; add it with --base-url" if openai and not url else "",
         )
 
 
@@ -74,13 +81,25 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
 def _account(name: str, entry: Mapping[str, Any], path: Path, section: str, model: str) -> Account:
     variable = word(entry.get("key_env")) or word(entry.get("api_key_env"))
     key = word(entry.get("api_key"))
+    service = services.by_word(name)
+    variables: tuple[str, ...] = (variable,) if variable else ()
+    if section == "model" and not variable:
+        variables = service.variables if service else ("OPENAI_API_KEY",)
+    obstacle = ""
+    if word(entry.get("api_mode")) == "bedrock_converse":
+        obstacle = "Amazon Bedrock is reached with cloud credentials, not with an API key"
+    elif name in _LOGINS or name.endswith("-oauth"):
+        obstacle = "it is a login of Hermes, not an API key"
+    url = word(entry.get("base_url")) or word(entry.get("api")) or word(entry.get("url"))
     return Account(
         name=name,
         place=f"{shown(path)}: {section}",
         dialect=_DIALECTS.get(word(entry.get("api_mode")), "openai"),
-        url=word(entry.get("base_url")) or word(entry.get("api")) or word(entry.get("url")),
+        url=url,
         key="" if key in ("local", "none") else key,
-        variables=(variable,) if variable else (),
+        variables=variables,
         headers=table(entry.get("extra_headers")),
         model=model or word(entry.get("model")) or accounts.first_model(entry.get("models")),
+        obstacle=obstacle,
+        lost="" if url else "it has no base_url; add it with --base-url",
     )

@@ -67,6 +67,8 @@ def _custom(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             headers=table(entry.get("headers")),
             model=accounts.first_model(table(entry.get("models")).get("default")),
             obstacle=obstacle,
+            # Its name is the person's own, whatever service has the same.
+            lost="" if url else "it has no baseURL; add it with --base-url",
         )
 
 
@@ -75,5 +77,9 @@ def _built_in(variables: Mapping[str, str], path: Path) -> Iterator[Account]:
         key = variables.get(variable, "")
         if key and key != _USERS:
             yield Account(
-                name=name, place=f"{shown(path)}: {variable}", url=variables.get(address, ""), key=key
+                name=name,
+                place=f"{shown(path)}: {variable}",
+                # A variable of the shell wins over the file.
+                url=reading.addresses().get(address, "") or variables.get(address, ""),
+                key=key,
             )

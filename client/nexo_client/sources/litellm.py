@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.terms import Provider
 from nexo_client.sources import accounts, environment, keys, reading, services
 from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, tables, word
-from nexo_client.terms import Provider
 from nexo_client.types import Header
 
 _NAMES = (
@@ -75,10 +75,14 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
         return Found((), (Skipped(what, place, reason),))
     url = word(params.get("api_base")) or word(params.get("base_url"))
     if url.startswith("os.environ/"):
-        url = variables.get(url.removeprefix("os.environ/"), "").strip()
+        url, variable = variables.get(url.removeprefix("os.environ/"), "").strip(), url
         if not url:
-            return Found((), (Skipped(what, place, "its address is in a variable that is not set here"),))
-    service = services.by_word(prefix or _vendor(model))
+            reason = f"its address is in {keys.absent(variable.removeprefix('os.environ/'), variables)}"
+            rest = Finding(name=what, place=place, provider=Provider.CUSTOM, model=model)
+            return environment.without_address(
+                rest, word(params.get("api_key")), variables, reason, what=what
+            )
+    service = services.by_word(prefix or services.vendor(model))
     if service is None:
         if not url:
             reason = f"Nexo knows no service '{prefix or model}', and there is no api_base"
@@ -88,10 +92,14 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
     if not key:
         # What LiteLLM does: the variable of the service.
         key = next((variables[name] for name in service.variables if variables.get(name)), "")
-    if not url and (beside := environment.address_of(service, variables)):
+    around = {**reading.addresses(), **variables}
+    if not url and (beside := environment.address_of(service, around)):
         # LiteLLM reads it, too, in some spellings: then the key is not for the public host.
         reason = f"{beside} may say where it goes; add it with --base-url"
-        return Found((), (Skipped(what, place, reason),))
+        rest = Finding(
+            name=service.name, place=place, provider=service.provider, preset=service.preset, model=model
+        )
+        return environment.without_address(rest, key, variables, reason, what=what)
     if service.name == "azure":
         return environment.azure(url, key, variables, place)
     provider, preset, base_url, name = service.provider, service.preset, "", service.name
@@ -111,13 +119,14 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
         headers=tuple(Header(header, str(value)) for header, value in headers.items()),
         model=model,
     )
-    return environment.one(finding, key, variables, needs_key=provider is not Provider.OLLAMA, what=what)
-
-
-def _vendor(model: str) -> str:
-    if model.startswith("claude"):
-        return "anthropic"
-    return "openai" if model.startswith(("gpt-", "o1", "o3", "o4", "chatgpt-")) else ""
+    return environment.one(
+        finding,
+        key,
+        variables,
+        needs_key=provider is not Provider.OLLAMA and not headers,
+        what=what,
+        syntax=keys.POINTER_OF_LITELLM,
+    )
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from nexo_client.sources import environment, reading, services
+from nexo_client.sources import keys as keys_of
 from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, tables, word
 from nexo_client.types import Header
@@ -38,16 +39,15 @@ def find(file: Path | None = None) -> Found:
     for name, key in keys.items():
         service = services.by_word(name)
         where = f"{shown(place / 'keys.json')}: {name}"
-        beside = environment.address_of(service, reading.environment()) if service else ""
-        if beside:
-            found += Found(
-                (), (Skipped(name, where, f"{beside} may say where it goes; add it with --base-url"),)
-            )
-        elif service is not None and service.base_url:
+        if service is not None and service.base_url:
             finding = Finding(
                 name=service.name, place=where, provider=service.provider, preset=service.preset
             )
-            found += environment.one(finding, key, reading.environment())
+            if beside := environment.address_of(service, reading.addresses()):
+                reason = f"{beside} may say where it goes; add it with --base-url"
+                found += environment.without_address(finding, key, keys_of.NOT_ASKED, reason, what=name)
+            else:
+                found += environment.one(finding, key, keys_of.NOT_ASKED)
         elif name not in used:
             found += Found((), (Skipped(name, where, "nothing says which provider the key is for"),))
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from nexo_client.sources.reading import Unreadable, json_of
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
     |(?P<text>"(?:\\.|[^"\\\n])*")
     |(?P<single>'(?:\\.|[^'\\\n])*')
@@ -26,7 +26,7 @@ def loose_json_of(text: str) -> Any:
     strict: list[str] = []
     position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = TOKEN.match(text, position)
         if match is None:
             raise Unreadable(f"it is no valid JSON (line {text.count(chr(10), 0, position) + 1})")
         position = match.end()

@@ -20,9 +20,14 @@ _OWN_VARIABLES = {"google": "GOOGLE_API_KEY", "openai": "OPENAI_API_KEY", "anthr
 _OTHERS = ("cohere", "copilot", "azure-ad")
 
 
+def own_file() -> Path:
+    """Where its settings are."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mods/mods.yml"
+
+
 def find(file: Path | None = None) -> Found:
     """Its services."""
-    path = file or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mods/mods.yml"
+    path = file or own_file()
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     variables = reading.environment() if file is None else keys.NOT_ASKED
     return problems + accounts.found(_accounts(settings, path), variables)
@@ -49,4 +54,6 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             reference=f"command:{command}" if command and not key else "",
             model=model if name == chosen or model in models else "",
             template=not key and not command,
+            # It would send any other one's key to OpenAI.
+            lost="" if url or name in _OWN_VARIABLES else "it has no base-url; add it with --base-url",
         )

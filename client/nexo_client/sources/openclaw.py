@@ -34,11 +34,9 @@ def find(file: Path | None = None) -> Found:
     settings, problems = accounts.settings_of(path, loose_json_of)
     env = table(settings.get("env"))
     own = {name: value for name, value in {**env, **table(env.get("vars"))}.items() if isinstance(value, str)}
-    variables: dict[str, str] = dict(own)
-    if file is None:
-        dotenv, unreadable = accounts.variables_in(home / ".env")
-        variables = {**own, **dotenv, **reading.environment()}
-        own, problems = {**own, **dotenv}, problems + unreadable
+    dotenv, unreadable = accounts.variables_in((home if file is None else file.parent) / ".env")
+    own, problems = {**own, **dotenv}, problems + unreadable
+    variables = {**own, **reading.environment()}
     entries = [*_providers(settings, path)]
     if file is None:
         for profiles in sorted(home.glob("agents/*/agent/auth-profiles.json")):

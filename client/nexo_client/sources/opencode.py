@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, keys, reading, services
+from nexo_client.sources import accounts, environment, keys, reading, services
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.loose_json import loose_json_of
@@ -36,6 +36,12 @@ _DIALECTS = {
 }
 
 
+def own_file() -> Path:
+    """Its settings of this person: the last of those that are there, which wins."""
+    files = [_directory("XDG_CONFIG_HOME", ".config") / name for name in _NAMES]
+    return next((path for path in reversed(files) if path.exists()), files[1])
+
+
 def find(file: Path | None = None) -> Found:
     """The providers of its configuration with their keys, and those that it only has a key of."""
     if file is not None:
@@ -51,16 +57,13 @@ def find(file: Path | None = None) -> Found:
     settings, problem = _with_content(settings)
     logins = _directory("XDG_DATA_HOME", ".local/share") / "auth.json"
     auth, unreadable = accounts.settings_of(logins, reading.json_of)
-    here = accounts.in_this_directory(_of_this_directory(), "opencode")
+    theirs = _of_this_directory()
+    here = accounts.in_this_directory(theirs, "opencode")
+    claims = _claims(theirs)
     place = next((path for path in reversed(files) if path.exists()), files[1])
-    return (
-        problems
-        + problem
-        + unreadable
-        + _found(settings, auth, place, reading.environment())
-        + _logins(settings, auth, logins)
-        + here
-    )
+    found = _found(settings, auth, place, reading.environment()) + _logins(settings, auth, logins)
+    found = environment.claimed(found, claims, "opencode.json of this directory")
+    return problems + problem + unreadable + found + here
 
 
 def _with_content(settings: dict[str, Any]) -> tuple[dict[str, Any], Found]:
@@ -79,6 +82,16 @@ def _of_this_directory() -> list[Path]:
     here = reading.here()
     candidates = [here / name for name in _NAMES[1:]] + [here / ".opencode" / name for name in _NAMES[1:]]
     return [path for path in candidates if path.is_file() and '"provider"' in _text(path)]
+
+
+def _claims(paths: list[Path]) -> frozenset[str]:
+    """The services that the files of this directory give an address."""
+    addresses: dict[str, object] = {}
+    for path in paths:
+        for name, entry in table(accounts.settings_of(path, loose_json_of)[0].get("provider")).items():
+            options = table(table(entry).get("options"))
+            addresses[name] = None if options.get("apiKey") else options.get("baseURL")
+    return environment.claims_by_word(addresses)
 
 
 def _text(path: Path) -> str:

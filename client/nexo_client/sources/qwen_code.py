@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexo_client.sources import accounts, reading
+from nexo_client.sources import accounts, environment, keys, reading
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Found
 from nexo_client.sources.loose_json import loose_json_of
@@ -29,7 +29,8 @@ def find(file: Path | None = None) -> Found:
     """Its accounts, each once."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
-        return problems + _found(settings, _texts(settings.get("env")), file)
+        own = _texts(settings.get("env"))
+        return problems + _found(settings, own, file, around=reading.addresses())
     user = Path.home() / ".qwen/settings.json"
     system = Path(os.environ.get("QWEN_CODE_SYSTEM_SETTINGS_PATH") or "/etc/qwen-code/settings.json")
     default = Path(os.environ.get("QWEN_CODE_SYSTEM_DEFAULTS_PATH") or system.parent / "system-defaults.json")
@@ -43,12 +44,12 @@ def find(file: Path | None = None) -> Found:
     own = {**_texts(merged.get("env")), **variables}
     here = reading.here() / ".qwen/settings.json"
     local = [here] if here != user and here.is_file() and _decides(here) else []
-    return (
-        problems
-        + unreadable
-        + _found(merged, {**own, **_of_shell()}, user, own)
-        + accounts.in_this_directory(local, "qwen-code")
-    )
+    found = _found(merged, {**own, **_of_shell()}, user, own)
+    for path in local:
+        settings, _ = accounts.settings_of(path, loose_json_of)
+        claims = environment.claims(_texts(settings.get("env")))
+        found = environment.claimed(found, claims, "settings.json of this directory")
+    return problems + unreadable + found + accounts.in_this_directory(local, "qwen-code")
 
 
 def _of_shell() -> dict[str, str]:
@@ -73,9 +74,11 @@ def _found(
     variables: Mapping[str, str],
     path: Path,
     own: Mapping[str, str] | None = None,
+    around: Mapping[str, str] = keys.NOT_ASKED,
 ) -> Found:
     own = variables if own is None else own
-    entries = [*_providers(settings, variables, path), *_direct(settings, variables, own, path)]
+    seen = {**around, **variables}
+    entries = [*_providers(settings, seen, path), *_direct(settings, seen, own, path)]
     result = accounts.found(entries, variables)
     login = word(_auth(settings).get("selectedType"))
     if not result and login == "qwen-oauth":
@@ -99,10 +102,9 @@ def _providers(settings: Mapping[str, Any], variables: Mapping[str, str], path: 
             identity = (protocol, url, variable)
             if identity in seen and word(model.get("id")) != chosen:
                 continue
+            named = variable.removesuffix("_API_KEY") if keys.is_variable(variable) else "qwen"
             seen[identity] = Account(
-                name=_NAMES[protocol]
-                if not url
-                else word(model.get("provider")) or variable.removesuffix("_API_KEY"),
+                name=(word(model.get("provider")) or named) if url else _NAMES[protocol],
                 place=f"{shown(path)}: modelProviders.{name}",
                 dialect=dialect,
                 # Without one it takes the variable of the protocol, or the vendor's own address.
@@ -154,5 +156,5 @@ def _openai(path: Path, what: str, url: str, key: str, model: str = "") -> Accou
         key=key,
         variables=("OPENAI_API_KEY",),
         model=model,
-        obstacle="" if url else "it is a key without an address (OPENAI_BASE_URL); add it with --base-url",
+        lost="" if url else "it is a key without an address (OPENAI_BASE_URL); add it with --base-url",
     )

@@ -4,6 +4,7 @@ A parser's own message may repeat the line that it stumbled over, and that line 
 says the file, the kind of fault and the line number, nothing else.
 """
 
+import errno
 import json
 import os
 import re
@@ -23,7 +24,7 @@ _LIMIT = 4 << 20
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 
 
-class Unreadable(Exception):  # noqa: N818 - the name says it
+class Unreadable(Exception):
     """A file cannot be used; the text says why and never quotes it."""
 
 
@@ -43,8 +44,11 @@ def here() -> Path:
         return Path(os.devnull) / "removed"
 
 
-def text_of(path: Path) -> str | None:
+def text_of(path: Path, limit: int = _LIMIT) -> str | None:
     """The text of a file; None if there is none.
+
+    Args:
+        limit: the most bytes that are read.
 
     Raises:
         Unreadable: it is there and can't be read as text.
@@ -55,13 +59,16 @@ def text_of(path: Path) -> str | None:
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Unreadable("it is no regular file")
-            content = file.read(_LIMIT + 1)
+            content = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            # Links in a circle: nothing is there (see `elsewhere`).
+            return None
         raise Unreadable(f"it can't be read: {(error.strerror or 'unknown').lower()}") from None
-    if len(content) > _LIMIT:
-        raise Unreadable(f"it is larger than {_LIMIT >> 20} MiB")
+    if len(content) > limit:
+        raise Unreadable(f"it is larger than {limit >> 20} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -149,6 +156,19 @@ def closed_shell() -> Iterator[None]:
         yield
     finally:
         _closed.reset(token)
+
+
+# Part of the name of a variable that says where requests go.
+ADDRESS = re.compile(r"BASE|URL|URI|HOST|ENDPOINT|PROXY")
+
+
+def addresses() -> dict[str, str]:
+    """Variables of the shell that say where requests go.
+
+    Also for a file that may be somebody else's: the program that reads it heeds them, and a key of the file
+    that went to the public host instead would go astray. They name a place: nothing may be looked up in them.
+    """
+    return {name: value for name, value in os.environ.items() if ADDRESS.search(name) and value.strip()}
 
 
 def environment() -> Mapping[str, str]:

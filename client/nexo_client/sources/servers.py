@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from nexo.connections.terms import Provider
 from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import environment, table, tables, word
-from nexo_client.terms import Provider
 
 HOST = "127.0.0.1"
 _DEADLINE_S = 0.8

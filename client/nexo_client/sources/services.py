@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +156,13 @@ def by_address(url: str) -> Service | None:
     return next((one for one in SERVICES if urlsplit(one.base_url).hostname == host), None)
 
 
+def vendor(model: str) -> str:
+    """Whose model it is, by its name alone; empty if that does not say."""
+    if model.startswith("claude"):
+        return "anthropic"
+    return "openai" if model.startswith(("gpt-", "o1", "o3", "o4", "chatgpt-")) else ""
+
+
 def default_base_url(provider: Provider, preset: str) -> str:
     """The address that is meant when none is given."""
     service = _BY_NAME.get(preset or provider.value)
@@ -197,7 +204,21 @@ _WORDS = frozenset({"auto", "default", "opus", "sonnet", "haiku", "opusplan", "b
 _SUFFIX = re.compile(r"\[[^\]]*\]$")
 
 
-def whole_model(text: str) -> str:
+# At the three big ones: "models/gemini-…" of Google's own list, "anthropic/claude-…" of LiteLLM and others.
+_OWNERS = {
+    Provider.OPENAI: ("openai/",),
+    Provider.ANTHROPIC: ("anthropic/",),
+    Provider.GOOGLE: ("models/", "gemini/", "google/"),
+}
+
+
+def whole_model(text: str, provider: Provider = Provider.CUSTOM) -> str:
     """The model that a program names, as the service knows it; empty for a word of the program's own."""
     model = _SUFFIX.sub("", text.strip())
-    return "" if model.casefold() in _WORDS or model.startswith("auto-") else model
+    for owner in _OWNERS.get(provider, ()):
+        model = model.removeprefix(owner)
+    if model.casefold() in _WORDS or model.startswith("auto-"):
+        return ""
+    # Theirs begin with a letter and have a number or a dash; "4o" and "flash" are aider's and llm's.
+    own = re.match(r"[a-zA-Z]", model) and re.search(r"[\d-]", model)
+    return model if own or provider not in _OWNERS else ""

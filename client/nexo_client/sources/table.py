@@ -1,9 +1,11 @@
 """The table of sources: what `nexoctl import` offers, in the order in which it looks."""
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nexo.connections.terms import TOKEN_PREFIX
 from nexo_client.sources import (
     aichat,
     aider,
@@ -28,7 +30,7 @@ from nexo_client.sources import (
     servers,
     zed,
 )
-from nexo_client.sources.finding import Found, Skipped
+from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import closed_shell
 
 
@@ -41,6 +43,7 @@ class Source:
         title: what people read.
         places: where it looks, for the help.
         read: looks there; takes a file for sources that have files.
+        of_shell: what is there depends on the shell, or its directory, that the program was started from.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Source:
     places: str
     read: Callable[[], Found]
     read_file: Callable[[Path], Found] | None = None
+    of_shell: bool = False
 
     def of_file(self, path: Path) -> "Source":
         """The same, of a file that the person names. It may lie in a clone."""
@@ -62,7 +66,13 @@ class Source:
 
 
 SOURCES: tuple[Source, ...] = (
-    Source("env", "variables of this shell", "OPENAI_API_KEY, ANTHROPIC_API_KEY, …", environment.find),
+    Source(
+        "env",
+        "variables of this shell",
+        "OPENAI_API_KEY, ANTHROPIC_API_KEY, …",
+        environment.find,
+        of_shell=True,
+    ),
     Source(
         "servers",
         "servers on this computer",
@@ -87,7 +97,14 @@ SOURCES: tuple[Source, ...] = (
     Source("goose", "goose", "~/.config/goose", goose.find, goose.find),
     Source("aichat", "aichat", "~/.config/aichat", aichat.find, aichat.find),
     Source("mods", "mods", "~/.config/mods/mods.yml", mods.find, mods.find),
-    Source("project", "this directory", ".env.local, .envrc, compose files", project.find, project.find),
+    Source(
+        "project",
+        "this directory",
+        ".env.local, .envrc, compose files",
+        project.find,
+        project.find,
+        of_shell=True,
+    ),
     Source("others", "programs that are not read", "Cline, Cursor, Jan, Open WebUI, …", elsewhere.find),
 )
 
@@ -99,11 +116,44 @@ def named(name: str) -> Source | None:
 
 def _read(source: Source) -> Found:
     try:
-        return source.read()
+        return _told_without_keys(_without_our_own(source.read()))
     except OSError as error:
         # A directory of another user, a dead mount: the other sources are still worth a look.
         reason = f"it can't be read: {(error.strerror or 'unknown').lower()}"
-        return Found((), (Skipped(source.title, source.places, reason),))
+    except Exception as error:  # noqa: BLE001 - files of other programs hold anything; its text may be a key
+        reason = f"it holds what nexoctl does not expect ({type(error).__name__}); please report this"
+    return Found((), (Skipped(source.title, source.places, reason),))
+
+
+def _without_our_own(found: Found) -> Found:
+    """What was set up for the gateway is no account: as a connection it would lead the gateway to itself."""
+    ours = [finding for finding in found.findings if finding.api_key.startswith(TOKEN_PREFIX)]
+    reason = "it goes through the gateway of Nexo"
+    skipped = tuple(Skipped(finding.name, finding.place, reason) for finding in ours)
+    kept = tuple(finding for finding in found.findings if finding not in ours)
+    return Found(kept, found.skipped + skipped)
+
+
+_SHORTEST_KEY = 16
+"""Shorter ones are words that a local server takes for a key, and may be part of its name."""
+
+
+def _told_without_keys(found: Found) -> Found:
+    """No text that is shown repeats the key: files of other programs hold anything, anywhere."""
+    kept: list[Finding] = []
+    left_out: list[Skipped] = []
+    for finding in found.findings:
+        if len(finding.api_key) < _SHORTEST_KEY:
+            kept.append(finding)
+            continue
+        key = re.compile(re.escape(finding.api_key), re.IGNORECASE)
+        told = replace(finding, name=key.sub("…", finding.name), place=key.sub("…", finding.place))
+        if key.search(finding.base_url) or any(key.search(header.name) for header in finding.headers):
+            reason = "its key stands in its address or in the name of a header, too, where it would be shown"
+            left_out.append(Skipped(told.name, told.place, reason))
+        else:
+            kept.append(replace(told, model="" if key.search(finding.model) else finding.model))
+    return Found(tuple(kept), found.skipped + tuple(left_out))
 
 
 def survey(sources: Iterable[Source] = SOURCES) -> list[tuple[Source, Found]]:

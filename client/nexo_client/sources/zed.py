@@ -31,9 +31,14 @@ _OWN = {
 _COMPATIBLE = {"openai_compatible": "openai", "anthropic_compatible": "anthropic"}
 
 
+def own_file() -> Path:
+    """Where its settings of this person are."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zed/settings.json"
+
+
 def find(file: Path | None = None) -> Found:
     """The addresses that somebody wrote, with a key where a variable has one."""
-    path = file or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zed/settings.json"
+    path = file or own_file()
     settings, problems = accounts.settings_of(path, loose_json_of)
     variables = reading.environment() if file is None else keys.NOT_ASKED
     models = table(settings.get("language_models"))
@@ -68,5 +73,6 @@ def _account(
         dialect=dialect,
         url=word(entry.get("api_url")),
         variables=variables,
+        headers=table(entry.get("custom_headers")),
         model=next((word(one.get("name")) for one in tables(entry.get("available_models"))), ""),
     )

@@ -1,7 +1,7 @@
-"""What the SDK returns and takes: frozen dataclasses, one a noun of the contract.
+"""What the SDK returns and takes: the nouns of the contract, and two of its own, `handout` and `following`.
 
 Not for behaviour beyond what a value can say of itself, and free of grpc and protobuf. Only
-`ConnectionDraft` and `ResolvedConnection` hold secrets; their `repr` shows none.
+`ConnectionDraft`, `ResolvedConnection`, `RunToken` and `NewGatewayToken` hold secrets; no `repr` shows one.
 Moments are aware datetimes in UTC, spans are seconds as float, unless a name says otherwise.
 
 A class is made when it is first used: making all of them takes longer than a command that needs three.
@@ -11,62 +11,73 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nexo_client.types.change import *  # noqa: F403
-    from nexo_client.types.connection import *  # noqa: F403
-    from nexo_client.types.daemon import *  # noqa: F403
-    from nexo_client.types.following import *  # noqa: F403
-    from nexo_client.types.handout import *  # noqa: F403
-    from nexo_client.types.health import *  # noqa: F403
-    from nexo_client.types.history import *  # noqa: F403
-    from nexo_client.types.store import *  # noqa: F403
-    from nexo_client.types.trial import *  # noqa: F403
-    from nexo_client.types.vault import *  # noqa: F403
-    from nexo_client.types.workspace import *  # noqa: F403
+    from nexo.connections.model.change import *
+    from nexo.connections.model.connection import *
+    from nexo.connections.model.daemon import *
+    from nexo.connections.model.gateway import *
+    from nexo.connections.model.health import *
+    from nexo.connections.model.history import *
+    from nexo.connections.model.store import *
+    from nexo.connections.model.trial import *
+    from nexo.connections.model.vault import *
+    from nexo.connections.model.workspace import *
+    from nexo_client.types.following import *
+    from nexo_client.types.handout import *
 
 _HOMES = {
-    "Backup": "store",
-    "CheckResult": "store",
-    "ClientInfo": "daemon",
-    "Connection": "connection",
-    "ConnectionDraft": "change",
-    "ConnectionHealth": "history",
-    "DefaultSwitch": "change",
-    "Explanation": "workspace",
-    "Export": "store",
-    "Follower": "daemon",
-    "Handout": "daemon",
-    "Header": "change",
-    "Headers": "handout",
-    "Health": "health",
-    "HealthHistory": "history",
-    "HealthSample": "history",
-    "HealthSettings": "history",
-    "HealthTransition": "history",
-    "ImportAction": "store",
-    "ImportConsent": "store",
-    "ImportStep": "store",
-    "KeyInfo": "connection",
-    "KeySlot": "vault",
-    "LayerResult": "trial",
-    "Model": "trial",
-    "ModelList": "trial",
-    "NetworkProfile": "connection",
-    "OnStale": "following",
-    "ProviderInfo": "trial",
-    "RecoveryCode": "vault",
-    "ResolutionStep": "workspace",
-    "ResolvedConnection": "handout",
-    "Restored": "store",
-    "SavedConnection": "change",
-    "Snapshot": "daemon",
-    "Status": "daemon",
-    "Suggestion": "trial",
-    "TestResult": "trial",
-    "USUAL_NETWORK": "connection",
-    "Vault": "vault",
-    "WatchEvent": "daemon",
-    "Workspace": "workspace",
-    "WorkspaceBinding": "workspace",
+    "AutoLock": "nexo.connections.model.vault",
+    "Backup": "nexo.connections.model.store",
+    "CheckResult": "nexo.connections.model.store",
+    "ClientInfo": "nexo.connections.model.daemon",
+    "Connection": "nexo.connections.model.connection",
+    "ConnectionDraft": "nexo.connections.model.change",
+    "ConnectionHealth": "nexo.connections.model.history",
+    "DefaultSwitch": "nexo.connections.model.change",
+    "Explanation": "nexo.connections.model.workspace",
+    "Export": "nexo.connections.model.store",
+    "Follower": "nexo.connections.model.daemon",
+    "Gateway": "nexo.connections.model.gateway",
+    "GatewayOverview": "nexo.connections.model.gateway",
+    "GatewayToken": "nexo.connections.model.gateway",
+    "GatewayUser": "nexo.connections.model.gateway",
+    "Handout": "nexo.connections.model.daemon",
+    "Header": "nexo.connections.model.change",
+    "Headers": "nexo_client.types.handout",
+    "Health": "nexo.connections.model.health",
+    "HealthHistory": "nexo.connections.model.history",
+    "HealthSample": "nexo.connections.model.history",
+    "HealthSettings": "nexo.connections.model.history",
+    "HealthTransition": "nexo.connections.model.history",
+    "ImportAction": "nexo.connections.model.store",
+    "ImportConsent": "nexo.connections.model.store",
+    "ImportStep": "nexo.connections.model.store",
+    "KeyInfo": "nexo.connections.model.connection",
+    "KeySlot": "nexo.connections.model.vault",
+    "LayerResult": "nexo.connections.model.trial",
+    "MappedModel": "nexo.connections.model.connection",
+    "Model": "nexo.connections.model.trial",
+    "ModelList": "nexo.connections.model.trial",
+    "NetworkProfile": "nexo.connections.model.connection",
+    "NewGatewayToken": "nexo.connections.model.gateway",
+    "OnStale": "nexo_client.types.following",
+    "ProviderInfo": "nexo.connections.model.trial",
+    "RecoveryCode": "nexo.connections.model.vault",
+    "ResolutionStep": "nexo.connections.model.workspace",
+    "ResolvedConnection": "nexo_client.types.handout",
+    "Restored": "nexo.connections.model.store",
+    "RunToken": "nexo.connections.model.gateway",
+    "SavedConnection": "nexo.connections.model.change",
+    "Snapshot": "nexo.connections.model.daemon",
+    "Status": "nexo.connections.model.daemon",
+    "Suggestion": "nexo.connections.model.trial",
+    "TestResult": "nexo.connections.model.trial",
+    "USUAL_NETWORK": "nexo.connections.model.connection",
+    "Usage": "nexo.connections.model.gateway",
+    "UsageReport": "nexo.connections.model.gateway",
+    "Vault": "nexo.connections.model.vault",
+    "WatchEvent": "nexo.connections.model.daemon",
+    "Workspace": "nexo.connections.model.workspace",
+    "WorkspaceBinding": "nexo.connections.model.workspace",
 }
 
 
@@ -74,7 +85,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    found = globals()[name] = getattr(import_module(home), name)
     return found
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from nexo_client.terms import AuthScheme, Provider, ResolutionSource
-from nexo_client.types.connection import NetworkProfile
-from nexo_client.types.health import Health
+from nexo.connections.model.connection import NetworkProfile
+from nexo.connections.model.health import Health
+from nexo.connections.terms import AuthScheme, Provider, ResolutionSource
 
 
 class Headers(dict[str, str]):

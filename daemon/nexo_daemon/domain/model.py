@@ -6,10 +6,16 @@ as the request that needs it. Moments are aware datetimes in UTC; spans are seco
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from nexo_client.terms import (
+from nexo.connections.model.connection import USUAL_NETWORK, KeyInfo, MappedModel
+from nexo.connections.model.connection import NetworkProfile as NetworkProfile
+from nexo.connections.model.daemon import ClientInfo as ClientInfo
+from nexo.connections.model.health import Health as Health
+from nexo.connections.model.history import HealthSettings as HealthSettings
+from nexo.connections.model.vault import AutoLock as AutoLock
+from nexo.connections.terms import (
     AuthScheme,
     HealthState,
     KeySource,
@@ -29,20 +35,9 @@ class ProxyMode(enum.StrEnum):
     URL = "url"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkProfile:
-    """How requests of a connection reach the network.
-
-    Attributes:
-        proxy_url: without user and password (those are in `Credentials`); empty unless the mode is URL.
-        no_proxy: host names, ".domains" and addresses that bypass the proxy.
-        ca_bundle: absolute path of a PEM file; empty for the certificates of the system.
-    """
-
-    proxy: ProxyMode = ProxyMode.SYSTEM
-    proxy_url: str = ""
-    no_proxy: tuple[str, ...] = ()
-    ca_bundle: str = ""
+def proxy_mode(network: NetworkProfile) -> ProxyMode:
+    """Which proxy it says, in one word."""
+    return ProxyMode.URL if network.proxy_url else ProxyMode(network.proxy or ProxyMode.SYSTEM)
 
 
 class SecretKind(enum.StrEnum):
@@ -66,6 +61,7 @@ class SealedSecret:
         position: order of headers.
         origin: scheme://host:port that the secret may be sent to; part of the associated data.
         key_id: the data key that sealed it.
+        form: which parts of its connection it is tied to, see `vault.sealing`.
     """
 
     id: str
@@ -76,6 +72,7 @@ class SealedSecret:
     key_id: str
     nonce: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)
+    form: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +98,14 @@ class Fact(enum.StrEnum):
     """The model list answers anybody, so it tells nothing about the key."""
     NO_LIST = "no_list"
     """There is no model list in a form that we read, and the calls work all the same."""
+    GET_TELLS = "get_tells"
+    """A GET of the endpoint for calls is answered differently for a good and for a bad key."""
+    NULL_TELLS = "null_tells"
+    """So is a call whose body is `null`."""
     REFUSED_TELLS = "refused_tells"
-    """The request that cannot run is answered differently for a good and for a bad key."""
+    """So is a call of the right form that no service can carry out."""
     REFUSED_RAN = "refused_ran"
-    """The request that cannot run was answered as if it had: never send it in a background check."""
+    """A call that cannot run was answered as if it had: never send one in a background check."""
 
 
 Facts = frozenset[Fact]
@@ -122,7 +123,7 @@ class Connection:
     auth_scheme: AuthScheme
     default_model: str = ""
     enabled: bool = True
-    network: NetworkProfile = NetworkProfile()
+    network: NetworkProfile = USUAL_NETWORK
     key_reference: str = ""
     key_verdict: KeyVerdict = KeyVerdict.UNVERIFIED
     facts: Facts = frozenset()
@@ -132,6 +133,7 @@ class Connection:
     previous_key_until: datetime | None = None
     check_interval_s: float | None = None
     checks_paused: bool = False
+    model_map: tuple[MappedModel, ...] = ()
     revision: int = 0
     created_at: datetime
     updated_at: datetime
@@ -152,6 +154,24 @@ class Connection:
         if self.key_reference:
             return KeySource.REFERENCE
         return KeySource.STORED if self.has(SecretKind.API_KEY) else KeySource.NONE
+
+    @property
+    def key(self) -> KeyInfo:
+        """What anybody may know of the API key."""
+        return KeyInfo(
+            self.key_source,
+            self.key_verdict,
+            self.key_reference,
+            self.key_added_at,
+            self.key_proven_at,
+            self.key_expires_at,
+            self.previous_key_until,
+        )
+
+    @property
+    def proxy_has_credentials(self) -> bool:
+        """Whether a user and password for the proxy are stored."""
+        return self.has(SecretKind.PROXY_CREDENTIALS)
 
     @property
     def header_names(self) -> tuple[str, ...]:
@@ -187,15 +207,7 @@ class Binding:
     connection_name: str
     created_at: datetime
     allow_fallback: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSettings:
-    """How often connections are checked, in seconds."""
-
-    important_interval_s: float = 60.0
-    other_interval_s: float = 300.0
-    paused: bool = False
+    sticky_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,23 +218,15 @@ class Settings:
     default_id: str | None = None
     previous_default_id: str | None = None
     fallback_ids: tuple[str, ...] = ()
-    health: HealthSettings = HealthSettings()
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The light of a connection. See `nexo_daemon.health.policy` for how it changes."""
+class EvidenceSource(enum.StrEnum):
+    """Whose request showed how a connection is."""
 
-    state: HealthState = HealthState.UNKNOWN
-    reason: str = "never"
-    since: datetime | None = None
-    checked_at: datetime | None = None
-    latency_s: float | None = None
-    retry_at: datetime | None = None
-    consecutive_failures: int = 0
-    next_check_at: datetime | None = None
-    advice: str = ""
-    last_known: HealthState | None = None
+    NONE = ""
+    PROBE = "probe"
+    TRAFFIC = "traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +242,16 @@ class Transition:
     lasted_s: float | None = None
     advice: str = ""
     important: bool = False
+    source: EvidenceSource = EvidenceSource.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Checks of one span of time: a single check (span 0), or an hour once thinned."""
+    """Checks of one span of time: a single check (span 0), or an hour once thinned.
+
+    Attributes:
+        from_traffic: so many of the checks were requests of programs through the gateway.
+    """
 
     connection_id: str
     at: datetime
@@ -254,21 +263,17 @@ class Sample:
     checks: int = 1
     failures: int = 0
     span_s: float = 0.0
+    from_traffic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class ClientInfo:
-    """What a caller claims about itself."""
+class HandoutRecord:
+    """A secret that left the daemon.
 
-    name: str = ""
-    version: str = ""
-    pid: int = 0
-    program: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Handout:
-    """A secret that left the daemon."""
+    Attributes:
+        at: the first time.
+        last_at: the last of `times`; None: there was one.
+    """
 
     at: datetime
     connection_id: str
@@ -277,6 +282,23 @@ class Handout:
     client: ClientInfo
     workspace: str = ""
     source: ResolutionSource | None = None
+    times: int = 1
+    last_at: datetime | None = None
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """Equal for hand-outs of the same connection to the same program, whichever process of it asks."""
+        who = self.client
+        return (
+            *(self.connection_id, self.connection_name, self.method, self.workspace, self.source or ""),
+            *(who.name, who.version, who.program),
+        )
+
+    def and_again(self, later: "HandoutRecord") -> "HandoutRecord":
+        """This one and a later one of the same subject."""
+        return replace(
+            self, client=later.client, times=self.times + later.times, last_at=later.last_at or later.at
+        )
 
 
 @dataclass(frozen=True, slots=True)

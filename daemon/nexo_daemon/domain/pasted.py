@@ -20,7 +20,14 @@ _MARKDOWN = re.compile(r"^!?\[[^\]]*\]\(\s*([^)\s]+)[^)]*\)")
 _IN_TEXT = re.compile(r"\bht{1,3}ps{0,2}[:：;]?[/\\]{1,3}[^\s\"'`<>|]+", re.IGNORECASE)
 # http:/x, http:///x, https//x, http:\\x, htp://x, https://https://x: the last one is what was pasted.
 _SCHEME = re.compile(r"^(?:h?t{1,3}p(s{0,2})(?:[:;]+[/\\]*|[/\\]{2,}))(?=(.*))", re.IGNORECASE | re.DOTALL)
-_HARMLESS = frozenset({"api-version", "alt", "beta", "stream", "limit", "pagesize"})
+_HARMLESS = frozenset(
+    {
+        *("api-version", "alt", "beta", "stream", "limit", "pagesize"),
+        *("tab", "lang", "hl", "ref", "region", "utm_source", "utm_medium", "utm_campaign"),
+    }
+)
+# "#/iam/apikey/list" is a place in a web page, "#key=…" may be a key.
+_PLACE_IN_PAGE = re.compile(r"!?/[a-z0-9/_-]{0,60}$", re.IGNORECASE)
 _END = ".,;:!)]}>；，。、）】》」" + _QUOTES
 
 
@@ -129,6 +136,7 @@ def _without_harmless_query(url: str) -> str:
     if not parts.query and not parts.fragment:
         return url.rstrip("?#")
     named = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if named <= _HARMLESS and not re.search(r"key|token|secret", parts.fragment, re.IGNORECASE):
+    told = re.search(r"key|token|secret", parts.fragment, re.IGNORECASE)
+    if named <= _HARMLESS and (not told or _PLACE_IN_PAGE.match(parts.fragment)):
         return url.partition("#")[0].partition("?")[0]
     return url

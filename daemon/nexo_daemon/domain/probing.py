@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
-from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile
+from nexo.connections.model.trial import LayerResult as LayerResult
+from nexo.connections.model.trial import Model as Model
+from nexo.connections.model.trial import ModelList as ModelList
+from nexo.connections.model.trial import Suggestion as Suggestion
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo_daemon.domain.model import Credentials, EvidenceSource, Facts, NetworkProfile
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ProbeTarget:
     """Where to send a probe and with what. Holds secrets in the clear: not stored, not logged."""
 
     name: str
@@ -33,6 +37,7 @@ class Verdict:
         latency_s: from the start of the request to the complete answer; None when none arrived.
         network_suspect: the failure looks like this computer's network, not the provider's (no route,
             name resolution failing temporarily); evidence for "offline", never proof.
+        source: whose request it was; a program's says nothing of the latency of a check.
     """
 
     outcome: Outcome
@@ -45,57 +50,12 @@ class Verdict:
     provider_message: str = ""
     latency_s: float | None = None
     network_suspect: bool = False
+    source: EvidenceSource = EvidenceSource.PROBE
 
     @property
     def ok(self) -> bool:
         """Whether the probe succeeded."""
         return self.outcome is Outcome.OK
-
-
-@dataclass(frozen=True, slots=True)
-class LayerReport:
-    """How one layer of a test ended."""
-
-    layer: Layer
-    status: LayerStatus
-    elapsed_s: float | None = None
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A model that a provider lists."""
-
-    id: str
-    display_name: str = ""
-    created_at: datetime | None = None
-    owner: str = ""
-    context_window: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ModelListing:
-    """The models of a provider; truncated when it has more than the daemon reads."""
-
-    models: tuple[ModelEntry, ...]
-    truncated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A change of the draft that was tried and works, or a warning.
-
-    Attributes:
-        field: field of the draft.
-        value: proposed value; empty for a warning and for secrets.
-        fix: name of a fix that the daemon can apply itself to a secret (see `providers.secrets`).
-    """
-
-    field: str
-    text: str
-    value: str = ""
-    verified: bool = False
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +71,8 @@ class TestReport:
 
     verdict: Verdict
     key: KeyVerdict
-    layers: tuple[LayerReport, ...]
-    models: tuple[ModelEntry, ...] = ()
+    layers: tuple[LayerResult, ...]
+    models: tuple[Model, ...] = ()
     proven: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     elapsed_s: float = 0.0
@@ -120,5 +80,5 @@ class TestReport:
     facts: Facts | None = None
 
 
-OnLayer = Callable[[LayerReport], None]
+OnLayer = Callable[[LayerResult], None]
 """Called as each layer ends, on the event loop; must not block."""

@@ -6,9 +6,8 @@ Source: RFC 3986. httpx accepts a space before the path and port 99999 (seen), s
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from nexo_daemon.domain.errors import InvalidField
-
-DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+from nexo.connections.errors import InvalidField
+from nexo.connections.proxies import DEFAULT_PORTS
 
 # A registered name or an IPv4 address; IDNs are given in their ASCII form or as letters beyond ASCII.
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.UNICODE)
@@ -28,31 +27,33 @@ def origin(url: str) -> str:
 
 def _split(field: str, text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     if any(character.isspace() or ord(character) < 32 or ord(character) == 127 for character in text):
-        raise InvalidField(
+        raise InvalidField.of(
             field, "has a space or control character in it", f"remove it; for example {example}"
         )
     if "://" not in text:
-        raise InvalidField(field, "has no scheme", f"start it with {' or '.join(s + '://' for s in schemes)}")
+        raise InvalidField.of(
+            field, "has no scheme", f"start it with {' or '.join(s + '://' for s in schemes)}"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise InvalidField(
+        raise InvalidField.of(
             field,
             "the port is not a number from 1 to 65535, or the host is malformed",
             f"for example {example}",
         ) from None
     if parts.scheme.lower() not in schemes:
-        raise InvalidField(
+        raise InvalidField.of(
             field, f"the scheme is '{parts.scheme}'", f"use {' or '.join(s + '://' for s in schemes)}"
         )
     if port == 0:
-        raise InvalidField(field, "the port is 0", "use a port from 1 to 65535")
+        raise InvalidField.of(field, "the port is 0", "use a port from 1 to 65535")
     host = parts.hostname or ""
     if not host:
-        raise InvalidField(field, "has no host", f"for example {example}")
+        raise InvalidField.of(field, "has no host", f"for example {example}")
     if not (_IPV6.fullmatch(host) if ":" in host else _HOST.fullmatch(host)) or len(host) > 253:
-        raise InvalidField(field, "the host is malformed", f"for example {example}")
+        raise InvalidField.of(field, "the host is malformed", f"for example {example}")
     return parts
 
 
@@ -73,7 +74,7 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
     example = "https://api.example.com/v1"
     parts = _split(field, text.strip(), ("https", "http"), example)
     if parts.username is not None or parts.password is not None:
-        raise InvalidField(
+        raise InvalidField.of(
             field,
             "holds a user name or password",
             "give the key as the API key or as a custom header instead",
@@ -82,7 +83,7 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
         hint = "leave out everything from '?' or '#' on"
         if re.search(r"(^|[&_-])(key|token|secret|auth)", parts.query, re.IGNORECASE):
             hint += ", and give the key that is in it as the API key"
-        raise InvalidField(field, "has a query or fragment", hint)
+        raise InvalidField.of(field, "has a query or fragment", hint)
     return f"{parts.scheme.lower()}://{_netloc(parts)}{parts.path.rstrip('/')}"
 
 
@@ -105,7 +106,9 @@ def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:
     example = "http://proxy.example.com:3128"
     parts = _split(field, text.strip(), ("http", "https", "socks5", "socks5h"), example)
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise InvalidField(field, "has a path or query", f"give scheme, host and port only, like {example}")
+        raise InvalidField.of(
+            field, "has a path or query", f"give scheme, host and port only, like {example}"
+        )
     credentials = ""
     if parts.username is not None or parts.password is not None:
         credentials = f"{parts.username or ''}:{parts.password or ''}"

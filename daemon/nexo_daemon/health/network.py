@@ -2,29 +2,101 @@
 
 When one host looks as if our network were gone, others are asked as witnesses, and a failure that would
 turn a light red is held until they have answered. Once this computer is off line, all lights of remote hosts
-freeze, and one host after another is asked whether the network is back. The weighing of evidence is
-`offline`'s.
+freeze, and one host after another is asked whether the network is back.
+
+A failure that looks like our own network (no route, names that cannot be resolved for now) is *strong*
+evidence, a time-out is *weak*; any answer from any remote host ends the case. Hosts on this computer and in
+the local network say nothing about it, either way.
 """
 
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from itertools import chain, islice
 from typing import Final
 
-from nexo_client.terms import HealthState
-from nexo_daemon.domain.model import Transition
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
-from nexo_daemon.health.checks import Launch, OfflineNotice
-from nexo_daemon.health.offline import WITNESSES, Evidence, Signal, offline, signal
-from nexo_daemon.health.policy import Instant, Light
-from nexo_daemon.health.recheck import DEBOUNCE_S
-from nexo_daemon.health.slot import Slot
-from nexo_daemon.health.turns import Turns
-from nexo_daemon.health.watchlist import Watchlist
+from nexo_daemon.health.clocks import Instant
+from nexo_daemon.health.slots import Launch, Slot, Slots
+
+WITNESSES: Final = 2
+"""How many other hosts are asked when one looks as if our network were gone."""
+
+STRONG_AFTER_S: Final = 5.0
+WEAK_AFTER_S: Final = 5.0
+_WEAK_REASONS: Final = frozenset({"timeout", "dns"})
+
+
+class Signal(Enum):
+    """What one result says about our own network."""
+
+    ANSWERED = auto()
+    WEAK = auto()
+    STRONG = auto()
+
+
+def signal(verdict: Verdict) -> Signal:
+    """What a result says about our own network."""
+    if verdict.network_suspect:
+        return Signal.STRONG
+    if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _WEAK_REASONS:
+        return Signal.WEAK
+    return Signal.ANSWERED
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What has been seen since the last answer of any remote host.
+
+    Attributes:
+        strong: origins whose last check failed as if our network were gone.
+        weak: origins whose last check timed out.
+        since: monotonic second of the first of those failures.
+    """
+
+    strong: frozenset[str] = frozenset()
+    weak: frozenset[str] = frozenset()
+    since: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing speaks for being off line."""
+        return self.since is None
+
+    def with_failure(self, origin: str, kind: Signal, now: float) -> "Evidence":
+        """Add a failure."""
+        since = now if self.since is None else self.since
+        if kind is Signal.STRONG:
+            return replace(self, strong=self.strong | {origin}, weak=self.weak - {origin}, since=since)
+        return replace(self, weak=self.weak | {origin}, strong=self.strong - {origin}, since=since)
+
+
+def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float) -> bool:
+    """Whether the evidence suffices.
+
+    Args:
+        evidence: see there.
+        others: how many further remote hosts could be asked, up to `WITNESSES`.
+        routed: whether the system has a default route; None when it cannot be told.
+        now: monotonic seconds.
+    """
+    if evidence.since is None:
+        return False
+    if routed is False:
+        return True
+    lasted = now - evidence.since
+    if len(evidence.strong) >= min(others, WITNESSES) + 1 and lasted >= STRONG_AFTER_S:
+        return True
+    return len(evidence.strong | evidence.weak) > WITNESSES and lasted >= WEAK_AFTER_S
+
 
 CANARY_S: Final = 15.0
+DEBOUNCE_S: Final = 2.0
+"""What changes at once is given so long to calm down."""
+
 WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
 _OFFLINE_ADVICE: Final = "Checks resume by themselves when this computer is on line again."
@@ -45,10 +117,9 @@ class Network:
     routed: bool | None
     """Whether the system has a default route; None when it cannot be told."""
 
-    def __init__(self, watchlist: Watchlist, turns: Turns) -> None:
+    def __init__(self, slots: Slots) -> None:
         self.routed = None
-        self._watchlist = watchlist
-        self._turns = turns
+        self._slots = slots
         self._evidence = Evidence()
         self._answered_at = float("-inf")
         self._witnesses: dict[str, float] = {}
@@ -74,7 +145,7 @@ class Network:
         """The wall clock was set: say since when on the new one."""
         if self._offline_since is not None:
             self._offline_since += by
-            self._watchlist.outbox.append(OfflineNotice(self._offline_since))
+            self._slots.tell_offline(self._offline_since)
 
     # Weighing.
 
@@ -117,8 +188,7 @@ class Network:
 
     def _holds(self, slot: Slot, verdict: Verdict, launch: Launch, now: Instant) -> bool:
         """Whether a failure waits for what others see, before it turns the light red."""
-        step = policy.judge(launch.id, slot.light, verdict, now, slot.pace)
-        if step.light.health.state is not HealthState.UNHEALTHY or self._answered_at >= launch.started:
+        if not policy.believed(slot.light, verdict, now.mono) or self._answered_at >= launch.started:
             return False
         held = self._held.get(launch.id)
         since = now.mono if held is None else held.since
@@ -127,19 +197,18 @@ class Network:
             return False
         # Others see it too, or are being asked; an answer of theirs decides between red and off line.
         self._held[launch.id] = _Held(verdict, launch, since)
-        self._turns.arm(slot, now.mono + DEBOUNCE_S, asked=False)
-        self._watchlist.tell(slot, now)
+        self._slots.arm(slot, now.mono + DEBOUNCE_S, asked=False)
+        self._slots.tell(slot, now)
         return True
 
     def _blame_held(self, answered: Launch, now: Instant) -> None:
         """Somebody answered: of what failed at that time or before, the network was not the cause."""
         self.let_go(answered.id)
         for id_, held in list(self._held.items()):
-            slot = self._watchlist.slots.get(id_)
+            slot = self._slots.get(id_)
             if slot is not None and answered.started >= held.launch.started:
-                step = policy.judge(id_, slot.light, held.verdict, now, slot.pace)
                 self.let_go(id_)
-                self._watchlist.apply(slot, step, held.launch, now, policy.sample(id_, held.verdict, now))
+                self._slots.answer(slot, held.verdict, held.launch, now)
 
     # Witnesses.
 
@@ -151,7 +220,7 @@ class Network:
             self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
             if not (witness.queued and witness.asked):
                 # Ahead of the others: what it sees is decisive for all of them.
-                self._turns.arm(witness, now.mono, asked=True)
+                self._slots.arm(witness, now.mono, asked=True)
 
     def _witnesses_out(self, now: Instant) -> bool:
         self._witnesses = {id_: until for id_, until in self._witnesses.items() if until > now.mono}
@@ -163,9 +232,8 @@ class Network:
         Important ones before others; when too many of the first are in doubt, those that answered last.
         """
         origins, well, rest = {doubted.watched.origin}, list[Slot](), list[Slot]()
-        slots = self._watchlist.slots
-        answering = [slot for id_ in self._answering if (slot := slots.get(id_)) and slot.remote]
-        for slot in chain(islice(self._watchlist.by_importance(), WITNESS_SEARCH), answering):
+        answering = [slot for id_ in self._answering if (slot := self._slots.get(id_)) and slot.remote]
+        for slot in chain(islice(self._slots.by_importance(), WITNESS_SEARCH), answering):
             known = slot.known
             if (
                 known is HealthState.UNHEALTHY
@@ -187,25 +255,24 @@ class Network:
     def _go_offline(self, now: Instant) -> None:
         self._offline_since = now.wall
         self._witnesses.clear()
-        self._watchlist.outbox.append(OfflineNotice(now.wall))
-        for slot in self._watchlist.slots.values():
+        self._slots.tell_offline(now.wall)
+        for slot in self._slots:
             if slot.remote and not slot.paused:
                 self.freeze(slot, now)
         self.send_canary(now, CANARY_S)
 
     def freeze(self, slot: Slot, now: Instant) -> None:
         """Keep the light of a remote host as it is until this computer is on line again."""
-        self._turns.disarm(slot)
-        slot.frozen = slot.light
+        self._slots.freeze(slot)
         self._withhold(slot, now)
 
     def _withhold(self, slot: Slot, now: Instant) -> None:
         self.let_go(slot.watched.id)
-        self._watchlist.withhold(slot, policy.OFFLINE, _OFFLINE_ADVICE, now)
+        self._slots.withhold(slot, policy.OFFLINE, _OFFLINE_ADVICE, now)
 
     def send_canary(self, now: Instant, delay_s: float) -> None:
         """Ask one remote host after another, the important ones first, whether the network is back."""
-        able = [slot for slot in self._watchlist.by_importance() if slot.may_be_asked(now.mono)]
+        able = [slot for slot in self._slots.by_importance() if slot.may_be_asked(now.mono)]
         if not able:
             if delay_s == 0.0 and self.routed is not False:
                 self.come_back(now)
@@ -215,35 +282,18 @@ class Network:
         slot = able[self._canary_turn % min(len(able), WITNESSES + 1)]
         self._canary_turn += 1
         if slot.running is None:
-            self._turns.arm(slot, now.mono + delay_s, asked=True)
+            self._slots.arm(slot, now.mono + delay_s, asked=True)
 
     def come_back(self, now: Instant) -> None:
         """This computer is on line again: everything that was frozen is checked, in order of importance."""
         self._offline_since = None
         self._evidence = Evidence()
-        self._watchlist.outbox.append(OfflineNotice(None))
-        for slot in self._watchlist.slots.values():
-            frozen, slot.frozen = slot.frozen, None
+        self._slots.tell_offline(None)
+        for slot in self._slots:
+            frozen = self._slots.unfreeze(slot)
             if frozen is None or slot.paused:
                 continue
             if frozen.stopped or (frozen.not_before or 0.0) > now.mono:
-                self._thaw(slot, frozen, now)
+                self._slots.restore(slot, frozen, now)
             elif slot.running is None:
-                self._turns.arm(slot, now.mono + DEBOUNCE_S, asked=False)
-
-    def _thaw(self, slot: Slot, frozen: Light, now: Instant) -> None:
-        """Nothing will be asked for a while: what was known before is still what is known."""
-        before = slot.light.health
-        slot.light = replace(frozen, health=replace(frozen.health, since=now.wall))
-        if not frozen.stopped and frozen.not_before is not None:
-            self._watchlist.arm_soon_after(slot, frozen.not_before)
-        transition = Transition(
-            connection_id=slot.watched.id,
-            at=now.wall,
-            from_state=before.state,
-            to_state=frozen.health.state,
-            reason=frozen.health.reason,
-            lasted_s=None if before.since is None else max(0.0, (now.wall - before.since).total_seconds()),
-            advice=frozen.health.advice,
-        )
-        self._watchlist.tell(slot, now, transition=transition)
+                self._slots.arm(slot, now.mono + DEBOUNCE_S, asked=False)

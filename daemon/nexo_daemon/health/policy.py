@@ -1,7 +1,7 @@
 """When does a light change, and when is the next check? The pure state machine of one connection.
 
 (light, verdict, now) -> (light, delay until the next check, transition). No clock, no random, no network:
-`watchlist` turns the delays into moments and adds jitter, `hosts` spaces checks of one host.
+`slots` turns the delays into moments and adds jitter, `queue` spaces checks of one host.
 
 Two tracks of suspicion run side by side, because they say different things: an *outage* (nobody answers, or
 answers with 5xx) and a *rejection* (it answers, and does not like the key). An answer ends the first track,
@@ -12,14 +12,15 @@ Spans are measured on the monotonic clock; the wall clock is only shown, so that
 neither confirms nor hides anything.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import Health, Sample, Transition
+from nexo.connections.terms import HealthState, Outcome
+from nexo_daemon.domain.model import EvidenceSource, Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.confirmation import REJECTIONS, Suspicion, confirmation_of, counted
+from nexo_daemon.health.clocks import Instant
 
 BACK_OFF_CAP_S: Final = 900.0
 """Longest pause between checks of a connection that is down and that nobody uses."""
@@ -37,17 +38,81 @@ CHECKING: Final = "checking"
 """Asked, and not sure yet: the first answer was bad, and is looked at again before that is believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
-    """One moment on both clocks: `wall` is shown and stored, `mono` (seconds) is computed with."""
-
-    wall: datetime
-    mono: float
-
-
 _LIMITS: Final = frozenset({Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED})
 # The key may not list models, and may well generate: an amber light, as red would be a guess.
 _USABLE_REASONS: Final = frozenset({"missing_scope"})
+
+
+# When is a failure believed? How often it must be seen, over how long, and when to look again.
+
+REJECTIONS: Final = frozenset({Outcome.AUTH_ERROR, Outcome.PERMISSION})
+"""The service answers, and does not like the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Failures in a row that are not believed yet (or are, once confirmed).
+
+    Attributes:
+        count: how many.
+        first: monotonic second at which the first one ended.
+    """
+
+    count: int
+    first: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What turns a suspicion into a colour.
+
+    Attributes:
+        count: failures in a row that are needed.
+        span_s: the last of them must end this long after the first one did.
+        pauses_s: before the next check; the last one repeats, and is stretched to reach the span.
+    """
+
+    count: int
+    span_s: float
+    pauses_s: tuple[float, ...]
+
+    def reached(self, suspicion: Suspicion, now: float) -> bool:
+        """Whether the suspicion has become knowledge."""
+        return suspicion.count >= self.count and now - suspicion.first >= self.span_s
+
+    def pause(self, suspicion: Suspicion, now: float) -> float:
+        """Seconds until the next check."""
+        if suspicion.count < len(self.pauses_s):
+            return self.pauses_s[suspicion.count - 1]
+        return max(self.pauses_s[-1], suspicion.first + self.span_s - now)
+
+
+# A failed time-out has already watched for seconds: with the re-check at 2 s it spans more than 5 s and needs
+# no third one; a refused connection fails at once and is tried at 2 s and at 5 s.
+_TRANSPORT = Confirmation(count=2, span_s=5.0, pauses_s=(2.0, 3.0))
+_ANSWERED = Confirmation(count=3, span_s=10.0, pauses_s=(5.0, 5.0))
+# Asking a firewall again at once makes it worse.
+_FIREWALL = Confirmation(count=3, span_s=30.0, pauses_s=(15.0, 15.0))
+# OpenAI and OpenRouter were seen to answer 401 to good keys now and then (April 2026).
+_REJECTION = Confirmation(count=2, span_s=30.0, pauses_s=(30.0,))
+# Found before anything was sent: the same input gives the same result.
+_CERTAIN = Confirmation(count=1, span_s=0.0, pauses_s=(0.0,))
+
+_CONFIRMATION: Final[Mapping[Outcome, Confirmation]] = {
+    Outcome.UNREACHABLE: _TRANSPORT,
+    Outcome.PROVIDER_DOWN: _ANSWERED,
+    Outcome.NOT_COMPATIBLE: _ANSWERED,
+    Outcome.AUTH_ERROR: _REJECTION,
+    Outcome.PERMISSION: _REJECTION,
+    Outcome.CONFIG_ERROR: _CERTAIN,
+}
+
+
+def confirmation_of(verdict: Verdict) -> Confirmation:
+    """What has to be seen before this kind of failure turns a light."""
+    if verdict.outcome is Outcome.UNREACHABLE and verdict.reason == "waf":
+        return _FIREWALL
+    return _CONFIRMATION[verdict.outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +143,25 @@ class Light:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How often a connection is checked.
+class Watched:
+    """A connection that is to be checked.
 
     Attributes:
+        origin: scheme://host:port of its base URL.
         interval_s: between regular checks.
         important: the default or bound to a workspace: never backs off, and a change is worth telling.
+        paused: no regular checks.
     """
 
+    id: str
+    origin: str
     interval_s: float
-    important: bool
+    important: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Judgement:
     """What a verdict led to.
 
     Attributes:
@@ -107,39 +177,47 @@ class Step:
 
 
 def judge(
-    connection_id: str, light: Light, verdict: Verdict, now: Instant, pace: Pace, *, certain: bool = False
-) -> Step:
+    watched: Watched, light: Light, verdict: Verdict, now: Instant, *, certain: bool = False
+) -> Judgement:
     """Fold the result of a check into the light of a connection.
 
     Args:
         certain: it is believed without a second one.
     """
     if verdict.ok:
-        return _good(connection_id, light, verdict, now, pace)
+        return _good(watched, light, verdict, now)
     if verdict.outcome in _LIMITS:
-        return _limited(connection_id, light, verdict, now, pace)
+        return _limited(watched, light, verdict, now)
     if light.stopped:
         # Somebody asked for one more check. Only a good answer says that the key is accepted again.
         return _still_rejected(light, verdict, now)
-    light = _suspect(light, verdict, now)
+    suspicion = suspicion_after(light, verdict, now.mono)
     confirmation = confirmation_of(verdict)
-    suspicion = light.rejection if verdict.outcome in REJECTIONS else light.outage
-    if suspicion is None:
-        raise AssertionError("a failure leaves a suspicion")
+    light = _suspect(light, verdict, suspicion, now)
     state = _worse(verdict)
-    if light.health.state is state and verdict.outcome not in REJECTIONS:
-        # Already shown: only the words are brought up to date.
-        return _paint(connection_id, light, state, verdict, now, pace)
-    if certain or confirmation.reached(suspicion, now.mono):
-        return _paint(connection_id, light, state, verdict, now, pace)
+    # One that is shown already: only the words are brought up to date.
+    shown_already = light.health.state is state and verdict.outcome not in REJECTIONS
+    if shown_already or certain or confirmation.reached(suspicion, now.mono):
+        return _paint(watched, light, state, verdict, now)
     if light.health.state is HealthState.UNKNOWN:
         # Whatever it was unknown for (never asked, off line, paused) is over.
         light = replace(light, health=replace(light.health, reason=CHECKING, advice=""))
     delay = confirmation.pause(suspicion, now.mono)
-    return Step(light, delay, regular=False, transition=None)
+    return Judgement(light, delay, regular=False, transition=None)
 
 
-def _good(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace: Pace) -> Step:
+def suspicion_after(light: Light, verdict: Verdict, now: float) -> Suspicion:
+    """The track of a failure, with this one."""
+    before = light.rejection if verdict.outcome in REJECTIONS else light.outage
+    return Suspicion(1, now) if before is None else Suspicion(before.count + 1, before.first)
+
+
+def believed(light: Light, verdict: Verdict, now: float) -> bool:
+    """Whether a failure has been seen often and long enough to turn the light."""
+    return confirmation_of(verdict).reached(suspicion_after(light, verdict, now), now)
+
+
+def _good(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> Judgement:
     before = light.health
     same = before.state is HealthState.HEALTHY
     health = Health(
@@ -147,14 +225,15 @@ def _good(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace
         reason="",
         since=before.since if same else now.wall,
         checked_at=now.wall,
-        latency_s=verdict.latency_s,
+        # A program's request takes as long as its answer is, and does not count.
+        latency_s=verdict.latency_s if verdict.latency_s is not None else before.latency_s,
         advice=verdict.advice,
     )
-    change = None if same else _transition(connection_id, before, health, verdict, now, pace)
-    return Step(Light(health), pace.interval_s, regular=True, transition=change)
+    change = None if same else transition(watched, before, health, now, verdict)
+    return Judgement(Light(health), watched.interval_s, regular=True, transition=change)
 
 
-def _limited(connection_id: str, light: Light, verdict: Verdict, now: Instant, pace: Pace) -> Step:
+def _limited(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> Judgement:
     before = light.health
     rounds = light.rounds + 1 if before.state is HealthState.LIMITED else 0
     health = Health(
@@ -170,25 +249,25 @@ def _limited(connection_id: str, light: Light, verdict: Verdict, now: Instant, p
     wait = None if verdict.retry_at is None else max(0.0, (verdict.retry_at - now.wall).total_seconds())
     after = Light(health, not_before=None if wait is None else now.mono + wait, rounds=rounds)
     changed = before.state is not HealthState.LIMITED or before.reason != health.reason
-    transition = _transition(connection_id, before, health, verdict, now, pace) if changed else None
+    change = transition(watched, before, health, now, verdict) if changed else None
     if wait is not None:
         # Asked to wait for no time at all is no reason to hurry.
-        return Step(after, max(wait, 1.0), regular=False, transition=transition)
+        return Judgement(after, max(wait, 1.0), regular=False, transition=change)
     floor = SLOW_RECHECK_S if verdict.outcome is Outcome.QUOTA_EXHAUSTED else 60.0
-    delay = back_off(max(pace.interval_s, floor), rounds)
-    return Step(after, delay, regular=True, transition=transition)
+    delay = back_off(max(watched.interval_s, floor), rounds)
+    return Judgement(after, delay, regular=True, transition=change)
 
 
-def _still_rejected(light: Light, verdict: Verdict, now: Instant) -> Step:
+def _still_rejected(light: Light, verdict: Verdict, now: Instant) -> Judgement:
     health = replace(
         light.health, checked_at=now.wall, consecutive_failures=light.health.consecutive_failures + 1
     )
     if verdict.outcome is Outcome.AUTH_ERROR:
         health = replace(health, reason=verdict.reason or verdict.outcome.value, advice=verdict.advice)
-    return Step(replace(light, health=health), None, regular=False, transition=None)
+    return Judgement(replace(light, health=health), None, regular=False, transition=None)
 
 
-def _suspect(light: Light, verdict: Verdict, now: Instant) -> Light:
+def _suspect(light: Light, verdict: Verdict, suspicion: Suspicion, now: Instant) -> Light:
     """Count a failure on the track it belongs to."""
     before = light.health
     health = replace(
@@ -198,10 +277,9 @@ def _suspect(light: Light, verdict: Verdict, now: Instant) -> Light:
         consecutive_failures=before.consecutive_failures + 1,
     )
     if verdict.outcome in REJECTIONS:
-        rejection = counted(light.rejection, now.mono)
         # It answered, so an outage is over, whatever the answer was.
-        return replace(light, health=health, rejection=rejection, outage=None, not_before=None, rounds=0)
-    return replace(light, health=health, outage=counted(light.outage, now.mono), not_before=None)
+        return replace(light, health=health, rejection=suspicion, outage=None, not_before=None, rounds=0)
+    return replace(light, health=health, outage=suspicion, not_before=None)
 
 
 def _worse(verdict: Verdict) -> HealthState:
@@ -210,9 +288,7 @@ def _worse(verdict: Verdict) -> HealthState:
     return HealthState.UNHEALTHY
 
 
-def _paint(
-    connection_id: str, light: Light, state: HealthState, verdict: Verdict, now: Instant, pace: Pace
-) -> Step:
+def _paint(watched: Watched, light: Light, state: HealthState, verdict: Verdict, now: Instant) -> Judgement:
     """Show a confirmed failure."""
     before = light.health
     same = before.state is state
@@ -228,12 +304,12 @@ def _paint(
     stopped = verdict.outcome is Outcome.AUTH_ERROR
     after = replace(light, health=health, stopped=stopped, rounds=light.rounds + 1 if same else 0)
     news = not same or (rejected and before.reason != health.reason)
-    transition = _transition(connection_id, before, health, verdict, now, pace) if news else None
+    change = transition(watched, before, health, now, verdict) if news else None
     if stopped:
-        return Step(after, None, regular=False, transition=transition)
-    interval = max(pace.interval_s, SLOW_RECHECK_S) if rejected else pace.interval_s
-    delay = interval if pace.important else back_off(interval, after.rounds)
-    return Step(after, delay, regular=True, transition=transition)
+        return Judgement(after, None, regular=False, transition=change)
+    interval = max(watched.interval_s, SLOW_RECHECK_S) if rejected else watched.interval_s
+    delay = interval if watched.important else back_off(interval, after.rounds)
+    return Judgement(after, delay, regular=True, transition=change)
 
 
 def back_off(interval_s: float, rounds: int) -> float:
@@ -241,13 +317,13 @@ def back_off(interval_s: float, rounds: int) -> float:
     return min(interval_s * 2.0 ** min(rounds, 16), max(BACK_OFF_CAP_S, interval_s))
 
 
-def withheld(connection_id: str, light: Light, reason: str, advice: str, now: Instant) -> Step:
+def withheld(watched: Watched, light: Light, reason: str, advice: str, now: Instant) -> Judgement:
     """Stop vouching for a state because it cannot be checked (offline, paused, locked).
 
     What was known stays in `last_known`; the suspicions go, as they are not followed up.
     """
     before = light.health
-    known = before.last_known if before.state is HealthState.UNKNOWN else before.state
+    known = last_seen(before)
     same = before.state is HealthState.UNKNOWN and before.reason == reason
     health = replace(
         before,
@@ -259,18 +335,8 @@ def withheld(connection_id: str, light: Light, reason: str, advice: str, now: In
         next_check_at=None,
     )
     after = replace(light, health=health, outage=None, rejection=None)
-    transition = None
-    if not same:
-        transition = Transition(
-            connection_id=connection_id,
-            at=now.wall,
-            from_state=before.state,
-            to_state=HealthState.UNKNOWN,
-            reason=reason,
-            lasted_s=_lasted(before, now),
-            advice=advice,
-        )
-    return Step(after, None, regular=False, transition=transition)
+    change = None if same else transition(watched, before, health, now)
+    return Judgement(after, None, regular=False, transition=change)
 
 
 def restored(health: Health, now: Instant) -> Light:
@@ -297,27 +363,31 @@ def sample(connection_id: str, verdict: Verdict, now: Instant) -> Sample:
         latency_max_s=verdict.latency_s,
         checks=1,
         failures=0 if verdict.ok else 1,
+        from_traffic=int(verdict.source is EvidenceSource.TRAFFIC),
     )
 
 
-def _transition(
-    connection_id: str, before: Health, after: Health, verdict: Verdict, now: Instant, pace: Pace
+def transition(
+    watched: Watched, before: Health, after: Health, now: Instant, verdict: Verdict | None = None
 ) -> Transition:
+    """The record of a change; one without a verdict is no news to a person."""
     return Transition(
-        connection_id=connection_id,
+        connection_id=watched.id,
         at=now.wall,
         from_state=before.state,
         to_state=after.state,
         reason=after.reason,
-        evidence=verdict.evidence,
-        lasted_s=_lasted(before, now),
+        evidence="" if verdict is None else verdict.evidence,
+        lasted_s=None if before.since is None else max(0.0, (now.wall - before.since).total_seconds()),
         advice=after.advice,
-        important=pace.important and worth_telling(before, after, now.wall),
+        important=verdict is not None and watched.important and worth_telling(before, after, now.wall),
+        source=EvidenceSource.NONE if verdict is None else verdict.source,
     )
 
 
-def _lasted(before: Health, now: Instant) -> float | None:
-    return None if before.since is None else max(0.0, (now.wall - before.since).total_seconds())
+def last_seen(health: Health) -> HealthState | None:
+    """The state that was last seen, also while it is not vouched for."""
+    return health.last_known if health.state is HealthState.UNKNOWN else health.state
 
 
 def worth_telling(before: Health, after: Health, now: datetime) -> bool:
@@ -326,7 +396,7 @@ def worth_telling(before: Health, after: Health, now: datetime) -> bool:
     No news: the first good result, coming back on line in the state as before, and a throttling that passes
     within two minutes (nor its end).
     """
-    known = before.last_known if before.state is HealthState.UNKNOWN else before.state
+    known = last_seen(before)
     if after.state is known:
         return False
     if after.state is HealthState.LIMITED and after.retry_at is not None:
@@ -336,3 +406,36 @@ def worth_telling(before: Health, after: Health, now: datetime) -> bool:
             return (before.retry_at - before.since).total_seconds() > SHORT_LIMIT_S
         return known is not None and known is not HealthState.UNKNOWN
     return True
+
+
+# Is what we show still true? Not stored: decided at each look.
+
+STALE: Final = "stale"
+MISSED_CHECKS: Final = 3
+"""A state is stale when it is this many intervals old."""
+
+SLACK_S: Final = 60.0
+"""For jitter, confirmation, and checks that wait for their turn."""
+
+
+def shown(health: Health, interval_s: float, now: datetime) -> Health:
+    """The state to show: UNKNOWN(stale) with its last known value when it is older than three intervals.
+
+    A state that nobody is to check (a rejected key, no check planned) does not grow stale, nor one whose
+    provider asked to wait, until that time is over. A check that is planned for later (back-off) counts
+    from the time it was planned for.
+    """
+    if health.state is HealthState.UNKNOWN or health.checked_at is None or health.next_check_at is None:
+        return health
+    expected = max(health.next_check_at, health.checked_at + timedelta(seconds=interval_s))
+    limit = expected + timedelta(seconds=(MISSED_CHECKS - 1) * interval_s + SLACK_S)
+    if now <= limit:
+        return health
+    return replace(
+        health,
+        state=HealthState.UNKNOWN,
+        reason=STALE,
+        since=limit,
+        last_known=health.state,
+        advice="The last check is overdue; ask for one with: nexoctl health --check",
+    )

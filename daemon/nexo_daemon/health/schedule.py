@@ -3,8 +3,8 @@
 Time comes in as `Instant`, results as `Verdict`; out come launches (`launch`), the moment of the next thing
 to do (`next_wake`) and what happened (`drain`). `monitor` turns launches into requests. Here is what makes a
 check due: a connection that is new, changed, asked for, suspected, or was checked an interval ago. The
-parts: `turns` is the queue, `network` tells whether this computer is off line, `recheck` when all is
-checked again, `watchlist` what is known and told.
+parts: `queue` gives turns, `network` tells whether this computer is off line, `Recheck` when all is
+checked again, `slots` what is known and told.
 
 Promises: a check never overlaps itself; one request at a time to a host, and never more than ten a second;
 nothing is sent before a provider's `Retry-After`; important connections go first.
@@ -12,40 +12,71 @@ nothing is sent before a provider's `Retry-After`; important connections go firs
 
 import random
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import Health, HealthSettings
+from nexo.connections.terms import Outcome
+from nexo_daemon.domain.model import Health
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
-from nexo_daemon.health.checks import Launch, NotChecked, Notice, Watched
-from nexo_daemon.health.hosts import Hosts
-from nexo_daemon.health.network import CANARY_S, Network
-from nexo_daemon.health.offline import is_remote
-from nexo_daemon.health.policy import Instant, Light, Pace
-from nexo_daemon.health.recheck import DEBOUNCE_S, Recheck
-from nexo_daemon.health.slot import Slot
-from nexo_daemon.health.turns import SLOW_AFTER_S, Turns, earlier
-from nexo_daemon.health.watchlist import Watchlist
+from nexo_daemon.health.clocks import Instant
+from nexo_daemon.health.network import CANARY_S, DEBOUNCE_S, Network
+from nexo_daemon.health.policy import Watched
+from nexo_daemon.health.queue import SLOW_AFTER_S, CheckQueue, HostLimits, earlier
+from nexo_daemon.health.slots import Launch, NotChecked, Notice, Slot, Slots
 
-MIN_INTERVAL_S: Final = 5.0
 SUSPECT_GAP_S: Final = 30.0
 
+DEBOUNCE_LIMIT_S: Final = 10.0
+RECHECK_GAP_S: Final = 30.0
+
 _HANGS: Final = "timeout"
+
+
+class Recheck:
+    """When everything is checked again: once the changes have calmed down, and not again soon after.
+
+    Attributes:
+        at: monotonic second; None when none is planned.
+    """
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self._asked: float | None = None
+        self._last = float("-inf")
+
+    def ask(self, mono: float, *, offline: bool) -> None:
+        """Something changed; while it keeps changing, the re-check is put off, but not for ever."""
+        if self._asked is None:
+            self._asked = mono
+        earliest = max(mono + DEBOUNCE_S, self._last + RECHECK_GAP_S)
+        latest = max(self._asked + DEBOUNCE_LIMIT_S, self._last + RECHECK_GAP_S)
+        if offline:
+            # One request tells whether it is back.
+            earliest, latest = mono + DEBOUNCE_S, self._asked + DEBOUNCE_LIMIT_S
+        self.at = min(earliest, latest)
+
+    def forget_last(self) -> None:
+        """What was checked before says nothing any more."""
+        self._last = float("-inf")
+
+    def begin(self) -> None:
+        """The moment has come."""
+        self.at = self._asked = None
+
+    def made(self, mono: float) -> None:
+        """Every connection is checked again."""
+        self._last = mono
 
 
 class Scheduler:
     """The core. Not thread-safe; every method takes the moment at which it is called."""
 
     def __init__(self, source: random.Random) -> None:
-        self._settings = HealthSettings()
-        self._slots: dict[str, Slot] = {}
-        self._hosts = Hosts()
-        self._turns = Turns(self._slots, self._hosts)
-        self._watchlist = Watchlist(self._slots, self._turns, source)
-        self._network = Network(self._watchlist, self._turns)
+        self._slots = Slots(source)
+        self._hosts = HostLimits()
+        self._queue = CheckQueue(self._slots, self._hosts)
+        self._network = Network(self._slots)
         self._recheck = Recheck()
 
     @property
@@ -65,7 +96,7 @@ class Scheduler:
     @property
     def in_flight(self) -> int:
         """How many checks are running."""
-        return self._turns.in_flight
+        return self._queue.in_flight
 
     def health(self, connection_id: str) -> Health | None:
         """The light of a connection; None when it is not watched."""
@@ -74,14 +105,13 @@ class Scheduler:
 
     def drain(self) -> list[Notice]:
         """What happened since the last call, in order."""
-        return self._watchlist.drain()
+        return self._slots.drain()
 
     # What is watched.
 
     def configure(
         self,
         watched: Mapping[str, Watched],
-        settings: HealthSettings,
         known: Mapping[str, Health],
         now: Instant,
         *,
@@ -91,23 +121,19 @@ class Scheduler:
 
         Args:
             watched: every enabled connection, by id.
-            settings: intervals and the general pause.
             known: health as stored, for connections that are new here.
             now: the moment.
             only: the connections that may differ from the last call, so that a switch costs the same
-                with 10 connections and with 10 000; None looks at all, and so do new settings.
+                with 10 connections and with 10 000; None looks at all.
 
         Returns:
             Running checks whose results are of no use any more: cancel them.
         """
         cancel: list[Launch] = []
-        every = only is None or settings != self._settings
-        self._settings = settings
-        self._watchlist.reordered()
-        for gone in [id_ for id_ in (self._slots if every else only or ()) if id_ not in watched]:
-            if gone in self._slots:
-                cancel.extend(self._remove(gone))
-        for id_ in list(watched) if every else only or ():
+        for slot in list(self._slots) if only is None else map(self._slots.get, only):
+            if slot is not None and slot.watched.id not in watched:
+                cancel.extend(self._remove(slot))
+        for id_ in list(watched) if only is None else only:
             wanted = watched.get(id_)
             if wanted is None:
                 continue
@@ -118,76 +144,50 @@ class Scheduler:
                 cancel.extend(self._adjust(slot, wanted, now))
         return cancel
 
-    def _pace(self, watched: Watched) -> Pace:
-        settings = self._settings
-        usual = settings.important_interval_s if watched.important else settings.other_interval_s
-        interval = usual if watched.interval_s is None else watched.interval_s
-        return Pace(max(interval, MIN_INTERVAL_S), watched.important)
-
     def _add(self, watched: Watched, known: Health | None, now: Instant) -> None:
         light = policy.restored(known or Health(), now)
-        slot = Slot(
-            watched=watched,
-            pace=self._pace(watched),
-            light=light,
-            remote=is_remote(watched.origin),
-            paused=watched.paused or self._settings.paused,
-            shown=light.health,
-            slow=light.health.reason == _HANGS,
-        )
-        self._slots[watched.id] = slot
-        self._hosts.join(slot.watched.origin)
+        slot = self._slots.add(watched, light, slow=light.health.reason == _HANGS)
+        self._hosts.join(watched.origin)
         if slot.paused:
-            self._watchlist.withhold(slot, policy.PAUSED, "", now)
+            self._slots.withhold(slot, policy.PAUSED, "", now)
         elif self._network.offline_since is not None and slot.remote:
             self._network.freeze(slot, now)
         elif light.not_before is not None:
-            self._watchlist.arm_soon_after(slot, light.not_before)
+            self._slots.arm_soon_after(slot, light.not_before)
         elif not light.stopped:
-            self._turns.arm(slot, now.mono, asked=False)
+            self._slots.arm(slot, now.mono, asked=False)
 
-    def _remove(self, connection_id: str) -> Iterable[Launch]:
-        slot = self._slots.pop(connection_id)
+    def _remove(self, slot: Slot) -> Iterable[Launch]:
+        self._slots.remove(slot.watched.id)
         self._hosts.leave(slot.watched.origin)
-        self._network.heard(connection_id)
-        self._network.let_go(connection_id)
+        self._network.heard(slot.watched.id)
+        self._network.let_go(slot.watched.id)
         return () if slot.running is None else (slot.running,)
 
     def _adjust(self, slot: Slot, watched: Watched, now: Instant) -> Iterable[Launch]:
-        paused = watched.paused or self._settings.paused
-        pace = self._pace(watched)
-        if watched == slot.watched and pace == slot.pace and paused == slot.paused:
+        before = slot.watched
+        if watched == before:
             return ()
-        moved = watched.origin != slot.watched.origin
+        moved = watched.origin != before.origin
         if moved:
-            self._hosts.leave(slot.watched.origin)
-        sooner = pace.interval_s < slot.pace.interval_s or (pace.important and not slot.pace.important)
-        slot.watched, slot.pace = watched, pace
-        if moved:
-            slot.remote = is_remote(watched.origin)
-            self._hosts.join(slot.watched.origin)
-        if paused and not slot.paused:
-            slot.paused = True
-            slot.frozen = None
-            self._turns.disarm(slot)
+            self._hosts.leave(before.origin)
+            self._hosts.join(watched.origin)
+        self._slots.adjust(slot, watched)
+        if watched.paused and not before.paused:
             self._network.let_go(watched.id)
-            self._watchlist.withhold(slot, policy.PAUSED, "", now)
+            self._slots.rest(slot, now)
             return () if slot.running is None else (slot.running,)
-        if slot.paused and not paused:
-            slot.paused = False
+        if before.paused and not watched.paused:
             if slot.remote and self._network.offline_since is not None:
                 self._network.freeze(slot, now)
             elif not slot.waits(now.mono):
-                self._turns.arm(slot, now.mono, asked=False)
+                self._slots.arm(slot, now.mono, asked=False)
         if moved:
             return self.changed(watched.id, now)
+        sooner = watched.interval_s < before.interval_s or (watched.important and not before.important)
         if sooner and slot.regular and slot.due is not None and slot.running is None and not slot.queued:
-            self._turns.arm(
-                slot,
-                min(slot.due, now.mono + self._watchlist.jittered(pace.interval_s)),
-                asked=False,
-                regular=True,
-            )
+            due = min(slot.due, now.mono + self._slots.jittered(watched.interval_s))
+            self._slots.arm(slot, due, asked=False, regular=True)
         return ()
 
     # What asks for a check out of turn.
@@ -201,21 +201,8 @@ class Scheduler:
         slot = self._slots.get(connection_id)
         if slot is None:
             return ()
-        before = slot.light.health
-        slot.slow = False
         self._network.let_go(connection_id)
-        step = policy.withheld(connection_id, slot.light, policy.NEVER, "", now)
-        slot.light = Light(replace(Health(), since=now.wall))
-        slot.frozen = slot.light if slot.remote and self._network.offline_since is not None else None
-        if slot.paused:
-            slot.light = policy.withheld(connection_id, slot.light, policy.PAUSED, "", now).light
-        elif slot.running is not None:
-            slot.again = True
-        else:
-            self._turns.arm(slot, now.mono, asked=True)
-        self._watchlist.tell(
-            slot, now, transition=step.transition if before.state is not HealthState.UNKNOWN else None
-        )
+        self._slots.forget(slot, now, offline=self._network.offline_since is not None)
         return () if slot.running is None else (slot.running,)
 
     def request(self, connection_id: str, now: Instant) -> bool:
@@ -228,7 +215,7 @@ class Scheduler:
         if slot is None or slot.waits(now.mono):
             return False
         if slot.running is None and not (slot.queued and slot.asked):
-            self._turns.arm(slot, now.mono, asked=True)
+            self._slots.arm(slot, now.mono, asked=True)
         return True
 
     def suspect(self, connection_id: str, now: Instant) -> bool:
@@ -248,27 +235,52 @@ class Scheduler:
             return False
         if slot.running is not None or slot.queued or now.mono - slot.suspected_at < SUSPECT_GAP_S:
             return False
-        slot.suspected_at = now.mono
+        self._slots.suspected(slot, now.mono)
         if not slot.light.settled and slot.due is not None:
             # A re-check is on its way, at the distance that the policy chose.
             return True
-        self._turns.arm(slot, now.mono, asked=True)
+        self._slots.arm(slot, now.mono, asked=True)
+        return True
+
+    def witnessed(self, connection_id: str, verdict: Verdict, asked_at: float, now: Instant) -> bool:
+        """A request of a program proved something.
+
+        A good answer is as good as that of a check, and a wait that the provider asks for is kept; any other
+        failure may be the fault of the request, and only makes the next check come now.
+
+        Args:
+            asked_at: monotonic second at which it was sent, at the earliest.
+
+        Returns:
+            Whether there is anything to tell, or to do.
+        """
+        slot = self._slots.get(connection_id)
+        if slot is None or slot.paused:
+            return False
+        if slot.frozen is not None:
+            if verdict.ok and self._recheck.at is None:
+                self._recheck.ask(now.mono, offline=True)
+                return True
+            return False
+        if verdict.ok:
+            return self._slots.proven(slot, verdict, asked_at, now)
+        if verdict.retry_at is not None or verdict.outcome is Outcome.QUOTA_EXHAUSTED:
+            return self._slots.limited(slot, verdict, now)
+        if not self.suspect(connection_id, now):
+            return False
+        self._slots.tell(slot, now, sample=policy.sample(connection_id, verdict, now))
         return True
 
     def tested(self, connection_id: str, verdict: Verdict, now: Instant) -> None:
-        """A person made a whole test: its verdict needs no second one. What is on its way is asked anew."""
+        """A person made a whole test: see `Slots.tested`."""
         slot = self._slots.get(connection_id)
-        if slot is None or slot.paused or slot.frozen is not None:
-            return
-        slot.again = slot.running is not None
-        step = policy.judge(connection_id, slot.light, verdict, now, slot.pace, certain=True)
-        made = Launch(0, connection_id, slot.watched.origin, now.mono, 0.0)
-        self._watchlist.apply(slot, step, made, now, policy.sample(connection_id, verdict, now))
+        if slot is not None and not slot.paused and slot.frozen is None:
+            self._slots.tested(slot, verdict, now)
 
     def network_changed(self, routed: bool | None, now: Instant) -> None:
         """Addresses, routes or proxies changed; re-check everything once that has calmed down."""
         self.routed = routed
-        self._doubt_running()
+        self._slots.doubt_running()
         self._recheck.ask(now.mono, offline=self._network.offline_since is not None)
 
     def woke(self, asleep_s: float | None, now: Instant) -> None:
@@ -279,17 +291,7 @@ class Scheduler:
             now: the moment.
         """
         if asleep_s:
-            for slot in self._slots.values():
-                light = slot.remembered
-                if light.not_before is None:
-                    continue
-                light = replace(light, not_before=light.not_before - asleep_s)
-                if slot.frozen is None:
-                    slot.light = light
-                    if slot.due is not None and slot.running is None and light.not_before is not None:
-                        self._watchlist.arm_soon_after(slot, max(now.mono, light.not_before))
-                else:
-                    slot.frozen = light
+            self._slots.slept(asleep_s, now)
         self._recheck.forget_last()
         self.network_changed(self.routed, now)
 
@@ -300,12 +302,7 @@ class Scheduler:
         the wait, and "was out for" would count the step.
         """
         self._network.clock_set(timedelta(seconds=seconds))
-        self._watchlist.clock_set(seconds)
-
-    def _doubt_running(self) -> None:
-        for slot in self._slots.values():
-            if slot.running is not None:
-                slot.doubtful = True
+        self._slots.clock_set(seconds)
 
     def _recheck_all(self, now: Instant) -> None:
         self._recheck.begin()
@@ -313,52 +310,48 @@ class Scheduler:
             self._network.send_canary(now, 0.0)
             return
         self._recheck.made(now.mono)
-        for slot in self._slots.values():
+        for slot in self._slots:
             if slot.paused or slot.light.stopped or slot.waits(now.mono):
                 continue
             if slot.running is None and not slot.queued:
-                self._turns.arm(slot, now.mono, asked=False)
+                self._slots.arm(slot, now.mono, asked=False)
 
     # Starting and ending checks.
 
     def next_wake(self, now: Instant) -> float | None:
         """Monotonic second at which `launch` should be called again; None when only an event can matter."""
-        return earlier(self._recheck.at, self._turns.next_wake(now.mono))
+        return earlier(self._recheck.at, self._queue.next_wake(now.mono))
 
     def launch(self, now: Instant) -> Launch | None:
         """The next check to start at this moment; None when there is none. Call until None."""
         if self._recheck.at is not None and self._recheck.at <= now.mono:
             self._recheck_all(now)
-        return self._turns.launch(now.mono)
+        return self._queue.launch(now.mono)
 
     def finish(self, launch: Launch, result: Verdict | NotChecked | None, now: Instant) -> None:
         """A check ended. A result of None means that it was cancelled."""
-        self._turns.release(launch, now.mono)
+        self._queue.release(launch, now.mono)
         slot = self._slots.get(launch.id)
         if slot is None or slot.running is not launch:
             return
-        slot.running = None
+        again, doubtful = slot.again, slot.doubtful
+        self._slots.end(slot)
         self._network.heard(launch.id)
         # Only what the change of network can have broken: a provider's answer is an answer.
-        unsure = slot.doubtful and isinstance(result, Verdict) and result.outcome is Outcome.UNREACHABLE
-        if slot.again or result is None or unsure:
-            again, slot.again, slot.doubtful = slot.again, False, False
+        unsure = doubtful and isinstance(result, Verdict) and result.outcome is Outcome.UNREACHABLE
+        if again or result is None or unsure:
             if not slot.paused and (again or slot.frozen is None):
                 # After a doubtful result the network is given a moment.
-                self._turns.arm(slot, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
+                self._slots.arm(slot, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
             elif self._network.offline_since is not None:
                 self._network.send_canary(now, CANARY_S)
             return
         if isinstance(result, NotChecked):
             self._network.let_go(launch.id)
-            step = policy.withheld(launch.id, slot.light, result.reason, result.advice, now)
-            self._watchlist.apply(
-                slot, replace(step, delay_s=slot.pace.interval_s, regular=True), launch, now, None
-            )
+            self._slots.not_checked(slot, result, launch, now)
             return
-        slot.slow = result.reason == _HANGS or now.mono - launch.started > SLOW_AFTER_S
+        self._slots.timed(slot, slow=result.reason == _HANGS or now.mono - launch.started > SLOW_AFTER_S)
         if slot.remote and not self._network.weigh(slot, result, launch, now):
             return
         self._network.let_go(launch.id)
-        step = policy.judge(launch.id, slot.light, result, now, slot.pace)
-        self._watchlist.apply(slot, step, launch, now, policy.sample(launch.id, result, now))
+        self._slots.answer(slot, result, launch, now)

@@ -29,7 +29,7 @@ _TFD_TIMER_ABSTIME, _TFD_TIMER_CANCEL_ON_SET = 1, 2
 _FAR: Final = 2**62
 
 
-class Surroundings(Protocol):
+class NetworkState(Protocol):
     """What the monitor wants to know of the computer that it runs on."""
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
@@ -48,28 +48,6 @@ class Surroundings(Protocol):
         """How often to look at the clock; None when changes are announced."""
 
 
-class Nowhere:
-    """Surroundings in which nothing ever happens, for tests and simulations."""
-
-    def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
-        """See `Surroundings`."""
-
-    def stop(self) -> None:
-        """See `Surroundings`."""
-
-    def routed(self) -> bool | None:
-        """See `Surroundings`."""
-        return None
-
-    def asleep_s(self) -> float | None:
-        """See `Surroundings`."""
-        return None
-
-    def restless_s(self) -> float | None:
-        """See `Surroundings`."""
-        return None
-
-
 class ThisComputer:
     """The real ones."""
 
@@ -82,7 +60,7 @@ class ThisComputer:
         self._on_clock: Callable[[], None] = _ignore
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
-        """See `Surroundings`."""
+        """See `NetworkState`."""
         self._on_network, self._on_clock = on_network, on_clock
         self._fingerprint = self._ways_out()
         loop = asyncio.get_running_loop()
@@ -94,7 +72,7 @@ class ThisComputer:
             loop.add_reader(self._timer, self._clock_changed)
 
     def stop(self) -> None:
-        """See `Surroundings`."""
+        """See `NetworkState`."""
         loop = asyncio.get_running_loop()
         if self._routes is not None:
             loop.remove_reader(self._routes)
@@ -106,12 +84,12 @@ class ThisComputer:
             self._timer = None
 
     def routed(self) -> bool | None:
-        """See `Surroundings`."""
+        """See `NetworkState`."""
         ways = self._ways_out()
         return None if ways is None else bool(ways)
 
     def asleep_s(self) -> float | None:
-        """See `Surroundings`."""
+        """See `NetworkState`."""
         platform: str = sys.platform
         if platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -121,7 +99,7 @@ class ThisComputer:
         return None
 
     def restless_s(self) -> float | None:
-        """See `Surroundings`."""
+        """See `NetworkState`."""
         return None if self._timer is not None else RESTLESS_S
 
     def _routes_changed(self) -> None:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from encodings.aliases import aliases
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+from nexo_daemon.providers.exchange import Cut, HttpAnswer
 
-from nexo_daemon.providers.exchange import Answer, Cut
+if TYPE_CHECKING:
+    import httpx
 
 _LONGEST_MESSAGE = 4000
 _DEEPEST = 6
@@ -57,7 +58,7 @@ class Reading:
     """
 
     status: int
-    headers: httpx.Headers = field(repr=False)
+    headers: "httpx.Headers" = field(repr=False)
     form: Form
     document: Any = field(repr=False, default=None)
     message: str = field(repr=False, default="")
@@ -68,7 +69,7 @@ class Reading:
     cut: Cut = Cut.NO
 
 
-def read(answer: Answer) -> Reading:
+def read(answer: HttpAnswer) -> Reading:
     """Opens an answer. Takes any bytes and never raises."""
     document, text, is_json = _parse(answer)
     if is_json:
@@ -106,7 +107,7 @@ def read(answer: Answer) -> Reading:
     return Reading(answer.status, answer.headers, form, message=words[:_LONGEST_MESSAGE], cut=answer.cut)
 
 
-def _parse(answer: Answer) -> tuple[Any, str, bool]:
+def _parse(answer: HttpAnswer) -> tuple[Any, str, bool]:
     body = answer.body
     if not body.strip():
         return None, "", False
@@ -119,12 +120,29 @@ def _parse(answer: Answer) -> tuple[Any, str, bool]:
     except (ValueError, RecursionError):
         pass
     text = _decode(answer)
+    if "event-stream" in answer.headers.get("content-type", "").lower():
+        event = _first_event(text)
+        return event, text, event is not None
     try:
         # Names a wrong encoding, yet is JSON but for some characters.
         document = json.loads(text)
     except (ValueError, RecursionError):
         return None, text, False
     return document, text, isinstance(document, dict | list | str)
+
+
+def _first_event(text: str) -> dict[str, Any] | None:
+    """The first event of a stream: some servers stream whatever they are asked for."""
+    for line in text[:65536].splitlines():
+        if line.startswith("data:"):
+            try:
+                event = json.loads(line.removeprefix("data:"))
+            except (ValueError, RecursionError):
+                return None
+            if isinstance(event, dict):
+                begun = event.get("message") if event.get("type") == "message_start" else None
+                return begun if isinstance(begun, dict) else event
+    return None
 
 
 def charset(content_type: str) -> str:
@@ -138,7 +156,7 @@ def charset(content_type: str) -> str:
     return name if name in CODECS else "utf_8"
 
 
-def _decode(answer: Answer) -> str:
+def _decode(answer: HttpAnswer) -> str:
     return answer.body.decode(charset(answer.headers.get("content-type", "")), "replace")
 
 

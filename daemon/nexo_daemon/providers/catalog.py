@@ -6,8 +6,9 @@ provider is in `dialects`; services of the OpenAI dialect are in `presets`.
 
 from dataclasses import dataclass
 
-from nexo_client.terms import AuthScheme, Provider
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.trial import ProviderInfo
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.providers.presets import PRESETS, Preset
 
 
@@ -84,21 +85,6 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogEntry:
-    """A provider or a preset as a person chooses it."""
-
-    name: str
-    display_name: str
-    provider: Provider
-    is_preset: bool
-    default_base_url: str
-    auth_scheme: AuthScheme
-    key_required: bool
-    key_url: str
-    note: str
-
-
 def preset_of(provider: Provider, preset: str) -> Preset | None:
     """The preset of that name; None for no preset.
 
@@ -109,11 +95,11 @@ def preset_of(provider: Provider, preset: str) -> Preset | None:
         return None
     found = PRESETS.get(preset.strip().lower())
     if found is None:
-        raise InvalidField(
+        raise InvalidField.of(
             "preset", f"there is no preset {preset!r}", f"Use one of: {', '.join(sorted(PRESETS))}."
         )
     if provider is not Provider.CUSTOM:
-        raise InvalidField(
+        raise InvalidField.of(
             "preset",
             f"{found.display_name} is a preset of the provider custom, not of {provider}",
             "Use --provider custom with it, or leave the preset out.",
@@ -134,10 +120,10 @@ def defaults_for(provider: Provider, preset: str = "") -> tuple[str, AuthScheme]
     return service.base_url, service.auth_scheme
 
 
-def entries() -> tuple[CatalogEntry, ...]:
+def entries() -> tuple[ProviderInfo, ...]:
     """All providers, then all presets, in the order in which they are shown."""
     providers = tuple(
-        CatalogEntry(
+        ProviderInfo(
             name=facts.provider.value,
             display_name=facts.display_name,
             provider=facts.provider,
@@ -151,7 +137,7 @@ def entries() -> tuple[CatalogEntry, ...]:
         for facts in PROVIDERS.values()
     )
     presets = tuple(
-        CatalogEntry(
+        ProviderInfo(
             name=preset.name,
             display_name=preset.display_name,
             provider=Provider.CUSTOM,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from nexo_client.terms import Outcome
+from nexo.connections.terms import Outcome
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.exchange import Cut
@@ -15,6 +15,7 @@ from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, LONGEST_RATE_WAIT, r
 from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC, Row
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray", "x-amzn-requestid")
+_LONGEST_QUOTE = 300
 _RETRY_OUTCOMES = {
     Outcome.RATE_LIMITED: LONGEST_RATE_WAIT,
     Outcome.PROVIDER_DOWN: LONGEST_RATE_WAIT,
@@ -30,18 +31,20 @@ class Subject:
     host: str
     key_url: str = ""
 
-    def fill(self, advice: str) -> str:
-        """The advice with its blanks filled."""
-        text = advice.format(
+    def fill(self, advice: str, said: str = "") -> str:
+        """The advice with its blanks filled; `said` is what the provider says, without secrets."""
+        words = f"“{said[:_LONGEST_QUOTE].rstrip(' .。')}”"
+        return advice.format(
             service=self.service,
             host=self.host,
             keys_at=f" at {self.key_url}" if self.key_url else "",
+            says=f" and says: {words}" if said else " without a reason",
+            quote=f" It says: {words}." if said else "",
         )
-        return text[:1].upper() + text[1:] if advice.startswith("{service}") else text
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Classification:
     """A verdict and the row of the table that made it; None for success and a broken body."""
 
     verdict: Verdict
@@ -61,7 +64,7 @@ def judge(
     redact: Redactor,
     now: datetime,
     latency_s: float | None = None,
-) -> Judgement:
+) -> Classification:
     """Classifies an answer; first match wins, and there is always a verdict.
 
     Args:
@@ -79,9 +82,9 @@ def judge(
     )
     success = 200 <= reading.status <= 299
     if success and right_shape:
-        return Judgement(facts, None)
+        return Classification(facts, None)
     if success and reading.cut:
-        return Judgement(_broken(facts, reading.cut, subject), None)
+        return Classification(_broken(facts, reading.cut, subject), None)
     facts = replace(facts, provider_message=redact(reading.message))
     if success and reading.error_status is not None:
         # An error inside of a 200, as gateways send it: its own number is the truth.
@@ -95,10 +98,10 @@ def judge(
         facts,
         outcome=row.outcome,
         reason=row.reason,
-        advice=subject.fill(row.advice),
+        advice=subject.fill(row.advice, facts.provider_message),
         retry_at=retry_at(reading, now, longest) if longest else None,
     )
-    return Judgement(verdict, row)
+    return Classification(verdict, row)
 
 
 def matches(reading: Reading) -> Iterator[Row]:
@@ -116,7 +119,7 @@ def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
         return False
     if row.forms and reading.form not in row.forms:
         return False
-    if any(word in haystack or word in reading.headers for word in row.unless):
+    if any(word in haystack or _has_header(reading, word) for word in row.unless):
         return False
     if row.meaning is not None and meaning(reading.message.lower(), reading.codes) is not row.meaning:
         return False
@@ -125,8 +128,16 @@ def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
     return (
         not row.codes.isdisjoint(reading.codes)
         or any(word in haystack for word in row.words)
-        or any(name in reading.headers for name in row.headers)
+        or any(_has_header(reading, mark) for mark in row.headers)
     )
+
+
+def _has_header(reading: Reading, mark: str) -> bool:
+    name, _, part = mark.partition(": ")
+    if not name.isascii() or " " in name:
+        return False
+    value = reading.headers.get(name)
+    return value is not None and part in value.lower()
 
 
 _BROKEN = {
@@ -166,8 +177,8 @@ def _request_id(reading: Reading, redact: Redactor) -> str:
         if value := reading.headers.get(name, ""):
             return redact(value, 120)
     if reading.form is Form.JSON and isinstance(reading.document, dict):
-        value = reading.document.get("request_id")
-        return redact(value, 120) if isinstance(value, str) else ""
+        named = reading.document.get("request_id")
+        return redact(named, 120) if isinstance(named, str) else ""
     return ""
 
 

@@ -1,7 +1,7 @@
 """Can the connection generate? One minimal request on the wire that the provider's SDK uses. It is billed.
 
-Only ever on a person's word. The limit on tokens is generous, and running into it counts as success: a model
-that thinks before it speaks would otherwise look broken.
+Only ever on a person's word. Running into the limit on tokens counts as success, so it is low; a model that
+thinks before it speaks may refuse that, and gets more.
 """
 
 import re
@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from nexo_client.terms import Provider
-from nexo_daemon.domain.probing import ModelEntry, Target
+from nexo.connections.proxies import is_loopback
+from nexo.connections.terms import Provider
+from nexo_daemon.domain.probing import Model, ProbeTarget
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json
-from nexo_daemon.providers.proxies import is_loopback
 
 PROMPT = "Reply with the word OK."
-MAX_TOKENS = 512
+MAX_TOKENS = 16
+"""The least that OpenAI's Responses take. A slow server needs half a minute for 512 (2026-11-26)."""
+MORE_TOKENS = 512
+"""For those that refuse so few."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class CompletionWire:
     """How to ask for a completion, and what a completion looks like."""
 
     name: str
@@ -38,7 +41,7 @@ def _filled(key: str) -> Callable[[dict[str, Any]], bool]:
     return lambda document: isinstance(document.get(key), list) and bool(document[key])
 
 
-RESPONSES = Wire(
+RESPONSES = CompletionWire(
     "responses",
     lambda _: "/responses",
     lambda model: {"model": model, "input": PROMPT, "max_output_tokens": MAX_TOKENS, "store": False},
@@ -48,25 +51,25 @@ RESPONSES = Wire(
         and document.get("status") in ("completed", "incomplete", None)
     ),
 )
-CHAT = Wire(
+CHAT = CompletionWire(
     "chat/completions",
     lambda _: "/chat/completions",
     lambda model: {"model": model, "messages": _messages(), "max_tokens": MAX_TOKENS},
     _filled("choices"),
 )
-CHAT_OF_REASONING_MODELS = Wire(
+CHAT_OF_REASONING_MODELS = CompletionWire(
     "chat/completions",
     lambda _: "/chat/completions",
     lambda model: {"model": model, "messages": _messages(), "max_completion_tokens": MAX_TOKENS},
     _filled("choices"),
 )
-MESSAGES = Wire(
+MESSAGES = CompletionWire(
     "messages",
     lambda _: "/v1/messages",
     lambda model: {"model": model, "messages": _messages(), "max_tokens": MAX_TOKENS},
     lambda document: document.get("type") == "message" and isinstance(document.get("content"), list),
 )
-GENERATE_CONTENT = Wire(
+GENERATE_CONTENT = CompletionWire(
     "generateContent",
     lambda model: f"/v1beta/{_google_name(model)}:generateContent",
     lambda _: {
@@ -75,7 +78,7 @@ GENERATE_CONTENT = Wire(
     },
     _filled("candidates"),
 )
-OLLAMA_CHAT = Wire(
+OLLAMA_CHAT = CompletionWire(
     "api/chat",
     lambda _: "/api/chat",
     lambda model: {
@@ -89,7 +92,7 @@ OLLAMA_CHAT = Wire(
 
 # In the order of trial: a server that does not know the first wire says 404, one that does not know the name
 # of a parameter says 400 with that name.
-WIRES: dict[Provider, tuple[Wire, ...]] = {
+WIRES: dict[Provider, tuple[CompletionWire, ...]] = {
     Provider.OPENAI: (RESPONSES, CHAT_OF_REASONING_MODELS),
     Provider.ANTHROPIC: (MESSAGES,),
     Provider.GOOGLE: (GENERATE_CONTENT,),
@@ -98,7 +101,7 @@ WIRES: dict[Provider, tuple[Wire, ...]] = {
 }
 
 
-def answered(target: Target, document: Any) -> bool:
+def answered(target: ProbeTarget, document: Any) -> bool:
     """Whether the document is a completion of the target's dialect."""
     return isinstance(document, dict) and any(wire.answered(document) for wire in WIRES[target.provider])
 
@@ -122,15 +125,43 @@ async def complete(inquiry: Inquiry, model: str) -> tuple[Reply, str]:
     return await _try(inquiry, wires[-1], model), wires[-1].name
 
 
-async def _try(inquiry: Inquiry, wire: Wire, model: str) -> Reply:
+async def _try(inquiry: Inquiry, wire: CompletionWire, model: str) -> Reply:
+    body = wire.body(model)
+    reply = await _ask(inquiry, wire, model, body)
+    return await _ask(inquiry, wire, model, _with_more_tokens(body)) if _too_few(reply) else reply
+
+
+async def _ask(inquiry: Inquiry, wire: CompletionWire, model: str, body: dict[str, Any]) -> Reply:
     # On a kept connection a lost answer is asked for again, and this one is billed.
     await inquiry.reconnect()
     return await inquiry.ask(
         method="POST",
         path=wire.path(model),
-        body=as_json(wire.body(model)),
+        body=as_json(body),
         right=wire.answered,
     )
+
+
+def _with_more_tokens(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request with the higher limit, wherever its limit stands."""
+    more: dict[str, Any] = {}
+    for key, value in body.items():
+        more[key] = _with_more_tokens(value) if isinstance(value, dict) else value
+        if value == MAX_TOKENS:
+            more[key] = MORE_TOKENS
+    return more
+
+
+_TOO_FEW = re.compile(
+    r"higher max_|could not finish|below (?:the )?minimum|at least|greater than|too (?:small|low)"
+    r"|太小|不能小于|大于"
+)
+
+
+def _too_few(reply: Reply) -> bool:
+    """Refused because the limit on tokens is too low."""
+    message = reply.reading.message.lower() if reply.reading else ""
+    return reply.status in (400, 422) and "tokens" in message and bool(_TOO_FEW.search(message))
 
 
 def _worth_another(reply: Reply) -> bool:
@@ -151,13 +182,13 @@ _CHEAP = (":free", "nano", "flash-lite", "lite", "tiny", "haiku", "mini", "small
 _SIZE = re.compile(r"(?<![\w.])e?(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
 
 
-def cheapest(models: Sequence[ModelEntry]) -> str:
+def cheapest(models: Sequence[Model]) -> str:
     """The model whose name promises the lowest price, newest first; "" when none can chat.
 
     Providers do not list prices, so this goes by the words that they name small models with.
     """
 
-    def rank(model: ModelEntry) -> tuple[int, float, float, str]:
+    def rank(model: Model) -> tuple[int, float, float, str]:
         name = model.id.lower()
         words = next((place for place, word in enumerate(_CHEAP) if word in name), len(_CHEAP))
         size = _SIZE.search(name)
@@ -168,7 +199,7 @@ def cheapest(models: Sequence[ModelEntry]) -> str:
     return min(able, key=rank).id if able else ""
 
 
-def price_note(target: Target, subject: Subject, host: str, model: str) -> str:
+def price_note(target: ProbeTarget, subject: Subject, host: str, model: str) -> str:
     """What a completion on that model costs, as far as anybody can say without a price list."""
     if is_loopback(host):
         return f"One short completion on {model}; it runs on this computer and costs nothing but its time."
@@ -180,4 +211,4 @@ def price_note(target: Target, subject: Subject, host: str, model: str) -> str:
     else:
         price = "in the price class of this model, usually below one cent and at most a few"
     service = subject.service if target.provider is not Provider.CUSTOM or target.preset else subject.host
-    return f"One short completion on {model}, at most {MAX_TOKENS} tokens, billed by {service} {price}."
+    return f"One short completion on {model}, of {MAX_TOKENS} tokens, billed by {service} {price}."

@@ -3,12 +3,12 @@
 A provider that accepts a key may still refuse every call for want of credit. Two of them say so for nothing.
 """
 
-from nexo_client.terms import Outcome, Provider
-from nexo_daemon.domain.probing import ModelEntry, Verdict
+from nexo.connections.terms import Outcome, Provider
+from nexo_daemon.domain.probing import Model, Verdict
 from nexo_daemon.providers.inquiry import Inquiry, as_json
 
 
-async def without_credit(inquiry: Inquiry, models: tuple[ModelEntry, ...]) -> Verdict | None:
+async def without_credit(inquiry: Inquiry, models: tuple[Model, ...]) -> Verdict | None:
     """A verdict of spent quota; None when there is credit or nothing can be said."""
     if inquiry.target.provider is Provider.ANTHROPIC and models:
         return await _refused_count(inquiry, models[0].id)

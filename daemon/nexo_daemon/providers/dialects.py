@@ -4,24 +4,26 @@ Every path and shape here is one that the provider's own SDK uses, so that a tes
 will. What an error means is in `table`.
 """
 
+import itertools
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from nexo_client.terms import Provider
-from nexo_daemon.domain.probing import ModelEntry
+from nexo.connections.terms import Provider
+from nexo_daemon.domain.probing import Model
 
 MAX_MODELS = 10_000
-_LONGEST_ID = 256
+_LONGEST_LABEL = 256
 
 ANTHROPIC_VERSION = "2023-06-01"
 """Accepted by every release of the service and its imitators; newer versions change nothing that we read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class ProviderDialect:
     """A way to speak to a provider.
 
     Attributes:
@@ -30,24 +32,35 @@ class Dialect:
         list_query: the largest page.
         models: the entries of a list; None when the document is not a list of this dialect.
         next_query: the query of the next page; None at the end.
-        refused: paths and bodies of requests that are checked for their key and can never run; a later one
-            is for services that do not know the earlier ones.
+        calls: paths of what generates; a later one is for services that do not know the earlier ones.
+        cannot_run: the body of a call that is checked for its key and refused for its form.
     """
 
     list_path: str
-    models: Callable[[Any], list[ModelEntry] | None]
-    refused: tuple[tuple[str, bytes], ...]
+    models: Callable[[Any], list[Model] | None]
+    calls: tuple[str, ...]
+    cannot_run: bytes = b'{"messages":0}'
     check_query: str = ""
     list_query: str = ""
     next_query: Callable[[Any], str | None] = lambda _: None
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def _text(value: Any, limit: int = _LONGEST_ID) -> str:
+def _text(value: Any) -> str:
     """A string of the provider as it may be shown: printable, bounded, no lone surrogates."""
     if not isinstance(value, str):
         return ""
-    return "".join(c for c in value[:limit] if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF)
+    return "".join(c for c in value[:_LONGEST_LABEL] if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF)
+
+
+def _id(value: Any) -> str:
+    """An id, letter by letter as the provider has it; "" for what no program could send back.
+
+    An id is sent, not shown, so it is never shortened or mended: another name would be another model.
+    """
+    if not isinstance(value, str) or not value.strip():
+        return ""
+    return "" if any(unicodedata.category(c) in ("Cc", "Cs") for c in value) else value
 
 
 def _moment(value: Any) -> datetime | None:
@@ -66,35 +79,38 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
 
-def _entries(items: Any, entry: Callable[[dict[str, Any]], ModelEntry | None]) -> list[ModelEntry] | None:
+def _entries(items: Any, entry: Callable[[dict[str, Any]], Model | None]) -> list[Model] | None:
+    """The usable entries of a list; None where it is no list, or holds none that is usable."""
+    if items is None:
+        # How Go writes an empty list.
+        return []
     if not isinstance(items, list):
         return None
-    models = []
     # One more than is kept, so that the reader knows of the rest.
-    for item in items[: MAX_MODELS + 1]:
-        model = entry(item) if isinstance(item, dict) else None
-        if model is None:
-            return None
-        models.append(model)
-    return models
+    read = (entry(item) for item in items if isinstance(item, dict))
+    models = list(itertools.islice((model for model in read if model is not None), MAX_MODELS + 1))
+    return models if models or not items else None
 
 
-def _openai_models(document: Any) -> list[ModelEntry] | None:
+def _openai_models(document: Any) -> list[Model] | None:
     # Together answers with the bare array.
     if isinstance(document, list):
         return _entries(document, _openai_entry) or None
     if not isinstance(document, dict):
         return None
+    marked = document.get("object") == "list"
+    if not marked and "data" not in document:
+        return None
     models = _entries(document.get("data"), _openai_entry)
-    return models if models or document.get("object") == "list" else None
+    return models if models or (marked and models is not None) else None
 
 
-def _openai_entry(item: dict[str, Any]) -> ModelEntry | None:
-    name = _text(item.get("id"))
+def _openai_entry(item: dict[str, Any]) -> Model | None:
+    name = _id(item.get("id"))
     if not name:
         return None
     window = item.get("context_window") or item.get("context_length") or item.get("max_model_len")
-    return ModelEntry(
+    return Model(
         id=name,
         display_name=_text(item.get("name")),
         created_at=_moment(item.get("created")),
@@ -103,17 +119,17 @@ def _openai_entry(item: dict[str, Any]) -> ModelEntry | None:
     )
 
 
-def _anthropic_models(document: Any) -> list[ModelEntry] | None:
-    if not isinstance(document, dict) or "has_more" not in document:
+def _anthropic_models(document: Any) -> list[Model] | None:
+    if not isinstance(document, dict) or not {"has_more", "data"} <= document.keys():
         return None
     return _entries(document.get("data"), _anthropic_entry)
 
 
-def _anthropic_entry(item: dict[str, Any]) -> ModelEntry | None:
-    name = _text(item.get("id"))
+def _anthropic_entry(item: dict[str, Any]) -> Model | None:
+    name = _id(item.get("id"))
     if not name or item.get("type", "model") != "model":
         return None
-    return ModelEntry(
+    return Model(
         id=name,
         display_name=_text(item.get("display_name")),
         created_at=_moment(item.get("created_at")),
@@ -123,19 +139,26 @@ def _anthropic_entry(item: dict[str, Any]) -> ModelEntry | None:
 
 
 def _anthropic_next(document: Any) -> str | None:
-    last = document.get("last_id") if isinstance(document, dict) and document.get("has_more") else None
+    if not isinstance(document, dict) or not document.get("has_more"):
+        return None
+    data = document.get("data")
+    end = data[-1] if isinstance(data, list) and data and isinstance(data[-1], dict) else {}
+    last = document.get("last_id") or end.get("id")
     return f"limit=1000&after_id={quote(last, safe='')}" if isinstance(last, str) and last else None
 
 
-def _google_models(document: Any) -> list[ModelEntry] | None:
-    return _entries(document.get("models"), _google_entry) if isinstance(document, dict) else None
-
-
-def _google_entry(item: dict[str, Any]) -> ModelEntry | None:
-    name = _text(item.get("name"))
-    if not name.startswith(("models/", "tunedModels/")):
+def _google_models(document: Any) -> list[Model] | None:
+    if not isinstance(document, dict) or "models" not in document:
         return None
-    return ModelEntry(
+    return _entries(document["models"], _google_entry)
+
+
+def _google_entry(item: dict[str, Any]) -> Model | None:
+    name = _id(item.get("name"))
+    # Gateways leave "models/" out; what tells the model's file is Ollama's list.
+    if not name or "digest" in item or "modified_at" in item:
+        return None
+    return Model(
         id=name.removeprefix("models/"),
         display_name=_text(item.get("displayName")),
         owner="google",
@@ -148,57 +171,58 @@ def _google_next(document: Any) -> str | None:
     return f"pageSize=1000&pageToken={quote(token, safe='')}" if isinstance(token, str) and token else None
 
 
-def _ollama_models(document: Any) -> list[ModelEntry] | None:
-    return _entries(document.get("models"), _ollama_entry) if isinstance(document, dict) else None
+def _ollama_models(document: Any) -> list[Model] | None:
+    if not isinstance(document, dict) or "models" not in document:
+        return None
+    return _entries(document["models"], _ollama_entry)
 
 
-def _ollama_entry(item: dict[str, Any]) -> ModelEntry | None:
-    name = _text(item.get("model")) or _text(item.get("name"))
+def _ollama_entry(item: dict[str, Any]) -> Model | None:
+    name = _id(item.get("model")) or _id(item.get("name"))
     if not name or name.startswith("models/"):
         return None
-    return ModelEntry(id=name, created_at=_moment(item.get("modified_at")), owner="ollama")
+    return Model(id=name, created_at=_moment(item.get("modified_at")), owner="ollama")
 
 
-# Checked for its key before its form by all servers seen: an empty object made one server generate, and
-# broken JSON is refused before the key is looked at. Two mocks and one router run it all the same; a test
-# notices that, and no check sends it there again.
-_CANNOT_RUN = b'{"messages":0}'
-
-OPENAI = Dialect(
+OPENAI = ProviderDialect(
     list_path="/models",
     models=_openai_models,
-    refused=(("/chat/completions", _CANNOT_RUN),),
+    calls=("/chat/completions",),
 )
-ANTHROPIC = Dialect(
+ANTHROPIC = ProviderDialect(
     list_path="/v1/models",
     check_query="limit=1",
     list_query="limit=1000",
     models=_anthropic_models,
     next_query=_anthropic_next,
     headers=(("anthropic-version", ANTHROPIC_VERSION),),
-    refused=(("/v1/messages", _CANNOT_RUN),),
+    calls=("/v1/messages",),
 )
-GOOGLE = Dialect(
+GOOGLE = ProviderDialect(
     list_path="/v1beta/models",
     check_query="pageSize=1",
     list_query="pageSize=1000",
     models=_google_models,
     next_query=_google_next,
-    refused=(
-        ("/v1beta/models/none:countTokens", b'{"contents":0}'),
-        ("/v1beta/models/none:generateContent", b'{"contents":0}'),
-    ),
+    calls=("/v1beta/models/none:countTokens", "/v1beta/models/none:generateContent"),
+    cannot_run=b'{"contents":0}',
 )
-OLLAMA = Dialect(
+OLLAMA = ProviderDialect(
     list_path="/api/tags",
     models=_ollama_models,
-    refused=(("/v1/chat/completions", _CANNOT_RUN), ("/api/chat", _CANNOT_RUN)),
+    calls=("/v1/chat/completions", "/api/chat"),
 )
 
-DIALECTS: dict[Provider, Dialect] = {
+DIALECTS: dict[Provider, ProviderDialect] = {
     Provider.OPENAI: OPENAI,
     Provider.ANTHROPIC: ANTHROPIC,
     Provider.GOOGLE: GOOGLE,
     Provider.OLLAMA: OLLAMA,
     Provider.CUSTOM: OPENAI,
 }
+
+
+def models_of_any(document: Any) -> list[Model] | None:
+    """The models of a list in whichever dialect's form; None when it has none of them."""
+    forms = (_openai_models, _anthropic_models, _google_models, _ollama_models)
+    return next((models for form in forms if (models := form(document)) is not None), None)

@@ -5,10 +5,12 @@ Not for how they travel (see `transport`) and not for what they mean (see `class
 
 import enum
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import httpx
+from nexo.connections.terms import Layer
 
-from nexo_client.terms import Layer
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Cut(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A response, read to its end or to a bound.
 
     Attributes:
@@ -42,13 +44,13 @@ class Answer:
     """
 
     status: int
-    headers: httpx.Headers = field(repr=False)
+    headers: "httpx.Headers" = field(repr=False)
     body: bytes = field(repr=False)
     cut: Cut = Cut.NO
     elapsed_s: float = 0.0
 
 
-class Fault(Exception):  # noqa: N818 - it is named in sentences: "a fault at the TLS layer"
+class ExchangeFault(Exception):
     """No usable answer arrived.
 
     Attributes:
@@ -56,6 +58,7 @@ class Fault(Exception):  # noqa: N818 - it is named in sentences: "a fault at th
         cause: what the system or a library said; never shown as it is, it may quote header values.
         host: the host that was spoken to, a proxy included.
         via_proxy: the failing peer is a proxy.
+        connected: it had taken the TCP connection.
         loopback: the failing peer is this computer.
         elapsed_s: since the start of the request.
     """
@@ -67,6 +70,7 @@ class Fault(Exception):  # noqa: N818 - it is named in sentences: "a fault at th
         *,
         host: str = "",
         via_proxy: bool = False,
+        connected: bool = False,
         loopback: bool = False,
         elapsed_s: float = 0.0,
         detail: str = "",
@@ -76,12 +80,13 @@ class Fault(Exception):  # noqa: N818 - it is named in sentences: "a fault at th
         self.cause = cause
         self.host = host
         self.via_proxy = via_proxy
+        self.connected = connected
         self.loopback = loopback
         self.elapsed_s = elapsed_s
         self.detail = detail
 
 
-class ConfigFault(Exception):  # noqa: N818
+class ConfigFault(Exception):
     """The request cannot even be written: bad URL, key or header. The text is safe to show.
 
     Attributes:

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import httpcore
+import httpcore2
 
-from nexo_client.terms import Layer, Outcome
+from nexo.connections.terms import Layer, Outcome
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.classify import Subject
-from nexo_daemon.providers.exchange import ConfigFault, Fault
+from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault
+from nexo_daemon.providers.table import CLIENT_CERTIFICATE_ADVICE, PROXY_AUTH_ADVICE
 
-Test = Callable[[Fault, BaseException], bool]
+Test = Callable[[ExchangeFault, BaseException], bool]
 
 
 def _is(*kinds: type[BaseException]) -> Test:
@@ -41,12 +42,12 @@ def _tls(*words: str) -> Test:
 
 def _proxy(*words: str) -> Test:
     return lambda _, cause: (
-        isinstance(cause, httpcore.ProxyError) and any(word in str(cause).lower() for word in words)
+        isinstance(cause, httpcore2.ProxyError) and any(word in str(cause).lower() for word in words)
     )
 
 
-def _timeout(_: Fault, cause: BaseException) -> bool:
-    return isinstance(cause, TimeoutError | httpcore.TimeoutException)
+def _timeout(_: ExchangeFault, cause: BaseException) -> bool:
+    return isinstance(cause, TimeoutError | httpcore2.TimeoutException)
 
 
 def _all(*tests: Test) -> Test:
@@ -57,12 +58,14 @@ def _at(*layers: Layer) -> Test:
     return lambda fault, _: fault.layer in layers
 
 
-def _via_proxy(fault: Fault, _: BaseException) -> bool:
+def _via_proxy(fault: ExchangeFault, _: BaseException) -> bool:
     return fault.via_proxy
 
 
-def _remote(fault: Fault, _: BaseException) -> bool:
-    return not fault.loopback
+def _another_kind(fault: ExchangeFault, _: BaseException) -> bool:
+    # A proxy that waits for the service is no other kind; one that is greeted answers at once.
+    waits = _timeout(fault, fault.cause) and not isinstance(fault.cause, httpcore2.ConnectTimeout)
+    return fault.via_proxy and fault.connected and not waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +88,11 @@ class FaultRow:
 FAULTS: tuple[FaultRow, ...] = (
     FaultRow(
         name="proxy-auth",
-        # httpcore has no codes for these, only sentences; "but got": another method of SOCKS authentication.
+        # httpcore2 has no codes for these, only sentences; "but got": another method of SOCKS authentication.
         test=_proxy("407", "invalid username/password", "but got"),
         reason="proxy_auth",
         said="the proxy refuses without user name and password",
-        advice="The proxy asks for a user name and password; put them into the proxy URL of the connection.",
+        advice=PROXY_AUTH_ADVICE,
     ),
     FaultRow(
         name="proxy-refuses",
@@ -97,6 +100,17 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="proxy",
         said="the proxy could not or would not connect",
         advice="The proxy does not connect to {host}; check its rules, or use another proxy or none.",
+    ),
+    FaultRow(
+        name="proxy-kind",
+        test=_another_kind,
+        reason="proxy_kind",
+        said="what took the connection does not speak as this kind of proxy",
+        advice=(
+            "What listens at the address of the proxy is not the kind of proxy that its URL says; check the"
+            " scheme (http, https or socks5) and the port, or use --proxy direct."
+        ),
+        suspect=True,
     ),
     FaultRow(
         name="proxy-unreachable",
@@ -226,10 +240,20 @@ FAULTS: tuple[FaultRow, ...] = (
     ),
     FaultRow(
         name="tls-client-certificate",
-        test=_tls("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE"),
+        test=_tls("CERTIFICATE_REQUIRED"),
+        reason="tls_client_certificate",
+        said="the server demands a client certificate",
+        advice=CLIENT_CERTIFICATE_ADVICE,
+    ),
+    FaultRow(
+        name="tls-ended",
+        test=_tls("BAD_CERTIFICATE", "HANDSHAKE_FAILURE"),
         reason="tls_handshake",
         said="the server ended the TLS handshake",
-        advice="{host} ends the TLS handshake; it may want a client certificate or another name.",
+        advice=(
+            "{host} ends the TLS handshake; it may want another name, or a client certificate, which a"
+            " connection cannot have."
+        ),
     ),
     FaultRow(
         name="tls-timeout",
@@ -257,15 +281,16 @@ FAULTS: tuple[FaultRow, ...] = (
     FaultRow(
         name="reset",
         test=_is(
-            httpcore.RemoteProtocolError,
-            httpcore.ReadError,
-            httpcore.WriteError,
+            httpcore2.RemoteProtocolError,
+            httpcore2.ReadError,
+            httpcore2.WriteError,
             ConnectionError,
         ),
         reason="reset",
         said="the connection was closed without an answer",
         advice=(
-            "{host} closes the connection without an answer; check that the port speaks HTTP, and any proxy."
+            "{host} closed the connection instead of answering; try again, and check its log, the port and"
+            " any proxy."
         ),
     ),
     FaultRow(
@@ -293,13 +318,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             queue += current.exceptions
 
 
-def row_for(fault: Fault) -> FaultRow:
+def row_for(fault: ExchangeFault) -> FaultRow:
     """The row that fits; there is always one."""
     causes = list(chain(fault.cause))
     return next(row for row in FAULTS if any(row.test(fault, cause) for cause in causes))
 
 
-def judge_fault(fault: Fault, subject: Subject) -> Verdict:
+def judge_fault(fault: ExchangeFault, subject: Subject) -> Verdict:
     """The verdict of a fault. Nothing of the error's own text is used: it may quote header values."""
     row = row_for(fault)
     detail = f" ({fault.detail})" if fault.detail else ""

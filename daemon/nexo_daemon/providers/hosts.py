@@ -5,7 +5,7 @@ starts, "base_url" in their examples), and the defaults of local servers' own do
 decides: every entry is tried before it is offered, and one that is out of date is not found.
 """
 
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 
 _OPENAI = (Provider.OPENAI, Provider.CUSTOM)
 
@@ -54,6 +54,9 @@ OPENAI_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("api.friendli.ai", ("/serverless/v1",)),
     ("api.venice.ai", ("/api/v1",)),
     ("inference.baseten.co", ("/v1",)),
+    (".amazonaws.com", ("/openai/v1",)),
+    ("api.kimi.com", ("/coding/v1",)),
+    ("api-inference.modelscope.cn", ("/v1",)),
     ("api.studio.nebius.com", ("/v1",)),
     ("api.tokenfactory.nebius.com", ("/v1",)),
 )
@@ -112,9 +115,59 @@ API_OF_PAGES: dict[str, tuple[Provider, str]] = {
     "platform.stepfun.com": (Provider.CUSTOM, "https://api.stepfun.com/v1"),
     "platform.minimaxi.com": (Provider.CUSTOM, "https://api.minimaxi.com/v1"),
     "dashboard.cohere.com": (Provider.CUSTOM, "https://api.cohere.ai/compatibility/v1"),
+    "developers.openai.com": (Provider.OPENAI, "https://api.openai.com/v1"),
+    "docs.claude.com": (Provider.ANTHROPIC, "https://api.anthropic.com"),
+    "x.ai": (Provider.CUSTOM, "https://api.x.ai/v1"),
+    "admin.mistral.ai": (Provider.CUSTOM, "https://api.mistral.ai/v1"),
+    "mistral.ai": (Provider.CUSTOM, "https://api.mistral.ai/v1"),
+    "groq.com": (Provider.CUSTOM, "https://api.groq.com/openai/v1"),
+    "perplexity.ai": (Provider.CUSTOM, "https://api.perplexity.ai"),
+    "inference-docs.cerebras.ai": (Provider.CUSTOM, "https://api.cerebras.ai/v1"),
+    "docs.fireworks.ai": (Provider.CUSTOM, "https://api.fireworks.ai/inference/v1"),
+    "api.together.ai": (Provider.CUSTOM, "https://api.together.xyz/v1"),
+    "docs.together.ai": (Provider.CUSTOM, "https://api.together.xyz/v1"),
+    "www.together.ai": (Provider.CUSTOM, "https://api.together.xyz/v1"),
+    "api-inference.huggingface.co": (Provider.CUSTOM, "https://router.huggingface.co/v1"),
+    "docs.cohere.com": (Provider.CUSTOM, "https://api.cohere.ai/compatibility/v1"),
+    "vercel.com": (Provider.CUSTOM, "https://ai-gateway.vercel.sh/v1"),
+    "cloud.sambanova.ai": (Provider.CUSTOM, "https://api.sambanova.ai/v1"),
+    "docs.bigmodel.cn": (Provider.CUSTOM, "https://open.bigmodel.cn/api/paas/v4"),
+    "docs.z.ai": (Provider.CUSTOM, "https://api.z.ai/api/paas/v4"),
+    "www.volcengine.com": (Provider.CUSTOM, "https://ark.cn-beijing.volces.com/api/v3"),
+    "dashscope.console.aliyun.com": (Provider.CUSTOM, "https://dashscope.aliyuncs.com/compatible-mode/v1"),
+    "help.aliyun.com": (Provider.CUSTOM, "https://dashscope.aliyuncs.com/compatible-mode/v1"),
+    "modelstudio.console.alibabacloud.com": (
+        Provider.CUSTOM,
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+    ),
+    "bailian.console.alibabacloud.com": (
+        Provider.CUSTOM,
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+    ),
+    "platform.kimi.com": (Provider.CUSTOM, "https://api.moonshot.cn/v1"),
+    "platform.kimi.ai": (Provider.CUSTOM, "https://api.moonshot.ai/v1"),
+    "platform.minimax.io": (Provider.CUSTOM, "https://api.minimax.io/v1"),
+    "cloud.siliconflow.com": (Provider.CUSTOM, "https://api.siliconflow.com/v1"),
+    "console.bce.baidu.com": (Provider.CUSTOM, "https://qianfan.baidubce.com/v2"),
+    "aip.baidubce.com": (Provider.CUSTOM, "https://qianfan.baidubce.com/v2"),
+    "console.cloud.tencent.com": (Provider.CUSTOM, "https://api.hunyuan.cloud.tencent.com/v1"),
+    "hunyuan.tencentcloudapi.com": (Provider.CUSTOM, "https://api.hunyuan.cloud.tencent.com/v1"),
     "deepinfra.com": (Provider.CUSTOM, "https://api.deepinfra.com/v1/openai"),
     "github.com": (Provider.CUSTOM, "https://models.github.ai/inference"),
 }
+
+OPENAI_FACES = {
+    "https://generativelanguage.googleapis.com": "https://generativelanguage.googleapis.com/v1beta/openai"
+}
+"""APIs of another dialect that speak OpenAI's, too."""
+
+
+def api_of_page(host: str, provider: Provider) -> str:
+    """Where the API is whose vendor has that web page; "" where none is known that speaks the dialect."""
+    belongs, url = API_OF_PAGES.get(host, (provider, ""))
+    if belongs is provider or {belongs, provider} <= set(_OPENAI):
+        return url
+    return OPENAI_FACES.get(url, "") if provider in _OPENAI else ""
 
 
 def paths_of(host: str, path: str, provider: Provider) -> tuple[str, ...]:
@@ -143,6 +196,9 @@ def _with_account(host: str, path: str) -> tuple[str, ...]:
     if host == "gateway.ai.cloudflare.com" and parts[0] == "v1" and len(parts) > 2:
         gateway = "/".join(parts[:3])
         return (f"/{gateway}/compat", f"/{gateway}/openai")
+    if host.endswith("aiplatform.googleapis.com") and parts[1:2] == ["projects"] and len(parts) > 4:
+        place = "/".join(parts[:5])
+        return (f"/{place}/endpoints/openapi",)
     if host.endswith(".services.ai.azure.com") and parts[:2] == ["api", "projects"] and len(parts) > 2:
         return ("/openai/v1", f"/api/projects/{parts[2]}/openai/v1")
     return ()

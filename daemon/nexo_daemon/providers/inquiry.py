@@ -1,29 +1,31 @@
 """One target, one connection, several questions: binds what is sent to how it is sent and what it means."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nexo_client.terms import Layer, Outcome, Provider
+from nexo.connections.proxies import is_loopback, system_proxies
+from nexo.connections.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import Fact
-from nexo_daemon.domain.probing import ModelEntry, Target, Verdict
+from nexo_daemon.domain.probing import Model, ProbeTarget, Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
-from nexo_daemon.providers.classify import Judgement, Subject, judge
-from nexo_daemon.providers.dialects import DIALECTS, Dialect
-from nexo_daemon.providers.exchange import Answer, ConfigFault, Fault
+from nexo_daemon.providers.classify import Classification, Subject, judge
+from nexo_daemon.providers.dialects import DIALECTS, ProviderDialect, models_of_any
+from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_config, judge_fault
 from nexo_daemon.providers.presets import PRESETS, KeyProbe, Preset
-from nexo_daemon.providers.proxies import choose_proxy, system_proxies
+from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
 from nexo_daemon.providers.requests import Base, compose, parse_base
 from nexo_daemon.providers.tls import TlsContexts
-from nexo_daemon.providers.transport import Notice, Route, Session
+from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
 _BIG_BODY = 128 * 1024
 _BODIES = Lane("bodies", most=4)
@@ -41,9 +43,9 @@ class Reply:
         elapsed_s: until the answer or the fault.
     """
 
-    judgement: Judgement
+    judgement: Classification
     reading: Reading | None = None
-    models: tuple[ModelEntry, ...] | None = None
+    models: tuple[Model, ...] | None = None
     failed_at: Layer | None = None
     elapsed_s: float | None = None
 
@@ -67,12 +69,23 @@ class Reply:
         )
 
     @property
+    def stumbled(self) -> bool:
+        """The handler failed over what it was sent: who asked was let in, or nobody is kept out."""
+        return self.status in (500, 501)
+
+    @property
     def lacks_list(self) -> bool:
         """An answer to the question for a model list that shows that there is none that we can read."""
         return self.verdict.outcome is Outcome.NOT_COMPATIBLE and (
             self.status in (404, 405, 410, 501)
             or (200 <= self.status <= 299 and self.reading is not None and self.reading.form is Form.JSON)
         )
+
+    @property
+    def models_of_another_dialect(self) -> tuple[Model, ...]:
+        """What an answer lists that is no list of the dialect that was asked in."""
+        listed = self.lacks_list and 200 <= self.status <= 299
+        return tuple(models_of_any(self.document) or ()) if listed else ()
 
     @property
     def document(self) -> Any:
@@ -83,20 +96,38 @@ class Reply:
 def _accepted(reply: Reply) -> Reply:
     """The reply, taken for a sign that all is well."""
     verdict = replace(reply.verdict, outcome=Outcome.OK, reason="", advice="", provider_message="")
-    return replace(reply, judgement=Judgement(verdict, None))
+    return replace(reply, judgement=Classification(verdict, None))
+
+
+WITNESSES = (Fact.GET_TELLS, Fact.NULL_TELLS, Fact.REFUSED_TELLS)
+"""Calls that run nothing, from the form that least can run to the one that most guards read.
+
+A wrong method runs nowhere, but many guards stand behind the routing. No handler can take `null` for a call,
+but some parsers refuse it before the key is looked at. `{"messages":0}` is read by every guard; two mocks and
+a router ran it, as they did `{}`. Broken JSON is refused before any guard by some (seen 2026-11-26).
+"""
 
 
 class Inquiry:
     """The requests of one check or test. Made by `open_inquiry`."""
 
-    def __init__(self, target: Target, base: Base, session: Session, clock: Clock, deadline: float) -> None:
+    def __init__(
+        self,
+        target: ProbeTarget,
+        base: Base,
+        session: HttpSession,
+        clock: Clock,
+        deadline: float,
+        proxy: Proxy | None,
+    ) -> None:
         self.target = target
         self.base = base
+        self.proxy = proxy
         self.preset: Preset | None = PRESETS.get(target.preset)
-        self.dialect: Dialect = DIALECTS[target.provider]
+        self.dialect: ProviderDialect = DIALECTS[target.provider]
         self.subject = subject_of(target, base)
         self.redact = redactor_for(target.credentials)
-        self._refused_ways = self.dialect.refused
+        self._calls = self.dialect.calls
         self._session = session
         self._clock = clock
         self._deadline = deadline
@@ -115,6 +146,26 @@ class Inquiry:
         cloud = self.target.provider is Provider.OLLAMA and self.base.host == "ollama.com"
         return KeyProbe.REFUSED_CHAT if cloud else KeyProbe.MODELS
 
+    @property
+    def witnesses(self) -> tuple[Fact, ...]:
+        """Those of `WITNESSES` to ask with; only the last of services that are known to refuse it."""
+        return WITNESSES if self.key_probe is not KeyProbe.REFUSED_CHAT else WITNESSES[-1:]
+
+    @property
+    def witness(self) -> Fact | None:
+        """The form that is known to tell good keys from bad ones."""
+        if Fact.REFUSED_RAN in self.target.facts:
+            return None
+        known = (one for one in WITNESSES if one in self.target.facts)
+        return next(known, Fact.REFUSED_TELLS if self.key_probe is KeyProbe.REFUSED_CHAT else None)
+
+    @property
+    def lists_every_model(self) -> bool:
+        """Whether the service is known to serve no model that it does not list."""
+        if self.preset is not None:
+            return self.preset.lists_every_model
+        return self.target.provider is not Provider.CUSTOM
+
     async def probe(self) -> Reply:
         """The one request of a periodic check: the smallest that a bad key fails, and that costs nothing.
 
@@ -124,10 +175,11 @@ class Inquiry:
         reply = None
         if self.key_probe is KeyProbe.ENDPOINT:
             reply = await self.own_endpoint()
-        elif Fact.REFUSED_RAN not in facts and (
-            self.key_probe is KeyProbe.REFUSED_CHAT or Fact.REFUSED_TELLS in facts
-        ):
-            reply = await self.refused_request()
+        elif (witness := self.witness) is not None:
+            reply = await self.call(witness)
+            if reply.stumbled and witness is not Fact.REFUSED_TELLS:
+                # It stumbles over what no program sends, once it has let the key in.
+                reply = _accepted(reply)
         has_list = Fact.NO_LIST not in facts and (self.preset is None or self.preset.has_model_list)
         if reply is not None and not (has_list and reply.status in (404, 405)):
             return reply
@@ -136,12 +188,8 @@ class Inquiry:
         return _accepted(listed) if listed.lacks_list and not has_list else listed
 
     async def calls_are_answered(self) -> bool:
-        """Whether there is what calls go to, asked in a way in which nothing can run.
-
-        The method is wrong: an endpoint that exists says so, and a path that does not exist is not found.
-        """
-        reply = await self.ask(path=self.dialect.refused[0][0], right=lambda _: True)
-        return reply.status == 405
+        """Whether there is what calls go to, asked in a way in which nothing can run."""
+        return (await self.call(Fact.GET_TELLS)).status == 405
 
     async def own_endpoint(self) -> Reply:
         """Asks where the preset says that only a good key gets an answer."""
@@ -155,23 +203,37 @@ class Inquiry:
         """Asks for a page of the model list."""
         return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)
 
-    async def refused_request(self, *, with_credentials: bool = True) -> Reply:
-        """Asks for what can never run, to see whether the key is looked at; a refusal of its form is OK.
+    async def call(self, witness: Fact, *, with_credentials: bool = True, below: str = "") -> Reply:
+        """Asks for what runs nothing, to see whether the key is looked at; a refusal of the form is OK.
 
         A service may know only one of the dialect's endpoints; the first that is there is asked from then on.
+
+        Args:
+            witness: the form, one of `WITNESSES`.
+            below: a path under the endpoint, where nothing is.
         """
-        for path, body in self._refused_ways:
+        bodies_of = {
+            Fact.GET_TELLS: None,
+            Fact.NULL_TELLS: b"null",
+            Fact.REFUSED_TELLS: self.dialect.cannot_run,
+        }
+        method = "GET" if witness is Fact.GET_TELLS else "POST"
+        # An endpoint that exists says that the method is wrong.
+        nothing_there = {404} if method == "GET" else {404, 405}
+        for path in self._calls:
             reply = await self.ask(
-                method="POST",
-                path=path,
-                body=body,
+                method=method,
+                path=path + below,
+                body=bodies_of[witness],
                 with_credentials=with_credentials,
                 right=lambda _: True,
             )
-            if reply.status not in (404, 405):
-                self._refused_ways = ((path, body),)
+            if reply.status not in nothing_there:
+                if not below:
+                    self._calls = (path,)
                 break
-        return _accepted(reply) if reply.refused_for_its_form else reply
+        wrong_method = witness is Fact.GET_TELLS and reply.status in (400, 405, 415, 422, 426)
+        return _accepted(reply) if reply.refused_for_its_form or wrong_method else reply
 
     async def ask(
         self,
@@ -203,13 +265,13 @@ class Inquiry:
             )
             answer = await self._session.send(outgoing, timeout_s=self.time_left_s)
         except ConfigFault as fault:
-            return Reply(Judgement(judge_config(fault), None), failed_at=Layer.CONFIGURATION)
-        except Fault as fault:
+            return Reply(Classification(judge_config(fault), None), failed_at=Layer.CONFIGURATION)
+        except ExchangeFault as fault:
             verdict = judge_fault(fault, self.subject)
-            return Reply(Judgement(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
+            return Reply(Classification(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
         return await self._judge(answer, right)
 
-    async def _judge(self, answer: Answer, right: Callable[[dict[str, Any]], bool] | None) -> Reply:
+    async def _judge(self, answer: HttpAnswer, right: Callable[[dict[str, Any]], bool] | None) -> Reply:
         if len(answer.body) > _BIG_BODY:
             reading, models = await _BODIES.run(lambda: self._open(answer, right is None))
         else:
@@ -230,7 +292,7 @@ class Inquiry:
         entries = tuple(models) if models is not None else None
         return Reply(judgement, reading, entries, elapsed_s=answer.elapsed_s)
 
-    def _open(self, answer: Answer, lists: bool) -> tuple[Reading, list[ModelEntry] | None]:
+    def _open(self, answer: HttpAnswer, lists: bool) -> tuple[Reading, list[Model] | None]:
         reading = bodies.read(answer)
         models = None
         if lists and 200 <= answer.status <= 299 and not answer.cut:
@@ -240,7 +302,12 @@ class Inquiry:
 
 @asynccontextmanager
 async def open_inquiry(
-    target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float, notice: Notice | None = None
+    target: ProbeTarget,
+    contexts: TlsContexts,
+    clock: Clock,
+    *,
+    timeout_s: float,
+    notice: Notice | None = None,
 ) -> AsyncIterator[Inquiry]:
     """Prepares the connection, and closes it at the end; nothing is sent by itself.
 
@@ -255,7 +322,7 @@ async def open_inquiry(
         base.port,
         target.network,
         target.credentials.proxy_credentials,
-        system_proxies(),
+        system_proxies(os.environ),
     )
     # A proxy's own certificate is never checked against the bundle of the service.
     # A context is only made where one is used: it costs more than all the rest of a check.
@@ -267,22 +334,38 @@ async def open_inquiry(
         tls=await contexts.for_bundle(target.network.ca_bundle) if base.scheme == "https" else None,
         proxy_tls=await contexts.for_bundle("") if proxy and proxy.scheme == "https" else None,
     )
-    session = Session(route, notice)
+    session = HttpSession(route, notice)
     try:
-        yield Inquiry(target, base, session, clock, clock.monotonic() + timeout_s)
+        yield Inquiry(target, base, session, clock, clock.monotonic() + timeout_s, proxy)
     finally:
         await session.aclose()
 
 
-def subject_of(target: Target, base: Base) -> Subject:
+def subject_of(target: ProbeTarget, base: Base) -> Subject:
     """Whom verdicts about a target are about."""
     preset = PRESETS.get(target.preset)
-    facts = PROVIDERS[target.provider]
-    if preset is not None:
-        return Subject(preset.display_name, base.authority, preset.key_url)
-    if target.provider is Provider.CUSTOM:
-        return Subject("the service", base.authority)
-    return Subject(facts.display_name, base.authority, facts.key_url)
+    known = PROVIDERS[target.provider]
+    name, home, keys = (
+        (preset.display_name, preset.base_url, preset.key_url)
+        if preset is not None
+        else (known.display_name, known.base_url, known.key_url)
+    )
+    if not _is_home(base, home or _HOMES.get(target.preset, "")):
+        # Who speaks a vendor's dialect is not the vendor, and does not hand out its keys.
+        return Subject(base.authority, base.authority)
+    return Subject(name, base.authority, keys)
+
+
+_HOMES = {"azure": "https://azure.com"}
+"""Of services whose address holds a name that only the person knows."""
+
+
+def _is_home(base: Base, home: str) -> bool:
+    if not home:
+        return False
+    host = parse_base(home).host
+    near = is_loopback(host) and is_loopback(base.host)
+    return near or base.host == host or base.host.endswith(f".{host}")
 
 
 def as_json(document: object) -> bytes:

@@ -1,13 +1,13 @@
 """Does the service look at the key at all? Asked at test and save time only.
 
 A list that everybody may read proves nothing about a key. So the same question is asked without the key, and
-where that does not tell, a request that can never run is sent with and without it. Where there is no list,
-that request is the only witness: it also tells whether anything answers at the address.
+where that does not tell, calls that run nothing are sent with and without it. Where there is no list,
+they are the only witnesses: they also tell whether anything answers at the address.
 """
 
 from dataclasses import dataclass, replace
 
-from nexo_client.terms import KeyVerdict, Outcome, Provider
+from nexo.connections.terms import KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import Fact, Facts
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.catalog import PROVIDERS
@@ -35,7 +35,7 @@ class KeyFinding:
 
 
 async def check_key(inquiry: Inquiry) -> KeyFinding:
-    """Asks the service as often as needed, at most three times; the model list has answered before."""
+    """Asks the service as often as needed, at most five times; the model list has answered before."""
     return _of_what_is_sent(inquiry, await _with_list(inquiry))
 
 
@@ -58,47 +58,116 @@ async def _with_list(inquiry: Inquiry) -> KeyFinding:
 
 
 async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
-    """Whether calls get through although there is no model list; None when nothing tells that they do.
-
-    Without the key first: a service that guards its calls refuses that before anything could run, and where
-    it does run, it is not sent again.
-    """
-    guarded = sends_credential(inquiry.target)
-    control = await inquiry.refused_request(with_credentials=False) if guarded else None
-    if control is not None and _ran(inquiry, control):
-        facts = frozenset({Fact.NO_LIST, Fact.REFUSED_RAN})
-        return KeyFinding(KeyVerdict.NOT_ENFORCED, "the server answers the same without the key", facts=facts)
-    if control is not None and control.status in (404, 405):
-        return None
-    found = _without_list(inquiry, await inquiry.refused_request(), control)
+    """Whether calls get through although there is no model list; None when nothing tells that they do."""
+    found = _without_list(inquiry, await _by_calls(inquiry))
     if found is None:
         return None
     return _of_what_is_sent(inquiry, replace(found, facts=found.facts | {Fact.NO_LIST}))
 
 
-def _without_list(inquiry: Inquiry, asked: Reply, control: Reply | None) -> KeyFinding | None:
-    refused = control is not None and _refuses(control)
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """What calls that run nothing were answered with.
+
+    Attributes:
+        witness: the form of the last one.
+        control: the answer without the credential; None when the connection has none.
+        asked: the answer to all that the connection sends.
+        elsewhere: the status of the same call where nothing is; 0 when it was not asked.
+    """
+
+    witness: Fact
+    control: Reply | None
+    asked: Reply
+    elsewhere: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is refused without the key."""
+        control = self.control
+        return (
+            control is not None
+            and control.status in (401, 403)
+            and control.verdict.outcome is not Outcome.UNREACHABLE
+        )
+
+    @property
+    def let_in(self) -> bool:
+        """Whether the call came as far as its form."""
+        return self.asked.verdict.ok or self.asked.stumbled
+
+    @property
+    def statuses(self) -> str:
+        """What was seen, for a person."""
+        without = f", {self.control.status} without" if self.control else ""
+        return f"HTTP {self.asked.status} with the key{without}"
+
+
+async def _by_calls(inquiry: Inquiry) -> _Calls:
+    """Asks in one form after the other until one tells, each without the credential first.
+
+    A service that guards its calls refuses that before anything could run; where it is not refused, and where
+    the handler stumbles over it, nothing that could rather run is sent.
+    """
+    guarded = sends_credential(inquiry.target)
+    for witness in inquiry.witnesses:
+        reply = await inquiry.call(witness, with_credentials=not guarded)
+        calls = _Calls(witness, reply if guarded else None, reply)
+        if calls.refused or (not guarded and _rejects(reply)):
+            break
+        if witness is Fact.GET_TELLS and reply.verdict.outcome is not Outcome.UNREACHABLE:
+            continue
+        if _ran(inquiry, reply) or reply.status in (404, 405, 422) or not 200 <= reply.status <= 499:
+            break
+    if calls.refused or (
+        guarded and calls.witness is inquiry.witnesses[-1] and reply.status not in (404, 405)
+    ):
+        calls = replace(calls, asked=await inquiry.call(calls.witness))
+    if calls.refused and calls.witness is Fact.GET_TELLS and not _settles(calls.asked):
+        # The guard stands at the door; whether there is an endpoint behind it, a call tells.
+        calls = replace(calls, witness=Fact.NULL_TELLS, asked=await inquiry.call(Fact.NULL_TELLS))
+    if calls.witness is Fact.NULL_TELLS and not calls.refused and calls.asked.stumbled:
+        nowhere = await inquiry.call(Fact.NULL_TELLS, with_credentials=not guarded, below="/none")
+        calls = replace(calls, elsewhere=nowhere.status)
+    return calls
+
+
+def _settles(asked: Reply) -> bool:
+    return (asked.verdict.ok and asked.status >= 400) or asked.status not in (200, 404)
+
+
+def _without_list(inquiry: Inquiry, calls: _Calls) -> KeyFinding | None:
+    asked, control = calls.asked, calls.control
+    if _ran(inquiry, asked):
+        facts = frozenset({Fact.REFUSED_RAN})
+        return _of_control(calls, facts)
     if _rejects(asked):
         key = KeyVerdict.NONE if control is None else KeyVerdict.UNVERIFIED
         evidence = f"a call{' with the key' if control else ''}: HTTP {asked.status}"
-        return KeyFinding(key, evidence, asked.verdict, frozenset({Fact.REFUSED_TELLS}))
+        return KeyFinding(key, evidence, asked.verdict, frozenset({calls.witness}))
     if asked.verdict.outcome in (Outcome.QUOTA_EXHAUSTED, Outcome.RATE_LIMITED):
         key = KeyVerdict.VERIFIED if control is not None else KeyVerdict.NONE
         return KeyFinding(key, f"a call: HTTP {asked.status}", asked.verdict)
-    ran = _ran(inquiry, asked)
     came_in = asked.verdict.ok and asked.status >= 400
-    if not (ran or came_in or (refused and asked.status in (500, 501))):
-        return None
-    facts = frozenset({Fact.REFUSED_RAN}) if ran else frozenset()
-    if control is None:
+    if came_in or (calls.let_in and (calls.refused or calls.elsewhere in (404, 405))):
+        return _of_control(calls, frozenset())
+    return None
+
+
+def _of_control(calls: _Calls, facts: Facts) -> KeyFinding:
+    """What a call that was let in says about the key, beside the one without it."""
+    if calls.control is None:
         return KeyFinding(KeyVerdict.NONE, "no key is set and none was asked for", facts=facts)
-    statuses = f"HTTP {asked.status} with the key, {control.status} without"
-    if refused:
-        return KeyFinding(KeyVerdict.VERIFIED, statuses, facts=facts | {Fact.REFUSED_TELLS})
-    if asked.status == control.status:
-        evidence = f"the server answers the same without the key ({statuses})"
+    if calls.refused:
+        return KeyFinding(KeyVerdict.VERIFIED, calls.statuses, facts=facts | {calls.witness})
+    if calls.asked is calls.control and calls.asked.stumbled:
+        return KeyFinding(
+            KeyVerdict.UNVERIFIED, f"no request could tell (HTTP {calls.control.status})", facts=facts
+        )
+    if calls.asked.status == calls.control.status:
+        evidence = f"the server answers the same without the key (HTTP {calls.control.status})"
         return KeyFinding(KeyVerdict.NOT_ENFORCED, evidence, facts=facts)
-    return KeyFinding(KeyVerdict.UNVERIFIED, f"no request could tell ({statuses})", facts=facts)
+    return KeyFinding(KeyVerdict.UNVERIFIED, f"no request could tell ({calls.statuses})", facts=facts)
 
 
 def _of_what_is_sent(inquiry: Inquiry, found: KeyFinding) -> KeyFinding:
@@ -108,10 +177,6 @@ def _of_what_is_sent(inquiry: Inquiry, found: KeyFinding) -> KeyFinding:
         return found
     evidence = f"the API key is not sent: the custom header {header} takes its place; {found.evidence}"
     return replace(found, key=KeyVerdict.UNVERIFIED, evidence=evidence)
-
-
-def _refuses(control: Reply) -> bool:
-    return control.status in (401, 403) and control.verdict.outcome is not Outcome.UNREACHABLE
 
 
 def _rejects(asked: Reply) -> bool:
@@ -144,14 +209,16 @@ async def _without_key(inquiry: Inquiry) -> KeyFinding:
     """The list is open; are the calls as well? Else green would be a lie until the first call."""
     if inquiry.key_probe is KeyProbe.ENDPOINT:
         reply = await inquiry.own_endpoint()
+        tells = Fact.REFUSED_TELLS
     else:
-        reply = await inquiry.refused_request(with_credentials=False)
+        calls = await _by_calls(inquiry)
+        reply, tells = calls.asked, calls.witness
     if reply.verdict.outcome is Outcome.AUTH_ERROR:
         return KeyFinding(
             KeyVerdict.NONE,
             "the model list is public, but calls need a key",
             reply.verdict,
-            frozenset({Fact.REFUSED_TELLS, Fact.LIST_PUBLIC}),
+            frozenset({tells, Fact.LIST_PUBLIC}),
         )
     if inquiry.target.credentials.api_key:
         return KeyFinding(KeyVerdict.UNVERIFIED, "the connection is set to send no key")
@@ -178,30 +245,25 @@ def _allowance(reply: Reply) -> str:
 
 
 async def _second_stage(inquiry: Inquiry) -> KeyFinding:
-    with_key = await inquiry.refused_request()
-    ran = frozenset({Fact.REFUSED_RAN}) if 200 <= with_key.status <= 299 else frozenset[Fact]()
-    tells = frozenset({Fact.REFUSED_TELLS})
-    if with_key.judgement.key_accepted:
-        spent = with_key.verdict.outcome is Outcome.QUOTA_EXHAUSTED
+    calls = await _by_calls(inquiry)
+    asked, control = calls.asked, calls.control
+    tells = frozenset({calls.witness})
+    if asked.judgement.key_accepted:
+        spent = asked.verdict.outcome is Outcome.QUOTA_EXHAUSTED
         return KeyFinding(
             KeyVerdict.VERIFIED,
-            f"with the key: HTTP {with_key.status}",
-            with_key.verdict if spent else None,
+            f"with the key: HTTP {asked.status}",
+            asked.verdict if spent else None,
             tells if spent else frozenset(),
         )
-    if _rejects(with_key):
+    if asked is not control and _rejects(asked):
         return KeyFinding(
             KeyVerdict.UNVERIFIED,
-            f"the model list is public; a call with the key: HTTP {with_key.status}",
-            with_key.verdict,
+            f"the model list is public; a call with the key: HTTP {asked.status}",
+            asked.verdict,
             tells,
         )
-    control = await inquiry.refused_request(with_credentials=False)
-    statuses = f"HTTP {with_key.status} with the key, {control.status} without"
-    came_in = with_key.verdict.ok or with_key.status in (500, 501)
-    if came_in and _refuses(control):
-        return KeyFinding(KeyVerdict.VERIFIED, statuses, facts=ran | tells)
-    if came_in and with_key.status == control.status:
-        evidence = f"the server answers the same without the key ({statuses})"
-        return KeyFinding(KeyVerdict.NOT_ENFORCED, evidence, facts=ran)
-    return KeyFinding(KeyVerdict.UNVERIFIED, f"no request could tell ({statuses})", facts=ran)
+    if calls.let_in:
+        ran = frozenset({Fact.REFUSED_RAN}) if 200 <= asked.status <= 299 else frozenset[Fact]()
+        return _of_control(calls, ran)
+    return KeyFinding(KeyVerdict.UNVERIFIED, f"no request could tell ({calls.statuses})")

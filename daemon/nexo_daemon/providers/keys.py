@@ -6,7 +6,7 @@ Everything here warns and offers a fix; nothing refuses. A provider may change t
 import re
 from collections.abc import Callable
 
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 from nexo_daemon.domain.probing import Suggestion
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.presets import PRESETS

@@ -1,7 +1,7 @@
 """Which layers has a test passed, and which one failed? Keeps the order and tells whoever listens."""
 
-from nexo_client.terms import Layer, LayerStatus, Outcome
-from nexo_daemon.domain.probing import LayerReport, OnLayer, Verdict
+from nexo.connections.terms import Layer, LayerStatus, Outcome
+from nexo_daemon.domain.probing import LayerResult, OnLayer, Verdict
 
 ORDER = tuple(Layer)
 PLAIN = "the URL is http://"
@@ -25,20 +25,20 @@ class LayerLog:
     def __init__(self, on_layer: OnLayer | None = None, *, encrypted: bool = True) -> None:
         self._on_layer = on_layer
         self._encrypted = encrypted
-        self._reports: dict[Layer, LayerReport] = {}
+        self._reports: dict[Layer, LayerResult] = {}
 
     @property
-    def reports(self) -> tuple[LayerReport, ...]:
+    def reports(self) -> tuple[LayerResult, ...]:
         """What has been reported so far, in order."""
         return tuple(self._reports[layer] for layer in ORDER if layer in self._reports)
 
     def passed(self, layer: Layer, elapsed_s: float | None, evidence: str = "") -> None:
         """The layer works."""
-        self._add(LayerReport(layer, LayerStatus.PASSED, elapsed_s, evidence))
+        self._add(LayerResult(layer, LayerStatus.PASSED, elapsed_s, evidence))
 
     def skipped(self, layer: Layer, evidence: str) -> None:
         """The layer does not apply, or nothing can be said about it."""
-        self._add(LayerReport(layer, LayerStatus.SKIPPED, None, evidence))
+        self._add(LayerResult(layer, LayerStatus.SKIPPED, None, evidence))
 
     def noticed(self, layer: Layer, elapsed_s: float | None, evidence: str) -> None:
         """For the transport: without a time the layer does not apply."""
@@ -52,12 +52,12 @@ class LayerLog:
         for earlier in ORDER[: ORDER.index(layer)]:
             if earlier not in self._reports:
                 self.skipped(earlier, "not seen")
-        self._add(LayerReport(layer, LayerStatus.FAILED, elapsed_s, evidence))
+        self._add(LayerResult(layer, LayerStatus.FAILED, elapsed_s, evidence))
         for later in ORDER[ORDER.index(layer) + 1 :]:
             if later is Layer.TLS and not self._encrypted:
                 self.skipped(later, PLAIN)
             elif later not in self._reports:
-                self._add(LayerReport(later, LayerStatus.NOT_REACHED))
+                self._add(LayerResult(later, LayerStatus.NOT_REACHED))
 
     def failed_by(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
         """The layer that a verdict belongs to; `layer` says where no answer arrived."""
@@ -68,7 +68,7 @@ class LayerLog:
             self.passed(Layer.HTTP, verdict.latency_s, verdict.evidence)
         self.failed(layer, elapsed_s, verdict.evidence + said)
 
-    def _add(self, report: LayerReport) -> None:
+    def _add(self, report: LayerResult) -> None:
         if report.layer in self._reports:
             return
         self._reports[report.layer] = report

@@ -2,32 +2,34 @@
 
 from dataclasses import replace
 
-from nexo_daemon.domain.probing import ModelEntry, ModelListing
+from nexo_daemon.domain.probing import Model, ModelList
 from nexo_daemon.providers.dialects import MAX_MODELS
 from nexo_daemon.providers.inquiry import Inquiry, Reply
 
 MAX_PAGES = 20
 
 
-async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelListing]:
+async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelList]:
     """The first reply, and the models of all pages.
 
     The list is truncated when a later page fails, repeats itself or exceeds the bounds; a model that is
     listed twice appears once.
     """
     first = reply = await inquiry.list_page(inquiry.dialect.list_query)
-    models: dict[str, ModelEntry] = {}
+    models: dict[str, Model] = {}
     asked: set[str] = set()
     truncated = False
     for _ in range(MAX_PAGES):
         if not reply.verdict.ok:
             truncated = reply is not first
             break
+        known = len(models)
         models |= {model.id: model for model in reply.models or ()}
         query = inquiry.dialect.next_query(reply.document)
         if query is None:
             break
-        truncated = query in asked or len(models) >= MAX_MODELS
+        brings_nothing = bool(asked) and len(models) == known
+        truncated = query in asked or brings_nothing or len(models) >= MAX_MODELS
         if truncated:
             break
         asked.add(query)
@@ -35,4 +37,4 @@ async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelListing]:
     else:
         truncated = True
     kept = tuple(models.values())[:MAX_MODELS]
-    return replace(first, models=None), ModelListing(kept, truncated or len(models) > len(kept))
+    return replace(first, models=None), ModelList(kept, truncated or len(models) > len(kept))

@@ -7,7 +7,7 @@ for the public model lists reports by their users; every [unverified] fact only 
 import enum
 from dataclasses import dataclass
 
-from nexo_client.terms import AuthScheme
+from nexo.connections.terms import AuthScheme
 
 
 class KeyProbe(enum.Enum):
@@ -31,7 +31,8 @@ class Preset:
             is never sent to another host, even one of the same company.
         balance_path: below the origin; tells for nothing whether the account has credit.
         has_model_list: False when GET {base}/models does not exist there.
-        lists_every_model: False when names that are not in the list can work (deployments, wildcards).
+        lists_every_model: False when names that are not in the list can work, or nobody knows (deployments,
+            aliases, dedicated endpoints, servers that take any name).
         key_prefixes: how its keys usually begin; used to warn, never to refuse.
     """
 
@@ -75,6 +76,7 @@ _ALL = (
         base_url="https://integrate.api.nvidia.com/v1",
         key_url="https://build.nvidia.com/settings/api-keys",
         key_probe=KeyProbe.REFUSED_CHAT,
+        lists_every_model=False,
         key_prefixes=("nvapi-",),
         note="The model list is public and can take ten seconds.",
     ),
@@ -84,6 +86,7 @@ _ALL = (
         base_url="https://router.huggingface.co/v1",
         key_url="https://huggingface.co/settings/tokens",
         key_probe=KeyProbe.REFUSED_CHAT,
+        lists_every_model=False,
         key_prefixes=("hf_",),
     ),
     Preset(
@@ -130,6 +133,7 @@ _ALL = (
         display_name="Together",
         base_url="https://api.together.xyz/v1",
         key_url="https://api.together.ai/settings/api-keys",
+        lists_every_model=False,
         key_prefixes=("tgp_v1_",),
     ),
     Preset(
@@ -179,6 +183,7 @@ _ALL = (
         display_name="llama.cpp server",
         base_url="http://127.0.0.1:8080/v1",
         key_required=False,
+        lists_every_model=False,
         note="A key only if the server was started with --api-key; some versions list models without it.",
     ),
     Preset(
@@ -212,6 +217,7 @@ _ALL = (
         base_url="http://127.0.0.1:30000/v1",
         key_required=False,
         key_probe=KeyProbe.REFUSED_CHAT,
+        lists_every_model=False,
         note="The model list is public; the key is checked with a request that cannot run.",
     ),
 )

@@ -4,11 +4,12 @@ Providers echo keys, whole or in part, and error texts of libraries quote header
 server or a library said goes through a `Redactor` before it becomes evidence, advice or a message.
 """
 
-import json
+import base64
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
-from urllib.parse import quote
+from itertools import groupby
 
 from nexo_daemon.domain.model import Credentials
 
@@ -17,7 +18,13 @@ MASK = "[secret]"
 _SHORTEST = 4
 """Shorter secrets are words; masking them would make texts unreadable and protect nothing."""
 _ECHO = 8
-"""A token that shares so many characters in a row with a secret counts as an echo of it."""
+"""So many characters of a secret in a row are an echo of it."""
+_RANDOM_ECHO = 6
+"""The same, if letters and digits are mixed: that is no word."""
+_SPLIT_ECHO = 12
+"""The same, if white space lies between them: "the api key" is a text."""
+_ROUNDS = 3
+"""So often a text may be quoted within a quotation."""
 
 # Shapes of keys, so that also a key that is not ours (an organisation's, an upstream's) stays out.
 _KEY_SHAPES = re.compile(
@@ -31,7 +38,8 @@ _KEY_SHAPES = re.compile(
       | [^\s"'<>:,;*]{0,64}\*{3,}[^\s"'<>,;]*
     )"""
 )
-_TOKEN = re.compile(r"[^\s\"'<>]{8,}")
+_QUOTED = re.compile(r"&#?\w{1,8};|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|%[0-9a-fA-F]{2}|\\[^\s]")
+_ENDS = frozenset(" \"'<>")
 
 
 def _plain(text: str) -> str:
@@ -42,37 +50,124 @@ def _plain(text: str) -> str:
     return " ".join(shown.split())
 
 
+def _unquoted(text: str, places: list[int]) -> tuple[str, list[int]]:
+    """The text without one layer of quoting (URL, JSON, HTML), and the place of each character before."""
+    characters: list[str] = []
+    origins: list[int] = []
+    end = 0
+    for match in _QUOTED.finditer(text):
+        characters += text[end : match.start()]
+        origins += places[end : match.start()]
+        meant = _meaning(match.group())
+        characters += meant
+        origins += [places[match.start()]] * len(meant)
+        end = match.end()
+    return "".join([*characters, text[end:]]), origins + places[end:]
+
+
+def _meaning(quoted: str) -> str:
+    if quoted[0] == "&":
+        return html.unescape(quoted)
+    if quoted[0] == "%" or (quoted[1] in "ux" and len(quoted) > 2):
+        return chr(int(quoted.lstrip("%\\ux"), 16))
+    return quoted[1]
+
+
+def _letters(text: str) -> list[tuple[int, str]]:
+    """The letters and digits with their places, in one case: whoever splits or dumps a key keeps those."""
+    return [(place, c.lower()) for place, c in enumerate(text) if c.isalnum()]
+
+
+def _squeezed(text: str) -> str:
+    return "".join(c for _, c in _letters(text))
+
+
+def _spellings(secret: str) -> set[str]:
+    """The secret as it is, in hexadecimal, and what base64 makes of it at each place in a longer text."""
+    raw = secret.encode()
+    found = {secret, raw.hex()}
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + raw).decode()
+        # The characters at both ends depend on the neighbours, too.
+        inner = encoded[(0, 2, 3)[before] : len(encoded) - 4 * bool((before + len(raw)) % 3)]
+        found |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return {_squeezed(one) for one in found}
+
+
+def _grams(text: str, length: int) -> set[str]:
+    return {text[i : i + length] for i in range(len(text) - length + 1)}
+
+
+def _is_random(text: str) -> bool:
+    return any(c.isdigit() for c in text) and not text.isdigit()
+
+
 class Redactor:
-    """Masks the given secrets and whatever looks like a key."""
+    """Masks the given secrets, in whatever quotation, and whatever looks like a key."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        exact: set[str] = set()
-        echoes: set[str] = set()
-        for secret in secrets:
-            if len(secret) < _SHORTEST:
-                continue
-            exact |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-            echoes |= {secret[i : i + _ECHO] for i in range(len(secret) - _ECHO + 1)}
-        self._exact = sorted(exact, key=len, reverse=True)
-        self._echoes = echoes
+        given = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        self._exact = sorted(given, key=len, reverse=True)
+        self._echoes: set[str] = set()
+        for secret in given:
+            for spelling in _spellings(secret):
+                self._echoes |= _grams(spelling, _ECHO)
+            self._echoes |= {piece for piece in _grams(_squeezed(secret), _RANDOM_ECHO) if _is_random(piece)}
 
     def __call__(self, text: str, limit: int = 300) -> str:
         """One line without secrets, control characters and lone surrogates, at most `limit` long."""
-        # Bounded before the search, so that a page of megabytes costs nothing; twice the limit, so that
-        # a secret is not cut in half before it is found.
-        text = _plain(text[: 8 * limit + 4096])
+        # Bounded before the search, so that a page of megabytes costs nothing; longer than what is shown, so
+        # that a secret is not cut in half before it is found.
+        text = _plain(text[: 2 * limit + 2048])
         for secret in self._exact:
             text = text.replace(secret, MASK)
-        if self._echoes:
-            text = _TOKEN.sub(self._mask_echo, text)
+        for start, end in reversed(self._found(text)):
+            text = text[:start] + MASK + text[end:]
         text = _KEY_SHAPES.sub(MASK, text)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
-    def _mask_echo(self, match: re.Match[str]) -> str:
-        token = match.group()
-        if any(token[i : i + _ECHO] in self._echoes for i in range(len(token) - _ECHO + 1)):
-            return MASK
-        return token
+    def _found(self, text: str) -> list[tuple[int, int]]:
+        """Where echoes of secrets are, widened to whole words, in order and apart."""
+        if not self._echoes:
+            return []
+        marked: set[int] = set()
+        view, places = text, list(range(len(text)))
+        for _ in range(_ROUNDS + 1):
+            marked |= self._echoed(view, places, text)
+            inner, origins = _unquoted(view, places)
+            if inner == view:
+                break
+            view, places = inner, origins
+        spans: list[tuple[int, int]] = []
+        for place in sorted(marked):
+            if spans and place < spans[-1][1]:
+                continue
+            start = end = place
+            while start > 0 and text[start - 1] not in _ENDS:
+                start -= 1
+            while end < len(text) and text[end] not in _ENDS:
+                end += 1
+            spans.append((start, end))
+        return spans
+
+    def _echoed(self, view: str, places: list[int], text: str) -> set[int]:
+        letters = _letters(view)
+        squeezed = "".join(c for _, c in letters)
+        hit = [False] * len(letters)
+        for length in (_ECHO, _RANDOM_ECHO):
+            starts = [
+                i for i in range(len(squeezed) - length + 1) if squeezed[i : i + length] in self._echoes
+            ]
+            for i in starts:
+                hit[i : i + length] = [True] * length
+        found: set[int] = set()
+        for is_echo, run in groupby(range(len(letters)), key=hit.__getitem__):
+            if is_echo:
+                origins = [places[letters[i][0]] for i in run]
+                together = " " not in text[origins[0] : origins[-1]]
+                if together or len(origins) >= _SPLIT_ECHO:
+                    found.update(origins)
+        return found
 
 
 def redactor_for(credentials: Credentials) -> Redactor:

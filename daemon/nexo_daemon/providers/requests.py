@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import idna
 
-from nexo_client.terms import AuthScheme
-from nexo_client.version import __version__
-from nexo_daemon.domain.probing import Target
+from nexo.connections.terms import AuthScheme
+from nexo.connections.version import __version__
+from nexo_daemon.domain.probing import ProbeTarget
 from nexo_daemon.providers.exchange import ConfigFault, Outgoing
 from nexo_daemon.providers.keys import sendable
 
@@ -123,7 +123,7 @@ def _quote(text: str) -> str:
 
 
 def compose(
-    target: Target,
+    target: ProbeTarget,
     base: Base,
     *,
     method: str = "GET",
@@ -179,25 +179,25 @@ def carries_credential(header: str) -> bool:
     return any(word in name for word in _CREDENTIAL_WORDS)
 
 
-def key_header(target: Target) -> str:
+def key_header(target: ProbeTarget) -> str:
     """The header in which the key travels, in lower case; "" when it is sent in none."""
     if not target.credentials.api_key or target.auth_scheme not in _AUTH_HEADERS:
         return ""
     return _AUTH_HEADERS[target.auth_scheme][0].lower()
 
 
-def replaced_by(target: Target) -> str:
+def replaced_by(target: ProbeTarget) -> str:
     """The custom header that is sent in place of the key; "" when none is."""
     wanted = key_header(target)
     return next((name for name, _ in target.credentials.headers if name.lower() == wanted), "")
 
 
-def sends_key(target: Target) -> bool:
+def sends_key(target: ProbeTarget) -> bool:
     """Whether the API key itself is part of a request."""
     return bool(key_header(target)) and not replaced_by(target)
 
 
-def sends_credential(target: Target) -> bool:
+def sends_credential(target: ProbeTarget) -> bool:
     """Whether requests to the target carry anything that a server could check."""
     return bool(key_header(target)) or any(carries_credential(name) for name, _ in target.credentials.headers)
 

@@ -52,6 +52,12 @@ def retry_at(reading: Reading, now: datetime, longest: timedelta) -> datetime | 
     return now + min(max(wait, timedelta()), longest)
 
 
+def retry_after(value: str, now: datetime, longest: timedelta) -> datetime | None:
+    """The moment that a `Retry-After` names, within the same bounds; None when it names none."""
+    wait = _seconds_or_date(value.strip(), now)
+    return None if wait is None else now + min(max(wait, timedelta()), longest)
+
+
 def _wait(reading: Reading, now: datetime) -> timedelta | None:
     headers = reading.headers
     if (wait := _scaled(headers.get("retry-after-ms", ""), 0.001)) is not None:

@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo.connections.proxies import is_loopback
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.pasted import read_address
-from nexo_daemon.domain.probing import Suggestion, Target, Verdict
+from nexo_daemon.domain.probing import ProbeTarget, Suggestion, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.exchange import ConfigFault
-from nexo_daemon.providers.hosts import API_OF_PAGES, GATEWAY_PATHS, paths_of
+from nexo_daemon.providers.hosts import GATEWAY_PATHS, api_of_page, paths_of
 from nexo_daemon.providers.keys import clean, inspect_key
 from nexo_daemon.providers.presets import PRESETS
-from nexo_daemon.providers.proxies import is_loopback
 from nexo_daemon.providers.requests import Base, parse_base
 
 MOST_TRIALS = 18
@@ -35,20 +35,20 @@ class Tried:
     key: KeyVerdict
 
 
-Try = Callable[[Target], Awaitable[Tried]]
+Try = Callable[[ProbeTarget], Awaitable[Tried]]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A changed target and what to say if it works."""
 
-    target: Target
+    target: ProbeTarget
     field: str
     value: str
     text: str
     fixes: tuple[str, ...] = ()
 
-    def elsewhere(self, entered: Target) -> bool:
+    def elsewhere(self, entered: ProbeTarget) -> bool:
         """Whether the trial asks another origin than the one that the credentials were entered for."""
         if self.target.credentials == Credentials():
             return False
@@ -60,7 +60,7 @@ class Trial:
 
 
 async def suggest(
-    target: Target, verdict: Verdict, attempt: Try, *, reached: bool = False
+    target: ProbeTarget, verdict: Verdict, attempt: Try, *, reached: bool = False
 ) -> tuple[Suggestion, ...]:
     """Suggestions for a test result, working ones first; warnings about the key are always among them.
 
@@ -108,7 +108,7 @@ def _works(before: Verdict, tried: Tried) -> bool:
     return tried.verdict.ok and (not about_key or tried.key is KeyVerdict.VERIFIED)
 
 
-def _as_allowed(trial: Trial, entered: Target) -> Target:
+def _as_allowed(trial: Trial, entered: ProbeTarget) -> ProbeTarget:
     """The changed target as it may be asked: nothing secret goes where the person did not send it."""
     return replace(trial.target, credentials=Credentials()) if trial.elsewhere(entered) else trial.target
 
@@ -119,7 +119,7 @@ def _nearer(before: Verdict, after: Verdict) -> bool:
     return before.outcome not in met and after.outcome in met
 
 
-def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
+def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Trial]:
     """The changes worth trying, best first. Pure."""
     trials: list[Trial] = []
     key = target.credentials.api_key
@@ -150,6 +150,8 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
         # Such a host refuses whatever it does not know in words of its own, often about the key.
         urls = _other_paths(base, target)[: len(known)]
     urls = elsewhere + urls
+    if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _AT_PROXY:
+        trials += _other_proxies(target)
     current = base.url()
     seen = {current}
     for url, text in urls:
@@ -159,7 +161,30 @@ def trials_for(target: Target, verdict: Verdict) -> list[Trial]:
     return trials
 
 
-def _takes_other_headers(target: Target) -> bool:
+_AT_PROXY = ("proxy_kind", "reset", "timeout")
+
+
+def _other_proxies(target: ProbeTarget) -> list[Trial]:
+    """The same proxy, taken for another kind; a password that was meant for TLS is not sent without."""
+    entered, _, place = target.network.proxy_url.partition("://")
+    if not target.network.proxy_url or (
+        entered == "https" and target.credentials.proxy_credentials is not None
+    ):
+        return []
+    kind = entered.removesuffix("h")
+    urls = [f"{scheme}://{place}" for scheme in ("http", "socks5", "https") if scheme != kind]
+    return [
+        Trial(
+            replace(target, network=replace(target.network, proxy=url)),
+            "proxy",
+            url,
+            f"Enter the proxy as {url} (--proxy).",
+        )
+        for url in urls
+    ]
+
+
+def _takes_other_headers(target: ProbeTarget) -> bool:
     """Not the provider's own host: that one is known to read its own header."""
     at_home = target.base_url == PROVIDERS[target.provider].base_url
     return target.provider is Provider.CUSTOM or (target.provider is Provider.ANTHROPIC and not at_home)
@@ -172,7 +197,7 @@ _SCHEME_NAMES = {
 }
 
 
-def _repaired_url(target: Target) -> list[Trial]:
+def _repaired_url(target: ProbeTarget) -> list[Trial]:
     text = read_address(target.base_url)
     try:
         url = parse_base(text).url()
@@ -216,7 +241,7 @@ _TAIL = re.compile(
 _VERSIONS = ("/v1", "/v1beta", "/api")
 
 
-def _other_paths(base: Base, target: Target) -> list[tuple[str, str]]:
+def _other_paths(base: Base, target: ProbeTarget) -> list[tuple[str, str]]:
     """Other paths on the same origin, in the form that the provider's SDK wants, the likeliest first."""
     path = base.path
     while match := _TAIL.search(path):
@@ -241,6 +266,5 @@ def _other_paths(base: Base, target: Target) -> list[tuple[str, str]]:
 
 def _of_page(base: Base, provider: Provider) -> list[tuple[str, str]]:
     """The API of the vendor whose web page was pasted."""
-    belongs, url = API_OF_PAGES.get(base.host, (provider, ""))
-    speaks = belongs is provider or {belongs, provider} == {Provider.OPENAI, Provider.CUSTOM}
-    return [(url, f"Use {url}: {base.host} is a web page, and the API is there.")] if url and speaks else []
+    url = api_of_page(base.host, provider)
+    return [(url, f"Use {url}: {base.host} is a web page, and the API is there.")] if url else []

@@ -7,14 +7,14 @@ reported by the very connection that carried the first request.
 import time
 from dataclasses import dataclass, field, replace
 
-from nexo_client.terms import KeyVerdict, Layer, Outcome
+from nexo.connections.terms import KeyVerdict, Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Fact, Facts
 from nexo_daemon.domain.probing import (
-    ModelListing,
+    ModelList,
     OnLayer,
+    ProbeTarget,
     Suggestion,
-    Target,
     TestReport,
     Verdict,
 )
@@ -46,7 +46,7 @@ class _Course:
     log: LayerLog
     verdict: Verdict = field(default_factory=lambda: Verdict(Outcome.OK))
     key: KeyVerdict = KeyVerdict.UNVERIFIED
-    listing: ModelListing = field(default_factory=lambda: ModelListing(()))
+    listing: ModelList = field(default_factory=lambda: ModelList(()))
     proven: list[str] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     price_note: str = ""
@@ -60,7 +60,16 @@ class _Course:
         self.log.failed_by(verdict, layer, elapsed_s)
 
 
-async def check_once(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+OLLAMA_CALLS = "/api/chat"
+SOCKS_NOTE = (
+    "A program that connects by itself needs SOCKS support of its own (Python: pip install 'httpx[socks]');"
+    " through the gateway it needs none."
+)
+
+
+async def check_once(
+    target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
+) -> Verdict:
     """One request that a bad key fails, and no more."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
@@ -69,26 +78,31 @@ async def check_once(target: Target, contexts: TlsContexts, clock: Clock, *, tim
         return judge_config(fault)
 
 
-async def check_untested(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+async def check_untested(
+    target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
+) -> Verdict:
     """As `check_once`, for a connection that no test has met: a missing list alone is no failure."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
             reply = await inquiry.probe()
-            if reply.status == 404 and reply.lacks_list and await inquiry.calls_are_answered():
-                return _without_list(reply.verdict)
+            missing = reply.status == 404 or reply.models_of_another_dialect
+            if missing and reply.lacks_list and await inquiry.calls_are_answered():
+                return _without_list(reply)
             return reply.verdict
     except ConfigFault as fault:
         return judge_config(fault)
 
 
-async def verify_once(target: Target, contexts: TlsContexts, clock: Clock, *, timeout_s: float) -> Verdict:
+async def verify_once(
+    target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
+) -> Verdict:
     """As `check_once`, and then whether the service looks at the key at all."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
             reply = await inquiry.probe()
             verdict = reply.verdict
             if reply.lacks_list and (found := await check_without_list(inquiry)) is not None:
-                return found.failure or _without_list(verdict)
+                return found.failure or _without_list(reply)
             if not verdict.ok:
                 return verdict
             return (await check_key(inquiry)).failure or verdict
@@ -97,7 +111,7 @@ async def verify_once(target: Target, contexts: TlsContexts, clock: Clock, *, ti
 
 
 async def run_test(
-    target: Target,
+    target: ProbeTarget,
     contexts: TlsContexts,
     clock: Clock,
     *,
@@ -121,7 +135,7 @@ async def run_test(
         course.fail(judge_config(fault), Layer.CONFIGURATION)
     left = timeout_s - (time.monotonic() - started)
 
-    async def trial(changed: Target) -> Tried:
+    async def trial(changed: ProbeTarget) -> Tried:
         return await _try(changed, contexts, clock, wanted, timeout_s=min(TRIAL_TIMEOUT_S, left))
 
     if left > 0.2:
@@ -141,15 +155,15 @@ async def run_test(
 
 
 async def _try(
-    changed: Target, contexts: TlsContexts, clock: Clock, wanted: str, *, timeout_s: float
+    changed: ProbeTarget, contexts: TlsContexts, clock: Clock, wanted: str, *, timeout_s: float
 ) -> Tried:
     """The whole test of a changed target, without a word: only that can promise what following it brings."""
     course = _Course(LayerLog(None, encrypted=True))
     try:
         async with open_inquiry(changed, contexts, clock, timeout_s=timeout_s) as inquiry:
-            if Fact.REFUSED_TELLS in changed.facts and Fact.REFUSED_RAN not in changed.facts:
+            if inquiry.witness is not None:
                 # What failed before is asked first: most trials of a rejected key end here.
-                reply = await inquiry.refused_request()
+                reply = await inquiry.call(inquiry.witness)
                 if reply.verdict.outcome is Outcome.AUTH_ERROR:
                     return Tried(reply.verdict, KeyVerdict.UNVERIFIED)
             await _run(inquiry, course, wanted, None)
@@ -168,6 +182,8 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None
         course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
     if not _find_model(inquiry, course, wanted, model, paid):
         return
+    if not course.verdict.advice and (note := await _note(inquiry, course)):
+        course.verdict = replace(course.verdict, advice=note)
     if paid is None:
         course.log.skipped(Layer.COMPLETION, "not asked for")
     else:
@@ -194,7 +210,8 @@ async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
         finding = KeyFinding(course.key, "no free request could tell", facts=facts)
     if finding is not None:
         course.finding = finding
-        course.verdict = _without_list(reply.verdict)
+        course.verdict = _without_list(reply)
+        course.listing = ModelList(reply.models_of_another_dialect)
         course.reached = True
         course.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; calls are answered")
         return True
@@ -209,9 +226,10 @@ async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
     return False
 
 
-def _without_list(verdict: Verdict) -> Verdict:
-    """The verdict about a missing list, once it is known that calls are answered."""
-    return replace(verdict, outcome=Outcome.OK, reason="", advice=NO_MODELS, provider_message="")
+def _without_list(reply: Reply) -> Verdict:
+    """The verdict about a list that is missing or of another dialect, once calls are known to be answered."""
+    advice = "" if reply.models_of_another_dialect else NO_MODELS
+    return replace(reply.verdict, outcome=Outcome.OK, reason="", advice=advice, provider_message="")
 
 
 async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
@@ -239,13 +257,12 @@ async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
 
 def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: Paid | None) -> bool:
     listing, log = course.listing, course.log
-    if course.finding is not None:
+    if course.finding is not None and not listing.models:
         log.skipped(Layer.MODEL_LISTED, "the service lists no models")
         return True
     count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
     # Said before the completion runs: what it will cost.
     price = f"; {course.price_note}" if paid and model else ""
-    lists_every_model = inquiry.preset is None or inquiry.preset.lists_every_model
     if not wanted:
         if listing.models:
             log.passed(Layer.MODEL_LISTED, 0.0, f"{count}, none is set as default{price}")
@@ -256,23 +273,56 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
         course.proven.append("model_listed")
         log.passed(Layer.MODEL_LISTED, 0.0, f"{wanted} is one of {count}{price}")
         return True
-    if near := closest(wanted, listing.models):
+    near = closest(wanted, listing.models)
+    if near:
         course.suggestions.append(
             Suggestion("default_model", f"{wanted} is not listed; {near} is.", near, verified=True)
         )
-    if not lists_every_model or listing.truncated or paid:
+    service = inquiry.subject.service
+    known = inquiry.lists_every_model and not listing.truncated and course.finding is None
+    if paid or not known:
         log.skipped(Layer.MODEL_LISTED, f"{wanted} is not among {count}, which may not be all{price}")
+        if not paid:
+            course.verdict = replace(
+                course.verdict,
+                reason="model_not_listed",
+                advice=(
+                    f"{service} does not list the model {wanted}, which may work all the same;"
+                    " --completion tells."
+                ),
+            )
         return True
     course.verdict = replace(
         course.verdict,
         outcome=Outcome.NOT_COMPATIBLE,
         reason="model_not_listed",
         advice=(
-            f"{inquiry.subject.service[:1].upper()}{inquiry.subject.service[1:]} does not list the model"
-            f" {wanted}; see 'nexoctl models', or try it with --completion if it works unlisted."
+            f"{service} does not list the model {wanted}; see 'nexoctl models', or try it with --completion"
+            " if it works unlisted."
         ),
     )
     log.failed(Layer.MODEL_LISTED, 0.0, f"{wanted} is not among {count}")
+    return False
+
+
+async def _note(inquiry: Inquiry, course: _Course) -> str:
+    """What works for a test and may fail in a program; "" for nothing."""
+    if inquiry.target.provider is Provider.OLLAMA and course.finding is None and not await _native(inquiry):
+        return (
+            f"{inquiry.subject.service} lists models as Ollama does, but has no {OLLAMA_CALLS}, which"
+            f" programs made for it call; as OpenAI's it is custom with {inquiry.base.url('/v1')}."
+        )
+    if inquiry.proxy is not None and inquiry.proxy.scheme.startswith("socks"):
+        return SOCKS_NOTE
+    return ""
+
+
+async def _native(inquiry: Inquiry) -> bool:
+    for method, body in (("GET", None), ("POST", b"null")):
+        reply = await inquiry.ask(method=method, path=OLLAMA_CALLS, body=body, right=lambda _: True)
+        # Without a model, Ollama itself says 404.
+        if reply.status != 404 or (reply.reading is not None and "model" in reply.reading.message):
+            return True
     return False
 
 
@@ -299,13 +349,26 @@ async def _complete(inquiry: Inquiry, course: _Course, model: str) -> None:
 
 
 def _completion_verdict(reply: Reply, model: str) -> Verdict:
-    """A 404 here is about the model, not about the address."""
+    """Whether the model is missing, or the endpoint for calls."""
     verdict = reply.verdict
-    words = reply.reading.message.lower() if reply.reading else ""
-    if verdict.outcome is Outcome.NOT_COMPATIBLE and ("model" in words or reply.status == 404):
+    words = ""
+    if reply.reading is not None:
+        words = " ".join([reply.reading.message.lower(), *reply.reading.codes])
+    if verdict.outcome is not Outcome.NOT_COMPATIBLE:
+        return verdict
+    if "model" in words or model.lower() in words or "模型" in words:
         return replace(
             verdict,
             reason="model_unavailable",
             advice=f"The connection works, but the model {model} cannot be used with it; choose another one.",
+        )
+    if reply.status in (404, 405):
+        return replace(
+            verdict,
+            reason="not_found",
+            advice=(
+                f"There is no endpoint here that the model {model} could be called at; check the provider"
+                " and the path of the base URL."
+            ),
         )
     return verdict

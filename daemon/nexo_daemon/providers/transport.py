@@ -1,8 +1,8 @@
 """How does one request travel, and what is seen on the way? Nothing here judges the answer.
 
-A `Session` is one client of one origin. It stands on httpcore, the transport of httpx, because only there a
-network backend can be given, and only a backend sees name resolution and connection apart on the very
-connection that carries the request. Redirects are not followed at this level: a key never travels on.
+An `HttpSession` is one client of one origin. It reads answers with httpx, and stands on httpcore2 and the
+gateway's streams: a backend of one's own sees name resolution and connection apart on the very connection
+that carries the request. Redirects are not followed at this level: a key never travels on.
 """
 
 import asyncio
@@ -13,23 +13,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import httpcore
+import httpcore2
 import httpx
 
-from nexo_client.terms import Layer
-from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.providers.exchange import Answer, Cut, Fault, Outgoing
+from nexo.connections.proxies import is_loopback
+from nexo.connections.terms import Layer
+from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer, Outgoing
+from nexo_daemon.providers.eyeballs import first_of, is_address
 from nexo_daemon.providers.layers import PLAIN
-from nexo_daemon.providers.proxies import Proxy, is_loopback
+from nexo_daemon.providers.proxies import Proxy
 from nexo_daemon.providers.resolver import resolve
+from nexo_gateway.streams import Direct
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_HEADERS = 200
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
-_BROKEN = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
-_STAGGER_S = 0.25
-"""Between connection attempts to the addresses of one name (RFC 8305)."""
+_BROKEN = (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError)
 
 Notice = Callable[[Layer, float | None, str], None]
 """A layer was passed after so many seconds (None: it does not apply), with evidence."""
@@ -47,7 +47,7 @@ class Route:
     proxy_tls: ssl.SSLContext | None = None
 
 
-class Session:
+class HttpSession:
     """A client of one origin, for the requests of one check or test. Close it."""
 
     def __init__(self, route: Route, notice: Notice | None = None) -> None:
@@ -56,15 +56,16 @@ class Session:
         proxy = None
         if route.proxy:
             pair = route.proxy.credentials
-            proxy = httpcore.Proxy(
-                url=httpcore.URL(
+            proxy = httpcore2.Proxy(
+                url=httpcore2.URL(
                     scheme=route.proxy.scheme, host=route.proxy.host, port=route.proxy.port, target="/"
                 ),
                 auth=(pair[0].encode(), pair[1].encode()) if pair else None,
                 ssl_context=route.proxy_tls if route.proxy.scheme == "https" else None,
             )
-        self._backend = _Backend(self._progress)
-        self._pool = httpcore.AsyncConnectionPool(
+        socks = route.proxy is not None and route.proxy.scheme.startswith("socks")
+        self._backend = _Backend(self._progress, _Greeted if socks else None)
+        self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=route.tls,
             proxy=proxy,
             max_connections=1,
@@ -72,7 +73,9 @@ class Session:
             network_backend=self._backend,
         )
 
-    async def send(self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> Answer:
+    async def send(
+        self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpAnswer:
         """One request and its answer, redirects included as they are.
 
         A kept connection that the server has closed meanwhile is replaced once; `reconnect` before a request
@@ -84,7 +87,7 @@ class Session:
         started = time.monotonic()
         try:
             return await self._send(outgoing, started, timeout_s, max_bytes)
-        except Fault as fault:
+        except ExchangeFault as fault:
             stale = isinstance(fault.cause, _BROKEN) and not self._progress.fresh
             left = timeout_s - (time.monotonic() - started)
             if not stale or left <= 0:
@@ -95,10 +98,10 @@ class Session:
         """The next request gets a connection of its own."""
         await self._pool.aclose()
 
-    async def _send(self, outgoing: Outgoing, started: float, timeout_s: float, max_bytes: int) -> Answer:
+    async def _send(self, outgoing: Outgoing, started: float, timeout_s: float, max_bytes: int) -> HttpAnswer:
         self._progress.begin()
         wait = max(timeout_s, 0.001)
-        request = httpcore.Request(
+        request = httpcore2.Request(
             outgoing.method,
             outgoing.url,
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in outgoing.headers],
@@ -118,8 +121,7 @@ class Session:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
                 try:
-                    headers = httpx.Headers(response.headers)
-                    await reading.read(response, headers)
+                    await reading.read(response)
                 finally:
                     await response.aclose()
         except _BROKEN as error:
@@ -127,13 +129,12 @@ class Session:
                 raise self._progress.fault(error, started) from error
             # The status came, so the answer is worth something even if its body broke off.
             reading.cut = Cut.CLOSED
-            headers = reading.headers
         except Exception as error:
-            if isinstance(error, Fault):
+            if isinstance(error, ExchangeFault):
                 raise
             raise self._progress.fault(error, started, reading.describe()) from error
         assert reading.status is not None  # noqa: S101 - set before the body is read
-        return Answer(
+        return HttpAnswer(
             reading.status, reading.headers, bytes(reading.body), reading.cut, time.monotonic() - started
         )
 
@@ -159,12 +160,12 @@ class _Reading:
     def describe(self) -> str:
         return "" if self.status is None else f"status {self.status} and {self._received} bytes had arrived"
 
-    async def read(self, response: httpcore.Response, headers: httpx.Headers) -> None:
-        self.status, self.headers = response.status, headers
-        if len(headers.raw) > MAX_HEADERS:
+    async def read(self, response: httpcore2.Response) -> None:
+        self.status, self.headers = response.status, httpx.Headers(response.headers)
+        if len(response.headers) > MAX_HEADERS:
             self.cut = Cut.TOO_MANY_HEADERS
             return
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity", *_COMPRESSED):
             self.cut = Cut.ENCODING
             return
@@ -210,14 +211,15 @@ class _Progress:
         self._layer = Layer.HTTP
         self._since = time.monotonic()
 
-    def fault(self, cause: BaseException, started: float, detail: str = "") -> Fault:
+    def fault(self, cause: BaseException, started: float, detail: str = "") -> ExchangeFault:
         proxy = self._route.proxy
         at_proxy = proxy is not None and self._layer in (Layer.DNS, Layer.TCP)
-        return Fault(
+        return ExchangeFault(
             self._layer,
             cause,
             host=proxy.host if proxy and at_proxy else self._route.host,
             via_proxy=at_proxy,
+            connected=bool(self._peer),
             loopback=self.loopback,
             elapsed_s=time.monotonic() - started,
             detail=detail or self._peer,
@@ -225,7 +227,7 @@ class _Progress:
 
     def resolving(self) -> None:
         self.fresh = True
-        self._layer, self._since = Layer.DNS, time.monotonic()
+        self._layer, self._since, self._peer = Layer.DNS, time.monotonic(), ""
 
     def resolved(self, addresses: Iterable[str], *, literal: bool) -> None:
         known = list(addresses)
@@ -274,7 +276,7 @@ class _Progress:
         return time.monotonic() - self._since
 
 
-def _describe_tls(stream: httpcore.AsyncNetworkStream) -> str:
+def _describe_tls(stream: httpcore2.AsyncNetworkStream) -> str:
     tls = stream.get_extra_info("ssl_object")
     if tls is None:
         return ""
@@ -287,17 +289,22 @@ def _describe_tls(stream: httpcore.AsyncNetworkStream) -> str:
     return ", ".join(parts)
 
 
-async def load_backend() -> None:
-    """Have the modules loaded that httpcore loads with the first request: 20 ms on the event loop, else."""
-    await Lane("imports", most=1).run(lambda: asyncio.run(httpcore.AnyIOBackend().sleep(0.0)))
+def load_backend() -> None:
+    """Have the modules loaded that httpcore2 loads with the first request: 20 ms on the event loop, else."""
+    asyncio.run(httpcore2.AnyIOBackend().sleep(0.0))
 
 
-class _Backend(httpcore.AnyIOBackend):
+class _Backend(Direct):
     """Opens connections, telling name resolution and TCP apart."""
 
-    def __init__(self, progress: _Progress) -> None:
-        self.opened: list[httpcore.AsyncNetworkStream] = []
+    def __init__(
+        self,
+        progress: _Progress,
+        wrapper: Callable[[httpcore2.AsyncNetworkStream], httpcore2.AsyncNetworkStream] | None = None,
+    ) -> None:
+        self.opened: list[httpcore2.AsyncNetworkStream] = []
         self._progress = progress
+        self._wrapper = wrapper
 
     async def connect_tcp(
         self,
@@ -306,62 +313,51 @@ class _Backend(httpcore.AnyIOBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> httpcore2.AsyncNetworkStream:
+        async def attempt(address: str) -> httpcore2.AsyncNetworkStream:
+            return await super(_Backend, self).connect_tcp(address, port, timeout)
+
         self._progress.resolving()
         async with asyncio.timeout(timeout):
-            literal = _is_address(host)
+            literal = is_address(host)
             addresses = [host] if literal else await resolve(host, port)
             self._progress.resolved(addresses, literal=literal)
-            address, stream = await self._first(addresses, port, timeout)
+            address, stream = await first_of(addresses, attempt)
         self.opened.append(stream)
         self._progress.connected(address, port)
-        return stream
+        return self._wrapper(stream) if self._wrapper else stream
 
-    async def _first(
-        self, addresses: list[str], port: int, timeout: float | None
-    ) -> tuple[str, httpcore.AsyncNetworkStream]:
-        async def attempt(address: str) -> tuple[str, httpcore.AsyncNetworkStream]:
-            return address, await super(_Backend, self).connect_tcp(address, port, timeout)
 
-        if len(addresses) == 1:
-            return await attempt(addresses[0])
-        waiting = list(addresses)
-        running: set[asyncio.Task[tuple[str, httpcore.AsyncNetworkStream]]] = set()
-        failure: BaseException | None = None
+class _Greeted(httpcore2.AsyncNetworkStream):
+    """A stream to a SOCKS proxy. httpcore2 waits for the answer to its greeting without a limit of its own.
+
+    A proxy answers at once; what speaks HTTP waits for the end of a line that never comes.
+    """
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._greeted = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._greeted:
+            return await self._stream.read(max_bytes, timeout)
         try:
-            while waiting or running:
-                if waiting:
-                    running.add(asyncio.create_task(attempt(waiting.pop(0))))
-                done, running = await asyncio.wait(
-                    running,
-                    timeout=_STAGGER_S if waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                winner = None
-                for task in done:
-                    if task.exception() is None and winner is None:
-                        winner = task.result()
-                    elif (error := task.exception()) is not None:
-                        # The first refusal says more than what follows it.
-                        failure = failure or error
-                    else:
-                        running.add(task)
-                if winner is not None:
-                    return winner
-        finally:
-            await _discard(running)
-        assert failure is not None  # noqa: S101 - there was at least one address
-        raise failure
+            data = await self._stream.read(max_bytes, CONNECT_TIMEOUT_S)
+        except httpcore2.ReadTimeout as error:
+            raise httpcore2.ConnectTimeout from error
+        self._greeted = True
+        return data
 
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
 
-async def _discard(tasks: set[asyncio.Task[tuple[str, httpcore.AsyncNetworkStream]]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if not isinstance(result, BaseException):
-            await result[1].aclose()
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
 
-def _is_address(host: str) -> bool:
-    # What is all digits and dots, or holds a colon, can only be an address.
-    return ":" in host or host.replace(".", "").isdecimal()
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from nexo_daemon.domain.model import Transition
 
 QUEUE_LIMIT = 4096
-WATCHER_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Lagged:
 
 
 @dataclass(frozen=True, slots=True)
-class ShuttingDown:
+class DaemonStops:
     """Last event: the daemon stops."""
 
 
@@ -65,7 +64,7 @@ Event = (
     | StatusChanged
     | TransitionSeen
     | Lagged
-    | ShuttingDown
+    | DaemonStops
 )
 
 
@@ -79,7 +78,7 @@ def _key(event: Event) -> Hashable:
             return type(event).__name__
 
 
-class Watcher:
+class EventQueue:
     """The queue of one watcher."""
 
     def __init__(self, limit: int) -> None:
@@ -92,7 +91,7 @@ class Watcher:
         """Add an event; after the last one nothing more is taken."""
         if self._last is not None:
             return
-        if isinstance(event, ShuttingDown):
+        if isinstance(event, DaemonStops):
             self._last = event
         elif len(self._pending) >= self._limit and _key(event) not in self._pending:
             self._pending.clear()
@@ -118,18 +117,18 @@ class Bus:
 
     def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
         self._queue_limit = queue_limit
-        self._watchers: set[Watcher] = set()
+        self._watchers: set[EventQueue] = set()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._watchers)
 
     @contextmanager
-    def subscribe(self) -> Iterator[Watcher]:
+    def subscribe(self) -> Iterator[EventQueue]:
         """A queue that fills from now on. Take the snapshot in the same step, without an await between."""
-        watcher = Watcher(self._queue_limit)
+        watcher = EventQueue(self._queue_limit)
         if self._closed:
-            watcher.put(ShuttingDown())
+            watcher.put(DaemonStops())
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -145,4 +144,4 @@ class Bus:
     def close(self) -> None:
         """End every stream with SHUTTING_DOWN, the future ones too."""
         self._closed = True
-        self.publish(ShuttingDown())
+        self.publish(DaemonStops())

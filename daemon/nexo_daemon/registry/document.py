@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nexo_client.terms import AuthScheme, Provider
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import (
     Binding,
     Connection,
@@ -24,10 +25,11 @@ from nexo_daemon.domain.model import (
     ProxyMode,
     WorkspaceKey,
     WorkspaceKind,
+    proxy_mode,
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.drafts import Draft, check_draft, check_network
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault import derivation, sealing
 
 FORMAT = "nexo-connections"
@@ -48,15 +50,17 @@ class Document:
     """
 
     drafts: tuple[Draft, ...]
-    bindings: tuple[tuple[WorkspaceKey, str, bool], ...]
+    bindings: tuple[tuple[WorkspaceKey, str, bool, float | None], ...]
     default: str
     fallback: tuple[str, ...]
-    has_secrets: bool
     digest: str
 
 
 def write_document(
-    snapshot: Snapshot, credentials: Mapping[str, Credentials] | None, passphrase: Secret, now: datetime
+    snapshot: RegistrySnapshot,
+    credentials: Mapping[str, Credentials] | None,
+    passphrase: Secret,
+    now: datetime,
 ) -> bytes:
     """The document of everything that is configured.
 
@@ -84,7 +88,7 @@ def write_document(
         try:
             derivation.check_passphrase(passphrase.reveal())
         except derivation.BadWordsError as error:
-            raise InvalidField("passphrase", str(error), "choose a longer one") from None
+            raise InvalidField.of("passphrase", str(error), "choose a longer one") from None
         secrets = {
             snapshot.connections[owner].name: _secrets_entry(one) for owner, one in credentials.items()
         }
@@ -103,11 +107,11 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
         InvalidField: it is no export, or the passphrase does not open it.
     """
     if len(content) > SIZE_LIMIT:
-        raise InvalidField("document", f"has {len(content)} bytes", f"an export has at most {SIZE_LIMIT}")
+        raise InvalidField.of("document", f"has {len(content)} bytes", f"an export has at most {SIZE_LIMIT}")
     try:
         document = json.loads(content)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise InvalidField(
+            raise InvalidField.of(
                 "document", "is not an export of Nexo Connections", "nexoctl export writes one"
             )
         # Lone surrogates and NaN: JSON can say them, a message and the store cannot.
@@ -122,11 +126,10 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
             bindings=tuple(_binding(entry) for entry in _is_list(document.get("workspaces") or [])),
             default=_text(document, "default"),
             fallback=tuple(_is_text(name) for name in _is_list(document.get("fallback") or [])),
-            has_secrets=has_secrets,
             digest=hashlib.sha256(content).hexdigest(),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise InvalidField(
+        raise InvalidField.of(
             "document",
             f"is damaged or was edited in a way that cannot be read ({type(error).__name__})",
             "export it again",
@@ -135,13 +138,15 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
 
 def _check_version(version: object, *, has_secrets: bool) -> None:
     if version == 1 and has_secrets:
-        raise InvalidField(
+        raise InvalidField.of(
             "document",
             "was sealed by an earlier version, which did not protect its default and its bindings",
             'export it again; without its "secrets" the rest of it can be imported',
         )
     if type(version) is not int or version not in (1, VERSION):
-        raise InvalidField("document", f"has the version {version!r:.20}", "import it with a newer version")
+        raise InvalidField.of(
+            "document", f"has the version {version!r:.20}", "import it with a newer version"
+        )
 
 
 def _entry(one: Connection) -> dict[str, Any]:
@@ -157,25 +162,27 @@ def _entry(one: Connection) -> dict[str, Any]:
         "api_key_ref": one.key_reference,
         "headers": list(one.header_names),
         "network": {
-            "proxy": str(one.network.proxy),
+            "proxy": str(proxy_mode(one.network)),
             "proxy_url": one.network.proxy_url,
             "no_proxy": list(one.network.no_proxy),
             "ca_bundle": one.network.ca_bundle,
         },
         "check_interval_s": one.check_interval_s,
         "checks_paused": one.checks_paused,
+        "model_map": {row.asked: row.sent for row in one.model_map},
         "key_expires_at": one.key_expires_at.isoformat() if one.key_expires_at else None,
     }
     return entry
 
 
-def _binding_entry(one: Binding, snapshot: Snapshot) -> dict[str, Any]:
+def _binding_entry(one: Binding, snapshot: RegistrySnapshot) -> dict[str, Any]:
     target = snapshot.connections.get(one.connection_id)
     return {
         "kind": str(one.workspace.kind),
         "value": one.workspace.value,
         "connection": target.name if target else one.connection_name,
         "allow_fallback": one.allow_fallback,
+        "sticky_s": one.sticky_s,
     }
 
 
@@ -213,9 +220,15 @@ def _is_flag(value: object) -> bool:
     return value
 
 
-def _binding(entry: dict[str, Any]) -> tuple[WorkspaceKey, str, bool]:
+def _binding(entry: dict[str, Any]) -> tuple[WorkspaceKey, str, bool, float | None]:
     workspace = WorkspaceKey(WorkspaceKind(entry["kind"]), _is_text(entry["value"]))
-    return workspace, _is_text(entry["connection"]), _is_flag(entry.get("allow_fallback", False))
+    sticky = entry.get("sticky_s")
+    return (
+        workspace,
+        _is_text(entry["connection"]),
+        _is_flag(entry.get("allow_fallback", False)),
+        None if sticky is None else float(sticky),
+    )
 
 
 def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
@@ -240,6 +253,9 @@ def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
         key_expires_at=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         check_interval_s=entry.get("check_interval_s"),
         checks_paused=_is_flag(entry.get("checks_paused", False)),
+        model_map=tuple(
+            MappedModel(asked, _is_text(sent)) for asked, sent in (entry.get("model_map") or {}).items()
+        ),
     )
     return check_draft(draft)
 
@@ -247,7 +263,7 @@ def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
 def _network(entry: dict[str, Any]) -> NetworkProfile:
     ca_bundle = _text(entry, "ca_bundle")
     if ca_bundle and not (Path(ca_bundle).is_absolute() and ca_bundle.isprintable()):
-        raise InvalidField("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
+        raise InvalidField.of("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
     profile, _ = check_network(
         mode=ProxyMode(entry["proxy"]),
         proxy_url=_text(entry, "proxy_url"),
@@ -264,9 +280,9 @@ def _open(document: dict[str, Any], passphrase: Secret) -> dict[str, Any]:
         key = derivation.from_passphrase(passphrase.reveal(), block)
         plain = sealing.unseal(key, _decode(block["nonce"]), _decode(block["sealed"]), _bound_to(document))
     except derivation.BadWordsError as error:
-        raise InvalidField("document", str(error), "export it again") from None
+        raise InvalidField.of("document", str(error), "export it again") from None
     except sealing.DoesNotOpenError:
-        raise InvalidField(
+        raise InvalidField.of(
             "passphrase",
             "does not open the secrets of this document, or the document was edited after it was written",
             "type it again; without it everything but the secrets can be imported",

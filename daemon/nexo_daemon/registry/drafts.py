@@ -10,16 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nexo_client.terms import AuthScheme, Provider
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, split_proxy_url
 from nexo_daemon.vault.references import parse as parse_reference
+from nexo_gateway.model_name import ALIAS
+from nexo_gateway.model_name import NAME_LIMIT as MODEL_LIMIT
 
 NAME_LIMIT = 64
 KEY_LIMIT = 8192
-MODEL_LIMIT = 256
+MODEL_MAP_LIMIT = 100
 HEADER_COUNT_LIMIT = 64
 HEADER_VALUE_LIMIT = 8192
 INTERVAL_RANGE_S = (10.0, 86_400.0)
@@ -70,6 +73,7 @@ class Draft:
     clear_key_expiry: bool = False
     check_interval_s: float | None = None
     checks_paused: bool | None = None
+    model_map: tuple[MappedModel, ...] | None = None
 
 
 def check_name(text: str) -> str:
@@ -80,15 +84,15 @@ def check_name(text: str) -> str:
     """
     name = text.strip()
     if not name:
-        raise InvalidField("name", "is empty", "give the connection a name, for example 'work'")
+        raise InvalidField.of("name", "is empty", "give the connection a name, for example 'work'")
     if len(name) > NAME_LIMIT:
-        raise InvalidField("name", f"has {len(name)} characters", f"use at most {NAME_LIMIT}")
+        raise InvalidField.of("name", f"has {len(name)} characters", f"use at most {NAME_LIMIT}")
     if not name.isprintable():
-        raise InvalidField(
+        raise InvalidField.of(
             "name", "has a control character in it", "use letters, digits, spaces, '-' and '_'"
         )
     if name.startswith("-"):
-        raise InvalidField("name", "starts with a dash", "start it with a letter or digit")
+        raise InvalidField.of("name", "starts with a dash", "start it with a letter or digit")
     return name
 
 
@@ -105,25 +109,27 @@ def check_api_key(secret: Secret) -> Secret:
     """
     text = secret.reveal()
     if len(text) > KEY_LIMIT:
-        raise InvalidField(
+        raise InvalidField.of(
             "api_key", f"has {len(text)} characters", f"keys have at most {KEY_LIMIT}: paste it again"
         )
     if "\n" in text or "\r" in text:
-        raise InvalidField("api_key", "has a line break in it", "paste the key alone, on one line")
+        raise InvalidField.of("api_key", "has a line break in it", "paste the key alone, on one line")
     if text != text.strip():
-        raise InvalidField("api_key", "has white space around it", "paste it again without the white space")
+        raise InvalidField.of(
+            "api_key", "has white space around it", "paste it again without the white space"
+        )
     if any(character.isspace() for character in text):
-        raise InvalidField(
+        raise InvalidField.of(
             "api_key", "has white space in it", "paste the key alone, without 'Bearer' or other words"
         )
     if not text.isascii():
-        raise InvalidField(
+        raise InvalidField.of(
             "api_key",
             "has a character beyond ASCII in it, such as a typographic quote",
             "copy the key from the provider's page, not from a formatted document",
         )
     if not text.isprintable():
-        raise InvalidField("api_key", "has a control character in it", "paste the key alone")
+        raise InvalidField.of("api_key", "has a control character in it", "paste the key alone")
     return secret
 
 
@@ -134,40 +140,40 @@ def check_headers(headers: tuple[tuple[str, Secret], ...]) -> tuple[tuple[str, S
         InvalidField: a bad or forbidden name, a bad value, two names that differ in case only, too many.
     """
     if len(headers) > HEADER_COUNT_LIMIT:
-        raise InvalidField("headers", f"{len(headers)} headers", f"give at most {HEADER_COUNT_LIMIT}")
+        raise InvalidField.of("headers", f"{len(headers)} headers", f"give at most {HEADER_COUNT_LIMIT}")
     seen: dict[str, str] = {}
     checked = []
     for raw_name, value in headers:
         name = raw_name.strip()
         if not _TOKEN.fullmatch(name):
             shown = name if name.isprintable() and len(name) <= 80 else "…"
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers",
                 f"'{shown}' is not a header name",
                 "use letters, digits and '-', for example X-Team",
             )
         if name.lower() in _FORBIDDEN_HEADERS:
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers",
                 f"'{name}' belongs to a single hop or to the HTTP library, so it can't be set",
                 "leave it out",
             )
         if name.lower() in seen:
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers", f"'{seen[name.lower()]}' and '{name}' are the same header", "keep one of them"
             )
         seen[name.lower()] = name
         text = value.reveal().strip(" \t")
         if "\r" in text or "\n" in text:
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers", f"the value of '{name}' has a line break in it", "put it on one line"
             )
         if not text.isascii() or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in text):
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers", f"the value of '{name}' has a control character or one beyond ASCII", "remove it"
             )
         if len(text) > HEADER_VALUE_LIMIT:
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers",
                 f"the value of '{name}' has {len(text)} characters",
                 f"use at most {HEADER_VALUE_LIMIT}",
@@ -192,18 +198,18 @@ def parse_headers_json(text: str) -> tuple[tuple[str, Secret], ...]:
     try:
         parsed = json.loads(text, object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:
-        raise InvalidField(
+        raise InvalidField.of(
             "headers_json", f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})", example
         ) from None
     except RecursionError:
-        raise InvalidField("headers_json", "is nested too deeply", example) from None
+        raise InvalidField.of("headers_json", "is nested too deeply", example) from None
     if not isinstance(parsed, _Pairs):
-        raise InvalidField("headers_json", "is not a JSON object", example)
+        raise InvalidField.of("headers_json", "is not a JSON object", example)
     headers = []
     for name, value in parsed:
         if not isinstance(value, str):
             shown = name if name.isprintable() and len(name) <= 80 else "…"
-            raise InvalidField(
+            raise InvalidField.of(
                 "headers_json", f"the value of '{shown}' is not a string", 'put it in "quotes"'
             )
         headers.append((name, Secret(value)))
@@ -225,7 +231,7 @@ def check_network(
     for raw in no_proxy:
         entry = raw.strip()
         if not entry or any(c.isspace() or not c.isprintable() for c in entry):
-            raise InvalidField(
+            raise InvalidField.of(
                 "no_proxy", "an entry is empty or has white space in it", "give host names, comma-separated"
             )
         entries.append(entry)
@@ -233,14 +239,46 @@ def check_network(
     if bundle:
         path = Path(bundle).expanduser()
         if not path.is_absolute():
-            raise InvalidField("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
+            raise InvalidField.of("ca_bundle", "the path is not absolute", "give the full path of a PEM file")
         if not path.is_file():
-            raise InvalidField(
+            raise InvalidField.of(
                 "ca_bundle", f"there is no file {path}", "give the path of an existing PEM file"
             )
         bundle = str(path)
-    profile = NetworkProfile(mode, proxy_url if mode is ProxyMode.URL else "", tuple(entries), bundle)
+    profile = NetworkProfile(proxy_url if mode is ProxyMode.URL else str(mode), tuple(entries), bundle)
     return profile, Secret(credentials) if credentials else None
+
+
+def _check_model(text: str, field: str) -> str:
+    model = text.strip()
+    if len(model) > MODEL_LIMIT or not model.isprintable():
+        raise InvalidField.of(
+            field, "is too long or has a control character in it", "see 'nexoctl models NAME'"
+        )
+    return model
+
+
+def check_model_map(rows: tuple[MappedModel, ...]) -> tuple[MappedModel, ...]:
+    """The rows, sorted by what is asked.
+
+    Raises:
+        InvalidField: too many, a name that is none, one that is asked for twice, or the one that is ours.
+    """
+    if len(rows) > MODEL_MAP_LIMIT:
+        raise InvalidField.of("model_map", f"has {len(rows)} rows", f"use at most {MODEL_MAP_LIMIT}")
+    checked: dict[str, MappedModel] = {}
+    for row in rows:
+        asked, sent = _check_model(row.asked, "model_map"), _check_model(row.sent, "model_map")
+        if not asked or not sent:
+            raise InvalidField.of("model_map", "has an empty name", "say what is asked for and what is sent")
+        if asked == ALIAS:
+            raise InvalidField.of(
+                "model_map", f"'{ALIAS}' stands for the default model", "set that one: --model ID"
+            )
+        if asked in checked:
+            raise InvalidField.of("model_map", f"has '{asked}' twice", "keep one of them")
+        checked[asked] = MappedModel(asked, sent)
+    return tuple(checked[asked] for asked in sorted(checked))
 
 
 def check_draft(draft: Draft) -> Draft:
@@ -257,7 +295,7 @@ def check_draft(draft: Draft) -> Draft:
     if draft.base_url:
         changes["base_url"] = normalize_base_url(draft.base_url)
     if draft.api_key is not None and draft.api_key_ref:
-        raise InvalidField("api_key_ref", "is given together with an API key", "give one of them")
+        raise InvalidField.of("api_key_ref", "is given together with an API key", "give one of them")
     if draft.api_key is not None:
         changes["api_key"] = check_api_key(draft.api_key)
     if draft.api_key_ref:
@@ -266,15 +304,12 @@ def check_draft(draft: Draft) -> Draft:
     if draft.headers is not None:
         changes["headers"] = check_headers(draft.headers)
     if draft.default_model is not None:
-        model = draft.default_model.strip()
-        if len(model) > MODEL_LIMIT or not model.isprintable():
-            raise InvalidField(
-                "default_model", "is too long or has a control character in it", "see 'nexoctl models NAME'"
-            )
-        changes["default_model"] = model
+        changes["default_model"] = _check_model(draft.default_model, "default_model")
+    if draft.model_map is not None:
+        changes["model_map"] = check_model_map(draft.model_map)
     interval = draft.check_interval_s
     if interval and not INTERVAL_RANGE_S[0] <= interval <= INTERVAL_RANGE_S[1]:
-        raise InvalidField(
+        raise InvalidField.of(
             "check_interval",
             f"is {interval:g} s",
             f"use {INTERVAL_RANGE_S[0]:g} s to {INTERVAL_RANGE_S[1]:g} s",

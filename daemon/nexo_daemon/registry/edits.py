@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
-from nexo_client.terms import AuthScheme, KeyVerdict, Provider
-from nexo_daemon.domain.errors import InvalidField, KeyOriginChanged, SecretTampered
-from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, SecretKind
+from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTampered
+from nexo.connections.proxies import bypasses, destination, is_loopback
+from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
+from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, SecretKind
 from nexo_daemon.domain.pasted import read_address
-from nexo_daemon.domain.probing import Suggestion, Target
+from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.domain.url import DEFAULT_PORTS, normalize_base_url, origin
+from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
 from nexo_daemon.providers.presets import PRESETS
-from nexo_daemon.providers.proxies import bypasses
 from nexo_daemon.registry.drafts import Draft, check_draft
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -40,7 +40,9 @@ def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
         try:
             text = keys.apply_fix(fix, text)
         except (KeyError, ValueError):
-            raise InvalidField("fixes", f"there is no fix '{fix}'", "use one that a test suggested") from None
+            raise InvalidField.of(
+                "fixes", f"there is no fix '{fix}'", "use one that a test suggested"
+            ) from None
     return replace(draft, api_key=Secret(text))
 
 
@@ -72,15 +74,6 @@ def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) ->
     return AuthScheme.BEARER if has_key and fallback is AuthScheme.NONE else fallback
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _read_as(connection: Connection, raw: Draft) -> tuple[Suggestion, ...]:
     """What the person is told when their address was not taken as they wrote it."""
     if not raw.base_url:
@@ -98,7 +91,7 @@ def _warnings(connection: Connection, draft: Draft, *, has_secret: bool) -> tupl
     if draft.api_key:
         found.extend(keys.inspect_key(draft.api_key.reveal(), connection.provider, connection.preset))
     parts = urlsplit(connection.base_url)
-    if has_secret and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if has_secret and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         found.append(
             Suggestion(
                 "base_url",
@@ -118,9 +111,9 @@ def _checked_preset(provider: Provider, preset: str) -> str:
 
         near = get_close_matches(name, PRESETS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "see 'nexoctl providers'"
-        raise InvalidField("preset", f"there is no preset '{preset}'", hint)
+        raise InvalidField.of("preset", f"there is no preset '{preset}'", hint)
     if provider is not Provider.CUSTOM:
-        raise InvalidField(
+        raise InvalidField.of(
             "preset",
             f"'{name}' belongs to the provider 'custom', not to '{provider}'",
             "use --provider custom",
@@ -132,10 +125,22 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
     url = given or fallback
     if not url:
         of = f"the preset '{preset}'" if preset else f"the provider '{provider}'"
-        raise InvalidField(
+        raise InvalidField.of(
             "base_url", f"is needed: {of} has no address of its own", "for example http://127.0.0.1:8000/v1"
         )
     return url
+
+
+_DECIDED = {
+    *("name", "provider", "preset", "base_url", "auth_scheme", "network", "key_expires_at"),
+    "check_interval_s",
+}
+_TAKEN = [f.name for f in fields(Draft) if f.name not in _DECIDED and f.name in Connection.__slots__]
+
+
+def _as_given(draft: Draft) -> dict[str, Any]:
+    """The fields that become what the draft says, whatever else it says."""
+    return {name: given for name in _TAKEN if (given := getattr(draft, name)) is not None}
 
 
 def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[str] = ()) -> Plan:
@@ -146,9 +151,9 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
     """
     draft = _checked(raw, fixes)
     if draft.name is None:
-        raise InvalidField("name", "is empty", "give the connection a name, for example 'work'")
+        raise InvalidField.of("name", "is empty", "give the connection a name, for example 'work'")
     if draft.provider is None:
-        raise InvalidField(
+        raise InvalidField.of(
             "provider", "is not one of openai, anthropic, google, ollama, custom", "see 'nexoctl providers'"
         )
     preset = _checked_preset(draft.provider, draft.preset or "")
@@ -164,17 +169,15 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         preset=preset,
         base_url=_base_url(draft.base_url, default_url, draft.provider, preset),
         auth_scheme=_scheme(draft.auth_scheme, default_scheme, has_key=has_key),
-        default_model=draft.default_model or "",
-        enabled=draft.enabled is not False,
         network=draft.network or NetworkProfile(),
         key_reference=draft.api_key_ref or "",
         key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
         key_added_at=now if has_key else None,
         key_expires_at=draft.key_expires_at,
         check_interval_s=draft.check_interval_s or None,
-        checks_paused=bool(draft.checks_paused),
         created_at=now,
         updated_at=now,
+        **_as_given(draft),
     )
     notes = _read_as(connection, raw)
     warnings = _warnings(connection, draft, has_secret=has_key or bool(draft.headers))
@@ -236,16 +239,14 @@ def plan_edit(
         preset=preset,
         base_url=base_url,
         auth_scheme=scheme,
-        default_model=old.default_model if draft.default_model is None else draft.default_model,
-        enabled=old.enabled if draft.enabled is None else draft.enabled,
         network=network,
         key_reference=reference,
         key_expires_at=None if draft.clear_key_expiry else draft.key_expires_at or old.key_expires_at,
         check_interval_s=old.check_interval_s
         if draft.check_interval_s is None
         else draft.check_interval_s or None,
-        checks_paused=old.checks_paused if draft.checks_paused is None else draft.checks_paused,
         updated_at=now,
+        **_as_given(draft),
     )
     if replaces_key:
         connection = replace(
@@ -258,16 +259,18 @@ def plan_edit(
     elif moved and has_key:
         connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
 
-    if draft.headers is not None or _endpoint(connection) != _endpoint(old):
+    elsewhere = _endpoint(connection) != _endpoint(old)
+    if draft.headers is not None or elsewhere:
         connection = replace(connection, facts=frozenset())
 
-    reseals = replaces_key or draft.headers is not None or draft.network is not None or bool(moved)
+    # A secret is sealed with the whole endpoint, so that another one needs it opened.
+    reseals = replaces_key or draft.headers is not None or draft.network is not None or elsewhere
     credentials: Credentials | None = None
     if reseals:
         stored = _stored(old, draft, unseal, replaces_key=replaces_key)
         proxy_credentials = stored.proxy_credentials
         if draft.network is not None:
-            same_proxy = network.proxy is ProxyMode.URL and network.proxy_url == old.network.proxy_url
+            same_proxy = bool(network.proxy_url) and network.proxy_url == old.network.proxy_url
             proxy_credentials = draft.proxy_credentials or (proxy_credentials if same_proxy else None)
         api_key, previous = stored.api_key, stored.previous_api_key
         if replaces_key:
@@ -302,9 +305,8 @@ def _endpoint(connection: Connection) -> tuple[object, ...]:
 
 def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
     """Whoever sees what is sent, by the field that decides it; empty where nobody is chosen."""
-    parts = urlsplit(base_url)
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    proxied = network.proxy is ProxyMode.URL and not bypasses(parts.hostname or "", port, network.no_proxy)
+    _, host, port = destination(base_url)
+    proxied = network.proxy_url and not bypasses(host, port, network.no_proxy)
     return {
         "base_url": origin(base_url),
         "proxy": network.proxy_url if proxied else "",
@@ -365,9 +367,9 @@ def _grace(
     return now + PREVIOUS_KEY_GRACE if replaces_key else connection.previous_key_until
 
 
-def target_of(connection: Connection, credentials: Credentials) -> Target:
+def target_of(connection: Connection, credentials: Credentials) -> ProbeTarget:
     """What a probe needs to know of a connection."""
-    return Target(
+    return ProbeTarget(
         name=connection.name,
         provider=connection.provider,
         base_url=connection.base_url,

@@ -6,28 +6,28 @@ What an entry does and what it needs is `merging`'s to say.
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
-from nexo_client.terms import VaultState
-from nexo_daemon.domain.errors import DomainError, LimitReached
-from nexo_daemon.domain.model import Binding, Connection, Credentials, Settings
+from nexo.connections.errors import LimitReached, NexoError
+from nexo.connections.terms import ImportAction, VaultState
+from nexo_daemon.domain.model import Binding, Credentials, Settings
+from nexo_daemon.registry.change import Change
+from nexo_daemon.registry.commands import BINDING_LIMIT, CONNECTION_LIMIT
 from nexo_daemon.registry.document import Document
 from nexo_daemon.registry.drafts import name_key
 from nexo_daemon.registry.edits import Plan
-from nexo_daemon.registry.merging import Action, Step, plan_import
-from nexo_daemon.registry.registry import CONNECTION_LIMIT, Registry
-from nexo_daemon.registry.routing import BINDING_LIMIT
-from nexo_daemon.registry.snapshot import Snapshot
-from nexo_daemon.registry.workspaces import check_workspace
-from nexo_daemon.store.transaction import Transaction
+from nexo_daemon.registry.merging import MergeStep, plan_import
+from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.snapshot import RegistrySnapshot
+from nexo_daemon.registry.workspaces import check_sticky, check_workspace
 
 
-def preview(registry: Registry, document: Document, *, overwrite: bool) -> tuple[Step, ...]:
+def preview(registry: Registry, document: Document, *, overwrite: bool) -> tuple[MergeStep, ...]:
     """What `bring_in` would do with every consent; may run on any thread."""
     return _Import(registry, registry.snapshot, document, overwrite, consents=None).plan()
 
 
 async def bring_in(
     registry: Registry, document: Document, *, overwrite: bool, consents: Set[str]
-) -> tuple[Step, ...]:
+) -> tuple[MergeStep, ...]:
     """Do it.
 
     Raises:
@@ -35,13 +35,13 @@ async def bring_in(
     """
     registry.require_writable()
 
-    async def work() -> tuple[Step, ...]:
+    async def work() -> tuple[MergeStep, ...]:
         # Only now: what was planned before its turn may have been true of another configuration.
         wanted = _Import(registry, registry.snapshot, document, overwrite, consents)
         # A large document takes a third of a second: not on the loop.
         steps = await registry.on_store_thread(wanted.plan)
         if any(step.does_something for step in steps):
-            await wanted.save(steps)
+            await registry.apply(wanted.change(steps))
         return steps
 
     return await registry.command(work())
@@ -52,14 +52,14 @@ class _Import:
     """One import; `consents` None means as if all were given."""
 
     registry: Registry
-    before: Snapshot
+    before: RegistrySnapshot
     document: Document
     overwrite: bool
     consents: Set[str] | None
     plans: dict[str, Plan] = field(default_factory=dict)
     bindings: int = 0
 
-    def plan(self) -> tuple[Step, ...]:
+    def plan(self) -> tuple[MergeStep, ...]:
         return plan_import(
             self.document,
             self.before,
@@ -77,25 +77,25 @@ class _Import:
             if present is not None:
                 try:
                     found[present.id] = self.registry.store.unseal(present)
-                except DomainError:
+                except NexoError:
                     continue
         return found
 
-    def _admit(self, step: Step) -> Step:
+    def _admit(self, step: MergeStep) -> MergeStep:
         if self.consents is not None and any(need.id not in self.consents for need in step.needs):
-            return replace(step, action=Action.SKIP, text="needs your consent")
+            return replace(step, action=ImportAction.SKIP, text="needs your consent")
         try:
             if step.draft is not None:
                 self._plan_connection(step)
             elif step.binding is not None:
                 self._check_binding(step)
-        except DomainError as error:
+        except NexoError as error:
             return step.left_out(error.message)
         return step
 
-    def _plan_connection(self, step: Step) -> None:
+    def _plan_connection(self, step: MergeStep) -> None:
         assert step.draft is not None  # noqa: S101 - asked by the caller
-        if step.action is Action.ADD:
+        if step.action is ImportAction.ADD:
             added = len(self.plans) + len(self.before.connections)
             if added >= CONNECTION_LIMIT:
                 raise LimitReached(f"there are {CONNECTION_LIMIT} connections already")
@@ -105,65 +105,36 @@ class _Import:
             plan = self.registry.plan_edit(step.name, step.draft, keep_key_for_new_origin=True)
         self.plans[name_key(step.name)] = plan
 
-    def _check_binding(self, step: Step) -> None:
+    def _check_binding(self, step: MergeStep) -> None:
         assert step.binding is not None  # noqa: S101 - asked by the caller
         check_workspace(step.binding[0])
-        if step.action is Action.ADD:
+        check_sticky(step.binding[2])
+        if step.action is ImportAction.ADD:
             if self.bindings + len(self.before.bindings) >= BINDING_LIMIT:
                 raise LimitReached(f"there are {BINDING_LIMIT} bound workspaces already")
             self.bindings += 1
 
-    async def save(self, steps: tuple[Step, ...]) -> None:
-        registry, before = self.registry, self.before
-
-        def write(tx: Transaction) -> tuple[list[Connection], list[Binding], Settings]:
-            revision = tx.next_revision()
-            written = [self._write(tx, plan, before, revision) for plan in self.plans.values()]
-            after = before.with_connections(written)
-            bindings = [self._bind(tx, step, after) for step in steps if _is(step, "binding")]
-            settings = self._settings(steps, after, written)
-            if settings.default_id != before.settings.default_id:
-                tx.set_default(settings.default_id, settings.previous_default_id)
-            if settings.fallback_ids != before.settings.fallback_ids:
-                tx.set_fallback(settings.fallback_ids)
-            return written, bindings, replace(settings, revision=revision)
-
-        written, bindings, settings = await registry.commit(write)
-        moved = {
-            before.bindings[one.workspace].connection_id
-            for one in bindings
-            if one.workspace in before.bindings
-        }
-        ends = {before.settings.default_id, settings.default_id} - {None}
-        touched = {one.id for one in written} | {one.connection_id for one in bindings} | moved | ends
-        after = before.with_connections(written).with_bindings(bindings).with_settings(settings, routed=True)
-        registry.publish(
-            after,
-            changed={id_ for id_ in touched if id_ is not None and id_ in after.connections},
-            bindings=bool(bindings),
-            status=True,
-            probe_again=bool(written),
+    def change(self, steps: tuple[MergeStep, ...]) -> Change:
+        plans = tuple(self.plans.values())
+        after = self.before.with_connections(plan.connection for plan in plans)
+        settings = self._settings(steps, after)
+        return Change(
+            written=plans,
+            bound=tuple(self._bind(step, after) for step in steps if _is(step, "binding")),
+            settings=settings if settings != self.before.settings else None,
         )
 
-    def _write(self, tx: Transaction, plan: Plan, before: Snapshot, revision: int) -> Connection:
-        connection = replace(plan.connection, revision=revision)
-        if connection.id in before.connections:
-            return tx.update_connection(connection, plan.credentials)
-        return tx.insert_connection(connection, plan.credentials or Credentials())
-
-    def _bind(self, tx: Transaction, step: Step, after: Snapshot) -> Binding:
+    def _bind(self, step: MergeStep, after: RegistrySnapshot) -> Binding:
         assert step.binding is not None  # noqa: S101 - a binding
-        workspace, allow = step.binding
+        workspace, allow, sticky_s = step.binding
         target = after.get(step.text)
-        binding = Binding(workspace, target.id, target.name, self.registry.clock.now(), allow)
-        tx.put_binding(binding)
-        return binding
+        return Binding(workspace, target.id, target.name, self.registry.clock.now(), allow, sticky_s)
 
-    def _settings(self, steps: tuple[Step, ...], after: Snapshot, written: list[Connection]) -> Settings:
+    def _settings(self, steps: tuple[MergeStep, ...], after: RegistrySnapshot) -> Settings:
         settings = self.before.settings
         default = settings.default_id
-        if not self.before.connections and not self.document.default and written:
-            default = written[0].id
+        if not self.before.connections and not self.document.default and self.plans:
+            default = next(iter(self.plans.values())).connection.id
         for step in steps:
             if _is(step, "default"):
                 default = after.get(step.name).id
@@ -175,5 +146,5 @@ class _Import:
         return settings
 
 
-def _is(step: Step, kind: str) -> bool:
+def _is(step: MergeStep, kind: str) -> bool:
     return step.kind == kind and step.does_something

@@ -1,17 +1,22 @@
 """Writes what may be a few seconds late: health samples, transitions, and the audit record of hand-outs.
 
-So that a resolve or a check never waits for the disk. Buffers are bounded: when the disk does not keep up,
-the oldest samples are dropped and counted; transitions and hand-outs are written before anything else.
+So that a resolve or a check hardly ever waits for the disk. The first hand-out to a program is written before
+the program has it, its repeats within an hour are counted in the same row: nobody pushes the row of another
+program out by asking often. Buffers are bounded: when the disk does not keep up, the oldest samples are
+dropped and counted; transitions and hand-outs are written before anything else.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from itertools import islice
+from typing import NamedTuple
 
+from nexo.connections.errors import NexoError
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError
-from nexo_daemon.domain.model import Handout, Health, Sample, Transition
+from nexo_daemon.domain.model import HandoutRecord, Health, Sample, Transition
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.store.store import Store
 
@@ -22,6 +27,17 @@ RECORD_LIMIT = 10_000
 FLUSH_AFTER_S = 5.0
 # A job of the store thread, a few milliseconds. Between two of them a switch gets its turn.
 HANDOUTS_A_JOB = 500
+COUNTED_FOR = timedelta(hours=1)
+SUBJECT_LIMIT = 4096
+
+Subject = tuple[str, ...]
+
+
+class HandoutRow(NamedTuple):
+    """What is written of a subject: hand-outs are added to it for an hour."""
+
+    id: int
+    handout: HandoutRecord
 
 
 class Journal:
@@ -35,9 +51,15 @@ class Journal:
         self._on_store_thread = on_store_thread
         self._samples: deque[Sample] = deque(maxlen=SAMPLE_LIMIT)
         self._transitions: deque[Transition] = deque(maxlen=RECORD_LIMIT)
-        self._handouts: deque[Handout] = deque(maxlen=RECORD_LIMIT)
+        # Not written yet, and the rows that more is added to; both oldest first.
+        self._handouts: dict[Subject, HandoutRecord] = {}
+        self._rows: dict[Subject, HandoutRow] = {}
         self._health: dict[str, Health] = {}
+        self._runs = False
+        # Shared by all that the next flush writes.
+        self._next_flush: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
+        self._at_once = asyncio.Event()
         self._failure = StandingFailure(log, "health history and audit record are not written")
 
     def health(
@@ -51,10 +73,31 @@ class Journal:
             self._transitions.append(transition)
         self._wake.set()
 
-    def handout(self, handout: Handout) -> None:
-        """Note a secret that leaves the daemon."""
-        self._handouts.append(handout)
+    def handout(self, handout: HandoutRecord) -> asyncio.Future[None] | None:
+        """Note a secret that leaves the daemon.
+
+        Returns:
+            What is done when the first hand-out to a program is in the store, or cannot get there at present;
+            others wait for it, too, so nobody cancels it. None if it is counted in a row that is there.
+        """
+        subject = handout.subject
+        waiting = self._handouts.get(subject)
+        if waiting is None and len(self._handouts) >= RECORD_LIMIT:
+            del self._handouts[next(iter(self._handouts))]
+        self._handouts[subject] = handout if waiting is None else waiting.and_again(handout)
         self._wake.set()
+        if self._row_for(handout) is not None:
+            return None
+        self._at_once.set()
+        if self._runs and self._next_flush is None:
+            self._next_flush = asyncio.get_running_loop().create_future()
+        return self._next_flush
+
+    def _row_for(self, handout: HandoutRecord) -> HandoutRow | None:
+        row = self._rows.get(handout.subject)
+        # A clock that went back starts a new row, too.
+        recent = row is not None and timedelta(0) <= handout.at - row.handout.at < COUNTED_FOR
+        return row if recent else None
 
     def forget(self, connection_id: str) -> None:
         """The connection is gone: its waiting rows would have no parent."""
@@ -68,31 +111,80 @@ class Journal:
 
     async def run(self) -> None:
         """Flush a few seconds after the first entry, until cancelled. No timer runs while it is empty."""
-        while True:
-            await self._wake.wait()
-            await self._clock.sleep(FLUSH_AFTER_S)
-            await self.flush()
+        self._runs = True
+        try:
+            while True:
+                await self._wake.wait()
+                await self._pause()
+                await self.flush()
+        finally:
+            self._runs = False
+            self._tell(self._next_flush)
+            self._next_flush = None
+
+    async def _pause(self) -> None:
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(FLUSH_AFTER_S)),
+            asyncio.ensure_future(self._at_once.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    @staticmethod
+    def _tell(flush: "asyncio.Future[None] | None") -> None:
+        if flush is not None and not flush.done():
+            flush.set_result(None)
 
     async def flush(self) -> None:
         """Write everything now. A failure keeps hand-outs and transitions for the next time and is logged."""
         self._wake.clear()
+        self._at_once.clear()
+        this, self._next_flush = self._next_flush, None
         try:
             # Those of now; the ones that come meanwhile have woken the next flush.
             for _ in range(-(-len(self._handouts) // HANDOUTS_A_JOB)):
                 await self._write_handouts()
             await self._write_health()
-        except DomainError as error:
+        except NexoError as error:
             self._failure.came(error.message)
         else:
             self._failure.is_over()
+        finally:
+            self._tell(this)
 
     async def _write_handouts(self) -> None:
-        handouts = [self._handouts.popleft() for _ in range(min(HANDOUTS_A_JOB, len(self._handouts)))]
+        batch = list(islice(self._handouts.values(), HANDOUTS_A_JOB))
+        rows = [self._row_for(handout) for handout in batch]
+        # A row says all that there is of its subject, so that writing it twice changes nothing.
+        whole = [
+            handout if row is None else row.handout.and_again(handout)
+            for handout, row in zip(batch, rows, strict=True)
+        ]
+        for handout in batch:
+            del self._handouts[handout.subject]
+        ids: list[int] = []
+
+        def write() -> None:
+            entries = zip(whole, (None if row is None else row.id for row in rows), strict=True)
+            ids.extend(self._store.record_handouts(list(entries)))
+
         try:
-            await self._to_the_end(lambda: self._store.record_handouts(handouts))
-        except DomainError:
-            self._handouts.extendleft(reversed(handouts))
+            await self._to_the_end(write)
+        except NexoError:
+            first: dict[Subject, HandoutRecord] = {}
+            for handout in batch:
+                later = self._handouts.pop(handout.subject, None)
+                first[handout.subject] = handout if later is None else handout.and_again(later)
+            self._handouts = first | self._handouts
             raise
+        for handout, row_id in zip(whole, ids, strict=True):
+            self._rows.pop(handout.subject, None)
+            self._rows[handout.subject] = HandoutRow(row_id, handout)
+        while len(self._rows) > SUBJECT_LIMIT:
+            del self._rows[next(iter(self._rows))]
 
     async def _write_health(self) -> None:
         samples, self._samples = list(self._samples), deque(maxlen=SAMPLE_LIMIT)
@@ -102,7 +194,7 @@ class Journal:
             return
         try:
             await self._to_the_end(lambda: self._store.record_health(samples, transitions, health))
-        except DomainError:
+        except NexoError:
             self._transitions.extendleft(reversed(transitions))
             for connection_id, value in health.items():
                 self._health.setdefault(connection_id, value)

@@ -14,29 +14,32 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nexo_client.terms import HealthState, KeyVerdict, Layer, LayerStatus, Outcome
+from nexo.connections.errors import NexoError, StaleRevision
+from nexo.connections.terms import HealthState, KeyVerdict, Layer, LayerStatus, Outcome
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, StaleRevision
-from nexo_daemon.domain.model import Connection, Health, Sample, SecretKind, Transition
+from nexo_daemon.domain.model import Connection, Health, HealthSettings, Sample, SecretKind, Transition
 from nexo_daemon.domain.probing import TestReport, Verdict
 from nexo_daemon.domain.url import origin
-from nexo_daemon.health.checks import Watched
 from nexo_daemon.health.monitor import Monitor
-from nexo_daemon.health.staleness import shown
-from nexo_daemon.health.turns import LONGEST_DEADLINE_S
+from nexo_daemon.health.policy import Watched, last_seen, shown
+from nexo_daemon.health.queue import LONGEST_DEADLINE_S
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.bus import ConnectionChanged, StatusChanged, TransitionSeen
+from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import StandIn
 from nexo_daemon.registry.stand_ins import StandIns
+from nexo_gateway.router import CallOutcome
 
 log = logging.getLogger(__name__)
 
 # The monitor ends a check earlier where answers usually come fast.
 CHECK_TIMEOUT_S = LONGEST_DEADLINE_S
+MIN_INTERVAL_S = 5.0
 # Proof of a key is worth a write to the disk this often, not after every check.
 PROVEN_RESOLUTION = timedelta(hours=1)
+_NEVER = Health()
 
 
 class Lights:
@@ -56,6 +59,7 @@ class Lights:
         self._clock = clock
         self._health: dict[str, Health] = dict(registry.stored_health)
         self._watched: dict[str, Watched] = {}
+        self._settings = HealthSettings()
         self._offline = False
         self._errands: set[asyncio.Task[None]] = set()
         self._stand_ins = StandIns(registry, self.of, self._errand, clock)
@@ -68,18 +72,13 @@ class Lights:
 
     def of(self, connection: Connection) -> Health:
         """The light of a connection, as shown."""
-        known = self._health.get(connection.id, Health())
+        known = self._health.get(connection.id, _NEVER)
         if not connection.enabled:
             return _unknown("disabled", known)
         if self._registry.is_locked(connection):
             return _unknown("locked", known)
-        settings = self._registry.snapshot.settings.health
-        usual = settings.important_interval_s if self._is_important(connection) else settings.other_interval_s
-        return shown(known, connection.check_interval_s or usual, self._clock.now())
-
-    def _is_important(self, connection: Connection) -> bool:
-        watched = self._watched.get(connection.id)
-        return watched is not None and watched.important
+        seen = self._watched.get(connection.id)
+        return known if seen is None else shown(known, seen.interval_s, self._clock.now())
 
     @property
     def offline_since(self) -> datetime | None:
@@ -93,19 +92,23 @@ class Lights:
 
     # -- configuration → monitor --------------------------------------------------------------------
 
-    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
+    def on_change(self, effects: Effects) -> None:
         """See `ConnectionListener`."""
+        removed = frozenset(connection.id for connection in effects.removed)
         for connection_id in removed:
             self._health.pop(connection_id, None)
             self._journal.forget(connection_id)
-        self._configure(changed, removed)
-        if probe_again:
-            for connection_id in changed & self._watched.keys():
-                self.monitor.changed(connection_id)
+        self._configure(effects.changed, removed)
+        for connection_id in effects.probe_again & self._watched.keys():
+            self.monitor.changed(connection_id)
         self._stand_ins.configured()
 
     def _configure(self, changed: Collection[str], removed: Collection[str] = ()) -> None:
         snapshot = self._registry.snapshot
+        settings = snapshot.settings.health
+        if settings != self._settings:
+            # It may concern any of them.
+            self._settings, changed = settings, snapshot.connections
         bound = {binding.connection_id for binding in snapshot.bindings.values()}
         for connection_id in removed:
             self._watched.pop(connection_id, None)
@@ -114,16 +117,9 @@ class Lights:
             if connection is None or not connection.enabled or self._registry.is_locked(connection):
                 self._watched.pop(connection_id, None)
                 continue
-            self._watched[connection_id] = Watched(
-                id=connection.id,
-                origin=origin(connection.base_url),
-                important=connection.id == snapshot.settings.default_id or connection.id in bound,
-                interval_s=connection.check_interval_s,
-                paused=connection.checks_paused,
-            )
-        self.monitor.configure(
-            self._watched, snapshot.settings.health, self._health, only={*changed, *removed}
-        )
+            important = connection_id == snapshot.settings.default_id or connection_id in bound
+            self._watched[connection_id] = watched(connection, settings, important=important)
+        self.monitor.configure(self._watched, self._health, only={*changed, *removed})
 
     # -- monitor → registry -------------------------------------------------------------------------
 
@@ -200,7 +196,7 @@ class Lights:
         async def guarded() -> None:
             try:
                 await work
-            except DomainError as error:
+            except NexoError as error:
                 log.info("put off: %s", error.message)
 
         task = asyncio.ensure_future(guarded())
@@ -209,9 +205,7 @@ class Lights:
 
     # -- commands -----------------------------------------------------------------------------------
 
-    async def check_now(
-        self, connections: Sequence[Connection], timeout_s: float | None = None
-    ) -> Mapping[str, Health]:
+    async def check_now(self, connections: Sequence[Connection], timeout_s: float | None = None) -> None:
         """Check at once. Connections that can't be checked, or not in time, keep their light.
 
         Raises:
@@ -221,12 +215,18 @@ class Lights:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.monitor.check_now(ids)
-        return {c.id: self.of(c) for c in connections}
 
     def suspect(self, connection: Connection) -> None:
         """A program reported a failure: look soon. A report never changes a light by itself."""
         if connection.id in self._watched:
             self.monitor.suspect(connection.id)
+
+    def witnessed(self, request: CallOutcome, verdict: Verdict) -> None:
+        """A request through the gateway proved something, unless the connection was changed since."""
+        connection = self._registry.snapshot.connections.get(request.connection_id)
+        same = connection is not None and connection.revision == request.revision
+        if same and request.connection_id in self._watched:
+            self.monitor.witnessed(request.connection_id, verdict, request.asked_at)
 
     async def close(self) -> None:
         """End the errands: writes finish, checks ended with the monitor, whose task its runner owns."""
@@ -245,8 +245,25 @@ def _is_about_light(report: TestReport) -> bool:
     return report.verdict.outcome in _DECIDED and not beyond
 
 
+def watched(connection: Connection, settings: HealthSettings, *, important: bool) -> Watched:
+    """How a connection is checked: by its own interval, or by that of the settings."""
+    usual = settings.important_interval_s if important else settings.other_interval_s
+    own = connection.check_interval_s
+    return Watched(
+        connection.id,
+        origin(connection.base_url),
+        interval_s=max(usual if own is None else own, MIN_INTERVAL_S),
+        important=important,
+        paused=connection.checks_paused or settings.paused,
+    )
+
+
 def _unknown(reason: str, known: Health) -> Health:
-    last = known.state if known.state is not HealthState.UNKNOWN else known.last_known
     return replace(
-        known, state=HealthState.UNKNOWN, reason=reason, advice="", next_check_at=None, last_known=last
+        known,
+        state=HealthState.UNKNOWN,
+        reason=reason,
+        advice="",
+        next_check_at=None,
+        last_known=last_seen(known),
     )

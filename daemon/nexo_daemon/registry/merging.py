@@ -6,26 +6,24 @@ consent of a person for exactly that. An entry that is left out takes with it wh
 may mean another connection here.
 """
 
-import enum
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, ProxyMode, WorkspaceKey
+from nexo.connections.terms import ImportAction
+from nexo_daemon.domain.model import (
+    Connection,
+    Credentials,
+    NetworkProfile,
+    ProxyMode,
+    WorkspaceKey,
+    proxy_mode,
+)
 from nexo_daemon.registry.document import Document
 from nexo_daemon.registry.drafts import Draft, name_key
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault.references import ReferenceKind
-
-
-class Action(enum.StrEnum):
-    """What an import does with an entry."""
-
-    ADD = "add"
-    CHANGE = "change"
-    KEEP = "keep"
-    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MergeStep:
     """One entry of a document, and what becomes of it.
 
     Attributes:
@@ -53,36 +51,36 @@ class Step:
         needs: the consents without which it is left out.
     """
 
-    action: Action
+    action: ImportAction
     kind: str
     name: str
     text: str = ""
     draft: Draft | None = None
-    binding: tuple[WorkspaceKey, bool] | None = None
+    binding: tuple[WorkspaceKey, bool, float | None] | None = None
     fallback: tuple[str, ...] = ()
     needs: tuple[Consent, ...] = ()
 
     @property
     def does_something(self) -> bool:
         """Whether anything changes by it."""
-        return self.action in (Action.ADD, Action.CHANGE)
+        return self.action in (ImportAction.ADD, ImportAction.CHANGE)
 
-    def left_out(self, why: str) -> "Step":
+    def left_out(self, why: str) -> "MergeStep":
         """The same entry, skipped for a reason that no consent changes."""
-        return replace(self, action=Action.SKIP, text=why, needs=())
+        return replace(self, action=ImportAction.SKIP, text=why, needs=())
 
 
-Admit = Callable[[Step], Step]
+Admit = Callable[[MergeStep], MergeStep]
 
 
 def plan_import(
     document: Document,
-    snapshot: Snapshot,
+    snapshot: RegistrySnapshot,
     stored: Mapping[str, Credentials],
     *,
     overwrite: bool,
     admit: Admit = lambda step: step,
-) -> tuple[Step, ...]:
+) -> tuple[MergeStep, ...]:
     """What an import would do, entry by entry.
 
     Args:
@@ -92,7 +90,7 @@ def plan_import(
             left out as well.
     """
     merge = _Merge(document, snapshot, overwrite)
-    steps: list[Step] = []
+    steps: list[MergeStep] = []
     seen: set[str] = set()
     for draft in document.drafts:
         step = merge.connection(draft, stored)
@@ -103,9 +101,9 @@ def plan_import(
     reasons = {
         name_key(step.name): f"'{step.name}' of the document is left out"
         for step in steps
-        if step.action is Action.SKIP
+        if step.action is ImportAction.SKIP
     }
-    arriving = {name_key(step.name) for step in steps if step.action is not Action.SKIP}
+    arriving = {name_key(step.name) for step in steps if step.action is not ImportAction.SKIP}
 
     def missing(name: str) -> str:
         if name_key(name) in arriving:
@@ -116,7 +114,7 @@ def plan_import(
     return tuple(steps + [_admitted(step, admit) for step in routing])
 
 
-def _admitted(step: Step, admit: Admit) -> Step:
+def _admitted(step: MergeStep, admit: Admit) -> MergeStep:
     return admit(step) if step.does_something else step
 
 
@@ -127,7 +125,7 @@ Missing = Callable[[str], str]
 @dataclass(frozen=True, slots=True)
 class _Merge:
     document: Document
-    snapshot: Snapshot
+    snapshot: RegistrySnapshot
     overwrite: bool
 
     def _consent(self, kind: str, text: str, present: Connection | None = None) -> Consent:
@@ -135,7 +133,7 @@ class _Merge:
         bound = json.dumps([self.document.digest, kind, text, now]).encode()
         return Consent(hashlib.sha256(bound).hexdigest()[:24], kind, text)
 
-    def connection(self, draft: Draft, stored: Mapping[str, Credentials]) -> Step:
+    def connection(self, draft: Draft, stored: Mapping[str, Credentials]) -> MergeStep:
         name = draft.name or ""
         # Not `find`: an id is no name.
         present = self.snapshot.connections.get(self.snapshot.ids_by_name.get(name_key(name), ""))
@@ -145,41 +143,47 @@ class _Merge:
         )
         if present is None:
             text = "without an API key" if keyless else ""
-            return Step(Action.ADD, "connection", name, text, draft, needs=needs)
+            return MergeStep(ImportAction.ADD, "connection", name, text, draft, needs=needs)
         differences = _differences(draft, present, stored.get(present.id))
         if not differences:
-            return Step(Action.KEEP, "connection", name)
+            return MergeStep(ImportAction.KEEP, "connection", name)
         text = "differs in " + ", ".join(differences)
         if not self.overwrite:
-            return Step(Action.SKIP, "connection", name, f"is here already and {text}")
-        return Step(Action.CHANGE, "connection", name, text, replace(draft, name=None), needs=needs)
+            return MergeStep(ImportAction.SKIP, "connection", name, f"is here already and {text}")
+        return MergeStep(
+            ImportAction.CHANGE, "connection", name, text, replace(draft, name=None), needs=needs
+        )
 
-    def _routed(self, step: Step, text: str) -> Step:
+    def _routed(self, step: MergeStep, text: str) -> MergeStep:
         # On a computer where nothing is set up yet there is nothing whose use a document could change.
         if not (self.snapshot.connections or self.snapshot.bindings):
             return step
         return replace(step, needs=(self._consent(step.kind, text),))
 
-    def bindings(self, missing: Missing) -> list[Step]:
-        steps: list[Step] = []
+    def bindings(self, missing: Missing) -> list[MergeStep]:
+        steps: list[MergeStep] = []
         seen: set[WorkspaceKey] = set()
-        for workspace, target, allow in self.document.bindings:
-            step = self._binding(workspace, target, allow, missing(target))
+        for workspace, target, allow, sticky_s in self.document.bindings:
+            step = self._binding(workspace, target, allow, sticky_s, missing(target))
             if workspace in seen:
                 step = step.left_out("the document binds it twice")
             seen.add(workspace)
             steps.append(step)
         return steps
 
-    def _binding(self, workspace: WorkspaceKey, target: str, allow: bool, missing: str) -> Step:
-        step = Step(Action.ADD, "binding", str(workspace), target, binding=(workspace, allow))
+    def _binding(
+        self, workspace: WorkspaceKey, target: str, allow: bool, sticky_s: float | None, missing: str
+    ) -> MergeStep:
+        binding = (workspace, allow, sticky_s)
+        step = MergeStep(ImportAction.ADD, "binding", str(workspace), target, binding=binding)
         present = self.snapshot.bindings.get(workspace)
         others = ", or one that stands in for it" if allow else ""
-        if present is not None and (name_key(present.connection_name), present.allow_fallback) == (
-            name_key(target),
-            allow,
-        ):
-            return replace(step, action=Action.KEEP)
+        if present is not None and (
+            name_key(present.connection_name),
+            present.allow_fallback,
+            present.sticky_s,
+        ) == (name_key(target), allow, sticky_s):
+            return replace(step, action=ImportAction.KEEP)
         if missing:
             return step.left_out(missing)
         if present is None:
@@ -187,16 +191,16 @@ class _Merge:
         if not self.overwrite:
             return step.left_out(f"is bound to '{present.connection_name}' here")
         text = f"programs in {workspace} get '{target}'{others} instead of '{present.connection_name}'"
-        return self._routed(replace(step, action=Action.CHANGE), text)
+        return self._routed(replace(step, action=ImportAction.CHANGE), text)
 
-    def default(self, missing: Missing) -> list[Step]:
+    def default(self, missing: Missing) -> list[MergeStep]:
         name = self.document.default
         if not name:
             return []
-        step = Step(Action.ADD, "default", name)
+        step = MergeStep(ImportAction.ADD, "default", name)
         present = self.snapshot.default
         if present is not None and name_key(present.name) == name_key(name):
-            return [replace(step, action=Action.KEEP)]
+            return [replace(step, action=ImportAction.KEEP)]
         if why := missing(name):
             return [step.left_out(why)]
         if present is None:
@@ -204,24 +208,24 @@ class _Merge:
         if not self.overwrite:
             return [step.left_out(f"'{present.name}' stays the default")]
         text = f"'{name}' becomes the default instead of '{present.name}'"
-        return [self._routed(replace(step, action=Action.CHANGE), text)]
+        return [self._routed(replace(step, action=ImportAction.CHANGE), text)]
 
-    def fallback(self, missing: Missing) -> list[Step]:
+    def fallback(self, missing: Missing) -> list[MergeStep]:
         names = self.document.fallback
         if not names:
             return []
         kept = tuple(name for name in names if not missing(name))
         left_out = "; ".join(filter(None, map(missing, names)))
-        step = Step(Action.ADD, "fallback", ", ".join(kept or names), left_out, fallback=kept)
+        step = MergeStep(ImportAction.ADD, "fallback", ", ".join(kept or names), left_out, fallback=kept)
         stored = map(self.snapshot.connections.get, self.snapshot.settings.fallback_ids)
         present = [one.name for one in stored if one is not None]
         if not kept:
             return [step.left_out(left_out)]
         if list(map(name_key, kept)) == list(map(name_key, present)):
-            return [replace(step, action=Action.KEEP)]
+            return [replace(step, action=ImportAction.KEEP)]
         if present and not self.overwrite:
             return [step.left_out(f"{', '.join(present)} stay the fall-back")]
-        action = Action.CHANGE if present else Action.ADD
+        action = ImportAction.CHANGE if present else ImportAction.ADD
         text = f"{', '.join(kept)} stand in for a connection that fails"
         return [self._routed(replace(step, action=action), text)]
 
@@ -269,14 +273,14 @@ def _reference(reference: str, url: str) -> tuple[str, str]:
 
 
 def _route(network: NetworkProfile, before: NetworkProfile, url: str) -> str:
-    instead = f" instead of the proxy {before.proxy_url}" if before.proxy is ProxyMode.URL else ""
+    instead = f" instead of the proxy {before.proxy_url}" if before.proxy_url else ""
     ways = {
         ProxyMode.URL: f"sends what is for {url}, the key included, through the proxy {network.proxy_url}",
         ProxyMode.DIRECT: f"sends what is for {url} past every proxy of this computer",
         ProxyMode.SYSTEM: f"sends what is for {url} as this computer is set up",
     }
     past = f", past it to {', '.join(network.no_proxy)}" if network.no_proxy else ""
-    return ways[network.proxy] + instead + past
+    return ways[proxy_mode(network)] + instead + past
 
 
 def _differences(draft: Draft, present: Connection, stored: Credentials | None) -> list[str]:
@@ -291,6 +295,7 @@ def _differences(draft: Draft, present: Connection, stored: Credentials | None) 
         ("key reference", draft.api_key_ref or "", present.key_reference),
         ("check interval", draft.check_interval_s or None, present.check_interval_s),
         ("paused", draft.checks_paused, present.checks_paused),
+        ("model map", draft.model_map, present.model_map),
     )
     names = [name for name, new, old in pairs if new != old]
     if stored is not None:

@@ -1,4 +1,4 @@
-"""Connections and their secrets: the commands that create, change and delete them.
+"""The connections, their secrets, and who gets which: every command that changes them.
 
 Reads are answered from the immutable snapshot, never from the database. Not for the wire (rpc), not for
 probing (providers) and not for deciding when to check (health).
@@ -7,29 +7,31 @@ probing (providers) and not for deciding when to check (health).
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
-from nexo_client.terms import KeyVerdict, Outcome, StoreState, VaultState
+from nexo.connections.errors import InvalidField, KeyRejected, StaleRevision
+from nexo.connections.proxies import destination
+from nexo.connections.terms import KeyVerdict, Outcome, StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import (
-    ConnectionInUse,
-    InvalidField,
-    KeyRejected,
-    LimitReached,
-    NameTaken,
-    StaleRevision,
+from nexo_daemon.domain.model import (
+    Binding,
+    Connection,
+    Credentials,
+    Facts,
+    HealthSettings,
+    WorkspaceKey,
 )
-from nexo_daemon.domain.model import Connection, Credentials, Facts, SecretKind, Settings
-from nexo_daemon.domain.probing import Suggestion, Target, Verdict
+from nexo_daemon.domain.probing import ProbeTarget, Suggestion, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry.bus import ConnectionChanged
-from nexo_daemon.registry.drafts import Draft, name_key
+from nexo_daemon.registry import commands
+from nexo_daemon.registry.change import Change
+from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.edits import Plan, plan_edit, plan_new, target_of
+from nexo_daemon.registry.snapshot import RegistrySnapshot
+from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
-from nexo_daemon.store.transaction import Transaction
-
-CONNECTION_LIMIT = 20_000
 
 
 class KeyReferences(Protocol):
@@ -50,11 +52,12 @@ class KeyReferences(Protocol):
 
 
 class Registry(Writer):
-    """The writer with the commands for connections."""
+    """The writer with its commands."""
 
     def __init__(self, store: Store, references: KeyReferences, clock: Clock) -> None:
         super().__init__(store, clock)
         self._references = references
+        self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
 
     # -- secrets ------------------------------------------------------------------------------------
 
@@ -101,11 +104,11 @@ class Registry(Writer):
         """Whether its secrets can't be opened now."""
         return bool(connection.sealed) and self.store.vault.state is not VaultState.UNLOCKED
 
-    async def target(self, connection: Connection) -> Target:
+    async def target(self, connection: Connection) -> ProbeTarget:
         """What a probe of a stored connection sends."""
         return target_of(connection, await self.credentials(connection))
 
-    async def planned_target(self, plan: Plan) -> Target:
+    async def planned_target(self, plan: Plan) -> ProbeTarget:
         """What a probe of a planned connection sends."""
         credentials = plan.credentials
         if credentials is None:
@@ -128,13 +131,15 @@ class Registry(Writer):
 
     def plan_new(self, draft: Draft, fixes: Sequence[str] = ()) -> Plan:
         """What `create` would store. Raises `InvalidField`."""
-        return plan_new(draft, connection_id=uuid.uuid4().hex, now=self.clock.now(), fixes=fixes)
+        plan = plan_new(draft, connection_id=uuid.uuid4().hex, now=self.clock.now(), fixes=fixes)
+        self._check_leads_on(plan.connection.base_url)
+        return plan
 
     def plan_edit(
         self, name: str, draft: Draft, *, keep_key_for_new_origin: bool = False, fixes: Sequence[str] = ()
     ) -> Plan:
         """What `update` would store. Raises as `edits.plan_edit`, and `ConnectionNotFound`."""
-        return plan_edit(
+        plan = plan_edit(
             self.snapshot.get(name),
             draft,
             unseal=self.store.unseal,
@@ -142,57 +147,26 @@ class Registry(Writer):
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
         )
+        if draft.base_url is not None:
+            self._check_leads_on(plan.connection.base_url)
+        return plan
 
-    def _check_name_free(self, name: str, own_id: str) -> None:
-        holder = self.snapshot.ids_by_name.get(name_key(name))
-        if holder is not None and holder != own_id:
-            taken = self.snapshot.connections[holder].name
-            raise NameTaken(
-                f"name: there is a connection '{taken}' already",
-                hint=f"choose another name, or change that one with 'nexoctl edit \"{taken}\"'",
-                metadata={"field": "name", "name": taken},
+    def _check_leads_on(self, base_url: str) -> None:
+        _, host, port = destination(base_url)
+        if self.is_own_address(host, port):
+            raise InvalidField.of(
+                "base_url",
+                "is the address of Nexo's own gateway, and a request would go round in a circle",
+                "give the address of the service itself",
             )
 
     async def create(
         self, draft: Draft, *, make_default: bool = False, fixes: Sequence[str] = ()
     ) -> tuple[Connection, tuple[Suggestion, ...]]:
-        """Store a new connection; the first one becomes the default."""
+        """Store a new connection; the first one becomes the default. Raises as `commands.create`."""
         plan = self.plan_new(draft, fixes)
-
-        async def work() -> Connection:
-            before = self.snapshot
-            self._check_name_free(plan.connection.name, plan.connection.id)
-            if len(before.connections) >= CONNECTION_LIMIT:
-                raise LimitReached(
-                    f"there are {CONNECTION_LIMIT} connections already", hint="remove some first"
-                )
-            becomes_default = make_default or not before.connections
-
-            def write(tx: Transaction) -> tuple[Connection, Settings]:
-                settings = replace(before.settings, revision=tx.next_revision())
-                connection = tx.insert_connection(
-                    replace(plan.connection, revision=settings.revision), plan.credentials or Credentials()
-                )
-                if becomes_default:
-                    settings = replace(
-                        settings, default_id=connection.id, previous_default_id=before.settings.default_id
-                    )
-                    tx.set_default(settings.default_id, settings.previous_default_id)
-                return connection, settings
-
-            connection, settings = await self.commit(write)
-            changed = {connection.id}
-            if becomes_default and before.settings.default_id:
-                changed.add(before.settings.default_id)
-            self.publish(
-                before.with_connection(connection).with_settings(settings, routed=becomes_default),
-                changed=changed,
-                status=True,
-                probe_again=True,
-            )
-            return connection
-
-        return await self.command(work()), plan.warnings
+        done = await self.run(lambda now: commands.create(now, plan, make_default=make_default))
+        return done.after.connections[plan.connection.id], plan.warnings
 
     async def update(
         self,
@@ -202,18 +176,21 @@ class Registry(Writer):
         revision: int = 0,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
-        verify_key: Callable[[Target], Coroutine[Any, Any, Verdict]] | None = None,
+        verify_key: Callable[[ProbeTarget], Coroutine[Any, Any, Verdict]] | None = None,
     ) -> tuple[Connection, tuple[Suggestion, ...]]:
-        """Change a connection.
+        """Change a connection. Raises as `commands.update` and `plan_edit`.
 
         Args:
             revision: the one that the caller saw; 0 skips the check.
             verify_key: tries a replaced key before it is stored.
         """
+
+        def planned() -> Plan:
+            return self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
+
         if verify_key is not None and (draft.api_key or draft.api_key_ref):
             revision = revision or self.snapshot.get(name).revision
-            plan = self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
-            verdict = await verify_key(await self.planned_target(plan))
+            verdict = await verify_key(await self.planned_target(planned()))
             if verdict.outcome is Outcome.AUTH_ERROR:
                 raise KeyRejected(
                     f"api_key: the provider rejects the new key ({verdict.reason}); the old one stays",
@@ -221,80 +198,40 @@ class Registry(Writer):
                     metadata={"field": "api_key"},
                 )
 
-        async def work() -> tuple[Connection, tuple[Suggestion, ...]]:
-            before = self.snapshot
-            old = before.get(name)
-            if revision and revision != old.revision:
-                raise StaleRevision(
-                    f"'{old.name}' was changed by somebody else (revision {old.revision}, not {revision})",
-                    hint="look at it again with 'nexoctl show', then repeat the edit",
-                    metadata={"current_revision": str(old.revision)},
-                )
-            plan = self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
-            self._check_name_free(plan.connection.name, old.id)
+        def decide(now: RegistrySnapshot) -> Change:
+            commands.require_revision(now.get(name), revision)
+            return commands.update(now, planned())
 
-            def write(tx: Transaction) -> tuple[Connection, Settings]:
-                settings = replace(before.settings, revision=tx.next_revision())
-                connection = tx.update_connection(
-                    replace(plan.connection, revision=settings.revision), plan.credentials
-                )
-                if connection.name != old.name:
-                    for binding in before.bound_to(old.id):
-                        tx.put_binding(replace(binding, connection_name=connection.name))
-                return connection, settings
+        done = await self.run(decide)
+        (plan,) = done.change.written
+        return done.after.connections[plan.connection.id], plan.warnings
 
-            connection, settings = await self.commit(write)
-            renamed = connection.name != old.name
-            self.publish(
-                before.with_connection(connection).with_settings(settings, routed=False),
-                changed={connection.id},
-                bindings=renamed or connection.enabled != old.enabled,
-                status=True,
-                probe_again=plan.credentials is not None or _probe_differs(old, connection),
-            )
-            return connection, plan.warnings
+    async def delete(
+        self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
+    ) -> int:
+        """Delete a connection; returns the new revision. Raises as `commands.delete`."""
 
-        return await self.command(work())
+        def decide(now: RegistrySnapshot) -> Change:
+            old = now.get(name)
+            commands.require_revision(old, revision)
+            return commands.delete(now, old, replace_with=replace_with, force=force)
+
+        done = await self.run(decide)
+        for id_ in done.change.removed:
+            self.stored_health.pop(id_, None)
+        return done.after.revision
+
+    # -- keys ---------------------------------------------------------------------------------------
 
     async def roll_back_key(self, connection_id: str) -> Connection | None:
         """Put the previous key back; None if there is none any more."""
 
-        async def work() -> Connection | None:
-            before = self.snapshot
-            old = before.connections.get(connection_id)
-            if old is None or not old.has(SecretKind.PREVIOUS_API_KEY):
-                return None
-            now = self.clock.now()
-            if old.previous_key_until is None or now > old.previous_key_until:
-                return None
-            stored = self.store.unseal(old)
-            restored = replace(stored, api_key=stored.previous_api_key, previous_api_key=None)
-            planned = replace(
-                old,
-                key_verdict=KeyVerdict.UNVERIFIED,
-                key_added_at=now,
-                key_proven_at=None,
-                previous_key_until=None,
-                updated_at=now,
-            )
-            return await self._replace_connection(planned, restored)
+        def decide(now: RegistrySnapshot) -> Change:
+            old = now.connections.get(connection_id)
+            return commands.roll_back_key(old, self.store.unseal, self.clock.now())
 
-        return await self.command(work())
-
-    async def _replace_connection(self, planned: Connection, credentials: Credentials) -> Connection:
-        before = self.snapshot
-
-        def write(tx: Transaction) -> tuple[Connection, Settings]:
-            settings = replace(before.settings, revision=tx.next_revision())
-            return tx.update_connection(replace(planned, revision=settings.revision), credentials), settings
-
-        connection, settings = await self.commit(write)
-        self.publish(
-            before.with_connection(connection).with_settings(settings, routed=False),
-            changed={connection.id},
-            probe_again=True,
-        )
-        return connection
+        done = await self.run(decide)
+        return done.after.connections[connection_id] if done.change.written else None
 
     async def set_key_facts(
         self,
@@ -305,105 +242,71 @@ class Registry(Writer):
         facts: Facts | None = None,
         revision: int = 0,
     ) -> None:
-        """Remember what a test proved about the key. Not a change of the configuration: no new revision.
+        """Remember what a test proved about the key, unless the store takes no changes.
 
         Args:
             facts: about the endpoint, in place of those that were known.
             revision: of the connection that was tested; nothing is kept when it has changed since.
         """
 
-        async def work() -> None:
-            old = self.snapshot.connections.get(connection_id)
-            if old is None or self.store.state is not StoreState.READ_WRITE:
-                return
-            if revision and old.revision != revision:
-                return
-            connection = replace(
-                old,
-                key_verdict=verdict or old.key_verdict,
-                key_proven_at=self.clock.now() if proven else old.key_proven_at,
-                facts=old.facts if facts is None else facts,
+        def decide(now: RegistrySnapshot) -> Change:
+            if self.store.state is not StoreState.READ_WRITE:
+                return Change()
+            old = now.connections.get(connection_id)
+            proven_at = self.clock.now() if proven else None
+            return commands.learn_key_facts(
+                old, verdict=verdict, proven_at=proven_at, facts=facts, revision=revision
             )
 
-            def write(tx: Transaction) -> None:
-                tx.set_key_facts(
-                    connection_id,
-                    verdict=connection.key_verdict,
-                    proven_at=connection.key_proven_at,
-                    facts=connection.facts,
-                )
+        await self.run(decide)
 
-            await self.commit(write)
-            snapshot = replace(
-                self.snapshot, connections={**self.snapshot.connections, connection_id: connection}
+    async def forget_previous_key(self, connection_id: str, moment: datetime) -> bool:
+        """Remove a replaced key whose grace time is over; whether there was one that could be."""
+
+        def decide(now: RegistrySnapshot) -> Change:
+            if self.store.state is not StoreState.READ_WRITE:
+                return Change()
+            return commands.forget_previous_key(now.connections.get(connection_id), moment)
+
+        return bool((await self.run(decide)).change.written)
+
+    # -- who gets what ------------------------------------------------------------------------------
+
+    async def set_default(self, name: str) -> tuple[Connection, Connection | None]:
+        """Switch; returns the new and the previous default. Switching to the present one changes nothing."""
+        return await self._switched(lambda now: commands.set_default(now, name))
+
+    async def undo_default(self) -> tuple[Connection, Connection | None]:
+        """Back to the default before the last switch; doing it twice is a redo. Raises `NothingToUndo`."""
+        return await self._switched(commands.undo_default)
+
+    async def _switched(
+        self, decide: Callable[[RegistrySnapshot], Change]
+    ) -> tuple[Connection, Connection | None]:
+        done = await self.run(decide)
+        assert done.after.default is not None  # noqa: S101 - a switch is to one that there is
+        return done.after.default, done.before.default
+
+    async def bind(
+        self, workspace: WorkspaceKey, name: str, *, allow_fallback: bool, sticky_s: float | None = None
+    ) -> Binding:
+        """Bind a workspace, or move its binding. Raises as `commands.bind`, and `InvalidField`."""
+        check_workspace(workspace)
+        done = await self.run(
+            lambda now: commands.bind(
+                now, workspace, name, self.clock.now(), allow_fallback=allow_fallback, sticky_s=sticky_s
             )
-            self.snapshot = snapshot
-            self.bus.publish(ConnectionChanged(connection_id))
+        )
+        return done.after.bindings[workspace]
 
-        await self.command(work())
+    async def unbind(self, workspace: WorkspaceKey) -> int:
+        """Let a workspace follow the default again; returns the new revision. Raises `WorkspaceNotFound`."""
+        return (await self.run(lambda now: commands.unbind(now, workspace))).after.revision
 
-    async def delete(
-        self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
-    ) -> int:
-        """Delete a connection; returns the new revision."""
+    async def set_fallback(self, names: Sequence[str]) -> int:
+        """Choose the stand-ins, in order; empty switches the fall-back off. Returns the new revision."""
+        return (await self.run(lambda now: commands.set_fallback(now, names))).after.revision
 
-        async def work() -> int:
-            before = self.snapshot
-            old = before.get(name)
-            if revision and revision != old.revision:
-                raise StaleRevision(
-                    f"'{old.name}' was changed by somebody else",
-                    hint="look at it again with 'nexoctl show'",
-                    metadata={"current_revision": str(old.revision)},
-                )
-            heir = before.get(replace_with) if replace_with else None
-            if heir is not None and heir.id == old.id:
-                raise InvalidField("replace_with", "is the connection to be removed", "name another one")
-            bound = before.bound_to(old.id)
-            is_default = before.settings.default_id == old.id
-            if (bound or is_default) and heir is None and not force:
-                users = [*(["the default"] if is_default else []), *(str(b.workspace) for b in bound)]
-                raise ConnectionInUse(
-                    f"'{old.name}' is in use: {', '.join(users)}",
-                    hint="move its users with --replace-with NAME, or remove it anyway with --force "
-                    "(bound workspaces then get an error, not another account)",
-                    metadata={"used_by": "\n".join(users), "name": old.name},
-                )
-            moved = [
-                replace(b, connection_id=heir.id, connection_name=heir.name)
-                for b in bound
-                if heir is not None
-            ]
-            settings = before.settings
-            if is_default:
-                settings = replace(settings, default_id=heir.id if heir else None)
-            if settings.previous_default_id in (old.id, settings.default_id):
-                settings = replace(settings, previous_default_id=None)
-            fallback = tuple(id_ for id_ in settings.fallback_ids if id_ != old.id)
-
-            def write(tx: Transaction) -> Settings:
-                for binding in moved:
-                    tx.put_binding(binding)
-                tx.set_default(settings.default_id, settings.previous_default_id)
-                if fallback != settings.fallback_ids:
-                    tx.set_fallback(fallback)
-                tx.delete_connection(old.id)
-                return replace(settings, revision=tx.next_revision(), fallback_ids=fallback)
-
-            after = await self.commit(write)
-            self.stored_health.pop(old.id, None)
-            self.publish(
-                before.without_connection(old.id).with_bindings(moved).with_settings(after, routed=True),
-                changed={heir.id} if heir is not None else (),
-                removed=[old],
-                bindings=bool(bound),
-                status=True,
-            )
-            return after.revision
-
-        return await self.command(work())
-
-
-def _probe_differs(old: Connection, new: Connection) -> bool:
-    facts = ("base_url", "provider", "preset", "auth_scheme", "network", "key_reference", "enabled")
-    return any(getattr(old, fact) != getattr(new, fact) for fact in facts)
+    async def set_health_settings(self, settings: HealthSettings) -> None:
+        """How often to check, and whether at all."""
+        await self.run(lambda now: commands.set_health_settings(now, settings))

@@ -6,22 +6,23 @@ disabled is an error and never falls through to the next: one client's code must
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from nexo_client.terms import ResolutionSource
-from nexo_daemon.domain.errors import (
+from nexo.connections.errors import (
     BindingBroken,
     ConnectionDisabled,
     ConnectionNotFound,
-    DomainError,
+    NexoError,
     NoDefaultConnection,
 )
+from nexo.connections.terms import ResolutionSource
 from nexo_daemon.domain.model import Binding, Connection, WorkspaceKey, WorkspaceKind
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class Question:
     """The question of a program. Empty strings mean "not given"."""
 
     workspace: WorkspaceKey | None = None
@@ -30,7 +31,7 @@ class Inquiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Rule:
     """One rule, whether it applied and what it named."""
 
     source: ResolutionSource
@@ -41,10 +42,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """The connection that serves in place of an unhealthy winner (itself if all are down), and why."""
+    """The connection that serves in place of an unhealthy winner (itself if all are down), and why.
+
+    Attributes:
+        why: one clause for a person.
+        revisit_at: choose again then, even if no light changes before.
+    """
 
     connection_id: str
-    why: str
+    why: str = ""
+    revisit_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +61,15 @@ class Resolution:
     connection: Connection | None
     source: ResolutionSource
     detail: str
-    steps: tuple[Step, ...]
-    problem: DomainError | None = None
+    steps: tuple[Rule, ...]
+    problem: NexoError | None = None
     binding: Binding | None = None
 
     def require(self) -> Connection:
         """The connection.
 
         Raises:
-            DomainError: why there is none.
+            NexoError: why there is none.
         """
         if self.connection is None:
             assert self.problem is not None  # noqa: S101 - one of the two is set by construction
@@ -70,7 +77,7 @@ class Resolution:
         return self.connection
 
 
-def find_binding(snapshot: Snapshot, workspace: WorkspaceKey | None) -> Binding | None:
+def find_binding(snapshot: RegistrySnapshot, workspace: WorkspaceKey | None) -> Binding | None:
     """The binding of the workspace name, or of the nearest ancestor of the directory."""
     if workspace is None or not snapshot.bindings:
         return None
@@ -88,8 +95,8 @@ def find_binding(snapshot: Snapshot, workspace: WorkspaceKey | None) -> Binding 
 
 
 def _named(
-    snapshot: Snapshot, name: str, source: ResolutionSource, rule: str
-) -> tuple[Connection | None, DomainError | None]:
+    snapshot: RegistrySnapshot, name: str, source: ResolutionSource, rule: str
+) -> tuple[Connection | None, NexoError | None]:
     try:
         connection = snapshot.get(name)
     except ConnectionNotFound as error:
@@ -112,7 +119,7 @@ def _disabled(connection: Connection, rule: str) -> ConnectionDisabled:
 
 
 def resolve(
-    snapshot: Snapshot, inquiry: Inquiry, stand_ins: Mapping[str, StandIn] | None = None
+    snapshot: RegistrySnapshot, inquiry: Question, stand_ins: Mapping[str, StandIn] | None = None
 ) -> Resolution:
     """The connection for a question, with every rule explained.
 
@@ -136,7 +143,7 @@ def resolve(
     if snapshot.loss is not None:
         return Resolution(None, ResolutionSource.DEFAULT, "the store is gone", (), snapshot.loss)
     if not candidates:
-        problem: DomainError = NoDefaultConnection(
+        problem: NexoError = NoDefaultConnection(
             "there is no default connection",
             hint="add one with 'nexoctl add', or choose one with 'nexoctl default NAME'",
         )
@@ -146,7 +153,7 @@ def resolve(
     source, name, rule = candidates[0]
     steps = _explain(inquiry, binding, candidates, source)
     connection: Connection | None
-    failure: DomainError | None = None
+    failure: NexoError | None = None
     if source is ResolutionSource.WORKSPACE and binding is not None:
         connection = snapshot.connections.get(binding.connection_id)
         if connection is None:
@@ -176,9 +183,9 @@ def resolve(
         substitute = snapshot.connections.get(stand_in.connection_id)
         if substitute is not None and substitute.enabled:
             text = f"in place of '{connection.name}' ({rule}): {stand_in.why}"
-            step = Step(ResolutionSource.FALLBACK, substitute.name, True, text)
+            step = Rule(ResolutionSource.FALLBACK, substitute.name, True, text)
             lost = tuple(
-                Step(s.source, s.connection_name, False, s.text + "; a stand-in serves") if s.won else s
+                Rule(s.source, s.connection_name, False, s.text + "; a stand-in serves") if s.won else s
                 for s in steps
             )
             return Resolution(substitute, ResolutionSource.FALLBACK, text, (*lost, step), binding=binding)
@@ -186,11 +193,11 @@ def resolve(
 
 
 def _explain(
-    inquiry: Inquiry,
+    inquiry: Question,
     binding: Binding | None,
     candidates: list[tuple[ResolutionSource, str, str]],
     winner: ResolutionSource | None,
-) -> tuple[Step, ...]:
+) -> tuple[Rule, ...]:
     named = {source: (name, rule) for source, name, rule in candidates}
     absent = {
         ResolutionSource.EXPLICIT: "no connection is named in the call",
@@ -205,9 +212,9 @@ def _explain(
     steps = []
     for source, why_not in absent.items():
         if source not in named:
-            steps.append(Step(source, "", False, why_not))
+            steps.append(Rule(source, "", False, why_not))
             continue
         name, rule = named[source]
         won = source is winner
-        steps.append(Step(source, name, won, rule if won else f"{rule}; an earlier rule wins"))
+        steps.append(Rule(source, name, won, rule if won else f"{rule}; an earlier rule wins"))
     return tuple(steps)

@@ -1,23 +1,23 @@
 """The configuration at one moment: immutable, indexed, and what every read is answered from.
 
-Health is not in it: it changes far more often, and lives beside it in `Registry.health`.
+Health is not in it: it changes far more often, and lives in `registry.lights`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from nexo_daemon.domain.errors import ConnectionNotFound, StoreFailed
+from nexo.connections.errors import ConnectionNotFound, StoreFailed
 from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.drafts import name_key
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class RegistrySnapshot:
     """Connections in the order of their creation, bindings, settings.
 
     Attributes:
-        routed_at: revision of the last change of the default or the fall-back; a follower whose answer is
-            the same again (switch there and back) is still told that it is newer.
+        routed_at: revision of the last change of the default, the fall-back or a stand-in; a follower whose
+            answer is the same again (switch there and back) is still told that it is newer.
         gone: as of `StoredState`.
     """
 
@@ -30,7 +30,7 @@ class Snapshot:
     gone: tuple[str, str] = ("", "")
 
     @classmethod
-    def of(cls, state: StoredState) -> "Snapshot":
+    def of(cls, state: StoredState) -> "RegistrySnapshot":
         """The snapshot of what the store holds."""
         bindings = {binding.workspace: binding for binding in state.bindings}
         return cls(
@@ -89,11 +89,11 @@ class Snapshot:
         """The workspaces that are bound to a connection."""
         return tuple(b for b in self.bindings.values() if b.connection_id == connection_id)
 
-    def with_connection(self, connection: Connection) -> "Snapshot":
+    def with_connection(self, connection: Connection) -> "RegistrySnapshot":
         """With the connection added or changed."""
         return self.with_connections([connection])
 
-    def with_connections(self, changed: Iterable[Connection]) -> "Snapshot":
+    def with_connections(self, changed: Iterable[Connection]) -> "RegistrySnapshot":
         """With connections added or changed."""
         connections, names, bindings = dict(self.connections), dict(self.ids_by_name), self.bindings
         for one in changed:
@@ -108,7 +108,7 @@ class Snapshot:
             connections[one.id] = one
         return replace(self, connections=connections, ids_by_name=names, bindings=bindings)
 
-    def without_connection(self, connection_id: str) -> "Snapshot":
+    def without_connection(self, connection_id: str) -> "RegistrySnapshot":
         """With the connection gone; bindings to it stay."""
         return replace(
             self,
@@ -116,16 +116,23 @@ class Snapshot:
             ids_by_name={key: id_ for key, id_ in self.ids_by_name.items() if id_ != connection_id},
         )
 
-    def with_bindings(self, changed: Iterable[Binding], removed: Iterable[WorkspaceKey] = ()) -> "Snapshot":
+    def with_bindings(
+        self, changed: Iterable[Binding], removed: Iterable[WorkspaceKey] = ()
+    ) -> "RegistrySnapshot":
         """With bindings added, changed and removed."""
         bindings = {**self.bindings, **{binding.workspace: binding for binding in changed}}
         for key in removed:
             bindings.pop(key, None)
         return replace(self, bindings=bindings, bound_lengths=_lengths(bindings))
 
-    def with_settings(self, settings: Settings, *, routed: bool) -> "Snapshot":
-        """With new settings; `routed` if default or fall-back changed with them."""
-        return replace(self, settings=settings, routed_at=settings.revision if routed else self.routed_at)
+    def with_settings(self, settings: Settings, *, rerouted: bool = False) -> "RegistrySnapshot":
+        """With new settings; `rerouted` if programs get something else though default and fall-back stay."""
+        before = self.settings
+        rerouted = rerouted or (before.default_id, before.fallback_ids) != (
+            settings.default_id,
+            settings.fallback_ids,
+        )
+        return replace(self, settings=settings, routed_at=settings.revision if rerouted else self.routed_at)
 
 
 def _lengths(bindings: Iterable[WorkspaceKey]) -> tuple[int, ...]:

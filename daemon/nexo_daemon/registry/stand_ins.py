@@ -1,21 +1,92 @@
-"""Who serves in place of whom, right now. Keeps the pure choice of `health.fallback` up to date.
+"""Who serves in place of whom, right now? A pure choice with hysteresis, and what keeps it up to date.
 
 Chosen for the default, and for connections of bindings that allow it; empty while the fall-back is off.
+While the winner is UNHEALTHY the first healthy connection of the person's list serves. A red light is already
+confirmed, so the switch is immediate; the way back waits until the winner has been well for a while, and a
+stand-in that is well is kept although an earlier one of the list recovered: programs are moved as rarely as
+can be.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from nexo.connections.terms import HealthState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Connection, Health
-from nexo_daemon.health.fallback import Choice, choose
 from nexo_daemon.registry.resolution import StandIn
-from nexo_daemon.registry.routing import Routing
 from nexo_daemon.registry.writer import Writer
 
 log = logging.getLogger(__name__)
+
+RETURN_AFTER_S: Final = 120.0
+"""How long the winner must have been well before programs return to it."""
+
+_WELL: Final = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
+
+
+def choose(
+    winner: str,
+    fallback: Sequence[str],
+    health: Mapping[str, Health],
+    now: datetime,
+    previous: StandIn | None = None,
+) -> StandIn:
+    """Choose who serves for a winner; the winner itself, without a reason, when all is as the rules say.
+
+    Args:
+        winner: id of the connection that the rules chose.
+        fallback: ids of the enabled stand-ins in order of preference; empty: the fall-back is off.
+        health: the lights, by id.
+        now: the moment.
+        previous: what was chosen last for this winner, for the hysteresis.
+    """
+    candidates = [id_ for id_ in fallback if id_ != winner]
+    if not candidates:
+        return StandIn(winner)
+    light = health.get(winner, Health())
+    current = winner if previous is None else previous.connection_id
+    if current not in candidates:
+        current = winner
+    if light.state is not HealthState.UNHEALTHY:
+        return _with_winner_up(winner, light, current, health, now)
+    if current != winner and _state(health, current) is HealthState.HEALTHY:
+        return StandIn(current, _down(light))
+    for wanted in (HealthState.HEALTHY, HealthState.LIMITED):
+        for id_ in candidates:
+            if _state(health, id_) is wanted:
+                limited = (
+                    "" if wanted is HealthState.HEALTHY else "; no stand-in is healthy, this one is limited"
+                )
+                return StandIn(id_, _down(light) + limited)
+    return StandIn(winner, _down(light) + ", and so is every stand-in")
+
+
+def _with_winner_up(
+    winner: str, light: Health, current: str, health: Mapping[str, Health], now: datetime
+) -> StandIn:
+    if current == winner or _state(health, current) is HealthState.UNHEALTHY:
+        return StandIn(winner)
+    if light.state not in _WELL:
+        # Off line, paused, just edited: nothing says that the winner is back.
+        return StandIn(current, f"it was down, and is not known to be back ({light.reason})")
+    back_at = (light.since or now) + timedelta(seconds=RETURN_AFTER_S)
+    if now >= back_at:
+        return StandIn(winner)
+    why = f"it is back, and gets its place again when it has been well for {RETURN_AFTER_S:.0f} s"
+    # A clock that was set back must not hold programs for longer than the rule says.
+    revisit = min(back_at, now + timedelta(seconds=RETURN_AFTER_S))
+    return StandIn(current, why, revisit_at=revisit)
+
+
+def _state(health: Mapping[str, Health], connection_id: str) -> HealthState:
+    return health.get(connection_id, Health()).state
+
+
+def _down(light: Health) -> str:
+    return f"it is unhealthy ({light.reason})" if light.reason else "it is unhealthy"
 
 
 class StandIns:
@@ -29,11 +100,10 @@ class StandIns:
         clock: Clock,
     ) -> None:
         self._writer = writer
-        self._routing = Routing(writer)
         self._light_of = light_of
         self._errand = errand
         self._clock = clock
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, StandIn] = {}
         self._stand_ins: dict[str, StandIn] = {}
         self._concerned: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
@@ -51,7 +121,7 @@ class StandIns:
         """A light changed colour."""
         if connection_id in self._concerned and self._choose():
             # A new revision, so that followers see the answer as newer.
-            self._errand(self._routing.stand_ins_changed())
+            self._errand(self._writer.stand_ins_changed())
 
     def close(self) -> None:
         """Revisit nothing any more."""
@@ -81,9 +151,7 @@ class StandIns:
             id_: choose(id_, fallback, health, now, self._choices.get(id_)) for id_ in sorted(winners)
         }
         before = self._stand_ins
-        self._stand_ins = {
-            id_: StandIn(choice.serving, choice.why) for id_, choice in self._choices.items() if choice.why
-        }
+        self._stand_ins = {id_: choice for id_, choice in self._choices.items() if choice.why}
         self._revisit()
         self._report(before)
         return self._stand_ins != before
@@ -97,7 +165,7 @@ class StandIns:
     def _due(self) -> None:
         self._timer = None
         if self._choose():
-            self._errand(self._routing.stand_ins_changed())
+            self._errand(self._writer.stand_ins_changed())
 
     def _report(self, before: Mapping[str, StandIn]) -> None:
         for id_ in before.keys() | self._stand_ins.keys():

@@ -2,9 +2,9 @@
 
 import logging
 
-from nexo_client.terms import StoreState
+from nexo.connections.errors import NexoError
+from nexo.connections.terms import StoreState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
 
@@ -26,7 +26,7 @@ async def keep_in_order(writer: Writer, clock: Clock) -> None:
             continue
         try:
             await writer.on_store_thread(lambda: writer.store.upkeep(clock.now()))
-        except DomainError as error:
+        except NexoError as error:
             failure.came(error.message)
         except Exception as error:  # noqa: BLE001 - old history is no reason to end what hands out connections
             failure.came(type(error).__name__)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.logs import StandingFailure
+from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
@@ -35,7 +36,7 @@ async def watch_the_store(writer: Writer, clock: Clock) -> None:
                 log.error("the store takes no changes: %s", said)
             else:
                 log.warning("the store takes changes again: %s", store.path)
-            writer.publish(writer.snapshot, status=True)
+            writer.tell(Effects())
 
 
 class Told:

@@ -6,11 +6,12 @@ another account: it is refused. Only the caller sees the directory, so resolving
 
 import unicodedata
 
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
 from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
 
 PATH_LIMIT = 4096
 NAME_LIMIT = 256
+STICKY_RANGE_S = (60.0, 30 * 86_400.0)
 
 _RESOLVE = "resolve it first, for example with realpath; nexo_client and nexoctl do"
 
@@ -24,13 +25,19 @@ def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
     is_path = workspace.kind is WorkspaceKind.PATH
     size, limit = len(workspace.value.encode()), PATH_LIMIT if is_path else NAME_LIMIT
     if not workspace.value.strip():
-        raise InvalidField("workspace", "is empty", "give a directory or a name, or no workspace at all")
+        raise InvalidField.of("workspace", "is empty", "give a directory or a name, or no workspace at all")
     if size > limit:
-        raise InvalidField("workspace", f"has {size} bytes", f"use at most {limit}")
+        raise InvalidField.of("workspace", f"has {size} bytes", f"use at most {limit}")
     problem = _path_problem(workspace.value) if is_path else _name_problem(workspace.value)
     if problem:
-        raise InvalidField("workspace", problem, _RESOLVE if is_path else "give its name as it is bound")
+        raise InvalidField.of("workspace", problem, _RESOLVE if is_path else "give its name as it is bound")
     return workspace
+
+
+def check_sticky(sticky_s: float | None) -> None:
+    """Raise `InvalidField` unless conversations may rest for so many seconds; None: they are not kept."""
+    if sticky_s is not None and not STICKY_RANGE_S[0] <= sticky_s <= STICKY_RANGE_S[1]:
+        raise InvalidField.of("sticky", f"is {sticky_s:g} s", "use a minute to 30 days, for example 12h")
 
 
 def _path_problem(path: str) -> str:

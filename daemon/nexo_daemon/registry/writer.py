@@ -1,17 +1,18 @@
-"""One writer: commands take their turn, commit on the store thread, and publish what they did.
+"""One writer: changes take their turn, are committed on the store thread, and are told to whom they concern.
 
-What the commands are is in `registry` (connections) and `routing` (default, bindings, settings).
+What a command changes is decided in `commands`.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from nexo_client.terms import StoreState
+from nexo.connections.errors import ShuttingDown, StoreReadOnly
+from nexo.connections.terms import StoreState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import ShuttingDown, StoreReadOnly
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.domain.model import Connection, StoredState
+from nexo_daemon.domain.model import StoredState
 from nexo_daemon.registry.bus import (
     BindingsChanged,
     Bus,
@@ -20,18 +21,18 @@ from nexo_daemon.registry.bus import (
     Event,
     StatusChanged,
 )
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.change import Change, Done, Effects
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.store.store import Store
-from nexo_daemon.store.transaction import Transaction
 
 T = TypeVar("T")
 
 
 class ConnectionListener(Protocol):
-    """Told after each committed change which connections it is about, on the event loop; must not block."""
+    """Told after each committed change what it is about, on the event loop; must not block."""
 
-    def on_change(self, changed: frozenset[str], removed: frozenset[str], *, probe_again: bool) -> None:
-        """Connections changed; `probe_again` if what a probe sends changed."""
+    def on_change(self, effects: Effects) -> None:
+        """Something changed."""
 
 
 class RoutingListener(Protocol):
@@ -60,8 +61,9 @@ class Writer:
         self._closed = False
         self._connection_listeners: list[ConnectionListener] = []
         self._routing_listeners: list[RoutingListener] = []
+        self._reload_listeners: list[Callable[[], Awaitable[None]]] = []
         state = store.load()
-        self.snapshot = Snapshot.of(state)
+        self.snapshot = RegistrySnapshot.of(state)
         self.stored_health = dict(state.health)
 
     def listen_to_connections(self, listener: ConnectionListener) -> None:
@@ -71,6 +73,10 @@ class Writer:
     def listen_to_routing(self, listener: RoutingListener) -> None:
         """Tell `listener` of every committed change from now on, after those who listen to connections."""
         self._routing_listeners.append(listener)
+
+    def listen_to_reload(self, listener: Callable[[], Awaitable[None]]) -> None:
+        """Run `listener` after everything that is stored was replaced, before its caller is answered."""
+        self._reload_listeners.append(listener)
 
     async def on_store_thread(self, work: Callable[[], T]) -> T:
         """Run `work` on the one thread that may touch the database."""
@@ -107,39 +113,68 @@ class Writer:
                 hint=self.store.advice,
             )
 
-    async def commit(self, write: Callable[[Transaction], T]) -> T:
+    async def run(self, decide: Callable[[RegistrySnapshot], Change]) -> Done:
+        """Decide on a change in its turn, and carry it out.
+
+        Raises:
+            StoreReadOnly, StoreFull, StoreFailed: nothing was changed; and whatever `decide` raises.
+        """
+
+        async def in_turn() -> Done:
+            before = self.snapshot
+            change = decide(before)
+            return Done(change, before, await self.apply(change))
+
+        return await self.command(in_turn())
+
+    async def apply(self, change: Change) -> RegistrySnapshot:
+        """Carry out a change within a turn: store it, then tell whom it concerns. Raises as `run`."""
+        before = self.snapshot
+        if change == Change():
+            return before
         self.require_writable()
 
-        def work() -> T:
+        def work() -> RegistrySnapshot:
             with self.store.transaction() as transaction:
-                return write(transaction)
+                return change.store(before, transaction)
 
-        return await self.on_store_thread(work)
+        after = await self.on_store_thread(work)
+        self.snapshot = after
+        self.tell(Effects.of(change, before, after))
+        return after
 
-    def publish(
-        self,
-        snapshot: Snapshot,
-        *,
-        changed: Iterable[str] = (),
-        removed: Iterable[Connection] = (),
-        bindings: bool = False,
-        status: bool = False,
-        probe_again: bool = False,
-    ) -> None:
-        gone = tuple(removed)
-        touched = frozenset(changed)
-        self.snapshot = snapshot
-        events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in gone]
-        events += [ConnectionChanged(id_) for id_ in touched]
-        if bindings:
+    def tell(self, effects: Effects) -> None:
+        """Tell the watchers and the listeners."""
+        events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in effects.removed]
+        events += [ConnectionChanged(id_) for id_ in effects.changed]
+        if effects.bindings:
             events.append(BindingsChanged())
-        if status:
+        if effects.status:
             events.append(StatusChanged())
         self.bus.publish(*events)
         for listener in self._connection_listeners:
-            listener.on_change(touched, frozenset(c.id for c in gone), probe_again=probe_again)
+            listener.on_change(effects)
         for concerned in self._routing_listeners:
             concerned.on_routing()
+
+    async def stand_ins_changed(self) -> None:
+        """A stand-in came or went: a new revision, so that followers see it as newer."""
+
+        async def in_turn() -> None:
+            change = Change(rerouted=True)
+            if self.store.state is StoreState.READ_WRITE:
+                await self.apply(change)
+                return
+            before = self.snapshot
+            newer = replace(before.settings, revision=before.revision + 1)
+            self.snapshot = before.with_settings(newer, rerouted=True)
+            self.tell(Effects.of(change, before, self.snapshot))
+
+        await self.command(in_turn())
+
+    def status_changed(self) -> None:
+        """Tell the watchers that who follows, or who is behind the gateway, is not as it was."""
+        self.bus.publish(StatusChanged())
 
     async def reload(self, work: Callable[[], StoredState]) -> None:
         """Run `work`, which replaces what is stored (restore, new data key), in its turn; publish it all."""
@@ -147,19 +182,16 @@ class Writer:
         async def in_turn() -> None:
             before = self.snapshot
             state = await self.on_store_thread(work)
-            snapshot = Snapshot.of(state)
+            snapshot = RegistrySnapshot.of(state)
             gone = [one for id_, one in before.connections.items() if id_ not in snapshot.connections]
-            self.publish(
-                snapshot,
-                changed=snapshot.connections,
-                removed=gone,
-                bindings=True,
-                status=True,
-                probe_again=True,
-            )
+            everything = frozenset(snapshot.connections)
+            self.snapshot = snapshot
+            self.tell(Effects(changed=everything, removed=tuple(gone), probe_again=everything, bindings=True))
+            for listener in self._reload_listeners:
+                await listener()
 
         await self.command(in_turn())
 
     def vault_changed(self) -> None:
         """The vault was locked or unlocked: everybody looks again."""
-        self.publish(self.snapshot, changed=self.snapshot.connections, status=True)
+        self.tell(Effects(changed=frozenset(self.snapshot.connections)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
 
 NAME = 256
 WORD = 64
@@ -33,6 +33,8 @@ BYTES: dict[str, int] = {
     "ConnectionDraft.name": 1024,
     "ConnectionDraft.preset": WORD,
     "CreateConnectionRequest.fixes": WORD,
+    "CreateGatewayTokenRequest.connection": NAME,
+    "CreateGatewayTokenRequest.name": NAME,
     "DeleteConnectionRequest.name": NAME,
     "DeleteConnectionRequest.replace_with": NAME,
     "ExportConnectionsRequest.passphrase": PATH,
@@ -49,13 +51,17 @@ BYTES: dict[str, int] = {
     "ListHandoutsRequest.name": NAME,
     "ListHealthHistoryRequest.name": NAME,
     "ListModelsRequest.name": NAME,
+    "MappedModel.asked": 1024,
+    "MappedModel.sent": 1024,
     "NetworkProfile.ca_bundle": PATH,
     "NetworkProfile.no_proxy": 1024,
     "NetworkProfile.proxy_url": PATH,
     "RekeyVaultRequest.passphrase": PATH,
     "ReportOutcomeRequest.connection_id": NAME,
     "RestoreBackupRequest.name": NAME,
+    "RevealConnectionRequest.header": NAME,
     "RevealConnectionRequest.name": NAME,
+    "RevokeGatewayTokenRequest.name": NAME,
     "RotateDataKeyRequest.passphrase": PATH,
     "SetDefaultConnectionRequest.name": NAME,
     "SetFallbackRequest.connections": NAME,
@@ -66,6 +72,9 @@ BYTES: dict[str, int] = {
     "TestDraftConnectionRequest.model": 1024,
     "UnlockVaultRequest.passphrase": PATH,
     "UnlockVaultRequest.recovery_code": NAME,
+    "SetRecoveryCodeRequest.recovery_code": NAME,
+    "AutoLock.problem": NAME,
+    "RotateDataKeyRequest.recovery_code": NAME,
     "UpdateConnectionRequest.fixes": WORD,
     "UpdateConnectionRequest.name": NAME,
     "Workspace.name": NAME,
@@ -76,9 +85,11 @@ BYTES: dict[str, int] = {
 COUNT: dict[str, int] = {
     "CheckNowRequest.names": 20_000,
     "ConnectionDraft.headers": 256,
+    "ConnectionDraft.model_map": 256,
     "CreateConnectionRequest.fixes": 16,
     "FieldMask.paths": 64,
     "GetHealthRequest.names": 20_000,
+    "GetUsageRequest.by": 8,
     "ImportConnectionsRequest.consents": 20_000,
     "NetworkProfile.no_proxy": 256,
     "SetFallbackRequest.connections": 20_000,
@@ -106,11 +117,11 @@ def check_bounds(message: Message) -> None:
         elif isinstance(value, Sequence):
             limit = COUNT[key(field)]
             if len(value) > limit:
-                raise InvalidField(field.name, f"has {len(value)} entries", f"use at most {limit}")
+                raise InvalidField.of(field.name, f"has {len(value)} entries", f"use at most {limit}")
             for entry in value:
                 if isinstance(entry, Message):
                     check_bounds(entry)
-                else:
+                elif isinstance(entry, str | bytes):
                     _check_size(field, entry)
 
 
@@ -124,4 +135,4 @@ def _check_size(field: FieldDescriptor, value: str | bytes) -> None:
     limit = BYTES[key(field)]
     if size > limit:
         called = _CALLED.get(key(field), field.name)
-        raise InvalidField(called, f"has {size} bytes", f"use at most {limit}")
+        raise InvalidField.of(called, f"has {size} bytes", f"use at most {limit}")

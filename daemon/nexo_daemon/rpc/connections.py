@@ -7,18 +7,19 @@ from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 
+from nexo.connections.codec import write
+from nexo.connections.errors import InvalidField, NexoError
+from nexo.connections.phrases import phrase
+from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
-from nexo_client.terms import HealthState, KeyVerdict
-from nexo_client.wire import enum_to_wire, seconds
-from nexo_daemon.domain.errors import DomainError, InvalidField
+from nexo.connections.wire import seconds
 from nexo_daemon.domain.model import Connection
-from nexo_daemon.domain.probing import LayerReport, Suggestion, Target, TestReport, Verdict
+from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport, Verdict
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.routing import Routing
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
 from nexo_daemon.rpc.errors import Context, speaks_errors
@@ -38,18 +39,17 @@ def _bounded(message: Duration, *, default: float, limit: float, field: str) -> 
     if value is None:
         return default
     if not 0 < value <= limit:
-        raise InvalidField(field, f"is {value:g} s", f"use more than 0 and at most {limit:g} s")
+        raise InvalidField.of(field, f"is {value:g} s", f"use more than 0 and at most {limit:g} s")
     return value
 
 
 @speaks_errors
 class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
-    """See connection.proto."""
+    """Answers the calls of connection.proto, which describes each."""
 
     def __init__(
         self,
         registry: Registry,
-        routing: Routing,
         lights: Lights,
         prober: Prober,
         view: View,
@@ -57,17 +57,15 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         proofs: Proofs,
     ) -> None:
         self._registry = registry
-        self._routing = routing
         self._lights = lights
         self._prober = prober
         self._view = view
         self._hub = hub
         self._proofs = proofs
 
-    async def ListConnections(  # noqa: N802
+    async def ListConnections(
         self, request: pb.ListConnectionsRequest, context: Context
     ) -> pb.ListConnectionsResponse:
-        """See connection.proto."""
         snapshot = self._registry.snapshot
         snapshot.require_store()
         listed = []
@@ -77,32 +75,30 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 await asyncio.sleep(0)
         return pb.ListConnectionsResponse(connections=listed, revision=snapshot.revision)
 
-    async def GetConnection(  # noqa: N802
+    async def GetConnection(
         self, request: pb.GetConnectionRequest, context: Context
     ) -> pb.GetConnectionResponse:
-        """See connection.proto."""
         return pb.GetConnectionResponse(
             connection=self._view.connection(self._registry.snapshot.get(request.name))
         )
 
-    async def CreateConnection(  # noqa: N802
+    async def CreateConnection(
         self, request: pb.CreateConnectionRequest, context: Context
     ) -> pb.CreateConnectionResponse:
-        """See connection.proto."""
         connection, warnings = await self._registry.create(
             new_draft(request.draft), make_default=request.make_default, fixes=request.fixes
         )
         connection = await self._with_proof(connection)
         return pb.CreateConnectionResponse(
-            connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
+            connection=self._view.connection(connection),
+            warnings=[write(pb.Suggestion, one) for one in warnings],
         )
 
-    async def UpdateConnection(  # noqa: N802
+    async def UpdateConnection(
         self, request: pb.UpdateConnectionRequest, context: Context
     ) -> pb.UpdateConnectionResponse:
-        """See connection.proto."""
 
-        async def verify(target: Target) -> Verdict:
+        async def verify(target: ProbeTarget) -> Verdict:
             return await self._prober.verify(target)
 
         connection, warnings = await self._registry.update(
@@ -115,22 +111,21 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         )
         connection = await self._with_proof(connection)
         return pb.UpdateConnectionResponse(
-            connection=self._view.connection(connection), warnings=convert.suggestions(warnings)
+            connection=self._view.connection(connection),
+            warnings=[write(pb.Suggestion, one) for one in warnings],
         )
 
-    async def DeleteConnection(  # noqa: N802
+    async def DeleteConnection(
         self, request: pb.DeleteConnectionRequest, context: Context
     ) -> pb.DeleteConnectionResponse:
-        """See connection.proto."""
         revision = await self._registry.delete(
             request.name, replace_with=request.replace_with, force=request.force, revision=request.revision
         )
         return pb.DeleteConnectionResponse(revision=revision)
 
-    async def TestConnection(  # noqa: N802
+    async def TestConnection(
         self, request: pb.TestConnectionRequest, context: Context
     ) -> AsyncIterator[pb.TestConnectionResponse]:
-        """See connection.proto."""
         connection = self._registry.snapshot.get(request.name)
         timeout_s = _bounded(
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
@@ -152,8 +147,8 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
         ) as events:
             async for event in events:
-                if isinstance(event, LayerReport):
-                    yield pb.TestConnectionResponse(layer=convert.layer(event))
+                if isinstance(event, LayerResult):
+                    yield pb.TestConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
                     if edited:
                         self._proofs.remember(target, event)
@@ -162,10 +157,9 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     told = replace(event, suggestions=(*notes, *event.suggestions))
                     yield pb.TestConnectionResponse(result=convert.test_result(name, told))
 
-    async def TestDraftConnection(  # noqa: N802
+    async def TestDraftConnection(
         self, request: pb.TestDraftConnectionRequest, context: Context
     ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
-        """See connection.proto."""
         draft = new_draft(request.draft)
         if draft.name is None or not draft.name.strip():
             # A test needs no name; whoever fills in a form may test before thinking of one.
@@ -179,8 +173,8 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
         ) as events:
             async for event in events:
-                if isinstance(event, LayerReport):
-                    yield pb.TestDraftConnectionResponse(layer=convert.layer(event))
+                if isinstance(event, LayerResult):
+                    yield pb.TestDraftConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
                     self._proofs.remember(target, event)
                     told = replace(event, suggestions=(*plan.notes, *event.suggestions))
@@ -188,10 +182,10 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     yield pb.TestDraftConnectionResponse(result=result)
 
     async def _test(
-        self, target: Target, *, completion: bool, model: str, timeout_s: float
-    ) -> AsyncGenerator[LayerReport | TestReport, None]:
+        self, target: ProbeTarget, *, completion: bool, model: str, timeout_s: float
+    ) -> AsyncGenerator[LayerResult | TestReport, None]:
         # Layers are few (one per Layer), so the queue is bounded by construction.
-        reports: asyncio.Queue[LayerReport | None] = asyncio.Queue()
+        reports: asyncio.Queue[LayerResult | None] = asyncio.Queue()
         task = asyncio.ensure_future(
             self._prober.test(
                 target,
@@ -214,7 +208,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         """The connection with what a test of it has proven just before it was saved."""
         if not self._proofs:
             return connection
-        with suppress(DomainError):
+        with suppress(NexoError):
             # A key that can't be fetched or opened now has no proof to remember.
             proof = self._proofs.take(await self._registry.target(connection))
             if proof is not None:
@@ -241,26 +235,24 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             )
         self._lights.tested(connection, report)
 
-    async def GetDefaultConnection(  # noqa: N802
+    async def GetDefaultConnection(
         self, request: pb.GetDefaultConnectionRequest, context: Context
     ) -> pb.GetDefaultConnectionResponse:
-        """See connection.proto."""
         snapshot = self._registry.snapshot
         default = snapshot.default
         return pb.GetDefaultConnectionResponse(
             connection=self._view.connection(default) if default else None, revision=snapshot.revision
         )
 
-    async def SetDefaultConnection(  # noqa: N802
+    async def SetDefaultConnection(
         self, request: pb.SetDefaultConnectionRequest, context: Context
     ) -> pb.SetDefaultConnectionResponse:
-        """See connection.proto."""
         if request.WhichOneof("target") == "undo":
-            current, previous = await self._routing.undo_default()
+            current, previous = await self._registry.undo_default()
         elif request.name:
-            current, previous = await self._routing.set_default(request.name)
+            current, previous = await self._registry.set_default(request.name)
         else:
-            raise InvalidField("name", "is empty", "name the connection that becomes the default")
+            raise InvalidField.of("name", "is empty", "name the connection that becomes the default")
         response = pb.SetDefaultConnectionResponse(
             connection=self._view.connection(current),
             previous=self._view.connection(previous) if previous else None,
@@ -279,38 +271,18 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         if not connection.enabled:
             return f"'{connection.name}' is disabled: programs get an error until it is enabled"
         if light.state in (HealthState.UNHEALTHY, HealthState.LIMITED):
-            reason = light.reason.replace("_", " ")
-            return f"'{connection.name}' is {light.state}: {reason}. {light.advice}".strip()
+            return f"'{connection.name}' is {light.state}: {phrase(light.reason)}. {light.advice}".strip()
         return ""
 
-    async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: Context
-    ) -> pb.ListModelsResponse:
-        """See connection.proto."""
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         connection = self._registry.snapshot.get(request.name)
         timeout_s = _bounded(request.timeout, default=15.0, limit=TEST_TIMEOUT_LIMIT_S, field="timeout")
         listing = await self._prober.list_models(await self._registry.target(connection), timeout_s=timeout_s)
-        return pb.ListModelsResponse(
-            models=[convert.model(entry) for entry in listing.models], truncated=listing.truncated
-        )
+        return write(pb.ListModelsResponse, listing)
 
-    async def ListProviders(  # noqa: N802
+    async def ListProviders(
         self, request: pb.ListProvidersRequest, context: Context
     ) -> pb.ListProvidersResponse:
-        """See connection.proto."""
         return pb.ListProvidersResponse(
-            providers=[
-                pb.ProviderInfo(
-                    name=entry.name,
-                    display_name=entry.display_name,
-                    provider=enum_to_wire(entry.provider),
-                    is_preset=entry.is_preset,
-                    default_base_url=entry.default_base_url,
-                    auth_scheme=enum_to_wire(entry.auth_scheme),
-                    key_required=entry.key_required,
-                    key_url=entry.key_url,
-                    note=entry.note,
-                )
-                for entry in catalog.entries()
-            ]
+            providers=[write(pb.ProviderInfo, entry) for entry in catalog.entries()]
         )

@@ -5,48 +5,46 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 
+from nexo.connections.codec import write
 from nexo.connections.v1 import daemon_pb2 as pb
-from nexo.connections.v1 import daemon_pb2_grpc
-from nexo_daemon.domain.errors import LimitReached
+from nexo.connections.v1 import daemon_pb2_grpc, health_pb2
 from nexo_daemon.registry import bus
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc import convert
+from nexo_daemon.rpc.drafts import client_info
 from nexo_daemon.rpc.errors import Context, speaks_errors
+from nexo_daemon.rpc.shares import Shares
 from nexo_daemon.rpc.view import View
 
 HANDOUT_LIMIT = 10_000
+WATCHER_LIMIT = 256
+WATCHERS_OF_A_PROGRAM = 64
 _LOOK_S = 0.5
 
 
 @speaks_errors
 class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
-    """See daemon.proto."""
+    """Answers the calls of daemon.proto, which describes each."""
 
     def __init__(self, registry: Registry, journal: Journal, view: View, stop: Callable[[], None]) -> None:
         self._registry = registry
         self._journal = journal
         self._view = view
         self._stop = stop
+        self._watchers = Shares("watchers", most=WATCHER_LIMIT, of_a_program=WATCHERS_OF_A_PROGRAM)
 
-    async def GetStatus(  # noqa: N802
-        self, request: pb.GetStatusRequest, context: Context
-    ) -> pb.GetStatusResponse:
-        """See daemon.proto."""
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         # Not what was so two seconds ago. A disk that does not answer is no reason to answer nothing.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await self._registry.on_store_thread(self._registry.store.look)
         return pb.GetStatusResponse(status=self._view.status())
 
-    async def Watch(  # noqa: N802
-        self, request: pb.WatchRequest, context: Context
-    ) -> AsyncIterator[pb.WatchResponse]:
-        """See daemon.proto."""
-        if len(self._registry.bus) >= bus.WATCHER_LIMIT:
-            raise LimitReached(f"there are {bus.WATCHER_LIMIT} watchers already", hint="close some of them")
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.WatchResponse]:
         sequence = 1
-        with self._registry.bus.subscribe() as watcher:
+        who = client_info(request.client)
+        with self._watchers.one_of(who.pid), self._registry.bus.subscribe() as watcher:
             yield pb.WatchResponse(
                 sequence=sequence, revision=self._registry.snapshot.revision, snapshot=self._view.snapshot()
             )
@@ -77,23 +75,21 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
                 connection = connections.get(transition.connection_id)
                 if connection is None:
                     return None
-                return pb.WatchResponse(transition=convert.transition(transition, connection.name))
+                return pb.WatchResponse(
+                    transition=write(health_pb2.HealthTransition, transition, connection_name=connection.name)
+                )
             case bus.Lagged():
                 return pb.WatchResponse(lagged=pb.WatchResponse.Lagged())
-            case bus.ShuttingDown():
+            case bus.DaemonStops():
                 return pb.WatchResponse(shutting_down=pb.WatchResponse.ShuttingDown())
 
-    async def Shutdown(  # noqa: N802
-        self, request: pb.ShutdownRequest, context: Context
-    ) -> pb.ShutdownResponse:
-        """See daemon.proto."""
+    async def Shutdown(self, request: pb.ShutdownRequest, context: Context) -> pb.ShutdownResponse:
         self._stop()
         return pb.ShutdownResponse(pid=os.getpid())
 
-    async def ListHandouts(  # noqa: N802
+    async def ListHandouts(
         self, request: pb.ListHandoutsRequest, context: Context
     ) -> pb.ListHandoutsResponse:
-        """See daemon.proto."""
         connection_id = self._registry.snapshot.get(request.name).id if request.name else None
         limit = min(request.limit if request.limit > 0 else 100, HANDOUT_LIMIT)
         await self._journal.flush()

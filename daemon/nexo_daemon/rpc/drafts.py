@@ -1,13 +1,15 @@
 """Contract → domain, for what comes in: drafts with their field masks, inquiries, claims of a caller."""
 
-from dataclasses import replace
+from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from nexo.connections.v1 import connection_pb2, workspace_pb2
-from nexo_client.terms import AuthScheme, Provider
-from nexo_client.wire import enum_from_wire, moment
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.codec import read_all
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.v1 import connection_pb2, gateway_pb2, workspace_pb2
+from nexo.connections.wire import enum_from_wire, moment, seconds
 from nexo_daemon.domain.model import (
     ClientInfo,
     NetworkProfile,
@@ -17,28 +19,10 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.drafts import Draft, check_network, parse_headers_json
-from nexo_daemon.registry.resolution import Inquiry
+from nexo_daemon.registry.resolution import Question
 from nexo_daemon.registry.workspaces import check_workspace
 
-PATHS = frozenset(
-    {
-        "name",
-        "provider",
-        "preset",
-        "base_url",
-        "auth_scheme",
-        "api_key",
-        "api_key_ref",
-        "headers",
-        "headers_json",
-        "default_model",
-        "enabled",
-        "network",
-        "key_expires_at",
-        "check_interval",
-        "checks_paused",
-    }
-)
+PATHS = frozenset(connection_pb2.ConnectionDraft.DESCRIPTOR.fields_by_name)
 
 
 def _provider(number: int) -> Provider | None:
@@ -46,7 +30,7 @@ def _provider(number: int) -> Provider | None:
         return None
     found = enum_from_wire(Provider, number)
     if found is None:
-        raise InvalidField(
+        raise InvalidField.of(
             "provider",
             "is not one of openai, anthropic, google, ollama, custom",
             "see 'nexoctl providers'; a newer client may know one that this daemon does not",
@@ -59,7 +43,7 @@ def _scheme(number: int) -> AuthScheme | None:
         return None
     found = enum_from_wire(AuthScheme, number)
     if found is None:
-        raise InvalidField(
+        raise InvalidField.of(
             "auth_scheme", "is unknown", "use bearer, x-api-key, x-goog-api-key, api-key or none"
         )
     return found
@@ -88,30 +72,8 @@ def new_draft(message: connection_pb2.ConnectionDraft) -> Draft:
     Raises:
         InvalidField: what cannot even be read (malformed headers JSON, an unknown enum, a bad proxy).
     """
-    network, proxy_credentials = _network(message.network)
-    return Draft(
-        name=message.name,
-        provider=_provider(message.provider),
-        preset=message.preset or None,
-        base_url=message.base_url or None,
-        auth_scheme=_scheme(message.auth_scheme),
-        api_key=Secret(message.api_key) if message.api_key else None,
-        api_key_ref=message.api_key_ref or None,
-        headers=_headers(message),
-        default_model=message.default_model or None,
-        enabled=message.enabled if message.HasField("enabled") else None,
-        network=network,
-        proxy_credentials=proxy_credentials,
-        key_expires_at=moment(message.key_expires_at),
-        check_interval_s=_seconds(message),
-        checks_paused=message.checks_paused if message.HasField("checks_paused") else None,
-    )
-
-
-def _seconds(message: connection_pb2.ConnectionDraft) -> float | None:
-    if not message.HasField("check_interval"):
-        return None
-    return message.check_interval.seconds + message.check_interval.nanos / 1e9
+    given = {field.name for field, value in message.ListFields() if value != ""}
+    return _draft(message, given | {"name", "headers", "network"})
 
 
 def edit_draft(message: connection_pb2.ConnectionDraft, mask: FieldMask) -> Draft:
@@ -123,47 +85,56 @@ def edit_draft(message: connection_pb2.ConnectionDraft, mask: FieldMask) -> Draf
     paths = set(mask.paths)
     unknown = sorted(paths - PATHS)
     if unknown:
-        raise InvalidField(
+        raise InvalidField.of(
             "update_mask", f"has the unknown path '{unknown[0]}'", f"use {', '.join(sorted(PATHS))}"
         )
-    draft = Draft()
-    if "name" in paths:
-        draft = replace(draft, name=message.name)
-    if "provider" in paths:
-        provider = _provider(message.provider)
-        if provider is None:
-            raise InvalidField("provider", "is empty", "use openai, anthropic, google, ollama or custom")
-        draft = replace(draft, provider=provider)
-    if "preset" in paths:
-        draft = replace(draft, preset=message.preset)
-    if "base_url" in paths:
-        draft = replace(draft, base_url=message.base_url)
-    if "auth_scheme" in paths:
-        draft = replace(draft, auth_scheme=_scheme(message.auth_scheme))
-    if message.WhichOneof("key") == "api_key_ref" and paths & {"api_key", "api_key_ref"}:
-        draft = replace(draft, api_key_ref=message.api_key_ref)
-    elif "api_key" in paths:
-        draft = replace(draft, api_key=Secret(message.api_key))
-    if paths & {"headers", "headers_json"}:
-        draft = replace(draft, headers=_headers(message))
-    if "default_model" in paths:
-        draft = replace(draft, default_model=message.default_model)
-    if "enabled" in paths:
-        draft = replace(draft, enabled=message.enabled)
-    if "network" in paths:
-        network, credentials = _network(message.network)
-        draft = replace(draft, network=network, proxy_credentials=credentials)
-    if "key_expires_at" in paths:
-        expires = moment(message.key_expires_at)
-        draft = replace(draft, key_expires_at=expires, clear_key_expiry=expires is None)
-    if "check_interval" in paths:
-        draft = replace(draft, check_interval_s=_seconds(message) or 0.0)
-    if "checks_paused" in paths:
-        draft = replace(draft, checks_paused=message.checks_paused)
-    return draft
+    if "provider" in paths and not message.provider:
+        raise InvalidField.of("provider", "is empty", "use openai, anthropic, google, ollama or custom")
+    return _draft(message, paths)
 
 
-Naming = workspace_pb2.BindWorkspaceRequest | workspace_pb2.UnbindWorkspaceRequest | workspace_pb2.Inquiry
+def _draft(message: connection_pb2.ConnectionDraft, given: set[str]) -> Draft:
+    values: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        if field.name in given:
+            values |= _read(message, field.name)
+    return Draft(**values)
+
+
+def _read(message: connection_pb2.ConnectionDraft, name: str) -> dict[str, Any]:
+    """What a field of the message says of the draft."""
+    match name:
+        case "provider":
+            return {name: _provider(message.provider)}
+        case "auth_scheme":
+            return {name: _scheme(message.auth_scheme)}
+        case "api_key" | "api_key_ref" if message.WhichOneof("key") == "api_key_ref":
+            return {"api_key_ref": message.api_key_ref}
+        case "api_key":
+            return {name: Secret(message.api_key)}
+        case "api_key_ref":
+            return {}
+        case "headers" | "headers_json":
+            return {"headers": _headers(message)}
+        case "network":
+            network, credentials = _network(message.network)
+            return {name: network, "proxy_credentials": credentials}
+        case "key_expires_at":
+            expires = moment(message.key_expires_at)
+            return {name: expires, "clear_key_expiry": expires is None}
+        case "check_interval":
+            return {"check_interval_s": seconds(message.check_interval) or 0.0}
+        case "model_map":
+            return {name: read_all(MappedModel, message.model_map)}
+    return {name: getattr(message, name)}
+
+
+Naming = (
+    workspace_pb2.BindWorkspaceRequest
+    | workspace_pb2.UnbindWorkspaceRequest
+    | workspace_pb2.Inquiry
+    | gateway_pb2.CreateGatewayTokenRequest
+)
 """What names a workspace."""
 
 
@@ -179,20 +150,20 @@ def require_workspace(request: Naming) -> WorkspaceKey:
         case "name":
             return WorkspaceKey(WorkspaceKind.NAME, request.workspace.name)
         case _:
-            raise InvalidField("workspace", "is empty", "give a directory or a name")
+            raise InvalidField.of("workspace", "is empty", "give a directory or a name")
 
 
-def inquiry(message: workspace_pb2.Inquiry) -> Inquiry:
+def inquiry(message: workspace_pb2.Inquiry) -> Question:
     """A program's question.
 
     Raises:
         InvalidField: a workspace or a connection is given and names nothing, or not as it is spelled.
     """
     if message.HasField("connection") and not message.connection.strip():
-        raise InvalidField(
+        raise InvalidField.of(
             "connection", "is empty", "name one, or leave it out for what is bound or the default"
         )
-    return Inquiry(
+    return Question(
         workspace=check_workspace(require_workspace(message)) if message.HasField("workspace") else None,
         connection=message.connection,
         environment_connection=message.environment_connection,
@@ -207,5 +178,5 @@ def client_info(message: workspace_pb2.ClientInfo) -> ClientInfo:
         return cut if cut.isprintable() else "".join(c for c in cut if c.isprintable())
 
     return ClientInfo(
-        printable(message.name), printable(message.version), message.pid, printable(message.program)
+        printable(message.name), printable(message.version), max(0, message.pid), printable(message.program)
     )

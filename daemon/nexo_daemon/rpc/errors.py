@@ -1,4 +1,4 @@
-"""Domain error → status: one table, and the wrapper that every servicer goes through.
+"""Error → status: the wrapper that every servicer goes through.
 
 What comes in is held against the bounds of the contract there, before anything looks at it.
 
@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from nexo_client.terms import ERROR_DOMAIN, Reason
-from nexo_daemon.domain.errors import DomainError
+from nexo.connections import paths
+from nexo.connections.errors import DaemonFailed, NexoError
+from nexo.connections.terms import ERROR_DOMAIN
 from nexo_daemon.logs import place_of
 from nexo_daemon.rpc.bounds import check_bounds
 
@@ -31,49 +32,23 @@ log = logging.getLogger(__name__)
 _MESSAGE_LIMIT = 800
 _FACT_LIMIT = 700
 
-_CODES: dict[Reason, grpc.StatusCode] = {
-    Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.CONNECTION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Reason.WORKSPACE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Reason.NAME_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
-    Reason.STALE_REVISION: grpc.StatusCode.ABORTED,
-    Reason.CONNECTION_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.KEY_ORIGIN_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.KEY_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.KEY_REFERENCE_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.NO_DEFAULT_CONNECTION: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.CONNECTION_DISABLED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.BINDING_BROKEN: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.NOTHING_TO_UNDO: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.RETRY_LATER: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.VAULT_LOCKED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.VAULT_KEY_LOST: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.SECRET_TAMPERED: grpc.StatusCode.DATA_LOSS,
-    Reason.STORE_READ_ONLY: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.STORE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.STORE_FAILED: grpc.StatusCode.INTERNAL,
-    Reason.PROVIDER_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
-    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
-}
-
 Servicer = TypeVar("Servicer")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def code_of(error: DomainError) -> grpc.StatusCode:
+def code_of(error: NexoError) -> grpc.StatusCode:
     """The canonical code of an error."""
-    return _CODES[error.reason]
+    return grpc.StatusCode[error.code]
 
 
-def metadata_of(error: DomainError) -> dict[str, str]:
+def metadata_of(error: NexoError) -> dict[str, str]:
     """What goes into `ErrorInfo.metadata`."""
     return {**error.metadata, **({"hint": error.hint} if error.hint else {})}
 
 
 def shortened(text: str, limit: int) -> str:
     """The text within a number of bytes; of a list, whole lines."""
+    text = paths.shown(text)
     raw = text.encode("utf-8")
     if len(raw) <= limit:
         return text
@@ -81,7 +56,7 @@ def shortened(text: str, limit: int) -> str:
     return f"{kept.rpartition(chr(10))[0]}\n…" if "\n" in kept else f"{kept}…"
 
 
-def trailer_of(error: DomainError) -> tuple[str, bytes]:
+def trailer_of(error: NexoError) -> tuple[str, bytes]:
     """What the status says, and the details for `grpc-status-details-bin`, within what clients accept."""
     message = shortened(error.message, _MESSAGE_LIMIT)
     facts = {name: shortened(value, _FACT_LIMIT) for name, value in metadata_of(error).items()}
@@ -91,24 +66,24 @@ def trailer_of(error: DomainError) -> tuple[str, bytes]:
     return message, status.SerializeToString()
 
 
-async def refuse(context: Context, error: DomainError) -> NoReturn:
+async def refuse(context: Context, error: NexoError) -> NoReturn:
     """End the call with the status of `error`."""
     message, details = trailer_of(error)
     await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
     raise AssertionError("abort returned")
 
 
-def _internal(error: Exception) -> DomainError:
+def _internal(error: Exception) -> DaemonFailed:
     # The text of an unexpected exception may quote a request, so the log gets the place only.
     log.error("unexpected %s at %s", type(error).__name__, place_of(error))
-    return DomainError(
+    return DaemonFailed(
         f"the daemon failed ({type(error).__name__})",
         hint="see 'nexoctl daemon logs', and report it with the output of 'nexoctl doctor'",
     )
 
 
 def speaks_errors(servicer: type[Servicer]) -> type[Servicer]:
-    """Class decorator: every RPC method of the servicer ends a domain error with its status."""
+    """Class decorator: every RPC method of the servicer ends an error of ours with its status."""
     for name, method in list(vars(servicer).items()):
         if name.startswith("_"):
             continue
@@ -126,7 +101,7 @@ def _guard_unary(method: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(request, Message):
                 check_bounds(request)
             return await method(self, request, context)
-        except DomainError as error:
+        except NexoError as error:
             await refuse(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
@@ -144,7 +119,7 @@ def _guard_stream(method: Callable[..., Any]) -> Callable[..., Any]:
                 check_bounds(request)
             async for response in method(self, request, context):
                 yield response
-        except DomainError as error:
+        except NexoError as error:
             await refuse(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
             raise

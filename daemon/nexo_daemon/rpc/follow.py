@@ -12,23 +12,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nexo.connections.codec import write
+from nexo.connections.errors import InvalidField, LimitReached, NexoError, RetryLater, ShuttingDown
 from nexo.connections.v1 import workspace_pb2
-from nexo_client.wire import timestamp
+from nexo.connections.wire import timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, InvalidField, LimitReached, RetryLater, ShuttingDown
 from nexo_daemon.domain.model import ClientInfo
-from nexo_daemon.registry.resolution import Inquiry
+from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry
-from nexo_daemon.rpc.resolver import Answer, Resolver
+from nexo_daemon.rpc.resolver import RECORDED_WITHIN_S, ResolvedAnswer, Resolver
+from nexo_daemon.rpc.shares import Shares
 
 STREAM_LIMIT = 4096
+STREAMS_OF_A_PROGRAM = 1024
 FOLLOWERS_PER_STREAM = 1024
 
 
-# Takes an encoded FollowConnectionResponse.
-Send = Callable[[bytes], Awaitable[None]]
+Send = Callable[[workspace_pb2.FollowConnectionResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,20 @@ class LookUp:
         since: the revision that made it necessary.
     """
 
-    task: asyncio.Task[Answer]
+    task: asyncio.Task[ResolvedAnswer]
     signature: object
     since: int
 
 
 @dataclass(eq=False)
-class FollowStream:
+class FollowSession:
     """One process that follows."""
 
     client: ClientInfo
     connected_at: datetime
-    inquiries: dict[int, Inquiry] = field(default_factory=dict)
-    # The followers of each question; None: to be worked out again.
-    groups: dict[Inquiry, list[int]] | None = None
+    inquiries: dict[int, Question] = field(default_factory=dict)
     sent: dict[int, object] = field(default_factory=dict)
-    look_ups: dict[Inquiry, LookUp] = field(default_factory=dict)
+    look_ups: dict[Question, LookUp] = field(default_factory=dict)
     # Revisions of the messages that the program has not said it has applied, oldest first. One switch may be
     # several messages, so a revision can be here more than once. Bounded: some programs never say so.
     unapplied: deque[int] = field(default_factory=lambda: deque(maxlen=FOLLOWERS_PER_STREAM))
@@ -64,25 +64,23 @@ class FollowStream:
     sending: bool = False
     # The client closed its side, or the daemon ends the stream with an error.
     done: bool = False
-    error: DomainError | None = None
+    error: NexoError | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def ask(self, follower: int, question: Inquiry | None) -> None:
+    def ask(self, follower: int, question: Question | None) -> None:
         """What that follower asks from now on; None: nothing any more."""
         if question is None:
             self.inquiries.pop(follower, None)
         else:
             self.inquiries[follower] = question
         self.sent.pop(follower, None)
-        self.groups = None
 
-    def questions(self) -> dict[Inquiry, list[int]]:
-        """The followers of each question. A burst of switches finds it made."""
-        if self.groups is None:
-            self.groups = {}
-            for follower, question in self.inquiries.items():
-                self.groups.setdefault(question, []).append(follower)
-        return self.groups
+    def questions(self) -> dict[Question, list[int]]:
+        """The followers of each question."""
+        groups: dict[Question, list[int]] = {}
+        for follower, question in self.inquiries.items():
+            groups.setdefault(question, []).append(follower)
+        return groups
 
     def has_applied(self, revision: int) -> bool:
         """Whether the program is told of everything up to `revision` and has applied it."""
@@ -120,16 +118,24 @@ class FollowHub:
     def __init__(self, resolver: Resolver, clock: Clock) -> None:
         self._resolver = resolver
         self._clock = clock
-        self._streams: set[FollowStream] = set()
+        self._streams: set[FollowSession] = set()
+        self._shares = Shares("follow streams", most=STREAM_LIMIT, of_a_program=STREAMS_OF_A_PROGRAM)
         self._settled = asyncio.Condition()
         self._waiting = 0
         self._closed = False
+        # Told when somebody comes, goes or asks for something else.
+        self.changed: Callable[[], None] = lambda: None
 
     def followers(self) -> list[workspace_pb2.Follower]:
         """Who follows right now."""
+        # Most ask the same; each question is answered once for all of them.
+        names: dict[Question, str] = {}
+        for question in {one for stream in self._streams for one in stream.inquiries.values()}:
+            connection = self._resolver.explain(question).connection
+            names[question] = connection.name if connection else ""
         return [
             workspace_pb2.Follower(
-                client=convert.client_info(stream.client),
+                client=write(workspace_pb2.ClientInfo, stream.client),
                 workspaces=[
                     convert.workspace(question.workspace)
                     for question in stream.inquiries.values()
@@ -137,6 +143,7 @@ class FollowHub:
                 ],
                 applied_revision=stream.applied,
                 connected_at=timestamp(stream.connected_at),
+                connections=sorted({names[question] for question in stream.inquiries.values()} - {""}),
             )
             for stream in self._streams
         ]
@@ -162,7 +169,7 @@ class FollowHub:
         """
         streams = set(self._streams)
 
-        def pending() -> list[FollowStream]:
+        def pending() -> list[FollowSession]:
             return [s for s in streams & self._streams if not s.has_applied(revision)]
 
         self._waiting += 1
@@ -182,19 +189,27 @@ class FollowHub:
                 self._settled.notify_all()
 
     @contextmanager
-    def _registered(self, stream: FollowStream) -> Iterator[None]:
-        if len(self._streams) >= STREAM_LIMIT:
-            raise LimitReached(
-                f"{STREAM_LIMIT} programs follow already",
-                hint="share one client per process (nexo_client does)",
-            )
+    def _registered(self, stream: FollowSession) -> Iterator[None]:
         if self._closed:
             raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
+        self._shares.take(stream.client.pid)
         self._streams.add(stream)
         try:
             yield
         finally:
             self._streams.discard(stream)
+            self._shares.give(stream.client.pid)
+            self.changed()
+
+    def _introduce(self, stream: FollowSession, client: ClientInfo) -> None:
+        """It says who it is, and takes of that program's share."""
+        self._shares.give(stream.client.pid)
+        try:
+            self._shares.take(client.pid)
+        except LimitReached:
+            self._shares.take(stream.client.pid)
+            raise
+        stream.client = client
 
     async def serve(self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest], send: Send) -> None:
         """The life of one stream; ends when the client closes its side.
@@ -202,7 +217,7 @@ class FollowHub:
         Raises:
             InvalidField, LimitReached, ShuttingDown
         """
-        stream = FollowStream(ClientInfo(), self._clock.now())
+        stream = FollowSession(ClientInfo(), self._clock.now())
         with self._registered(stream):
             reader = asyncio.ensure_future(self._read(stream, requests))
             try:
@@ -228,7 +243,7 @@ class FollowHub:
 
     async def _read(
         self,
-        stream: FollowStream,
+        stream: FollowSession,
         requests: AsyncIterator[workspace_pb2.FollowConnectionRequest],
     ) -> None:
         try:
@@ -236,7 +251,7 @@ class FollowHub:
                 check_bounds(request)
                 match request.WhichOneof("event"):
                     case "hello":
-                        stream.client = client_info(request.hello.client)
+                        self._introduce(stream, client_info(request.hello.client))
                     case "subscribe":
                         if len(stream.inquiries) >= FOLLOWERS_PER_STREAM:
                             raise LimitReached(
@@ -245,44 +260,60 @@ class FollowHub:
                         stream.ask(request.subscribe.follower, inquiry(request.subscribe.inquiry))
                         stream.dirty = True
                         stream.wake.set()
+                        self.changed()
                     case "unsubscribe":
                         stream.ask(request.unsubscribe.follower, None)
+                        self.changed()
                     case "applied":
                         stream.acknowledge(request.applied.revision)
                         if not stream.unapplied:
                             await self._notify()
                     case _:
-                        raise InvalidField("event", "is unknown", "upgrade the daemon: the client is newer")
-        except DomainError as error:
+                        raise InvalidField.of(
+                            "event", "is unknown", "upgrade the daemon: the client is newer"
+                        )
+        except NexoError as error:
             stream.error = error
         else:
             stream.done = True
         finally:
             stream.wake.set()
 
-    async def _update(self, stream: FollowStream, send: Send) -> None:
-        for gone in stream.look_ups.keys() - stream.questions().keys():
+    async def _update(self, stream: FollowSession, send: Send) -> None:
+        questions = stream.questions()
+        for gone in stream.look_ups.keys() - questions.keys():
             self._give_up(stream, gone)
-        for question, followers in stream.questions().items():
+        news: list[tuple[Question, list[int], ResolvedAnswer]] = []
+        for question, followers in questions.items():
             signature = self._resolver.present_signature(question)
-            news = [f for f in followers if stream.sent.get(f) != signature]
-            if not news:
+            untold = [f for f in followers if stream.sent.get(f) != signature]
+            answer = self._answer(stream, question, signature) if untold else None
+            if answer is not None:
+                news.append((question, untold, answer))
+            elif not untold:
                 self._give_up(stream, question)
+        notes = (
+            self._resolver.note(answer, method="FollowConnection", client=stream.client)
+            for _, _, answer in news
+            if answer.connection is not None
+        )
+        waited_for = {note for note in notes if note is not None}
+        if waited_for:
+            # In the record before they are told, all together: a slow disk holds up a switch once.
+            await asyncio.wait(waited_for, timeout=RECORDED_WITHIN_S)
+        for question, untold, answer in news:
+            if answer.connection is not None and not self._resolver.is_present(answer):
+                stream.dirty = True
+                stream.wake.set()
                 continue
-            answer = self._answer(stream, question, signature)
-            if answer is None:
-                continue
-            for follower in news:
+            # Some may have gone while the record was written.
+            told = [follower for follower in untold if stream.inquiries.get(follower) == question]
+            for follower in told:
                 stream.sent[follower] = answer.signature
             stream.unapplied.append(answer.revision)
-            if answer.connection is not None:
-                self._resolver.record(answer, method="FollowConnection", client=stream.client)
-            # A thousand programs get the same but for these few bytes. Encoded messages of one type, one
-            # after the other, are the encoded merged message (protobuf.dev/programming-guides/encoding).
-            for_whom = workspace_pb2.FollowConnectionResponse(followers=news)
-            await send(for_whom.SerializeToString() + answer.told)
+            await send(answer.told(told))
 
-    def _answer(self, stream: FollowStream, question: Inquiry, signature: object) -> Answer | None:
+    def _answer(self, stream: FollowSession, question: Question, signature: object) -> ResolvedAnswer | None:
         """The present answer; None: its key is looked up, and the stream is woken when that is over."""
         answer = self._resolver.at_once(question)
         look_up = stream.look_ups.get(question)
@@ -300,7 +331,7 @@ class FollowHub:
         return answer
 
     @staticmethod
-    def _give_up(stream: FollowStream, question: Inquiry) -> None:
+    def _give_up(stream: FollowSession, question: Question) -> None:
         look_up = stream.look_ups.pop(question, None)
         if look_up is not None and not look_up.task.cancel() and not look_up.task.cancelled():
             # Seen, so that asyncio does not report it.

@@ -5,18 +5,17 @@ from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
+from nexo.connections.codec import write
+from nexo.connections.errors import InvalidField
+from nexo.connections.v1 import connection_pb2, health_pb2_grpc
 from nexo.connections.v1 import health_pb2 as pb
-from nexo.connections.v1 import health_pb2_grpc
-from nexo_client.wire import duration, seconds, timestamp
+from nexo.connections.wire import duration, seconds, timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import InvalidField
 from nexo_daemon.domain.model import Connection, HealthSettings
-from nexo_daemon.health.history import summarize
+from nexo_daemon.registry.history import summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.routing import Routing
-from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.errors import Context, speaks_errors
 
 HISTORY_LIMIT_S = 90 * 86_400.0
@@ -25,13 +24,10 @@ INTERVAL_RANGE_S = (10.0, 86_400.0)
 
 @speaks_errors
 class HealthService(health_pb2_grpc.HealthServiceServicer):
-    """See health.proto."""
+    """Answers the calls of health.proto, which describes each."""
 
-    def __init__(
-        self, registry: Registry, routing: Routing, lights: Lights, journal: Journal, clock: Clock
-    ) -> None:
+    def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
         self._registry = registry
-        self._routing = routing
         self._lights = lights
         self._journal = journal
         self._clock = clock
@@ -44,26 +40,22 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         return pb.ConnectionHealth(
             connection_id=connection.id,
             connection_name=connection.name,
-            health=convert.health(self._lights.of(connection)),
+            health=write(connection_pb2.Health, self._lights.of(connection)),
         )
 
-    async def GetHealth(  # noqa: N802
-        self, request: pb.GetHealthRequest, context: Context
-    ) -> pb.GetHealthResponse:
-        """See health.proto."""
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
             health=[self._light(connection) for connection in self._chosen(list(request.names))],
             offline_since=timestamp(self._lights.offline_since),
         )
 
-    async def ListHealthHistory(  # noqa: N802
+    async def ListHealthHistory(
         self, request: pb.ListHealthHistoryRequest, context: Context
     ) -> pb.ListHealthHistoryResponse:
-        """See health.proto."""
         connection = self._registry.snapshot.get(request.name)
         window_s = seconds(request.window) or 86_400.0
         if not 0 < window_s <= HISTORY_LIMIT_S:
-            raise InvalidField("window", f"is {window_s:g} s", "use up to 90 days")
+            raise InvalidField.of("window", f"is {window_s:g} s", "use up to 90 days")
         since = self._clock.now() - timedelta(seconds=window_s)
         await self._journal.flush()
         store = self._registry.store
@@ -72,40 +64,31 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         )
         summary = summarize(transitions, samples, self._lights.of(connection), since, self._clock.now())
         return pb.ListHealthHistoryResponse(
-            transitions=[convert.transition(t, connection.name) for t in transitions],
-            samples=[convert.sample(s) for s in samples],
+            transitions=[write(pb.HealthTransition, t, connection_name=connection.name) for t in transitions],
+            samples=[write(pb.HealthSample, s) for s in samples],
             uptime=summary.uptime,
             latency_p50=duration(summary.latency_p50_s),
             latency_p95=duration(summary.latency_p95_s),
             latency_p99=duration(summary.latency_p99_s),
         )
 
-    async def CheckNow(  # noqa: N802
-        self, request: pb.CheckNowRequest, context: Context
-    ) -> pb.CheckNowResponse:
-        """See health.proto."""
+    async def CheckNow(self, request: pb.CheckNowRequest, context: Context) -> pb.CheckNowResponse:
         chosen = self._chosen(list(request.names))
         await self._lights.check_now(chosen, seconds(request.timeout) or None)
         return pb.CheckNowResponse(health=[self._light(connection) for connection in chosen])
 
     def _settings(self) -> pb.HealthSettings:
         settings = self._registry.snapshot.settings.health
-        return pb.HealthSettings(
-            important_interval=duration(settings.important_interval_s),
-            other_interval=duration(settings.other_interval_s),
-            paused=settings.paused,
-        )
+        return write(pb.HealthSettings, settings)
 
-    async def GetHealthSettings(  # noqa: N802
+    async def GetHealthSettings(
         self, request: pb.GetHealthSettingsRequest, context: Context
     ) -> pb.GetHealthSettingsResponse:
-        """See health.proto."""
         return pb.GetHealthSettingsResponse(settings=self._settings())
 
-    async def UpdateHealthSettings(  # noqa: N802
+    async def UpdateHealthSettings(
         self, request: pb.UpdateHealthSettingsRequest, context: Context
     ) -> pb.UpdateHealthSettingsResponse:
-        """See health.proto."""
         settings: HealthSettings = self._registry.snapshot.settings.health
         if request.HasField("important_interval"):
             interval = _interval("important_interval", request.important_interval)
@@ -115,12 +98,12 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             settings = replace(settings, other_interval_s=interval)
         if request.HasField("paused"):
             settings = replace(settings, paused=request.paused)
-        await self._routing.set_health_settings(settings)
+        await self._registry.set_health_settings(settings)
         return pb.UpdateHealthSettingsResponse(settings=self._settings())
 
 
 def _interval(field: str, message: Duration) -> float:
     value = seconds(message) or 0.0
     if not INTERVAL_RANGE_S[0] <= value <= INTERVAL_RANGE_S[1]:
-        raise InvalidField(field, f"is {value:g} s", "use 10 s to 1 day")
+        raise InvalidField.of(field, f"is {value:g} s", "use 10 s to 1 day")
     return value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from nexo_client.paths import (
+from nexo.connections.paths import (
     UnsafePathError,
     check_private_directory,
     check_socket_path,
@@ -45,7 +45,7 @@ class Lock(Protocol):
     def keep(self, socket: Path) -> None: ...
 
 
-class Listener(Protocol):
+class PresenceListener(Protocol):
     """What is bound, and binds again."""
 
     @property
@@ -103,7 +103,11 @@ def loss(door: Bound) -> str:
 
 
 async def stay_present(
-    server: Listener, lock: Lock, wanted: Callable[[], Path], moved: Callable[[Path], None], clock: Clock
+    server: PresenceListener,
+    lock: Lock,
+    wanted: Callable[[], Path],
+    moved: Callable[[Path], None],
+    clock: Clock,
 ) -> None:
     """Until cancelled: bind again where the socket was lost, or where programs look for it by now.
 

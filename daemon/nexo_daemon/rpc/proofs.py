@@ -6,12 +6,12 @@ Holds keyed digests, never a secret. Not for verdicts of saved connections; thos
 import hashlib
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from nexo_client.terms import KeyVerdict
+from nexo.connections.terms import KeyVerdict
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Facts
-from nexo_daemon.domain.probing import Target, TestReport
+from nexo_daemon.domain.probing import ProbeTarget, TestReport
 from nexo_daemon.domain.secret import Secret
 
 LIMIT = 64
@@ -41,7 +41,7 @@ class Proofs:
         self._salt = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, tuple[float, Proof]] = OrderedDict()
 
-    def remember(self, target: Target, report: TestReport) -> None:
+    def remember(self, target: ProbeTarget, report: TestReport) -> None:
         """Note what a test of `target` has proven, if anything; of a failed one, what it is about."""
         verdict = report.key if report.verdict.ok and report.key is not KeyVerdict.NONE else None
         if verdict is None and not report.facts:
@@ -50,7 +50,7 @@ class Proofs:
         while len(self._kept) > LIMIT:
             self._kept.popitem(last=False)
 
-    def take(self, target: Target) -> Proof | None:
+    def take(self, target: ProbeTarget) -> Proof | None:
         """What was proven about exactly this target; None if nothing, or too long ago. Forgets it."""
         found = self._kept.pop(self._digest(target), None)
         if found is None or self._clock.monotonic() - found[0] > KEPT_S:
@@ -60,7 +60,7 @@ class Proofs:
     def __bool__(self) -> bool:
         return bool(self._kept)
 
-    def _digest(self, target: Target) -> bytes:
+    def _digest(self, target: ProbeTarget) -> bytes:
         """Of all that decides whether a key is accepted: where it is sent, how, and the secrets."""
         credentials = target.credentials
 
@@ -72,7 +72,8 @@ class Proofs:
             target.preset,
             target.base_url,
             target.auth_scheme,
-            target.network,
+            # Its repr does not show the proxy.
+            astuple(target.network),
             plain(credentials.api_key),
             tuple((name, value.reveal()) for name, value in credentials.headers),
             plain(credentials.proxy_credentials),

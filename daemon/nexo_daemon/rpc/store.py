@@ -2,21 +2,22 @@
 
 import logging
 
+from nexo.connections import paths
+from nexo.connections.codec import write
+from nexo.connections.errors import StoreFailed
+from nexo.connections.terms import ImportAction
 from nexo.connections.v1 import store_pb2 as pb
 from nexo.connections.v1 import store_pb2_grpc
-from nexo_client.wire import timestamp
-from nexo_daemon.domain.errors import StoreFailed
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.domain.model import ClientInfo, Credentials, Handout, StoredState
+from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.merging import Action, Step
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.store import care
-from nexo_daemon.store.backups import Backup
+from nexo_daemon.store.backups import BackupFile
 from nexo_daemon.store.files import StoreUnusable
 
 log = logging.getLogger(__name__)
@@ -25,55 +26,40 @@ _FILES = Lane("files", most=4)
 # Each takes half a second and 128 MB, and four times of both if the document says so.
 _DERIVING = Lane("deriving", most=1)
 
-_ACTIONS = {
-    Action.ADD: pb.IMPORT_ACTION_ADD,
-    Action.CHANGE: pb.IMPORT_ACTION_CHANGE,
-    Action.KEEP: pb.IMPORT_ACTION_KEEP,
-    Action.SKIP: pb.IMPORT_ACTION_SKIP,
-}
-
 
 @speaks_errors
 class StoreService(store_pb2_grpc.StoreServiceServicer):
-    """See store.proto."""
+    """Answers the calls of store.proto, which describes each."""
 
     def __init__(self, registry: Registry, journal: Journal) -> None:
         self._registry = registry
         self._journal = journal
         self._store = registry.store
 
-    async def CheckStore(  # noqa: N802
-        self, request: pb.CheckStoreRequest, context: Context
-    ) -> pb.CheckStoreResponse:
-        """See store.proto."""
+    async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:
         report = await self._registry.on_store_thread(lambda: care.check(self._store))
         return pb.CheckStoreResponse(
-            problems=report.problems,
+            problems=map(paths.shown, report.problems),
             seals_checked=report.seals_checked,
             connections=report.connections,
             secrets=report.secrets,
         )
 
-    async def CreateBackup(  # noqa: N802
+    async def CreateBackup(
         self, request: pb.CreateBackupRequest, context: Context
     ) -> pb.CreateBackupResponse:
-        """See store.proto."""
         await self._journal.flush()
         made = await self._registry.on_store_thread(lambda: care.backup(self._store, self._registry.clock))
         log.info("backup %s", made.name)
         return pb.CreateBackupResponse(backup=_backup(made))
 
-    async def ListBackups(  # noqa: N802
-        self, request: pb.ListBackupsRequest, context: Context
-    ) -> pb.ListBackupsResponse:
-        """See store.proto."""
+    async def ListBackups(self, request: pb.ListBackupsRequest, context: Context) -> pb.ListBackupsResponse:
         found = await _FILES.join("backups", self._store.backups.list)
         return pb.ListBackupsResponse(backups=[_backup(one) for one in found])
 
-    async def RestoreBackup(  # noqa: N802
+    async def RestoreBackup(
         self, request: pb.RestoreBackupRequest, context: Context
     ) -> pb.RestoreBackupResponse:
-        """See store.proto."""
         if request.empty:
             return await self._begin_anew()
         await self._journal.flush()
@@ -104,12 +90,11 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         except StoreUnusable as error:
             raise StoreFailed(error.message, hint=error.hint) from None
         log.warning("an empty store was made, because the earlier one is gone: %s", self._store.path)
-        return pb.RestoreBackupResponse(path=str(self._store.path), restored=True)
+        return pb.RestoreBackupResponse(path=paths.shown(self._store.path), restored=True)
 
-    async def ExportConnections(  # noqa: N802
+    async def ExportConnections(
         self, request: pb.ExportConnectionsRequest, context: Context
     ) -> pb.ExportConnectionsResponse:
-        """See store.proto."""
         snapshot = self._registry.snapshot
         passphrase = Secret(request.passphrase)
         credentials: dict[str, Credentials] | None = None
@@ -125,15 +110,15 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         document = await _DERIVING.run(lambda: write_document(snapshot, credentials, passphrase, now))
         if credentials:
             for one in snapshot.connections.values():
-                self._journal.handout(Handout(now, one.id, one.name, "ExportConnections", ClientInfo()))
+                self._journal.handout(HandoutRecord(now, one.id, one.name, "ExportConnections", ClientInfo()))
+            await self._journal.flush()
         return pb.ExportConnectionsResponse(
             document=document, connections=len(snapshot.connections), secrets=secrets
         )
 
-    async def ImportConnections(  # noqa: N802
+    async def ImportConnections(
         self, request: pb.ImportConnectionsRequest, context: Context
     ) -> pb.ImportConnectionsResponse:
-        """See store.proto."""
         document = await _DERIVING.run(lambda: read_document(request.document, Secret(request.passphrase)))
         overwrite = request.overwrite
         if request.dry_run:
@@ -142,20 +127,11 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             consents = frozenset(request.consents)
             steps = await bring_in(self._registry, document, overwrite=overwrite, consents=consents)
             log.info("imported %d of %d entries", sum(s.does_something for s in steps), len(steps))
-        taken = any(s.does_something for s in steps) or all(s.action is Action.KEEP for s in steps)
+        taken = any(s.does_something for s in steps) or all(s.action is ImportAction.KEEP for s in steps)
         return pb.ImportConnectionsResponse(
-            steps=[_step(one) for one in steps], imported=taken and not request.dry_run
+            steps=[write(pb.ImportStep, one) for one in steps], imported=taken and not request.dry_run
         )
 
 
-def _step(one: Step) -> pb.ImportStep:
-    needs = [pb.ImportConsent(id=need.id, kind=need.kind, text=need.text) for need in one.needs]
-    return pb.ImportStep(
-        action=_ACTIONS[one.action], kind=one.kind, name=one.name, text=one.text, needs=needs
-    )
-
-
-def _backup(one: Backup) -> pb.StoreBackup:
-    return pb.StoreBackup(
-        name=one.name, path=str(one.path), at=timestamp(one.at), reason=one.reason, size_bytes=one.size
-    )
+def _backup(one: BackupFile) -> pb.StoreBackup:
+    return write(pb.StoreBackup, one, path=paths.shown(one.path), size_bytes=one.size)

@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Callable
 
+from nexo.connections.codec import write
+from nexo.connections.errors import InvalidField, NexoError
+from nexo.connections.terms import VaultState
 from nexo.connections.v1 import vault_pb2 as pb
 from nexo.connections.v1 import vault_pb2_grpc
-from nexo_client.terms import VaultState
-from nexo_client.wire import enum_to_wire, timestamp
+from nexo.connections.wire import seconds
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, InvalidField
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.domain.model import StoredState
+from nexo_daemon.domain.model import AutoLock, StoredState
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.rpc.errors import Context, speaks_errors
+from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.slots import SlotKind
 
 log = logging.getLogger(__name__)
@@ -44,46 +47,36 @@ async def open_when_possible(writer: Writer, clock: Clock) -> None:
 
 @speaks_errors
 class VaultService(vault_pb2_grpc.VaultServiceServicer):
-    """See vault.proto."""
+    """Answers the calls of vault.proto, which describes each."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, auto_lock: AutoLocker) -> None:
         self._writer = writer
+        self._auto_lock = auto_lock
 
-    async def GetVault(  # noqa: N802
-        self, request: pb.GetVaultRequest, context: Context
-    ) -> pb.GetVaultResponse:
-        """See vault.proto."""
+    async def GetVault(self, request: pb.GetVaultRequest, context: Context) -> pb.GetVaultResponse:
         return pb.GetVaultResponse(vault=self._vault())
 
-    async def UnlockVault(  # noqa: N802
-        self, request: pb.UnlockVaultRequest, context: Context
-    ) -> pb.UnlockVaultResponse:
-        """See vault.proto."""
+    async def UnlockVault(self, request: pb.UnlockVaultRequest, context: Context) -> pb.UnlockVaultResponse:
         given = request.WhichOneof("words")
         passphrase = Secret(request.passphrase) if given == "passphrase" else None
         code = Secret(request.recovery_code) if given == "recovery_code" else None
         await self._change(
             lambda: self._writer.store.custody.unlock(passphrase=passphrase, recovery_code=code)
         )
+        self._auto_lock.used()
         log.info("the vault was unlocked on request")
         return pb.UnlockVaultResponse(vault=self._vault())
 
-    async def LockVault(  # noqa: N802
-        self, request: pb.LockVaultRequest, context: Context
-    ) -> pb.LockVaultResponse:
-        """See vault.proto."""
+    async def LockVault(self, request: pb.LockVaultRequest, context: Context) -> pb.LockVaultResponse:
         self._writer.store.custody.lock()
         self._writer.vault_changed()
         log.info("the vault was locked on request")
         return pb.LockVaultResponse(vault=self._vault())
 
-    async def RekeyVault(  # noqa: N802
-        self, request: pb.RekeyVaultRequest, context: Context
-    ) -> pb.RekeyVaultResponse:
-        """See vault.proto."""
+    async def RekeyVault(self, request: pb.RekeyVaultRequest, context: Context) -> pb.RekeyVaultResponse:
         kind = next((kind for kind, number in _SLOTS.items() if number == request.slot), None)
         if kind is None:
-            raise InvalidField(
+            raise InvalidField.of(
                 "slot",
                 "is none that this daemon knows",
                 "use keyring, key_file, passphrase or systemd_credential",
@@ -104,36 +97,54 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         log.info("the vault now opens by the slot '%s'", kind)
         return pb.RekeyVaultResponse(vault=self._vault())
 
-    async def CreateRecoveryCode(  # noqa: N802
-        self, request: pb.CreateRecoveryCodeRequest, context: Context
-    ) -> pb.CreateRecoveryCodeResponse:
-        """See vault.proto."""
-        self._writer.require_writable()
-        code = await _LANE.run(self._writer.store.custody.new_recovery_code)
-        log.info("a recovery code was made")
-        return pb.CreateRecoveryCodeResponse(recovery_code=code)
+    async def ProposeRecoveryCode(
+        self, request: pb.ProposeRecoveryCodeRequest, context: Context
+    ) -> pb.ProposeRecoveryCodeResponse:
+        return pb.ProposeRecoveryCodeResponse(recovery_code=new_recovery_code())
 
-    async def RotateDataKey(  # noqa: N802
+    async def SetRecoveryCode(
+        self, request: pb.SetRecoveryCodeRequest, context: Context
+    ) -> pb.SetRecoveryCodeResponse:
+        self._writer.require_writable()
+        code = Secret(request.recovery_code)
+        await _LANE.run(lambda: self._writer.store.custody.set_recovery_code(code))
+        self._writer.vault_changed()
+        log.info("there is a new recovery code")
+        return pb.SetRecoveryCodeResponse(vault=self._vault())
+
+    async def RotateDataKey(
         self, request: pb.RotateDataKeyRequest, context: Context
     ) -> pb.RotateDataKeyResponse:
-        """See vault.proto."""
         self._writer.require_writable()
         passphrase = Secret(request.passphrase) if request.passphrase else None
         store = self._writer.store
-        made: list[str] = []
+        code = Secret(request.recovery_code) if request.recovery_code else None
 
         def rotate() -> StoredState:
-            made.append(store.custody.rotate(passphrase=passphrase))
+            store.custody.rotate(passphrase=passphrase, recovery_code=code)
             try:
                 # The earlier backups open with the earlier key only.
                 store.backups.make(store.database, "rotation", self._writer.clock.now())
-            except DomainError as error:
+            except NexoError as error:
                 log.warning("no backup after the rotation: %s", error.message)
             return store.reload()
 
         await self._writer.reload(rotate)
         log.info("the data key was rotated")
-        return pb.RotateDataKeyResponse(vault=self._vault(), recovery_code=made[0])
+        return pb.RotateDataKeyResponse(vault=self._vault())
+
+    async def GetAutoLock(self, request: pb.GetAutoLockRequest, context: Context) -> pb.GetAutoLockResponse:
+        return pb.GetAutoLockResponse(auto_lock=self._when())
+
+    async def SetAutoLock(self, request: pb.SetAutoLockRequest, context: Context) -> pb.SetAutoLockResponse:
+        given = request.auto_lock
+        idle_s = seconds(given.idle) if given.HasField("idle") else None
+        await self._auto_lock.set(AutoLock(idle_s, given.on_suspend, given.on_screen_lock))
+        log.info("the vault locks by itself as it was set: %s", self._auto_lock.setting)
+        return pb.SetAutoLockResponse(auto_lock=self._when())
+
+    def _when(self) -> pb.AutoLock:
+        return write(pb.AutoLock, self._auto_lock.setting, problem=self._auto_lock.problem)
 
     async def _change(self, work: Callable[[], None], *, tell: bool = True) -> None:
         try:
@@ -145,11 +156,4 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
     def _vault(self) -> pb.Vault:
         status = self._writer.store.custody.status()
         slot = next((number for kind, number in _SLOTS.items() if kind == status.slot), 0)
-        return pb.Vault(
-            state=enum_to_wire(status.state),
-            slot=slot,  # type: ignore[arg-type]  # the stubs know the number as an enum only
-            problem=status.problem,
-            slot_made_at=timestamp(status.slot_made_at),
-            data_key_made_at=timestamp(status.data_key_made_at),
-            recovery_made_at=timestamp(status.recovery_made_at),
-        )
+        return write(pb.Vault, status, slot=slot)

@@ -7,15 +7,28 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from nexo.connections import paths
+from nexo.connections.codec import write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
-from nexo_client.version import __version__
-from nexo_client.wire import enum_to_wire, timestamp
-from nexo_daemon.domain.model import Binding, Connection
+from nexo.connections.version import __version__
+from nexo.connections.wire import enum_to_wire, timestamp
+from nexo_daemon.domain.model import Binding, Connection, Health
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.snapshot import Snapshot
-from nexo_daemon.rpc import convert
+from nexo_daemon.registry.snapshot import RegistrySnapshot
+
+_FEWEST_KEPT = 64
+
+
+class _Encoded(NamedTuple):
+    """A connection and its light, and the bytes of each: one after the other they are one message."""
+
+    connection: Connection
+    connection_bytes: bytes
+    light: Health
+    light_bytes: bytes
 
 
 class View:
@@ -37,13 +50,34 @@ class View:
         self.socket = socket
         self._database = database
         self._log_file = log_file
+        # By id. A list looks at every connection, few of which have changed since the last one.
+        self._encoded: dict[str, _Encoded] = {}
         # Set by the workspace service, which knows who follows.
         self.followers: Callable[[], list[workspace_pb2.Follower]] = list
+        self.gateway_programs: Callable[[], int] = int
 
-    def connection(self, value: Connection, snapshot: Snapshot | None = None) -> connection_pb2.Connection:
+    def connection(
+        self, value: Connection, snapshot: RegistrySnapshot | None = None
+    ) -> connection_pb2.Connection:
         """A connection with its light; `snapshot` says which one is the default, if not the present one."""
-        default_id = (snapshot or self._registry.snapshot).settings.default_id
-        return convert.connection(value, self._lights.of(value), is_default=value.id == default_id)
+        snapshot = snapshot or self._registry.snapshot
+        message = connection_pb2.Connection.FromString(self._bytes_of(value, len(snapshot.connections)))
+        message.is_default = value.id == snapshot.settings.default_id
+        return message
+
+    def _bytes_of(self, value: Connection, connections: int) -> bytes:
+        light, known = self._lights.of(value), self._encoded.get(value.id)
+        if known is None and len(self._encoded) >= max(2 * connections, _FEWEST_KEPT):
+            # Most of them are of connections that are gone.
+            self._encoded.clear()
+        if known is None or known.connection is not value:
+            written = write(connection_pb2.Connection, value)
+            known = _Encoded(value, written.SerializeToString(), *_light(light))
+            self._encoded[value.id] = known
+        elif known.light is not light:
+            known = _Encoded(value, known.connection_bytes, *_light(light))
+            self._encoded[value.id] = known
+        return known.connection_bytes + known.light_bytes
 
     def connections(self) -> list[connection_pb2.Connection]:
         """All of them, in the order of their creation."""
@@ -52,7 +86,7 @@ class View:
     def binding(self, value: Binding) -> workspace_pb2.WorkspaceBinding:
         """A binding; broken when its connection is gone or disabled."""
         target = self._registry.snapshot.connections.get(value.connection_id)
-        return convert.binding(value, broken=target is None or not target.enabled)
+        return write(workspace_pb2.WorkspaceBinding, value, broken=target is None or not target.enabled)
 
     def bindings(self) -> list[workspace_pb2.WorkspaceBinding]:
         """All of them."""
@@ -66,16 +100,16 @@ class View:
             version=__version__,
             pid=os.getpid(),
             started_at=timestamp(self._started_at),
-            socket_path=str(self.socket),
-            database_path=str(self._database),
-            log_path=str(self._log_file),
+            socket_path=paths.shown(self.socket),
+            database_path=paths.shown(self._database),
+            log_path=paths.shown(self._log_file),
             revision=snapshot.revision,
             vault=enum_to_wire(store.vault.state),
             vault_slot=store.vault.slot,
-            vault_problem=store.vault.problem,
+            vault_problem=paths.shown(store.vault.problem),
             store=enum_to_wire(store.state),
-            store_problem=store.problem,
-            store_advice=store.advice,
+            store_problem=paths.shown(store.problem),
+            store_advice=paths.shown(store.advice),
             default_connection=default.name if default else "",
             connections=len(snapshot.connections),
             enabled_connections=sum(c.enabled for c in snapshot.connections.values()),
@@ -83,6 +117,7 @@ class View:
             watchers=len(self._registry.bus),
             offline_since=timestamp(self._lights.offline_since),
             checks_paused=snapshot.settings.health.paused,
+            gateway_programs=self.gateway_programs(),
         )
 
     def snapshot(self) -> daemon_pb2.Snapshot:
@@ -90,3 +125,8 @@ class View:
         return daemon_pb2.Snapshot(
             connections=self.connections(), bindings=self.bindings(), status=self.status()
         )
+
+
+def _light(light: Health) -> tuple[Health, bytes]:
+    message = connection_pb2.Connection(health=write(connection_pb2.Health, light))
+    return light, message.SerializeToString()

@@ -5,34 +5,32 @@ from functools import lru_cache
 
 from google.protobuf.message import DecodeError
 
+from nexo.connections.errors import InvalidField
+from nexo.connections.terms import Outcome
 from nexo.connections.v1 import workspace_pb2 as pb
 from nexo.connections.v1 import workspace_pb2_grpc
-from nexo_client.terms import Outcome
-from nexo_client.wire import enum_from_wire, enum_to_wire
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.wire import enum_from_wire, seconds
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.resolution import Inquiry
-from nexo_daemon.registry.routing import Routing
-from nexo_daemon.rpc import convert
+from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
-from nexo_daemon.rpc.errors import Context, metadata_of, speaks_errors
+from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
-from nexo_daemon.rpc.resolver import Resolver
+from nexo_daemon.rpc.resolver import LOOK_UPS_FOR_AN_ANSWER, Resolver, changes_too_fast, explained
 from nexo_daemon.rpc.view import View
 
 # Larger ones are not remembered: the memory is for the programs that ask again and again.
 _USUAL_SIZE = 2048
 
 
-def _read(request: bytes) -> tuple[Inquiry, ClientInfo]:
+def _read(request: bytes) -> tuple[Question, ClientInfo]:
     try:
         message = pb.ResolveConnectionRequest.FromString(request)
     except DecodeError:
-        raise InvalidField(
-            "request", "is no ResolveConnectionRequest", "generate the client from the .proto files anew"
+        raise InvalidField.of(
+            "request", "is not a ResolveConnectionRequest", "generate the client from the .proto files anew"
         ) from None
     check_bounds(message)
     return inquiry(message.inquiry), client_info(message.client)
@@ -43,114 +41,97 @@ _asked = lru_cache(maxsize=1024)(_read)
 
 @speaks_errors
 class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
-    """See workspace.proto."""
+    """Answers the calls of workspace.proto, which describes each."""
 
     def __init__(
         self,
         registry: Registry,
-        routing: Routing,
         lights: Lights,
         resolver: Resolver,
         hub: FollowHub,
         view: View,
     ) -> None:
         self._registry = registry
-        self._routing = routing
         self._lights = lights
         self._resolver = resolver
         self._hub = hub
         self._view = view
 
-    async def ResolveConnection(  # type: ignore[override]  # noqa: N802 - encoded both ways, see `server`
+    async def ResolveConnection(  # type: ignore[override]  # encoded both ways, see `server`
         self, request: bytes, context: Context
     ) -> bytes:
-        """See workspace.proto."""
         question, client = _asked(request) if len(request) <= _USUAL_SIZE else _read(request)
-        answer = await self._resolver.answer(question)
-        if answer.problem is not None:
-            raise answer.problem
-        self._resolver.record(answer, method="ResolveConnection", client=client)
-        return answer.handed_out
+        for _ in range(LOOK_UPS_FOR_AN_ANSWER):
+            answer = await self._resolver.answer(question)
+            if answer.problem is not None:
+                raise answer.problem
+            if await self._resolver.record(answer, method="ResolveConnection", client=client):
+                return answer.handed_out
+        raise changes_too_fast()
 
-    async def RevealConnection(  # noqa: N802
+    async def RevealConnection(
         self, request: pb.RevealConnectionRequest, context: Context
     ) -> pb.RevealConnectionResponse:
-        """See workspace.proto."""
-        answer = await self._resolver.reveal(request.name)
-        if answer.problem is not None:
-            raise answer.problem
-        self._resolver.record(answer, method="RevealConnection", client=client_info(request.client))
-        return pb.RevealConnectionResponse(connection=answer.connection)
+        client = client_info(request.client)
+        for _ in range(LOOK_UPS_FOR_AN_ANSWER):
+            answer = await self._resolver.reveal(request.name)
+            if answer.problem is not None:
+                raise answer.problem
+            # Before the record: what is not there is not handed out.
+            shown = _shown(request, answer.connection)
+            if await self._resolver.record(answer, method="RevealConnection", client=client):
+                return pb.RevealConnectionResponse(connection=shown)
+        raise changes_too_fast()
 
-    async def FollowConnection(  # type: ignore[override]  # noqa: N802 - grpc.aio takes a coroutine that writes, too
+    async def FollowConnection(  # type: ignore[override]  # grpc.aio takes a coroutine that writes, too
         self, request: AsyncIterator[pb.FollowConnectionRequest], context: Context
     ) -> None:
-        """See workspace.proto."""
         await self._hub.serve(request, context.write)
 
-    async def BindWorkspace(  # noqa: N802
+    async def BindWorkspace(
         self, request: pb.BindWorkspaceRequest, context: Context
     ) -> pb.BindWorkspaceResponse:
-        """See workspace.proto."""
-        binding = await self._routing.bind(
-            require_workspace(request), request.connection, allow_fallback=request.allow_fallback
+        binding = await self._registry.bind(
+            require_workspace(request),
+            request.connection,
+            allow_fallback=request.allow_fallback,
+            sticky_s=seconds(request.sticky) if request.HasField("sticky") else None,
         )
         return pb.BindWorkspaceResponse(
             binding=self._view.binding(binding), revision=self._registry.snapshot.revision
         )
 
-    async def UnbindWorkspace(  # noqa: N802
+    async def UnbindWorkspace(
         self, request: pb.UnbindWorkspaceRequest, context: Context
     ) -> pb.UnbindWorkspaceResponse:
-        """See workspace.proto."""
-        revision = await self._routing.unbind(require_workspace(request))
+        revision = await self._registry.unbind(require_workspace(request))
         return pb.UnbindWorkspaceResponse(revision=revision)
 
-    async def ListWorkspaces(  # noqa: N802
+    async def ListWorkspaces(
         self, request: pb.ListWorkspacesRequest, context: Context
     ) -> pb.ListWorkspacesResponse:
-        """See workspace.proto."""
         self._registry.snapshot.require_store()
         return pb.ListWorkspacesResponse(bindings=self._view.bindings(), followers=self._hub.followers())
 
-    async def ExplainResolution(  # noqa: N802
+    async def ExplainResolution(
         self, request: pb.ExplainResolutionRequest, context: Context
     ) -> pb.ExplainResolutionResponse:
-        """See workspace.proto."""
         resolution = self._resolver.explain(inquiry(request.inquiry))
-        problem = resolution.problem
-        return pb.ExplainResolutionResponse(
-            connection_name=resolution.connection.name if resolution.connection else "",
-            source=enum_to_wire(resolution.source),
-            steps=[convert.step(step) for step in resolution.steps],
-            problem=pb.ResolutionProblem(
-                reason=problem.reason, message=problem.message, metadata=metadata_of(problem)
-            )
-            if problem
-            else None,
-            revision=self._registry.snapshot.revision,
-        )
+        return explained(resolution, self._registry.snapshot.revision)
 
-    async def ReportOutcome(  # noqa: N802
+    async def ReportOutcome(
         self, request: pb.ReportOutcomeRequest, context: Context
     ) -> pb.ReportOutcomeResponse:
-        """See workspace.proto."""
         connection = self._registry.snapshot.get(request.connection_id)
         if enum_from_wire(Outcome, request.outcome) is not Outcome.OK:
             self._lights.suspect(connection)
         return pb.ReportOutcomeResponse()
 
-    async def GetFallback(  # noqa: N802
-        self, request: pb.GetFallbackRequest, context: Context
-    ) -> pb.GetFallbackResponse:
-        """See workspace.proto."""
+    async def GetFallback(self, request: pb.GetFallbackRequest, context: Context) -> pb.GetFallbackResponse:
         return pb.GetFallbackResponse(connections=self._fallback_names())
 
-    async def SetFallback(  # noqa: N802
-        self, request: pb.SetFallbackRequest, context: Context
-    ) -> pb.SetFallbackResponse:
-        """See workspace.proto."""
-        revision = await self._routing.set_fallback(request.connections)
+    async def SetFallback(self, request: pb.SetFallbackRequest, context: Context) -> pb.SetFallbackResponse:
+        revision = await self._registry.set_fallback(request.connections)
         return pb.SetFallbackResponse(connections=self._fallback_names(), revision=revision)
 
     def _fallback_names(self) -> list[str]:
@@ -160,3 +141,22 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
             for connection_id in snapshot.settings.fallback_ids
             if connection_id in snapshot.connections
         ]
+
+
+def _shown(
+    request: pb.RevealConnectionRequest, found: pb.ResolvedConnection | None
+) -> pb.ResolvedConnection | None:
+    """The whole hand-out, or as much of it as holds the one secret that was asked for."""
+    which = request.WhichOneof("secret")
+    if which is None or found is None:
+        return found
+    shown = pb.ResolvedConnection(connection_id=found.connection_id, name=found.name, revision=found.revision)
+    if which == "api_key":
+        shown.api_key = found.api_key
+        missing = not found.api_key
+    else:
+        shown.headers.extend(one for one in found.headers if one.name.lower() == request.header.lower())
+        missing = not shown.headers
+    if missing:
+        raise InvalidField.of(which, "there is none", f"look at: nexoctl show {found.name}")
+    return shown

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from nexo_client.paths import UnsafePathError, private_directory
-from nexo_daemon.domain.errors import InvalidField, StoreFailed, StoreFull
+from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
+from nexo.connections.paths import UnsafePathError, private_directory
 from nexo_daemon.store import reading, schema
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.engine import explained
@@ -27,7 +27,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class BackupFile:
     """One backup file.
 
     Attributes:
@@ -51,7 +51,7 @@ class Backups:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def list(self) -> tuple[Backup, ...]:
+    def list(self) -> tuple[BackupFile, ...]:
         """The newest first."""
         found = []
         with suppress(OSError):
@@ -59,7 +59,9 @@ class Backups:
                 match = _NAME.fullmatch(path.name)
                 at = _moment(match[1]) if match else None
                 if match and at and path.is_file() and not path.is_symlink():
-                    found.append((at, int(match[2] or 0), Backup(path, at, match[3], path.stat().st_size)))
+                    found.append(
+                        (at, int(match[2] or 0), BackupFile(path, at, match[3], path.stat().st_size))
+                    )
         return tuple(backup for _, _, backup in sorted(found, key=lambda one: one[:2], reverse=True))
 
     def due(self, now: datetime) -> bool:
@@ -69,7 +71,7 @@ class Backups:
         newest = next(past, None)
         return newest is None or now - newest >= DAILY
 
-    def make(self, database: Database, reason: str, now: datetime) -> Backup:
+    def make(self, database: Database, reason: str, now: datetime) -> BackupFile:
         """Copy the open store; checked and on disk when it returns. Then old ones of its kind go.
 
         Raises:
@@ -91,7 +93,7 @@ class Backups:
             _sync(temporary)
             temporary.replace(path)
             sync_directory(self.directory)
-            made = Backup(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
+            made = BackupFile(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
         except OSError as error:
             raise _file_error(path, error) from None
         finally:
@@ -101,8 +103,10 @@ class Backups:
         self._rotate(made)
         return made
 
-    def find(self, name: str) -> Path:
+    def find(self, name: str, now: datetime) -> Path:
         """The file of a backup, given by its name or as a path; "" for the newest.
+
+        One from the future was made while the clock was wrong: it is the newest only if there is no other.
 
         Raises:
             InvalidField: there is none.
@@ -110,19 +114,19 @@ class Backups:
         known = self.list()
         if not name:
             if not known:
-                raise InvalidField(
+                raise InvalidField.of(
                     "backup",
                     f"there is no backup in {self.directory}",
                     "give the path of a copy of the store",
                 )
-            return known[0].path
+            return next((backup for backup in known if backup.at <= now), known[0]).path
         for backup in known:
             if backup.name == name:
                 return backup.path
         path = Path(name).expanduser()
         if path.is_absolute() and path.is_file():
             return path
-        raise InvalidField(
+        raise InvalidField.of(
             "backup",
             f"no backup '{name}'",
             "nexoctl store backups lists them; another file needs its whole path",
@@ -145,7 +149,7 @@ class Backups:
         counter = f"-{max(taken) + 1}" if taken else ""
         return self.directory / f"connections-{stamp}{counter}-{reason}.db"
 
-    def _rotate(self, made: Backup) -> None:
+    def _rotate(self, made: BackupFile) -> None:
         others = [one for one in self.list() if one.reason == made.reason and one.path != made.path]
         # The clock may have been set back: what then lies in the future goes first.
         others.sort(key=lambda one: one.at <= made.at, reverse=True)

@@ -7,17 +7,17 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from nexo_client.terms import StoreState, VaultState
+from nexo.connections.errors import NexoError, StoreFailed, VaultLocked
+from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, StoreFailed
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.store import backups, history, reading, resealing, restoring, schema
-from nexo_daemon.store.backups import Backup
+from nexo_daemon.store.backups import BackupFile
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.slots import SlotState
-from nexo_daemon.vault.vault import Vault
+from nexo_daemon.vault.vault import SecretVault
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def check(store: Store) -> CheckReport:
                     f"a secret of '{name}' does not open: enter it again (nexoctl edit), or restore a backup"
                     for name in resealing.unopenable(db, store.vault)
                 ]
-    except DomainError as error:
+    except NexoError as error:
         problems.append(error.message)
         return CheckReport(tuple(problems), False, 0, 0)
     problems += past
@@ -72,7 +72,7 @@ def check(store: Store) -> CheckReport:
     return CheckReport(tuple(problems), unlocked, len(connections), sum(one.secrets for one in connections))
 
 
-def backup(store: Store, clock: Clock) -> Backup:
+def backup(store: Store, clock: Clock) -> BackupFile:
     """Make a backup now.
 
     Raises:
@@ -97,9 +97,11 @@ def restore(
     Raises:
         InvalidField: there is no such backup.
         StoreFailed: the backup is not sound, or its secrets do not open; nothing was changed.
+        VaultLocked: whether its secrets open cannot be told; nothing was changed. A store that is damaged or
+            gone, whose vault may not open for that reason, is mended all the same.
         StoreFull: no room; nothing was changed.
     """
-    source = store.backups.find(name)
+    source = store.backups.find(name, clock.now())
     problems = backups.examine(source)
     if problems:
         raise StoreFailed(
@@ -130,6 +132,11 @@ def restore(
                     "nothing was changed",
                     hint="unlock the vault with the key of that time, or choose another backup",
                 )
+        elif secrets and not (store.damaged or store.missing):
+            raise VaultLocked(
+                f"the vault is locked, so the secrets in {source} cannot be tried; nothing was changed",
+                hint="nexoctl vault unlock, then try again",
+            )
         report = RestoreReport(source, len(result.state.connections), secrets, not dry_run)
         if dry_run:
             return report, store.load()
@@ -150,7 +157,7 @@ def restore(
 def _present_revision(store: Store) -> int:
     """The newest that a client can have seen; what a damaged store still tells of it."""
     revision = store.load().settings.revision
-    with suppress(DomainError, SQLAlchemyError), store.database.reading() as db:
+    with suppress(NexoError, SQLAlchemyError), store.database.reading() as db:
         revision = max(revision, db.execute(sa.select(schema.settings.c.revision)).scalar() or 0)
     return revision
 
@@ -168,13 +175,13 @@ def _bring_up_to_date(candidate: restoring.Candidate) -> None:
 def _key_for(
     store: Store,
     candidate: restoring.Candidate,
-    result: reading.Reading,
+    result: reading.StoreContents,
     clock: Clock,
-) -> Vault | None:
+) -> SecretVault | None:
     """The vault that opens the candidate's secrets: the present one, or its own slots'. None: locked."""
     if store.vault.state is VaultState.UNLOCKED and store.vault.data_key().id in result.data_keys:
         return store.vault
-    own = Vault()
+    own = SecretVault()
     candidate.database.read_only = "it is only being looked at"
     try:
         Custody(candidate.database, own, store.custody.surroundings, clock).open(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from nexo.connections.paths import UnsafePathError, check_database_path
 from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.engine import lacking, open_engine
@@ -26,11 +27,14 @@ def create(path: Path) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
+        check_database_path(path, len(temporary.name) - len(path.name))
         create_private(temporary)
         require_locks(temporary)
         _fill(temporary)
         _name(temporary, path)
         sync_directory(path.parent)
+    except UnsafePathError as error:
+        raise StoreUnusable(str(error), error.hint) from None
     except (OSError, sa.exc.DBAPIError) as error:
         cause = getattr(error, "orig", error)
         unfit = lacking(cause) if isinstance(cause, sqlite3.Error) else ""

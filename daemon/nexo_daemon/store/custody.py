@@ -12,17 +12,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from nexo_client.terms import VaultState
+from nexo.connections.errors import (
+    InvalidField,
+    LimitReached,
+    NexoError,
+    SecretTampered,
+    VaultKeyLost,
+    VaultLocked,
+)
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, LimitReached, SecretTampered, VaultKeyLost, VaultLocked
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.store import resealing
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.key_slots import KeySlots
 from nexo_daemon.vault import derivation, outside
-from nexo_daemon.vault.outside import OutsideError, Surroundings
+from nexo_daemon.vault.outside import OutsideError, UnlockContext
 from nexo_daemon.vault.sealing import DoesNotOpenError, new_key
-from nexo_daemon.vault.slots import KeySlot, SlotKind
-from nexo_daemon.vault.vault import DataKey, Vault
+from nexo_daemon.vault.slots import SlotKind, WrappedKey
+from nexo_daemon.vault.vault import DataKey, SecretVault
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +54,7 @@ class VaultStatus:
 class Custody:
     """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): not for the event loop."""
 
-    def __init__(self, database: Database, vault: Vault, around: Surroundings, clock: Clock) -> None:
+    def __init__(self, database: Database, vault: SecretVault, around: UnlockContext, clock: Clock) -> None:
         self._database = database
         self._vault = vault
         self.surroundings = around
@@ -60,7 +68,7 @@ class Custody:
 
     # --- opening -----------------------------------------------------------------------------------------
 
-    def open(self, slots: tuple[KeySlot, ...], data_keys: dict[str, datetime]) -> None:
+    def open(self, slots: tuple[WrappedKey, ...], data_keys: dict[str, datetime]) -> None:
         """At start: open with the pinned slot, or found the vault of a new store. Never prompts or raises."""
         self._slots.load(slots, data_keys)
         self._slots.discard_leftovers()
@@ -77,7 +85,7 @@ class Custody:
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
         except OutsideError as error:
             self._shut(error.state, kind, error.problem, error.hint)
-        except DomainError as error:
+        except NexoError as error:
             # A full disk is no reason not to start; there may be room at the next try.
             self._shut(VaultState.LOCKED, kind, error.message, error.hint)
 
@@ -156,32 +164,40 @@ class Custody:
             except OutsideError as error:
                 raise VaultLocked(f"nothing changed: {error.problem}", hint=error.hint) from None
 
-    def new_recovery_code(self) -> str:
-        """Make a recovery code in place of any earlier one. It is shown once and stored nowhere.
+    def set_recovery_code(self, code: Secret) -> None:
+        """Let this code open the vault in place of any earlier one. Whoever keeps it has it already.
 
         Raises:
+            InvalidField: it is no code of ours.
             VaultLocked, VaultKeyLost, SecretTampered: it is not unlocked.
             StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code is still good.
         """
+        _check_code(code)
         with self._alone():
-            data_key = self._vault.data_key()
-            code = derivation.new_recovery_code()
-            self._slots.make_recovery(code, data_key)
-            return code
+            self._slots.make_recovery(code.reveal(), self._vault.data_key())
 
-    def rotate(self, *, passphrase: Secret | None = None) -> str:
+    def rotate(self, *, passphrase: Secret | None = None, recovery_code: Secret | None = None) -> None:
         """Seal everything again under a new data key, in one transaction.
 
-        Returns:
-            The new recovery code if there was one, which is no longer good; else "".
+        Args:
+            recovery_code: if there is a recovery code, the one that takes its place.
 
         Raises:
+            InvalidField: there is a recovery code, and none to take its place.
             VaultLocked, VaultKeyLost, SecretTampered: not unlocked, or a secret does not open; unchanged.
             StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key still is the one.
         """
         with self._alone():
             old = self._vault.data_key()
             pinned = self._slots.require_pinned()
+            if self._slots.recovery is not None and recovery_code is None:
+                raise InvalidField.of(
+                    "recovery_code",
+                    "is missing: the present code does not open what is sealed under a new data key",
+                    "take a new one first: nexoctl vault rotate does",
+                )
+            if recovery_code is not None:
+                _check_code(recovery_code)
             try:
                 slot_key = outside.fetch(pinned, self.surroundings, passphrase=passphrase)
                 pinned.unwrap(slot_key)
@@ -190,11 +206,10 @@ class Custody:
             except DoesNotOpenError:
                 raise VaultLocked("that does not open the pinned slot", hint="try again") from None
             new = DataKey(secrets.token_hex(8), new_key())
-            code = derivation.new_recovery_code() if self._slots.recovery is not None else ""
+            code = recovery_code.reveal() if recovery_code is not None else ""
             wrapped = self._slots.rotate(old, new, slot_key, code)
-            # Locked meanwhile, the vault stays so; the rotation is done, and the code must reach its owner.
+            # Locked meanwhile, the vault stays so.
             self._vault.unlocked(new, wrapped.kind, former=old, since=self._since)
-            return code
 
     def status(self) -> VaultStatus:
         """For a person. Asks nothing outside of the process."""
@@ -209,7 +224,7 @@ class Custody:
         )
 
     @property
-    def slots(self) -> tuple[KeySlot, ...]:
+    def slots(self) -> tuple[WrappedKey, ...]:
         """As they are in the store."""
         return self._slots.all
 
@@ -236,7 +251,7 @@ class Custody:
     def _shut(self, state: VaultState, slot: str, problem: str, hint: str) -> None:
         self._vault.shut(state, slot, problem, hint, since=self._since)
 
-    def _unlock_pinned(self, pinned: KeySlot, passphrase: Secret | None) -> None:
+    def _unlock_pinned(self, pinned: WrappedKey, passphrase: Secret | None) -> None:
         try:
             slot_key = outside.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
             data_key = pinned.unwrap(slot_key)
@@ -252,6 +267,11 @@ class Custody:
         self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
 
     def _unlocked(self, key: DataKey, slot: str, *, problem: str = "", hint: str = "") -> None:
+        try:
+            resealing.reseal_old_forms(self._database, key)
+        except NexoError as error:
+            # A full disk, a store for reading: they open as they are, and the next start tries again.
+            log.warning("the secrets stay sealed in their earlier form: %s", error.message)
         self._vault.unlocked(key, slot, problem=problem, hint=hint, since=self._since)
 
     def _unlock_quietly(self) -> None:
@@ -273,7 +293,7 @@ class Custody:
         else:
             self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
 
-    def _shut_tampered(self, pinned: KeySlot) -> None:
+    def _shut_tampered(self, pinned: WrappedKey) -> None:
         self._shut(
             VaultState.TAMPERED,
             pinned.kind,
@@ -323,6 +343,13 @@ class Custody:
         self._slots.pin(kind, data_key, passphrase)
         self._unlocked(data_key, kind)
         self._slots.discard_leftovers()
+
+
+def _check_code(code: Secret) -> None:
+    try:
+        derivation.from_recovery_code(code.reveal(), "")
+    except derivation.BadWordsError as error:
+        raise InvalidField.of("recovery_code", str(error), "give it as it was proposed") from None
 
 
 def _refusal(state: VaultState, problem: str, hint: str) -> VaultLocked | VaultKeyLost | SecretTampered:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from nexo_daemon.domain.errors import DomainError, StoreFailed, StoreReadOnly
+from nexo.connections.errors import NexoError, StoreFailed, StoreReadOnly
 from nexo_daemon.store.engine import explained, lacking, open_engine
 from nexo_daemon.store.files import Identity, StoreUnusable, identity, unfit_for
 
@@ -194,7 +194,7 @@ class Database:
                 self._connection.rollback()
         # After a COMMIT that failed (disk full, a deferred foreign key), SQLAlchemy takes the transaction
         # for finished, while SQLite still holds it open (seen).
-        with suppress(DomainError, sqlite3.Error):
+        with suppress(NexoError, sqlite3.Error):
             driver = self._driver()
             if driver.in_transaction:
                 driver.rollback()

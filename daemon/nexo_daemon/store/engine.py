@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import StaticPool
 
-from nexo_daemon.domain.errors import DomainError, NameTaken, StoreFailed, StoreFull, StoreReadOnly
+from nexo.connections.errors import NameTaken, NexoError, StoreFailed, StoreFull, StoreReadOnly
 
 # WAL: readers and the writer do not wait for each other. FULL: with NORMAL, a power cut takes back commits
 # that were acknowledged. trusted_schema off: a schema planted in the file must not run functions.
@@ -26,6 +26,7 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=4194304",
 )
 _BUSY_TIMEOUT_S = 5.0
+_BEGIN = "BEGIN IMMEDIATE"
 
 
 def open_engine(path: Path, *, wal: bool = True) -> Engine:
@@ -68,7 +69,14 @@ def open_engine(path: Path, *, wal: bool = True) -> Engine:
     # A deferred transaction that turns into a writer fails at once with BUSY_SNAPSHOT (seen).
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # By SQLite's own connection: SQLAlchemy's way to a statement takes longer than this one.
+        driver = connection.connection.driver_connection
+        if driver is None:
+            raise StoreFailed("the store is closed")
+        try:
+            driver.execute(_BEGIN)
+        except sqlite3.Error as error:
+            raise OperationalError(_BEGIN, None, error) from None
 
     return engine
 
@@ -115,7 +123,7 @@ def explained() -> Iterator[None]:
         raise StoreFailed("the store is damaged", hint="nexoctl store restore brings back a backup") from None
 
 
-def explain(error: DBAPIError) -> DomainError:
+def explain(error: DBAPIError) -> NexoError:
     """What a database error means to a person; nothing of the statement is in the text."""
     cause = error.orig
     if isinstance(error, IntegrityError) and "connections.name_folded" in str(cause):
@@ -125,7 +133,7 @@ def explain(error: DBAPIError) -> DomainError:
     return StoreFailed("the change was not saved", hint="look at the log: nexoctl daemon logs")
 
 
-def _explain_code(error: sqlite3.Error) -> DomainError:
+def _explain_code(error: sqlite3.Error) -> NexoError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
     primary = code & 0xFF

@@ -2,14 +2,15 @@
 
 import enum
 import errno
-import fcntl
 import os
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from nexo_client.paths import UnsafePathError, private_directory
+from nexo.connections import file_locks, processes
+from nexo.connections.paths import UnsafePathError, check_database_path, private_directory
 
 Identity = tuple[int, int]
 """Device and number of a file: another file of the same name has another one."""
@@ -23,7 +24,7 @@ _COPY_PREFIX = "nexo-read-only-"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
-class StoreUnusable(Exception):  # noqa: N818 - named after the condition, like the domain's errors
+class StoreUnusable(Exception):
     """The daemon cannot start with this store; nothing was changed. `hint` is the next step."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -40,7 +41,7 @@ def require_locks(path: Path) -> None:
     """
     with path.open("rb") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _A_BYTE_OF_NOBODY)
+            file_locks.share_byte(file.fileno(), _A_BYTE_OF_NOBODY)
         except OSError as error:
             if error.errno in NO_LOCKS:
                 raise StoreUnusable(*unfit_for(path, f"has no working locks ({error.strerror})")) from None
@@ -54,7 +55,7 @@ def unfit_for(path: Path, lacks: str) -> tuple[str, str]:
     )
 
 
-class Found(enum.Enum):
+class FoundStore(enum.Enum):
     """What lies where the database should be."""
 
     NOTHING = enum.auto()
@@ -63,7 +64,7 @@ class Found(enum.Enum):
     SOMETHING_ELSE = enum.auto()
 
 
-def inspect(path: Path) -> Found:
+def inspect(path: Path) -> FoundStore:
     """Check ownership and modes, and tell what kind of file it is.
 
     Raises:
@@ -71,6 +72,7 @@ def inspect(path: Path) -> Found:
     """
     try:
         private_directory(path.parent)
+        check_database_path(path)
     except UnsafePathError as error:
         raise StoreUnusable(str(error), error.hint) from None
     except OSError as error:
@@ -84,14 +86,14 @@ def inspect(path: Path) -> Found:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
     except FileNotFoundError:
-        return Found.NOTHING
+        return FoundStore.NOTHING
     except OSError as error:
         raise StoreUnusable(
             f"the store {path} cannot be read: {error.strerror}", f"chmod 600 '{path}'"
         ) from None
     if not start:
-        return Found.EMPTY
-    return Found.SQLITE if start == _MAGIC else Found.SOMETHING_ELSE
+        return FoundStore.EMPTY
+    return FoundStore.SQLITE if start == _MAGIC else FoundStore.SOMETHING_ELSE
 
 
 def identity(path: Path) -> Identity:
@@ -180,12 +182,7 @@ def _remove_copies_of_the_dead() -> None:
     """A daemon that was killed could not remove its copy."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_COPY_PREFIX}*-*"):
         pid = directory.name.removeprefix(_COPY_PREFIX).partition("-")[0]
-        if not pid.isdigit():
-            continue
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            if directory.lstat().st_uid == os.geteuid():
-                shutil.rmtree(directory, ignore_errors=True)
-        except (OSError, OverflowError):
-            continue
+        if pid.isdigit() and not processes.alive(int(pid)):
+            with suppress(FileNotFoundError):
+                if directory.lstat().st_uid == os.geteuid():
+                    shutil.rmtree(directory, ignore_errors=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from nexo_daemon.domain.model import Handout, Health, Sample, Transition
+from nexo_daemon.domain.model import HandoutRecord, Health, Sample, Transition
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.soundness import sound, unsound_rows
 
@@ -24,7 +24,16 @@ TRANSITIONS_KEPT = 200_000
 """Bounds in rows whatever the age: a few hundred MB and tens of MB at most; the oldest go first."""
 HANDOUTS_KEPT = 10_000
 _HOUR = timedelta(hours=1)
-_TABLES = (schema.health, schema.samples, schema.transitions, schema.handouts)
+_TABLES = (
+    schema.health,
+    schema.samples,
+    schema.transitions,
+    schema.handouts,
+    schema.gateway,
+    schema.gateway_tokens,
+    schema.gateway_runs,
+    schema.usage,
+)
 
 
 def record_health(
@@ -98,18 +107,40 @@ def merge(samples: Sequence[Sample]) -> Sample:
         checks=sum(s.checks for s in samples),
         failures=sum(s.failures for s in samples),
         span_s=_HOUR.total_seconds(),
+        from_traffic=sum(s.from_traffic for s in samples),
     )
 
 
-def record_handouts(db: sa.Connection, handouts: Sequence[Handout]) -> None:
-    """Store them; the oldest beyond `HANDOUTS_KEPT` go."""
-    _insert(db, schema.handouts, [rows.handout_to_row(one) for one in handouts])
+def record_handouts(db: sa.Connection, handouts: Sequence[tuple[HandoutRecord, int | None]]) -> list[int]:
+    """Store them; the oldest beyond `HANDOUTS_KEPT` go.
+
+    Args:
+        handouts: each with the row that it is counted in, or None for a new one.
+
+    Returns:
+        the row of each.
+    """
+    ids = [_recorded(db, handout, row) for handout, row in handouts]
     newest = db.execute(sa.select(sa.func.max(schema.handouts.c.id))).scalar()
     if newest is not None:
         db.execute(sa.delete(schema.handouts).where(schema.handouts.c.id <= newest - HANDOUTS_KEPT))
+    return ids
 
 
-def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[Handout]:
+def _recorded(db: sa.Connection, handout: HandoutRecord, row: int | None) -> int:
+    table, values = schema.handouts, rows.handout_to_row(handout)
+    if row is not None:
+        # After a restore, the row may be another one's.
+        same = (
+            table.c[name] == values[name] for name in ("at", "connection_id", "client_program", "workspace")
+        )
+        if db.execute(sa.update(table).where(table.c.id == row, *same).values(values)).rowcount:
+            return row
+    added = db.execute(sa.insert(table).values(values)).inserted_primary_key
+    return int(added[0]) if added else 0
+
+
+def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[HandoutRecord]:
     """The newest first; of one connection, or of all."""
     statement = (
         sa.select(schema.handouts)

@@ -11,14 +11,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from nexo.connections.errors import NexoError, SecretTampered, VaultKeyLost
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, SecretTampered, VaultKeyLost
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import resealing, rows, schema
 from nexo_daemon.store.database import Database
 from nexo_daemon.vault import derivation, outside
-from nexo_daemon.vault.outside import OutsideError, Surroundings
-from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
+from nexo_daemon.vault.outside import OutsideError, UnlockContext
+from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
 from nexo_daemon.vault.vault import DataKey
 
 log = logging.getLogger(__name__)
@@ -31,34 +31,34 @@ class KeySlots:
         data_key_made_at: of what they wrap; None before the vault is founded.
     """
 
-    def __init__(self, database: Database, around: Surroundings, clock: Clock) -> None:
+    def __init__(self, database: Database, around: UnlockContext, clock: Clock) -> None:
         self.data_key_made_at: datetime | None = None
         self._database = database
         self._surroundings = around
         self._clock = clock
-        self._slots: dict[str, KeySlot] = {}
+        self._slots: dict[str, WrappedKey] = {}
 
-    def load(self, slots: tuple[KeySlot, ...], data_keys: dict[str, datetime]) -> None:
+    def load(self, slots: tuple[WrappedKey, ...], data_keys: dict[str, datetime]) -> None:
         """What is stored."""
         self._slots = {slot.id: slot for slot in slots}
         self.data_key_made_at = next(iter(data_keys.values()), None)
 
     @property
-    def all(self) -> tuple[KeySlot, ...]:
+    def all(self) -> tuple[WrappedKey, ...]:
         """As they are in the store."""
         return tuple(self._slots.values())
 
     @property
-    def pinned(self) -> KeySlot | None:
+    def pinned(self) -> WrappedKey | None:
         """The one that opens the vault."""
         return next((slot for slot in self._slots.values() if slot.state is SlotState.PINNED), None)
 
     @property
-    def recovery(self) -> KeySlot | None:
+    def recovery(self) -> WrappedKey | None:
         """The one that a recovery code opens."""
         return next((slot for slot in self._slots.values() if slot.state is SlotState.RECOVERY), None)
 
-    def require_pinned(self) -> KeySlot:
+    def require_pinned(self) -> WrappedKey:
         """The one that opens the vault. Raises `VaultKeyLost` when there is none."""
         if self.pinned is None:
             raise VaultKeyLost("the store has no key slot", hint="nexoctl store restore brings back a backup")
@@ -76,7 +76,7 @@ class KeySlots:
             StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot still is the one.
         """
         now = self._clock.now()
-        pending = KeySlot(
+        pending = WrappedKey(
             self._left_over(kind) or secrets.token_hex(8),
             kind,
             SlotState.PENDING,
@@ -139,7 +139,7 @@ class KeySlots:
             try:
                 with self._database.begin() as db:
                     db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
-            except DomainError as error:
+            except NexoError as error:
                 # It opens nothing, and the next start tries again.
                 log.warning("a key slot that is no longer used is still in the store: %s", error.message)
                 return
@@ -156,7 +156,7 @@ class KeySlots:
             self._replace_recovery(db, slot)
         self._remember_recovery(slot)
 
-    def rotate(self, old: DataKey, new: DataKey, slot_key: bytes, code: str) -> KeySlot:
+    def rotate(self, old: DataKey, new: DataKey, slot_key: bytes, code: str) -> WrappedKey:
         """Seal everything again under a new data key, in one transaction.
 
         Args:
@@ -186,20 +186,20 @@ class KeySlots:
         self.data_key_made_at = now
         return wrapped
 
-    def _recovery_slot(self, code: str, data_key: DataKey) -> KeySlot:
-        empty = KeySlot(secrets.token_hex(8), SlotKind.RECOVERY, SlotState.RECOVERY, self._clock.now())
+    def _recovery_slot(self, code: str, data_key: DataKey) -> WrappedKey:
+        empty = WrappedKey(secrets.token_hex(8), SlotKind.RECOVERY, SlotState.RECOVERY, self._clock.now())
         key = derivation.from_recovery_code(code, empty.id)
         return empty.wrapping(data_key.id, data_key.key, key, SlotState.RECOVERY)
 
-    def _replace_recovery(self, db: sa.Connection, slot: KeySlot) -> None:
+    def _replace_recovery(self, db: sa.Connection, slot: WrappedKey) -> None:
         db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.state == str(SlotState.RECOVERY)))
         _write_slot(db, slot)
 
-    def _remember_recovery(self, slot: KeySlot) -> None:
+    def _remember_recovery(self, slot: WrappedKey) -> None:
         others = {known.id: known for known in self._slots.values() if known.state is not SlotState.RECOVERY}
         self._slots = {**others, slot.id: slot}
 
 
-def _write_slot(db: sa.Connection, slot: KeySlot) -> None:
+def _write_slot(db: sa.Connection, slot: WrappedKey) -> None:
     db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
     db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))

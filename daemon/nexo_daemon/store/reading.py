@@ -17,22 +17,22 @@ from sqlalchemy.exc import DBAPIError
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.soundness import sound, unsound_rows
-from nexo_daemon.vault.slots import KeySlot
+from nexo_daemon.vault.slots import WrappedKey
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class StoreContents:
     """What was read, and in words what could not be."""
 
     state: StoredState
-    slots: tuple[KeySlot, ...]
+    slots: tuple[WrappedKey, ...]
     data_keys: Mapping[str, datetime]
     problems: tuple[str, ...]
 
 
-def read(db: sa.Connection) -> Reading:
+def read(db: sa.Connection) -> StoreContents:
     """Read all tables that are kept in memory."""
     problems: list[str] = []
     reader = _Reader(db, problems)
@@ -77,7 +77,7 @@ def read(db: sa.Connection) -> Reading:
         problems.append("the default connection is unreadable")
     kept = {owner: one for owner, one in health.items() if owner in known}
     state = StoredState(settings, tuple(connections), tuple(bindings), kept)
-    return Reading(state, tuple(slots), data_keys, tuple(problems))
+    return StoreContents(state, tuple(slots), data_keys, tuple(problems))
 
 
 class _Reader:

@@ -4,6 +4,8 @@ The prepared file is the point of no return: a crash after it is finished by the
 it leaves the store as it was. The old file is kept among the backups, its log with it, damaged or not.
 """
 
+import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -16,8 +18,8 @@ import sqlalchemy as sa
 
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.files import create_private, private_copy, sync_directory
-from nexo_daemon.vault.slots import KeySlot
+from nexo_daemon.store.files import create_private, sync_directory
+from nexo_daemon.vault.slots import WrappedKey
 
 _SIDES = ("-wal", "-shm", "-journal")
 
@@ -35,9 +37,11 @@ class Candidate:
         create_private(self.file)
         with source.open("rb") as reader, self.file.open("wb") as writer:
             shutil.copyfileobj(reader, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
         self.database = Database()
 
-    def carry_over(self, slots: tuple[KeySlot, ...], revision: int) -> None:
+    def carry_over(self, slots: tuple[WrappedKey, ...], revision: int) -> None:
         """Give it the key slots that open today, and a revision that no client has seen."""
         with self.database.begin() as db:
             db.execute(sa.delete(schema.key_slots))
@@ -83,20 +87,49 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
         return False
     aside = backups / f"replaced-{now.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(2)}"
     if path.exists():
-        # A copy, not a move: there is a file under the store's name at every moment.
         aside.mkdir(mode=0o700, parents=True)
-        copy = private_copy(path)
-        for file in copy.parent.iterdir():
-            shutil.move(file, aside / file.name)
-        copy.parent.rmdir()
+        for side in ("", "-wal", "-journal"):
+            _keep(Path(f"{path}{side}"), aside)
+        # On the disk, before the log beside the store goes.
+        sync_directory(aside)
+        sync_directory(backups)
     for side in _SIDES:
         # A log that stays would be replayed into the new file.
         with suppress(FileNotFoundError):
             Path(f"{path}{side}").unlink()
+    sync_directory(path.parent)
     prepared.replace(path)
     sync_directory(path.parent)
     _forget_old(backups, aside)
     return True
+
+
+def _keep(file: Path, aside: Path) -> None:
+    """A second name for the file, which needs no room; a copy where a file has one name only."""
+    if not file.exists():
+        return
+    kept = aside / file.name
+    try:
+        kept.hardlink_to(file)
+    except OSError:
+        create_private(kept)
+        with file.open("rb") as reader, kept.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
+
+
+def remove_leftovers(path: Path, backups: Path) -> None:
+    """A daemon that was killed could not remove what it was preparing. The store must be closed."""
+    preparing = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}(-wal|-shm|-journal)?")
+    with suppress(OSError):
+        for file in path.parent.iterdir():
+            if preparing.fullmatch(file.name) and file.is_file():
+                file.unlink()
+    with suppress(OSError):
+        for file in backups.iterdir():
+            if file.name.startswith(".connections-") and ".part" in file.name and file.is_file():
+                file.unlink()
 
 
 def _forget_old(backups: Path, newest: Path) -> None:

@@ -2,42 +2,44 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from nexo_client.terms import AuthScheme, HealthState, KeyVerdict, Outcome, Provider, ResolutionSource
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
 from nexo_daemon.domain.model import (
     Binding,
     ClientInfo,
     Connection,
     Fact,
     Facts,
-    Handout,
+    HandoutRecord,
     Health,
     HealthSettings,
     NetworkProfile,
     ProxyMode,
     Sample,
     SealedSecret,
-    SecretKind,
     Settings,
     Transition,
     WorkspaceKey,
     WorkspaceKind,
+    proxy_mode,
 )
 from nexo_daemon.store.schema import microseconds
-from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
+from nexo_daemon.vault.slots import WrappedKey
 
 Row = Mapping[str, Any]
-
-# `asdict` copies deeply, which takes ten times as long; there are thousands of these.
-_HEALTH = tuple(field.name for field in fields(Health))
-_SAMPLE = tuple(field.name for field in fields(Sample))
+T = TypeVar("T")
 
 # Written by health checks alone and worth nothing to an attacker or a cosmic ray.
 _NOT_DIGESTED = {"digest", "key_verdict", "key_proven_at"}
+# Columns that came later, with what they were before: a digest that was made without them stays true.
+_BEFORE = {"model_map": "[]", "sticky_s": None}
 
 
 class DamagedRowError(Exception):
@@ -53,7 +55,7 @@ def digest(row: Row) -> bytes:
         if isinstance(value, bytes)
         else value
         for name, value in row.items()
-        if name not in _NOT_DIGESTED
+        if name not in _NOT_DIGESTED and not (name in _BEFORE and value == _BEFORE[name])
     }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()[:16]
 
@@ -75,6 +77,40 @@ NO_BINDINGS = bytes(16)
 def combined(digest_of_all: bytes, digest_of_one: bytes) -> bytes:
     """The digest of all bindings with one more, or with one that was in it taken out."""
     return bytes(a ^ b for a, b in zip(digest_of_all, digest_of_one, strict=True))
+
+
+@cache
+def _words(kind: Any) -> dict[str, type[StrEnum] | None]:
+    """The fields of a class, with the enum of those that are a word."""
+    hints = get_type_hints(kind)
+
+    def word(hint: Any) -> type[StrEnum] | None:
+        kinds = get_args(hint) or (hint,)
+        return next((one for one in kinds if isinstance(one, type) and issubclass(one, StrEnum)), None)
+
+    return {field.name: word(hints[field.name]) for field in fields(kind)}
+
+
+def _columns(value: Any, **given: Any) -> dict[str, Any]:
+    """The fields of a value by their names, words as text; `given` goes before what a field says."""
+    columns = {}
+    # `asdict` copies deeply, which takes ten times as long; there are thousands of samples.
+    for name, word in _words(value.__class__).items():
+        found = None if name in given else getattr(value, name)
+        columns[name] = found if word is None or found is None else str(found)
+    return {**columns, **given}
+
+
+def _value(kind: Callable[..., T], row: Row, **given: Any) -> T:
+    """See `_columns`; columns that the class has not are left out.
+
+    Raises:
+        ValueError: a word is unknown.
+    """
+    for name, word in _words(kind).items():
+        if name not in given:
+            given[name] = row[name] if word is None or row[name] is None else word(row[name])
+    return kind(**given)
 
 
 def settings_to_row(settings: Settings, bindings_digest: bytes) -> dict[str, Any]:
@@ -114,39 +150,25 @@ def key_facts(verdict: KeyVerdict, facts: Facts) -> str:
     return " ".join((str(verdict), *sorted(facts)))
 
 
+_ELSEWHERE = {"network", "facts", "sealed"}
+"""The fields of a connection that are no columns of their own."""
+
+
 def connection_to_row(connection: Connection) -> dict[str, Any]:
     """Everything but the sealed secrets."""
-    network = connection.network
-    return with_digest(
-        {
-            "id": connection.id,
-            "name": connection.name,
-            "name_folded": connection.name.casefold(),
-            "provider": str(connection.provider),
-            "preset": connection.preset,
-            "base_url": connection.base_url,
-            "auth_scheme": str(connection.auth_scheme),
-            "default_model": connection.default_model,
-            "enabled": connection.enabled,
-            "proxy": str(network.proxy),
-            "proxy_url": network.proxy_url,
-            "no_proxy": json.dumps(network.no_proxy),
-            "ca_bundle": network.ca_bundle,
-            "key_reference": connection.key_reference,
-            "key_verdict": key_facts(connection.key_verdict, connection.facts),
-            "key_added_at": connection.key_added_at,
-            "key_proven_at": connection.key_proven_at,
-            "key_expires_at": connection.key_expires_at,
-            "previous_key_until": connection.previous_key_until,
-            "check_interval_s": None
-            if connection.check_interval_s is None
-            else float(connection.check_interval_s),
-            "checks_paused": connection.checks_paused,
-            "revision": connection.revision,
-            "created_at": connection.created_at,
-            "updated_at": connection.updated_at,
-        }
+    every, network = connection.check_interval_s, connection.network
+    columns = _columns(
+        connection,
+        proxy=str(proxy_mode(network)),
+        proxy_url=network.proxy_url,
+        no_proxy=json.dumps(network.no_proxy),
+        ca_bundle=network.ca_bundle,
+        name_folded=connection.name.casefold(),
+        key_verdict=key_facts(connection.key_verdict, connection.facts),
+        check_interval_s=None if every is None else float(every),
+        model_map=json.dumps([(one.asked, one.sent) for one in connection.model_map]),
     )
+    return with_digest({name: value for name, value in columns.items() if name not in _ELSEWHERE})
 
 
 def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> Connection:
@@ -157,44 +179,55 @@ def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> Connectio
     """
     _checked(row)
     try:
-        return Connection(
-            id=row["id"],
-            name=row["name"],
-            provider=Provider(row["provider"]),
-            preset=row["preset"],
-            base_url=row["base_url"],
-            auth_scheme=AuthScheme(row["auth_scheme"]),
-            default_model=row["default_model"],
-            enabled=row["enabled"],
+        verdict, *facts = row["key_verdict"].split(" ")
+        return _value(
+            Connection,
+            row,
             network=network_from_row(row),
-            key_reference=row["key_reference"],
-            key_verdict=KeyVerdict(row["key_verdict"].split(" ")[0]),
-            facts=frozenset(Fact(word) for word in row["key_verdict"].split(" ")[1:] if word in set(Fact)),
-            key_added_at=row["key_added_at"],
-            key_proven_at=row["key_proven_at"],
-            key_expires_at=row["key_expires_at"],
-            previous_key_until=row["previous_key_until"],
-            check_interval_s=row["check_interval_s"],
-            checks_paused=row["checks_paused"],
-            revision=row["revision"],
-            created_at=row["created_at"],
-            updated_at=row["updated_at"],
+            key_verdict=KeyVerdict(verdict),
+            facts=frozenset(Fact(word) for word in facts if word in set(Fact)),
+            model_map=tuple(MappedModel(*names) for names in json.loads(row["model_map"])),
             sealed=sealed,
         )
     except (ValueError, TypeError):
         raise DamagedRowError from None
 
 
+ENDPOINT = ("provider", "preset", "base_url", "auth_scheme", "proxy", "proxy_url", "no_proxy", "ca_bundle")
+"""The columns that decide where a key goes, and how."""
+
+
+def with_endpoint(connection: Connection, row: Row) -> Connection:
+    """The connection with what these columns of a row say."""
+    return replace(
+        connection,
+        provider=Provider(row["provider"]),
+        preset=row["preset"],
+        base_url=row["base_url"],
+        auth_scheme=AuthScheme(row["auth_scheme"]),
+        network=network_from_row(row),
+    )
+
+
 def network_from_row(row: Row) -> NetworkProfile:
-    """The columns of a connection that say how requests travel."""
+    """The columns of a connection that say how requests travel.
+
+    Raises:
+        ValueError: the word for the proxy is unknown, or its URL is missing.
+    """
+    mode = ProxyMode(row["proxy"])
+    if mode is ProxyMode.URL and not row["proxy_url"]:
+        raise ValueError("a proxy without its URL")
     return NetworkProfile(
-        ProxyMode(row["proxy"]), row["proxy_url"], tuple(json.loads(row["no_proxy"])), row["ca_bundle"]
+        row["proxy_url"] if mode is ProxyMode.URL else str(mode),
+        tuple(json.loads(row["no_proxy"])),
+        row["ca_bundle"],
     )
 
 
 def secret_to_row(sealed: SealedSecret, connection_id: str) -> dict[str, Any]:
     """A sealed field; its own authentication makes a digest needless."""
-    return {**asdict(sealed), "kind": str(sealed.kind), "connection_id": connection_id}
+    return _columns(sealed, connection_id=connection_id)
 
 
 def secret_from_row(row: Row) -> SealedSecret:
@@ -204,24 +237,9 @@ def secret_from_row(row: Row) -> SealedSecret:
         DamagedRowError: the kind is unknown.
     """
     try:
-        kind = SecretKind(row["kind"])
+        return _value(SealedSecret, row)
     except ValueError:
         raise DamagedRowError from None
-    return SealedSecret(
-        row["id"],
-        kind,
-        row["name"],
-        row["position"],
-        row["origin"],
-        row["key_id"],
-        row["nonce"],
-        row["ciphertext"],
-    )
-
-
-def route(network: NetworkProfile) -> str:
-    """How a secret travels, as part of what it is tied to: a changed proxy or certificate is a new trust."""
-    return json.dumps([network.proxy, network.proxy_url, network.no_proxy, network.ca_bundle])
 
 
 def binding_to_row(binding: Binding) -> dict[str, Any]:
@@ -233,6 +251,7 @@ def binding_to_row(binding: Binding) -> dict[str, Any]:
             "connection_id": binding.connection_id,
             "connection_name": binding.connection_name,
             "allow_fallback": binding.allow_fallback,
+            "sticky_s": binding.sticky_s,
             "created_at": binding.created_at,
         }
     )
@@ -251,101 +270,68 @@ def binding_from_row(row: Row) -> Binding:
         row["connection_name"],
         row["created_at"],
         row["allow_fallback"],
+        row["sticky_s"],
     )
 
 
 def health_to_row(connection_id: str, health: Health) -> dict[str, Any]:
     """The present light of a connection."""
-    values = {name: getattr(health, name) for name in _HEALTH}
-    values["state"] = str(health.state)
-    values["last_known"] = None if health.last_known is None else str(health.last_known)
-    return {**values, "connection_id": connection_id}
+    return _columns(health, connection_id=connection_id)
 
 
 def health_from_row(row: Row) -> Health:
     """See `health_to_row`; an unreadable one is "never checked", which is always true enough."""
-    values = {name: value for name, value in row.items() if name != "connection_id"}
     try:
-        values["state"] = HealthState(row["state"])
-        values["last_known"] = HealthState(row["last_known"]) if row["last_known"] else None
+        return _value(Health, row)
     except ValueError:
         return Health()
-    return Health(**values)
 
 
 def sample_to_row(sample: Sample) -> dict[str, Any]:
     """A check, or an hour of them."""
-    return {**{name: getattr(sample, name) for name in _SAMPLE}, "outcome": str(sample.outcome)}
+    return _columns(sample)
 
 
 def sample_from_row(row: Row) -> Sample:
     """See `sample_to_row`."""
-    values = {name: value for name, value in row.items() if name != "id"}
-    return Sample(**{**values, "outcome": Outcome(row["outcome"])})
+    return _value(Sample, row)
 
 
 def transition_to_row(transition: Transition) -> dict[str, Any]:
     """A change of the light."""
-    values = asdict(transition)
-    return {**values, "from_state": str(transition.from_state), "to_state": str(transition.to_state)}
+    return _columns(transition)
 
 
 def transition_from_row(row: Row) -> Transition:
     """See `transition_to_row`."""
-    values = {name: value for name, value in row.items() if name != "id"}
-    values["from_state"] = HealthState(row["from_state"])
-    values["to_state"] = HealthState(row["to_state"])
-    return Transition(**values)
+    return _value(Transition, row)
 
 
-def handout_to_row(handout: Handout) -> dict[str, Any]:
+def handout_to_row(handout: HandoutRecord) -> dict[str, Any]:
     """A secret that left the daemon."""
-    return {
-        "at": handout.at,
-        "connection_id": handout.connection_id,
-        "connection_name": handout.connection_name,
-        "method": handout.method,
-        "client_name": handout.client.name,
-        "client_version": handout.client.version,
-        "client_pid": handout.client.pid,
-        "client_program": handout.client.program,
-        "workspace": handout.workspace,
-        "source": None if handout.source is None else str(handout.source),
-    }
+    columns = _columns(handout)
+    client: ClientInfo = columns.pop("client")
+    return {**columns, **{f"client_{name}": value for name, value in _columns(client).items()}}
 
 
-def handout_from_row(row: Row) -> Handout:
+def handout_from_row(row: Row) -> HandoutRecord:
     """See `handout_to_row`."""
-    return Handout(
-        row["at"],
-        row["connection_id"],
-        row["connection_name"],
-        row["method"],
-        ClientInfo(row["client_name"], row["client_version"], row["client_pid"], row["client_program"]),
-        row["workspace"],
-        ResolutionSource(row["source"]) if row["source"] else None,
-    )
+    client = {name: row[f"client_{name}"] for name in _words(ClientInfo)}
+    return _value(HandoutRecord, row, client=ClientInfo(**client))
 
 
-def slot_to_row(slot: KeySlot) -> dict[str, Any]:
+def slot_to_row(slot: WrappedKey) -> dict[str, Any]:
     """A key slot; the wrapped key authenticates it."""
-    values = asdict(slot)
-    return {
-        **values,
-        "kind": str(slot.kind),
-        "state": str(slot.state),
-        "parameters": json.dumps(dict(slot.parameters)),
-    }
+    return _columns(slot, parameters=json.dumps(dict(slot.parameters)))
 
 
-def slot_from_row(row: Row) -> KeySlot:
+def slot_from_row(row: Row) -> WrappedKey:
     """See `slot_to_row`.
 
     Raises:
         DamagedRowError: a word is unknown.
     """
     try:
-        values = {**row, "kind": SlotKind(row["kind"]), "state": SlotState(row["state"])}
-        return KeySlot(**{**values, "parameters": json.loads(row["parameters"])})
+        return _value(WrappedKey, row, parameters=json.loads(row["parameters"]))
     except (ValueError, TypeError):
         raise DamagedRowError from None

@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeDecorator
 APPLICATION_ID = 0x4E45584F
 """`PRAGMA application_id` of our files: "NEXO"."""
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema revision ever released, oldest first; here so that a normal start does not import Alembic."""
 
 HEAD = REVISIONS[-1]
@@ -118,6 +118,8 @@ connections = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    # Pairs of names as JSON.
+    Column("model_map", String, nullable=False, server_default="[]"),
 )
 
 data_keys = Table(
@@ -156,6 +158,7 @@ secrets = Table(
     ),
     Column("nonce", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
+    Column("form", Integer, nullable=False, server_default="1"),
     UniqueConstraint("connection_id", "kind", "position", name="secrets_once_each"),
 )
 
@@ -170,6 +173,7 @@ bindings = Table(
     Column("allow_fallback", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    Column("sticky_s", Float),
 )
 
 fallback = Table(
@@ -211,6 +215,7 @@ samples = Table(
     Column("checks", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("span_s", Float, nullable=False),
+    Column("from_traffic", Integer, nullable=False, server_default="0"),
     Index("samples_by_connection", "connection_id", "at"),
     Index("samples_by_time", "at"),
 )
@@ -228,6 +233,7 @@ transitions = Table(
     Column("lasted_s", Float),
     Column("advice", String, nullable=False),
     Column("important", Boolean, nullable=False),
+    Column("source", String, nullable=False, server_default=""),
     Index("transitions_by_connection", "connection_id", "at"),
 )
 
@@ -246,7 +252,90 @@ handouts = Table(
     Column("client_program", String, nullable=False),
     Column("workspace", String, nullable=False),
     Column("source", String),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("last_at", Moment),
     Index("handouts_by_connection", "connection_id", "id"),
+)
+
+# When the vault locks by itself: no row before somebody says so.
+auto_lock = Table(
+    "auto_lock",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
+    Column("idle_s", Float),
+    Column("on_suspend", Boolean, nullable=False),
+    Column("on_screen_lock", Boolean, nullable=False),
+)
+
+# Whether the local gateway is to listen, and on which port: no row before its first use.
+gateway = Table(
+    "gateway",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
+    Column("wish", String, nullable=False),
+    Column("port", Integer, nullable=False),
+)
+
+# No foreign key: a token outlives its connection and fails closed.
+gateway_tokens = Table(
+    "gateway_tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("token_digest", LargeBinary, nullable=False, unique=True),
+    # Both null: the default.
+    Column("workspace_kind", String),
+    Column("workspace", String),
+    Column("connection_id", String, nullable=False),
+    Column("connection_name", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# So that a daemon that is started anew knows the runs that go on. A row goes with its process.
+gateway_runs = Table(
+    "gateway_runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("token_digest", LargeBinary, nullable=False, unique=True),
+    Column("workspace_kind", String),
+    Column("workspace", String),
+    Column("connection", String, nullable=False),
+    Column("environment_connection", String, nullable=False),
+    Column("client_name", String, nullable=False),
+    Column("client_version", String, nullable=False),
+    Column("client_pid", Integer, nullable=False),
+    Column("client_program", String, nullable=False),
+    # When the process began, as the kernel counts it: a process id is given again.
+    Column("born", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# No foreign key: what was used outlives the connection.
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    # An hour or a day.
+    Column("span_s", Float, nullable=False),
+    Column("connection_id", String, nullable=False),
+    Column("connection_name", String, nullable=False),
+    Column("workspace", String, nullable=False),
+    Column("program", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("broken", Integer, nullable=False),
+    Column("left", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("unreported", Integer, nullable=False),
+    Index("usage_by_time", "at"),
 )
 
 version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))

@@ -9,8 +9,15 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from nexo_client.terms import AuthScheme, HealthState, Outcome, Provider, ResolutionSource
-from nexo_daemon.domain.model import ProxyMode, SecretKind, WorkspaceKind
+from nexo.connections.terms import (
+    AuthScheme,
+    HealthState,
+    Outcome,
+    Provider,
+    ResolutionSource,
+)
+from nexo_daemon.domain.model import EvidenceSource, ProxyMode, SecretKind, WorkspaceKind
+from nexo_daemon.domain.passes import Wish
 from nexo_daemon.store import schema
 from nexo_daemon.vault.slots import SlotKind, SlotState
 
@@ -27,7 +34,11 @@ WORDS: dict[tuple[str, str], type[enum.Enum]] = {
     ("samples", "outcome"): Outcome,
     ("transitions", "from_state"): HealthState,
     ("transitions", "to_state"): HealthState,
+    ("transitions", "source"): EvidenceSource,
     ("handouts", "source"): ResolutionSource,
+    ("gateway", "wish"): Wish,
+    ("gateway_tokens", "workspace_kind"): WorkspaceKind,
+    ("gateway_runs", "workspace_kind"): WorkspaceKind,
 }
 """The columns that hold one of a few words."""
 

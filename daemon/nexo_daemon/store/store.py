@@ -10,35 +10,38 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from nexo_client.terms import StoreState, VaultState
+from nexo.connections.errors import NexoError, SecretTampered, StoreFailed
+from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import DomainError, SecretTampered, StoreFailed
 from nexo_daemon.domain.model import (
+    AutoLock,
     Connection,
     Credentials,
-    Handout,
+    HandoutRecord,
     Health,
     Sample,
     Settings,
     StoredState,
     Transition,
 )
-from nexo_daemon.store import creation, files, reading, restoring, rows, schema, unsealing
+from nexo_daemon.store import creation, files, passes, reading, restoring, rows, schema, unsealing
 from nexo_daemon.store import history as past
 from nexo_daemon.store.backups import Backups
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.database import RESTORE_HINT, Database
 from nexo_daemon.store.engine import lacking, lacks_shared_memory
-from nexo_daemon.store.files import Found, StoreUnusable
+from nexo_daemon.store.files import FoundStore, StoreUnusable
 from nexo_daemon.store.remembered import Remembered
+from nexo_daemon.store.soundness import sound
 from nexo_daemon.store.transaction import Transaction
-from nexo_daemon.vault.outside import Surroundings
-from nexo_daemon.vault.vault import Vault
+from nexo_daemon.vault.outside import UnlockContext
+from nexo_daemon.vault.vault import SecretVault
 
 __all__ = ["Store", "StoreUnusable", "Transaction"]
 
@@ -60,9 +63,9 @@ class Store:
         damaged: it is read-only because its content cannot be trusted.
     """
 
-    def __init__(self, path: Path, around: Surroundings, clock: Clock, remembered: Remembered) -> None:
+    def __init__(self, path: Path, around: UnlockContext, clock: Clock, remembered: Remembered) -> None:
         self.path = path
-        self.vault = Vault()
+        self.vault = SecretVault()
         self.database = Database()
         self.backups = Backups(path.parent / "backups")
         self.custody = Custody(self.database, self.vault, around, clock)
@@ -81,7 +84,7 @@ class Store:
         *,
         key_file: Path,
         clock: Clock,
-        surroundings: Surroundings | None = None,
+        surroundings: UnlockContext | None = None,
         remembered: Path | None = None,
     ) -> "Store":
         """Open the store and its vault; make them if there is nothing.
@@ -93,7 +96,7 @@ class Store:
         Raises:
             StoreUnusable: wrong owner or mode, a newer schema, or it cannot be made. Nothing was changed.
         """
-        store = Store(path, surroundings or Surroundings.of(key_file), clock, Remembered(remembered))
+        store = Store(path, surroundings or UnlockContext.of(key_file), clock, Remembered(remembered))
         try:
             store._open()
         except BaseException:
@@ -109,6 +112,7 @@ class Store:
     # --- opening -----------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        restoring.remove_leftovers(self.path, self.backups.directory)
         found = files.inspect(self.path)
         try:
             if restoring.finish(self.path, self.backups.directory, self._clock.now()):
@@ -118,16 +122,16 @@ class Store:
                 f"a restore of the store {self.path} cannot be finished: {error.strerror}",
                 "check free space and permissions there, then start again",
             ) from None
-        if found is Found.NOTHING:
+        if found is FoundStore.NOTHING:
             if self._remembered.knows(self.path):
                 self._serve_missing()
                 return
             creation.create(self.path)
             found = files.inspect(self.path)
-        if found is Found.EMPTY:
+        if found is FoundStore.EMPTY:
             self._serve_nothing("the file has no bytes, which no store of ours ever has")
             return
-        if found is Found.SOMETHING_ELSE or files.application_id(self.path) != schema.APPLICATION_ID:
+        if found is FoundStore.SOMETHING_ELSE or files.application_id(self.path) != schema.APPLICATION_ID:
             self._serve_nothing("the file is not a store of Nexo Connections, or its first page is destroyed")
             return
         files.require_locks(self.path)
@@ -206,7 +210,7 @@ class Store:
                 self._migrate(revision)
             with self.database.reading() as db:
                 result = reading.read(db)
-        except DomainError as error:
+        except NexoError as error:
             self.database.close()
             self._serve_copy("", [error.message])
             return
@@ -259,7 +263,7 @@ class Store:
     def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
         self._set_problem(f"{self.path}: {obstacle}", advice)
         # Whatever a damaged file does to the reader, the daemon starts and says so.
-        with suppress(OSError, DomainError, sqlite3.Error, sa.exc.SQLAlchemyError):
+        with suppress(OSError, NexoError, sqlite3.Error, sa.exc.SQLAlchemyError):
             self._copy = files.private_copy(self.path)
             self.database.open(self._copy)
             with self.database.reading() as db:
@@ -402,19 +406,41 @@ class Store:
         """
         with self.database.begin() as db:
             past.thin(db, now)
+            passes.thin(db, now)
         if self.backups.due(now):
             self.backups.make(self.database, "daily", now)
 
-    def record_handouts(self, handouts: Sequence[Handout]) -> None:
-        """Add to the audit record.
+    def record_handouts(self, handouts: Sequence[tuple[HandoutRecord, int | None]]) -> list[int]:
+        """Add to the audit record: see `history.record_handouts`.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
         """
         with self.database.begin() as db:
-            past.record_handouts(db, handouts)
+            return past.record_handouts(db, handouts)
 
-    def handouts(self, connection_id: str | None, limit: int) -> list[Handout]:
+    def auto_lock(self) -> AutoLock:
+        """When the vault locks by itself; never, if that cannot be read.
+
+        Raises:
+            StoreFailed: the store could not be read.
+        """
+        table = schema.auto_lock
+        with self.database.reading() as db:
+            row = db.execute(sa.select(table).where(sound(table))).one_or_none()
+        return AutoLock() if row is None else AutoLock(row.idle_s, row.on_suspend, row.on_screen_lock)
+
+    def set_auto_lock(self, wanted: AutoLock) -> None:
+        """From now on.
+
+        Raises:
+            StoreReadOnly, StoreFull, StoreFailed: not saved.
+        """
+        with self.database.begin() as db:
+            db.execute(sa.delete(schema.auto_lock))
+            db.execute(sa.insert(schema.auto_lock), {"id": 1, **asdict(wanted)})
+
+    def handouts(self, connection_id: str | None, limit: int) -> list[HandoutRecord]:
         """The audit record, newest first.
 
         Raises:
@@ -429,7 +455,7 @@ class Store:
             return
         try:
             made = self.backups.make(self.database, "rescue", self._clock.now())
-        except DomainError as error:
+        except NexoError as error:
             log.error("what was stored is lost with the end of the daemon: %s", error.message)
         else:
             log.warning("the store was lost; what was in it is saved: %s", made.path)

@@ -1,16 +1,15 @@
 """What are the secrets of a connection in the clear? Refused if anything they depend on was changed."""
 
-from nexo_daemon.domain.errors import SecretTampered
+from nexo.connections.errors import SecretTampered
 from nexo_daemon.domain.model import Connection, Credentials, SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import is_normal
-from nexo_daemon.store import rows
 from nexo_daemon.store.database import RESTORE_HINT
-from nexo_daemon.store.transaction import destination
-from nexo_daemon.vault.vault import Vault
+from nexo_daemon.store.ties import ties
+from nexo_daemon.vault.vault import SecretVault
 
 
-def unseal(vault: Vault, connection: Connection) -> Credentials:
+def unseal(vault: SecretVault, connection: Connection) -> Credentials:
     """The secrets of a connection. Needs no database; microseconds.
 
     Raises:
@@ -24,11 +23,8 @@ def unseal(vault: Vault, connection: Connection) -> Credentials:
         )
     singles: dict[SecretKind, Secret] = {}
     headers: list[tuple[int, str, Secret]] = []
-    route = rows.route(connection.network)
     for one in connection.sealed:
-        secret = vault.open(
-            one, connection_id=connection.id, origin=destination(connection, one.kind), route=route
-        )
+        secret = vault.open(one, connection_id=connection.id, ties=ties(connection, one.kind))
         if one.kind is SecretKind.HEADER:
             headers.append((one.position, one.name, secret))
         elif one.kind in singles:

@@ -8,14 +8,13 @@ a deadline. Keys go through its pipes, never through argv or the environment.
 import enum
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nexo_client import python
+from nexo.connections import processes, python
 
 DEADLINE_S = 8.0
 PROMPT_DEADLINE_S = 120.0
@@ -132,8 +131,7 @@ def _ask(question: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         raise KeyringUnusableError(KeyringState.HUNG) from None
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        processes.end_group(process.pid)
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

@@ -6,7 +6,6 @@ hold keys of more than one store (NEXO_DATA_DIR), so a line is only ever removed
 
 import base64
 import binascii
-import fcntl
 import os
 import secrets
 import stat
@@ -14,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nexo_client.paths import UnsafePathError, private_directory
+from nexo.connections import file_locks
+from nexo.connections.paths import UnsafePathError, private_directory
 from nexo_daemon.vault.sealing import KEY_BYTES
 
 _TITLE = "# Key of the Nexo Connections vault. Without it the stored API keys are lost. Keep it private."
@@ -147,7 +147,7 @@ def _locked(path: Path) -> Iterator[None]:
         raise KeyFileUnreadableError(str(error), error.hint) from None
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file_locks.wait_for(descriptor)
         yield
     finally:
         os.close(descriptor)

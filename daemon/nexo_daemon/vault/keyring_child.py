@@ -10,8 +10,8 @@ import sys
 from contextlib import closing
 from typing import Any
 
+from nexo.connections.hardening import harden
 from nexo_daemon.vault.desktop_keyring import KeyringState
-from nexo_daemon.vault.hardening import harden
 
 _LINUX = sys.platform.startswith("linux")
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nexo_client.terms import VaultState
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.sealing import KEY_BYTES, new_key
-from nexo_daemon.vault.slots import KeySlot, SlotKind
+from nexo_daemon.vault.slots import SlotKind, WrappedKey
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ SLOT_VARIABLE = "NEXO_VAULT_SLOT"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class UnlockContext:
     """Where outside halves can lie on this computer.
 
     Attributes:
@@ -43,14 +43,14 @@ class Surroundings:
     keyring_deadline_s: float = desktop_keyring.DEADLINE_S
 
     @staticmethod
-    def of(key_file: Path, environment: Mapping[str, str] = os.environ) -> "Surroundings":
+    def of(key_file: Path, environment: Mapping[str, str] = os.environ) -> "UnlockContext":
         """As the environment of the daemon says."""
         directory = environment.get("CREDENTIALS_DIRECTORY", "")
         preferred = environment.get(SLOT_VARIABLE, "")
         known = {SlotKind.KEYRING, SlotKind.KEY_FILE, SlotKind.SYSTEMD_CREDENTIAL}
         if preferred and preferred not in known:
             log.warning("%s is '%s'; use one of %s", SLOT_VARIABLE, preferred, ", ".join(sorted(known)))
-        return Surroundings(
+        return UnlockContext(
             key_file,
             Path(directory) if directory else None,
             SlotKind(preferred) if preferred in known else None,
@@ -73,7 +73,7 @@ _ELSEWHERE = f"unlock the keyring at the desktop, or use the recovery code: {_BY
 _RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault unlock --recovery"
 
 
-def choose(around: Surroundings) -> SlotKind:
+def choose(around: UnlockContext) -> SlotKind:
     """The kind of slot for a new store, found out without prompting.
 
     Raises:
@@ -120,7 +120,7 @@ def _after_the_dialog(error: KeyringUnusableError) -> str:
 
 
 def fetch(
-    slot: KeySlot, around: Surroundings, *, prompt: bool = False, passphrase: Secret | None = None
+    slot: WrappedKey, around: UnlockContext, *, prompt: bool = False, passphrase: Secret | None = None
 ) -> bytes:
     """The key of a slot.
 
@@ -148,7 +148,7 @@ def parameters(kind: SlotKind) -> dict[str, str | int]:
     return derivation.passphrase_parameters() if kind is SlotKind.PASSPHRASE else {}
 
 
-def make(slot: KeySlot, around: Surroundings, *, passphrase: Secret | None = None) -> bytes:
+def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None = None) -> bytes:
     """Make the outside half of a new slot, and return its key as it was read back from there.
 
     Raises:
@@ -181,7 +181,7 @@ def make(slot: KeySlot, around: Surroundings, *, passphrase: Secret | None = Non
     return fetch(slot, around, passphrase=passphrase)
 
 
-def discard(slot: KeySlot, around: Surroundings) -> None:
+def discard(slot: WrappedKey, around: UnlockContext) -> None:
     """Remove the outside half of a slot that wraps nothing (any more). Missing is fine.
 
     Raises:
@@ -198,7 +198,7 @@ def discard(slot: KeySlot, around: Surroundings) -> None:
         raise OutsideError(VaultState.LOCKED, f"{around.key_file}: {error.strerror}", "") from None
 
 
-def _from_key_file(slot: KeySlot, around: Surroundings) -> bytes:
+def _from_key_file(slot: WrappedKey, around: UnlockContext) -> bytes:
     try:
         key = keyfile.read(around.key_file, slot.id)
     except keyfile.KeyFileUnreadableError as error:
@@ -212,7 +212,7 @@ def _from_key_file(slot: KeySlot, around: Surroundings) -> bytes:
     return key
 
 
-def _from_keyring(slot: KeySlot, around: Surroundings, *, prompt: bool) -> bytes:
+def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> bytes:
     deadline_s = desktop_keyring.PROMPT_DEADLINE_S if prompt else around.keyring_deadline_s
     try:
         text = desktop_keyring.get(KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=deadline_s)
@@ -235,7 +235,7 @@ def _from_keyring(slot: KeySlot, around: Surroundings, *, prompt: bool) -> bytes
     return key
 
 
-def _from_credential(slot: KeySlot, around: Surroundings) -> bytes:
+def _from_credential(slot: WrappedKey, around: UnlockContext) -> bytes:
     if around.credentials_directory is None:
         raise OutsideError(
             VaultState.LOCKED,
@@ -260,7 +260,7 @@ def _from_credential(slot: KeySlot, around: Surroundings) -> bytes:
     return derivation.from_credential(content, slot.id)
 
 
-def _from_passphrase(slot: KeySlot, passphrase: Secret | None) -> bytes:
+def _from_passphrase(slot: WrappedKey, passphrase: Secret | None) -> bytes:
     if passphrase is None:
         raise OutsideError(VaultState.LOCKED, "it needs your passphrase", "nexoctl vault unlock")
     try:

@@ -12,13 +12,13 @@ import contextlib
 import enum
 import os
 import shlex
-import signal
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from nexo.connections import processes
+from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.errors import InvalidField, KeyReferenceFailed
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.secret import Secret
@@ -58,28 +58,28 @@ def parse(text: str, field: str = "api_key_reference") -> Reference:
     forms = "use keyring:SERVICE/USER, file:/absolute/path or command:PROGRAM ARGUMENT…"
     scheme, separator, rest = text.strip().partition(":")
     if not separator or scheme not in set(ReferenceKind):
-        raise InvalidField(field, "is not a reference to a key", forms)
+        raise InvalidField.of(field, "is not a reference to a key", forms)
     if any(ord(character) < 32 or ord(character) == 127 for character in rest) or not rest.strip():
-        raise InvalidField(field, "is empty or has a control character in it", forms)
+        raise InvalidField.of(field, "is empty or has a control character in it", forms)
     kind = ReferenceKind(scheme)
     if kind is ReferenceKind.KEYRING:
         service, slash, user = rest.rpartition("/")
         if not slash or not service or not user:
-            raise InvalidField(field, "needs a service and a user", "for example keyring:openai/me")
+            raise InvalidField.of(field, "needs a service and a user", "for example keyring:openai/me")
         return Reference(kind, (service, user))
     if kind is ReferenceKind.FILE:
         path = Path(rest).expanduser()
         if not path.is_absolute():
-            raise InvalidField(
+            raise InvalidField.of(
                 field, "the path is relative", f"give the whole path, for example file:{path.absolute()}"
             )
         return Reference(kind, (str(path),))
     try:
         words = tuple(shlex.split(rest))
     except ValueError:
-        raise InvalidField(field, "a quotation mark is not closed", forms) from None
+        raise InvalidField.of(field, "a quotation mark is not closed", forms) from None
     if not words:
-        raise InvalidField(field, "names no program", "for example command:pass show openai")
+        raise InvalidField.of(field, "names no program", "for example command:pass show openai")
     return Reference(kind, words)
 
 
@@ -218,8 +218,7 @@ class References:
             ) from None
         finally:
             # Its children too: a hung pinentry would stay for ever.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            processes.end_group(process.pid)
             await _reap(process)
         if code != 0:
             raise KeyReferenceFailed(

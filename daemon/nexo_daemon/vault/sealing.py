@@ -1,8 +1,11 @@
 """How one field is encrypted: AES-256-GCM with associated data that ties it to its place and destination.
 
-A blob that is copied to another row, field or connection, or whose connection was edited to point at
-another host or through another proxy, does not open. NIST SP 800-38D: a random 96-bit nonce is good for
-2**32 messages under one key; a store of connections stays below by many orders of magnitude.
+A blob that is copied to another row, field or connection, or whose connection was edited to go to another
+address, through another proxy or with the key in another header, does not open. Blobs of form 1 were tied
+to the host alone, not to the path and the header; they are sealed again once, when the vault opens.
+
+NIST SP 800-38D: a random 96-bit nonce is good for 2**32 messages under one key; a store of connections stays
+below by many orders of magnitude.
 """
 
 import json
@@ -20,14 +23,31 @@ class DoesNotOpenError(Exception):
     """The key is not the one that sealed, or the bytes or their place were changed."""
 
 
+FORM = 2
+"""In which new blobs are sealed."""
+
+
 @dataclass(frozen=True, slots=True)
-class Place:
+class Ties:
+    """What decides where a secret goes, and how.
+
+    Attributes:
+        origin: scheme://host:port it may be sent to.
+        route: how it gets there (proxy, certificates), in one canonical text.
+        endpoint: the whole address, and how the key is sent, in one canonical text.
+    """
+
+    origin: str
+    route: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPlace:
     """What a sealed field is tied to.
 
     Attributes:
         kind: the field; `name` is the header name when it is a header value.
-        origin: scheme://host:port it may be sent to.
-        route: how it gets there (proxy, certificates), in one canonical text.
     """
 
     row_id: str
@@ -35,14 +55,15 @@ class Place:
     kind: str
     name: str
     key_id: str
-    origin: str
-    route: str = ""
+    ties: Ties
+    form: int = FORM
 
     def associated_data(self) -> bytes:
         """Canonical bytes: JSON, so that no two places can spell the same."""
+        ties = self.ties
         return json.dumps(
-            ["nexo", 1, "secrets", self.kind, self.row_id, self.connection_id, self.name, self.key_id,
-             self.origin, self.route],
+            ["nexo", self.form, "secrets", self.kind, self.row_id, self.connection_id, self.name, self.key_id,
+             ties.origin, ties.route, *([] if self.form == 1 else [ties.endpoint])],
             ensure_ascii=True,
             separators=(",", ":"),
         ).encode("ascii")  # fmt: skip

@@ -32,7 +32,7 @@ class SlotState(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeySlot:
+class WrappedKey:
     """A row of the store.
 
     Attributes:
@@ -53,7 +53,7 @@ class KeySlot:
             ["nexo", 1, "key_slots", self.id, self.kind, data_key_id], separators=(",", ":")
         ).encode("ascii")
 
-    def wrapping(self, data_key_id: str, data_key: bytes, slot_key: bytes, state: SlotState) -> "KeySlot":
+    def wrapping(self, data_key_id: str, data_key: bytes, slot_key: bytes, state: SlotState) -> "WrappedKey":
         """This slot with the data key in it."""
         nonce, wrapped = sealing.seal(slot_key, data_key, self._associated_data(data_key_id))
         return replace(self, state=state, data_key_id=data_key_id, nonce=nonce, wrapped=wrapped)
@@ -68,6 +68,6 @@ class KeySlot:
             raise sealing.DoesNotOpenError
         return sealing.unseal(slot_key, self.nonce, self.wrapped, self._associated_data(self.data_key_id))
 
-    def emptied(self, state: SlotState) -> "KeySlot":
+    def emptied(self, state: SlotState) -> "WrappedKey":
         """This slot without the data key."""
         return replace(self, state=state, data_key_id=None, nonce=None, wrapped=None)

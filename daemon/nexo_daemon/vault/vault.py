@@ -1,13 +1,13 @@
 """The open (or not) vault: seals and opens fields with the data key in memory. No files, no prompts, no SQL.
 
-How the data key gets here is the business of `vault.opening` and of the store, which keeps the slots.
+`store.custody` brings the data key here; the store keeps its slots.
 """
 
 import threading
 from dataclasses import dataclass, field
 
-from nexo_client.terms import VaultState
-from nexo_daemon.domain.errors import SecretTampered, VaultKeyLost, VaultLocked
+from nexo.connections.errors import SecretTampered, VaultKeyLost, VaultLocked
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.model import SealedSecret, SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import sealing
@@ -31,7 +31,7 @@ class _Condition:
     former: DataKey | None = None
 
 
-class Vault:
+class SecretVault:
     """Seals and opens. Calls take microseconds; safe from any thread (its condition is replaced as one)."""
 
     def __init__(self) -> None:
@@ -131,8 +131,7 @@ class Vault:
         kind: SecretKind,
         name: str = "",
         position: int = 0,
-        origin: str,
-        route: str = "",
+        ties: sealing.Ties,
     ) -> SealedSecret:
         """Encrypt one field for its place and destination.
 
@@ -140,19 +139,19 @@ class Vault:
             VaultLocked, VaultKeyLost, SecretTampered: there is no key to seal with.
         """
         data_key = self.data_key()
-        place = sealing.Place(row_id, connection_id, kind, name, data_key.id, origin, route)
+        place = sealing.SealedPlace(row_id, connection_id, kind, name, data_key.id, ties)
         nonce, ciphertext = sealing.seal(
             data_key.key, secret.reveal().encode("utf-8"), place.associated_data()
         )
-        return SealedSecret(row_id, kind, name, position, origin, data_key.id, nonce, ciphertext)
+        return SealedSecret(
+            row_id, kind, name, position, ties.origin, data_key.id, nonce, ciphertext, sealing.FORM
+        )
 
-    def open(
-        self, sealed: SealedSecret, *, connection_id: str, origin: str | None = None, route: str = ""
-    ) -> Secret:
+    def open(self, sealed: SealedSecret, *, connection_id: str, ties: sealing.Ties) -> Secret:
         """Decrypt one field.
 
         Args:
-            origin: where it is about to be sent; None to believe the stored one.
+            ties: where and how it is about to be sent.
 
         Raises:
             VaultLocked, VaultKeyLost: there is no key.
@@ -162,14 +161,14 @@ class Vault:
         former = self._condition.former
         if former is not None and sealed.key_id == former.id:
             data_key = former
-        place = sealing.Place(
+        place = sealing.SealedPlace(
             sealed.id,
             connection_id,
             sealed.kind,
             sealed.name,
             sealed.key_id,
-            sealed.origin if origin is None else origin,
-            route,
+            ties,
+            sealed.form,
         )
         try:
             plaintext = sealing.unseal(data_key.key, sealed.nonce, sealed.ciphertext, place.associated_data())

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexo_client.cli.charts import latency_line, slices
-from nexo_client.cli.format import Style
-from nexo_client.cli.spans import span
-from nexo_client.terms import Outcome
+from nexo.connections.terms import Outcome
+from nexo_cli.charts import latency_line
+from nexo_cli.format import Style
+from nexo_cli.spans import span
+from nexo_client.slices import slices
 from nexo_client.types import HealthSample
 
 START = datetime(2026, 11, 23, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexo_client.cli.choosing import parsed, written
+from nexo_cli.choosing import parsed, written
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.cli.cmds.completion import SCRIPTS
-from nexo_client.cli.completing import FILES, candidates
+from nexo_cli.cmds.completion import SCRIPTS
+from nexo_cli.completing import CONNECTION, FILES, TOKEN, candidates
 from typist import Typist
 
 NAMES = ["work", "home", "Acme key"]
+TOKENS = ["cursor", "ci"]
 
 
 def complete(*words: str) -> list[str]:
-    return candidates(list(words), lambda: NAMES)
+    return candidates(list(words), {CONNECTION: NAMES, TOKEN: TOKENS}.__getitem__)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,10 @@ def complete(*words: str) -> list[str]:
         (["workspace", "bind", "--allow"], ["--allow-fallback"]),
         (["run", "--", "py"], [FILES]),
         (["completion", "f"], ["fish"]),
+        (["token", "revoke", ""], TOKENS),
+        (["token", "revoke", "cu"], ["cursor"]),
+        (["token", "add", ""], []),
+        (["token", "add", "x", "--connection", "w"], ["work"]),
         (["nonsense", ""], []),
         (["add", "x", "--base-url", ""], []),
     ],
@@ -48,7 +53,7 @@ def test_what_can_come_next(words: list[str], wanted: list[str]) -> None:
 
 
 def test_names_are_asked_for_only_when_wanted() -> None:
-    def never() -> list[str]:
+    def never(_: str) -> list[str]:
         raise AssertionError("asked the daemon")
 
     assert candidates(["li"], never) == ["list"]
@@ -58,7 +63,7 @@ def test_names_are_asked_for_only_when_wanted() -> None:
 @pytest.fixture
 def nexoctl_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "nexoctl"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nexo_client.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nexo_cli "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return program

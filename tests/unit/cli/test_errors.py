@@ -2,8 +2,8 @@
 
 import pytest
 
+from nexo_cli.errors import Exit, error_record, exit_code
 from nexo_client import errors
-from nexo_client.cli.errors import Exit, error_record, exit_code
 
 EXPECTED = {
     errors.DaemonNotRunning: Exit.NO_DAEMON,
@@ -13,6 +13,7 @@ EXPECTED = {
     errors.InvalidField: Exit.USAGE,
     errors.ConnectionNotFound: Exit.NOT_FOUND,
     errors.WorkspaceNotFound: Exit.NOT_FOUND,
+    errors.TokenNotFound: Exit.NOT_FOUND,
     errors.NoDefaultConnection: Exit.NOT_FOUND,
     errors.ConnectionDisabled: Exit.REFUSED,
     errors.BindingBroken: Exit.REFUSED,
@@ -21,6 +22,7 @@ EXPECTED = {
     errors.ConnectionInUse: Exit.REFUSED,
     errors.KeyOriginChanged: Exit.REFUSED,
     errors.KeyRejected: Exit.TEST_FAILED,
+    errors.GatewayClosed: Exit.REFUSED,
     errors.NothingToUndo: Exit.REFUSED,
     errors.RetryLater: Exit.REFUSED,
     errors.LimitReached: Exit.REFUSED,

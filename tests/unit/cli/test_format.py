@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_client.cli.format import (
+from nexo_cli.format import (
     Cell,
     Column,
     Span,

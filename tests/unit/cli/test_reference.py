@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nexo_client.cli.errors import Exit
-from nexo_client.cli.reference import page
+from nexo_cli.errors import Exit
+from nexo_cli.reference import page
 
 PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "nexoctl.md"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.cli.tailing import tail
+from nexo_cli.tailing import tail
 from nexo_daemon import logs
 
 

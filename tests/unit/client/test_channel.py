@@ -9,7 +9,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from nexo_client import channel, paths
+from nexo.connections import paths
+from nexo_client import channel
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField
 
 
@@ -54,7 +55,7 @@ def test_a_missing_and_a_dead_socket_are_told_apart(directory: Path) -> None:
     with pytest.raises(DaemonNotRunning, match="no such socket"):
         channel.probe(directory / "none" / "s")
     listen(directory / "s").close()
-    with pytest.raises(DaemonNotRunning, match="nobody listens") as dead:
+    with pytest.raises(DaemonNotRunning, match="nothing listens") as dead:
         channel.probe(directory / "s")
     assert dead.value.hint == channel.START_HINT
 

@@ -12,10 +12,11 @@ from typing import Any
 import grpc
 import pytest
 
+from nexo.connections import terms
+from nexo.connections.terms import Reason
 from nexo.connections.v1 import connection_pb2, error_pb2, workspace_pb2
-from nexo_client import Client, channel, errors, terms
+from nexo_client import Client, channel, errors
 from nexo_client.failures import DETAILS_KEY, from_reason
-from nexo_client.terms import Reason
 from surroundings import wait_for
 
 Handle = Callable[[Any, grpc.ServicerContext], Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client import paths
+from nexo.connections import paths
 
 
 def test_missing_parents_are_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from enum import StrEnum
 
 import pytest
 
+from nexo.connections import codec, terms, wire
+from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.v1 import connection_pb2, workspace_pb2
-from nexo_client import adapters, convert, terms, types, wire
+from nexo_client import adapters, convert, types
 from nexo_client.aio import AsyncClient
 from nexo_client.client import Client
 from nexo_client.errors import InvalidField
-from nexo_client.terms import AuthScheme, Provider
 from nexo_client.types import ConnectionDraft, Header, Headers, NetworkProfile, ResolvedConnection
 from nexo_client.variables import RIVALS
 
@@ -67,7 +68,11 @@ def test_headers_can_be_read_copied_and_pickled_but_not_changed() -> None:
 ENUMS = [kind for kind in vars(terms).values() if isinstance(kind, type) and issubclass(kind, StrEnum)]
 
 
-@pytest.mark.parametrize("kind", [k for k in ENUMS if k not in (StrEnum, terms.Reason)])
+# The one is a text on the wire, the other is read and written by the codec alone.
+WITHOUT_NUMBERS = (StrEnum, terms.Reason, terms.ImportAction)
+
+
+@pytest.mark.parametrize("kind", [k for k in ENUMS if k not in WITHOUT_NUMBERS])
 def test_every_word_has_a_number_and_comes_back(kind: type[StrEnum]) -> None:
     for member in kind:
         assert wire.enum_from_wire(kind, wire.enum_to_wire(member)) is member
@@ -86,15 +91,17 @@ def test_moments_keep_their_microseconds_and_the_unset_one_is_none() -> None:
 @pytest.mark.parametrize("proxy", ["system", "direct", "socks5h://user:pw@proxy:1080"])
 def test_network_profiles_come_back(proxy: str) -> None:
     profile = NetworkProfile(proxy, ("localhost", ".internal"), "/etc/ca.pem")
-    assert convert.network(convert.network_to_wire(profile)) == profile
+    assert convert.network(codec.network_to_wire(profile)) == profile
 
 
 def test_a_draft_sends_what_was_given_and_nothing_else() -> None:
     message, mask = convert.draft_to_wire(ConnectionDraft())
     assert message == connection_pb2.ConnectionDraft()
     assert list(mask.paths) == []
-    message, mask = convert.draft_to_wire(ConnectionDraft(api_key="", default_model="", headers=()))
-    assert sorted(mask.paths) == ["api_key", "default_model", "headers"]
+    message, mask = convert.draft_to_wire(
+        ConnectionDraft(api_key="", default_model="", headers=(), model_map=())
+    )
+    assert sorted(mask.paths) == ["api_key", "default_model", "headers", "model_map"]
     assert message.WhichOneof("key") == "api_key"
     message, mask = convert.draft_to_wire(ConnectionDraft(check_interval_s=0.0, enabled=False))
     assert sorted(mask.paths) == ["check_interval", "enabled"]
@@ -219,3 +226,14 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
+
+
+def test_one_secret_is_picked_from_what_an_older_daemon_sends() -> None:
+    headers = [connection_pb2.Header(name="X-Team", value=SECRET)]
+    everything = workspace_pb2.ResolvedConnection(name="work", api_key=KEY, headers=headers)
+    assert convert.one_secret(everything, "") == KEY
+    assert convert.one_secret(everything, "x-team") == SECRET
+    for missing, message in (("X-Other", everything), ("", workspace_pb2.ResolvedConnection(name="work"))):
+        with pytest.raises(InvalidField, match="there is none") as caught:
+            convert.one_secret(message, missing)
+        assert KEY not in f"{caught.value} {caught.value.hint}"

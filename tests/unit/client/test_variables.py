@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client import addresses, run_marks, variables
-from nexo_client.cli.cmds.run import environment_for
-from nexo_client.terms import AuthScheme, Provider
-from nexo_client.types import Headers, NetworkProfile, ResolvedConnection
+from nexo.connections import run_marks
+from nexo.connections.terms import AuthScheme, Provider
+from nexo_cli.cmds.run import environment_for
+from nexo_client import addresses, variables
+from nexo_client.types import Gateway, Headers, NetworkProfile, ResolvedConnection
 from nexo_client.variables import VARIABLES, Holds
 from unit.client.test_values import KEY, resolved
 
@@ -177,11 +178,82 @@ def test_a_key_is_given_for_its_own_address_alone(ours: str, theirs: str, covere
 
 
 def test_what_a_run_sets_for_the_network_is_what_is_taken_back() -> None:
-    for profile in (A, NetworkProfile("direct"), NetworkProfile("socks5://p:1", (), "/ca.pem")):
-        assert set(variables.of_network(profile)) <= set(run_marks.NETWORK)
+    for profile in (
+        A,
+        NetworkProfile(),
+        NetworkProfile("direct"),
+        NetworkProfile("socks5://p:1", (), "/ca.pem"),
+    ):
+        of = connection(Provider.OPENAI, "http://127.0.0.1:9/v1", AuthScheme.BEARER, network=profile)
+        assert set(variables.of_network(of, {"ALL_PROXY": "http://p"})) <= set(run_marks.NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("environment", "network", "expected"),
+    [
+        ({}, NetworkProfile(), None),
+        ({"HTTPS_PROXY": "http://p"}, NetworkProfile(), None),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": "other"}, NetworkProfile(), None),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": "10.0.0.0/8"}, NetworkProfile(), "10.0.0.0/8,10.1.2.3"),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": "10.1.2.3"}, NetworkProfile(), None),
+        ({"HTTPS_PROXY": "http://p", "NO_PROXY": "*"}, NetworkProfile(), None),
+        ({}, NetworkProfile("http://p", ("10.0.0.0/8",)), "10.0.0.0/8,10.1.2.3"),
+        ({}, NetworkProfile("http://p", ("11.0.0.0/8",)), "11.0.0.0/8"),
+    ],
+)
+def test_a_host_that_takes_no_proxy_is_named_for_libraries_that_read_the_list_otherwise(
+    environment: dict[str, str], network: NetworkProfile, expected: str | None
+) -> None:
+    of = connection(Provider.OPENAI, "https://10.1.2.3/v1", AuthScheme.BEARER, network=network)
+    assert variables.of_network(of, environment).get("NO_PROXY") == expected
 
 
 def test_the_page_names_every_variable() -> None:
     page = (Path(__file__).parents[3] / "docs" / "programs.md").read_text(encoding="utf-8")
     missing = [one.name for one in VARIABLES if one.name not in page]
     assert missing == []
+
+
+GATEWAY = Gateway(on=True, switched_off=False, listening=True, port=21212, socket_path="/run/gateway.sock")
+TOKEN = "nexo_a-token"
+
+
+@pytest.mark.parametrize("openai_face", [False, True])
+@pytest.mark.parametrize("provider", list(Provider))
+def test_behind_the_gateway_every_key_is_the_token_and_every_address_is_on_this_computer(
+    provider: Provider, openai_face: bool
+) -> None:
+    made = variables.of_gateway(GATEWAY, TOKEN, provider, "m", {}, openai_face=openai_face)
+    kinds = {one.name: one.holds for one in VARIABLES}
+    keys = {name for name in made if kinds.get(name) is Holds.KEY}
+    assert keys
+    assert {made[name] for name in keys} == {TOKEN}
+    for name in keys:
+        for address in READ_WITH[name]:
+            assert made[address].startswith("http://127.0.0.1:21212/"), f"{name} without {address}"
+    assert not [name for name in made if kinds.get(name) is Holds.HEADERS]
+    assert set(made) <= {*variables.RIVALS, "NO_PROXY", "no_proxy"}
+
+
+def test_claude_code_gets_a_token_about_which_it_does_not_ask() -> None:
+    made = variables.of_gateway(GATEWAY, TOKEN, Provider.ANTHROPIC, "", {})
+    assert made["ANTHROPIC_AUTH_TOKEN"] == TOKEN
+    assert "ANTHROPIC_API_KEY" not in made
+
+
+@pytest.mark.parametrize(
+    ("inherited", "bypass"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a, b"}, "a,b,127.0.0.1,localhost,::1"),
+        # The spelling that is there must not be shadowed by the one that is added.
+        ({"NO_PROXY": "a", "no_proxy": "localhost,c"}, "a,localhost,c,127.0.0.1,::1"),
+        ({"no_proxy": "*"}, "*,127.0.0.1,localhost,::1"),
+    ],
+)
+def test_the_way_to_the_gateway_takes_no_proxy_and_the_list_of_the_person_stays(
+    inherited: dict[str, str], bypass: str
+) -> None:
+    made = variables.of_gateway(GATEWAY, TOKEN, Provider.OPENAI, "", inherited)
+    assert (made["NO_PROXY"], made["no_proxy"]) == (bypass, bypass)
+    assert not [name for name in made if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nexo_client.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.cli import commands
-from nexo_client.cli.parser import command_parser
+from nexo_cli import commands
+from nexo_cli.parser import command_parser
 from nexo_daemon.providers import catalog
 
 REPOSITORY = Path(__file__).parent.parent.parent.parent
@@ -54,7 +54,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
         assert command, f"{page.name} mentions `nexoctl {words[0]}`"
         help_text = command_parser(command)[0].format_help()
         if len(words) > 1 and "|" in help_text and words[1].islower():
-            nested = re.search(r"(\w+(?:\|\w+)+) \.\.\.", help_text)
+            nested = re.search(r"([\w-]+(?:\|[\w-]+)+) \.\.\.", help_text)
             if nested:
                 assert words[1] in nested[1].split("|"), f"{page.name} mentions `nexoctl {' '.join(words)}`"
                 continue
@@ -86,7 +86,7 @@ def test_the_table_of_providers_is_that_of_the_code() -> None:
 
 
 def test_every_exit_status_is_in_the_docs() -> None:
-    from nexo_client.cli.errors import Exit
+    from nexo_cli.errors import Exit
 
     page = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
     for code in Exit:
@@ -94,7 +94,7 @@ def test_every_exit_status_is_in_the_docs() -> None:
 
 
 def test_every_outcome_has_advice_in_the_docs() -> None:
-    from nexo_client.terms import Outcome
+    from nexo.connections.terms import Outcome
 
     page = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
     for outcome in Outcome:

@@ -22,13 +22,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import HealthSettings
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.checks import HealthNotice, Launch, OfflineNotice, Watched
-from nexo_daemon.health.hosts import HOST_GAP_S
-from nexo_daemon.health.policy import Instant
+from nexo_daemon.health.clocks import Instant
+from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.schedule import Scheduler
+from nexo_daemon.health.slots import HOST_GAP_S, HealthNotice, Launch, OfflineNotice
 
 DAY = 86_400.0
 # A Sunday before clocks change in Europe and, weeks later, in America: wall time is UTC and must not care.
@@ -282,12 +281,12 @@ class Computer:
         """The whole life."""
         began = time.process_time()
         watched = {
-            place.id: Watched(place.id, place.origin, important=place.important)
+            place.id: Watched(place.id, place.origin, 60.0 if place.important else 300.0, place.important)
             for place in self.world.places
         }
         for number, one in enumerate(self.world.interruptions):
             heapq.heappush(self.orders, (one.at, number, one.kind, one))
-        self.core.configure(watched, HealthSettings(), {}, self.now())
+        self.core.configure(watched, {}, self.now())
         end = self.world.end
         while self.mono < end - self.slept:
             wake = self.core.next_wake(self.now())

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexo_client.terms import HealthState, Outcome
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, Sample, Transition
-from nexo_daemon.health.history import latency, uptime
-from nexo_daemon.health.staleness import shown
+from nexo_daemon.health.policy import shown
+from nexo_daemon.registry.history import latency, uptime
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 UP, DOWN, DARK, SLOW = (

@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch
-from nexo_client.terms import HealthState, Outcome
+from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch, watched
+from nexo.connections.errors import RetryLater
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import RetryLater
-from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.checks import Watched
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NO_ROUTE = Verdict(Outcome.UNREACHABLE, "no_route", network_suspect=True)
@@ -111,7 +109,7 @@ def test_after_a_suspend_everything_is_checked_once_the_important_first_and_noth
         provider, news, hands = Provider(), News(), Hands()
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
-            monitor.configure({**watch("a", "b"), **watch("star", important=True)}, HealthSettings(), {})
+            monitor.configure({**watch("a", "b"), **watch("star", important=True)}, {})
             await news.until(lambda: len(news.samples) == 3)
             turned = len(news.transitions)
             await computer.suspends(asleep_s)
@@ -143,7 +141,7 @@ def test_a_check_that_the_suspend_broke_is_no_failure() -> None:
 
         async with running(provider, news, hands, computer) as monitor:
             provider.answers["a"] = answer
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             await computer.notices()
             await computer.suspends(HOUR)
             provider.says("a", GOOD)
@@ -167,7 +165,7 @@ def test_time_asleep_counts_as_waited_for_a_provider() -> None:
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
             throttled(provider, HOUR)
-            monitor.configure(watch("slow"), HealthSettings(), {})
+            monitor.configure(watch("slow"), {})
             await news.until(lambda: len(news.samples) == 1)
             provider.says("slow", GOOD)
             await computer.suspends(HOUR - 100.0)
@@ -190,7 +188,7 @@ def test_a_clock_that_is_set_means_one_more_check_no_news_and_no_shorter_wait(
         computer = Computer(hands, announces=announces)
         async with running(provider, news, hands, computer) as monitor:
             throttled(provider, 1000.0)
-            monitor.configure({**watch("star", important=True), **watch("slow", "a")}, HealthSettings(), {})
+            monitor.configure({**watch("star", important=True), **watch("slow", "a")}, {})
             await news.until(lambda: len(news.samples) == 3)
             await computer.notices()
             turned = len(news.transitions)
@@ -222,7 +220,7 @@ def test_every_shown_moment_is_right_at_once_when_the_clock_was_set(step_s: floa
         async with running(provider, news, hands, computer) as monitor:
             throttled(provider, 1000.0)
             provider.says("odd", Verdict(Outcome.CONFIG_ERROR, "no_key"))
-            monitor.configure(watch("slow", "odd"), HealthSettings(), {})
+            monitor.configure(watch("slow", "odd"), {})
             await news.until(lambda: len(news.samples) == 2)
             await computer.passes(10.0)
             before = dict(news.health)
@@ -248,7 +246,7 @@ def test_a_suspend_moves_no_moment() -> None:
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
             throttled(provider, 2 * HOUR)
-            monitor.configure(watch("slow"), HealthSettings(), {})
+            monitor.configure(watch("slow"), {})
             await news.until(lambda: len(news.samples) == 1)
             await computer.suspends(HOUR)
             health = news.health["slow"]
@@ -263,7 +261,7 @@ def test_how_long_an_outage_lasted_does_not_count_the_step() -> None:
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
             provider.says("a", Verdict(Outcome.CONFIG_ERROR, "no_key"))
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             await news.until(lambda: len(news.transitions) == 1)
             await computer.passes(100.0)
             await computer.sets_clock(HOUR)
@@ -280,7 +278,7 @@ def test_off_line_since_reads_right_after_the_clock_was_set() -> None:
         provider, news, hands = Provider(), News(), Hands()
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             await news.until(lambda: len(news.samples) == 1)
             provider.says("a", NO_ROUTE)
             await computer.changes_network(False)
@@ -301,7 +299,7 @@ def test_a_clock_that_is_corrected_by_less_than_a_minute_is_no_event() -> None:
         provider, news, hands = Provider(), News(), Hands()
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             await news.until(lambda: len(news.samples) == 1)
             for step_s in (50.0, -50.0, -50.0, 50.0):
                 await computer.sets_clock(step_s)
@@ -316,7 +314,7 @@ def test_a_new_route_checks_everything_once_after_the_changes_have_calmed_down()
         provider, news, hands = Provider(), News(), Hands()
         computer = Computer(hands)
         async with running(provider, news, hands, computer) as monitor:
-            monitor.configure({**watch("a"), **watch("star", important=True)}, HealthSettings(), {})
+            monitor.configure({**watch("a"), **watch("star", important=True)}, {})
             await news.until(lambda: len(news.samples) == 2)
             for _ in range(4):
                 await computer.changes_network(True)
@@ -335,11 +333,9 @@ def test_a_lost_route_is_one_event_and_its_return_another() -> None:
         provider, news, hands = Provider(), News(), Hands()
         computer = Computer(hands)
         remote = ("star", "a", "b")
-        local = {"local": Watched("local", "http://127.0.0.1:11434")}
+        local = {"local": watched("local", "http://127.0.0.1:11434")}
         async with running(provider, news, hands, computer) as monitor:
-            monitor.configure(
-                {**watch("star", important=True), **watch("a", "b"), **local}, HealthSettings(), {}
-            )
+            monitor.configure({**watch("star", important=True), **watch("a", "b"), **local}, {})
             await news.until(lambda: len(news.samples) == 4)
             turned = len(news.transitions)
             for id_ in remote:

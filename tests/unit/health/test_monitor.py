@@ -6,10 +6,9 @@ from datetime import timedelta
 import pytest
 
 from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch
-from nexo_client.terms import HealthState, Outcome
+from nexo.connections.errors import RetryLater, ShuttingDown, VaultLocked
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import RetryLater, ShuttingDown, VaultLocked
-from nexo_daemon.domain.model import HealthSettings
 from nexo_daemon.domain.probing import Verdict
 
 
@@ -17,7 +16,7 @@ def test_new_connections_are_checked_at_once() -> None:
     async def scenario() -> None:
         provider, news = Provider(), News()
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a", "b"), HealthSettings(), {})
+            monitor.configure(watch("a", "b"), {})
             await news.until(lambda: len(news.samples) == 2)
         assert {id_: health.state for id_, health in news.health.items()} == {
             "a": HealthState.HEALTHY,
@@ -32,11 +31,11 @@ def test_configuring_again_checks_nothing_again() -> None:
     async def scenario() -> None:
         provider, news = Provider(), News()
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             await news.until(lambda: len(news.samples) == 1)
             for _ in range(5):
-                monitor.configure(watch("a"), HealthSettings(), {})
-            monitor.configure(watch("a", "b"), HealthSettings(), {})
+                monitor.configure(watch("a"), {})
+            monitor.configure(watch("a", "b"), {})
             await news.until(lambda: len(news.samples) == 2)
         assert provider.asked == ["a", "b"]
 
@@ -47,7 +46,7 @@ def test_a_refused_connection_turns_red_after_the_quick_rechecks_and_check_now_w
     async def scenario() -> None:
         provider, news = Provider(), News()
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a", important=True), HealthSettings(), {})
+            monitor.configure(watch("a", important=True), {})
             await news.until(lambda: len(news.samples) == 1)
             provider.says("a", Verdict(Outcome.UNREACHABLE, "refused", advice="start it"))
             result = await monitor.check_now(["a"])
@@ -65,7 +64,7 @@ def test_a_wait_that_the_provider_asked_for_refuses_check_now() -> None:
         clock = SystemClock()
         provider.says("a", Verdict(Outcome.RATE_LIMITED, retry_at=clock.now() + timedelta(hours=1)))
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a", "b"), HealthSettings(), {})
+            monitor.configure(watch("a", "b"), {})
             await news.until(lambda: len(news.samples) == 2)
             with pytest.raises(RetryLater, match="asked not to be called before"):
                 await monitor.check_now(["a"])
@@ -82,7 +81,7 @@ def test_a_check_never_overlaps_itself_whoever_asks() -> None:
         provider, news = Provider(), News()
         released = provider.hangs("a")
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             asking = [asyncio.create_task(monitor.check_now(["a"])) for _ in range(3)]
             monitor.suspect("a")
             await asyncio.sleep(0)
@@ -100,7 +99,7 @@ def test_a_change_ends_the_running_check_and_starts_a_new_one() -> None:
         provider, news = Provider(), News()
         provider.hangs("a")
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             async with asyncio.timeout(WAIT_S):
                 while not provider.asked:
                     await asyncio.sleep(0)
@@ -118,12 +117,12 @@ def test_a_change_right_after_the_start_of_a_check_does_not_block_its_host() -> 
         provider, news = Provider(), News()
         async with running(provider, news) as monitor:
             for _ in range(20):
-                monitor.configure(watch("a"), HealthSettings(), {})
+                monitor.configure(watch("a"), {})
                 monitor.changed("a")
                 await asyncio.sleep(0)
                 monitor.changed("a")
-                monitor.configure({}, HealthSettings(), {})
-            monitor.configure(watch("a"), HealthSettings(), {})
+                monitor.configure({}, {})
+            monitor.configure(watch("a"), {})
             result = await monitor.check_now(["a"])
         assert result["a"].state is HealthState.HEALTHY
 
@@ -139,7 +138,7 @@ def test_a_locked_vault_is_unknown_and_sends_nothing_more() -> None:
 
         provider.answers["a"] = locked
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             result = await monitor.check_now(["a"])
         assert (result["a"].state, result["a"].reason) == (HealthState.UNKNOWN, "locked")
         assert result["a"].advice == "nexoctl vault unlock"
@@ -157,7 +156,7 @@ def test_a_defect_in_one_probe_does_not_end_the_checks_of_others(caplog: pytest.
 
         provider.answers["a"] = broken
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a", "b"), HealthSettings(), {})
+            monitor.configure(watch("a", "b"), {})
             await news.until(lambda: len(news.health) == 2 and bool(news.samples))
         assert news.health["a"].reason == "internal"
         assert news.health["b"].state is HealthState.HEALTHY
@@ -172,7 +171,7 @@ def test_stopping_ends_running_checks_and_those_who_wait() -> None:
         provider, news = Provider(), News()
         provider.hangs("a")
         async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), HealthSettings(), {})
+            monitor.configure(watch("a"), {})
             waiting = asyncio.create_task(monitor.check_now(["a"]))
             async with asyncio.timeout(WAIT_S):
                 while not provider.asked:

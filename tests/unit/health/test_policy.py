@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_client.terms import HealthState, Outcome
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
-from nexo_daemon.health.policy import Instant, Light, Pace, Step
+from nexo_daemon.health.clocks import Instant
+from nexo_daemon.health.policy import Judgement, Light, Watched
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
-IMPORTANT = Pace(60.0, important=True)
-UNUSED = Pace(300.0, important=False)
+IMPORTANT = Watched("c", "https://c.example:443", 60.0, important=True)
+UNUSED = Watched("c", "https://c.example:443", 300.0)
 
 GOOD = Verdict(Outcome.OK, latency_s=0.2)
 REFUSED = Verdict(Outcome.UNREACHABLE, "refused", evidence="connection refused", advice="start the server")
@@ -37,11 +38,11 @@ def at(seconds: float) -> Instant:
 class Story:
     """One light, driven the way the scheduler drives it: each check starts when the last step said."""
 
-    def __init__(self, pace: Pace = IMPORTANT, light: Light | None = None) -> None:
-        self.pace = pace
+    def __init__(self, watched: Watched = IMPORTANT, light: Light | None = None) -> None:
+        self.watched = watched
         self.light = light or Light()
         self.time = 0.0
-        self.step: Step | None = None
+        self.step: Judgement | None = None
         self.transitions: list[Transition] = []
 
     def check(self, *verdicts: Verdict, takes: float = 0.0, after: float | None = None) -> "Story":
@@ -50,7 +51,7 @@ class Story:
                 assert self.step.delay_s is not None, "no check is planned"
                 self.time += self.step.delay_s
             self.time += (after or 0.0) + takes
-            self.step = policy.judge("c", self.light, verdict, at(self.time), self.pace)
+            self.step = policy.judge(self.watched, self.light, verdict, at(self.time))
             self.light = self.step.light
             if self.step.transition is not None:
                 self.transitions.append(self.step.transition)
@@ -232,11 +233,11 @@ def test_being_off_line_keeps_what_was_known_and_coming_back_to_it_is_no_news() 
     story = Story().check(GOOD)
     for state, verdict in ((HealthState.HEALTHY, GOOD), (HealthState.UNHEALTHY, BAD_CONFIG)):
         story.check(verdict)
-        step = policy.withheld("c", story.light, policy.OFFLINE, "", at(story.time))
+        step = policy.withheld(story.watched, story.light, policy.OFFLINE, "", at(story.time))
         assert (step.light.health.state, step.light.health.last_known) == (HealthState.UNKNOWN, state)
         assert step.transition is not None
         assert not step.transition.important
-        again = policy.withheld("c", step.light, policy.OFFLINE, "", at(story.time))
+        again = policy.withheld(story.watched, step.light, policy.OFFLINE, "", at(story.time))
         assert again.transition is None
         story.light = step.light
         story.check(verdict)
@@ -246,7 +247,7 @@ def test_being_off_line_keeps_what_was_known_and_coming_back_to_it_is_no_news() 
 
 def test_coming_back_to_something_else_is_news() -> None:
     story = Story().check(GOOD)
-    story.light = policy.withheld("c", story.light, policy.OFFLINE, "", at(story.time)).light
+    story.light = policy.withheld(story.watched, story.light, policy.OFFLINE, "", at(story.time)).light
     story.check(BAD_CONFIG)
     assert story.transitions[-1].important
 

@@ -2,21 +2,32 @@
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import ceil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import Health, HealthSettings
+from health_parts import watched
+from nexo.connections.terms import HealthState, Outcome
+from nexo_daemon.domain.model import EvidenceSource, Health
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.health.checks import HealthNotice, Launch, Notice, OfflineNotice, Watched
-from nexo_daemon.health.hosts import HOST_GAP_S
+from nexo_daemon.health.clocks import Instant
 from nexo_daemon.health.network import WITNESS_WAIT_S
-from nexo_daemon.health.policy import Instant
+from nexo_daemon.health.policy import Watched
+from nexo_daemon.health.queue import (
+    CONCURRENCY,
+    HOST_GAP_S,
+    MAX_IN_FLIGHT,
+    SLOW_LANE,
+    USUAL_DEADLINE_S,
+    YIELD_AFTER_S,
+)
 from nexo_daemon.health.schedule import Scheduler
-from nexo_daemon.health.turns import CONCURRENCY, MAX_IN_FLIGHT, SLOW_LANE, USUAL_DEADLINE_S, YIELD_AFTER_S
+from nexo_daemon.health.slots import HealthNotice, Launch, Notice, OfflineNotice
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = Verdict(Outcome.OK, latency_s=0.1)
@@ -44,9 +55,9 @@ class Driver:
     def now(self) -> Instant:
         return Instant(EPOCH + timedelta(seconds=self.time + self.stepped_s), 500.0 + self.time)
 
-    def configure(self, *watched: Watched, settings: HealthSettings | None = None, **known: Health) -> None:
+    def configure(self, *watched: Watched, **known: Health) -> None:
         wanted = {one.id: one for one in watched}
-        for launch in self.core.configure(wanted, settings or HealthSettings(), known, self.now):
+        for launch in self.core.configure(wanted, known, self.now):
             self.core.finish(launch, None, self.now)
             self.open = [entry for entry in self.open if entry[1] is not launch]
 
@@ -94,7 +105,7 @@ class Driver:
 
 
 def remote(id_: str, *, important: bool = False, host: str = "", **more: float | bool) -> Watched:
-    return Watched(id_, f"https://{host or id_}.example.com:443", important=important, **more)  # type: ignore[arg-type]
+    return replace(watched(id_, f"https://{host or id_}.example.com:443", important=important), **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -345,7 +356,7 @@ def test_pausing_keeps_what_was_known_and_sends_nothing(driver: Driver) -> None:
     driver.go(3600)
     assert len(driver.starts("a")) == 1
     assert driver.state("a") == (HealthState.UNKNOWN, "paused")
-    driver.configure(remote("a"), remote("b"), settings=HealthSettings(paused=True))
+    driver.configure(remote("a", paused=True), remote("b", paused=True))
     count = len(driver.launches)
     driver.go(3600)
     assert len(driver.launches) == count
@@ -380,8 +391,8 @@ def test_a_paused_connection_that_is_asked_once_and_fails_stays_paused(driver: D
 
 def test_no_network_is_one_event_and_freezes_what_was_known(driver: Driver) -> None:
     ids = [f"c{number}" for number in range(30)]
-    watched = [remote(id_, important=id_ == "c0") for id_ in ids]
-    driver.configure(*watched, Watched("local", "http://127.0.0.1:11434"))
+    remotes = [remote(id_, important=id_ == "c0") for id_ in ids]
+    driver.configure(*remotes, watched("local", "http://127.0.0.1:11434"))
     driver.go(700)
     driver.notices.clear()
     driver.answers = dict.fromkeys(ids, NO_ROUTE)
@@ -555,3 +566,159 @@ def test_a_host_is_not_blocked_by_what_happens_to_a_running_check(driver: Driver
     assert driver.state("b")[0] is HealthState.HEALTHY
     if action in ("move", "change"):
         assert driver.state("a")[0] is HealthState.HEALTHY
+
+
+# Requests of programs are evidence.
+
+WORKED = Verdict(Outcome.OK, source=EvidenceSource.TRAFFIC)
+FAILURES = [
+    Verdict(outcome, "seen", source=EvidenceSource.TRAFFIC)
+    for outcome in (
+        Outcome.AUTH_ERROR,
+        Outcome.PERMISSION,
+        Outcome.PROVIDER_DOWN,
+        Outcome.UNREACHABLE,
+        Outcome.RATE_LIMITED,
+    )
+]
+SPENT = Verdict(Outcome.QUOTA_EXHAUSTED, "spent", source=EvidenceSource.TRAFFIC)
+
+
+def wait_of(seconds: float, driver: Driver) -> Verdict:
+    until = driver.now.wall + timedelta(seconds=seconds)
+    return Verdict(Outcome.RATE_LIMITED, "rate_limited", retry_at=until, source=EvidenceSource.TRAFFIC)
+
+
+def witness(driver: Driver, verdict: Verdict, *, took: float = 0.0) -> bool:
+    return driver.core.witnessed("a", verdict, driver.now.mono - took, driver.now)
+
+
+def notices(driver: Driver) -> list[HealthNotice]:
+    return [notice for notice in driver.notices if isinstance(notice, HealthNotice)]
+
+
+@pytest.fixture
+def used(driver: Driver) -> Driver:
+    """One important connection "a", green."""
+    driver.configure(remote("a", important=True))
+    driver.go(5)
+    assert driver.state("a")[0] is HealthState.HEALTHY
+    return driver
+
+
+def test_a_connection_in_use_is_not_probed_and_history_says_who_saw_it(used: Driver) -> None:
+    probes = len(used.launches)
+    for _ in range(3600):
+        witness(used, WORKED)
+        used.go(1)
+    assert len(used.launches) == probes
+    seen = [notice.sample for notice in notices(used) if notice.sample and notice.sample.from_traffic]
+    # One an interval, not one a request.
+    assert 50 <= len(seen) <= 70
+    assert all(sample.latency_median_s is None and sample.failures == 0 for sample in seen)
+    health = used.core.health("a")
+    assert health is not None
+    assert health.latency_s == GOOD.latency_s
+    assert health.checked_at is not None
+    assert (used.now.wall - health.checked_at).total_seconds() < 70
+    used.go(200)
+    assert len(used.launches) > probes
+
+
+def test_a_request_that_was_sent_before_the_last_check_spares_none(used: Driver) -> None:
+    used.go(10)
+    probes = len(used.launches)
+    assert not witness(used, WORKED, took=3600)
+    used.go(70)
+    assert len(used.launches) == probes + 1
+
+
+def test_a_good_answer_turns_a_light_that_is_not_green(used: Driver) -> None:
+    for bad in (REFUSED, REJECTED):
+        used.answers["a"] = bad
+        used.core.request("a", used.now)
+        used.go(120)
+        assert used.state("a")[0] is HealthState.UNHEALTHY
+        probes = len(used.launches)
+        assert witness(used, WORKED)
+        used.go(1)
+        assert used.state("a") == (HealthState.HEALTHY, "")
+        assert len(used.launches) == probes
+        (turn,) = [n.transition for n in notices(used)[-1:] if n.transition]
+        assert (turn.source, turn.from_state) == (EvidenceSource.TRAFFIC, HealthState.UNHEALTHY)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*FAILURES, SPENT]), st.floats(0, 20)), max_size=40))
+def test_whatever_programs_meet_no_light_is_red_while_checks_are_good(
+    met: list[tuple[Verdict, float]],
+) -> None:
+    driver = Driver()
+    driver.configure(remote("a", important=True))
+    driver.go(5)
+    for verdict, pause in met:
+        witness(driver, verdict)
+        driver.go(pause)
+        assert driver.state("a")[0] in (HealthState.HEALTHY, HealthState.LIMITED)
+
+
+@pytest.mark.parametrize("verdict", FAILURES, ids=lambda verdict: str(verdict.outcome))
+def test_a_failure_is_looked_at_at_once_and_is_in_the_record_as_a_programs(
+    used: Driver, verdict: Verdict
+) -> None:
+    used.go(10)
+    probes = len(used.launches)
+    for _ in range(20):
+        witness(used, verdict)
+    used.go(1)
+    assert len(used.launches) == probes + 1
+    samples = [notice.sample for notice in notices(used) if notice.sample][-2:]
+    assert [(s.from_traffic, s.failures) for s in samples] == [(1, 1), (0, 0)]
+
+
+def test_a_failure_that_a_check_confirms_turns_the_light_and_the_check_is_named(used: Driver) -> None:
+    used.answers["a"] = REFUSED
+    witness(used, FAILURES[3])
+    used.go(30)
+    assert used.state("a") == (HealthState.UNHEALTHY, "refused")
+    turns = [n.transition for n in notices(used) if n.transition]
+    assert turns[-1].source is EvidenceSource.PROBE
+
+
+def test_nothing_is_sent_before_the_moment_that_a_provider_told_a_program(used: Driver) -> None:
+    used.go(10)
+    probes = len(used.launches)
+    for wait in (100, 300, 299, 299.5):
+        witness(used, wait_of(wait, used))
+    used.go(298)
+    assert used.state("a")[0] is HealthState.LIMITED
+    assert len(used.launches) == probes
+    used.go(5)
+    assert len(used.launches) == probes + 1
+    assert used.state("a")[0] is HealthState.HEALTHY
+
+
+def test_a_busy_program_that_is_told_to_wait_does_not_fill_the_record(used: Driver) -> None:
+    before = len(notices(used))
+    for _ in range(1000):
+        witness(used, wait_of(60, used))
+        witness(used, SPENT)
+        used.go(0.01)
+    assert len(notices(used)) - before <= 12
+
+
+def test_a_good_answer_from_before_a_refusal_does_not_undo_it(used: Driver) -> None:
+    used.go(30)
+    witness(used, wait_of(300, used))
+    assert not witness(used, WORKED, took=10)
+    assert used.state("a")[0] is HealthState.LIMITED
+    used.go(1)
+    assert witness(used, WORKED)
+    assert used.state("a")[0] is HealthState.HEALTHY
+
+
+def test_what_proved_the_old_configuration_proves_nothing_of_the_new_one(used: Driver) -> None:
+    witness(used, WORKED)
+    used.core.changed("a", used.now)
+    probes = len(used.launches)
+    used.go(1)
+    assert len(used.launches) == probes + 1

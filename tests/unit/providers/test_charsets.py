@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from nexo_daemon.providers import bodies
-from nexo_daemon.providers.exchange import Answer
+from nexo_daemon.providers.exchange import HttpAnswer
 
 NAMES = sorted({*(module.name for module in pkgutil.iter_modules(encodings.__path__)), *aliases.values()})
 SIZES = (5_000, 100_000)
 
 
-def answer(name: str, size: int) -> Answer:
+def answer(name: str, size: int) -> HttpAnswer:
     headers = httpx.Headers({"content-type": f"text/plain; charset={name}"})
-    return Answer(500, headers, b"abc-xyz." * (size // 8))
+    return HttpAnswer(500, headers, b"abc-xyz." * (size // 8))
 
 
 @pytest.mark.parametrize("name", NAMES)

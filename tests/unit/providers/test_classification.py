@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from nexo_client.terms import Outcome
+from nexo.connections.terms import Outcome
 from nexo_daemon.providers import bodies, dialects, table
-from nexo_daemon.providers.classify import Judgement, Subject, judge, row_matches
-from nexo_daemon.providers.exchange import Answer
+from nexo_daemon.providers.classify import Classification, Subject, judge, row_matches
+from nexo_daemon.providers.exchange import HttpAnswer
 from nexo_daemon.providers.redact import Redactor
 from recorded_answers import CANARY, RECORDED, Recorded
 
@@ -21,10 +21,10 @@ PURE = [r for r in RECORDED if not any(name == "Content-Encoding" for name, _ in
 
 
 def reading_of(recorded: Recorded) -> bodies.Reading:
-    return bodies.read(Answer(recorded.status, httpx.Headers(list(recorded.all_headers)), recorded.body))
+    return bodies.read(HttpAnswer(recorded.status, httpx.Headers(list(recorded.all_headers)), recorded.body))
 
 
-def judgement_of(recorded: Recorded) -> Judgement:
+def judgement_of(recorded: Recorded) -> Classification:
     reading = reading_of(recorded)
     right = dialects.DIALECTS[recorded.provider].models(reading.document) is not None
     return judge(reading, right_shape=right, subject=SUBJECT, redact=Redactor([CANARY]), now=NOW)

@@ -8,8 +8,8 @@ import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
-from nexo_daemon.domain.probing import ModelEntry
+from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
+from nexo_daemon.domain.probing import Model
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.completion import cheapest, price_note
 from recorded_answers import LISTS
@@ -66,7 +66,7 @@ class Speaker(AnsweringServer):
 def test_the_wire_of_the_sdk_and_a_model_cut_short(provider: Provider) -> None:
     with Speaker(provider, {WIRE_PATHS[provider]: (200, CUT_SHORT[provider])}) as server:
         url = server.origin + ask.BASE_PATHS[provider]
-        seen: list[ask.LayerReport] = []
+        seen: list[ask.LayerResult] = []
         report = ask.run_test(ask.target(provider, url, GOOD), completion=True, seen=seen)
         assert report.verdict.ok, report
         (paid,) = server.paid
@@ -185,7 +185,7 @@ def test_no_model_that_can_chat() -> None:
     ],
 )
 def test_the_cheapest(names: list[str], expected: str) -> None:
-    assert cheapest([ModelEntry(id=name) for name in names]) == expected
+    assert cheapest([Model(id=name) for name in names]) == expected
 
 
 def test_the_price_is_named() -> None:
@@ -195,3 +195,84 @@ def test_the_price_is_named() -> None:
     assert "OpenAI" in price_note(wanted, subject, "api.openai.com", "o3")
     assert "free" in price_note(wanted, subject, "openrouter.ai", "x/y:free")
     assert "this computer" in price_note(wanted, subject, "127.0.0.1", "llama3")
+
+
+@pytest.mark.parametrize(
+    ("limit", "words", "asked"),
+    [
+        # vLLM with --max-model-len 256.
+        (range(256), "max_tokens is too large: the maximum context length is 256 tokens", [16]),
+        # OpenAI's chat with a model that thinks (community.openai.com/t/1093640).
+        (
+            range(100, 9999),
+            "Could not finish the message because max_tokens or model output limit was reached.",
+            [16, 512],
+        ),
+        (
+            range(20, 9999),
+            "Invalid 'max_tokens': integer below minimum value. Expected a value >= 20 tokens",
+            [16, 512],
+        ),
+        (range(1025, 9999), "max_tokens must be greater than thinking.budget_tokens", [16, 512]),
+    ],
+)
+def test_few_tokens_are_asked_for_and_more_where_so_few_are_refused(
+    limit: range, words: str, asked: list[int]
+) -> None:
+    seen: list[int] = []
+
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.method == "GET":
+            return answer(200, LISTS[Provider.CUSTOM])
+        wanted = (json.loads(request.body) or {}).get("max_tokens", 0)
+        if wanted:
+            seen.append(wanted)
+        if wanted not in limit:
+            return answer(400, json.dumps({"error": {"message": words}}).encode())
+        return answer(200, b'{"choices": [{"message": {"content": "OK"}}]}')
+
+    with AnsweringServer(script) as server:
+        report = ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1", None), completion=True)
+    assert report.verdict.ok is (asked[-1] in limit)
+    assert seen == asked
+
+
+@pytest.mark.parametrize(
+    ("provider", "event"),
+    [
+        (Provider.CUSTOM, {"object": "chat.completion.chunk", "choices": [{"delta": {"content": "O"}}]}),
+        (Provider.ANTHROPIC, {"type": "message_start", "message": {"type": "message", "content": []}}),
+    ],
+)
+def test_a_server_that_always_streams_has_answered(provider: Provider, event: dict[str, object]) -> None:
+    stream = f"event: x\ndata: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
+
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.method == "GET":
+            return answer(200, LISTS[provider])
+        return answer(200, stream, (("Content-Type", "text/event-stream"),))
+
+    with AnsweringServer(script) as server:
+        base = server.origin + ask.BASE_PATHS[provider]
+        assert ask.run_test(ask.target(provider, base, None), completion=True, model="m").verdict.ok
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"detail":"Not Found"}', "not_found"),
+        (b'{"error":{"message":"The model m does not exist"}}', "model_unavailable"),
+        (
+            b'{"error":{"message":"\xe6\xa8\xa1\xe5\x9e\x8b\xe4\xb8\x8d\xe5\xad\x98\xe5\x9c\xa8"}}',
+            "model_unavailable",
+        ),
+    ],
+)
+def test_a_missing_endpoint_is_not_a_missing_model(body: bytes, reason: str) -> None:
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        return answer(200, LISTS[Provider.CUSTOM]) if request.method == "GET" else answer(404, body)
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", None)
+        report = ask.run_test(wanted, completion=True, model="m")
+    assert (report.verdict.outcome, report.verdict.reason) == (Outcome.NOT_COMPATIBLE, reason)

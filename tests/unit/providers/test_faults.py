@@ -4,14 +4,14 @@ import errno
 import socket
 import ssl
 
-import httpcore
+import httpcore2
 import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, answer
-from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
+from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.providers.classify import Subject
-from nexo_daemon.providers.exchange import Fault
+from nexo_daemon.providers.exchange import ExchangeFault
 from nexo_daemon.providers.faults import FAULTS, chain, judge_fault, row_for
 from recorded_answers import LISTS
 
@@ -24,46 +24,61 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
 
 DNS, TCP, TLS, HTTP = Layer.DNS, Layer.TCP, Layer.TLS, Layer.HTTP
 
-CASES: tuple[tuple[str, Fault], ...] = (
-    ("proxy-auth", Fault(TCP, httpcore.ProxyError("407 Proxy Authentication Required"))),
-    ("proxy-auth", Fault(TCP, httpcore.ProxyError("Invalid username/password"))),
-    ("proxy-refuses", Fault(TCP, httpcore.ProxyError("502 Bad Gateway"))),
-    ("proxy-unreachable", Fault(TCP, ConnectionRefusedError(), via_proxy=True)),
-    ("proxy-unreachable", Fault(DNS, socket.gaierror(socket.EAI_NONAME, "x"), via_proxy=True)),
-    ("dns-temporary", Fault(DNS, socket.gaierror(socket.EAI_AGAIN, "x"))),
-    ("dns", Fault(DNS, socket.gaierror(socket.EAI_NONAME, "x"))),
-    ("dns", Fault(DNS, UnicodeError("label too long"))),
-    ("dns-slow", Fault(DNS, TimeoutError())),
-    ("refused", Fault(TCP, ConnectionRefusedError(errno.ECONNREFUSED, "x"))),
-    ("no-route", Fault(TCP, OSError(errno.ENETUNREACH, "x"))),
-    ("no-route", Fault(TCP, OSError(errno.EHOSTUNREACH, "x"))),
-    ("connect-timeout", Fault(TCP, httpcore.ConnectTimeout())),
-    ("connect-timeout", Fault(TCP, TimeoutError())),
-    ("tls-expired", Fault(TLS, certificate(10))),
-    ("tls-not-yet-valid", Fault(TLS, certificate(9))),
-    ("tls-self-signed", Fault(TLS, certificate(18))),
-    ("tls-self-signed", Fault(TLS, certificate(19))),
-    ("tls-unknown-ca", Fault(TLS, certificate(20))),
-    ("tls-unknown-ca", Fault(TLS, certificate(21))),
-    ("tls-hostname", Fault(TLS, certificate(62))),
-    ("tls-hostname", Fault(TLS, certificate(64))),
-    ("tls-certificate", Fault(TLS, certificate(23))),
-    ("tls-not-spoken", Fault(TLS, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"))),
-    ("tls-version", Fault(TLS, ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert"))),
-    ("tls-client-certificate", Fault(TLS, ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert"))),
-    ("tls-timeout", Fault(TLS, httpcore.ConnectTimeout())),
-    ("tls-other", Fault(TLS, ConnectionResetError())),
-    ("answer-timeout", Fault(HTTP, httpcore.ReadTimeout())),
-    ("answer-timeout", Fault(HTTP, httpcore.PoolTimeout())),
-    ("reset", Fault(HTTP, httpcore.RemoteProtocolError("Server disconnected"))),
-    ("reset", Fault(HTTP, httpcore.ReadError())),
-    ("reset", Fault(HTTP, ConnectionResetError())),
-    ("other", Fault(HTTP, RuntimeError("anything"))),
+CASES: tuple[tuple[str, ExchangeFault], ...] = (
+    ("proxy-auth", ExchangeFault(TCP, httpcore2.ProxyError("407 Proxy Authentication Required"))),
+    ("proxy-auth", ExchangeFault(TCP, httpcore2.ProxyError("Invalid username/password"))),
+    ("proxy-refuses", ExchangeFault(TCP, httpcore2.ProxyError("502 Bad Gateway"))),
+    ("proxy-kind", ExchangeFault(TCP, httpcore2.RemoteProtocolError("x"), via_proxy=True, connected=True)),
+    ("proxy-kind", ExchangeFault(TCP, ssl.SSLError(1, "[SSL] x"), via_proxy=True, connected=True)),
+    ("proxy-kind", ExchangeFault(TCP, httpcore2.ConnectTimeout(), via_proxy=True, connected=True)),
+    ("proxy-unreachable", ExchangeFault(TCP, httpcore2.ReadTimeout(), via_proxy=True, connected=True)),
+    ("proxy-unreachable", ExchangeFault(TCP, ConnectionRefusedError(), via_proxy=True)),
+    ("proxy-unreachable", ExchangeFault(DNS, socket.gaierror(socket.EAI_NONAME, "x"), via_proxy=True)),
+    ("dns-temporary", ExchangeFault(DNS, socket.gaierror(socket.EAI_AGAIN, "x"))),
+    ("dns", ExchangeFault(DNS, socket.gaierror(socket.EAI_NONAME, "x"))),
+    ("dns", ExchangeFault(DNS, UnicodeError("label too long"))),
+    ("dns-slow", ExchangeFault(DNS, TimeoutError())),
+    ("refused", ExchangeFault(TCP, ConnectionRefusedError(errno.ECONNREFUSED, "x"))),
+    ("no-route", ExchangeFault(TCP, OSError(errno.ENETUNREACH, "x"))),
+    ("no-route", ExchangeFault(TCP, OSError(errno.EHOSTUNREACH, "x"))),
+    ("connect-timeout", ExchangeFault(TCP, httpcore2.ConnectTimeout())),
+    ("connect-timeout", ExchangeFault(TCP, TimeoutError())),
+    ("tls-expired", ExchangeFault(TLS, certificate(10))),
+    ("tls-not-yet-valid", ExchangeFault(TLS, certificate(9))),
+    ("tls-self-signed", ExchangeFault(TLS, certificate(18))),
+    ("tls-self-signed", ExchangeFault(TLS, certificate(19))),
+    ("tls-unknown-ca", ExchangeFault(TLS, certificate(20))),
+    ("tls-unknown-ca", ExchangeFault(TLS, certificate(21))),
+    ("tls-hostname", ExchangeFault(TLS, certificate(62))),
+    ("tls-hostname", ExchangeFault(TLS, certificate(64))),
+    ("tls-certificate", ExchangeFault(TLS, certificate(23))),
+    (
+        "tls-not-spoken",
+        ExchangeFault(TLS, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
+    ),
+    ("tls-version", ExchangeFault(TLS, ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert"))),
+    (
+        "tls-client-certificate",
+        ExchangeFault(TLS, ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert")),
+    ),
+    (
+        "tls-client-certificate",
+        ExchangeFault(HTTP, ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]")),
+    ),
+    ("tls-ended", ExchangeFault(TLS, ssl.SSLError(1, "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] alert"))),
+    ("tls-timeout", ExchangeFault(TLS, httpcore2.ConnectTimeout())),
+    ("tls-other", ExchangeFault(TLS, ConnectionResetError())),
+    ("answer-timeout", ExchangeFault(HTTP, httpcore2.ReadTimeout())),
+    ("answer-timeout", ExchangeFault(HTTP, httpcore2.PoolTimeout())),
+    ("reset", ExchangeFault(HTTP, httpcore2.RemoteProtocolError("Server disconnected"))),
+    ("reset", ExchangeFault(HTTP, httpcore2.ReadError())),
+    ("reset", ExchangeFault(HTTP, ConnectionResetError())),
+    ("other", ExchangeFault(HTTP, RuntimeError("anything"))),
 )
 
 
 @pytest.mark.parametrize(("name", "fault"), CASES)
-def test_each_fault_has_its_row(name: str, fault: Fault) -> None:
+def test_each_fault_has_its_row(name: str, fault: ExchangeFault) -> None:
     assert row_for(fault).name == name
 
 
@@ -73,29 +88,29 @@ def test_every_row_has_a_case() -> None:
 
 def test_the_cause_is_found_below_what_libraries_wrap_around_it() -> None:
     inner = certificate(10)
-    middle = httpcore.ConnectError("x")
+    middle = httpcore2.ConnectError("x")
     middle.__cause__ = inner
     outer = ExceptionGroup("several", [ValueError("no"), middle])
     inner.__context__ = outer
     assert list(chain(outer)).count(inner) == 1
-    assert row_for(Fault(TLS, outer)).name == "tls-expired"
+    assert row_for(ExchangeFault(TLS, outer)).name == "tls-expired"
 
 
 @pytest.mark.parametrize(
     ("fault", "suspect"),
     [
-        (Fault(DNS, socket.gaierror(socket.EAI_AGAIN, "x")), True),
-        (Fault(DNS, TimeoutError()), True),
-        (Fault(TCP, OSError(errno.ENETUNREACH, "x")), True),
-        (Fault(TCP, TimeoutError()), True),
-        (Fault(TCP, ConnectionRefusedError(), via_proxy=True), True),
-        (Fault(TCP, TimeoutError(), loopback=True), False),
-        (Fault(TCP, ConnectionRefusedError()), False),
-        (Fault(TLS, certificate(10)), False),
-        (Fault(HTTP, httpcore.ReadTimeout()), False),
+        (ExchangeFault(DNS, socket.gaierror(socket.EAI_AGAIN, "x")), True),
+        (ExchangeFault(DNS, TimeoutError()), True),
+        (ExchangeFault(TCP, OSError(errno.ENETUNREACH, "x")), True),
+        (ExchangeFault(TCP, TimeoutError()), True),
+        (ExchangeFault(TCP, ConnectionRefusedError(), via_proxy=True), True),
+        (ExchangeFault(TCP, TimeoutError(), loopback=True), False),
+        (ExchangeFault(TCP, ConnectionRefusedError()), False),
+        (ExchangeFault(TLS, certificate(10)), False),
+        (ExchangeFault(HTTP, httpcore2.ReadTimeout()), False),
     ],
 )
-def test_what_speaks_against_this_computers_network(fault: Fault, suspect: bool) -> None:
+def test_what_speaks_against_this_computers_network(fault: ExchangeFault, suspect: bool) -> None:
     assert judge_fault(fault, Subject("S", "api.example")).network_suspect is suspect
 
 

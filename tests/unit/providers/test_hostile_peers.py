@@ -10,7 +10,7 @@ import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer, reset
-from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
+from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.providers.prober import Prober
 from recorded_answers import LISTS

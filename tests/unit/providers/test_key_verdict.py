@@ -9,8 +9,8 @@ import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
-from nexo_daemon.domain.errors import ProviderFailed
+from nexo.connections.errors import ProviderFailed
+from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.probing import TestReport
 from nexo_daemon.domain.secret import Secret
@@ -55,7 +55,9 @@ class Service:
             request.path, always(404)
         )
         if request.path == "/v1/chat/completions":
-            assert json.loads(request.body) == {"messages": 0}, "nothing that could run may be sent"
+            if request.method == "GET":
+                return answer(405, b"{}")
+            assert json.loads(request.body) in (None, {"messages": 0}), "nothing that could run may be sent"
         status, document = rule(request.key)
         return answer(status, json.dumps(document).encode())
 
@@ -270,7 +272,7 @@ def test_the_balance_of_deepseek_is_looked_at(document: object, outcome: Outcome
 
 
 def test_layers_are_announced_once_each_and_in_order() -> None:
-    seen: list[ask.LayerReport] = []
+    seen: list[ask.LayerResult] = []
     with AnsweringServer(GUARDED_LIST) as server:
         report = ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD), seen=seen)
     assert tuple(seen) == report.layers

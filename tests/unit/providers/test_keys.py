@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexo_client.terms import Provider
+from nexo.connections.terms import Provider
 from nexo_daemon.providers.keys import apply_fix, clean, inspect_key, sendable
 
 KEY = "abcdefghij0123456789ABCDEFGHIJ"

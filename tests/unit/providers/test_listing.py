@@ -10,9 +10,9 @@ import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import Layer, LayerStatus, Provider
-from nexo_daemon.domain.errors import ProviderFailed
-from nexo_daemon.domain.probing import ModelEntry
+from nexo.connections.errors import ProviderFailed
+from nexo.connections.terms import Layer, LayerStatus, Provider
+from nexo_daemon.domain.probing import Model
 from nexo_daemon.providers.dialects import DIALECTS
 from nexo_daemon.providers.modelcheck import closest, is_listed
 
@@ -113,7 +113,7 @@ def test_no_list_is_an_error_that_says_why() -> None:
 
 
 def test_entries_are_read_with_what_they_offer() -> None:
-    def only(provider: Provider, document: Any) -> ModelEntry:
+    def only(provider: Provider, document: Any) -> Model:
         (entry,) = DIALECTS[provider].models(document) or []
         return entry
 
@@ -121,11 +121,11 @@ def test_entries_are_read_with_what_they_offer() -> None:
         Provider.OPENAI,
         {"data": [{"id": "m", "created": 1_700_000_000, "owned_by": "o", "context_window": 5}]},
     )
-    assert openai == ModelEntry("m", "", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "o", 5)
+    assert openai == Model("m", "", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "o", 5)
     router = only(
         Provider.CUSTOM, {"data": [{"id": "a/b", "name": "A: B", "context_length": 9, "created": "x"}]}
     )
-    assert router == ModelEntry("a/b", "A: B", None, "", 9)
+    assert router == Model("a/b", "A: B", None, "", 9)
     ollama = only(Provider.OLLAMA, {"models": [{"name": "x:1b", "modified_at": "2025-10-01T02:00:00+02:00"}]})
     assert ollama.created_at == datetime(2025, 10, 1, tzinfo=UTC)
 
@@ -151,13 +151,88 @@ def test_what_is_not_a_list(provider: Provider, document: Any) -> None:
     assert DIALECTS[provider].models(document) is None
 
 
-def test_names_cannot_write_to_the_terminal() -> None:
-    (entry,) = (
-        DIALECTS[Provider.CUSTOM].models({"data": [{"id": "a\x1b[31m\ud800\u202e" + "x" * 1000}]}) or []
-    )
-    assert entry.id.startswith("a[31mx")
-    assert len(entry.id) <= 256
-    entry.id.encode()
+@pytest.mark.parametrize("provider", list(Provider))
+def test_an_entry_without_a_usable_id_costs_itself_only(provider: Provider) -> None:
+    field, name = {
+        Provider.GOOGLE: ("models", "name"),
+        Provider.OLLAMA: ("models", "model"),
+    }.get(provider, ("data", "id"))
+    unusable: list[Any] = [
+        {name: ""},
+        {name: " "},
+        {name: None},
+        {name: 3},
+        {},
+        None,
+        "m",
+        {name: "a\x1b[31m"},
+    ]
+    unusable += [{name: "a\nb"}, {name: "a\ud800"}]
+    document = {"object": "list", "has_more": False, field: [{name: "m1"}, *unusable, {name: "m2"}]}
+    listed = DIALECTS[provider].models(document)
+    assert listed is not None
+    assert [model.id for model in listed] == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+def test_an_empty_list_may_be_null(provider: Provider) -> None:
+    field = "models" if provider in (Provider.GOOGLE, Provider.OLLAMA) else "data"
+    assert DIALECTS[provider].models({"object": "list", "has_more": False, field: None}) == []
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 5000, "модель-7b", "千问/通义-72B", "a b", "m\u200d\u202e", "e\u0301", "é", "🦙:8b", "A/B:c@d*"],
+)
+def test_an_id_is_data_letter_by_letter(provider: Provider, name: str) -> None:
+    field, key = {
+        Provider.GOOGLE: ("models", "name"),
+        Provider.OLLAMA: ("models", "model"),
+    }.get(provider, ("data", "id"))
+    body = json.dumps({"object": "list", "has_more": False, field: [{key: name}]}).encode()
+    with AnsweringServer(lambda _request, _connection: answer(200, body)) as server:
+        wanted = ask.target(provider, server.origin + ask.BASE_PATHS[provider], key="x")
+        assert [model.id for model in ask.list_models(wanted).models] == [name]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "text/html", "application/octet-stream", ""]
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\r\n  "])
+def test_a_list_is_a_list_whatever_type_it_is_sent_as(kind: str, mark: bytes) -> None:
+    body = mark + json.dumps({"object": "list", "data": [{"id": "m1"}]}).encode()
+    headers = (("Content-Type", kind),) if kind else ()
+    with AnsweringServer(lambda _request, _connection: answer(200, body, headers)) as server:
+        listing = ask.list_models(ask.target(Provider.CUSTOM, f"{server.origin}/v1"))
+    assert [model.id for model in listing.models] == ["m1"]
+
+
+@pytest.mark.parametrize("ends", ["repeated token", "new token, old models", "error", "no token", "cut"])
+@pytest.mark.parametrize("provider", [Provider.ANTHROPIC, Provider.GOOGLE])
+def test_good_pages_stand_when_paging_ends_badly(provider: Provider, ends: str) -> None:
+    asked = 0
+
+    def script(_request: Request, _connection: socket.socket) -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked > 1 and ends == "error":
+            return answer(500, b"{}")
+        token = None if ends == "no token" else f"t{asked if ends == 'new token, old models' else 1}"
+        document = {
+            "data": [{"id": "m1"}, {"id": "m2"}],
+            "has_more": True,
+            "last_id": token,
+            "models": [{"name": "models/m1"}, {"name": "models/m2"}],
+            "nextPageToken": token,
+        }
+        body = json.dumps(document).encode()
+        return answer(200, body[:-9] if ends == "cut" and asked > 1 else body)
+
+    with AnsweringServer(script) as server:
+        listing = ask.list_models(ask.target(provider, server.origin))
+    assert [model.id for model in listing.models] == ["m1", "m2"]
+    assert asked <= 3
 
 
 @pytest.mark.parametrize(
@@ -175,21 +250,51 @@ def test_names_cannot_write_to_the_terminal() -> None:
         ("gpt-4", ["gpt-4o", "gpt-4-0613"], True),
         ("gpt-5", ["gpt-5-nano"], False),
         ("gpt-5", [], False),
+        # What routers take behind a name (OpenRouter, Hugging Face, Vertex, LM Studio, CLIProxyAPI).
+        ("x-ai/grok-4.6:nitro", ["x-ai/grok-4.6"], True),
+        ("deepseek/deepseek-r1:free", ["deepseek/deepseek-r1"], True),
+        ("anthropic/claude-sonnet-4:thinking", ["anthropic/claude-sonnet-4"], True),
+        ("openai/gpt-oss-120b:groq", ["openai/gpt-oss-120b"], True),
+        ("claude-sonnet-4-5@20250929", ["claude-sonnet-4-5"], True),
+        ("claude-sonnet-4-5@20250929", ["claude-sonnet-4-5-20250929"], True),
+        ("claude-opus-4-1@default", ["claude-opus-4-1"], True),
+        ("qwen3-8b@q4_k_m", ["qwen3-8b"], True),
+        ("gpt-5.1(high)", ["gpt-5.1"], True),
+        ("claude-opus-4-6[1m]", ["claude-opus-4-6"], True),
+        ("x-ai/grok-4.6:nitro", ["x-ai/grok-4"], False),
+        ("qwen3:8b", ["qwen3:latest"], False),
+        ("qwen3:8b", ["qwen3:4b"], False),
+        # What clouds put before it (Bedrock, Vertex).
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", ["anthropic.claude-sonnet-4-5-20250929-v1:0"], True),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", ["eu.anthropic.claude-sonnet-4-5-20250929-v1:0"], True),
+        ("global.amazon.nova-2-lite-v1:0", ["amazon.nova-2-lite-v1:0"], True),
+        ("publishers/google/models/gemini-2.5-pro", ["gemini-2.5-pro"], True),
+        ("gemini-2.5-pro", ["models/gemini-2.5-pro"], True),
+        ("us.model", ["model"], False),
+        # LiteLLM lists wildcards.
+        ("openai/gpt-5", ["openai/*"], True),
+        ("anything", ["*"], True),
+        ("anthropic/claude", ["openai/*"], False),
     ],
 )
 def test_is_listed(wanted: str, listed: list[str], expected: bool) -> None:
-    assert is_listed(wanted, [ModelEntry(id=name) for name in listed]) is expected
+    assert is_listed(wanted, [Model(id=name) for name in listed]) is expected
 
 
 def test_closest() -> None:
-    models = [ModelEntry(id=name) for name in ("GPT-5-Nano", "claude-haiku-4-5")]
+    models = [Model(id=name) for name in ("GPT-5-Nano", "claude-haiku-4-5")]
     assert closest("gpt5-nano", models) == "GPT-5-Nano"
     assert closest("zzzz", models) == ""
 
 
 @pytest.mark.parametrize(
     ("preset", "status"),
-    [("", LayerStatus.FAILED), ("azure", LayerStatus.SKIPPED), ("litellm", LayerStatus.SKIPPED)],
+    [
+        ("groq", LayerStatus.FAILED),
+        ("", LayerStatus.SKIPPED),
+        ("azure", LayerStatus.SKIPPED),
+        ("litellm", LayerStatus.SKIPPED),
+    ],
 )
 def test_a_model_that_is_not_listed(preset: str, status: LayerStatus) -> None:
     body = json.dumps({"object": "list", "data": [{"id": "other"}]}).encode()

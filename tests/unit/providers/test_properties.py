@@ -12,12 +12,12 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexo_client.terms import Layer, Outcome, Provider
+from nexo.connections.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.classify import Subject, judge, matches
 from nexo_daemon.providers.dialects import DIALECTS
-from nexo_daemon.providers.exchange import Answer, Cut, Fault
+from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_fault
 from nexo_daemon.providers.keys import apply_fix, clean, inspect_key
 from nexo_daemon.providers.redact import Redactor
@@ -126,7 +126,7 @@ def assert_clean(verdict: Verdict) -> None:
 def test_every_answer_has_a_verdict(
     status: int, headers: list[tuple[str, str]], body: bytes, cut: Cut, provider: Provider
 ) -> None:
-    answer = Answer(status, httpx.Headers(headers), body, cut, 0.1)
+    answer = HttpAnswer(status, httpx.Headers(headers), body, cut, 0.1)
     reading = bodies.read(answer)
     models = DIALECTS[provider].models(reading.document)
     DIALECTS[provider].next_query(reading.document)
@@ -148,7 +148,7 @@ def test_every_answer_has_a_verdict(
 def test_retry_at_is_never_in_the_past_or_beyond_the_bound(
     headers: list[tuple[str, str]], body: bytes, longest: int
 ) -> None:
-    reading = bodies.read(Answer(429, httpx.Headers(headers), body))
+    reading = bodies.read(HttpAnswer(429, httpx.Headers(headers), body))
     moment = retry_at(reading, NOW, timedelta(seconds=longest))
     assert moment is None or NOW <= moment <= NOW + timedelta(seconds=longest)
 
@@ -180,7 +180,7 @@ def test_every_fault_has_a_verdict_and_no_text_of_a_library(
 ) -> None:
     error.__cause__ = cause
     cause.__context__ = error
-    fault = Fault(layer, error, host="api.example", via_proxy=via_proxy, loopback=loopback)
+    fault = ExchangeFault(layer, error, host="api.example", via_proxy=via_proxy, loopback=loopback)
     verdict = judge_fault(fault, SUBJECT)
     assert verdict.outcome is Outcome.UNREACHABLE
     assert verdict.reason

@@ -1,6 +1,8 @@
 """Which proxy a request takes, and what it looks like when the proxy is the problem."""
 
 import socket
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,12 @@ import pytest
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
 from certificates import make_authority
-from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
+from nexo.connections.proxies import SystemProxies, bypasses, is_loopback, system_proxies
+from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.exchange import ConfigFault
-from nexo_daemon.providers.proxies import SystemProxies, bypasses, choose_proxy, is_loopback, system_proxies
+from nexo_daemon.providers.proxies import choose_proxy
 from proxy_servers import HttpProxy, SocksProxy
 from recorded_answers import LISTS
 
@@ -25,7 +28,7 @@ def good(_request: Request, _connection: object) -> bytes:
 
 
 def through(url: str, *, ca_bundle: str = "", no_proxy: tuple[str, ...] = ()) -> NetworkProfile:
-    return NetworkProfile(proxy=ProxyMode.URL, proxy_url=url, ca_bundle=ca_bundle, no_proxy=no_proxy)
+    return NetworkProfile(proxy=url, ca_bundle=ca_bundle, no_proxy=no_proxy)
 
 
 # -- on the wire
@@ -86,6 +89,47 @@ def test_a_proxy_that_is_not_there(scheme: str) -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.UNREACHABLE, "proxy")
 
 
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("entered", ["http", "https", "socks5", "socks5h"])
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+def test_a_proxy_of_another_kind_than_was_entered_is_said_and_its_kind_is_found(
+    tmp_path: Path, kind: type[HttpProxy] | type[SocksProxy], entered: str, secure: bool
+) -> None:
+    authority = make_authority(tmp_path)
+    tls = authority.server("good") if secure else None
+    with AnsweringServer(good, tls=tls) as server, kind() as proxy:
+        scheme = "http" if kind is HttpProxy else "socks5"
+        network = through(f"{entered}://127.0.0.1:{proxy.port}", ca_bundle=authority.bundle)
+        started = time.monotonic()
+        report = ask.run_test(
+            ask.target(Provider.CUSTOM, f"{server.origin}/v1", network=network), timeout_s=30.0
+        )
+        if entered.removesuffix("h") == scheme:
+            assert report.verdict.ok
+            return
+        assert report.verdict.outcome is Outcome.UNREACHABLE
+        assert time.monotonic() - started < 15
+        found = [(one.value, one.verified) for one in report.suggestions if one.field == "proxy"]
+        assert found == [(f"{scheme}://127.0.0.1:{proxy.port}", True)]
+        if secure or entered != "http":
+            assert report.verdict.reason == "proxy_kind"
+            assert "kind of proxy" in report.verdict.advice
+        followed = replace(network, proxy=found[0][0])
+        assert ask.check(ask.target(Provider.CUSTOM, f"{server.origin}/v1", network=followed)).ok
+
+
+def test_the_password_of_a_proxy_with_tls_is_not_tried_without() -> None:
+    with HttpProxy() as proxy:
+        network = through(f"https://127.0.0.1:{proxy.port}")
+        wanted = ask.target(
+            Provider.OPENAI, "https://127.0.0.1:1/v1", network=network, proxy_credentials=ENCODED
+        )
+        report = ask.run_test(wanted)
+        assert report.verdict.reason == "proxy_kind"
+        assert not report.suggestions
+        assert not proxy.requests
+
+
 @pytest.mark.parametrize(("password", "encoded"), [("", ""), (PASSWORD, ENCODED)])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks_resolves_the_name_and_takes_the_password(scheme: str, password: str, encoded: str) -> None:
@@ -95,6 +139,8 @@ def test_socks_resolves_the_name_and_takes_the_password(scheme: str, password: s
         wanted = ask.target(Provider.CUSTOM, url, network=network, proxy_credentials=encoded)
         report = ask.run_test(wanted)
         assert report.verdict.ok, report
+        # The OpenAI package says so with its first request only.
+        assert "SOCKS support of its own" in report.verdict.advice
         assert set(proxy.asked_for) == {"only-the-proxy-knows.invalid"}
 
 
@@ -144,9 +190,7 @@ def test_the_system_proxy_is_used_for_others(monkeypatch: pytest.MonkeyPatch) ->
 
 # -- the rules
 
-SYSTEM = SystemProxies(
-    (("https", "http://proxy:3128"), ("all", "socks5://u:p%40ss@socks")), ("corp.example",)
-)
+SYSTEM = SystemProxies({"https": "http://proxy:3128", "all": "socks5://u:p%40ss@socks"}, ("corp.example",))
 
 
 def chosen(url: str, profile: NetworkProfile, credentials: str = "") -> str:
@@ -190,7 +234,7 @@ def test_credentials_are_decoded_and_not_shown() -> None:
     assert "p%40ss" not in repr(SYSTEM)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://p", "http://", "http://p:99999", "p:3128", "http://p:x"])
+@pytest.mark.parametrize("url", ["ftp://p", "http://", "http://p:99999", "p:3128", "http://p:x"])
 def test_a_bad_proxy_url_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigFault) as caught:
         choose_proxy("https", "x", 443, through(url), None, SYSTEM)
@@ -198,7 +242,7 @@ def test_a_bad_proxy_url_is_a_configuration_error(url: str) -> None:
 
 
 def test_an_unusable_system_proxy_is_named_as_such() -> None:
-    system = SystemProxies((("https", "socks4://p:1"),))
+    system = SystemProxies({"https": "socks4://p:1"})
     with pytest.raises(ConfigFault, match="environment") as caught:
         choose_proxy("https", "api.example", 443, NetworkProfile(), None, system)
     assert caught.value.reason == "system_proxy"
@@ -239,9 +283,23 @@ def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
-def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "a.example, b.example,,c")
-    system = system_proxies()
-    assert system.bypass == ("a.example", "b.example", "c")
-    assert dict(system.urls)["https"] == "http://127.0.0.1:9"
+@pytest.mark.parametrize(
+    ("environment", "urls", "bypass"),
+    [
+        ({}, {}, ()),
+        (
+            {"HTTPS_PROXY": "p:1", "NO_PROXY": "a.example, b.example,,c"},
+            {"https": "http://p:1"},
+            ("a.example", "b.example", "c"),
+        ),
+        ({"https_proxy": "http://low", "HTTPS_PROXY": "http://up"}, {"https": "http://low"}, ()),
+        ({"https_proxy": "", "HTTPS_PROXY": "http://up"}, {}, ()),
+        ({"all_proxy": "socks://s:1"}, {"all": "socks5h://s:1"}, ()),
+        ({"HTTP_PROXY": "http://of-a-caller", "REQUEST_METHOD": "GET"}, {}, ()),
+        ({"http_proxy": "http://ours", "REQUEST_METHOD": "GET"}, {"http": "http://ours"}, ()),
+    ],
+)
+def test_the_environment_is_read(
+    environment: dict[str, str], urls: dict[str, str], bypass: tuple[str, ...]
+) -> None:
+    assert system_proxies(environment) == SystemProxies(urls, bypass)

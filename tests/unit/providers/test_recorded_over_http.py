@@ -3,17 +3,38 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import httpcore2
 import httpx
 import pytest
 import respx
+from respx.mocks import HTTPCoreMocker
 
 import probing_help as ask
 from answering_server import AnsweringServer, answer
-from nexo_client.terms import Outcome
+from nexo.connections.terms import Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.prober import Prober
 from recorded_answers import CANARY, RECORDED, Recorded
+
+
+class HttpCore2Mocker(HTTPCoreMocker):
+    """What respx does to httpcore, done to its successor."""
+
+    name = "httpcore2"
+    targets = [target.replace("httpcore", "httpcore2") for target in HTTPCoreMocker.targets]  # noqa: RUF012
+
+    @classmethod
+    def from_sync_httpx_response(
+        cls, httpx_response: httpx.Response, target: object, **_: object
+    ) -> httpcore2.Response:
+        assert isinstance(httpx_response.stream, httpx.ByteStream)
+        return httpcore2.Response(
+            httpx_response.status_code,
+            headers=httpx_response.headers.raw,
+            content=httpx_response.stream,
+            extensions=httpx_response.extensions,
+        )
 
 
 class StoppedClock(SystemClock):
@@ -41,7 +62,7 @@ def test_over_respx(recorded: Recorded) -> None:
     url = f"http://provider.test{ask.BASE_PATHS[recorded.provider]}"
 
     async def run() -> Verdict:
-        with respx.mock(using="httpcore") as router:
+        with respx.mock(using="httpcore2") as router:
             response = httpx.Response(
                 recorded.status, headers=list(recorded.all_headers), stream=httpx.ByteStream(recorded.body)
             )

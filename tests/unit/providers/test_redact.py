@@ -1,6 +1,13 @@
 """No secret, whole or in part, ours or somebody's, survives redaction."""
 
+import base64
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.secret import Secret
@@ -25,6 +32,67 @@ def test_our_secret_is_masked_whole_and_in_part(text: str) -> None:
     assert MASK in redacted
     assert KEY[:8] not in redacted
     assert KEY[-8:] not in redacted
+
+
+def _in_pieces(text: str, size: int, between: str) -> str:
+    return between.join(text[i : i + size] for i in range(0, len(text), size))
+
+
+QUOTATIONS: dict[str, Callable[[str], str]] = {
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "base64 for URLs": lambda key: base64.urlsafe_b64encode(b"~~?" + key.encode()).decode(),
+    "user and key, as proxies echo them": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
+    "one character before it": lambda key: base64.b64encode(f"x{key}".encode()).decode(),
+    "two characters before it": lambda key: base64.b64encode(f"xy{key}z".encode()).decode(),
+    "base64 without padding": lambda key: base64.b64encode(key.encode()).decode().rstrip("="),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal, large": lambda key: key.encode().hex().upper(),
+    "hexadecimal with colons": lambda key: key.encode().hex(":"),
+    "JSON escapes": lambda key: "".join(f"\\u{ord(c):04x}" for c in key),
+    "JSON in JSON": lambda key: json.dumps(json.dumps({"k": "".join(f"\\u{ord(c):04x}" for c in key)})),
+    "Python escapes": lambda key: "".join(f"\\x{ord(c):02x}" for c in key),
+    "every character for a URL": lambda key: "".join(f"%{ord(c):02X}" for c in key),
+    "for a URL in a URL": lambda key: quote("".join(f"%{ord(c):02X}" for c in key)),
+    "HTML": lambda key: "".join(f"&#{ord(c)};" for c in key),
+    "HTML, hexadecimal": lambda key: "".join(f"&#x{ord(c):X};" for c in key),
+    "in capitals": lambda key: key.upper(),
+    "groups of four": lambda key: _in_pieces(key, 4, " "),
+    "groups of seven": lambda key: _in_pieces(key, 7, "\n"),
+    "two strings": lambda key: _in_pieces(key, 9, '" + "'),
+    "with dots": lambda key: _in_pieces(key, 1, "."),
+    "with soft hyphens": lambda key: _in_pieces(key, 3, "\u00ad"),
+}
+
+
+@pytest.mark.parametrize("quotation", QUOTATIONS)
+@given(key=st.text("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=24, max_size=48))
+@settings(max_examples=30, deadline=None)
+def test_no_quotation_of_a_secret_survives(quotation: str, key: str) -> None:
+    shown = QUOTATIONS[quotation](key)
+    redacted = Redactor([key])(f"The server said: {shown} is wrong.", limit=2000)
+    assert MASK in redacted
+    assert redacted.startswith("The server said: ")
+    assert redacted.endswith("is wrong.")
+    middle = len(shown) // 2
+    assert shown[middle - 8 : middle + 8] not in redacted
+
+
+def test_pieces_of_a_secret_among_words_are_found() -> None:
+    text = Redactor([KEY])("first Zk9-pla then key+wit and odd%cha last rs0123 done")
+    assert "Zk9" not in text
+    assert "0123" not in text
+
+
+def test_of_a_long_text_no_more_is_searched_than_is_shown_and_may_be_quoted() -> None:
+    read: list[slice] = []
+
+    class Page(str):
+        def __getitem__(self, index: object) -> str:
+            read.append(index)
+            return super().__getitem__(index)
+
+    assert len(Redactor([KEY])(Page("<p>" * 1_000_000))) == 300
+    assert [one.stop for one in read] == [2648]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 import probing_help as ask
-from nexo_client.terms import AuthScheme, Provider
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.requests import compose, parse_base, sends_credential
 

@@ -8,17 +8,17 @@ import httpx
 import pytest
 
 from nexo_daemon.providers import bodies
-from nexo_daemon.providers.classify import Judgement, Subject, judge
-from nexo_daemon.providers.exchange import Answer
+from nexo_daemon.providers.classify import Classification, Subject, judge
+from nexo_daemon.providers.exchange import HttpAnswer
 from nexo_daemon.providers.redact import Redactor
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
-def judged(status: int, body: Any, headers: dict[str, str] | None = None) -> Judgement:
+def judged(status: int, body: Any, headers: dict[str, str] | None = None) -> Classification:
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     kind = "text/html" if isinstance(body, str) else "application/json"
-    answer = Answer(status, httpx.Headers({"content-type": kind, **(headers or {})}), raw)
+    answer = HttpAnswer(status, httpx.Headers({"content-type": kind, **(headers or {})}), raw)
     return judge(
         bodies.read(answer),
         right_shape=False,

@@ -8,15 +8,15 @@ CLIProxyAPI#3443 (public list, guarded calls), ollama and LM Studio (Anthropic's
 import itertools
 import json
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import Fact
-from nexo_daemon.domain.probing import Suggestion, Target, TestReport
+from nexo_daemon.domain.probing import ProbeTarget, Suggestion, TestReport
 from nexo_daemon.domain.secret import Secret
 from recorded_answers import LISTS
 
@@ -80,7 +80,7 @@ class Service:
         return NOT_FOUND
 
 
-def followed(wanted: Target, suggestion: Suggestion) -> Target:
+def followed(wanted: ProbeTarget, suggestion: Suggestion) -> ProbeTarget:
     value: object = suggestion.value
     if suggestion.field == "auth_scheme":
         value = AuthScheme(suggestion.value)
@@ -92,7 +92,7 @@ def followed(wanted: Target, suggestion: Suggestion) -> Target:
     return replace(wanted, **{suggestion.field: value})
 
 
-def check_promises(wanted: Target, report: TestReport) -> None:
+def check_promises(wanted: ProbeTarget, report: TestReport) -> None:
     for suggestion in report.suggestions:
         if suggestion.verified and suggestion.field != "default_model":
             again = ask.run_test(followed(wanted, suggestion))
@@ -135,7 +135,7 @@ def test_a_service_without_a_list_is_judged_by_its_calls(provider: Provider, lis
         assert (good.verdict.outcome, good.key) == (Outcome.OK, KeyVerdict.VERIFIED), good
         assert "lists no models" in good.verdict.advice
         assert good.facts is not None
-        assert good.facts >= {Fact.NO_LIST, Fact.REFUSED_TELLS}
+        assert good.facts >= {Fact.NO_LIST, Fact.NULL_TELLS}
         assert ask.check(replace(wanted, facts=good.facts)).ok
         assert ask.verify(wanted).ok
         bad = ask.run_test(ask.target(provider, server.origin + base, BAD, scheme=AuthScheme.BEARER))
@@ -198,6 +198,81 @@ def test_no_check_sends_what_ran_in_a_test(listing: str, guarded: bool) -> None:
         assert not ran
 
 
+@dataclass(frozen=True)
+class Careless:
+    """A server that carries out whatever its handler can read, and counts it.
+
+    Attributes:
+        guard: where the key is looked at: door (before the routing), route (of the call), handler (after the
+            body was parsed), none.
+        parser: what it makes of a body that is no object: stumbles (500), refuses (400), validates (422).
+    """
+
+    guard: str
+    parser: str
+    listing: str
+    ran: list[bytes] = field(default_factory=list)
+
+    def __call__(self, request: Request, connection: socket.socket) -> bytes:
+        if request.method == "GET" and request.path == "/v1/models":
+            return Service(self.listing, "open")(request, connection)
+        status, document = self._call(request)
+        return answer(status, json.dumps(document).encode())
+
+    def _call(self, request: Request) -> tuple[int, object]:
+        refused = request.key != GOOD
+        if self.guard == "door" and refused:
+            return REFUSED
+        if request.path != "/v1/chat/completions":
+            return NOT_FOUND
+        if request.method != "POST":
+            # What Express and fastify say; FastAPI says 405.
+            return (405, {"detail": "Method Not Allowed"}) if self.parser == "validates" else NOT_FOUND
+        if self.guard == "route" and refused:
+            return REFUSED
+        if not isinstance(json.loads(request.body), dict):
+            status = {"stumbles": 500, "refuses": 400, "validates": 422}[self.parser]
+            return status, {"error": {"message": "the body is not an object"}}
+        if self.guard == "handler" and refused:
+            return REFUSED
+        if self.parser == "validates":
+            return CANNOT_RUN
+        self.ran.append(request.body)
+        return 200, {"choices": [{"message": {"content": "hi"}}]}
+
+
+@pytest.mark.parametrize("listing", ["public", "absent"])
+@pytest.mark.parametrize("parser", ["stumbles", "refuses", "validates"])
+@pytest.mark.parametrize("guard", ["door", "route", "handler", "none"])
+def test_a_test_runs_nothing_and_finds_the_bad_key(guard: str, parser: str, listing: str) -> None:
+    """Routers that carry out `{"messages":0}`: claude-code-router 2.0, myna, mock-llm."""
+    service = Careless(guard, parser, listing)
+    with AnsweringServer(service) as server:
+        base = f"{server.origin}/v1"
+        good = ask.run_test(ask.target(Provider.CUSTOM, base, GOOD))
+        bad = ask.run_test(ask.target(Provider.CUSTOM, base, BAD))
+        free = ask.run_test(ask.target(Provider.CUSTOM, base, None))
+        tested = len(service.ran)
+        for report, key in ((good, GOOD), (bad, BAD), (free, None)):
+            facts = report.facts or frozenset()
+            verdict = ask.check(replace(ask.target(Provider.CUSTOM, base, key), facts=facts))
+            if report.key is KeyVerdict.VERIFIED:
+                assert verdict.ok
+                revoked = replace(ask.target(Provider.CUSTOM, base, BAD), facts=facts)
+                assert Fact.REFUSED_RAN in facts or ask.check(revoked).outcome is Outcome.AUTH_ERROR
+        assert len(service.ran) == tested, "no check runs anything"
+    # Who looks at the key last, after a strict parser, can be asked by what might run alone.
+    assert tested == 0 or (guard in ("handler", "none") and parser == "refuses")
+    assert good.verdict.ok, good
+    if guard in ("door", "route") or (guard == "handler" and parser == "refuses"):
+        assert good.key is KeyVerdict.VERIFIED
+        assert bad.verdict.outcome is Outcome.AUTH_ERROR
+        assert free.verdict.outcome is Outcome.AUTH_ERROR
+    elif guard == "none":
+        assert good.key in (KeyVerdict.NOT_ENFORCED, KeyVerdict.UNVERIFIED)
+        assert free.verdict.ok
+
+
 def test_a_page_that_answers_everything_is_not_a_service() -> None:
     with AnsweringServer(lambda *_: answer(200, b'{"status":"up"}')) as server:
         assert not ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD)).verdict.ok
@@ -206,10 +281,11 @@ def test_a_page_that_answers_everything_is_not_a_service() -> None:
 def test_a_completion_proves_what_no_free_request_can() -> None:
     def script(request: Request, _connection: socket.socket) -> bytes:
         if request.method == "POST" and request.path == "/v1/chat/completions":
-            if json.loads(request.body).get("messages") == 0:
+            if not (json.loads(request.body) or {}).get("messages"):
                 return answer(500, b'{"error":"internal"}')
             return answer(200, b'{"choices":[{"message":{"content":"hi"}}]}')
-        return answer(404, b'{"error":"Not Found"}')
+        # Like a page that takes whatever is sent to it: an endpoint for calls is told by nothing.
+        return answer(404 if request.method == "GET" else 500, b'{"error":"Not Found"}')
 
     with AnsweringServer(script) as server:
         wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", GOOD, model="m")
@@ -266,3 +342,49 @@ def test_a_key_reaches_no_other_origin_than_the_one_it_was_entered_for() -> None
         assert [(s.value, s.verified) for s in report.suggestions] == [(f"{server.origin}/v1", False)]
         assert server.requests
         assert not [r for r in server.requests if GOOD in repr(r.headers)]
+
+
+@pytest.mark.parametrize("shape", [Provider.CUSTOM, Provider.ANTHROPIC, Provider.GOOGLE, Provider.OLLAMA])
+@pytest.mark.parametrize("provider", [Provider.CUSTOM, Provider.ANTHROPIC, Provider.GOOGLE])
+def test_a_list_of_another_dialect_counts_where_calls_let_the_key_in(
+    provider: Provider, shape: Provider
+) -> None:
+    """Seen at Ollama, LM Studio, llama.cpp and vLLM (Anthropic's calls) and LiteLLM (Google's)."""
+    service = Service("other", "guarded", provider=provider, base="")
+
+    def script(request: Request, connection: socket.socket) -> bytes:
+        if request.method == "GET" and request.path == LISTED[provider]:
+            return answer(200, LISTS[shape])
+        return service(request, connection)
+
+    with AnsweringServer(script) as server:
+        good = ask.target(provider, server.origin, GOOD, scheme=AuthScheme.BEARER)
+        report = ask.run_test(good)
+        assert report.verdict.ok
+        assert report.key is KeyVerdict.VERIFIED
+        assert report.models
+        assert "lists no models" not in report.verdict.advice
+        known = replace(good, facts=report.facts or frozenset())
+        assert ask.list_models(known).models == report.models
+        revoked = ask.run_test(ask.target(provider, server.origin, BAD, scheme=AuthScheme.BEARER))
+        assert revoked.verdict.outcome is Outcome.AUTH_ERROR
+
+
+@pytest.mark.parametrize("native", ["wrong method", "not found for want of a model", "absent"])
+def test_a_server_with_ollamas_list_and_without_its_calls_is_said_to_be(native: str) -> None:
+    """oai2ollama, vollama."""
+
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.path == "/api/tags":
+            return answer(200, LISTS[Provider.OLLAMA])
+        if request.path == "/api/chat" and native == "wrong method" and request.method == "GET":
+            return answer(405, b"405 method not allowed")
+        if request.path == "/api/chat" and native.startswith("not found") and request.method == "POST":
+            return answer(404, b'{"error":"model \'\' not found"}')
+        return answer(404, b"404 page not found")
+
+    with AnsweringServer(script) as server:
+        report = ask.run_test(ask.target(Provider.OLLAMA, server.origin, None))
+    assert report.verdict.ok
+    assert ("has no /api/chat" in report.verdict.advice) is (native == "absent")
+    assert (f"{server.origin}/v1" in report.verdict.advice) is (native == "absent")

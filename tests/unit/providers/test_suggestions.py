@@ -7,7 +7,7 @@ import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
-from nexo_client.terms import Outcome, Provider
+from nexo.connections.terms import Outcome, Provider
 from nexo_daemon.domain.probing import Suggestion, TestReport, Verdict
 from nexo_daemon.providers.suggestions import trials_for
 from recorded_answers import LISTS

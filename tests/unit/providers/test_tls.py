@@ -9,7 +9,7 @@ import pytest
 import probing_help as ask
 from answering_server import AnsweringServer, Request, answer
 from certificates import DAY, Authority, make_authority
-from nexo_client.terms import Layer, LayerStatus, Outcome, Provider
+from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.providers.tls import TlsContexts
 from recorded_answers import LISTS

@@ -3,15 +3,15 @@
 import asyncio
 from datetime import UTC, datetime
 
-from nexo_client.terms import HealthState
+from nexo.connections.terms import HealthState
 from nexo_daemon.domain.model import Transition
 from nexo_daemon.registry.bus import (
     Bus,
     ConnectionChanged,
     ConnectionRemoved,
+    DaemonStops,
     Event,
     Lagged,
-    ShuttingDown,
     StatusChanged,
     TransitionSeen,
 )
@@ -36,17 +36,17 @@ def seen(connection_id: str, second: int) -> TransitionSeen:
 
 def test_events_of_one_object_replace_each_other_and_keep_their_place() -> None:
     events = received(ConnectionChanged("a"), StatusChanged(), ConnectionChanged("a"), ConnectionChanged("b"))
-    assert events == [ConnectionChanged("a"), StatusChanged(), ConnectionChanged("b"), ShuttingDown()]
+    assert events == [ConnectionChanged("a"), StatusChanged(), ConnectionChanged("b"), DaemonStops()]
 
 
 def test_a_removal_replaces_the_changes_before_it() -> None:
     events = received(ConnectionChanged("a"), ConnectionRemoved("a", "A"))
-    assert events == [ConnectionRemoved("a", "A"), ShuttingDown()]
+    assert events == [ConnectionRemoved("a", "A"), DaemonStops()]
 
 
 def test_no_transition_is_lost() -> None:
     transitions = [seen("a", 1), seen("a", 2), seen("b", 1)]
-    assert received(*transitions) == [*transitions, ShuttingDown()]
+    assert received(*transitions) == [*transitions, DaemonStops()]
 
 
 def test_a_watcher_that_falls_behind_gets_one_lagged_and_nothing_more() -> None:
@@ -58,7 +58,7 @@ def test_conflated_events_do_not_count_against_the_limit() -> None:
     flood = [ConnectionChanged(str(number % 10)) for number in range(1000)]
     events = received(*flood, queue_limit=10)
     assert len(events) == 11
-    assert events[-1] == ShuttingDown()
+    assert events[-1] == DaemonStops()
 
 
 def test_a_watcher_that_comes_after_the_end_is_told_so() -> None:
@@ -68,7 +68,7 @@ def test_a_watcher_that_comes_after_the_end_is_told_so() -> None:
         with bus.subscribe() as watcher:
             return [event async for event in watcher.events()]
 
-    assert asyncio.run(life()) == [ShuttingDown()]
+    assert asyncio.run(life()) == [DaemonStops()]
 
 
 def test_a_watcher_that_leaves_is_forgotten() -> None:

@@ -4,12 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import AuthScheme, Provider
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, origin, split_proxy_url, with_credentials
-from nexo_daemon.registry.drafts import Draft, check_draft, check_network, parse_headers_json
+from nexo_daemon.registry.drafts import (
+    MODEL_MAP_LIMIT,
+    Draft,
+    check_draft,
+    check_network,
+    parse_headers_json,
+)
 
 CANARY = "sk-canary-7f3a"
 
@@ -151,7 +158,7 @@ def test_a_proxy_url_gives_up_its_password() -> None:
     profile, credentials = check_network(
         mode=ProxyMode.URL, proxy_url="http://ada:s%40cret@Proxy:3128", no_proxy=(" .corp ",), ca_bundle=""
     )
-    assert profile == NetworkProfile(ProxyMode.URL, "http://proxy:3128", (".corp",))
+    assert profile == NetworkProfile("http://proxy:3128", (".corp",))
     assert credentials is not None
     assert with_credentials(profile.proxy_url, credentials.reveal()) == "http://ada:s%40cret@proxy:3128"
 
@@ -172,6 +179,29 @@ def test_a_ca_bundle_has_to_exist(tmp_path: Path) -> None:
 @pytest.mark.parametrize("interval", [1.0, 100_000.0, -5.0])
 def test_a_check_interval_has_bounds(interval: float) -> None:
     assert refused(Draft(check_interval_s=interval)).field == "check_interval"
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ([("nexo", "m")], "default model"),
+        ([("a", "")], "empty"),
+        ([(" ", "m")], "empty"),
+        ([("a", "m"), ("a ", "n")], "twice"),
+        ([("a\x1b", "m")], "control"),
+        ([("a", "m" * 257)], "too long"),
+        ([(str(number), "m") for number in range(MODEL_MAP_LIMIT + 1)], "101 rows"),
+    ],
+)
+def test_a_bad_model_map_is_refused(rows: list[tuple[str, str]], word: str) -> None:
+    error = refused(Draft(model_map=tuple(MappedModel(*row) for row in rows)))
+    assert error.field == "model_map"
+    assert word in error.message
+
+
+def test_a_model_map_is_kept_in_the_order_of_what_is_asked() -> None:
+    rows = (MappedModel("b", " m "), MappedModel("a", "b"))
+    assert check_draft(Draft(model_map=rows)).model_map == (MappedModel("a", "b"), MappedModel("b", "m"))
 
 
 def test_a_valid_draft_passes_unchanged() -> None:

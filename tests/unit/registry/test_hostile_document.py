@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 
-from nexo_client.terms import Provider
-from nexo_daemon.domain.errors import InvalidField, StoreFull
+from nexo.connections.errors import InvalidField, StoreFull
+from nexo.connections.terms import ImportAction, Provider
 from nexo_daemon.domain.model import Connection, NetworkProfile, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.imports import bring_in, preview
-from nexo_daemon.registry.merging import Action, Step
+from nexo_daemon.registry.merging import MergeStep
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.routing import Routing
 from nexo_daemon.vault import derivation
 from store_parts import CANARY, HandClock, StorePlace
 
@@ -37,7 +36,7 @@ class Fetching:
         raise AssertionError(f"looked up {text}")
 
 
-Body = Callable[[Registry, Routing], Awaitable[None]]
+Body = Callable[[Registry], Awaitable[None]]
 
 
 @pytest.fixture
@@ -48,12 +47,11 @@ def live(tmp_path: Path) -> Iterator[Callable[[Body], None]]:
         async def life() -> None:
             store = StorePlace(tmp_path / "store", HandClock()).open()
             registry = Registry(store, Fetching(), HandClock())
-            routing = Routing(registry)
             for name in ("work", "other"):
                 await registry.create(entry(name, api_key=Secret(CANARY)))
-            await routing.bind(CUSTOMER, "work", allow_fallback=False)
+            await registry.bind(CUSTOMER, "work", allow_fallback=False)
             try:
-                await body(registry, routing)
+                await body(registry)
             finally:
                 await registry.close()
                 store.close()
@@ -85,13 +83,15 @@ def hostile(document: dict[str, Any], name: str, /, **fields: Any) -> bytes:
     return json.dumps(made).encode()
 
 
-async def take(registry: Registry, content: bytes, *ids: str, overwrite: bool = True) -> tuple[Step, ...]:
+async def take(
+    registry: Registry, content: bytes, *ids: str, overwrite: bool = True
+) -> tuple[MergeStep, ...]:
     return await bring_in(
         registry, read_document(content, NOTHING), overwrite=overwrite, consents=frozenset(ids)
     )
 
 
-def planned(registry: Registry, content: bytes, *, overwrite: bool = True) -> tuple[Step, ...]:
+def planned(registry: Registry, content: bytes, *, overwrite: bool = True) -> tuple[MergeStep, ...]:
     return preview(registry, read_document(content, NOTHING), overwrite=overwrite)
 
 
@@ -147,7 +147,7 @@ def test_what_a_document_decides_is_shown_and_not_done_without_consent(
 ) -> None:
     fields, said = DECIDING.get(kind) or (MOVING[kind], (str(MOVING.get(kind, {}).get("base_url")),))
 
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         before = registry.snapshot
         content = hostile(exported(registry), name, **fields)
         (step,) = (one for one in planned(registry, content) if one.does_something)
@@ -158,7 +158,7 @@ def test_what_a_document_decides_is_shown_and_not_done_without_consent(
         for ids in ((), ("",), ("0" * 24,), tuple(need.id for need in step.needs)[1:]):
             steps = await take(registry, content, *ids)
             (left,) = (one for one in steps if one.name == name and one.kind == "connection")
-            assert left.action is Action.SKIP
+            assert left.action is ImportAction.SKIP
             assert left.needs == step.needs
             assert registry.snapshot == before
         await take(registry, content, *(need.id for need in step.needs))
@@ -174,6 +174,7 @@ def test_what_a_document_decides_is_shown_and_not_done_without_consent(
 HARMLESS: dict[str, list[Any]] = {
     "preset": ["openrouter", "no-such-preset", ""],
     "default_model": ["gpt", "\x1b[31m", "x" * 5000],
+    "model_map": [{"a": "b"}, {"a": ["b"]}, {"nexo": "b"}, {"a": "x" * 5000}, [["a", "b"]], "a=b"],
     "enabled": [False, True, "no", 0],
     "checks_paused": [True],
     "check_interval_s": [60, 0, -1, "60", 1e300, True],
@@ -192,7 +193,7 @@ HARMLESS: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("field", HARMLESS)
 def test_no_value_of_any_field_touches_a_key_that_is_here(live: Callable[[Body], None], field: str) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         work, bindings = registry.snapshot.get("work"), registry.snapshot.bindings
         document = exported(registry)
         for name in ("work", "new"):
@@ -241,7 +242,7 @@ def test_a_malformed_export_is_refused_by_the_field_that_is_wrong(case: dict[str
 
 
 def test_a_binding_does_not_lead_to_another_connection_of_the_same_name(live: Callable[[Body], None]) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         document["default"] = "other"
         document["fallback"] = ["work", "gone", "other"]
@@ -253,7 +254,7 @@ def test_a_binding_does_not_lead_to_another_connection_of_the_same_name(live: Ca
             one["base_url"] = "https://theirs.example.com/v1"
         before = registry.snapshot
         steps = await take(registry, json.dumps(document).encode(), overwrite=False)
-        assert {step.action for step in steps} == {Action.SKIP}
+        assert {step.action for step in steps} == {ImportAction.SKIP}
         texts = {(step.kind, step.name): step.text for step in steps}
         assert texts["binding", "/home/ann/new"] == "'work' of the document is left out"
         assert texts["binding", "nightly"] == "the document has no connection 'gone'"
@@ -265,7 +266,7 @@ def test_a_binding_does_not_lead_to_another_connection_of_the_same_name(live: Ca
 
 
 def test_who_gets_which_connection_changes_only_with_consent(live: Callable[[Body], None]) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         document["default"] = "other"
         document["fallback"] = ["other"]
@@ -294,7 +295,7 @@ def test_who_gets_which_connection_changes_only_with_consent(live: Callable[[Bod
 
 
 def test_consent_is_for_this_document_and_for_what_is_here_now(live: Callable[[Body], None]) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         content = hostile(document, "work", network=PROXY)
         agreed = [need.id for step in planned(registry, content) for need in step.needs]
@@ -312,12 +313,15 @@ def test_consent_is_for_this_document_and_for_what_is_here_now(live: Callable[[B
 
 
 def test_two_connections_of_one_name_are_not_both_taken(live: Callable[[Body], None]) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         twin = copy.deepcopy(document["connections"][0]) | {"name": "twin"}
         document["connections"] += [twin, twin | {"name": "TWIN", "base_url": "https://evil.example/v1"}]
         steps = await take(registry, json.dumps(document).encode())
-        assert [step.action for step in steps if step.kind == "connection"][-2:] == [Action.ADD, Action.SKIP]
+        assert [step.action for step in steps if step.kind == "connection"][-2:] == [
+            ImportAction.ADD,
+            ImportAction.SKIP,
+        ]
         assert registry.snapshot.get("twin").base_url == "https://work.example.com/v1"
 
     live(body)
@@ -329,7 +333,7 @@ def test_two_connections_of_one_name_are_not_both_taken(live: Callable[[Body], N
 def test_on_a_full_disk_an_import_is_an_error_and_nothing_of_it_is_there(
     live: Callable[[Body], None],
 ) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         first = document["connections"][0]
         document["connections"] += [first | {"name": f"more {n}"} for n in range(1500)]
@@ -355,7 +359,7 @@ def test_an_import_is_there_after_a_restart_as_it_was_published(
 ) -> None:
     published = []
 
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         document = exported(registry)
         document["fallback"] = ["new"]
         document["workspaces"].append({"kind": "name", "value": "nightly", "connection": "new"})
@@ -383,7 +387,7 @@ def test_on_a_new_computer_an_export_arrives_with_its_default_and_bindings(tmp_p
         registry = Registry(store, Fetching(), HandClock())
         document = json.dumps(VECTORS["documents"]["readable"]).encode()
         steps = await take(registry, document)
-        assert {step.action for step in steps} == {Action.ADD}
+        assert {step.action for step in steps} == {ImportAction.ADD}
         default = registry.snapshot.default
         assert default is not None
         assert default.name == VECTORS["documents"]["readable"]["default"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.demo.provider import REVOKED, WORK, ExampleProvider
-from nexo_client.terms import HealthState, KeyVerdict, Provider
+from nexo.connections.terms import HealthState, KeyVerdict, Provider
+from nexo_cli.demo.provider import REVOKED, WORK, ExampleProvider
 from nexo_daemon.domain.model import SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.prober import Prober

@@ -10,36 +10,35 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
-from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import (
+from nexo.connections.errors import (
     BindingBroken,
     ConnectionInUse,
-    DomainError,
     InvalidField,
     KeyOriginChanged,
     KeyRejected,
     NameTaken,
+    NexoError,
     NothingToUndo,
     SecretTampered,
     ShuttingDown,
     StaleRevision,
     WorkspaceNotFound,
 )
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
-from nexo_daemon.domain.probing import Target, Verdict
+from nexo_daemon.domain.probing import ProbeTarget, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.old_keys import forget_due
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.resolution import Inquiry, resolve
-from nexo_daemon.registry.routing import Routing
+from nexo_daemon.registry.resolution import Question, resolve
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 
 CANARY = "sk-canary-7f3a"
-Body = Callable[[Registry, Routing], Awaitable[None]]
+Body = Callable[[Registry], Awaitable[None]]
 
 
 def draft(name: str = "work", **fields: object) -> Draft:
@@ -69,7 +68,7 @@ class House:
             references = References(clock)
             registry = Registry(store, references, clock)
             try:
-                await body(registry, Routing(registry))
+                await body(registry)
             finally:
                 await registry.close()
                 await references.aclose()
@@ -84,14 +83,14 @@ def house(tmp_path: Path) -> House:
 
 
 def test_the_first_connection_becomes_the_default_and_survives_a_restart(house: House) -> None:
-    async def first(registry: Registry, routing: Routing) -> None:
+    async def first(registry: Registry) -> None:
         connection, warnings = await registry.create(draft())
         assert registry.snapshot.default == connection
         assert not warnings
         await registry.create(draft("second"))
         assert registry.snapshot.default == connection
 
-    async def second(registry: Registry, routing: Routing) -> None:
+    async def second(registry: Registry) -> None:
         assert [c.name for c in registry.snapshot.connections.values()] == ["work", "second"]
         default = registry.snapshot.default
         assert default is not None
@@ -104,7 +103,7 @@ def test_the_first_connection_becomes_the_default_and_survives_a_restart(house: 
 
 @pytest.mark.parametrize("name", ["work", "WORK", " Work "])
 def test_a_name_is_taken_without_regard_to_case(house: House, name: str) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft("work"))
         with pytest.raises(NameTaken) as caught:
             await registry.create(draft(name))
@@ -115,7 +114,7 @@ def test_a_name_is_taken_without_regard_to_case(house: House, name: str) -> None
 
 
 def test_of_two_edits_that_saw_the_same_revision_the_second_is_refused(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         connection, _ = await registry.create(draft())
         edited, _ = await registry.update("work", Draft(default_model="a"), revision=connection.revision)
         with pytest.raises(StaleRevision):
@@ -127,7 +126,7 @@ def test_of_two_edits_that_saw_the_same_revision_the_second_is_refused(house: Ho
 
 
 def test_a_stored_key_goes_to_a_new_origin_only_with_consent(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft())
         move = Draft(base_url="http://127.0.0.1:2/v1")
         with pytest.raises(KeyOriginChanged) as caught:
@@ -144,7 +143,7 @@ def test_a_stored_key_goes_to_a_new_origin_only_with_consent(house: House) -> No
 
 
 def test_header_values_are_held_back_from_a_new_origin_too(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft(api_key=None, headers=(("X-Team", Secret("blue")),)))
         with pytest.raises(KeyOriginChanged):
             await registry.update("work", Draft(base_url="http://127.0.0.1:2/v1"))
@@ -155,7 +154,7 @@ def test_header_values_are_held_back_from_a_new_origin_too(house: House) -> None
 
 
 def test_a_new_provider_brings_its_address_only_where_the_old_default_was_used(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(Draft(name="a", provider=Provider.OPENAI))
         await registry.create(Draft(name="b", provider=Provider.OPENAI, base_url="http://127.0.0.1:1/v1"))
         a, _ = await registry.update("a", Draft(provider=Provider.ANTHROPIC))
@@ -167,7 +166,7 @@ def test_a_new_provider_brings_its_address_only_where_the_old_default_was_used(h
 
 
 def test_custom_without_an_address_is_refused(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         with pytest.raises(InvalidField) as caught:
             await registry.create(Draft(name="x", provider=Provider.CUSTOM))
         assert caught.value.field == "base_url"
@@ -180,7 +179,7 @@ def test_custom_without_an_address_is_refused(house: House) -> None:
 
 
 def test_a_key_over_plain_http_to_another_computer_is_warned_about(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         _, warnings = await registry.create(draft(base_url="http://gateway.example/v1"))
         assert [w.field for w in warnings] == ["base_url"]
 
@@ -188,18 +187,18 @@ def test_a_key_over_plain_http_to_another_computer_is_warned_about(house: House)
 
 
 def test_what_is_in_use_is_not_deleted(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft("a"))
         await registry.create(draft("b"))
         place = WorkspaceKey(WorkspaceKind.PATH, "/home/ada")
-        await routing.bind(place, "a", allow_fallback=False)
+        await registry.bind(place, "a", allow_fallback=False)
         with pytest.raises(ConnectionInUse) as caught:
             await registry.delete("a")
         assert caught.value.metadata["used_by"].splitlines() == ["the default", "/home/ada"]
         await registry.delete("a", replace_with="b")
         assert [c.name for c in registry.snapshot.connections.values()] == ["b"]
         assert registry.snapshot.default is not None
-        assert resolve(registry.snapshot, Inquiry(workspace=place)).require().name == "b"
+        assert resolve(registry.snapshot, Question(workspace=place)).require().name == "b"
 
     house.live(body)
 
@@ -207,15 +206,15 @@ def test_what_is_in_use_is_not_deleted(house: House) -> None:
 def test_a_forced_deletion_leaves_bindings_that_fail_closed_after_a_restart_too(house: House) -> None:
     place = WorkspaceKey(WorkspaceKind.NAME, "client-a")
 
-    async def first(registry: Registry, routing: Routing) -> None:
+    async def first(registry: Registry) -> None:
         await registry.create(draft("a"))
         await registry.create(draft("b"))
-        await routing.bind(place, "b", allow_fallback=False)
+        await registry.bind(place, "b", allow_fallback=False)
         await registry.delete("b", force=True)
         await registry.create(draft("b"))
 
-    async def second(registry: Registry, routing: Routing) -> None:
-        problem = resolve(registry.snapshot, Inquiry(workspace=place)).problem
+    async def second(registry: Registry) -> None:
+        problem = resolve(registry.snapshot, Question(workspace=place)).problem
         assert isinstance(problem, BindingBroken)
 
     house.live(first)
@@ -223,24 +222,24 @@ def test_a_forced_deletion_leaves_bindings_that_fail_closed_after_a_restart_too(
 
 
 def test_a_switch_can_be_undone_and_undoing_twice_is_a_redo(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft("a"))
         with pytest.raises(NothingToUndo):
-            await routing.undo_default()
+            await registry.undo_default()
         await registry.create(draft("b"))
-        now, before = await routing.set_default("b")
+        now, before = await registry.set_default("b")
         assert (now.name, before.name if before else None) == ("b", "a")
         revision = registry.snapshot.revision
-        await routing.set_default("b")
+        await registry.set_default("b")
         assert registry.snapshot.revision == revision
-        assert (await routing.undo_default())[0].name == "a"
-        assert (await routing.undo_default())[0].name == "b"
+        assert (await registry.undo_default())[0].name == "a"
+        assert (await registry.undo_default())[0].name == "b"
 
     house.live(body)
 
 
 def test_concurrent_switches_end_in_one_default_and_every_revision_is_used_once(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         for name in "abcd":
             await registry.create(draft(name))
         start = registry.snapshot.revision
@@ -248,7 +247,7 @@ def test_concurrent_switches_end_in_one_default_and_every_revision_is_used_once(
 
         async def switch(name: str) -> None:
             before = registry.snapshot.revision
-            await routing.set_default(name)
+            await registry.set_default(name)
             assert registry.snapshot.revision >= before
             seen.append(registry.snapshot.revision)
 
@@ -262,7 +261,7 @@ def test_concurrent_switches_end_in_one_default_and_every_revision_is_used_once(
 
 
 def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(house: House) -> None:
-    async def first(registry: Registry, routing: Routing) -> None:
+    async def first(registry: Registry) -> None:
         task = asyncio.ensure_future(registry.create(draft("a")))
         while not registry._commands:  # the command has its turn
             await asyncio.sleep(0)
@@ -271,7 +270,7 @@ def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(ho
         await registry.create(draft("b"))
         assert [c.name for c in registry.snapshot.connections.values()] == ["a", "b"]
 
-    async def second(registry: Registry, routing: Routing) -> None:
+    async def second(registry: Registry) -> None:
         assert [c.name for c in registry.snapshot.connections.values()] == ["a", "b"]
 
     house.live(first)
@@ -279,11 +278,11 @@ def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(ho
 
 
 def test_a_rejected_new_key_changes_nothing(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         before, _ = await registry.create(draft())
         tried: list[str] = []
 
-        async def verify(target: Target) -> Verdict:
+        async def verify(target: ProbeTarget) -> Verdict:
             assert target.credentials.api_key is not None
             tried.append(target.credentials.api_key.reveal())
             return Verdict(Outcome.AUTH_ERROR, "invalid_key", advice="paste it again")
@@ -298,7 +297,7 @@ def test_a_rejected_new_key_changes_nothing(house: House) -> None:
 
 
 def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft())
         new, _ = await registry.update("work", Draft(api_key=Secret("sk-new")))
         assert new.has(SecretKind.PREVIOUS_API_KEY)
@@ -314,10 +313,10 @@ def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
 
 
 def test_a_secret_that_does_not_open_is_mended_by_entering_everything_again(house: House) -> None:
-    async def first(registry: Registry, routing: Routing) -> None:
+    async def first(registry: Registry) -> None:
         await registry.create(draft(headers=(("X-Token", Secret("of-the-header")),)))
 
-    async def second(registry: Registry, routing: Routing) -> None:
+    async def second(registry: Registry) -> None:
         with pytest.raises(SecretTampered):
             await registry.credentials(registry.snapshot.get("work"))
         with pytest.raises(SecretTampered) as caught:
@@ -336,7 +335,7 @@ def test_a_secret_that_does_not_open_is_mended_by_entering_everything_again(hous
 
 
 def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft(headers=(("X-Token", Secret("of-the-header")),)))
         new, _ = await registry.update("work", Draft(api_key=Secret("sk-new")))
         assert new.previous_key_until is not None
@@ -349,16 +348,16 @@ def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
         assert await forget_due(registry, new.previous_key_until + hour) == 0
         await registry.on_store_thread(registry.store.custody.unlock)
 
-    async def after(registry: Registry, routing: Routing) -> None:
+    async def after(registry: Registry) -> None:
         kept = registry.snapshot.get("work")
         assert kept.previous_key_until is None
         assert {one.kind for one in kept.sealed} == {SecretKind.API_KEY, SecretKind.HEADER}
         assert await registry.roll_back_key(kept.id) is None
         assert (await registry.credentials(kept)).api_key == Secret("sk-new")
 
-    async def both(registry: Registry, routing: Routing) -> None:
-        await body(registry, routing)
-        await after(registry, routing)
+    async def both(registry: Registry) -> None:
+        await body(registry)
+        await after(registry)
 
     house.live(both)
     house.live(after)
@@ -382,7 +381,7 @@ def test_what_a_test_learned_about_an_endpoint_outlives_the_daemon_but_not_the_e
 ) -> None:
     facts = frozenset({Fact.LIST_PUBLIC, Fact.REFUSED_TELLS})
 
-    async def learn(registry: Registry, routing: Routing) -> None:
+    async def learn(registry: Registry) -> None:
         connection, _ = await registry.create(draft())
         await registry.set_key_facts(connection.id, verdict=None, proven=False, facts=facts)
         await registry.set_key_facts(
@@ -393,7 +392,7 @@ def test_what_a_test_learned_about_an_endpoint_outlives_the_daemon_but_not_the_e
             connection.id, verdict=None, proven=False, facts=frozenset(), revision=stale
         )
 
-    async def edit(registry: Registry, routing: Routing) -> None:
+    async def edit(registry: Registry) -> None:
         found = registry.snapshot.get("work")
         assert (found.facts, found.key_verdict) == (facts, KeyVerdict.VERIFIED)
         assert (await registry.target(found)).facts == facts
@@ -407,7 +406,7 @@ def test_what_a_test_learned_about_an_endpoint_outlives_the_daemon_but_not_the_e
 def test_what_was_proven_about_a_key_is_no_new_revision_and_is_forgotten_with_the_key(
     house: House,
 ) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         connection, _ = await registry.create(draft())
         await registry.set_key_facts(connection.id, verdict=KeyVerdict.VERIFIED, proven=True)
         proven = registry.snapshot.get("work")
@@ -430,23 +429,23 @@ def test_what_was_proven_about_a_key_is_no_new_revision_and_is_forgotten_with_th
     ],
 )
 def test_a_bad_workspace_is_refused(house: House, workspace: WorkspaceKey) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft())
         with pytest.raises(InvalidField):
-            await routing.bind(workspace, "work", allow_fallback=False)
+            await registry.bind(workspace, "work", allow_fallback=False)
         with pytest.raises(WorkspaceNotFound):
-            await routing.unbind(WorkspaceKey(WorkspaceKind.NAME, "nowhere"))
+            await registry.unbind(WorkspaceKey(WorkspaceKind.NAME, "nowhere"))
 
     house.live(body)
 
 
 def test_watchers_are_told_of_whole_objects_and_conflated(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         with registry.bus.subscribe() as watcher:
             a, _ = await registry.create(draft("a"))
             b, _ = await registry.create(draft("b"))
             await registry.update("a", Draft(default_model="x"))
-            await routing.bind(WorkspaceKey(WorkspaceKind.NAME, "w"), "a", allow_fallback=False)
+            await registry.bind(WorkspaceKey(WorkspaceKind.NAME, "w"), "a", allow_fallback=False)
             await registry.delete("b")
             registry.bus.close()
             events = [event async for event in watcher.events()]
@@ -458,14 +457,14 @@ def test_watchers_are_told_of_whole_objects_and_conflated(house: House) -> None:
 
 
 def test_after_close_a_command_is_refused(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.close()
         with pytest.raises(ShuttingDown):
             await registry.create(draft())
 
-    async def refused(registry: Registry, routing: Routing) -> None:
+    async def refused(registry: Registry) -> None:
         try:
-            await body(registry, routing)
+            await body(registry)
         except RuntimeError:
             raise AssertionError("closing twice must be harmless") from None
 
@@ -473,16 +472,16 @@ def test_after_close_a_command_is_refused(house: House) -> None:
 
 
 def test_errors_of_the_registry_never_quote_a_key(house: House) -> None:
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         for bad in (draft(api_key=Secret(CANARY + "\n")), draft(name=""), draft(base_url="ftp://x")):
-            with pytest.raises(DomainError) as caught:
+            with pytest.raises(NexoError) as caught:
                 await registry.create(bad)
             assert CANARY not in f"{caught.value} {caught.value.hint} {caught.value.metadata}"
 
     house.live(body)
 
 
-PROXY = NetworkProfile(ProxyMode.URL, "http://proxy.example.com:3128")
+PROXY = NetworkProfile("http://proxy.example.com:3128")
 BUNDLE = "/etc/ssl/company.pem"
 
 
@@ -491,8 +490,8 @@ BUNDLE = "/etc/ssl/company.pem"
     [
         (NetworkProfile(), PROXY, "proxy"),
         (NetworkProfile(ProxyMode.DIRECT), PROXY, "proxy"),
-        (PROXY, replace(PROXY, proxy_url="http://proxy.example.com:3129"), "proxy"),
-        (PROXY, replace(PROXY, proxy_url="https://proxy.example.com:3128"), "proxy"),
+        (PROXY, replace(PROXY, proxy="http://proxy.example.com:3129"), "proxy"),
+        (PROXY, replace(PROXY, proxy="https://proxy.example.com:3128"), "proxy"),
         # The proxy was there, and passed by until now.
         (replace(PROXY, no_proxy=("127.0.0.0/8",)), PROXY, "proxy"),
         (NetworkProfile(), NetworkProfile(ca_bundle=BUNDLE), "ca_bundle"),
@@ -516,7 +515,7 @@ def test_a_stored_key_goes_through_a_new_proxy_or_under_new_certificates_only_wi
         "reference": {"api_key": None, "api_key_ref": "file:/home/ann/key"},
     }[secret]
 
-    async def body(registry: Registry, routing: Routing) -> None:
+    async def body(registry: Registry) -> None:
         await registry.create(draft(network=before, **kept))
         if field:
             with pytest.raises(KeyOriginChanged) as caught:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_client.terms import AuthScheme, Provider, Reason, ResolutionSource
+from nexo.connections.terms import AuthScheme, Provider, Reason, ResolutionSource
 from nexo_daemon.domain.model import (
     Binding,
     Connection,
@@ -17,8 +17,8 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
     WorkspaceKind,
 )
-from nexo_daemon.registry.resolution import Inquiry, StandIn, find_binding, resolve
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.resolution import Question, StandIn, find_binding, resolve
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HERE = WorkspaceKey(WorkspaceKind.PATH, "/home/ada/projects/alpha/src")
@@ -39,13 +39,13 @@ def connection(name: str, *, enabled: bool = True) -> Connection:
 
 def snapshot(
     *connections: Connection, default: str | None = None, bindings: dict[str, str] | None = None
-) -> Snapshot:
+) -> RegistrySnapshot:
     bound = tuple(
         Binding(WorkspaceKey(WorkspaceKind.PATH, path), f"id-{name}", name, NOW)
         for path, name in (bindings or {}).items()
     )
     settings = Settings(revision=7, default_id=f"id-{default}" if default else None)
-    return Snapshot.of(StoredState(settings, connections, bound, {}))
+    return RegistrySnapshot.of(StoredState(settings, connections, bound, {}))
 
 
 STATES = ("absent", "good", "disabled", "gone")
@@ -67,7 +67,7 @@ def test_the_first_rule_that_applies_decides_whatever_is_below(
         default="def" if default != "absent" else None,
         bindings={"/home/ada/projects": "ws"} if bound != "absent" else None,
     )
-    inquiry = Inquiry(
+    inquiry = Question(
         workspace=HERE,
         connection="ex" if explicit != "absent" else "",
         environment_connection="env" if environment != "absent" else "",
@@ -111,15 +111,15 @@ def test_the_nearest_bound_ancestor_wins() -> None:
         connection("inner"),
         bindings={"/home/ada": "outer", "/home/ada/projects/alpha": "inner"},
     )
-    near = resolve(state, Inquiry(workspace=HERE))
-    far = resolve(state, Inquiry(workspace=WorkspaceKey(WorkspaceKind.PATH, "/home/ada/other")))
+    near = resolve(state, Question(workspace=HERE))
+    far = resolve(state, Question(workspace=WorkspaceKey(WorkspaceKind.PATH, "/home/ada/other")))
     assert near.require().name == "inner"
     assert far.require().name == "outer"
 
 
 def test_a_directory_whose_name_only_begins_alike_is_not_inside() -> None:
     state = snapshot(connection("alpha"), bindings={"/home/ada/pro": "alpha"})
-    assert resolve(state, Inquiry(workspace=HERE)).connection is None
+    assert resolve(state, Question(workspace=HERE)).connection is None
 
 
 def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_does_not_get_them() -> None:
@@ -128,7 +128,7 @@ def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_d
     state = state.with_connection(renamed)
     impostor = Connection(**{**_fields(renamed), "id": "id-new", "name": "client-a"})
     state = state.with_connection(impostor)
-    found = resolve(state, Inquiry(workspace=HERE))
+    found = resolve(state, Question(workspace=HERE))
     assert found.require().id == "id-client-a"
 
 
@@ -136,7 +136,7 @@ def test_a_connection_that_is_made_again_under_the_old_name_does_not_inherit_a_b
     state = snapshot(connection("client-a"), default=None, bindings={"/home/ada": "client-a"})
     state = state.without_connection("id-client-a")
     state = state.with_connection(Connection(**{**_fields(connection("client-a")), "id": "id-again"}))
-    found = resolve(state, Inquiry(workspace=HERE))
+    found = resolve(state, Question(workspace=HERE))
     assert found.connection is None
     assert found.problem is not None
     assert found.problem.reason is Reason.BINDING_BROKEN
@@ -151,7 +151,7 @@ STAND_INS = {"id-main": StandIn("id-spare", "main is unhealthy")}
 
 def test_a_stand_in_serves_for_the_default_and_says_so() -> None:
     state = snapshot(connection("main"), connection("spare"), default="main")
-    found = resolve(state, Inquiry(), STAND_INS)
+    found = resolve(state, Question(), STAND_INS)
     assert found.require().name == "spare"
     assert found.source is ResolutionSource.FALLBACK
     assert "main is unhealthy" in found.detail
@@ -165,20 +165,20 @@ def test_a_stand_in_serves_a_bound_workspace_only_if_its_binding_says_so(
     binding = Binding(
         WorkspaceKey(WorkspaceKind.PATH, "/home/ada"), "id-main", "main", NOW, allow_fallback=allowed
     )
-    found = resolve(state.with_bindings([binding]), Inquiry(workspace=HERE), STAND_INS)
+    found = resolve(state.with_bindings([binding]), Question(workspace=HERE), STAND_INS)
     assert found.require().name == expected
 
 
 @pytest.mark.parametrize("field", ["connection", "environment_connection"])
 def test_a_connection_that_was_named_is_never_replaced_by_a_stand_in(field: str) -> None:
     state = snapshot(connection("main"), connection("spare"))
-    assert resolve(state, Inquiry(**{field: "main"}), STAND_INS).require().name == "main"
+    assert resolve(state, Question(**{field: "main"}), STAND_INS).require().name == "main"
 
 
 def test_names_are_found_without_regard_to_case_and_a_typo_gets_a_suggestion() -> None:
     state = snapshot(connection("Work"))
-    assert resolve(state, Inquiry(connection="wORK")).require().name == "Work"
-    problem = resolve(state, Inquiry(connection="wrok")).problem
+    assert resolve(state, Question(connection="wORK")).require().name == "Work"
+    problem = resolve(state, Question(connection="wrok")).problem
     assert problem is not None
     assert "did you mean 'Work'" in problem.hint
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import ImportAction
 from nexo_daemon.domain.model import (
     Binding,
     Connection,
     Credentials,
     NetworkProfile,
-    ProxyMode,
     Settings,
     StoredState,
     WorkspaceKey,
@@ -19,8 +20,8 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
-from nexo_daemon.registry.merging import Action, Step, plan_import
-from nexo_daemon.registry.snapshot import Snapshot
+from nexo_daemon.registry.merging import MergeStep, plan_import
+from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault import derivation
 from store_parts import NOON, connection, credentials
 
@@ -35,13 +36,17 @@ def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
 
 
-def snapshot(*connections: Connection, default: str | None = None, bound: str = "") -> Snapshot:
-    bindings = (Binding(NIGHTLY, bound, "Work 1", NOON, True),) if bound else ()
-    return Snapshot.of(StoredState(Settings(1, default), connections, bindings, {}))
+def snapshot(*connections: Connection, default: str | None = None, bound: str = "") -> RegistrySnapshot:
+    bindings = (Binding(NIGHTLY, bound, "Work 1", NOON, True, 3600.0),) if bound else ()
+    return RegistrySnapshot.of(StoredState(Settings(1, default), connections, bindings, {}))
 
 
 FULL = snapshot(
-    connection(1, network=NetworkProfile(ProxyMode.URL, "http://proxy.example.com:1", (".local",), "")),
+    connection(
+        1,
+        network=NetworkProfile("http://proxy.example.com:1", (".local",), ""),
+        model_map=(MappedModel("asked", "theirs"), MappedModel("b", "c")),
+    ),
     connection(2, key_reference="keyring:openai/me", enabled=False, check_interval_s=30.0),
     default="id-2",
     bound="id-1",
@@ -54,7 +59,7 @@ def document(passphrase: Secret = WORDS) -> bytes:
     return write_document(FULL, SECRETS, passphrase, NOON)
 
 
-def actions(steps: tuple[Step, ...]) -> dict[tuple[str, str], Action]:
+def actions(steps: tuple[MergeStep, ...]) -> dict[tuple[str, str], ImportAction]:
     return {(step.kind, step.name): step.action for step in steps}
 
 
@@ -78,19 +83,19 @@ def test_with_a_passphrase_everything_comes_back() -> None:
     assert first.proxy_credentials == Secret("user:word")
     assert first.network == FULL.connections["id-1"].network
     assert (second.api_key_ref, second.enabled, second.check_interval_s) == ("keyring:openai/me", False, 30.0)
-    assert read.bindings == ((NIGHTLY, "Work 1", True),)
+    assert read.bindings == ((NIGHTLY, "Work 1", True, 3600.0),)
     assert read.default == "Work 2"
 
 
 def test_into_an_empty_store_everything_is_added() -> None:
     steps = plan_import(read_document(document(), WORDS), EMPTY, {}, overwrite=False)
-    assert set(actions(steps).values()) == {Action.ADD}
+    assert set(actions(steps).values()) == {ImportAction.ADD}
     assert {step.kind for step in steps} == {"connection", "binding", "default"}
 
 
 def test_the_same_again_changes_nothing() -> None:
     steps = plan_import(read_document(document(), WORDS), FULL, SECRETS, overwrite=True)
-    assert set(actions(steps).values()) == {Action.KEEP}
+    assert set(actions(steps).values()) == {ImportAction.KEEP}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +103,7 @@ def test_the_same_again_changes_nothing() -> None:
     [
         ({"base_url": "https://other.example.com"}, "base URL"),
         ({"default_model": "model-z"}, "default model"),
+        ({"model_map": (MappedModel("asked", "sent"),)}, "model map"),
         ({"enabled": False}, "enabled"),
     ],
 )
@@ -105,17 +111,17 @@ def test_what_differs_is_named_and_left_alone_unless_told(changed: dict[str, obj
     here = snapshot(connection(1, **changed), default="id-1")
     read = read_document(document(), WORDS)
     (kept,) = (s for s in plan_import(read, here, {}, overwrite=False) if s.name == "Work 1")
-    assert kept.action is Action.SKIP
+    assert kept.action is ImportAction.SKIP
     assert word in kept.text
     (told,) = (s for s in plan_import(read, here, {}, overwrite=True) if s.name == "Work 1")
-    assert told.action is Action.CHANGE
+    assert told.action is ImportAction.CHANGE
     assert told.draft is not None
 
 
 def test_another_key_is_a_difference_that_is_not_shown() -> None:
     other = {"id-1": credentials("sk-other"), "id-2": Credentials()}
     steps = plan_import(read_document(document(), WORDS), FULL, other, overwrite=False)
-    (step,) = (s for s in steps if s.action is Action.SKIP)
+    (step,) = (s for s in steps if s.action is ImportAction.SKIP)
     assert "API key" in step.text
     assert "sk-" not in step.text
 
@@ -123,8 +129,8 @@ def test_another_key_is_a_difference_that_is_not_shown() -> None:
 def test_the_present_default_and_bindings_stay_unless_told() -> None:
     here = snapshot(connection(9), default="id-9")
     read = read_document(document(), WORDS)
-    assert actions(plan_import(read, here, {}, overwrite=False))["default", "Work 2"] is Action.SKIP
-    assert actions(plan_import(read, here, {}, overwrite=True))["default", "Work 2"] is Action.CHANGE
+    assert actions(plan_import(read, here, {}, overwrite=False))["default", "Work 2"] is ImportAction.SKIP
+    assert actions(plan_import(read, here, {}, overwrite=True))["default", "Work 2"] is ImportAction.CHANGE
 
 
 def test_a_wrong_passphrase_and_an_edited_address_are_refused() -> None:
@@ -180,7 +186,7 @@ def test_a_fallback_list_survives_names_with_commas_and_names_that_are_gone() ->
     text["fallback"] = ["Gone", "Work, spare"]
     read = read_document(json.dumps(text).encode(), NOTHING)
     (step,) = (s for s in plan_import(read, EMPTY, {}, overwrite=False) if s.kind == "fallback")
-    assert (step.action, step.fallback) == (Action.ADD, ("Work, spare",))
+    assert (step.action, step.fallback) == (ImportAction.ADD, ("Work, spare",))
     nobody = replace(read, fallback=("Gone",))
     (step,) = (s for s in plan_import(nobody, EMPTY, {}, overwrite=False) if s.kind == "fallback")
-    assert (step.action, step.fallback) == (Action.SKIP, ())
+    assert (step.action, step.fallback) == (ImportAction.SKIP, ())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexo.connections.errors import InvalidField
 from nexo.connections.v1 import workspace_pb2
-from nexo_daemon.domain.errors import InvalidField
 from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.rpc.drafts import inquiry

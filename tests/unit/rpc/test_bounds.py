@@ -8,10 +8,11 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from nexo_daemon.domain.errors import InvalidField
+from nexo.connections.errors import InvalidField
 from nexo_daemon.rpc.bounds import BYTES, COUNT, check_bounds, key
+from nexo_daemon.rpc.drafts import client_info
 
-FILES = ("connection", "daemon", "health", "store", "vault", "workspace")
+FILES = ("connection", "daemon", "gateway", "health", "store", "vault", "workspace")
 TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
@@ -79,6 +80,37 @@ def test_a_string_may_have_as_many_bytes_as_its_bound_says_and_not_one_more(
     check_bounds(filled(request_type, path, limit))
     with pytest.raises(InvalidField, match=f"has {limit + 1} bytes"):
         check_bounds(filled(request_type, path, limit + 1))
+
+
+LISTS = [(request, field) for request in requests() for field in request.fields if repeated(field)]
+
+
+@pytest.mark.parametrize(
+    ("request_type", "field"), LISTS, ids=[f"{request.name}.{field.name}" for request, field in LISTS]
+)
+def test_a_list_of_anything_may_have_as_many_entries_as_its_bound_says_and_not_one_more(
+    request_type: Descriptor, field: FieldDescriptor
+) -> None:
+    message, limit = GetMessageClass(request_type)(), COUNT[key(field)]
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return
+    entries: Any = getattr(message, field.name)
+    for size in range(1, limit + 2):
+        if field.message_type is not None:
+            entries.add()
+        else:
+            entries.append("x" if field.type in TEXTS else 1)
+        if size in (1, limit):
+            check_bounds(message)
+    with pytest.raises(InvalidField, match=f"has {limit + 1} entries"):
+        check_bounds(message)
+
+
+def test_what_a_caller_says_of_itself_can_be_stored() -> None:
+    from nexo.connections.v1 import workspace_pb2 as w
+
+    said = client_info(w.ClientInfo(name="a\x1b" * 200, pid=-(2**31)))
+    assert (said.name, said.pid) == ("a" * 40, 0)
 
 
 def test_a_bound_counts_bytes_and_the_error_quotes_nothing() -> None:

@@ -7,8 +7,9 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from nexo_daemon.domain.errors import ConnectionInUse
-from nexo_daemon.rpc.errors import shortened, trailer_of
+from nexo.connections.errors import BY_REASON, ConnectionInUse, NexoError
+from nexo_client.failures import from_reason
+from nexo_daemon.rpc.errors import code_of, shortened, trailer_of
 
 # gRPC's default soft limit of the whole trailing metadata, which holds a few hundred bytes more.
 LIMIT = 8192 - 300
@@ -42,3 +43,14 @@ def test_a_list_is_cut_between_lines_and_letters_stay_whole() -> None:
     assert shortened("one\ntwo\nthree", 12) == "one\ntwo\n…"
     assert shortened("🙂🙂🙂", 9) == "🙂…"
     assert shortened("short", 5) == "short"
+
+
+@pytest.mark.parametrize("kind", BY_REASON.values(), ids=lambda kind: str(kind.reason))
+def test_what_the_daemon_raises_is_what_the_caller_catches(kind: type[NexoError]) -> None:
+    error = kind("name: is taken", hint="choose another", metadata={"field": "name"})
+    message, details = trailer_of(error)
+    status, info = Status.FromString(details), ErrorInfo()
+    status.details[0].Unpack(info)
+    caught = from_reason(info.reason, message, info.metadata)
+    assert (type(caught), vars(caught), caught.message) == (kind, vars(error), "name: is taken")
+    assert status.code == code_of(error).value[0] != 0

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from nexo.connections.errors import NexoError, RetryLater
+from nexo.connections.terms import Provider, Reason, VaultState
 from nexo.connections.v1 import workspace_pb2 as pb
-from nexo_client.terms import Provider, Reason, VaultState
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import DomainError, RetryLater
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.prober import Prober
@@ -23,15 +23,14 @@ from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.resolution import Inquiry
-from nexo_daemon.registry.routing import Routing
+from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.follow import FollowHub
-from nexo_daemon.rpc.resolver import SHARED_FOR_S, SHARED_LIMIT, Answer, Resolver
+from nexo_daemon.rpc.resolver import SHARED_FOR_S, SHARED_LIMIT, ResolvedAnswer, Resolver
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 
 PATIENCE_S = 20.0
-DEFAULT = Inquiry()
+DEFAULT = Question()
 
 
 class HeldReferences(References):
@@ -60,7 +59,6 @@ class Daemon:
         self.store = store
         self.references = HeldReferences()
         self.registry = Registry(store, self.references, clock)
-        self.routing = Routing(self.registry)
         self.journal = Journal(store, clock, self.registry.on_store_thread)
         self.lights = Lights(self.registry, Prober(clock), self.journal, clock, random.Random(1))
         self.resolver = Resolver(self.registry, self.lights, self.journal, clock)
@@ -104,7 +102,7 @@ async def living(directory: Path) -> AsyncIterator[Daemon]:
         store.close()
 
 
-def said(answer: Answer) -> str:
+def said(answer: ResolvedAnswer) -> str:
     """The key that was handed out, or the reason why there is none."""
     assert (answer.connection is None) is (answer.problem is not None)
     return answer.problem.reason.value if answer.problem else answer.connection.api_key  # type: ignore[union-attr]
@@ -135,7 +133,7 @@ HAPPENINGS: dict[str, tuple[Happening, str]] = {
     "lock": (_lock, Reason.VAULT_LOCKED.value),
     "lock and unlock": (_lock_and_unlock, f"key-{SLOW}"),
     "disable": (lambda d: d.registry.update("slow", Draft(enabled=False)), Reason.CONNECTION_DISABLED.value),
-    "switch": (lambda d: d.routing.set_default("plain"), "key-plain"),
+    "switch": (lambda d: d.registry.set_default("plain"), "key-plain"),
     "another reference": (lambda d: d.registry.update("slow", Draft(api_key_ref=OTHER)), f"key-{OTHER}"),
     "a key of its own": (lambda d: d.registry.update("slow", Draft(api_key=Secret("sk-own"))), "sk-own"),
     "remove": (lambda d: d.registry.delete("slow", replace_with="plain"), "key-plain"),
@@ -195,13 +193,13 @@ def test_a_probe_gets_no_secret_of_an_earlier_world(tmp_path: Path, happening: s
             await daemon.begun(SLOW)
             await HAPPENINGS[happening][0](daemon)
             gate.set()
-            with pytest.raises(DomainError):
+            with pytest.raises(NexoError):
                 await opening
 
     asyncio.run(scenario())
 
 
-def _to_wire(question: Inquiry) -> pb.Inquiry:
+def _to_wire(question: Question) -> pb.Inquiry:
     place = question.workspace
     return pb.Inquiry(
         workspace=None if place is None else pb.Workspace(path=place.value),
@@ -211,7 +209,7 @@ def _to_wire(question: Inquiry) -> pb.Inquiry:
 
 @asynccontextmanager
 async def following(
-    daemon: Daemon, questions: dict[int, Inquiry]
+    daemon: Daemon, questions: dict[int, Question]
 ) -> AsyncIterator[Callable[[int], Awaitable[str]]]:
     """A stream with these followers; yields what tells the next news of one of them."""
     news: dict[int, asyncio.Queue[str]] = {number: asyncio.Queue() for number in questions}
@@ -224,8 +222,7 @@ async def following(
             yield pb.FollowConnectionRequest(subscribe=subscribe)
         await asyncio.Event().wait()
 
-    async def send(raw: bytes) -> None:
-        message = pb.FollowConnectionResponse.FromString(raw)
+    async def send(message: pb.FollowConnectionResponse) -> None:
         for number in message.followers:
             news[number].put_nowait(
                 message.connection.api_key if message.HasField("connection") else message.problem.reason
@@ -249,13 +246,13 @@ def test_one_look_up_that_hangs_delays_no_other_follower_of_the_process(tmp_path
             await daemon.add("plain")
             await daemon.add("second")
             await daemon.add("slow", SLOW)
-            slow = Inquiry(connection="slow")
-            async with following(daemon, {1: slow, 2: DEFAULT, 3: Inquiry(connection="second")}) as heard:
+            slow = Question(connection="slow")
+            async with following(daemon, {1: slow, 2: DEFAULT, 3: Question(connection="second")}) as heard:
                 assert await heard(2) == "key-plain"
                 assert await heard(3) == "key-second"
                 await daemon.begun(SLOW)
                 for name in ("second", "plain", "second"):
-                    await daemon.routing.set_default(name)
+                    await daemon.registry.set_default(name)
                     assert await heard(2) == f"key-{name}"
                     revision = daemon.registry.snapshot.revision
                     for stream in daemon.hub._streams:
@@ -271,11 +268,11 @@ def test_a_switch_makes_no_new_look_up_for_a_follower_that_named_its_connection(
             await daemon.add("plain")
             await daemon.add("second")
             await daemon.add("kept", OTHER)
-            async with following(daemon, {1: Inquiry(connection="kept"), 2: DEFAULT}) as heard:
+            async with following(daemon, {1: Question(connection="kept"), 2: DEFAULT}) as heard:
                 assert await heard(1) == f"key-{OTHER}"
                 assert await heard(2) == "key-plain"
                 daemon.references.forget()
-                await daemon.routing.set_default("second")
+                await daemon.registry.set_default("second")
                 assert await heard(2) == "key-second"
                 assert daemon.references.begun == [OTHER]
 
@@ -298,7 +295,7 @@ def test_questions_about_many_directories_leave_memory(tmp_path: Path) -> None:
             await asking
             for number in range(30_000):
                 place = WorkspaceKey(WorkspaceKind.PATH, f"/home/ada/{number}")
-                await daemon.resolver.answer(Inquiry(workspace=place))
+                await daemon.resolver.answer(Question(workspace=place))
             shared = daemon.resolver._shared
             assert len(shared) <= SHARED_LIMIT
             async with asyncio.timeout(PATIENCE_S):
@@ -341,7 +338,7 @@ def test_no_order_of_events_hands_out_what_is_not_true(tmp_path: Path, seed: int
                 await daemon.add(name, f"command:{name}" if name != "c" else "")
             asked: set[asyncio.Task[None]] = set()
 
-            async def ask(question: Inquiry) -> None:
+            async def ask(question: Question) -> None:
                 try:
                     answer = await daemon.resolver.answer(question)
                 except RetryLater:
@@ -368,7 +365,7 @@ def test_no_order_of_events_hands_out_what_is_not_true(tmp_path: Path, seed: int
                 name = chance.choice(names)
                 match chance.randrange(8):
                     case 0 | 1:
-                        question = chance.choice([DEFAULT, Inquiry(connection=name)])
+                        question = chance.choice([DEFAULT, Question(connection=name)])
                         task = asyncio.create_task(ask(question))
                         asked.add(task)
                     case 2:
@@ -383,7 +380,7 @@ def test_no_order_of_events_hands_out_what_is_not_true(tmp_path: Path, seed: int
                     case 5:
                         daemon.unlock()
                     case 6:
-                        await daemon.routing.set_default(name)
+                        await daemon.registry.set_default(name)
                     case 7:
                         if daemon.store.vault.state is VaultState.UNLOCKED:
                             enabled = daemon.registry.snapshot.get(name).enabled
@@ -411,7 +408,7 @@ def test_a_record_is_made_of_each_hand_out_and_of_no_refusal(tmp_path: Path) -> 
     async def scenario() -> None:
         async with living(tmp_path) as daemon:
             await daemon.add("plain")
-            daemon.resolver.record(
+            await daemon.resolver.record(
                 await daemon.resolver.answer(DEFAULT), method="ResolveConnection", client=ClientInfo()
             )
             await daemon.journal.flush()

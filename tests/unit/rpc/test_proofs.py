@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from nexo_client.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Credentials, NetworkProfile, ProxyMode
-from nexo_daemon.domain.probing import Target, TestReport, Verdict
+from nexo_daemon.domain.probing import ProbeTarget, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.rpc.proofs import KEPT_S, LIMIT, Proof, Proofs
 
-TARGET = Target(
+TARGET = ProbeTarget(
     name="work",
     provider=Provider.OPENAI,
     base_url="http://127.0.0.1:1/v1",
@@ -55,7 +55,7 @@ def test_the_proof_of_what_was_tested_is_there_once() -> None:
         replace(TARGET, credentials=replace(TARGET.credentials, proxy_credentials=Secret("me:pw"))),
     ],
 )
-def test_anything_that_decides_about_the_key_makes_it_another_target(other: Target) -> None:
+def test_anything_that_decides_about_the_key_makes_it_another_target(other: ProbeTarget) -> None:
     proofs = Proofs(SystemClock())
     proofs.remember(TARGET, report())
     assert proofs.take(other) is None

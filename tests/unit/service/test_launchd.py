@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client import paths
+from nexo.connections import paths
 from nexo_client.service import ServiceFailed, manager
 from nexo_client.service.launchd import Launchd
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from json_schema import problems
-from nexo_client import launch, paths, service
-from nexo_client.cli import service_diagnosis
-from nexo_client.cli.cmds import service as service_command
+from nexo.connections import paths
+from nexo_cli import service_diagnosis, stopping
+from nexo_cli.cmds import service as service_command
+from nexo_client import launch, service
 from nexo_client.service import launchd, systemd
 from nexo_client.service.manager import Standing, Unit, command, deviations
+from nexo_client.types import Gateway
 from surroundings import Surroundings
 
 AWKWARD = '/home/ann/my "100%" dir/$x\\y'
@@ -78,6 +80,8 @@ class Recorder:
 
     def __init__(self, unit: Unit | None) -> None:
         self.unit, self.started = unit, False
+        self.pid: int | None = None
+        self.restarts: bool | service.ServiceFailed = True
 
     def problem(self) -> str:
         return ""
@@ -86,7 +90,7 @@ class Recorder:
         return self.unit
 
     def standing(self) -> Standing:
-        return Standing()
+        return Standing(pid=self.pid)
 
     def install(self, socket: Path) -> Unit:
         raise AssertionError
@@ -97,6 +101,11 @@ class Recorder:
     def start(self, *, timeout_s: float) -> None:
         self.started = True
         raise service.ServiceFailed("it would not", "look")
+
+    def restart(self, *, timeout_s: float) -> bool:
+        if isinstance(self.restarts, service.ServiceFailed):
+            raise self.restarts
+        return self.restarts
 
 
 def test_a_service_for_other_places_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +124,30 @@ def test_an_installed_service_starts_the_daemon_and_its_refusal_is_told(
     with pytest.raises(launch.DaemonNotRunning, match="it would not"):
         launch.start_daemon(surroundings.socket, timeout_s=5)
     assert found.started
+
+
+@pytest.mark.parametrize(
+    ("pid", "restarts", "replaced"),
+    [
+        (7, True, 7),
+        # It runs beside the service, or not at all.
+        (None, True, None),
+        # launchd, and a manager that refuses: stopped and started, which says why.
+        (7, False, None),
+        (7, service.ServiceFailed("it would not"), None),
+    ],
+)
+def test_the_daemon_of_a_service_is_replaced_by_its_manager(
+    monkeypatch: pytest.MonkeyPatch,
+    surroundings: Surroundings,
+    pid: int | None,
+    restarts: bool | service.ServiceFailed,
+    replaced: int | None,
+) -> None:
+    found = Recorder(Unit(Path("/unit"), True, {}))
+    found.pid, found.restarts = pid, restarts
+    monkeypatch.setattr(stopping, "responsible", lambda socket: found)
+    assert stopping.replace_running(surroundings.socket, 5) == replaced
 
 
 def test_unit_is_found_and_readable_by_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +194,30 @@ def test_doctor_says_how_the_service_is(
     (finding,) = service_diagnosis.service_findings(paths.socket_path())
     assert (finding.topic, finding.level.value) == ("service", level)
     assert fix in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("listens", "on", "told"),
+    [
+        (None, True, ""),
+        ("127.0.0.1:21212", True, ""),
+        ("127.0.0.1:21213", True, "has systemd listen at 127.0.0.1:21213"),
+        ("0.0.0.0:21212", True, "has systemd listen at 0.0.0.0:21212"),
+        ("", True, "has systemd listen at no port"),
+        ("127.0.0.1:21212", False, "is not on"),
+    ],
+)
+def test_doctor_says_when_a_socket_unit_and_the_gateway_disagree(
+    listens: str | None, on: bool, told: str
+) -> None:
+    if listens is not None:
+        streams = [listens] if listens else []
+        lines = [f"ListenStream={one}" for one in [*streams, "%t/nexo/gateway/gateway.sock"]]
+        systemd._write(systemd._own_directory() / systemd.SOCKET_UNIT, "\n".join(["[Socket]", *lines, ""]))
+    gateway = Gateway(on=on, switched_off=not on, listening=on, port=21212, socket_path="/run/gateway.sock")
+    found = list(service_diagnosis.socket_unit_findings(gateway))
+    assert [told in finding.text for finding in found] == ([True] if told else [])
+    assert all(systemd.SOCKET_UNIT in finding.fix for finding in found)
 
 
 def test_the_record_of_the_service_is_the_documented_one() -> None:

@@ -78,7 +78,9 @@ def test_codex_providers_and_auth(home: Path, monkeypatch: pytest.MonkeyPatch) -
     ]
     assert [header.name for header in found.findings[0].headers] == ["X-Team"]
     assert reasons(found) == {
-        "vaulted": "its key comes from a command; add it with --api-key-ref 'command:…'",
+        "vaulted": "its key comes from a command; add it with nexoctl add vaulted --provider custom "
+        "--base-url https://vaulted.example.com/v1 "
+        "--api-key-ref 'command:/usr/local/bin/fetch-token --audience codex'",
         "absent": "its key is in the variable CANARY_ABSENT_KEY, which is not set here",
     }
 
@@ -118,6 +120,31 @@ def test_aider_files(home: Path) -> None:
         ("xai", "xai-canary-aider"),
     }
     assert reasons(found) == {"groq": "where the key belongs stands a placeholder"}
+
+
+def test_continue_reads_comments_in_its_older_file(home: Path) -> None:
+    """Public files have them: Continue parses with comments allowed."""
+    (home / ".continue").mkdir()
+    (home / ".continue/config.json").write_text(
+        '{\n  // chat\n  "models": [{"title": "Coder", "provider": "ollama", "model": "m"}], /* none */\n}\n'
+    )
+    found = continue_dev.find()
+    assert [one[0] for one in told(found)] == ["ollama"]
+    assert not found.skipped
+
+
+def test_what_several_models_of_one_account_lack_is_asked_for_once(home: Path) -> None:
+    (home / ".continue").mkdir()
+    (home / ".continue/config.yaml").write_text(
+        "common: &common {provider: openrouter, apiKey: '${OPENROUTER_API_KEY}'}\n"
+        "models:\n"
+        "  - {name: one, model: a, <<: *common}\n"
+        "  - {name: two, model: b, <<: *common}\n"
+        "  - {name: three, provider: openai, model: c, apiKey: '${CORP_KEY}'}\n"
+    )
+    halves = continue_dev.find().merged().halves
+    assert len(halves) == 2
+    assert halves[0].rest.model == "a"
 
 
 def test_continue_yaml(home: Path) -> None:

@@ -389,6 +389,40 @@ def test_hermes_the_key_of_openai_goes_to_the_address_beside_it(home: Path) -> N
     assert told(hermes.find()) == [("openai", "custom", "https://llm.example/v1", KEY, "")]
 
 
+@pytest.mark.parametrize("provider", ["openai-codex", "xai-oauth", "nous"])
+def test_hermes_logins_are_named(home: Path, provider: str) -> None:
+    pytest.importorskip("yaml")
+    text = f"model: {{default: m, provider: {provider}, base_url: 'https://api.x.ai/v1'}}\n"
+    write(home / ".hermes/config.yaml", text)
+    write(home / ".hermes/.env", f"XAI_API_KEY={KEY}\n")
+    assert reasons(hermes.find())[provider] == "it is a login of Hermes, not an API key"
+
+
+@pytest.mark.parametrize(
+    ("model", "env", "expected"),
+    [
+        (
+            "provider: openrouter, base_url: 'https://openrouter.ai/api/v1'",
+            "OPENROUTER_API_KEY",
+            ("openrouter", "openrouter", "https://openrouter.ai/api/v1", KEY, "m-1"),
+        ),
+        (
+            "provider: custom, base_url: 'https://llm.example/v1'",
+            "OPENAI_API_KEY",
+            ("hermes", "custom", "https://llm.example/v1", KEY, "m-1"),
+        ),
+    ],
+)
+def test_hermes_the_model_in_use_takes_the_key_of_its_provider(
+    home: Path, model: str, env: str, expected: tuple[str, ...]
+) -> None:
+    pytest.importorskip("yaml")
+    write(home / ".hermes/config.yaml", f"model: {{default: m-1, {model}}}\n")
+    write(home / ".hermes/.env", f"{env}={KEY}\n")
+    assert told(hermes.find()) == [expected]
+    assert reasons(hermes.find()) == {}
+
+
 # -- LibreChat
 
 
@@ -418,7 +452,7 @@ endpoints:
     ]
     assert reasons(found) == {
         "Users": "each person types the key (user_provided)",
-        "Agent": "its header X-User needs what only it knows",
+        "Agent": "its header X-User needs what only the program fills in",
     }
 
 
@@ -563,6 +597,33 @@ def test_goose_keys_in_the_keyring_and_hosts_without_a_scheme(home: Path) -> Non
     assert told(goose.find()) == [("ollama", "ollama", "http://box:11434", "", "qwen3")]
 
 
+def test_goose_names_each_provider_that_was_set_up(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(
+        home / ".config/goose/config.yaml",
+        "active_provider: openrouter\nOPENROUTER_HOST: https://openrouter.ai\nOLLAMA_HOST: localhost\n"
+        "providers:\n"
+        "  local: {enabled: true, model: x, configured: true}\n"
+        "  openrouter: {enabled: true, model: vendor/m-1, configured: true}\n"
+        "  ollama: {enabled: true, model: 'm:12b', configured: true}\n"
+        "  anthropic: {enabled: true, model: claude-x-1, configured: false}\n",
+    )
+    found = goose.find()
+    assert told(found) == [("ollama", "ollama", "http://localhost:11434", "", "m:12b")]
+    assert list(reasons(found)) == ["openrouter"]
+    assert [half.rest.model for half in found.halves] == ["vendor/m-1"]
+
+
+def test_goose_a_provider_that_is_not_described_is_named(home: Path) -> None:
+    pytest.importorskip("yaml")
+    write(home / ".config/goose/config.yaml", "GOOSE_PROVIDER: databricks\nGOOSE_MODEL: m\n")
+    assert list(reasons(goose.find())) == ["databricks"]
+    custom = {"engine": "openai", "base_url": "https://llm.example/v1", "requires_auth": False}
+    write(home / ".config/goose/config.yaml", "GOOSE_PROVIDER: custom_corp\n")
+    write(home / ".config/goose/custom_providers/custom_corp.json", custom)
+    assert "not in its files" not in repr(goose.find())
+
+
 # -- mods
 
 
@@ -658,7 +719,7 @@ def test_programs_that_are_here_and_not_read_are_named_with_the_way_to_take_them
 
 
 @pytest.mark.parametrize("program", elsewhere.PROGRAMS, ids=lambda program: program.title)
-def test_each_of_them_is_found_by_each_of_its_places(home: Path, program: elsewhere.Program) -> None:
+def test_each_of_them_is_found_by_each_of_its_places(home: Path, program: elsewhere.UnreadProgram) -> None:
     for place in program.places:
         path = home / place.replace("*", "Code")
         path.mkdir(parents=True)

@@ -160,6 +160,20 @@ def test_one_place_that_cannot_be_read_does_not_end_the_rest(clone: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("kind", [ValueError, KeyError, RecursionError, UnicodeEncodeError, MemoryError])
+def test_nothing_that_a_source_stumbles_over_ends_the_rest_or_is_quoted(
+    clone: Path, kind: type[Exception]
+) -> None:
+    def stumble() -> Found:
+        raise kind("utf-8", "canary", 0, 1, "canary") if kind is UnicodeEncodeError else kind("canary-key")
+
+    other = Found((), (Skipped("x", "there", "why"),))
+    results = survey([Source("a", "A", "~/a", stumble), Source("b", "B", "~/b", lambda: other)])
+    assert [source.name for source, _ in results] == ["a", "b"]
+    assert "canary" not in repr(results)
+    assert kind.__name__ in repr(results)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nexo.connections.terms import Provider
 from nexo_client.sources import environment, keys, services
-from nexo_client.terms import Provider
 from nexo_daemon.providers import catalog
 
 

@@ -1,15 +1,18 @@
 """Backups are whole, private, rotated, and come back: or the restore says why not and changes nothing."""
 
+import errno
 import itertools
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import StoreState, VaultState
-from nexo_daemon.domain.errors import InvalidField, StoreFailed
+from nexo.connections.errors import InvalidField, StoreFailed, VaultLocked
+from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import care, restoring
 from nexo_daemon.store.store import Store
@@ -156,6 +159,103 @@ def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
     again = place.open()
     assert (key_of(again, 1), key_of(again, 2)) == (f"{CANARY}-1", f"{CANARY}-2")
     again.close()
+
+
+def test_the_newest_is_the_newest_of_the_past(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    place.clock.turn(timedelta(days=26_000))
+    care.backup(store, place.clock)
+    place.clock.turn(timedelta(days=-26_000))
+    put(store, 2)
+    care.backup(store, place.clock)
+    care.restore(store, "", clock=place.clock)
+    assert names(store) == ["Work 1", "Work 2"]
+    # A clock that lost its battery sees the future only.
+    place.clock.turn(timedelta(days=-9_000))
+    assert care.restore(store, "", clock=place.clock, dry_run=True)[0].connections == 1
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_locked_vault_proves_no_backup_and_replaces_nothing(
+    place: StorePlace, store: Store, dry_run: bool
+) -> None:
+    put(store, 1)
+    made = care.backup(store, place.clock)
+    with closing(sqlite3.connect(made.path)) as db:
+        db.execute("UPDATE secrets SET ciphertext=zeroblob(length(ciphertext))")
+        db.commit()
+    store.custody.lock()
+    # The key file opens the backup's own slot, so that its secrets are tried all the same.
+    with pytest.raises(StoreFailed, match="do not open"):
+        care.restore(store, "", clock=place.clock, dry_run=dry_run)
+    store.custody.unlock()
+    words = Secret("correct horse battery")
+    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=words)
+    care.backup(store, place.clock)
+    store.custody.lock()
+    with pytest.raises(VaultLocked, match="nothing was changed"):
+        care.restore(store, "", clock=place.clock, dry_run=dry_run)
+    store.custody.unlock(passphrase=words)
+    store.reload()
+    assert key_of(store) == f"{CANARY}-1"
+
+
+def test_a_restore_needs_no_temporary_directory(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    monkeypatch.setattr(tempfile, "mkdtemp", None)
+    care.restore(store, "", clock=place.clock)
+    assert key_of(store) == f"{CANARY}-1"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_a_restore_replaces_is_kept_with_its_log(
+    place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+
+        def refuse(_self: Path, _target: Path) -> None:
+            raise OSError(errno.EPERM, "no links on this file system")
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    put(store, 1)
+    care.backup(store, place.clock)
+    put(store, 2)
+    store.database.close()
+    Path(f"{place.file}-wal").write_bytes(b"a log")
+    Path(f"{place.file}-wal").chmod(0o600)
+    shutil.copy(place.file, place.root / "before")
+    restoring._prepared(place.file).write_bytes(store.backups.list()[0].path.read_bytes())
+    restoring.finish(place.file, store.backups.directory, place.clock.now())
+    (aside,) = store.backups.directory.glob("replaced-*")
+    assert (aside / "connections.db").read_bytes() == (place.root / "before").read_bytes()
+    assert (aside / "connections.db-wal").read_bytes() == b"a log"
+    assert {path.stat().st_mode & 0o777 for path in aside.iterdir()} == {0o600}
+    assert not Path(f"{place.file}-wal").exists()
+
+
+def test_what_a_killed_daemon_was_preparing_goes_at_the_next_start(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    care.backup(store, place.clock)
+    store.close()
+    data, backups = place.file.parent, store.backups.directory
+    left = [
+        data / ".connections.db.0123456789abcdef",
+        data / ".connections.db.0123456789abcdef-wal",
+        backups / ".connections-20260301T120001Z-daily.db.part",
+        backups / ".connections-20260301T120001Z-daily.db.part-journal",
+    ]
+    others = [data / ".connections.db.mine", data / "0123456789abcdef", backups / ".notes.part"]
+    for path in (*left, *others):
+        path.write_bytes(b"old keys")
+    again = place.open()
+    assert key_of(again) == f"{CANARY}-1"
+    again.close()
+    assert [path for path in left if path.exists()] == []
+    assert all(path.exists() for path in others)
 
 
 def spoil(path: Path) -> None:

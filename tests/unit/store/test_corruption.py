@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import StoreState
-from nexo_daemon.domain.errors import DomainError
+from nexo.connections.errors import NexoError
+from nexo.connections.terms import StoreState
 from nexo_daemon.domain.model import Binding, WorkspaceKey, WorkspaceKind
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
@@ -97,7 +97,7 @@ def examine(store: Store) -> Counter[str]:
     for one in state.connections:
         try:
             key = store.unseal(one).api_key
-        except DomainError:
+        except NexoError:
             keys["refused"] += 1
             continue
         keys["right" if key else "none"] += 1

@@ -10,23 +10,25 @@ from typing import NoReturn
 import pytest
 import sqlalchemy as sa
 
-from nexo_client.terms import VaultState
-from nexo_daemon.domain.errors import (
+from nexo.connections.errors import (
+    InvalidField,
     LimitReached,
     SecretTampered,
     StoreFull,
     VaultKeyLost,
     VaultLocked,
 )
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import key_slots
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, outside
+from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
-from nexo_daemon.vault.outside import OutsideError, Surroundings
-from nexo_daemon.vault.slots import KeySlot, SlotKind, SlotState
-from store_parts import CANARY, StorePlace, put
+from nexo_daemon.vault.outside import OutsideError, UnlockContext
+from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
+from store_parts import CANARY, StorePlace, put, recovery_code
 
 WORDS = Secret("correct horse battery")
 
@@ -123,7 +125,7 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
     (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
 
     def open_with(credentials: Path | None) -> Store:
-        around = Surroundings(place.key_file, credentials_directory=credentials)
+        around = UnlockContext(place.key_file, credentials_directory=credentials)
         return Store.open(place.file, key_file=place.key_file, clock=place.clock, surroundings=around)
 
     store = open_with(directory)
@@ -148,7 +150,7 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
 
 def test_a_recovery_code_opens_when_the_key_file_is_gone(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    code = store.custody.new_recovery_code()
+    code = recovery_code(store)
     place.key_file.unlink()
     store = reopened(place, store)
     assert store.vault.state is VaultState.KEY_LOST
@@ -168,8 +170,8 @@ def test_a_recovery_code_opens_when_the_key_file_is_gone(place: StorePlace, stor
 
 
 def test_only_the_newest_recovery_code_is_good(store: Store) -> None:
-    old = store.custody.new_recovery_code()
-    new = store.custody.new_recovery_code()
+    old = recovery_code(store)
+    new = recovery_code(store)
     assert old != new
     store.custody.lock()
     with pytest.raises(VaultLocked, match="earlier code"):
@@ -180,8 +182,25 @@ def test_only_the_newest_recovery_code_is_good(store: Store) -> None:
     assert store.vault.state is VaultState.UNLOCKED
 
 
+def test_a_code_that_was_only_proposed_changes_nothing(place: StorePlace, store: Store) -> None:
+    """Its answer may not have arrived: the earlier one is good until somebody has the new one in hand."""
+    code = recovery_code(store)
+    before = place.bytes()
+    for bad in ("", "words", new_recovery_code()[:-1]):
+        with pytest.raises(InvalidField, match="recovery_code"):
+            store.custody.set_recovery_code(Secret(bad))
+        with pytest.raises(InvalidField, match="recovery_code"):
+            store.custody.rotate(recovery_code=Secret(bad))
+    with pytest.raises(InvalidField, match="recovery_code"):
+        store.custody.rotate()
+    assert place.bytes() == before
+    store.custody.lock()
+    store.custody.unlock(recovery_code=Secret(code))
+    store.close()
+
+
 def test_the_recovery_code_is_stored_nowhere(place: StorePlace, store: Store) -> None:
-    code = store.custody.new_recovery_code()
+    code = recovery_code(store)
     store.close()
     for path in place.root.rglob("*"):
         if path.is_file():
@@ -192,12 +211,12 @@ def test_the_recovery_code_is_stored_nowhere(place: StorePlace, store: Store) ->
 
 def test_rotation_seals_everything_under_a_new_key(place: StorePlace, store: Store) -> None:
     put(store, 1, 2)
-    code = store.custody.new_recovery_code()
+    code = recovery_code(store)
     before = store.reload()
     old = store.vault.data_key()
     place.clock.turn(timedelta(days=1))
-    new_code = store.custody.rotate()
-    assert new_code not in ("", code)
+    new_code = new_recovery_code()
+    store.custody.rotate(recovery_code=Secret(new_code))
     assert store.vault.data_key() != old
     # What is in memory from before still opens until it is read again.
     assert store.unseal(before.connections[0]).api_key == Secret(f"{CANARY}-1")
@@ -250,7 +269,7 @@ def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: 
     store.close()
 
 
-def full(_db: object, _slot: KeySlot) -> None:
+def full(_db: object, _slot: WrappedKey) -> None:
     raise StoreFull("the disk is full", hint="free some space")
 
 
@@ -307,7 +326,7 @@ def test_a_new_start_that_could_not_be_saved_is_none(
     place.clock.turn(timedelta(hours=1))
     write = key_slots._write_slot
 
-    def full_later(db: sa.Connection, slot: KeySlot) -> None:
+    def full_later(db: sa.Connection, slot: WrappedKey) -> None:
         (full if slot.state is SlotState.PINNED else write)(db, slot)
 
     with monkeypatch.context() as patched:
@@ -333,8 +352,8 @@ class CrashError(BaseException):
 STEPS: tuple[tuple[object, str], ...] = (
     (outside, "make"),
     (keyfile, "add"),
-    (KeySlot, "wrapping"),
-    (KeySlot, "unwrap"),
+    (WrappedKey, "wrapping"),
+    (WrappedKey, "unwrap"),
     (outside, "fetch"),
     (outside, "discard"),
     (keyfile, "remove"),
@@ -433,7 +452,7 @@ def test_tries_while_the_keyring_is_away_leave_one_slot_at_most(
 def test_a_locked_keyring_at_the_first_start_is_not_passed_over(
     place: StorePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(_: Surroundings) -> SlotKind:
+    def locked(_: UnlockContext) -> SlotKind:
         raise OutsideError(VaultState.LOCKED, "the keyring of the desktop is locked", "nexoctl vault unlock")
 
     monkeypatch.setattr(outside, "choose", locked)
@@ -449,7 +468,7 @@ def test_a_locked_keyring_at_the_first_start_is_not_passed_over(
 
 
 def test_a_locked_keyring_can_be_done_without(place: StorePlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(_: Surroundings) -> SlotKind:
+    def locked(_: UnlockContext) -> SlotKind:
         raise OutsideError(VaultState.LOCKED, "locked", "")
 
     monkeypatch.setattr(outside, "choose", locked)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import StoreState, VaultState
-from nexo_daemon.domain.errors import StoreReadOnly
+from nexo.connections.errors import StoreReadOnly
+from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.model import Binding, Credentials, WorkspaceKey, WorkspaceKind
 from nexo_daemon.store import care
 from nexo_daemon.store.files import StoreUnusable

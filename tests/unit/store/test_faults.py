@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import StoreState
-from nexo_daemon.domain.errors import StoreFailed, StoreFull, StoreReadOnly
+from nexo.connections.errors import StoreFailed, StoreFull, StoreReadOnly
+from nexo.connections.terms import StoreState
 from nexo_daemon.store import reading
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
@@ -213,7 +213,7 @@ import resource, signal, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from store_parts import HandClock, StorePlace, put
-from nexo_daemon.domain.errors import DomainError
+from nexo.connections.errors import NexoError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = StorePlace(Path({str(tmp_path)!r}), HandClock()).open()
 put(store, 1)
@@ -221,7 +221,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 for number in range(2, 500):
     try:
         put(store, number, key=lambda n: "k" * 5000)
-    except DomainError as error:
+    except NexoError as error:
         print(error.reason)
         break
 known = len(store.reload().connections)
@@ -286,18 +286,18 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from store_parts import HandClock, StorePlace, put
-from nexo_daemon.domain.errors import DomainError
+from nexo.connections.errors import NexoError
 store = StorePlace(Path({root!r}), HandClock()).open()
 for number in range(100, 112):
     try:
         put(store, number)
-    except DomainError as error:
+    except NexoError as error:
         print("refused", error.reason, flush=True)
     else:
         print("saved", number, flush=True)
 try:
     print("read", len(store.reload().connections), flush=True)
-except DomainError as error:
+except NexoError as error:
     print("unreadable", flush=True)
 """
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from nexo_client.terms import HealthState, Outcome
-from nexo_daemon.domain.model import ClientInfo, Handout, Sample, Transition
+from nexo.connections.terms import HealthState, Outcome
+from nexo_daemon.domain.model import ClientInfo, HandoutRecord, Sample, Transition
 from nexo_daemon.store import history
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
@@ -79,11 +79,11 @@ def test_the_record_of_hand_outs_is_bounded_and_outlives_its_connection(
     monkeypatch.setattr(history, "HANDOUTS_KEPT", 5)
     owner = put_one(store)
     made = [
-        Handout(NOON + timedelta(seconds=second), owner, "Work 1", "ResolveConnection", ClientInfo())
+        HandoutRecord(NOON + timedelta(seconds=second), owner, "Work 1", "ResolveConnection", ClientInfo())
         for second in range(12)
     ]
-    store.record_handouts(made[:7])
-    store.record_handouts(made[7:])
+    store.record_handouts([(one, None) for one in made[:7]])
+    store.record_handouts([(one, None) for one in made[7:]])
     with store.transaction() as tx:
         tx.next_revision()
         tx.delete_connection(owner)

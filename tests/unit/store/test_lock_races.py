@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from nexo_client.terms import VaultState
-from nexo_daemon.domain.errors import DomainError, VaultLocked
+from nexo.connections.errors import NexoError, VaultLocked
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import care
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, outside
+from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.slots import SlotKind
-from store_parts import StorePlace, put
+from store_parts import StorePlace, put, recovery_code
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +40,13 @@ def with_code(store: Store, place: StorePlace) -> None:
 
 CODES: dict[Path, str] = {}
 COMMANDS: dict[str, Callable[[Store, StorePlace], object]] = {
-    "rotate": lambda store, place: store.custody.rotate(),
+    "rotate": lambda store, place: store.custody.rotate(recovery_code=Secret(new_recovery_code())),
     "rekey": lambda store, place: store.custody.rekey(SlotKind.KEY_FILE),
     "rekey to a passphrase": lambda store, place: store.custody.rekey(
         SlotKind.PASSPHRASE, passphrase=Secret("correct horse battery")
     ),
     "unlock": lambda store, place: store.custody.unlock(),
-    "recovery": lambda store, place: store.custody.new_recovery_code(),
+    "recovery": lambda store, place: recovery_code(store),
     "unlock with the code": with_code,
     "the quiet try": lambda store, place: quietly(store),
     "restore": restore,
@@ -86,7 +87,7 @@ def test_no_command_under_way_undoes_a_lock(
     store = place.open()
     put(store, 1, 2)
     store.reload()
-    CODES[place.file] = store.custody.new_recovery_code()
+    CODES[place.file] = recovery_code(store)
     at, reached = 1, True
     while reached:
         store.custody.unlock()
@@ -95,7 +96,7 @@ def test_no_command_under_way_undoes_a_lock(
             try:
                 COMMANDS[name](store, place)
                 failed = False
-            except DomainError:
+            except NexoError:
                 failed = True
             reached = steps.taken >= at
         if reached:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import StoreState, VaultState
+from nexo.connections.errors import SecretTampered
+from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import creation, files, schema, upgrade
 from nexo_daemon.store.database import Database
@@ -21,29 +22,31 @@ from store_parts import HandClock, StorePlace, put
 
 RELEASED = Path(__file__).parent / "released"
 
-ADD_A_COLUMN = """
+HEAD, NEXT = schema.HEAD, f"{int(schema.HEAD) + 1:04d}"
+
+ADD_A_COLUMN = f"""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = {NEXT!r}, {HEAD!r}
 def upgrade():
     with op.batch_alter_table("connections", recreate="always") as batch:
         batch.add_column(sa.Column("note", sa.String(), server_default=""))
 """
 
-LOSE_PARENTS = """
+LOSE_PARENTS = f"""
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = {NEXT!r}, {HEAD!r}
 def upgrade():
     op.execute("DELETE FROM connections")
-"""
+"""  # noqa: S608 - of constants
 
-FAIL_HALF_WAY = """
+FAIL_HALF_WAY = f"""
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = {NEXT!r}, {HEAD!r}
 def upgrade():
     op.execute("DROP TABLE handouts")
     op.execute("SELECT * FROM no_such_table")
-"""
+"""  # noqa: S608 - of constants
 
 
 def shape(path: Path) -> dict[str, list[str]]:
@@ -98,6 +101,50 @@ def test_a_stored_file_of_each_released_schema_opens_with_everything_in_it(
     store.close()
 
 
+def forms(place: StorePlace) -> set[int]:
+    with closing(sqlite3.connect(place.file)) as db:
+        return {row[0] for row in db.execute("SELECT form FROM secrets")}
+
+
+def of_the_first_form(tmp_path: Path) -> StorePlace:
+    place = StorePlace(tmp_path, HandClock())
+    shutil.copytree(RELEASED / "0001", tmp_path, dirs_exist_ok=True)
+    for path in (place.file, place.key_file):
+        path.parent.chmod(0o700)
+        path.chmod(0o600)
+    return place
+
+
+def test_old_seals_are_made_anew_when_the_vault_opens_and_what_is_in_memory_opens_too(tmp_path: Path) -> None:
+    place = of_the_first_form(tmp_path)
+    key = place.key_file.read_bytes()
+    place.key_file.unlink()
+    store = place.open()
+    assert store.vault.state is VaultState.KEY_LOST
+    before = store.load().connections
+    assert forms(place) == {1}
+    place.key_file.write_bytes(key)
+    place.key_file.chmod(0o600)
+    store.custody.unlock()
+    assert forms(place) == {2}
+    for connections in (before, store.reload().connections):
+        assert store.unseal(connections[1]).api_key == Secret("sk-canary-5f2d9a77c1-2")
+    store.close()
+
+
+def test_an_old_seal_that_does_not_open_stays_and_is_refused(tmp_path: Path) -> None:
+    place = of_the_first_form(tmp_path)
+    with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
+        db.execute("UPDATE secrets SET ciphertext=zeroblob(40) WHERE connection_id='id-1'")
+    store = place.open()
+    first, second = store.load().connections
+    with pytest.raises(SecretTampered):
+        store.unseal(first)
+    assert store.unseal(second).api_key == Secret("sk-canary-5f2d9a77c1-2")
+    assert forms(place) == {1, 2}
+    store.close()
+
+
 def database_of(place: StorePlace) -> Database:
     store = place.open()
     put(store, 1, 2)
@@ -110,7 +157,7 @@ def database_of(place: StorePlace) -> Database:
 def versions(tmp_path: Path, text: str) -> list[Path]:
     directory = tmp_path / "versions"
     directory.mkdir()
-    (directory / "r0002_test.py").write_text(text)
+    (directory / f"r{NEXT}_test.py").write_text(text)
     return [Path(creation.__file__).parent / "migrations" / "versions", directory]
 
 
@@ -124,7 +171,7 @@ def test_rebuilding_a_parent_table_keeps_its_children(place: StorePlace, tmp_pat
     database = database_of(place)
     before = counts(place.file)
     with database.outside_transactions() as db:
-        upgrade.upgrade(db, "0002", versions=versions(tmp_path, ADD_A_COLUMN))
+        upgrade.upgrade(db, NEXT, versions=versions(tmp_path, ADD_A_COLUMN))
         assert db.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     database.close()
     assert counts(place.file) == before
@@ -140,7 +187,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     database = database_of(place)
     before = counts(place.file), shape(place.file)
     with database.outside_transactions() as db, pytest.raises(error):
-        upgrade.upgrade(db, "0002", versions=versions(tmp_path, text))
+        upgrade.upgrade(db, NEXT, versions=versions(tmp_path, text))
     with database.bare() as raw:
         assert raw.execute("PRAGMA foreign_keys").fetchone() == (1,)
     database.close()
@@ -155,15 +202,15 @@ def test_a_store_is_backed_up_before_it_is_migrated(
 ) -> None:
     database_of(place).close()
     where = versions(tmp_path, ADD_A_COLUMN)
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, NEXT))
+    monkeypatch.setattr(schema, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": where})
     store = place.open()
     assert store.state is StoreState.READ_WRITE
     (backup,) = store.backups.list()
     assert backup.reason == "migration"
     with closing(sqlite3.connect(backup.path)) as db:
-        assert db.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert db.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
     store.close()
 
 
@@ -171,8 +218,8 @@ def test_a_failed_migration_refuses_the_start(
     place: StorePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database_of(place).close()
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, NEXT))
+    monkeypatch.setattr(schema, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": versions(tmp_path, FAIL_HALF_WAY)})
     with pytest.raises(StoreUnusable, match="could not be migrated"):
         place.open()

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from nexo_client.terms import StoreState
-from nexo_daemon.domain.errors import DomainError, SecretTampered
+from nexo.connections.errors import NexoError, SecretTampered
+from nexo.connections.terms import StoreState
 from nexo_daemon.domain.model import Credentials, StoredState
 from nexo_daemon.store import care, rows, schema
 from store_parts import CANARY, StorePlace, connection, put
@@ -39,7 +39,7 @@ def outcome(place: StorePlace) -> tuple[StoredState, dict[str, str]]:
         try:
             key = store.unseal(one).api_key
             found[one.id] = key.reveal() if key else ""
-        except DomainError as error:
+        except NexoError as error:
             found[one.id] = str(error.reason)
     store.close()
     return state, found
@@ -64,6 +64,16 @@ GOOD = {"id-1": f"{CANARY}-1", "id-2": f"{CANARY}-2"}
         ("UPDATE connections SET base_url='https://api1.example.com:444/v1' WHERE id='id-1'", {"id-1"}),
         ("UPDATE connections SET proxy='url', proxy_url='http://evil:1' WHERE id='id-1'", {"id-1"}),
         ("UPDATE connections SET ca_bundle='/tmp/evil.pem' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET no_proxy='[\"*\"]' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET base_url='https://api1.example.com/other' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET base_url='https://api1.example.com' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET auth_scheme='x_api_key' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET auth_scheme='none' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET provider='anthropic' WHERE id='id-1'", {"id-1"}),
+        ("UPDATE connections SET preset='groq' WHERE id='id-1'", {"id-1"}),
+        # Nor is a new seal taken for one of the first form, which said less.
+        ("UPDATE secrets SET form=1 WHERE connection_id='id-1'", {"id-1"}),
+        ("UPDATE secrets SET form=3 WHERE connection_id='id-1'", {"id-1"}),
         ("UPDATE secrets SET connection_id='id-2', position=position+9 WHERE connection_id='id-1'", {"id-2"}),
         ("UPDATE secrets SET name='X-Evil' WHERE name='X-Team' AND connection_id='id-1'", {"id-1"}),
         ("UPDATE secrets SET kind='api_key' WHERE name='X-Other' AND connection_id='id-1'", {"id-1"}),
@@ -85,6 +95,16 @@ def test_an_edited_row_gives_up_no_key(two: StorePlace, edit: str, broken: set[s
             assert result == SecretTampered.reason
         else:
             assert result in (GOOD[connection_id], "")
+
+
+def test_every_column_that_decides_where_a_key_goes_is_tried_above() -> None:
+    """A column more, and this says that the seal and the cases above have to know it."""
+    said = {"id", "name", "name_folded", "default_model", "model_map", "enabled", "key_reference"}
+    said |= {"revision", "digest"}
+    said |= {"created_at", "updated_at"}
+    names = {column.name for column in schema.connections.c}
+    said |= {name for name in names if name.startswith(("key_", "previous_", "check"))}
+    assert names - said == set(rows.ENDPOINT)
 
 
 @pytest.fixture
@@ -161,6 +181,7 @@ def test_a_whole_row_under_another_connections_id_does_not_open(two: StorePlace)
     [
         "UPDATE connections SET default_model='model-b' WHERE id='id-1'",
         "UPDATE connections SET name='Work 8' WHERE id='id-1'",
+        "UPDATE connections SET model_map='[[\"a\", \"b\"]]' WHERE id='id-1'",
         "UPDATE settings SET default_id='id-2'",
         "UPDATE settings SET revision=0",
     ],

@@ -2,25 +2,26 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from nexo_client.terms import HealthState, KeyVerdict, StoreState, VaultState
-from nexo_daemon.domain.errors import (
+from nexo.connections.errors import (
     ConnectionNotFound,
     KeyOriginChanged,
     NameTaken,
     SecretTampered,
     StoreFailed,
 )
+from nexo.connections.model.connection import MappedModel
+from nexo.connections.terms import AuthScheme, HealthState, KeyVerdict, Provider, StoreState, VaultState
 from nexo_daemon.domain.model import (
     Binding,
     Credentials,
     Health,
     HealthSettings,
     NetworkProfile,
-    ProxyMode,
     Settings,
     WorkspaceKey,
     WorkspaceKind,
@@ -49,9 +50,7 @@ def test_files_are_private(place: StorePlace, store: Store) -> None:
 
 def test_everything_survives_a_restart(place: StorePlace) -> None:
     store = place.open()
-    network = NetworkProfile(
-        ProxyMode.URL, "http://proxy.example.com:3128", (".local", "10.0.0.1"), "/ca.pem"
-    )
+    network = NetworkProfile("http://proxy.example.com:3128", (".local", "10.0.0.1"), "/ca.pem")
     full = connection(
         7,
         preset="groq",
@@ -162,7 +161,9 @@ def test_an_edit_without_credentials_leaves_the_secrets_as_they_are(store: Store
     put(store, 1)
     old = store.reload().connections[0]
     with store.transaction() as tx:
-        new = tx.update_connection(replace(old, default_model="other"), None)
+        changes = replace(old, default_model="other", model_map=(MappedModel("asked", "s\u00e9nt"),))
+        new = tx.update_connection(changes, None)
+    assert store.reload().connections == (new,)
     assert new.sealed == old.sealed
     assert store.unseal(new).api_key == Secret(f"{CANARY}-1")
 
@@ -195,12 +196,12 @@ def test_another_path_of_the_same_host_keeps_the_secrets(store: Store) -> None:
 
 
 def test_a_new_proxy_seals_the_secrets_again_and_forgets_the_old_proxys_password(store: Store) -> None:
-    first = NetworkProfile(ProxyMode.URL, "http://one.example.com:1")
+    first = NetworkProfile("http://one.example.com:1")
     with store.transaction() as tx:
         old = tx.insert_connection(
             connection(1, network=first), replace(credentials(), proxy_credentials=Secret("u:p"))
         )
-    changed = replace(old, network=NetworkProfile(ProxyMode.URL, "http://two.example.com:2"))
+    changed = replace(old, network=NetworkProfile("http://two.example.com:2"))
     with store.transaction() as tx:
         new = tx.update_connection(changed, None)
     assert store.unseal(new) == credentials()
@@ -210,6 +211,26 @@ def test_a_new_proxy_seals_the_secrets_again_and_forgets_the_old_proxys_password
         store.unseal(replace(changed, sealed=old.sealed))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base_url": "https://api1.example.com/other"},
+        {"provider": Provider.OPENAI},
+        {"preset": "groq"},
+        {"auth_scheme": AuthScheme.X_API_KEY},
+    ],
+)
+def test_a_change_of_how_a_key_is_sent_seals_it_again(store: Store, change: dict[str, Any]) -> None:
+    with store.transaction() as tx:
+        old = tx.insert_connection(connection(1), credentials())
+    with store.transaction() as tx:
+        new = tx.update_connection(replace(old, **change), None)
+    assert store.unseal(new) == credentials()
+    assert store.reload().connections == (new,)
+    with pytest.raises(SecretTampered):
+        store.unseal(replace(new, sealed=old.sealed))
+
+
 def test_changing_what_is_not_there_is_an_error(store: Store) -> None:
     with pytest.raises(ConnectionNotFound), store.transaction() as tx:
         tx.update_connection(connection(1), None)
@@ -217,10 +238,11 @@ def test_changing_what_is_not_there_is_an_error(store: Store) -> None:
 
 def test_facts_about_a_key_do_not_disturb_the_rest(store: Store) -> None:
     put(store, 1)
+    proven = replace(store.reload().connections[0], key_verdict=KeyVerdict.VERIFIED, key_proven_at=NOON)
     with store.transaction() as tx:
-        tx.set_key_facts("id-1", verdict=KeyVerdict.VERIFIED, proven_at=NOON)
+        tx.update_connection(proven, None)
     (found,) = store.reload().connections
-    assert (found.key_verdict, found.key_proven_at) == (KeyVerdict.VERIFIED, NOON)
+    assert found == proven
 
 
 def test_no_secret_is_in_any_file_of_the_store(place: StorePlace, store: Store) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from nexo_client.terms import HealthState, Outcome, StoreState
-from nexo_daemon.domain.errors import DomainError, SecretTampered
+from nexo.connections.errors import NexoError, SecretTampered
+from nexo.connections.terms import HealthState, Outcome, StoreState
 from nexo_daemon.domain.model import (
     Binding,
     ClientInfo,
-    Handout,
+    HandoutRecord,
     Health,
     Sample,
     Transition,
@@ -54,7 +54,7 @@ def fill(place: StorePlace) -> None:
         [Transition("id-1", NOON, HealthState.UNKNOWN, HealthState.HEALTHY, "ok")],
         {"id-1": Health(HealthState.HEALTHY, "ok", NOON)},
     )
-    store.record_handouts([Handout(NOON, "id-1", "Work 1", "ResolveConnection", ClientInfo())])
+    store.record_handouts([(HandoutRecord(NOON, "id-1", "Work 1", "ResolveConnection", ClientInfo()), None)])
     store.close()
 
 
@@ -84,7 +84,7 @@ def spoil(place: StorePlace, table: str, column: str, wrong: str) -> bool:
 
 
 def live_a_day(place: StorePlace) -> None:
-    """What a daemon does with its store, without a surprise: domain errors only."""
+    """What a daemon does with its store, without a surprise: errors of ours only."""
     try:
         store = place.open()
     except StoreUnusable:
@@ -94,7 +94,7 @@ def live_a_day(place: StorePlace) -> None:
             origin(one.base_url)
             try:
                 store.unseal(one)
-            except DomainError:
+            except NexoError:
                 continue
             assert is_normal(one.base_url, one.network.proxy_url)
         care.check(store)
@@ -102,7 +102,7 @@ def live_a_day(place: StorePlace) -> None:
         store.handouts(None, 10)
         try:
             store.upkeep(NOON)
-        except DomainError:
+        except NexoError:
             assert store.state is StoreState.READ_ONLY
     finally:
         store.close()

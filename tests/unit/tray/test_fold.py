@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from nexo.connections.terms import VaultState
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe
-from nexo_client.terms import VaultState
 from nexo_client.types import Snapshot, WatchEvent
 from nexo_client.watch import Link as Heard
 from nexo_client.watch import LinkEvent
 from nexo_tray.fold import UNCONFIRMED_AFTER, expired, fold
-from nexo_tray.state import Link, LinkState, State, Switch, confirmed_default
+from nexo_tray.state import DaemonLink, LinkState, State, Switch, confirmed_default
 from tray_states import NOW, STATUS, connection, live, snapshot, unhealthy
 
 
@@ -91,12 +91,12 @@ def test_a_click_expires_after_three_seconds():
 
 def test_an_absent_daemon_keeps_what_was_known_and_since_when_it_is_absent():
     state = fold(live(connection("a")), LinkEvent(Heard.AWAY, error=DaemonNotRunning("x", hint="h")), NOW)
-    assert state.link == Link(LinkState.AWAY, NOW, "the daemon is not running", "h")
+    assert state.link == DaemonLink(LinkState.AWAY, NOW, "the daemon is not running", "h")
     assert names(state) == ["a"]
     later = fold(
         state, LinkEvent(Heard.AWAY, error=DaemonUnsafe("open to others", hint="chmod")), NOW + timedelta(1)
     )
-    assert later.link == Link(LinkState.AWAY, NOW, "open to others", "chmod")
+    assert later.link == DaemonLink(LinkState.AWAY, NOW, "open to others", "chmod")
 
 
 def test_a_daemon_that_ended_in_good_order_is_told_as_stopped():
@@ -104,7 +104,7 @@ def test_a_daemon_that_ended_in_good_order_is_told_as_stopped():
 
 
 def test_while_the_daemon_is_being_started_its_absence_is_no_news():
-    state = State(Link(LinkState.STARTING))
+    state = State(DaemonLink(LinkState.STARTING))
     assert fold(state, LinkEvent(Heard.AWAY, error=DaemonNotRunning("x")), NOW) == state
 
 

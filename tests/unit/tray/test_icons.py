@@ -5,8 +5,10 @@ import itertools
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from nexo_tray.icons import COLOURS, SIZES, WIRE, Look, icon
+from nexo_tray.icons import COLOURS, WIRE, Look, icon
 
+# That panels ask for, the doubled ones of high resolution included.
+SIZES = (16, 22, 24, 32, 44, 48, 64, 96, 128)
 PANELS = {"light": (246, 245, 244), "white": (255, 255, 255), "dark": (38, 38, 38), "black": (0, 0, 0)}
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from nexo_client.terms import HealthState, StoreState, VaultState
+from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo_client.types import Workspace, WorkspaceBinding
 from nexo_tray.icons import Look
-from nexo_tray.model import Action, Do, Item, picture, shown_name
-from nexo_tray.state import Link, LinkState, State, Switch
+from nexo_tray.model import Click, Do, MenuItem, picture, shown_name
+from nexo_tray.state import DaemonLink, LinkState, State, Switch
 from tray_states import (
     NOW,
     STATUS,
@@ -25,15 +25,15 @@ from tray_states import (
 )
 
 
-def lines(items: tuple[Item, ...]) -> list[str]:
+def lines(items: tuple[MenuItem, ...]) -> list[str]:
     return [item.label for item in items if not item.separator]
 
 
-def radios(state: State) -> list[Item]:
+def radios(state: State) -> list[MenuItem]:
     return [item for item in picture(state, NOW).menu if item.radio]
 
 
-def line(state: State, label: str) -> Item:
+def line(state: State, label: str) -> MenuItem:
     return next(item for item in picture(state, NOW).menu if item.label == label)
 
 
@@ -88,8 +88,8 @@ def test_a_click_on_a_connection_that_is_gone_meanwhile_shows_what_the_daemon_sa
     ("state", "look"),
     [
         (State(), Look.UNKNOWN),
-        (State(Link(LinkState.AWAY)), Look.AWAY),
-        (State(Link(LinkState.STARTING)), Look.AWAY),
+        (State(DaemonLink(LinkState.AWAY)), Look.AWAY),
+        (State(DaemonLink(LinkState.STARTING)), Look.AWAY),
         (away(live(connection("a", default=True))), Look.AWAY),
         (live(), Look.EMPTY),
         (live(connection("a")), Look.EMPTY),
@@ -121,7 +121,7 @@ def test_without_the_daemon_the_last_lights_are_past_and_nothing_can_be_switched
     assert picture(state, NOW).tooltip == "Nexo: the daemon is not running"
     why = line(state, "Why?")
     assert lines(why.children) == ["The daemon is not running", "    start it with: nexoctl daemon start"]
-    assert line(state, "Start daemon").action == Action(Do.START_DAEMON)
+    assert line(state, "Start daemon").action == Click(Do.START_DAEMON)
 
 
 def test_the_daemon_can_be_stopped_from_the_menu_only_by_the_tray_that_started_it():
@@ -166,7 +166,7 @@ def test_advice_is_broken_into_lines_that_fit_into_a_menu_and_lead_to_the_whole(
     advice = [item for item in why.children if item.label.startswith("    ")]
     assert len(advice) > 3
     assert all(len(item.label) <= 76 for item in advice)
-    assert {item.action for item in advice} == {Action(Do.WHY, "id-a")}
+    assert {item.action for item in advice} == {Click(Do.WHY, "id-a")}
     assert " ".join(item.label.strip() for item in advice) == " ".join(["word"] * 60)
 
 
@@ -189,6 +189,13 @@ def test_bound_workspaces_are_listed():
     bound = WorkspaceBinding(Workspace(path="/home/p/client"), "b", False, NOW, False)
     state = live(connection("b"), bindings=(bound,))
     assert lines(line(state, "Workspaces").children) == ["/home/p/client → b"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, []), (1, ["1 program is"]), (3, ["3 programs are"])])
+def test_programs_behind_the_gateway_are_counted(count, said):
+    state = live(connection("b"), status=replace(STATUS, gateway_programs=count))
+    shown = lines(line(state, "Workspaces").children)
+    assert [one for one in shown if "gateway" in one] == [f"{words} behind the gateway" for words in said]
 
 
 def test_pictures_of_the_same_content_are_equal_whenever_they_were_made():

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from nexo.connections.terms import HealthState, KeyVerdict, Outcome
 from nexo_client.errors import StoreReadOnly
-from nexo_client.terms import HealthState, KeyVerdict, Outcome
 from nexo_client.types import DefaultSwitch, TestResult
 from nexo_tray import notices
 from nexo_tray.icons import Look

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from nexo_tray.scratch import AlreadyRunning, place, scratch
+from nexo_tray.scratch import TrayRunning, place, scratch
 
 
 def test_temporary_files_go_there_and_go_away_with_it(tmp_path):
@@ -25,7 +25,7 @@ def test_temporary_files_go_there_and_go_away_with_it(tmp_path):
 def test_a_second_one_is_refused_and_disturbs_nothing(tmp_path):
     with scratch(tmp_path / "tray") as directory:
         (directory / "icon.png").touch()
-        with pytest.raises(AlreadyRunning), scratch(tmp_path / "tray"):
+        with pytest.raises(TrayRunning), scratch(tmp_path / "tray"):
             pytest.fail("two trays at a time")
         assert (directory / "icon.png").exists()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nexo_tray import settings
-from nexo_tray.settings import Settings
+from nexo_tray.settings import TraySettings
 
 
 @pytest.fixture(autouse=True)
@@ -12,8 +12,8 @@ def _config(monkeypatch, tmp_path):
 
 
 def test_settings_are_kept_privately():
-    settings.save(Settings(notifications=False))
-    assert settings.load() == Settings(notifications=False)
+    settings.save(TraySettings(notifications=False))
+    assert settings.load() == TraySettings(notifications=False)
     assert settings.settings_file().stat().st_mode & 0o777 == 0o600
     assert [path.name for path in settings.settings_file().parent.iterdir()] == ["tray.json"]
 
@@ -22,9 +22,9 @@ def test_settings_are_kept_privately():
 def test_an_unreadable_file_means_the_defaults_and_is_left_alone(content):
     settings.settings_file().parent.mkdir(parents=True)
     settings.settings_file().write_text(content)
-    assert settings.load() == Settings()
+    assert settings.load() == TraySettings()
     assert settings.settings_file().read_text() == content
 
 
 def test_no_file_means_the_defaults():
-    assert settings.load() == Settings()
+    assert settings.load() == TraySettings()

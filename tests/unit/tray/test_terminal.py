@@ -90,6 +90,6 @@ def test_other_systems_have_a_terminal_anyway(platform):
 
 
 def test_the_wizard_is_nexoctl_of_the_same_installation():
-    assert wizard(["add"])[-3:] == ["-m", "nexo_client.cli", "add"]
+    assert wizard(["add"])[-3:] == ["-m", "nexo_cli", "add"]
     assert wizard(["add"], "/tmp/s")[-3:] == ["--socket", "/tmp/s", "add"]
     assert typed(["add"]) == "nexoctl add"

@@ -9,18 +9,20 @@ import pytest
 from nexo_tray.explain import Text
 from nexo_tray.gtk_icon import same_lines
 from nexo_tray.icons import Look
-from nexo_tray.model import SEPARATOR, Action, Do, Item, Picture
+from nexo_tray.model import SEPARATOR, Click, Do, MenuItem, Picture
 from nexo_tray.notices import Notice
-from nexo_tray.view import View, escaped, item_at
+from nexo_tray.view import PanelIcon, escaped, item_at
 
 MENU = (
-    Item("work — healthy", enabled=False, action=Action(Do.ABOUT)),
+    MenuItem("work — healthy", enabled=False, action=Click(Do.ABOUT)),
     SEPARATOR,
-    Item("● work & co", Action(Do.SWITCH, "1"), checked=True, radio=True),
-    Item("○ old", Action(Do.SWITCH, "2"), checked=False, radio=True, enabled=False),
+    MenuItem("● work & co", Click(Do.SWITCH, "1"), checked=True, radio=True),
+    MenuItem("○ old", Click(Do.SWITCH, "2"), checked=False, radio=True, enabled=False),
     SEPARATOR,
-    Item("Connections", children=(Item("work", children=(Item("Test now", Action(Do.TEST, "1")),)),)),
-    Item("Quit tray", Action(Do.QUIT)),
+    MenuItem(
+        "Connections", children=(MenuItem("work", children=(MenuItem("Test now", Click(Do.TEST, "1")),)),)
+    ),
+    MenuItem("Quit tray", Click(Do.QUIT)),
 )
 
 
@@ -43,17 +45,17 @@ def pystray(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def clicks() -> list[Action]:
+def clicks() -> list[Click]:
     return []
 
 
 @pytest.fixture
-def view(pystray: Any, clicks: list[Action]) -> View:
+def view(pystray: Any, clicks: list[Click]) -> PanelIcon:
     first = Picture(Look.HEALTHY, "Nexo: work", MENU)
-    return View(pystray, Direct(), first, clicks.append, platform="darwin")
+    return PanelIcon(pystray, Direct(), first, clicks.append, platform="darwin")
 
 
-def find(view: View, text: str) -> Any:
+def find(view: PanelIcon, text: str) -> Any:
     def walk(items: Any) -> Any:
         for item in items:
             yield item
@@ -62,7 +64,7 @@ def find(view: View, text: str) -> Any:
     return next(item for item in walk(view.icon.menu) if item.text == text)
 
 
-def test_lines_marks_and_submenus_are_handed_over(view: View) -> None:
+def test_lines_marks_and_submenus_are_handed_over(view: PanelIcon) -> None:
     drawn = list(view.icon.menu)
     assert [item.text for item in drawn if item.text != "- - - -"] == [
         "work — healthy",
@@ -79,28 +81,30 @@ def test_lines_marks_and_submenus_are_handed_over(view: View) -> None:
     assert view.icon.title == "Nexo: work"
 
 
-def test_a_click_becomes_an_action(view: View, clicks: list[Action]) -> None:
+def test_a_click_becomes_an_action(view: PanelIcon, clicks: list[Click]) -> None:
     find(view, "● work & co")(view.icon)
     find(view, "Test now")(view.icon)
     find(view, "Quit tray")(view.icon)
-    assert clicks == [Action(Do.SWITCH, "1"), Action(Do.TEST, "1"), Action(Do.QUIT)]
+    assert clicks == [Click(Do.SWITCH, "1"), Click(Do.TEST, "1"), Click(Do.QUIT)]
 
 
-def test_a_click_on_a_greyed_line_is_ignored(view: View, clicks: list[Action]) -> None:
+def test_a_click_on_a_greyed_line_is_ignored(view: PanelIcon, clicks: list[Click]) -> None:
     find(view, "○ old")(view.icon)
     find(view, "work — healthy")(view.icon)
     assert clicks == []
 
 
-def test_a_click_means_what_the_line_says_now(view: View, clicks: list[Action]) -> None:
+def test_a_click_means_what_the_line_says_now(view: PanelIcon, clicks: list[Click]) -> None:
     drawn = find(view, "● work & co")
-    greyed = tuple(Item(i.label, i.action, False, i.checked, i.radio, i.children, i.separator) for i in MENU)
+    greyed = tuple(
+        MenuItem(i.label, i.action, False, i.checked, i.radio, i.children, i.separator) for i in MENU
+    )
     view.paint(Picture(Look.AWAY, "Nexo: away", greyed))
     drawn(view.icon)
     assert clicks == []
 
 
-def test_a_click_on_a_line_that_is_gone_is_ignored(view: View, clicks: list[Action]) -> None:
+def test_a_click_on_a_line_that_is_gone_is_ignored(view: PanelIcon, clicks: list[Click]) -> None:
     drawn = find(view, "Quit tray")
     view.paint(Picture(Look.AWAY, "Nexo: away", MENU[:2]))
     drawn(view.icon)
@@ -119,13 +123,13 @@ def test_the_character_of_shortcuts_is_doubled_where_there_are_shortcuts() -> No
 
 
 def test_a_menu_is_kept_for_labels_and_marks_and_built_anew_for_lines() -> None:
-    def changed(**facts: object) -> tuple[Item, ...]:
+    def changed(**facts: object) -> tuple[MenuItem, ...]:
         old = MENU[2]
         given = {"label": old.label, "action": old.action, "enabled": True, "checked": True, "radio": True}
-        return (*MENU[:2], Item(**given | facts), *MENU[3:])
+        return (*MENU[:2], MenuItem(**given | facts), *MENU[3:])
 
     assert same_lines(MENU, changed(label="✕ work", checked=False, enabled=False))
-    assert not same_lines(MENU, changed(action=Action(Do.SWITCH, "3")))
+    assert not same_lines(MENU, changed(action=Click(Do.SWITCH, "3")))
     assert not same_lines(MENU, changed(checked=None))
     assert not same_lines(MENU, MENU[:-1])
-    assert not same_lines(MENU, (*MENU[:5], Item("Connections", children=()), MENU[6]))
+    assert not same_lines(MENU, (*MENU[:5], MenuItem("Connections", children=()), MENU[6]))

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from keyring_session import KeyringSession
-from nexo_client.terms import VaultState
+from nexo.connections.errors import KeyReferenceFailed, VaultKeyLost, VaultLocked
+from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import KeyReferenceFailed, VaultKeyLost, VaultLocked
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import desktop_keyring, outside
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.references import References
 from nexo_daemon.vault.slots import SlotKind
-from store_parts import CANARY, StorePlace, put
+from store_parts import CANARY, StorePlace, put, recovery_code
 
 pytestmark = pytest.mark.needs("keyring")
 
@@ -132,7 +132,7 @@ def test_a_dialog_that_cannot_be_shown_is_not_advised_again(
     keyring.start()
     store = place.open()
     put(store, 1)
-    code = store.custody.new_recovery_code()
+    code = recovery_code(store)
     store.close()
     keyring.lock()
     store = place.open()

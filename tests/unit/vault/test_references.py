@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.terms import Reason
+from nexo.connections.errors import InvalidField, KeyReferenceFailed
+from nexo.connections.terms import Reason
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.errors import InvalidField, KeyReferenceFailed
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import references
 from nexo_daemon.vault.references import Reference, ReferenceKind, References

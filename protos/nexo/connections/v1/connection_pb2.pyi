@@ -442,6 +442,27 @@ class Health(google.protobuf.message.Message):
 global___Health = Health
 
 @typing.final
+class MappedModel(google.protobuf.message.Message):
+    """A name of a model that programs ask for, and what the gateway sends in its place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: builtins.int
+    SENT_FIELD_NUMBER: builtins.int
+    asked: builtins.str
+    """As programs write it; compared exactly."""
+    sent: builtins.str
+    def __init__(
+        self,
+        *,
+        asked: builtins.str = ...,
+        sent: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asked", b"asked", "sent", b"sent"]) -> None: ...
+
+global___MappedModel = MappedModel
+
+@typing.final
 class Connection(google.protobuf.message.Message):
     """A connection as anybody may see it."""
 
@@ -466,6 +487,7 @@ class Connection(google.protobuf.message.Message):
     PROXY_HAS_CREDENTIALS_FIELD_NUMBER: builtins.int
     CHECK_INTERVAL_FIELD_NUMBER: builtins.int
     CHECKS_PAUSED_FIELD_NUMBER: builtins.int
+    MODEL_MAP_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Opaque, never reused."""
     name: builtins.str
@@ -504,6 +526,10 @@ class Connection(google.protobuf.message.Message):
     def check_interval(self) -> google.protobuf.duration_pb2.Duration:
         """Seconds between checks as set for this connection; unset for the global setting."""
 
+    @property
+    def model_map(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MappedModel]:
+        """Empty: the gateway sends the names of models on as they come."""
+
     def __init__(
         self,
         *,
@@ -526,9 +552,10 @@ class Connection(google.protobuf.message.Message):
         proxy_has_credentials: builtins.bool = ...,
         check_interval: google.protobuf.duration_pb2.Duration | None = ...,
         checks_paused: builtins.bool = ...,
+        model_map: collections.abc.Iterable[global___MappedModel] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["check_interval", b"check_interval", "created_at", b"created_at", "health", b"health", "key", b"key", "network", b"network", "updated_at", b"updated_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "created_at", b"created_at", "default_model", b"default_model", "enabled", b"enabled", "header_names", b"header_names", "health", b"health", "id", b"id", "is_default", b"is_default", "key", b"key", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider", "proxy_has_credentials", b"proxy_has_credentials", "revision", b"revision", "updated_at", b"updated_at"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "created_at", b"created_at", "default_model", b"default_model", "enabled", b"enabled", "header_names", b"header_names", "health", b"health", "id", b"id", "is_default", b"is_default", "key", b"key", "model_map", b"model_map", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider", "proxy_has_credentials", b"proxy_has_credentials", "revision", b"revision", "updated_at", b"updated_at"]) -> None: ...
 
 global___Connection = Connection
 
@@ -553,6 +580,7 @@ class ConnectionDraft(google.protobuf.message.Message):
     KEY_EXPIRES_AT_FIELD_NUMBER: builtins.int
     CHECK_INTERVAL_FIELD_NUMBER: builtins.int
     CHECKS_PAUSED_FIELD_NUMBER: builtins.int
+    MODEL_MAP_FIELD_NUMBER: builtins.int
     name: builtins.str
     provider: global___Provider.ValueType
     preset: builtins.str
@@ -579,6 +607,10 @@ class ConnectionDraft(google.protobuf.message.Message):
     def check_interval(self) -> google.protobuf.duration_pb2.Duration:
         """Zero: back to the global setting."""
 
+    @property
+    def model_map(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MappedModel]:
+        """At most 100, each asked name once; "nexo" always stands for default_model."""
+
     def __init__(
         self,
         *,
@@ -597,9 +629,10 @@ class ConnectionDraft(google.protobuf.message.Message):
         key_expires_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         check_interval: google.protobuf.duration_pb2.Duration | None = ...,
         checks_paused: builtins.bool | None = ...,
+        model_map: collections.abc.Iterable[global___MappedModel] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "enabled", b"enabled", "key", b"key", "key_expires_at", b"key_expires_at", "network", b"network"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "default_model", b"default_model", "enabled", b"enabled", "headers", b"headers", "headers_json", b"headers_json", "key", b"key", "key_expires_at", b"key_expires_at", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "default_model", b"default_model", "enabled", b"enabled", "headers", b"headers", "headers_json", b"headers_json", "key", b"key", "key_expires_at", b"key_expires_at", "model_map", b"model_map", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_checks_paused", b"_checks_paused"]) -> typing.Literal["checks_paused"] | None: ...
     @typing.overload
@@ -957,7 +990,7 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
         """Paths: name, provider, preset, base_url, auth_scheme, api_key, headers, default_model,
-        enabled, network, key_expires_at, check_interval, checks_paused.
+        enabled, network, key_expires_at, check_interval, checks_paused, model_map.
         """
 
     @property

@@ -89,6 +89,7 @@ class Status(google.protobuf.message.Message):
     CHECKS_PAUSED_FIELD_NUMBER: builtins.int
     VAULT_PROBLEM_FIELD_NUMBER: builtins.int
     STORE_ADVICE_FIELD_NUMBER: builtins.int
+    GATEWAY_PROGRAMS_FIELD_NUMBER: builtins.int
     version: builtins.str
     pid: builtins.int
     socket_path: builtins.str
@@ -110,6 +111,8 @@ class Status(google.protobuf.message.Message):
     """Why the vault is not unlocked and what to do."""
     store_advice: builtins.str
     """The end of store_problem: what to do."""
+    gateway_programs: builtins.int
+    """Behind the gateway: what 'nexoctl run' started, and named tokens that were used within the hour."""
     @property
     def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -141,9 +144,10 @@ class Status(google.protobuf.message.Message):
         checks_paused: builtins.bool = ...,
         vault_problem: builtins.str = ...,
         store_advice: builtins.str = ...,
+        gateway_programs: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["offline_since", b"offline_since", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checks_paused", b"checks_paused", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_advice", b"store_advice", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checks_paused", b"checks_paused", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "gateway_programs", b"gateway_programs", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_advice", b"store_advice", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
 
 global___Status = Status
 
@@ -176,7 +180,7 @@ global___Snapshot = Snapshot
 
 @typing.final
 class Handout(google.protobuf.message.Message):
-    """A secret that left the daemon."""
+    """A secret that left the daemon. The same to the same program again within an hour is counted, not listed."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -186,16 +190,24 @@ class Handout(google.protobuf.message.Message):
     CLIENT_FIELD_NUMBER: builtins.int
     WORKSPACE_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    TIMES_FIELD_NUMBER: builtins.int
+    LAST_AT_FIELD_NUMBER: builtins.int
     connection_name: builtins.str
     method: builtins.str
     """The RPC that carried it."""
     workspace: builtins.str
     """Path or name of the workspace; empty for none."""
     source: nexo.connections.v1.workspace_pb2.ResolutionSource.ValueType
+    times: builtins.int
+    """How often, and the last time. The process in `client` is that of the last time."""
     @property
-    def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The first time."""
+
     @property
     def client(self) -> nexo.connections.v1.workspace_pb2.ClientInfo: ...
+    @property
+    def last_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -205,9 +217,11 @@ class Handout(google.protobuf.message.Message):
         client: nexo.connections.v1.workspace_pb2.ClientInfo | None = ...,
         workspace: builtins.str = ...,
         source: nexo.connections.v1.workspace_pb2.ResolutionSource.ValueType = ...,
+        times: builtins.int = ...,
+        last_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["at", b"at", "client", b"client"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "client", b"client", "connection_name", b"connection_name", "method", b"method", "source", b"source", "workspace", b"workspace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "client", b"client", "last_at", b"last_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "client", b"client", "connection_name", b"connection_name", "last_at", b"last_at", "method", b"method", "source", b"source", "times", b"times", "workspace", b"workspace"]) -> None: ...
 
 global___Handout = Handout
 

@@ -54,6 +54,7 @@ class HealthTransition(google.protobuf.message.Message):
     LASTED_FIELD_NUMBER: builtins.int
     ADVICE_FIELD_NUMBER: builtins.int
     IMPORTANT_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
     connection_id: builtins.str
     connection_name: builtins.str
     from_state: nexo.connections.v1.connection_pb2.HealthState.ValueType
@@ -64,6 +65,10 @@ class HealthTransition(google.protobuf.message.Message):
     advice: builtins.str
     important: builtins.bool
     """The default or a bound connection: worth telling a person."""
+    source: builtins.str
+    """Whose request showed it: "probe" (a check of the daemon, or a test), "traffic" (a program's, through the
+    gateway); empty when nobody's did.
+    """
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -83,9 +88,10 @@ class HealthTransition(google.protobuf.message.Message):
         lasted: google.protobuf.duration_pb2.Duration | None = ...,
         advice: builtins.str = ...,
         important: builtins.bool = ...,
+        source: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["at", b"at", "lasted", b"lasted"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["advice", b"advice", "at", b"at", "connection_id", b"connection_id", "connection_name", b"connection_name", "evidence", b"evidence", "from_state", b"from_state", "important", b"important", "lasted", b"lasted", "reason", b"reason", "to_state", b"to_state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["advice", b"advice", "at", b"at", "connection_id", b"connection_id", "connection_name", b"connection_name", "evidence", b"evidence", "from_state", b"from_state", "important", b"important", "lasted", b"lasted", "reason", b"reason", "source", b"source", "to_state", b"to_state"]) -> None: ...
 
 global___HealthTransition = HealthTransition
 
@@ -104,11 +110,14 @@ class HealthSample(google.protobuf.message.Message):
     LATENCY_MAX_FIELD_NUMBER: builtins.int
     OUTCOME_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    FROM_TRAFFIC_FIELD_NUMBER: builtins.int
     checks: builtins.int
     failures: builtins.int
     outcome: nexo.connections.v1.connection_pb2.Outcome.ValueType
     """Of the last check of the span."""
     reason: builtins.str
+    from_traffic: builtins.int
+    """So many of `checks` were requests of programs through the gateway, and not the daemon's own."""
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -131,9 +140,10 @@ class HealthSample(google.protobuf.message.Message):
         latency_max: google.protobuf.duration_pb2.Duration | None = ...,
         outcome: nexo.connections.v1.connection_pb2.Outcome.ValueType = ...,
         reason: builtins.str = ...,
+        from_traffic: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["at", b"at", "latency_max", b"latency_max", "latency_median", b"latency_median", "latency_min", b"latency_min", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "checks", b"checks", "failures", b"failures", "latency_max", b"latency_max", "latency_median", b"latency_median", "latency_min", b"latency_min", "outcome", b"outcome", "reason", b"reason", "span", b"span"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "checks", b"checks", "failures", b"failures", "from_traffic", b"from_traffic", "latency_max", b"latency_max", "latency_median", b"latency_median", "latency_min", b"latency_min", "outcome", b"outcome", "reason", b"reason", "span", b"span"]) -> None: ...
 
 global___HealthSample = HealthSample
 

@@ -22,45 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from nexo.connections.v1 import daemon_pb2 as nexo_dot_connections_dot_v1_dot_daemon__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnexo/connections/v1/vault.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a nexo/connections/v1/daemon.proto\"\x96\x02\n\x05Vault\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.nexo.connections.v1.VaultState\x12.\n\x04slot\x18\x02 \x01(\x0e\x32 .nexo.connections.v1.KeySlotKind\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x30\n\x0cslot_made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x64\x61ta_key_made_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10recovery_made_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x11\n\x0fGetVaultRequest\"=\n\x10GetVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"L\n\x12UnlockVaultRequest\x12\x14\n\npassphrase\x18\x01 \x01(\tH\x00\x12\x17\n\rrecovery_code\x18\x02 \x01(\tH\x00\x42\x07\n\x05words\"@\n\x13UnlockVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"\x12\n\x10LockVaultRequest\">\n\x11LockVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"o\n\x11RekeyVaultRequest\x12.\n\x04slot\x18\x01 \x01(\x0e\x32 .nexo.connections.v1.KeySlotKind\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x16\n\x0e\x66orget_secrets\x18\x03 \x01(\x08\"?\n\x12RekeyVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"\x1b\n\x19\x43reateRecoveryCodeRequest\"3\n\x1a\x43reateRecoveryCodeResponse\x12\x15\n\rrecovery_code\x18\x01 \x01(\t\"*\n\x14RotateDataKeyRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\"Y\n\x15RotateDataKeyResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\x12\x15\n\rrecovery_code\x18\x02 \x01(\t*\xa7\x01\n\x0bKeySlotKind\x12\x1d\n\x19KEY_SLOT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15KEY_SLOT_KIND_KEYRING\x10\x01\x12\x1a\n\x16KEY_SLOT_KIND_KEY_FILE\x10\x02\x12\x1c\n\x18KEY_SLOT_KIND_PASSPHRASE\x10\x03\x12$\n KEY_SLOT_KIND_SYSTEMD_CREDENTIAL\x10\x04\x32\xe3\x04\n\x0cVaultService\x12W\n\x08GetVault\x12$.nexo.connections.v1.GetVaultRequest\x1a%.nexo.connections.v1.GetVaultResponse\x12`\n\x0bUnlockVault\x12\'.nexo.connections.v1.UnlockVaultRequest\x1a(.nexo.connections.v1.UnlockVaultResponse\x12Z\n\tLockVault\x12%.nexo.connections.v1.LockVaultRequest\x1a&.nexo.connections.v1.LockVaultResponse\x12]\n\nRekeyVault\x12&.nexo.connections.v1.RekeyVaultRequest\x1a\'.nexo.connections.v1.RekeyVaultResponse\x12u\n\x12\x43reateRecoveryCode\x12..nexo.connections.v1.CreateRecoveryCodeRequest\x1a/.nexo.connections.v1.CreateRecoveryCodeResponse\x12\x66\n\rRotateDataKey\x12).nexo.connections.v1.RotateDataKeyRequest\x1a*.nexo.connections.v1.RotateDataKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnexo/connections/v1/vault.proto\x12\x13nexo.connections.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a nexo/connections/v1/daemon.proto\"\x96\x02\n\x05Vault\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.nexo.connections.v1.VaultState\x12.\n\x04slot\x18\x02 \x01(\x0e\x32 .nexo.connections.v1.KeySlotKind\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x30\n\x0cslot_made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x64\x61ta_key_made_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10recovery_made_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x11\n\x0fGetVaultRequest\"=\n\x10GetVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"L\n\x12UnlockVaultRequest\x12\x14\n\npassphrase\x18\x01 \x01(\tH\x00\x12\x17\n\rrecovery_code\x18\x02 \x01(\tH\x00\x42\x07\n\x05words\"@\n\x13UnlockVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"\x12\n\x10LockVaultRequest\">\n\x11LockVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"o\n\x11RekeyVaultRequest\x12.\n\x04slot\x18\x01 \x01(\x0e\x32 .nexo.connections.v1.KeySlotKind\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x16\n\x0e\x66orget_secrets\x18\x03 \x01(\x08\"?\n\x12RekeyVaultResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"\x1c\n\x1aProposeRecoveryCodeRequest\"4\n\x1bProposeRecoveryCodeResponse\x12\x15\n\rrecovery_code\x18\x01 \x01(\t\"/\n\x16SetRecoveryCodeRequest\x12\x15\n\rrecovery_code\x18\x01 \x01(\t\"D\n\x17SetRecoveryCodeResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault\"p\n\x08\x41utoLock\x12\'\n\x04idle\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\non_suspend\x18\x02 \x01(\x08\x12\x16\n\x0eon_screen_lock\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"\x14\n\x12GetAutoLockRequest\"G\n\x13GetAutoLockResponse\x12\x30\n\tauto_lock\x18\x01 \x01(\x0b\x32\x1d.nexo.connections.v1.AutoLock\"F\n\x12SetAutoLockRequest\x12\x30\n\tauto_lock\x18\x01 \x01(\x0b\x32\x1d.nexo.connections.v1.AutoLock\"G\n\x13SetAutoLockResponse\x12\x30\n\tauto_lock\x18\x01 \x01(\x0b\x32\x1d.nexo.connections.v1.AutoLock\"A\n\x14RotateDataKeyRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\x12\x15\n\rrecovery_code\x18\x02 \x01(\t\"B\n\x15RotateDataKeyResponse\x12)\n\x05vault\x18\x01 \x01(\x0b\x32\x1a.nexo.connections.v1.Vault*\xa7\x01\n\x0bKeySlotKind\x12\x1d\n\x19KEY_SLOT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15KEY_SLOT_KIND_KEYRING\x10\x01\x12\x1a\n\x16KEY_SLOT_KIND_KEY_FILE\x10\x02\x12\x1c\n\x18KEY_SLOT_KIND_PASSPHRASE\x10\x03\x12$\n KEY_SLOT_KIND_SYSTEMD_CREDENTIAL\x10\x04\x32\x98\x07\n\x0cVaultService\x12W\n\x08GetVault\x12$.nexo.connections.v1.GetVaultRequest\x1a%.nexo.connections.v1.GetVaultResponse\x12`\n\x0bUnlockVault\x12\'.nexo.connections.v1.UnlockVaultRequest\x1a(.nexo.connections.v1.UnlockVaultResponse\x12Z\n\tLockVault\x12%.nexo.connections.v1.LockVaultRequest\x1a&.nexo.connections.v1.LockVaultResponse\x12]\n\nRekeyVault\x12&.nexo.connections.v1.RekeyVaultRequest\x1a\'.nexo.connections.v1.RekeyVaultResponse\x12x\n\x13ProposeRecoveryCode\x12/.nexo.connections.v1.ProposeRecoveryCodeRequest\x1a\x30.nexo.connections.v1.ProposeRecoveryCodeResponse\x12l\n\x0fSetRecoveryCode\x12+.nexo.connections.v1.SetRecoveryCodeRequest\x1a,.nexo.connections.v1.SetRecoveryCodeResponse\x12`\n\x0bGetAutoLock\x12\'.nexo.connections.v1.GetAutoLockRequest\x1a(.nexo.connections.v1.GetAutoLockResponse\x12`\n\x0bSetAutoLock\x12\'.nexo.connections.v1.SetAutoLockRequest\x1a(.nexo.connections.v1.SetAutoLockResponse\x12\x66\n\rRotateDataKey\x12).nexo.connections.v1.RotateDataKeyRequest\x1a*.nexo.connections.v1.RotateDataKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexo.connections.v1.vault_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYSLOTKIND']._serialized_start=1110
-  _globals['_KEYSLOTKIND']._serialized_end=1277
-  _globals['_VAULT']._serialized_start=124
-  _globals['_VAULT']._serialized_end=402
-  _globals['_GETVAULTREQUEST']._serialized_start=404
-  _globals['_GETVAULTREQUEST']._serialized_end=421
-  _globals['_GETVAULTRESPONSE']._serialized_start=423
-  _globals['_GETVAULTRESPONSE']._serialized_end=484
-  _globals['_UNLOCKVAULTREQUEST']._serialized_start=486
-  _globals['_UNLOCKVAULTREQUEST']._serialized_end=562
-  _globals['_UNLOCKVAULTRESPONSE']._serialized_start=564
-  _globals['_UNLOCKVAULTRESPONSE']._serialized_end=628
-  _globals['_LOCKVAULTREQUEST']._serialized_start=630
-  _globals['_LOCKVAULTREQUEST']._serialized_end=648
-  _globals['_LOCKVAULTRESPONSE']._serialized_start=650
-  _globals['_LOCKVAULTRESPONSE']._serialized_end=712
-  _globals['_REKEYVAULTREQUEST']._serialized_start=714
-  _globals['_REKEYVAULTREQUEST']._serialized_end=825
-  _globals['_REKEYVAULTRESPONSE']._serialized_start=827
-  _globals['_REKEYVAULTRESPONSE']._serialized_end=890
-  _globals['_CREATERECOVERYCODEREQUEST']._serialized_start=892
-  _globals['_CREATERECOVERYCODEREQUEST']._serialized_end=919
-  _globals['_CREATERECOVERYCODERESPONSE']._serialized_start=921
-  _globals['_CREATERECOVERYCODERESPONSE']._serialized_end=972
-  _globals['_ROTATEDATAKEYREQUEST']._serialized_start=974
-  _globals['_ROTATEDATAKEYREQUEST']._serialized_end=1016
-  _globals['_ROTATEDATAKEYRESPONSE']._serialized_start=1018
-  _globals['_ROTATEDATAKEYRESPONSE']._serialized_end=1107
-  _globals['_VAULTSERVICE']._serialized_start=1280
-  _globals['_VAULTSERVICE']._serialized_end=1891
+  _globals['_KEYSLOTKIND']._serialized_start=1617
+  _globals['_KEYSLOTKIND']._serialized_end=1784
+  _globals['_VAULT']._serialized_start=156
+  _globals['_VAULT']._serialized_end=434
+  _globals['_GETVAULTREQUEST']._serialized_start=436
+  _globals['_GETVAULTREQUEST']._serialized_end=453
+  _globals['_GETVAULTRESPONSE']._serialized_start=455
+  _globals['_GETVAULTRESPONSE']._serialized_end=516
+  _globals['_UNLOCKVAULTREQUEST']._serialized_start=518
+  _globals['_UNLOCKVAULTREQUEST']._serialized_end=594
+  _globals['_UNLOCKVAULTRESPONSE']._serialized_start=596
+  _globals['_UNLOCKVAULTRESPONSE']._serialized_end=660
+  _globals['_LOCKVAULTREQUEST']._serialized_start=662
+  _globals['_LOCKVAULTREQUEST']._serialized_end=680
+  _globals['_LOCKVAULTRESPONSE']._serialized_start=682
+  _globals['_LOCKVAULTRESPONSE']._serialized_end=744
+  _globals['_REKEYVAULTREQUEST']._serialized_start=746
+  _globals['_REKEYVAULTREQUEST']._serialized_end=857
+  _globals['_REKEYVAULTRESPONSE']._serialized_start=859
+  _globals['_REKEYVAULTRESPONSE']._serialized_end=922
+  _globals['_PROPOSERECOVERYCODEREQUEST']._serialized_start=924
+  _globals['_PROPOSERECOVERYCODEREQUEST']._serialized_end=952
+  _globals['_PROPOSERECOVERYCODERESPONSE']._serialized_start=954
+  _globals['_PROPOSERECOVERYCODERESPONSE']._serialized_end=1006
+  _globals['_SETRECOVERYCODEREQUEST']._serialized_start=1008
+  _globals['_SETRECOVERYCODEREQUEST']._serialized_end=1055
+  _globals['_SETRECOVERYCODERESPONSE']._serialized_start=1057
+  _globals['_SETRECOVERYCODERESPONSE']._serialized_end=1125
+  _globals['_AUTOLOCK']._serialized_start=1127
+  _globals['_AUTOLOCK']._serialized_end=1239
+  _globals['_GETAUTOLOCKREQUEST']._serialized_start=1241
+  _globals['_GETAUTOLOCKREQUEST']._serialized_end=1261
+  _globals['_GETAUTOLOCKRESPONSE']._serialized_start=1263
+  _globals['_GETAUTOLOCKRESPONSE']._serialized_end=1334
+  _globals['_SETAUTOLOCKREQUEST']._serialized_start=1336
+  _globals['_SETAUTOLOCKREQUEST']._serialized_end=1406
+  _globals['_SETAUTOLOCKRESPONSE']._serialized_start=1408
+  _globals['_SETAUTOLOCKRESPONSE']._serialized_end=1479
+  _globals['_ROTATEDATAKEYREQUEST']._serialized_start=1481
+  _globals['_ROTATEDATAKEYREQUEST']._serialized_end=1546
+  _globals['_ROTATEDATAKEYRESPONSE']._serialized_start=1548
+  _globals['_ROTATEDATAKEYRESPONSE']._serialized_end=1614
+  _globals['_VAULTSERVICE']._serialized_start=1787
+  _globals['_VAULTSERVICE']._serialized_end=2707
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ codes go in; a recovery code comes out once, when it is made.
 
 import builtins
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
@@ -221,22 +222,22 @@ class RekeyVaultResponse(google.protobuf.message.Message):
 global___RekeyVaultResponse = RekeyVaultResponse
 
 @typing.final
-class CreateRecoveryCodeRequest(google.protobuf.message.Message):
+class ProposeRecoveryCodeRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
         self,
     ) -> None: ...
 
-global___CreateRecoveryCodeRequest = CreateRecoveryCodeRequest
+global___ProposeRecoveryCodeRequest = ProposeRecoveryCodeRequest
 
 @typing.final
-class CreateRecoveryCodeResponse(google.protobuf.message.Message):
+class ProposeRecoveryCodeResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECOVERY_CODE_FIELD_NUMBER: builtins.int
     recovery_code: builtins.str
-    """Shown once; stored nowhere."""
+    """Stored nowhere."""
     def __init__(
         self,
         *,
@@ -244,21 +245,151 @@ class CreateRecoveryCodeResponse(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["recovery_code", b"recovery_code"]) -> None: ...
 
-global___CreateRecoveryCodeResponse = CreateRecoveryCodeResponse
+global___ProposeRecoveryCodeResponse = ProposeRecoveryCodeResponse
+
+@typing.final
+class SetRecoveryCodeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECOVERY_CODE_FIELD_NUMBER: builtins.int
+    recovery_code: builtins.str
+    """As ProposeRecoveryCode made it."""
+    def __init__(
+        self,
+        *,
+        recovery_code: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["recovery_code", b"recovery_code"]) -> None: ...
+
+global___SetRecoveryCodeRequest = SetRecoveryCodeRequest
+
+@typing.final
+class SetRecoveryCodeResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: builtins.int
+    @property
+    def vault(self) -> global___Vault: ...
+    def __init__(
+        self,
+        *,
+        vault: global___Vault | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["vault", b"vault"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["vault", b"vault"]) -> None: ...
+
+global___SetRecoveryCodeResponse = SetRecoveryCodeResponse
+
+@typing.final
+class AutoLock(google.protobuf.message.Message):
+    """When the vault locks by itself. Never, unless somebody sets it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IDLE_FIELD_NUMBER: builtins.int
+    ON_SUSPEND_FIELD_NUMBER: builtins.int
+    ON_SCREEN_LOCK_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    on_suspend: builtins.bool
+    on_screen_lock: builtins.bool
+    """Of a session of the daemon's user."""
+    problem: builtins.str
+    """Why suspend and screen lock are not noticed here, and what to do. Set by the daemon."""
+    @property
+    def idle(self) -> google.protobuf.duration_pb2.Duration:
+        """After so long without a hand-out; unset: never because of that."""
+
+    def __init__(
+        self,
+        *,
+        idle: google.protobuf.duration_pb2.Duration | None = ...,
+        on_suspend: builtins.bool = ...,
+        on_screen_lock: builtins.bool = ...,
+        problem: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["idle", b"idle"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["idle", b"idle", "on_screen_lock", b"on_screen_lock", "on_suspend", b"on_suspend", "problem", b"problem"]) -> None: ...
+
+global___AutoLock = AutoLock
+
+@typing.final
+class GetAutoLockRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___GetAutoLockRequest = GetAutoLockRequest
+
+@typing.final
+class GetAutoLockResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AUTO_LOCK_FIELD_NUMBER: builtins.int
+    @property
+    def auto_lock(self) -> global___AutoLock: ...
+    def __init__(
+        self,
+        *,
+        auto_lock: global___AutoLock | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> None: ...
+
+global___GetAutoLockResponse = GetAutoLockResponse
+
+@typing.final
+class SetAutoLockRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AUTO_LOCK_FIELD_NUMBER: builtins.int
+    @property
+    def auto_lock(self) -> global___AutoLock: ...
+    def __init__(
+        self,
+        *,
+        auto_lock: global___AutoLock | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> None: ...
+
+global___SetAutoLockRequest = SetAutoLockRequest
+
+@typing.final
+class SetAutoLockResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AUTO_LOCK_FIELD_NUMBER: builtins.int
+    @property
+    def auto_lock(self) -> global___AutoLock: ...
+    def __init__(
+        self,
+        *,
+        auto_lock: global___AutoLock | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["auto_lock", b"auto_lock"]) -> None: ...
+
+global___SetAutoLockResponse = SetAutoLockResponse
 
 @typing.final
 class RotateDataKeyRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PASSPHRASE_FIELD_NUMBER: builtins.int
+    RECOVERY_CODE_FIELD_NUMBER: builtins.int
     passphrase: builtins.str
     """If the slot is a passphrase."""
+    recovery_code: builtins.str
+    """If there is a recovery code: the one that takes its place, as ProposeRecoveryCode made it."""
     def __init__(
         self,
         *,
         passphrase: builtins.str = ...,
+        recovery_code: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["passphrase", b"passphrase"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["passphrase", b"passphrase", "recovery_code", b"recovery_code"]) -> None: ...
 
 global___RotateDataKeyRequest = RotateDataKeyRequest
 
@@ -267,18 +398,14 @@ class RotateDataKeyResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VAULT_FIELD_NUMBER: builtins.int
-    RECOVERY_CODE_FIELD_NUMBER: builtins.int
-    recovery_code: builtins.str
-    """If there was a code: the one that takes its place."""
     @property
     def vault(self) -> global___Vault: ...
     def __init__(
         self,
         *,
         vault: global___Vault | None = ...,
-        recovery_code: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["vault", b"vault"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["recovery_code", b"recovery_code", "vault", b"vault"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["vault", b"vault"]) -> None: ...
 
 global___RotateDataKeyResponse = RotateDataKeyResponse

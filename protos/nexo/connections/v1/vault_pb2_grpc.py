@@ -54,10 +54,25 @@ class VaultServiceStub(object):
                 request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.RekeyVaultRequest.SerializeToString,
                 response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.RekeyVaultResponse.FromString,
                 _registered_method=True)
-        self.CreateRecoveryCode = channel.unary_unary(
-                '/nexo.connections.v1.VaultService/CreateRecoveryCode',
-                request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeRequest.SerializeToString,
-                response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeResponse.FromString,
+        self.ProposeRecoveryCode = channel.unary_unary(
+                '/nexo.connections.v1.VaultService/ProposeRecoveryCode',
+                request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeResponse.FromString,
+                _registered_method=True)
+        self.SetRecoveryCode = channel.unary_unary(
+                '/nexo.connections.v1.VaultService/SetRecoveryCode',
+                request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeResponse.FromString,
+                _registered_method=True)
+        self.GetAutoLock = channel.unary_unary(
+                '/nexo.connections.v1.VaultService/GetAutoLock',
+                request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockResponse.FromString,
+                _registered_method=True)
+        self.SetAutoLock = channel.unary_unary(
+                '/nexo.connections.v1.VaultService/SetAutoLock',
+                request_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockResponse.FromString,
                 _registered_method=True)
         self.RotateDataKey = channel.unary_unary(
                 '/nexo.connections.v1.VaultService/RotateDataKey',
@@ -95,9 +110,28 @@ class VaultServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateRecoveryCode(self, request, context):
-        """A new code in place of an earlier one.
+    def ProposeRecoveryCode(self, request, context):
+        """A fresh code, and nothing changes: an earlier one is good until this one is given back.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRecoveryCode(self, request, context):
+        """The code that a person has in hand opens the vault from now on, in place of an earlier one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAutoLock(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAutoLock(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -132,10 +166,25 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.RekeyVaultRequest.FromString,
                     response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.RekeyVaultResponse.SerializeToString,
             ),
-            'CreateRecoveryCode': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateRecoveryCode,
-                    request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeRequest.FromString,
-                    response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeResponse.SerializeToString,
+            'ProposeRecoveryCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeRecoveryCode,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeResponse.SerializeToString,
+            ),
+            'SetRecoveryCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRecoveryCode,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeResponse.SerializeToString,
+            ),
+            'GetAutoLock': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAutoLock,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockResponse.SerializeToString,
+            ),
+            'SetAutoLock': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAutoLock,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockResponse.SerializeToString,
             ),
             'RotateDataKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateDataKey,
@@ -262,7 +311,7 @@ class VaultService(object):
             _registered_method=True)
 
     @staticmethod
-    def CreateRecoveryCode(request,
+    def ProposeRecoveryCode(request,
             target,
             options=(),
             channel_credentials=None,
@@ -275,9 +324,90 @@ class VaultService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexo.connections.v1.VaultService/CreateRecoveryCode',
-            nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeRequest.SerializeToString,
-            nexo_dot_connections_dot_v1_dot_vault__pb2.CreateRecoveryCodeResponse.FromString,
+            '/nexo.connections.v1.VaultService/ProposeRecoveryCode',
+            nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_vault__pb2.ProposeRecoveryCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRecoveryCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.VaultService/SetRecoveryCode',
+            nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_vault__pb2.SetRecoveryCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAutoLock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.VaultService/GetAutoLock',
+            nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_vault__pb2.GetAutoLockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAutoLock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.VaultService/SetAutoLock',
+            nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_vault__pb2.SetAutoLockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,11 +45,27 @@ class VaultServiceStub:
     ]
     """Another slot in place of the present one; the secrets stay as they are."""
 
-    CreateRecoveryCode: grpc.UnaryUnaryMultiCallable[
-        nexo.connections.v1.vault_pb2.CreateRecoveryCodeRequest,
-        nexo.connections.v1.vault_pb2.CreateRecoveryCodeResponse,
+    ProposeRecoveryCode: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.ProposeRecoveryCodeRequest,
+        nexo.connections.v1.vault_pb2.ProposeRecoveryCodeResponse,
     ]
-    """A new code in place of an earlier one."""
+    """A fresh code, and nothing changes: an earlier one is good until this one is given back."""
+
+    SetRecoveryCode: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.SetRecoveryCodeRequest,
+        nexo.connections.v1.vault_pb2.SetRecoveryCodeResponse,
+    ]
+    """The code that a person has in hand opens the vault from now on, in place of an earlier one."""
+
+    GetAutoLock: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.GetAutoLockRequest,
+        nexo.connections.v1.vault_pb2.GetAutoLockResponse,
+    ]
+
+    SetAutoLock: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.SetAutoLockRequest,
+        nexo.connections.v1.vault_pb2.SetAutoLockResponse,
+    ]
 
     RotateDataKey: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.vault_pb2.RotateDataKeyRequest,
@@ -80,11 +96,27 @@ class VaultServiceAsyncStub:
     ]
     """Another slot in place of the present one; the secrets stay as they are."""
 
-    CreateRecoveryCode: grpc.aio.UnaryUnaryMultiCallable[
-        nexo.connections.v1.vault_pb2.CreateRecoveryCodeRequest,
-        nexo.connections.v1.vault_pb2.CreateRecoveryCodeResponse,
+    ProposeRecoveryCode: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.ProposeRecoveryCodeRequest,
+        nexo.connections.v1.vault_pb2.ProposeRecoveryCodeResponse,
     ]
-    """A new code in place of an earlier one."""
+    """A fresh code, and nothing changes: an earlier one is good until this one is given back."""
+
+    SetRecoveryCode: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.SetRecoveryCodeRequest,
+        nexo.connections.v1.vault_pb2.SetRecoveryCodeResponse,
+    ]
+    """The code that a person has in hand opens the vault from now on, in place of an earlier one."""
+
+    GetAutoLock: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.GetAutoLockRequest,
+        nexo.connections.v1.vault_pb2.GetAutoLockResponse,
+    ]
+
+    SetAutoLock: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.vault_pb2.SetAutoLockRequest,
+        nexo.connections.v1.vault_pb2.SetAutoLockResponse,
+    ]
 
     RotateDataKey: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.vault_pb2.RotateDataKeyRequest,
@@ -124,12 +156,34 @@ class VaultServiceServicer(metaclass=abc.ABCMeta):
         """Another slot in place of the present one; the secrets stay as they are."""
 
     @abc.abstractmethod
-    def CreateRecoveryCode(
+    def ProposeRecoveryCode(
         self,
-        request: nexo.connections.v1.vault_pb2.CreateRecoveryCodeRequest,
+        request: nexo.connections.v1.vault_pb2.ProposeRecoveryCodeRequest,
         context: _ServicerContext,
-    ) -> typing.Union[nexo.connections.v1.vault_pb2.CreateRecoveryCodeResponse, collections.abc.Awaitable[nexo.connections.v1.vault_pb2.CreateRecoveryCodeResponse]]:
-        """A new code in place of an earlier one."""
+    ) -> typing.Union[nexo.connections.v1.vault_pb2.ProposeRecoveryCodeResponse, collections.abc.Awaitable[nexo.connections.v1.vault_pb2.ProposeRecoveryCodeResponse]]:
+        """A fresh code, and nothing changes: an earlier one is good until this one is given back."""
+
+    @abc.abstractmethod
+    def SetRecoveryCode(
+        self,
+        request: nexo.connections.v1.vault_pb2.SetRecoveryCodeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.vault_pb2.SetRecoveryCodeResponse, collections.abc.Awaitable[nexo.connections.v1.vault_pb2.SetRecoveryCodeResponse]]:
+        """The code that a person has in hand opens the vault from now on, in place of an earlier one."""
+
+    @abc.abstractmethod
+    def GetAutoLock(
+        self,
+        request: nexo.connections.v1.vault_pb2.GetAutoLockRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.vault_pb2.GetAutoLockResponse, collections.abc.Awaitable[nexo.connections.v1.vault_pb2.GetAutoLockResponse]]: ...
+
+    @abc.abstractmethod
+    def SetAutoLock(
+        self,
+        request: nexo.connections.v1.vault_pb2.SetAutoLockRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.vault_pb2.SetAutoLockResponse, collections.abc.Awaitable[nexo.connections.v1.vault_pb2.SetAutoLockResponse]]: ...
 
     @abc.abstractmethod
     def RotateDataKey(

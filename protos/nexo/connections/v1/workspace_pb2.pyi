@@ -6,6 +6,7 @@ Workspaces: programs that ask for a connection, and the hand-outs that they get.
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -211,6 +212,7 @@ class WorkspaceBinding(google.protobuf.message.Message):
     BROKEN_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     ALLOW_FALLBACK_FIELD_NUMBER: builtins.int
+    STICKY_FIELD_NUMBER: builtins.int
     connection_name: builtins.str
     broken: builtins.bool
     """The connection is gone or disabled: resolving fails."""
@@ -220,6 +222,12 @@ class WorkspaceBinding(google.protobuf.message.Message):
     def workspace(self) -> global___Workspace: ...
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def sticky(self) -> google.protobuf.duration_pb2.Duration:
+        """In the gateway a conversation stays on the connection that it began with until it rests for so long;
+        absent: it follows like everything else.
+        """
+
     def __init__(
         self,
         *,
@@ -228,9 +236,10 @@ class WorkspaceBinding(google.protobuf.message.Message):
         broken: builtins.bool = ...,
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         allow_fallback: builtins.bool = ...,
+        sticky: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["created_at", b"created_at", "workspace", b"workspace"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allow_fallback", b"allow_fallback", "broken", b"broken", "connection_name", b"connection_name", "created_at", b"created_at", "workspace", b"workspace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["created_at", b"created_at", "sticky", b"sticky", "workspace", b"workspace"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allow_fallback", b"allow_fallback", "broken", b"broken", "connection_name", b"connection_name", "created_at", b"created_at", "sticky", b"sticky", "workspace", b"workspace"]) -> None: ...
 
 global___WorkspaceBinding = WorkspaceBinding
 
@@ -306,7 +315,13 @@ class RevealConnectionRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     CLIENT_FIELD_NUMBER: builtins.int
+    API_KEY_FIELD_NUMBER: builtins.int
+    HEADER_FIELD_NUMBER: builtins.int
     name: builtins.str
+    api_key: builtins.bool
+    """Always true."""
+    header: builtins.str
+    """The name of a header; upper and lower case do not matter."""
     @property
     def client(self) -> global___ClientInfo: ...
     def __init__(
@@ -314,9 +329,12 @@ class RevealConnectionRequest(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         client: global___ClientInfo | None = ...,
+        api_key: builtins.bool = ...,
+        header: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["client", b"client", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["api_key", b"api_key", "client", b"client", "header", b"header", "secret", b"secret"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["api_key", b"api_key", "client", b"client", "header", b"header", "name", b"name", "secret", b"secret"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["secret", b"secret"]) -> typing.Literal["api_key", "header"] | None: ...
 
 global___RevealConnectionRequest = RevealConnectionRequest
 
@@ -513,19 +531,25 @@ class BindWorkspaceRequest(google.protobuf.message.Message):
     WORKSPACE_FIELD_NUMBER: builtins.int
     CONNECTION_FIELD_NUMBER: builtins.int
     ALLOW_FALLBACK_FIELD_NUMBER: builtins.int
+    STICKY_FIELD_NUMBER: builtins.int
     connection: builtins.str
     allow_fallback: builtins.bool
     @property
     def workspace(self) -> global___Workspace: ...
+    @property
+    def sticky(self) -> google.protobuf.duration_pb2.Duration:
+        """A minute to 30 days."""
+
     def __init__(
         self,
         *,
         workspace: global___Workspace | None = ...,
         connection: builtins.str = ...,
         allow_fallback: builtins.bool = ...,
+        sticky: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["workspace", b"workspace"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allow_fallback", b"allow_fallback", "connection", b"connection", "workspace", b"workspace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["sticky", b"sticky", "workspace", b"workspace"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allow_fallback", b"allow_fallback", "connection", b"connection", "sticky", b"sticky", "workspace", b"workspace"]) -> None: ...
 
 global___BindWorkspaceRequest = BindWorkspaceRequest
 
@@ -623,6 +647,7 @@ class Follower(google.protobuf.message.Message):
     WORKSPACES_FIELD_NUMBER: builtins.int
     APPLIED_REVISION_FIELD_NUMBER: builtins.int
     CONNECTED_AT_FIELD_NUMBER: builtins.int
+    CONNECTIONS_FIELD_NUMBER: builtins.int
     applied_revision: builtins.int
     """The last revision that it said it has applied."""
     @property
@@ -631,6 +656,10 @@ class Follower(google.protobuf.message.Message):
     def workspaces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Workspace]: ...
     @property
     def connected_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def connections(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The names of the connections that it gets now, each once; none where all that it asks for is refused."""
+
     def __init__(
         self,
         *,
@@ -638,9 +667,10 @@ class Follower(google.protobuf.message.Message):
         workspaces: collections.abc.Iterable[global___Workspace] | None = ...,
         applied_revision: builtins.int = ...,
         connected_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        connections: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client", "connected_at", b"connected_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["applied_revision", b"applied_revision", "client", b"client", "connected_at", b"connected_at", "workspaces", b"workspaces"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["applied_revision", b"applied_revision", "client", b"client", "connected_at", b"connected_at", "connections", b"connections", "workspaces", b"workspaces"]) -> None: ...
 
 global___Follower = Follower
 

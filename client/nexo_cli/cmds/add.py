@@ -1,0 +1,116 @@
+"""Add a connection: it is tested first, then saved.
+
+On a terminal, what is missing is asked for: name, provider, API key (hidden), base URL (filled in) and
+custom headers. In a script give it as options; the key comes from stdin, a variable or a reference,
+because every process of the computer can read command lines:
+
+  printf %s "$KEY" | nexoctl add work --provider openai --api-key-stdin
+  nexoctl add local --provider ollama
+  nexoctl add fast --provider groq --api-key-env GROQ_API_KEY
+
+If the test fails you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
+unless it says --save-anyway or --no-test. The first connection becomes the default.
+"""
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nexo_cli import drafting, form, saving, trial
+from nexo_cli.errors import Exit
+from nexo_cli.format import Span, Style
+from nexo_cli.session import Session
+from nexo_client import errors
+from nexo_client.types import ConnectionDraft, SavedConnection
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Name, the options of a draft, and what becomes of it."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what you call the connection")
+    parser.add_argument("--default", action="store_true", help="make it the default")
+    drafting.add_draft_options(parser, editing=False)
+    saving.add_test_options(parser)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Ask, test, save."""
+    with session.client() as client:
+        catalogue = client.list_providers()
+        draft = drafting.draft_from(arguments, session, lambda: catalogue)
+        draft = replace(
+            draft,
+            name=arguments.name,
+            network=drafting.network_from(arguments, session, None),
+            model_map=drafting.models_from(arguments, ()),
+        )
+        existing = client.list_connections()
+        wizard = form.Wizard(session, catalogue, [connection.name for connection in existing])
+        asked = form.missing_field(draft, catalogue)
+        if asked:
+            if not session.interactive:
+                raise form.missing(asked)
+            draft = wizard.complete(draft)
+        _refuse_taken_name(draft, wizard)
+        while True:
+            try:
+                saved = _test_and_save(arguments, session, client, draft)
+                break
+            except (errors.InvalidField, errors.NameTaken) as problem:
+                field = problem.metadata.get("field", "")
+                changed = _ask_again(session, wizard, draft, field or "name", problem) if asked else None
+                if changed is None:
+                    raise
+                draft = changed
+        if saved is None:
+            session.printer.note("Nothing was saved.")
+            return Exit.TEST_FAILED
+        if session.json:
+            return Exit.OK
+        if saved.connection.is_default:
+            session.printer.line("It is the default now: programs that ask for a connection get it.")
+        elif existing:
+            session.printer.line(
+                "Make it the default with: ", Span(f"nexoctl default {quoted(saved)}", Style.NAME)
+            )
+    return Exit.OK
+
+
+def quoted(saved: SavedConnection) -> str:
+    """The name of a connection as a shell takes it."""
+    import shlex
+
+    return shlex.quote(saved.connection.name)
+
+
+def _refuse_taken_name(draft: ConnectionDraft, wizard: form.Wizard) -> None:
+    # Before the test: a key need not travel for a connection that can't be saved.
+    for name in wizard.taken:
+        if draft.name is not None and name.casefold() == draft.name.casefold():
+            raise errors.NameTaken(
+                f"name: there is a connection '{name}' already",
+                hint=f"choose another name, or change that one with: nexoctl edit '{name}'",
+            )
+
+
+def _test_and_save(
+    arguments: argparse.Namespace, session: Session, client: "Client", draft: ConnectionDraft
+) -> SavedConnection | None:
+    subject = trial.TrialSubject(draft=draft)
+    result = None
+    if not arguments.no_test:
+        subject, result = trial.examine(session, client, subject, saving.test_options(arguments))
+    if not saving.may_save(session, arguments, result):
+        return None
+    saved = client.create_connection(subject.draft, make_default=arguments.default, fixes=subject.fixes)
+    saving.say_saved(session, saved, result)
+    return saved
+
+
+def _ask_again(
+    session: Session, wizard: form.Wizard, draft: ConnectionDraft, field: str, problem: errors.NexoError
+) -> ConnectionDraft | None:
+    session.printer.note(Span(f"{problem.message}. ", Style.WARNING), problem.hint)
+    return wizard.again(draft, field)

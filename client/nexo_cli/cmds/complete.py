@@ -1,0 +1,32 @@
+"""Candidates for a shell that completes a command line; asked by the scripts of `nexoctl completion`."""
+
+import argparse
+
+from nexo_cli import completing
+from nexo_cli.errors import Exit
+from nexo_cli.session import Session
+from nexo_client import errors
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The words so far, after `--`; the last one is being completed."""
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """One candidate a line."""
+
+    def names(of: str) -> list[str]:
+        try:
+            with session.client(start=False, timeout_s=1.0) as client:
+                if of == completing.TOKEN:
+                    return [token.name for token in client.gateway.tokens()]
+                return [connection.name for connection in client.list_connections()]
+        except errors.NexoError:
+            # A person who presses Tab has no use for an error.
+            return []
+
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    for candidate in completing.candidates(words, names):
+        session.printer.line(candidate)
+    return Exit.OK

@@ -1,0 +1,27 @@
+"""See it all work: a throw-away daemon and made-up providers in a temporary directory.
+
+Adds, tests, stars, resolves from another process, switches, shows that the process followed, and cleans up.
+Your own connections and daemon are not touched. Takes less than 15 seconds and needs no key.
+"""
+
+import argparse
+
+from nexo_cli.errors import CommandFailed
+from nexo_cli.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Whatever is left is for the demo."""
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Hand over to the demo."""
+    try:
+        from nexo_cli.demo import main
+    except ImportError as problem:
+        raise CommandFailed(
+            f"the demo needs a part that is not installed ({problem.name})",
+            hint="install it with: pip install 'nexo-connections[daemon]'",
+        ) from None
+    return int(main(arguments.arguments))

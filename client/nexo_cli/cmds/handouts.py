@@ -1,0 +1,51 @@
+"""List who was given a secret, when, and why, newest first. Repeats within an hour are one line."""
+
+import argparse
+
+from nexo_cli.errors import Exit
+from nexo_cli.format import Column, clock
+from nexo_cli.session import Session
+from nexo_client import records
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Of which connection, and how many."""
+    parser.add_argument("connection", nargs="?", default="", metavar="NAME", help="only of this connection")
+    parser.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="how many (default: 100)")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the record."""
+    with session.client(wait=True) as client:
+        handouts = client.handouts(arguments.connection, limit=arguments.limit)
+    if session.json:
+        session.printer.json(records.plain(handouts))
+        return Exit.OK
+    if not handouts:
+        session.printer.note("No secret was handed out yet.")
+        return Exit.OK
+    columns = [
+        Column("WHEN"),
+        Column("TIMES", right=True, droppable=4),
+        Column("CONNECTION", flexible=12),
+        Column("PROGRAM", flexible=10),
+        Column("PID", right=True),
+        Column("WORKSPACE", flexible=16, droppable=1),
+        Column("RULE", droppable=2),
+        Column("CALL", droppable=3),
+    ]
+    rows = [
+        (
+            clock(handout.last_at),
+            str(handout.times),
+            handout.connection,
+            handout.client.program or handout.client.name,
+            str(handout.client.pid or ""),
+            handout.workspace,
+            handout.source.value if handout.source else "",
+            handout.method,
+        )
+        for handout in handouts
+    ]
+    session.printer.table(columns, rows)
+    return Exit.OK

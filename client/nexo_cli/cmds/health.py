@@ -1,0 +1,145 @@
+"""Show the health of the connections, as the daemon observed it in the background.
+
+The background checks use no tokens. `age` says how old the observation is; --check makes a new one now.
+--watch keeps the picture up to date (with --json: one object a line for every change).
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nexo.connections.terms import HealthState
+from nexo_cli import looks
+from nexo_cli.errors import Exit
+from nexo_cli.format import Cell, Column, Span, Style, ago, table
+from nexo_cli.parser import UsageError
+from nexo_cli.session import Session
+from nexo_cli.terminal import SPINNER
+from nexo_client import records, types
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+    from nexo_client.watch import LinkEvent
+
+COLUMNS = (
+    Column("NAME", flexible=12),
+    Column("STATE"),
+    Column("REASON", flexible=12),
+    Column("SINCE", droppable=2),
+    Column("CHECKED"),
+    Column("LATENCY", right=True, droppable=1),
+    Column("NEXT CHECK", droppable=3),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which connections, and whether to look again."""
+    parser.add_argument("connections", nargs="*", metavar="NAME", help="connections; all if none is named")
+    parser.add_argument("--watch", action="store_true", help="keep showing it until Ctrl-C")
+    parser.add_argument("--check", action="store_true", help="check now instead of showing the last check")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Show the lights; exit code 6 if a connection that was named is unhealthy."""
+    if arguments.watch and arguments.check:
+        raise UsageError("--watch and --check are both given", "give one of them")
+    with session.client() as client:
+        if arguments.watch:
+            return _watch(session, client, arguments.connections)
+        if arguments.check:
+            with session.terminal.progress("checking"):
+                lights = client.check_now(arguments.connections)
+        else:
+            lights = client.health(arguments.connections)
+        disabled = {c.name for c in client.list_connections() if not c.enabled}
+    if session.json:
+        found = records.plain(lights, session.now)
+        session.printer.json(found[0] if len(arguments.connections) == 1 else found)
+    elif not lights:
+        session.printer.note("There are no connections yet. Add the first one: nexoctl add")
+    else:
+        session.printer.table(COLUMNS, [row(light, disabled, session) for light in lights])
+        for light in lights:
+            if light.health.advice and light.connection not in disabled:
+                session.printer.line(Span(f"{light.connection}: ", Style.STRONG), light.health.advice)
+    named = bool(arguments.connections)
+    bad = any(light.health.state is HealthState.UNHEALTHY for light in lights)
+    return Exit.TEST_FAILED if named and bad else Exit.OK
+
+
+def row(light: types.ConnectionHealth, disabled: set[str], session: Session) -> tuple[Cell, ...]:
+    """One line of the table."""
+    health, now = light.health, session.now
+    if light.connection in disabled:
+        return (Span(light.connection, Style.FAINT), Span("○ switched off", Style.FAINT), "", "", "", "", "")
+    return (
+        Span(light.connection, Style.STRONG),
+        looks.state(health),
+        looks.reason(health, now),
+        ago(health.since, now).removesuffix(" ago"),
+        looks.checked(health, now),
+        looks.latency(health),
+        ago(health.next_check_at, now) if health.next_check_at and health.next_check_at > now else "",
+    )
+
+
+def _watch(session: Session, client: "Client", names: list[str]) -> int:
+    from nexo_client.watch import watch_forever
+
+    for name in names:
+        client.get_connection(name)
+    wanted = {name.casefold() for name in names}
+    known: dict[str, types.Connection] = {}
+    with session.terminal.block(keep=True) as block, watch_forever(client) as steps:
+        for step in steps:
+            changed = _apply(step, known, wanted)
+            if session.terminal.live and not session.json and session.terminal.width is not None:
+                block.update(_picture(session, known, away=step.event is None))
+                continue
+            for connection in changed:
+                _say(session, connection)
+            if step.event is None and not session.json:
+                session.printer.note("the daemon is away; waiting for it")
+    return Exit.OK
+
+
+def _apply(step: "LinkEvent", known: dict[str, types.Connection], wanted: set[str]) -> list[types.Connection]:
+    """Bring `known` up to date; the connections whose light may have changed."""
+    event = step.event
+    if event is None:
+        return []
+    if event.snapshot is not None:
+        known.clear()
+        changed = list(event.snapshot.connections)
+    elif event.connection is not None:
+        changed = [event.connection]
+    else:
+        if event.removed is not None:
+            for gone in [key for key, value in known.items() if value.name == event.removed]:
+                del known[gone]
+        return []
+    changed = [connection for connection in changed if not wanted or connection.name.casefold() in wanted]
+    different = [c for c in changed if c.id not in known or known[c.id].health != c.health]
+    known.update({connection.id: connection for connection in changed})
+    return different
+
+
+def _say(session: Session, connection: types.Connection) -> None:
+    now = session.now
+    if session.json:
+        session.printer.json(records.health(connection.name, connection.health, now), one_line=True)
+        return
+    session.printer.line(
+        Span(f"{now.astimezone():%H:%M:%S}  ", Style.FAINT),
+        Span(connection.name, Style.STRONG),
+        "  ",
+        looks.light(connection.health, now),
+    )
+
+
+def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[Cell]:
+    disabled = {connection.name for connection in known.values() if not connection.enabled}
+    lights = [types.ConnectionHealth(c.id, c.name, c.health) for c in known.values()]
+    rows = [row(light, disabled, session) for light in lights]
+    lines: list[Cell] = [*table(COLUMNS, rows, width=(session.terminal.width or 80) - 1)]
+    what = "the daemon is away; waiting for it" if away else "watching; Ctrl-C ends it"
+    return [*lines, Span(f"{SPINNER} {what}", Style.WARNING if away else Style.FAINT)]

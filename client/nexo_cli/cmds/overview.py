@@ -1,0 +1,68 @@
+"""What to do next. This is what `nexoctl` alone prints; on a terminal it leads to the first connection."""
+
+import argparse
+
+from nexo_cli.errors import Exit
+from nexo_cli.format import Span, Style
+from nexo_cli.session import Session
+from nexo_client import errors
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Say in a few lines where the person stands and which command comes next."""
+    printer = session.printer
+    leading = session.interactive and session.may_start
+    try:
+        with session.client(start=leading) as client:
+            connections = client.list_connections()
+    except errors.DaemonNotRunning:
+        if leading:
+            raise
+        connections = None
+    if not connections and leading:
+        # Imported here: everybody else pays nothing for it.
+        from nexo_cli.first_run import lead
+
+        return lead(session)
+    if session.json:
+        names = None if connections is None else [connection.name for connection in connections]
+        default = next((c.name for c in connections or () if c.is_default), None)
+        printer.json({"running": connections is not None, "connections": names, "default": default})
+        return Exit.OK
+    printer.line(
+        Span("Nexo Connections", Style.STRONG), " - your LLM connections, in one place for every program"
+    )
+    printer.line()
+    if connections is None:
+        printer.line("The daemon is not running; any command that needs it starts it.")
+        steps = [
+            ("nexoctl add", "add your first connection"),
+            ("nexoctl demo", "see it all work first, on made-up data"),
+        ]
+    elif not connections:
+        printer.line("The daemon is running, and there are no connections yet.")
+        steps = [
+            ("nexoctl add", "add your first connection; it asks for what it needs"),
+            ("nexoctl providers", "see what can be connected"),
+            ("nexoctl demo", "see it all work first, on made-up data"),
+        ]
+    else:
+        default = next((c.name for c in connections if c.is_default), "")
+        count = f"{len(connections)} connection{'s' if len(connections) != 1 else ''}"
+        printer.line(f"{count}; ", Span(f"the default is {default}" if default else "there is no default"))
+        steps = [
+            ("nexoctl list", "see whether they work"),
+            ("nexoctl default NAME", "switch what programs get"),
+            ("nexoctl run -- PROGRAM", "run a program with the default"),
+            ("nexoctl add", "add another one"),
+        ]
+    printer.line()
+    for command, meaning in steps:
+        printer.line(Span(f"  {command.ljust(24)}", Style.NAME), meaning)
+    printer.line()
+    printer.line(Span("`nexoctl --help` lists all commands.", Style.FAINT))
+    return Exit.OK

@@ -1,0 +1,65 @@
+"""Hand out the connection that a program gets, its key included. The daemon keeps a record of it.
+
+--format key prints the bare key, for programs that can run a key helper; give it the address of the program's
+settings with --for-url, and no key of another address is printed. --format env prints shell
+assignments, and unsets what would win over them: eval "$(nexoctl resolve --format env)"; --format json,
+the default, prints everything.
+Which connection that is: --connection, else NEXO_CONNECTION, else what the directory (or the named
+workspace) is bound to, else the default. `nexoctl which` explains it without handing anything out.
+"""
+
+import argparse
+import os
+import shlex
+
+from nexo_cli import inquiry
+from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.session import Session
+from nexo_client import addresses, records
+from nexo_client.variables import RIVALS
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """For whom, and in which form."""
+    inquiry.add_inquiry_options(parser)
+    parser.add_argument(
+        "--for-url",
+        metavar="URL",
+        help="the address that the program will use: refuse a connection of another one",
+    )
+    parser.add_argument("--format", choices=["json", "env", "key"], default=None, help="form of the answer")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the hand-out on stdout, and nothing else."""
+    form = arguments.format or "json"
+    # Some programs that run a key helper take what it says on stderr for a part of the key (mods, 2026).
+    quiet = form == "key" and not session.verbose
+    with session.client(wait=True, quiet=quiet) as client:
+        resolved = client.resolve(
+            inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
+        )
+    if arguments.for_url is not None and not addresses.covers(resolved.base_url, arguments.for_url):
+        raise CommandFailed(
+            f"{resolved.name} is for {resolved.base_url}, and the program uses {arguments.for_url}; "
+            "its key is not given out for that address",
+            hint="switch to a connection of that address, or change the address in the program's settings",
+            reason="OTHER_ADDRESS",
+            code=Exit.REFUSED,
+        )
+    if form == "key" and not session.json:
+        if not resolved.api_key:
+            raise CommandFailed(
+                f"{resolved.name} has no API key", hint=f"give it one: nexoctl edit '{resolved.name}'"
+            )
+        session.printer.raw(f"{resolved.api_key}\n")
+    elif form == "env" and not session.json:
+        variables = resolved.env()
+        # What the shell has from elsewhere would go along with our key, to our address.
+        for rival in sorted(set(RIVALS) & set(os.environ) - set(variables)):
+            session.printer.raw(f"unset {rival}\n")
+        for variable, value in sorted(variables.items()):
+            session.printer.raw(f"export {variable}={shlex.quote(value)}\n")
+    else:
+        session.printer.json(records.of(resolved, session.now))
+    return Exit.OK

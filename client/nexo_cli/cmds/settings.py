@@ -1,0 +1,59 @@
+"""Open the settings screen in your browser: add, edit, test and star connections with the mouse.
+
+It is a page on 127.0.0.1 that only your own processes reach. The address is good once and for a minute; the
+program behind it ends two minutes after the last tab. --no-browser prints the address alone on stdout.
+"""
+
+import argparse
+
+from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.session import Session
+from nexo_client import channel, errors, settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Where it opens, and how."""
+    parser.add_argument("--add", action="store_true", help="begin with a new connection")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address, and leave opening it to you"
+    )
+    parser.add_argument(
+        "--no-reveal",
+        action="store_true",
+        help="show no stored key or header, also on a screen that is open; for a display that others see",
+    )
+    parser.add_argument(
+        "--no-uid-check",
+        action="store_true",
+        help="do not ask the kernel whose a connection is; for systems that do not say (WSL 1)",
+    )
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Start the daemon if need be, then the screen."""
+    socket = session.socket
+    try:
+        channel.probe(socket)
+    except errors.DaemonNotRunning:
+        if not session.may_start:
+            raise
+        session.start_daemon(socket)
+    try:
+        opened = settings.open_settings(
+            session.socket,
+            at="add" if arguments.add else "",
+            browser=not arguments.no_browser,
+            reveal=not arguments.no_reveal,
+            uid_check=not arguments.no_uid_check,
+        )
+    except settings.SettingsUnavailable as problem:
+        raise CommandFailed(problem.message, hint=problem.hint, reason="SETTINGS_UNAVAILABLE") from None
+    if session.json:
+        session.printer.json({"address": opened.address, "opened": opened.opened})
+    elif opened.opened:
+        session.printer.line("The settings are open in your browser.")
+    else:
+        if not arguments.no_browser:
+            session.printer.note("No browser was found here. Open this address within a minute:")
+        session.printer.line(opened.address)
+    return Exit.OK

@@ -1,0 +1,102 @@
+"""Check, back up and restore the store in which the connections lie.
+
+nexoctl store check
+nexoctl store backup
+nexoctl store restore              the newest backup
+nexoctl store restore NAME --dry-run
+"""
+
+import argparse
+
+from nexo_cli.errors import Exit
+from nexo_cli.format import Column, Span, Style, ago
+from nexo_cli.session import Session
+from nexo_client import records
+
+_TIMEOUT_S = 60.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a verb."""
+    verbs = parser.add_subparsers(metavar="check|backup|backups|restore", required=True, dest="verb")
+    check = verbs.add_parser(
+        "check",
+        help="look for damage, and try every sealed secret",
+        description="Look for damage in the store, and try whether every sealed secret opens.",
+    )
+    check.set_defaults(run=_check)
+    backup = verbs.add_parser("backup", help="make a backup now", description="Make a backup now.")
+    backup.set_defaults(run=_backup)
+    backups = verbs.add_parser("backups", help="list the backups", description="List the backups.")
+    backups.set_defaults(run=_backups)
+    restore = verbs.add_parser(
+        "restore",
+        help="put a backup in place, once it is proven sound",
+        description="Put a backup in the place of the store. The present file is kept beside the backups.",
+    )
+    restore.add_argument("backup", nargs="?", default="", metavar="NAME", help="default: the newest")
+    how = restore.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="only prove that it could be done")
+    how.add_argument("--empty", action="store_true", help="no backup: begin anew, where the store is gone")
+    restore.set_defaults(run=_restore)
+
+
+def _check(arguments: argparse.Namespace, session: Session) -> int:
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        result = client.store.check()
+    if session.json:
+        session.printer.json(records.of(result))
+    elif result.problems:
+        for problem in result.problems:
+            session.printer.line(Span("problem  ", Style.BAD), problem)
+    else:
+        what = f"{result.connections} connections"
+        what += f", {result.secrets} secrets open" if result.seals_checked else "; the vault is locked, so"
+        what += "" if result.seals_checked else " the secrets were not tried"
+        session.printer.line(Span("sound  ", Style.GOOD), what)
+    return Exit.FAILED if result.problems else Exit.OK
+
+
+def _backup(arguments: argparse.Namespace, session: Session) -> int:
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        made = client.store.create_backup()
+    if session.json:
+        session.printer.json(records.of(made))
+    else:
+        session.printer.line(made.path)
+    return Exit.OK
+
+
+def _backups(arguments: argparse.Namespace, session: Session) -> int:
+
+    with session.client() as client:
+        found = client.store.backups()
+    if session.json:
+        session.printer.json(records.plain(found))
+    elif not found:
+        session.printer.note("There is no backup yet; nexoctl store backup makes one.")
+    else:
+        columns = [Column("NAME"), Column("MADE"), Column("REASON"), Column("BYTES", right=True)]
+        session.printer.table(
+            columns,
+            [(one.name, ago(one.at, session.now), one.reason, str(one.size_bytes)) for one in found],
+        )
+    return Exit.OK
+
+
+def _restore(arguments: argparse.Namespace, session: Session) -> int:
+
+    with session.client(timeout_s=_TIMEOUT_S) as client:
+        result = client.store.restore(arguments.backup, dry_run=arguments.dry_run, empty=arguments.empty)
+    if session.json:
+        session.printer.json(records.of(result))
+    elif arguments.empty:
+        session.printer.line(f"Made an empty store: {result.path}")
+    else:
+        verb = "Restored" if result.done else "Could be restored:"
+        session.printer.line(
+            f"{verb} {result.connections} connections and {result.secrets} secrets from {result.path}"
+        )
+    return Exit.OK

@@ -1,0 +1,262 @@
+"""Test connections, layer by layer: configuration, DNS, TCP, TLS, HTTP, authentication, models.
+
+  nexoctl test work                                         a saved connection
+  nexoctl test --all                                        all of them, in parallel
+  nexoctl test work --base-url https://llm.example.com/v1   an edit of it, before it is saved
+  nexoctl test --draft --provider groq --api-key-env KEY    one that is not saved; options as of `nexoctl add`
+
+Nothing is saved, unless the daemon found a correction that works and you say yes to it. The first layer that
+fails decides; the result says what was proven and what to do next. Uses no tokens, unless you say
+--completion, which sends one minimal request that the provider bills. Exit code 6 if any test fails.
+"""
+
+import argparse
+import contextlib
+import queue
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nexo_cli import drafting, form, looks, saving, trial
+from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.format import Span, Style, duration
+from nexo_cli.parser import UsageError
+from nexo_cli.session import Session
+from nexo_cli.terminal import SPINNER
+from nexo_client import errors, records, types
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+# Tests spend their time waiting; the daemon bounds what it runs at once.
+_PARALLEL = 32
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """What to test, and how far."""
+    parser.add_argument(
+        "connections", nargs="*", metavar="NAME", help="saved connections; the default if none"
+    )
+    parser.add_argument("--all", action="store_true", help="test every connection that is switched on")
+    parser.add_argument(
+        "--draft", action="store_true", help="test what the options describe, without saving it"
+    )
+    parser.add_argument(
+        "--completion", action="store_true", help="also send one minimal, billed request to a model"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds for each test (default: 30)"
+    )
+    parser.add_argument(
+        "--send-key-to-new-host",
+        action="store_true",
+        help="agree that an edit under test sends the stored key to its new address, or through its proxy",
+    )
+    drafting.add_draft_options(parser, editing=True)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Choose the subjects and test them."""
+    described = drafting.has_draft_options(arguments)
+    only_model = described and arguments.completion and not arguments.draft and _only_model(arguments)
+    model = (arguments.model or "") if arguments.completion else ""
+    options = trial.TrialOptions(arguments.completion, model, arguments.timeout)
+    if arguments.all and (arguments.connections or arguments.draft):
+        raise UsageError("--all and a name or --draft are both given", "give one of them")
+    if described and not arguments.draft and not only_model and len(arguments.connections) != 1:
+        raise UsageError(
+            "options that describe a connection need --draft, or the one NAME that they change",
+            "nexoctl test --draft --provider …, or nexoctl test NAME --base-url …",
+        )
+    with session.client() as client:
+        if arguments.completion:
+            session.printer.note(Span(trial.COMPLETION_NOTE, Style.FAINT))
+        if arguments.draft:
+            return _test_one(session, client, _draft(arguments, session, client), options)
+        if described and not only_model:
+            return _test_one(session, client, _edit(arguments, session, client), options)
+        names = _names(arguments, client)
+        if len(names) == 1 and not arguments.all:
+            return _test_one(session, client, trial.TrialSubject(saved=names[0]), options)
+        return _test_many(session, client, names, options)
+
+
+def _only_model(arguments: argparse.Namespace) -> bool:
+    bare = argparse.Namespace(**{**vars(arguments), "model": None})
+    return not drafting.has_draft_options(bare)
+
+
+def _names(arguments: argparse.Namespace, client: "Client") -> list[str]:
+    if arguments.connections:
+        return list(dict.fromkeys(arguments.connections))
+    if arguments.all:
+        names = [connection.name for connection in client.list_connections() if connection.enabled]
+        if not names:
+            raise CommandFailed(
+                "there is no connection to test", hint="add one: nexoctl add", code=Exit.NOT_FOUND
+            )
+        return names
+    default = client.get_default()
+    if default is None:
+        raise UsageError("no connection was named, and there is no default", "nexoctl test NAME, or --all")
+    return [default.name]
+
+
+def _draft(arguments: argparse.Namespace, session: Session, client: "Client") -> trial.TrialSubject:
+    catalogue = client.list_providers()
+    draft = drafting.draft_from(arguments, session, lambda: catalogue)
+    name = arguments.connections[0] if arguments.connections else "draft"
+    draft = replace(
+        draft,
+        name=name,
+        network=drafting.network_from(arguments, session, None),
+        model_map=drafting.models_from(arguments, ()),
+    )
+    absent = form.missing_field(draft, catalogue)
+    if absent:
+        if not session.interactive:
+            raise form.missing(absent)
+        draft = form.Wizard(session, catalogue, ()).complete(draft)
+    return trial.TrialSubject(draft=draft)
+
+
+def _edit(arguments: argparse.Namespace, session: Session, client: "Client") -> trial.TrialSubject:
+    current = client.get_connection(arguments.connections[0])
+    changes = drafting.draft_from(arguments, session, client.list_providers)
+    changes = replace(
+        changes,
+        network=drafting.network_from(arguments, session, current.network),
+        model_map=drafting.models_from(arguments, current.model_map),
+    )
+    return trial.TrialSubject(saved=current.name, draft=changes, send_key=arguments.send_key_to_new_host)
+
+
+def _test_one(
+    session: Session, client: "Client", subject: trial.TrialSubject, options: trial.TrialOptions
+) -> int:
+    before = subject
+    subject, result = trial.examine(session, client, subject, options)
+    if session.json:
+        session.printer.json(records.of(result))
+    if subject.saved and result.ok and subject.draft != before.draft and _may_apply(session, before):
+        saved = client.update_connection(
+            subject.saved, subject.draft, keep_key_for_new_origin=subject.send_key, fixes=subject.fixes
+        )
+        saving.say_saved(session, saved, result)
+    return Exit.OK if result.ok else Exit.TEST_FAILED
+
+
+def _may_apply(session: Session, before: trial.TrialSubject) -> bool:
+    """Whether an accepted correction is saved: at once, unless the person was only trying an edit."""
+    if not before.has_changes:
+        return True
+    return session.terminal.confirm(f"It works. Save the edit of {before.saved}?", default=True)
+
+
+Finished = tuple[str, types.TestResult | errors.NexoError]
+
+
+def _test_many(session: Session, client: "Client", names: list[str], options: trial.TrialOptions) -> int:
+    outcomes: dict[str, types.TestResult | errors.NexoError] = {}
+    size = max(len(name) for name in names)
+    with session.terminal.block() as block:
+        waiting = list(names)
+        block.update(_waiting_lines(waiting))
+        for name, outcome in _in_parallel(client, names, options):
+            outcomes[name] = outcome
+            waiting.remove(name)
+            block.update(_waiting_lines(waiting))
+            if not session.json:
+                block.above(lambda name=name, outcome=outcome: _say_one(session, name, outcome, size))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if session.json:
+        session.printer.json([_record(name, outcomes[name]) for name in names])
+    else:
+        failed = sum(not _passed(outcome) for outcome in outcomes.values())
+        style = Style.BAD if failed else Style.GOOD
+        session.printer.line(Span(f"{len(names) - failed} of {len(names)} work", style))
+    return Exit.OK if all(_passed(outcome) for outcome in outcomes.values()) else Exit.TEST_FAILED
+
+
+def _in_parallel(client: "Client", names: Iterable[str], options: trial.TrialOptions) -> Iterable[Finished]:
+    """Each result as it comes. On Ctrl-C the closing client cancels the calls, which ends the threads."""
+    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Finished | BaseException] = queue.SimpleQueue()
+    count = 0
+    for name in names:
+        todo.put(name)
+        count += 1
+
+    def work() -> None:
+        while True:
+            try:
+                name = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((name, trial.TrialSubject(saved=name).test(client, options)))
+            except errors.NexoError as problem:
+                done.put((name, problem))
+            except BaseException as problem:  # noqa: BLE001 - raised again by the thread that waits for it
+                done.put(problem)
+                return
+
+    threads = [
+        threading.Thread(target=work, name=f"nexoctl-test-{number}", daemon=True)
+        for number in range(min(_PARALLEL, count))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(count):
+            finished = _next(done)
+            if isinstance(finished, BaseException):
+                raise finished
+            yield finished
+    except BaseException:
+        while not todo.empty():
+            todo.get_nowait()
+        client.close()
+        raise
+    finally:
+        for thread in threads:
+            thread.join(timeout=2.0)
+
+
+def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | BaseException:
+    while True:
+        # A wait without end could miss a Ctrl-C that comes just before it begins.
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=0.5)
+
+
+def _waiting_lines(waiting: list[str]) -> list[str]:
+    return [f"  {SPINNER} {name}" for name in waiting]
+
+
+def _passed(outcome: types.TestResult | errors.NexoError) -> bool:
+    return isinstance(outcome, types.TestResult) and outcome.ok
+
+
+def _say_one(session: Session, name: str, outcome: types.TestResult | errors.NexoError, size: int) -> None:
+    label = Span(f"{name.ljust(size)}  ", Style.STRONG)
+    if isinstance(outcome, errors.NexoError):
+        session.printer.line(label, Span(f"✗ {outcome.message}", Style.BAD))
+        if outcome.hint:
+            session.printer.line(Span(f"{' ' * size}  next: {outcome.hint}", Style.FAINT))
+        return
+    tail = f" · {duration(outcome.elapsed_s)}" if outcome.elapsed_s is not None else ""
+    key = [Span(" · "), looks.key_verdict(outcome.key)] if outcome.ok else []
+    session.printer.line(label, [looks.outcome(outcome), *key, Span(tail, Style.FAINT)])
+    if outcome.advice and not outcome.ok:
+        session.printer.line(Span(f"{' ' * size}  next: {outcome.advice}", Style.FAINT))
+
+
+def _record(name: str, outcome: types.TestResult | errors.NexoError) -> records.Record:
+    if isinstance(outcome, types.TestResult):
+        return records.of(outcome)
+    return {
+        "connection": name,
+        "outcome": None,
+        "error": {"reason": outcome.reason.value, "message": outcome.message, "hint": outcome.hint},
+    }

@@ -1,0 +1,108 @@
+"""The parts that flags of `nexoctl import` give to halves: which half is meant, and what it becomes.
+
+A part is meant for one account. Where several lack it, the person says for which: a key would be lost at the
+address of another account.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nexo_cli.parser import UsageError
+from nexo_client.sources import Finding, Found, Skipped, halves
+from nexo_client.sources.finding import Half, Part
+from nexo_client.sources.offers import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One part as the person gave it.
+
+    Attributes:
+        flag: the one that it came with, for complaints.
+        text: `VALUE`, or `NAME=VALUE` if several accounts lack such a part.
+    """
+
+    flag: str
+    lacks: Part
+    text: str
+    complete: Callable[[Half, str], Finding]
+
+
+def address(text: str) -> Given:
+    """Where a key goes."""
+    return Given("--base-url", Part.ADDRESS, text, halves.with_address)
+
+
+def reference(text: str) -> Given:
+    """Where a key is, and stays."""
+    return Given("--api-key-ref", Part.KEY, text, halves.with_reference)
+
+
+def key_in(text: str) -> Given:
+    """The variable that holds a key."""
+    return Given("--api-key-env", Part.KEY, text, _from_variable)
+
+
+def key(text: str) -> Given:
+    """A key that was piped in."""
+    return Given("--api-key-stdin", Part.KEY, text, halves.with_key)
+
+
+def _from_variable(half: Half, name: str) -> Finding:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise UsageError(
+            f"--api-key-env: the variable {name} is not set", "export it, or use --api-key-stdin"
+        )
+    return halves.with_key(half, value)
+
+
+def completed(results: Survey, parts: list[Given]) -> Survey:
+    """The survey with the halves made whole that the parts belong to.
+
+    Raises:
+        UsageError: a part belongs to none, or to more than one.
+    """
+    for part in parts:
+        results = _with(results, part)
+    return results
+
+
+def _with(results: Survey, part: Given) -> Survey:
+    lacking = [
+        (one, one.half)
+        for _, found in results
+        for one in found.skipped
+        if one.half is not None and one.half.lacks is part.lacks
+    ]
+    name, equals, rest = part.text.partition("=")
+    meant = [pair for pair in lacking if equals and name.casefold() in _names(*pair)]
+    value = rest if meant else part.text
+    meant = meant or lacking
+    what = "address" if part.lacks is Part.ADDRESS else "key"
+    if not meant:
+        raise UsageError(
+            f"{part.flag}: nothing found is missing its {what}",
+            "`nexoctl import` shows what was found",
+        )
+    if len(meant) > 1:
+        names = ", ".join(sorted({half.rest.name for _, half in meant}))
+        raise UsageError(
+            f"{part.flag}: {len(meant)} that were found lack their {what} ({names})",
+            f"name the source and the one: nexoctl import SOURCE {part.flag} NAME=…; or use `nexoctl add`",
+        )
+    (skipped, half) = meant[0]
+    finding = part.complete(half, value.strip())
+    return [(source, _moved(found, skipped, finding)) for source, found in results]
+
+
+def _names(skipped: Skipped, half: Half) -> tuple[str, str]:
+    return skipped.what.casefold(), half.rest.name.casefold()
+
+
+def _moved(found: Found, skipped: Skipped, finding: Finding) -> Found:
+    if not any(one is skipped for one in found.skipped):
+        return found
+    left = tuple(one for one in found.skipped if one is not skipped)
+    return replace(found, findings=(*found.findings, finding), skipped=left)

@@ -1,0 +1,442 @@
+"""What can be wrong on this computer? Each check looks at one thing and says the fix. For `nexoctl doctor`.
+
+Checks look and never change anything; none starts the daemon. Later checks assume nothing of earlier ones,
+except that what asks the daemon is left out when nothing answers.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from nexo.connections import lock_note, paths, python
+from nexo.connections.phrases import phrase
+from nexo.connections.terms import HealthState, StoreState, VaultState
+from nexo.connections.version import __version__
+from nexo_cli import looks
+from nexo_cli.findings import DoctorFinding, Level
+from nexo_cli.service_diagnosis import service_findings, socket_unit_findings
+from nexo_cli.session import Session
+from nexo_client import channel, errors, types
+
+_NEEDED_BY_TRAY = ("nexo_tray", "pystray", "PIL")
+_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+# Less is nothing but rounding of file systems.
+_CLOCK_SLACK = timedelta(minutes=2)
+
+
+def diagnose(session: Session) -> Iterator[DoctorFinding]:
+    """All findings, in the order in which a person should read them."""
+    checks: tuple[tuple[str, Callable[[], Iterable[DoctorFinding]]], ...] = (
+        ("versions", lambda: [_versions()]),
+        (
+            "daemon parts",
+            lambda: [_installed("daemon", python.DAEMON_NEEDS, "nexo-connections[daemon]", Level.BROKEN)],
+        ),
+        ("user", _user),
+        ("limits", _limits),
+        ("places", lambda: _places(session.socket)),
+        ("disk", lambda: _disks(session.socket)),
+        ("environment", _environment),
+        ("clock", lambda: [_clock()]),
+        ("service", lambda: service_findings(session.socket)),
+        ("daemon", lambda: _answer(session)),
+        ("gateway", lambda: _gateway(session)),
+        ("tray", _tray),
+    )
+    for topic, check in checks:
+        yield from _isolated(topic, check)
+
+
+def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
+    """What the check finds; whatever it runs into is a finding of its own, and no end of the others."""
+    try:
+        yield from check()
+    except errors.NexoError as problem:
+        yield DoctorFinding(topic, Level.BROKEN, problem.message, problem.hint)
+    except paths.UnsafePathError as problem:
+        yield DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        yield DoctorFinding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}")
+    except Exception as problem:  # noqa: BLE001 - the doctor goes on
+        yield DoctorFinding(topic, Level.WARNING, f"this could not be looked at ({type(problem).__name__})")
+
+
+def _answer(session: Session) -> Iterator[DoctorFinding]:
+    """What the daemon says, or why it does not."""
+    answer = _ask(session)
+    if isinstance(answer, errors.NexoError):
+        not_running = isinstance(answer, errors.DaemonNotRunning)
+        hung = isinstance(answer, errors.DeadlineExceeded)
+        fix = "nexoctl daemon restart --force" if hung else answer.hint or "nexoctl daemon start"
+        yield DoctorFinding("daemon", Level.BROKEN, answer.message, fix)
+        if not_running:
+            yield from _lock()
+    else:
+        yield from _daemon(*answer)
+
+
+def _ask(
+    session: Session,
+) -> (
+    "tuple[types.Status, tuple[types.Connection, ...], tuple[types.WorkspaceBinding, ...]] | errors.NexoError"
+):
+    try:
+        with session.client(start=False, timeout_s=5.0) as client:
+            status = client.status()
+            try:
+                return status, client.list_connections(), client.list_workspaces()[0]
+            except errors.StoreFailed:
+                # The status says why.
+                return status, (), ()
+    except errors.NexoError as problem:
+        return problem
+
+
+def _gateway(session: Session) -> Iterator[DoctorFinding]:
+    """Programs hold its address: whoever has taken its port is sent tokens and prompts."""
+    try:
+        with session.client(start=False, timeout_s=5.0) as client:
+            gateway = client.gateway.status().gateway
+    except errors.NexoError:
+        # What the daemon says is said above; an older one has no gateway.
+        return
+    if gateway.listening:
+        yield DoctorFinding("gateway", Level.OK, f"listens on 127.0.0.1:{gateway.port}")
+    elif gateway.on:
+        yield DoctorFinding("gateway", Level.BROKEN, f"does not listen: {gateway.problem}", gateway.advice)
+    yield from socket_unit_findings(gateway)
+
+
+def _versions() -> DoctorFinding:
+    import grpc
+
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    text = f"nexoctl {__version__}, Python {version}, grpcio {grpc.__version__}"
+    if grpc.__version__.startswith("1.68."):
+        return DoctorFinding(
+            "versions", Level.WARNING, f"{text}: grpcio 1.68 loses connections", "pip install -U grpcio"
+        )
+    return DoctorFinding("versions", Level.OK, text)
+
+
+def _installed(topic: str, modules: tuple[str, ...], extra: str, level: Level) -> DoctorFinding:
+    absent = python.missing(modules)
+    if absent:
+        return DoctorFinding(
+            f"{topic} parts", level, f"not installed: {', '.join(absent)}", f"pip install '{extra}'"
+        )
+    return DoctorFinding(f"{topic} parts", Level.OK, "installed")
+
+
+def _places(socket: Path) -> Iterator[DoctorFinding]:
+    try:
+        channel.check(socket)
+        yield DoctorFinding("socket", Level.OK, str(socket))
+    except errors.DaemonNotRunning:
+        hope = DoctorFinding("socket", Level.OK, f"{socket} (made by the daemon when it starts)")
+        yield _cannot_be_made("socket", socket, "NEXO_SOCKET") or hope
+    except errors.NexoError as problem:
+        yield DoctorFinding("socket", Level.BROKEN, problem.message, problem.hint)
+    for topic, path, variable in (
+        ("settings", paths.config_dir(), "NEXO_CONFIG_DIR"),
+        ("data", paths.data_dir(), "NEXO_DATA_DIR"),
+        ("state", paths.state_dir(), "NEXO_STATE_DIR"),
+    ):
+        yield _private(topic, path, variable)
+    paths.check_database_path(paths.database())
+    for path in (paths.database(), paths.key_file()):
+        try:
+            yield _private_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as problem:
+            yield DoctorFinding(
+                "file", Level.BROKEN, f"{path}: {problem.strerror}", f"ls -ld '{path.parent}'"
+            )
+
+
+def _private(topic: str, path: Path, variable: str) -> DoctorFinding:
+    try:
+        paths.check_private_directory(path)
+    except (FileNotFoundError, NotADirectoryError):
+        hope = DoctorFinding(topic, Level.OK, f"{path} (made when needed)")
+        return _cannot_be_made(topic, path, variable) or hope
+    except paths.UnsafePathError as problem:
+        return DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
+    except OSError as problem:
+        return _cannot_be_made(topic, path, variable) or DoctorFinding(
+            topic, Level.BROKEN, f"{path}: {problem.strerror}", "check who owns the directories above it"
+        )
+    if not os.access(path, os.W_OK):
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        fix = "its file system is read-only: mount it writable" if read_only else f"chmod u+w '{path}'"
+        return DoctorFinding(topic, Level.BROKEN, f"{path} is not writable", fix)
+    return DoctorFinding(topic, Level.OK, str(path))
+
+
+def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | None:
+    """What is wrong when a place is not there and the daemon can't make it."""
+    try:
+        paths.check_leads_somewhere(path)
+    except paths.UnsafePathError as problem:
+        return DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
+    above = next((place for place in path.parents if place.exists()), path)
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return None
+    why = "is not writable for you" if above.is_dir() else "is not a directory"
+    return DoctorFinding(
+        topic,
+        Level.BROKEN,
+        f"{path} can't be made: {above} {why}",
+        f"put that in order, or choose another place: export {variable}=…",
+    )
+
+
+def _private_file(path: Path) -> DoctorFinding:
+    info = path.stat()
+    if info.st_uid != os.geteuid():
+        return DoctorFinding(
+            "file", Level.BROKEN, f"{path} belongs to user {info.st_uid}", "have the owner move it away"
+        )
+    if info.st_mode & 0o077:
+        mode = f"{stat.S_IMODE(info.st_mode):04o}"
+        return DoctorFinding(
+            "file", Level.WARNING, f"{path} can be read by others (mode {mode})", f"chmod 600 '{path}'"
+        )
+    return DoctorFinding("file", Level.OK, f"{path} is private")
+
+
+def _user() -> Iterator[DoctorFinding]:
+    """`sudo -E` keeps HOME: what root makes there, its owner cannot use."""
+    if os.geteuid() != 0:
+        return
+    for directory in (paths.config_dir(), paths.data_dir(), paths.state_dir()):
+        above = next(place for place in (directory, *directory.parents) if place.exists())
+        owner = above.stat().st_uid
+        if owner != 0:
+            text = f"you are root, and {above} belongs to user {owner}"
+            yield DoctorFinding("user", Level.BROKEN, text, paths.SUDO_HINT)
+            return
+
+
+def _limits() -> Iterator[DoctorFinding]:
+    """What this process may use; a daemon that is started from here may use the same."""
+    from nexo.connections import limits
+
+    for shortage in limits.shortages():
+        yield DoctorFinding("limits", Level.BROKEN, shortage.problem, shortage.hint)
+
+
+def _disks(socket: Path) -> Iterator[DoctorFinding]:
+    """Each disk that the daemon writes to: whether it takes anything, and has room."""
+    import tempfile
+
+    places = (
+        ("data", paths.data_dir()),
+        ("settings", paths.config_dir()),
+        ("lock and log", paths.state_dir()),
+        ("socket", socket.parent),
+        ("temporary files", Path(tempfile.gettempdir())),
+    )
+    # By disk, and apart what of it was mounted read-only: a bind mount is no disk of its own.
+    seen: dict[tuple[int, int], list[str]] = {}
+    where: dict[tuple[int, int], Path] = {}
+    for what, place in places:
+        there = next(above for above in (place, *place.parents) if above.exists())
+        disk = there.stat().st_dev, os.statvfs(there).f_flag & os.ST_RDONLY
+        seen.setdefault(disk, []).append(what)
+        where.setdefault(disk, there)
+    for disk, directory in where.items():
+        yield from _disk(directory, ", ".join(seen[disk]))
+
+
+def _disk(directory: Path, what: str) -> Iterator[DoctorFinding]:
+    space = os.statvfs(directory)
+    free = space.f_bavail * space.f_frsize
+    if space.f_flag & os.ST_RDONLY:
+        text = f"the file system of {directory} is read-only ({what})"
+        yield DoctorFinding(
+            "disk", Level.BROKEN, text, "mount it writable; dmesg says whether a fault made it so"
+        )
+    elif free < 50 * 1024 * 1024:
+        text = f"{free // 1024 // 1024} MB are free at {directory} ({what})"
+        yield DoctorFinding(
+            "disk", Level.WARNING, text, f"make room there: du -xh -d1 '{directory}' | sort -h"
+        )
+    elif space.f_files and space.f_favail < 100:
+        text = f"{space.f_favail} more files fit at {directory} ({what})"
+        yield DoctorFinding(
+            "disk", Level.WARNING, text, f"remove files there: du -x --inodes -d1 '{directory}'"
+        )
+
+
+def _environment() -> Iterator[DoctorFinding]:
+    override = os.environ.get("NEXO_CONNECTION")
+    if override:
+        text = f"NEXO_CONNECTION={override} overrides bindings and the default in this shell"
+        yield DoctorFinding(
+            "environment", Level.WARNING, text, "unset NEXO_CONNECTION, if you did not mean it"
+        )
+    inside = os.environ.get("NEXO_RUN")
+    if inside:
+        yield DoctorFinding("environment", Level.OK, f"inside of `nexoctl run` (connection {inside})")
+    proxies = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
+    if proxies:
+        text = (
+            f"{', '.join(proxies)} set here; the daemon uses what was set when it started, "
+            "or what a connection says (--proxy)"
+        )
+        yield DoctorFinding("proxy", Level.OK, text)
+
+
+def _clock() -> DoctorFinding:
+    now = datetime.now(UTC)
+    newest = 0.0
+    for path in (paths.database(), paths.log_file()):
+        with suppress(OSError):
+            newest = max(newest, path.stat().st_mtime)
+    if newest and datetime.fromtimestamp(newest, UTC) > now + _CLOCK_SLACK:
+        text = "the store was written in the future: the clock of this computer went back"
+        return DoctorFinding("clock", Level.WARNING, text, "set the clock (timedatectl set-ntp true)")
+    if now.year < 2025:
+        return DoctorFinding(
+            "clock", Level.BROKEN, f"the clock says {now:%Y-%m-%d}; TLS will fail", "set the clock"
+        )
+    return DoctorFinding("clock", Level.OK, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _lock() -> Iterator[DoctorFinding]:
+    """A daemon that starts at this moment, or one that is not seen from here. (One that lives and is not
+    found on its socket is told of by the error itself.)"""
+    found = lock_note.living()
+    if found is not None and not found.ready:
+        text = f"nexod (pid {found.pid}) is just starting, on {found.socket}"
+        yield DoctorFinding(
+            "lock", Level.WARNING, text, "wait a moment; if it stays so: nexoctl daemon restart"
+        )
+    elif found is None and lock_note.held():
+        text = f"a nexod that cannot be seen from here holds {paths.lock_file()}"
+        yield DoctorFinding("lock", Level.BROKEN, text, "stop it in the container that shares this home")
+
+
+def _daemon(
+    status: types.Status,
+    connections: tuple[types.Connection, ...],
+    bindings: tuple[types.WorkspaceBinding, ...],
+) -> Iterator[DoctorFinding]:
+    yield DoctorFinding("daemon", Level.OK, f"running, version {status.version}, pid {status.pid}")
+    if status.version != __version__:
+        text = f"the daemon is version {status.version}, nexoctl is {__version__}"
+        yield DoctorFinding("versions", Level.WARNING, text, "nexoctl daemon restart")
+    if status.store is StoreState.READ_ONLY:
+        problem = status.store_problem.removesuffix(status.store_advice).rstrip(". ")
+        text = f"read-only: {problem}"
+        yield DoctorFinding("store", Level.BROKEN, text, status.store_advice or "nexoctl store check")
+    else:
+        yield DoctorFinding("store", Level.OK, f"writable, revision {status.revision}")
+    slot = status.vault_slot.replace("_", " ")
+    if status.vault is VaultState.UNLOCKED:
+        yield DoctorFinding("vault", Level.OK, f"unlocked ({slot})")
+        key_file = paths.key_file()
+        if status.vault_slot == "key_file" and not key_file.exists():
+            text = f"{key_file} is gone; the daemon has the key in memory, and not after a restart"
+            yield DoctorFinding(
+                "vault", Level.BROKEN, text, "move it back, or: nexoctl vault rekey --to key_file"
+            )
+    else:
+        text = f"{status.vault.value.replace('_', ' ')}{f' ({slot})' if slot else ''}: {status.vault_problem}"
+        yield DoctorFinding("vault", Level.BROKEN, text, "nexoctl vault status")
+    if status.offline_since is not None:
+        yield DoctorFinding(
+            "network", Level.WARNING, "this computer seems to be offline", "check the network"
+        )
+    if status.checks_paused:
+        yield DoctorFinding("checks", Level.WARNING, "health checks are paused")
+    yield from _connections(status, connections, bindings)
+
+
+def _connections(
+    status: types.Status,
+    connections: tuple[types.Connection, ...],
+    bindings: tuple[types.WorkspaceBinding, ...],
+) -> Iterator[DoctorFinding]:
+    if not connections and status.store is StoreState.READ_WRITE:
+        yield DoctorFinding("connections", Level.WARNING, "there are none yet", "nexoctl add")
+        return
+    if connections and not status.default_connection:
+        yield DoctorFinding(
+            "default", Level.WARNING, "there is no default connection", "nexoctl default NAME"
+        )
+    for connection in connections:
+        topic = f"connection {connection.name}"
+        if not connection.enabled:
+            yield DoctorFinding(topic, Level.OK, "switched off")
+        elif connection.health.state is HealthState.UNHEALTHY:
+            fix = connection.health.advice or f"nexoctl test '{connection.name}'"
+            yield DoctorFinding(topic, Level.BROKEN, f"unhealthy ({phrase(connection.health.reason)})", fix)
+        elif connection.health.state is HealthState.LIMITED:
+            text = f"limited ({phrase(connection.health.reason)})"
+            yield DoctorFinding(topic, Level.WARNING, text, connection.health.advice)
+        else:
+            yield DoctorFinding(topic, Level.OK, connection.health.state.value)
+        expiry = looks.expiry(connection.key, datetime.now(UTC))
+        if expiry:
+            yield DoctorFinding(
+                topic, Level.WARNING, expiry, f"nexoctl edit '{connection.name}' --api-key-stdin"
+            )
+    for binding in bindings:
+        if binding.broken:
+            text = (
+                f"is bound to {binding.connection}, which is gone or switched off: its programs get an error"
+            )
+            fix = f"nexoctl workspace bind '{binding.workspace}' NAME, or nexoctl workspace unbind"
+            yield DoctorFinding(f"workspace {binding.workspace}", Level.BROKEN, text, fix)
+
+
+def _tray() -> Iterator[DoctorFinding]:
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform != "darwin":
+        yield DoctorFinding("tray", Level.OK, "no desktop here; nexoctl does everything that the tray does")
+        return
+    yield _installed("tray", _NEEDED_BY_TRAY, "nexo-connections[tray]", Level.WARNING)
+    if sys.platform.startswith("linux"):
+        if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+            yield DoctorFinding(
+                "tray", Level.WARNING, "no session bus, so no tray icon", "log in to a desktop session"
+            )
+        if python.missing(("gi",)):
+            yield DoctorFinding("tray", Level.WARNING, "PyGObject is missing", "apt install python3-gi")
+
+
+Redact = Callable[[str], str]
+
+
+def redactor() -> Redact:
+    """Takes what identifies a person out of a report: home directory, user and host name."""
+    import getpass
+    import socket
+
+    try:
+        home = str(paths.home())
+    except paths.UnsafePathError:
+        home = ""
+    words = [(home, "~")] if len(home) > 1 else []
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = ""
+    # A short name would tear words apart.
+    words += [
+        (word, hidden) for word, hidden in ((user, "USER"), (socket.gethostname(), "HOST")) if len(word) > 3
+    ]
+
+    def redact(text: str) -> str:
+        for word, hidden in words:
+            text = text.replace(word, hidden)
+        return text
+
+    return redact

@@ -1,0 +1,305 @@
+"""From flags to a `ConnectionDraft`: the options that add, edit and test share. For answers see `form`.
+
+A key never comes from the command line, which every process of the computer can read: it is typed hidden,
+piped in, taken from a variable, or stays where it is (a reference).
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexo.connections.terms import AuthScheme, Provider
+from nexo_cli import proxy_flag
+from nexo_cli.errors import CommandFailed
+from nexo_cli.parser import UsageError, nearest
+from nexo_cli.session import Session
+from nexo_client.types import ConnectionDraft, Header, MappedModel, NetworkProfile, ProviderInfo
+
+_PROVIDERS = [provider.value for provider in Provider]
+
+KEY_OPTIONS = ("api_key_stdin", "api_key_env", "api_key_ref", "no_key")
+
+
+def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None:
+    """Declare the options that describe a connection."""
+    what = parser.add_argument_group("what to connect to")
+    what.add_argument(
+        "--provider",
+        metavar="P",
+        help=f"{', '.join(_PROVIDERS)}; or the name of a preset (see `nexoctl providers`)",
+    )
+    what.add_argument("--preset", metavar="P", help="a known service of the provider custom, such as groq")
+    what.add_argument("--base-url", metavar="URL", help="filled in by the provider or preset if left out")
+    what.add_argument("--model", metavar="M", help="default model that programs get with the connection")
+    what.add_argument(
+        "--map",
+        action="append",
+        metavar="ASKED=SENT",
+        help="the gateway sends the model SENT where a program asks for ASKED, exactly; may be repeated",
+    )
+    if editing:
+        what.add_argument(
+            "--unmap",
+            action="append",
+            metavar="ASKED",
+            help="send ASKED as it is again; may be repeated",
+        )
+    what.add_argument(
+        "--auth-scheme",
+        choices=[scheme.value for scheme in AuthScheme],
+        metavar="S",
+        help="header that carries the key: " + ", ".join(scheme.value for scheme in AuthScheme),
+    )
+    secret = parser.add_argument_group("API key and headers (asked for, hidden, on a terminal)")
+    key = secret.add_mutually_exclusive_group()
+    key.add_argument("--api-key-stdin", action="store_true", help="read the key from stdin")
+    key.add_argument("--api-key-env", metavar="VAR", help="read the key from this environment variable")
+    key.add_argument(
+        "--api-key-ref",
+        metavar="REF",
+        help="leave the key where it is: keyring:SERVICE/USER, file:PATH or command:PROGRAM ARGUMENTS",
+    )
+    key.add_argument("--no-key", action="store_true", help="the service needs no key")
+    secret.add_argument("--key-expires", metavar="DATE", help="when the key expires (YYYY-MM-DD)")
+    secret.add_argument(
+        "--header",
+        action="append",
+        metavar="'K: V'",
+        help="custom header, may be repeated; other programs can see it while the command runs",
+    )
+    secret.add_argument(
+        "--headers-json",
+        metavar="JSON|@FILE",
+        help="custom headers as a JSON object, or @FILE (@- for stdin) with one",
+    )
+    if editing:
+        secret.add_argument("--no-headers", action="store_true", help="remove all custom headers")
+    network = parser.add_argument_group("network")
+    proxy_flag.add_proxy_options(network)
+    network.add_argument("--no-proxy", metavar="HOSTS", help="hosts that bypass the proxy, comma-separated")
+    network.add_argument("--ca-bundle", metavar="FILE", help="PEM file with certificates to trust")
+    checks = parser.add_argument_group("use and checks")
+    checks.add_argument("--enable", action="store_const", const=True, dest="enabled", help="switch it on")
+    checks.add_argument(
+        "--disable",
+        action="store_const",
+        const=False,
+        dest="enabled",
+        help="keep it, but hand it out no more",
+    )
+    checks.add_argument(
+        "--check-every",
+        metavar="SECONDS",
+        type=float,
+        help="own interval of health checks; 0: the global one",
+    )
+    checks.add_argument(
+        "--pause-checks", action="store_const", const=True, dest="checks_paused", help="no health checks"
+    )
+    checks.add_argument(
+        "--resume-checks", action="store_const", const=False, dest="checks_paused", help="check it again"
+    )
+
+
+def has_draft_options(arguments: argparse.Namespace) -> bool:
+    """Whether any option that describes a connection was given."""
+    plain = (
+        "provider",
+        "preset",
+        "base_url",
+        "model",
+        "auth_scheme",
+        "key_expires",
+        "header",
+        "headers_json",
+        "map",
+        "unmap",
+    )
+    more = ("proxy", "no_proxy", "ca_bundle", "enabled", "check_every", "checks_paused")
+    values = [getattr(arguments, name, None) for name in (*plain, *more)]
+    flags = [
+        getattr(arguments, name, None) for name in (*KEY_OPTIONS, *proxy_flag.SECRET_OPTIONS, "no_headers")
+    ]
+    return any(value is not None for value in values) or any(flags)
+
+
+def draft_from(
+    arguments: argparse.Namespace, session: Session, catalogue: Callable[[], Sequence[ProviderInfo]]
+) -> ConnectionDraft:
+    """The draft that the options describe; what was not given stays None.
+
+    Args:
+        catalogue: asks the daemon for providers and presets; called only if needed.
+
+    Raises:
+        UsageError: an option makes no sense.
+        CommandFailed: a file or variable that was named cannot be read.
+    """
+    _one_reader_of_stdin(arguments)
+    provider, preset = _provider(arguments.provider, arguments.preset, catalogue)
+    return ConnectionDraft(
+        provider=provider,
+        preset=preset,
+        base_url=arguments.base_url,
+        auth_scheme=arguments.auth_scheme,
+        api_key=_key(arguments, session),
+        api_key_ref=arguments.api_key_ref,
+        headers=_headers(arguments),
+        headers_json=_headers_json(arguments, session),
+        default_model=arguments.model,
+        enabled=arguments.enabled,
+        key_expires_at=_date(arguments.key_expires),
+        check_interval_s=arguments.check_every,
+        checks_paused=arguments.checks_paused,
+    )
+
+
+def models_from(
+    arguments: argparse.Namespace, current: Sequence[MappedModel]
+) -> tuple[MappedModel, ...] | None:
+    """The model map that the options describe on top of the current one; None if none was given.
+
+    Raises:
+        UsageError: an entry that is none, one that is given twice, or one to take away that is not there.
+    """
+    if arguments.map is None and getattr(arguments, "unmap", None) is None:
+        return None
+    rows = {row.asked: row.sent for row in current}
+    for asked in getattr(arguments, "unmap", None) or ():
+        if rows.pop(asked.strip(), None) is None:
+            known = ", ".join(rows) or "none is mapped"
+            raise UsageError(f"--unmap: '{asked}' is not mapped", f"these are: {known}")
+    given: dict[str, str] = {}
+    for text in arguments.map or ():
+        asked, equals, sent = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(
+                f"--map: '{text}' has no '='",
+                "write what programs ask for, and what is sent: --map gpt-5=llama3",
+            )
+        if asked in given:
+            raise UsageError(f"--map: '{asked}' is given twice", "keep one of them")
+        given[asked] = sent
+    return tuple(MappedModel(asked, sent) for asked, sent in (rows | given).items())
+
+
+def network_from(
+    arguments: argparse.Namespace, session: Session, current: NetworkProfile | None
+) -> NetworkProfile | None:
+    """The network profile that the options describe on top of the current one; None if none was given.
+
+    Raises:
+        UsageError: a password of a proxy that can't be taken as it is given.
+    """
+    proxy = proxy_flag.proxy_from(arguments, session)
+    if proxy is None and arguments.no_proxy is None and arguments.ca_bundle is None:
+        return None
+    profile = current or NetworkProfile()
+    if proxy is not None:
+        profile = replace(profile, proxy=proxy)
+    if arguments.no_proxy is not None:
+        hosts = tuple(host.strip() for host in arguments.no_proxy.split(",") if host.strip())
+        profile = replace(profile, no_proxy=hosts)
+    if arguments.ca_bundle is not None:
+        path = arguments.ca_bundle
+        profile = replace(profile, ca_bundle=str(Path(path).expanduser().absolute()) if path else "")
+    return profile
+
+
+def _one_reader_of_stdin(arguments: argparse.Namespace) -> None:
+    readers = [
+        option
+        for option, reads in (
+            ("--api-key-stdin", arguments.api_key_stdin),
+            ("--headers-json @-", arguments.headers_json == "@-"),
+            ("--proxy-password-stdin", arguments.proxy_password_stdin),
+        )
+        if reads
+    ]
+    if len(readers) > 1:
+        raise UsageError(
+            f"{' and '.join(readers)} both read stdin", "give one of them by a variable or a file"
+        )
+
+
+def _provider(
+    provider: str | None, preset: str | None, catalogue: Callable[[], Sequence[ProviderInfo]]
+) -> tuple[str | None, str | None]:
+    if provider is None:
+        # A preset says which provider it belongs to.
+        return (Provider.CUSTOM.value if preset else None), preset
+    word = provider.strip().casefold()
+    if word in _PROVIDERS:
+        return word, preset
+    known = catalogue()
+    if any(entry.is_preset and entry.name == word for entry in known):
+        return Provider.CUSTOM.value, word
+    near = nearest(word, [entry.name for entry in known])
+    raise UsageError(
+        f"provider: there is no provider or preset {provider!r}",
+        f"did you mean {near}?" if near else f"use {', '.join(_PROVIDERS)}, or see `nexoctl providers`",
+    )
+
+
+def _key(arguments: argparse.Namespace, session: Session) -> str | None:
+    if arguments.no_key:
+        return ""
+    if arguments.api_key_env:
+        key = os.environ.get(arguments.api_key_env)
+        if not key:
+            raise UsageError(
+                f"api_key: the environment variable {arguments.api_key_env} is not set",
+                "export it, or give the key with --api-key-stdin",
+            )
+        return key
+    if arguments.api_key_stdin:
+        if session.interactive:
+            return session.terminal.ask_secret("API key")
+        # One line break at the end belongs to the shell that wrote it, not to the key.
+        key = session.terminal.stdin.read().removesuffix("\n").removesuffix("\r")
+        if not key:
+            raise UsageError("api_key: stdin was empty", "pipe the key in: … | nexoctl … --api-key-stdin")
+        return key
+    return None
+
+
+def _headers(arguments: argparse.Namespace) -> tuple[Header, ...] | None:
+    if getattr(arguments, "no_headers", False):
+        return ()
+    if arguments.header is None:
+        return None
+    headers = []
+    for position, text in enumerate(arguments.header, start=1):
+        name, colon, value = text.partition(":")
+        if not colon:
+            # Without quoting it: what stands there may be the secret.
+            raise UsageError(f"--header number {position} has no colon", "write --header 'Name: value'")
+        headers.append(Header(name.strip(), value.strip()))
+    return tuple(headers)
+
+
+def _headers_json(arguments: argparse.Namespace, session: Session) -> str | None:
+    text: str | None = arguments.headers_json
+    if text is None or not text.startswith("@"):
+        return text
+    if text == "@-":
+        return session.terminal.stdin.read()
+    path = Path(text[1:]).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise CommandFailed(f"headers_json: {path}: {why}", hint="give the path of a JSON file") from None
+
+
+def _date(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--key-expires: {text!r} is not a date", "write it as YYYY-MM-DD") from None
+    return moment.astimezone(UTC)

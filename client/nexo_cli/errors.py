@@ -1,0 +1,73 @@
+"""What a failure looks like on the command line: exit code, sentence, `--json` object.
+
+Not for raising: commands raise the errors of `nexo_client.errors`, or `CommandFailed`.
+"""
+
+import enum
+
+from nexo_client import errors
+
+
+class Exit(enum.IntEnum):
+    """The exit codes that scripts rely on."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NO_DAEMON = 3
+    PERMISSION = 4
+    NOT_FOUND = 5
+    TEST_FAILED = 6
+    REFUSED = 7
+    # What a shell reports when the program of `nexoctl run` can't be started.
+    NO_PERMISSION_TO_RUN = 126
+    NO_PROGRAM = 127
+    # 128 + SIGINT, 128 + SIGPIPE: what a shell reports for a program that died of the signal.
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class CommandFailed(Exception):
+    """A command cannot go on for a reason that the daemon knows nothing of.
+
+    Attributes:
+        reason: stable word for `--json`.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", reason: str = "FAILED", code: Exit = Exit.FAILED
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.reason = reason
+        self.code = code
+
+
+# The first row that fits decides, so subclasses stand before their bases.
+_EXIT_CODES: tuple[tuple[type[errors.NexoError], Exit], ...] = (
+    (errors.DaemonNotRunning, Exit.NO_DAEMON),
+    (errors.DeadlineExceeded, Exit.NO_DAEMON),
+    (errors.ShuttingDown, Exit.NO_DAEMON),
+    (errors.DaemonUnsafe, Exit.PERMISSION),
+    (errors.VaultLocked, Exit.PERMISSION),
+    (errors.KeyReferenceFailed, Exit.PERMISSION),
+    (errors.InvalidField, Exit.USAGE),
+    (errors.NotFound, Exit.NOT_FOUND),
+    (errors.NoDefaultConnection, Exit.NOT_FOUND),
+    (errors.KeyRejected, Exit.TEST_FAILED),
+    (errors.ProviderFailed, Exit.TEST_FAILED),
+    (errors.ConnectionDisabled, Exit.REFUSED),
+    (errors.BindingBroken, Exit.REFUSED),
+    (errors.Refused, Exit.REFUSED),
+)
+
+
+def exit_code(error: errors.NexoError) -> Exit:
+    """The exit code of an error of the SDK."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.FAILED)
+
+
+def error_record(reason: str, message: str, hint: str) -> dict[str, object]:
+    """What `--json` prints on stderr."""
+    return {"error": {"reason": reason, "message": message, "hint": hint}}

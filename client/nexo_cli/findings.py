@@ -1,0 +1,33 @@
+"""What `nexoctl doctor` finds."""
+
+import enum
+from dataclasses import dataclass
+
+from nexo_client import records
+
+
+class Level(enum.StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """What a check found.
+
+    Attributes:
+        fix: the command or step that mends it; empty when nothing has to be done.
+    """
+
+    topic: str
+    level: Level
+    text: str
+    fix: str = ""
+
+
+records.LAYOUTS["DoctorFinding"] = records.Layout(
+    "doctor_finding", "What a check found.", notes={"fix": "Empty when nothing has to be done."}
+)

@@ -1,0 +1,178 @@
+"""Importing as a person sees it: what was found, what of it is ticked, a test of each, and what came of it.
+
+The command `import` and the first run share it. Not for finding (see `nexo_client.sources`).
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nexo_cli import choosing, looks, trial
+from nexo_cli.format import Span, Style
+from nexo_cli.session import Session
+from nexo_client import errors, types
+from nexo_client.sources import Finding, Source, halves, survey
+from nexo_client.sources.finding import Half, Part, unique_names
+from nexo_client.sources.offers import Offer, Survey, findings_of, key_words, same_place_words
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to import.
+
+    Attributes:
+        everything: take what is ticked without asking.
+        again: tick also what leads to the same place as a connection that exists.
+        test: test each before it is saved.
+        save_anyway: save also what fails the test.
+    """
+
+    everything: bool = False
+    again: bool = False
+    test: bool = True
+    save_anyway: bool = False
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one finding.
+
+    Attributes:
+        problem: why it was not saved; empty if it was.
+    """
+
+    finding: Finding
+    saved: types.SavedConnection | None = None
+    result: types.TestResult | None = None
+    problem: str = ""
+
+
+def look(session: Session, sources: tuple[Source, ...]) -> Survey:
+    """Ask the sources, with a spinner should it take long."""
+    with session.terminal.progress("looking for connections"):
+        return survey(sources)
+
+
+def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbered: bool = False) -> None:
+    """List what was found by source, and what of it cannot be imported."""
+    printer = session.printer
+    say = printer.note if numbered else printer.line
+    named = iter(findings_of(results))
+    number, behind = 0, len(findings_of(results))
+    for source, found in results:
+        say(Span(source.title, Style.STRONG), Span(f"  ({source.name})", Style.FAINT))
+        for _ in found.findings:
+            finding = next(named)
+            number += 1
+            mark = f"{number:>3}  " if numbered else "  + "
+            say(mark, Span(finding.name.ljust(14), Style.NAME), " ", *_described(finding, twins))
+        for skipped in found.skipped:
+            behind += skipped.half is not None
+            sign = "-" if skipped.half is None else "?"
+            mark = (
+                f"{behind:>3}? " if numbered and skipped.half else f"  {sign}  " if numbered else f"  {sign} "
+            )
+            say(Span(mark, Style.FAINT), skipped.what.ljust(14), " ", skipped.reason)
+            say(Span(f"     {skipped.place}", Style.FAINT))
+    if any(found.halves for _, found in results):
+        say(Span("  Where there is a ?, the key or the address is missing; you can give it.", Style.FAINT))
+
+
+def _described(finding: Finding, twins: dict[str, str]) -> list[Span]:
+    what = f"{finding.preset or finding.provider.value} at {finding.address}, {key_words(finding)}"
+    spans = [Span(what), Span(f"  {finding.place}", Style.FAINT)]
+    twin = twins.get(finding.name)
+    if twin:
+        spans.append(Span(f"  {same_place_words(twin)}", Style.WARNING))
+    return spans
+
+
+def choose(
+    session: Session, offers: list[Offer], twins: dict[str, str], options: ImportOptions
+) -> list[Finding]:
+    """What is to be imported: all that is ticked, or what the person says and, of a half, adds."""
+    ticked = frozenset(
+        number
+        for number, offer in enumerate(offers, 1)
+        if offer.half is None and (options.again or offer.finding.name not in twins)
+    )
+    if options.everything or not session.interactive:
+        chosen = ticked
+    else:
+        chosen = choosing.ask_numbers(session.terminal, "Import which?", len(offers), ticked)
+    picked = (offer for number, offer in enumerate(offers, 1) if number in chosen)
+    completed = (offer.finding if offer.half is None else _asked(session, offer.half) for offer in picked)
+    return [finding for finding in completed if finding is not None]
+
+
+def _asked(session: Session, half: Half) -> Finding | None:
+    """The half with what the person types; None without an answer."""
+    name, terminal = half.rest.name, session.terminal
+    if half.lacks is Part.ADDRESS:
+        url = terminal.ask(f"Base URL for {name} (Enter to leave it out)")
+        return halves.with_address(half, url) if url else None
+    key = terminal.ask_secret(f"API key for {name} at {half.rest.address} (hidden; Enter to leave it out)")
+    return halves.with_key(half, key.strip()) if key.strip() else None
+
+
+def take_over(
+    session: Session, client: "Client", chosen: list[Finding], options: ImportOptions
+) -> list[Imported]:
+    """Test and save one after the other; one that fails does not stop the rest."""
+    taken = tuple(connection.name for connection in client.list_connections())
+    return [_take_one(session, client, finding, options) for finding in unique_names(tuple(chosen), taken)]
+
+
+def _take_one(session: Session, client: "Client", finding: Finding, options: ImportOptions) -> Imported:
+    subject = trial.TrialSubject(draft=finding.draft())
+    result = None
+    try:
+        if options.test:
+            test = trial.TrialOptions(timeout_s=options.timeout_s)
+            if session.interactive:
+                subject, result = trial.examine(session, client, subject, test)
+            else:
+                result = trial.run(session, client, subject, test)
+            if not result.ok and not _save_anyway(session, options):
+                return Imported(finding, None, result, f"the test failed: {looks.outcome(result).text}")
+        saved = client.create_connection(subject.draft, fixes=subject.fixes)
+    except errors.NexoError as problem:
+        if isinstance(problem, (errors.DaemonNotRunning, errors.ShuttingDown, errors.VaultLocked)):
+            raise
+        if not session.json:
+            session.printer.note(Span(f"{problem.message}. ", Style.WARNING), problem.hint)
+        return Imported(finding, None, result, problem.message)
+    if not session.json:
+        session.printer.line(
+            Span("Imported ", Style.GOOD), Span(saved.connection.name, Style.STRONG), f" from {finding.place}"
+        )
+    return Imported(replace(finding, name=saved.connection.name), saved, result)
+
+
+def _save_anyway(session: Session, options: ImportOptions) -> bool:
+    if options.save_anyway:
+        return True
+    return session.interactive and session.terminal.confirm("The test failed. Import it anyway?")
+
+
+def say_outcomes(session: Session, outcomes: list[Imported]) -> None:
+    """How many were imported, what was left, and what still lies where it was."""
+    printer = session.printer
+    saved = [outcome for outcome in outcomes if outcome.saved]
+    printer.line()
+    printer.line(Span(f"{len(saved)} of {len(outcomes)} imported.", Style.STRONG))
+    for outcome in outcomes:
+        if outcome.problem:
+            printer.line(Span("  left out: ", Style.WARNING), outcome.finding.name, f" ({outcome.problem})")
+    default = next(
+        (one.saved.connection.name for one in saved if one.saved and one.saved.connection.is_default), ""
+    )
+    if default:
+        printer.line(
+            "The default is ", Span(default, Style.NAME), "; programs that ask for a connection get it."
+        )
+    if any(outcome.finding.api_key for outcome in saved):
+        printer.line(Span("The files that the keys came from are as they were, keys included.", Style.FAINT))

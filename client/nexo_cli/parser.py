@@ -1,0 +1,159 @@
+"""How nexoctl reads its arguments: one parser class, the options that every command takes, usage errors.
+
+Options of all commands may stand before or after the name of the command.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from nexo_cli.commands import Command
+
+COMMON = "options of every command"
+
+
+class UsageError(Exception):
+    """The command line cannot be understood."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves paragraphs of descriptions as written, gives options room, and keeps the usage to one line."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """The arguments in full, the options (which are listed below anyway) in a word."""
+        actions = list(actions)
+        if usage is None:
+            arguments = [
+                self._format_args(action, self._get_default_metavar_for_positional(action))
+                for action in actions
+                if not action.option_strings and action.help is not argparse.SUPPRESS
+            ]
+            options = ["[options]"] if any(action.option_strings for action in actions) else []
+            usage = " ".join(["%(prog)s", *options, *arguments])
+        super().add_usage(usage, actions, groups, prefix)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `UsageError`, and takes the common options at every level."""
+
+    def __init__(self, *args: Any, common: bool = True, **kwargs: Any) -> None:
+        # An abbreviation that works today breaks the day an option is added.
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        super().__init__(*args, **kwargs)
+        if common:
+            add_common_options(self)
+
+    def format_help(self) -> str:
+        """The help, with the options of every command at its end."""
+        self._action_groups.sort(key=lambda group: group.title == COMMON)
+        return super().format_help()
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Not that of argparse, which takes a full disk for success; and it ends the program after this.
+        stream = file or sys.stderr
+        stream.write(message)
+        stream.flush()
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
+        if "invalid choice: " in message:
+            message = _with_nearest_choice(message)
+        message = message.replace("the following arguments are required: ", "missing: ").removeprefix(
+            "argument "
+        )
+        for kind, what in (("float", "number"), ("int", "whole number")):
+            message = message.replace(f"invalid {kind} value: ", f"no {what}: ")
+        raise UsageError(message, f"see: {self.prog} --help")
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command takes; absent options leave the namespace alone."""
+    group = parser.add_argument_group(COMMON)
+    group.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too"
+    )
+    group.add_argument(
+        "--socket", metavar="PATH", default=argparse.SUPPRESS, help="socket of the daemon (NEXO_SOCKET)"
+    )
+    group.add_argument(
+        "--no-start",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="fail (exit code 3) if the daemon is not running, do not start it",
+    )
+    group.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say more on stderr"
+    )
+
+
+def command_parser(command: Command) -> tuple[Parser, Any]:
+    """The parser of one command, and its module."""
+    module = importlib.import_module(f"nexo_cli.cmds.{command.module}")
+    description = (module.__doc__ or command.summary).strip()
+    parser = Parser(prog=f"nexoctl {command.name}", description=description)
+    module.configure(parser)
+    return parser, module
+
+
+def parse(parser: Parser, words: list[str], namespace: argparse.Namespace) -> argparse.Namespace:
+    """Parse the words after the name of a command; an unknown option names the nearest known one."""
+    arguments, extras = parser.parse_known_args(words, namespace)
+    if not extras:
+        return arguments
+    unknown = extras[0]
+    message = f"unexpected argument: {unknown}"
+    if unknown.startswith("-"):
+        message = f"unknown option: {unknown.partition('=')[0]}"
+        near = nearest(unknown.partition("=")[0], sorted(options_of(parser)))
+        if near:
+            raise UsageError(message, f"did you mean {near}?")
+    raise UsageError(message, f"see: {parser.prog} --help")
+
+
+def subparsers_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the subcommands, by name."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(action.choices)
+    return found
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option string of a parser and its subcommands."""
+    for action in parser._actions:
+        yield from action.option_strings
+    for child in subparsers_of(parser).values():
+        yield from options_of(child)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The known word that `word` is most likely a slip of; empty when none is near."""
+    import difflib
+
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else ""
+
+
+def _with_nearest_choice(message: str) -> str:
+    word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
+    near = nearest(word.strip("'\""), [choice.strip(" '\"") for choice in choices.rstrip(")").split(",")])
+    return f"{message}; did you mean {near}?" if near else message

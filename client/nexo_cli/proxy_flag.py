@@ -1,0 +1,93 @@
+"""The proxy of a connection as flags describe it. Its password never comes from the command line.
+
+As with an API key: it is typed hidden, piped in, or taken from a variable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from nexo_cli.parser import UsageError
+from nexo_cli.session import Session
+
+SECRET_OPTIONS = ("proxy_password_stdin", "proxy_password_env")
+
+_SAFE_WAYS = "the password is asked for, or comes with --proxy-password-stdin or --proxy-password-env VAR"
+
+
+def add_proxy_options(group: argparse._ArgumentGroup) -> None:
+    """Declare the proxy and the ways of its password."""
+    group.add_argument(
+        "--proxy", metavar="URL|direct|system", help="proxy of this connection, such as http://ann@proxy:3128"
+    )
+    password = group.add_mutually_exclusive_group()
+    password.add_argument(
+        "--proxy-password-stdin", action="store_true", help="read the password of the proxy from stdin"
+    )
+    password.add_argument(
+        "--proxy-password-env", metavar="VAR", help="read it from this environment variable"
+    )
+
+
+def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
+    """The proxy with its password in it; None if none was given.
+
+    Raises:
+        UsageError: a password on the command line, or one for nobody.
+    """
+    proxy: str | None = arguments.proxy
+    wanted = any(getattr(arguments, name, None) for name in SECRET_OPTIONS)
+    head, user, host = _parts(proxy or "")
+    user, _, exposed = user.partition(":")
+    if exposed:
+        raise UsageError(
+            "proxy: other programs can read a password that stands on the command line",
+            f"write --proxy {head}USER@{host}; {_SAFE_WAYS}",
+        )
+    if not user:
+        if wanted:
+            raise UsageError(
+                "proxy: there is a password but no user name",
+                "say who and where: --proxy http://USER@HOST:PORT",
+            )
+        return proxy
+    password = _password(arguments, session, host)
+    if not password:
+        return proxy
+    from urllib.parse import quote
+
+    return f"{head}{user}:{quote(password, safe='')}@{host}"
+
+
+def _parts(proxy: str) -> tuple[str, str, str]:
+    """`http://`, what stands before the @, and the rest."""
+    scheme, mark, rest = proxy.partition("://")
+    if not mark:
+        scheme, rest = "", proxy
+    user, _, host = rest.rpartition("@")
+    return scheme + mark, user, host
+
+
+def _password(arguments: argparse.Namespace, session: Session, host: str) -> str:
+    if arguments.proxy_password_env:
+        password = os.environ.get(arguments.proxy_password_env, "")
+        if not password:
+            raise UsageError(
+                f"proxy: the environment variable {arguments.proxy_password_env} is not set",
+                "export it, or give the password with --proxy-password-stdin",
+            )
+        return password
+    if session.interactive:
+        question = f"Password of the proxy {host.rstrip('/')}"
+        if not arguments.proxy_password_stdin:
+            question += " (hidden; Enter for none)"
+        return session.terminal.ask_secret(question)
+    if not arguments.proxy_password_stdin:
+        return ""
+    password = session.terminal.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError(
+            "proxy: stdin was empty", "pipe the password in: … | nexoctl … --proxy-password-stdin"
+        )
+    return password

@@ -1,0 +1,76 @@
+"""After a test: save, or not? One rule for add and edit.
+
+A test that passed is saved. After one that failed a person is asked (the answer that Enter gives is no), and
+a script gets exit code 6, unless it said `--save-anyway`.
+"""
+
+import argparse
+
+from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.format import Span, Style
+from nexo_cli.session import Session
+from nexo_cli.trial import TrialOptions
+from nexo_client import records, types
+
+
+def add_test_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how the test before saving goes."""
+    group = parser.add_argument_group("the test before saving")
+    group.add_argument("--no-test", action="store_true", help="save without testing")
+    group.add_argument(
+        "--save-anyway", action="store_true", help="test, warn, and save even if the test fails"
+    )
+    group.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds for the whole test (default: 30)"
+    )
+
+
+def test_options(arguments: argparse.Namespace) -> TrialOptions:
+    """How to test before saving: never with a paid request."""
+    return TrialOptions(timeout_s=arguments.timeout)
+
+
+def may_save(session: Session, arguments: argparse.Namespace, result: types.TestResult | None) -> bool:
+    """Whether to save after this result (None: it was not tested).
+
+    Returns:
+        False if the person said no.
+
+    Raises:
+        CommandFailed: the test failed and nobody can be asked.
+    """
+    if result is None or result.ok:
+        return True
+    if arguments.save_anyway:
+        session.printer.warn("the test failed; saving anyway, as you said")
+        return True
+    if session.interactive:
+        return session.terminal.confirm("The test failed. Save it anyway?")
+    if session.json:
+        session.printer.json({"saved": False, "test": records.of(result)})
+    why = f"{result.outcome.value}: {result.reason}" if result.reason else result.outcome.value
+    raise CommandFailed(
+        f"the test failed ({why}); nothing was saved",
+        hint="correct it and try again, or say --save-anyway (or --no-test)",
+        reason="TEST_FAILED",
+        code=Exit.TEST_FAILED,
+    )
+
+
+def say_saved(session: Session, saved: types.SavedConnection, result: types.TestResult | None) -> None:
+    """What was saved, and warnings about it."""
+    connection = saved.connection
+    if session.json:
+        record = records.of(connection, session.now)
+        record["saved"] = True
+        record["warnings"] = records.plain(saved.warnings)
+        record["test"] = records.plain(result)
+        session.printer.json(record)
+        return
+    told = {suggestion.text for suggestion in result.suggestions} if result else set()
+    for warning in saved.warnings:
+        if warning.text not in told:
+            session.printer.warn(warning.text)
+    session.printer.line(
+        Span("Saved ", Style.GOOD), Span(connection.name, Style.STRONG), f" ({connection.base_url})"
+    )

@@ -1,0 +1,129 @@
+"""What a command works with: the common options, the terminal, the printer and the way to the daemon."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexo_cli.format import Printer
+from nexo_cli.terminal import Terminal
+from nexo_client import errors
+
+if TYPE_CHECKING:
+    from nexo.connections.lock_note import Note
+    from nexo_client.client import Client
+
+
+class Session:
+    """One run of nexoctl.
+
+    Attributes:
+        json: print records for programs; nobody is asked anything.
+        interactive: a person can be asked.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, terminal: Terminal) -> None:
+        self.json: bool = getattr(arguments, "json", False)
+        self.verbose: bool = getattr(arguments, "verbose", False)
+        self.may_start: bool = not getattr(arguments, "no_start", False)
+        self._socket: str | None = getattr(arguments, "socket", None)
+        self.terminal = terminal
+        self.interactive = terminal.interactive and not self.json
+        self.printer = printer_for(terminal, json_errors=self.json)
+
+    @property
+    def socket(self) -> Path:
+        """The socket of the daemon, by the options and the environment."""
+        from nexo_client.channel import locate
+
+        return locate(self._socket)
+
+    @property
+    def now(self) -> datetime:
+        """The time, for ages."""
+        return datetime.now(UTC)
+
+    @contextmanager
+    def client(
+        self, *, start: bool = True, timeout_s: float = 10.0, wait: bool = False, quiet: bool = False
+    ) -> "Iterator[Client]":
+        """A connected client, closed at exit.
+
+        Args:
+            start: start the daemon if it is not running, unless the person said `--no-start`.
+            wait: show that the daemon is being waited for; nothing may be printed meanwhile.
+            quiet: do not say that the daemon was started, or is of another version.
+
+        Raises:
+            DaemonNotRunning: it is not running and was not to be started.
+        """
+        from nexo_client.client import connect
+
+        socket = self.socket
+        if self.verbose:
+            self.printer.note(f"socket: {socket}")
+        try:
+            client = connect(socket, timeout_s=timeout_s)
+        except errors.DaemonNotRunning as problem:
+            if not (start and self.may_start):
+                raise
+            if self.verbose:
+                self.printer.note(problem.message)
+            self.start_daemon(socket, quiet=quiet)
+            client = connect(self.socket, timeout_s=timeout_s)
+        silent = self.json or quiet
+        if not silent:
+            self._say_skew()
+        waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
+        with client, waiting:
+            yield client
+        # Not before: where the command fails because of it, its error says the same.
+        if not silent:
+            self._say_trouble()
+
+    def _say_skew(self) -> None:
+        from nexo_cli.skew import untold_skew
+
+        note = self._note()
+        told = untold_skew(note) if note else ""
+        if told:
+            self.printer.warn(told)
+
+    def _say_trouble(self) -> None:
+        note = self._note()
+        if note and note.problem:
+            self.printer.warn(note.problem)
+
+    def _note(self) -> "Note | None":
+        from nexo.connections import lock_note
+
+        note = lock_note.read()
+        return note if note and note.socket == str(self.socket) else None
+
+    def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
+        """Start the daemon, say so (unless `quiet`), and return its process id."""
+        from nexo.connections import lock_note
+        from nexo_client.launch import start_daemon
+
+        before = lock_note.living()
+        with self.terminal.progress("starting the daemon"):
+            pid = start_daemon(socket, timeout_s=timeout_s)
+        if not quiet and before and before.pid == pid:
+            self.printer.note(f"The daemon (nexod, pid {pid}) had lost its socket, and has made it anew.")
+        elif not quiet:
+            self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
+        return pid
+
+
+def printer_for(terminal: Terminal, *, json_errors: bool) -> Printer:
+    """A printer for the standard streams."""
+    return Printer(
+        terminal.stdout,
+        terminal.stderr,
+        width=terminal.width,
+        colour_out=terminal.colour_out,
+        colour_err=terminal.colour_err,
+        json_errors=json_errors,
+    )

@@ -1,0 +1,28 @@
+"""Where in a settings file a value stands: a path of names, of which the last may be an entry of a list."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+class _Absent(enum.Enum):
+    ABSENT = "absent"
+
+
+ABSENT: Final = _Absent.ABSENT
+"""Nothing stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntry:
+    """The entry of a list that has this value in this field."""
+
+    field: str
+    value: str
+
+    def is_(self, entry: Any) -> bool:
+        """Whether an entry is the one."""
+        return isinstance(entry, dict) and entry.get(self.field) == self.value
+
+
+Place = tuple[str | ListEntry, ...]

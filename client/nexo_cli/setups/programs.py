@@ -1,0 +1,312 @@
+"""The table of programs: which settings make each of them use the gateway.
+
+Places as `nexoctl import` knows them. What a program takes was seen on the wire through a gateway in November
+2026, where `seen` says so, else read in its documentation.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nexo_cli.setups.edits import Change, FileForm
+from nexo_cli.setups.place import ABSENT, ListEntry, Place
+from nexo_client.sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
+
+DIALECTS = ("openai", "anthropic", "google", "ollama")
+OPENAI, ANTHROPIC, GOOGLE, TOKEN, MODEL = "{openai}", "{anthropic}", "{google}", "{token}", "{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The settings of one file.
+
+    Attributes:
+        file: where it is on this computer.
+        entries: places and values; a value may hold the words in braces.
+    """
+
+    file: Callable[[], Path]
+    form: FileForm
+    entries: tuple[tuple[Place, Any], ...]
+
+    def changes(self, words: Mapping[str, str]) -> list[Change]:
+        """The entries with the words filled in."""
+        return [Change(place, filled(value, words)) for place, value in self.entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program.
+
+    Attributes:
+        name: what people type.
+        settings: its files; without any, `by_hand` is all that there is.
+        by_hand: what the person does besides, with the same words in braces.
+        seen: it was driven through a gateway and followed a switch.
+    """
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    seen: bool = False
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether its settings name a model."""
+        texts = [str(value) for setting in self.settings for _, value in setting.entries]
+        return any(MODEL in text for text in (*texts, *self.by_hand))
+
+
+def filled(value: Any, words: Mapping[str, str]) -> Any:
+    """A value with the words in braces replaced."""
+    if isinstance(value, str):
+        for word, text in words.items():
+            value = value.replace("{" + word + "}", text)
+        return value
+    if isinstance(value, dict):
+        return {name: filled(entry, words) for name, entry in value.items()}
+    return value
+
+
+def _pi() -> Path:
+    return Path(os.environ.get("PI_CODING_AGENT_DIR") or Path.home() / ".pi/agent") / "models.json"
+
+
+def _provider(url: str) -> dict[str, str]:
+    return {"baseUrl": url, "apiKey": TOKEN}
+
+
+_LLM_MODEL = {"model_id": "gateway", "model_name": MODEL, "api_base": OPENAI, "api_key_name": "nexo"}
+_CONTINUE_MODEL = {
+    "name": "Nexo",
+    "provider": "openai",
+    "model": MODEL,
+    "apiBase": OPENAI,
+    "apiKey": TOKEN,
+}
+
+PROGRAMS = (
+    Program(
+        "claude-code",
+        "Claude Code",
+        (
+            Setting(
+                lambda: claude_code.home() / "settings.json",
+                FileForm.JSON,
+                (
+                    (("env", "ANTHROPIC_BASE_URL"), ANTHROPIC),
+                    # It asks about a key that it does not know, and not about a token.
+                    (("env", "ANTHROPIC_AUTH_TOKEN"), TOKEN),
+                    (("env", "ANTHROPIC_API_KEY"), ABSENT),
+                    (("env", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"), "1"),
+                    # Its key would be sent instead.
+                    (("apiKeyHelper",), ABSENT),
+                ),
+            ),
+        ),
+        seen=True,
+    ),
+    Program(
+        "codex",
+        "Codex CLI",
+        (
+            Setting(
+                lambda: codex.home() / "config.toml",
+                FileForm.TOML,
+                (
+                    (("model_provider",), "nexo"),
+                    (("model_providers", "nexo", "name"), "Nexo"),
+                    (("model_providers", "nexo", "base_url"), OPENAI),
+                    (("model_providers", "nexo", "wire_api"), "responses"),
+                    (("model_providers", "nexo", "experimental_bearer_token"), TOKEN),
+                ),
+            ),
+        ),
+        ("A `codex app-server` that runs keeps its old settings: end it, or start Codex anew.",),
+        seen=True,
+    ),
+    Program(
+        "gemini-cli",
+        "Gemini CLI",
+        (
+            Setting(
+                lambda: gemini_cli.home() / ".env",
+                FileForm.ENV,
+                ((("GEMINI_API_KEY",), TOKEN), (("GOOGLE_GEMINI_BASE_URL",), GOOGLE)),
+            ),
+            # It refuses to start with an address of its own unless this is said.
+            Setting(
+                lambda: gemini_cli.home() / "settings.json",
+                FileForm.JSON,
+                ((("security", "auth", "selectedType"), "gemini-api-key"),),
+            ),
+        ),
+        seen=True,
+    ),
+    Program(
+        "opencode",
+        "OpenCode",
+        (
+            Setting(
+                opencode.own_file,
+                FileForm.JSON,
+                (
+                    (("provider", "openai", "options", "baseURL"), OPENAI),
+                    (("provider", "openai", "options", "apiKey"), TOKEN),
+                    (("provider", "anthropic", "options", "baseURL"), ANTHROPIC + "/v1"),
+                    (("provider", "anthropic", "options", "apiKey"), TOKEN),
+                    (("provider", "google", "options", "baseURL"), GOOGLE + "/v1beta"),
+                    (("provider", "google", "options", "apiKey"), TOKEN),
+                ),
+            ),
+        ),
+        seen=True,
+    ),
+    Program(
+        "continue",
+        "Continue",
+        (
+            Setting(
+                continue_dev.own_file,
+                FileForm.YAML,
+                ((("models", ListEntry("name", "Nexo")), _CONTINUE_MODEL),),
+            ),
+        ),
+        seen=True,
+    ),
+    Program(
+        "pi",
+        "pi",
+        (
+            Setting(
+                _pi,
+                FileForm.JSON,
+                (
+                    (("providers", "openai"), _provider(OPENAI)),
+                    (("providers", "anthropic"), _provider(ANTHROPIC)),
+                ),
+            ),
+        ),
+        seen=True,
+    ),
+    Program(
+        "llm",
+        "the llm command",
+        (
+            Setting(
+                lambda: llm.directory() / "extra-openai-models.yaml",
+                FileForm.YAML,
+                (((ListEntry("model_id", "gateway"),), _LLM_MODEL),),
+            ),
+            Setting(lambda: llm.directory() / "keys.json", FileForm.JSON, ((("nexo",), TOKEN),)),
+        ),
+        ("Then: llm -m gateway 'a question'",),
+    ),
+    Program(
+        "aider",
+        "aider",
+        (
+            Setting(
+                lambda: Path.home() / ".aider.conf.yml",
+                FileForm.YAML,
+                ((("openai-api-base",), OPENAI), (("openai-api-key",), TOKEN)),
+            ),
+        ),
+        ("A key in the .env of a directory wins over it.", "Then: aider --model openai/{model}"),
+    ),
+    Program(
+        "crush",
+        "Crush",
+        (
+            Setting(
+                lambda: crush.home() / "crush.json",
+                FileForm.JSON,
+                (
+                    (("providers", "openai", "base_url"), OPENAI),
+                    (("providers", "openai", "api_key"), TOKEN),
+                    (("providers", "anthropic", "base_url"), ANTHROPIC),
+                    (("providers", "anthropic", "api_key"), TOKEN),
+                ),
+            ),
+        ),
+    ),
+    Program(
+        "mods",
+        "mods",
+        (
+            Setting(
+                mods.own_file,
+                FileForm.YAML,
+                (
+                    (("apis", "openai", "base-url"), OPENAI),
+                    (("apis", "openai", "api-key"), TOKEN),
+                    (("apis", "openai", "api-key-cmd"), ABSENT),
+                ),
+            ),
+        ),
+    ),
+    Program(
+        "zed",
+        "Zed",
+        (
+            Setting(
+                zed.own_file,
+                FileForm.JSON,
+                (
+                    (("language_models", "openai", "api_url"), OPENAI),
+                    (("language_models", "anthropic", "api_url"), ANTHROPIC),
+                ),
+            ),
+        ),
+        ("It keeps keys in the keyring: give it this one in its settings of the providers: {token}",),
+    ),
+    Program(
+        "cline",
+        "Cline",
+        by_hand=(
+            "The command line: cline auth -p openai -k {token} -b {openai} -m {model}",
+            "In the editor: provider 'OpenAI Compatible', base URL {openai}, API key {token}",
+        ),
+        seen=True,
+    ),
+    Program(
+        "open-webui",
+        "Open WebUI",
+        by_hand=("Admin settings, Connections, OpenAI: URL {openai}, key {token}",),
+        seen=True,
+    ),
+    Program(
+        "devcontainer",
+        "the development container",
+        by_hand=(
+            "In .devcontainer/devcontainer.json, where no token belongs, because it is shared:",
+            '  "mounts": ["source={socket_directory},target=/run/nexo,type=bind"],',
+            '  "containerEnv": {"OPENAI_BASE_URL": "{openai}", "ANTHROPIC_BASE_URL": "{anthropic}"},',
+            '  "remoteEnv": {"OPENAI_API_KEY": "${localEnv:NEXO_TOKEN}",'
+            ' "ANTHROPIC_AUTH_TOKEN": "${localEnv:NEXO_TOKEN}"},',
+            '  "postStartCommand": "nohup socat TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr'
+            ' UNIX-CONNECT:/run/nexo/gateway.sock >/dev/null 2>&1 &"',
+            "The image needs socat. Before you start the editor: export NEXO_TOKEN={token}",
+            "What the container sees, and Docker, podman and ssh without an editor: docs/containers.md",
+        ),
+    ),
+    Program(
+        "other",
+        "any other program",
+        by_hand=(
+            "OpenAI and what is compatible: {openai}",
+            "Anthropic: {anthropic} (with /v1 behind it where a program wants that)",
+            "Gemini: {google}",
+            "Ollama: {ollama}",
+            "The key: {token}",
+        ),
+    ),
+)
+
+
+def named(name: str) -> Program | None:
+    """The program of that name."""
+    return next((program for program in PROGRAMS if program.name == name.casefold()), None)

@@ -1,0 +1,43 @@
+"""Are nexoctl and the daemon of one version? Said once for each pair, not with every command.
+
+Read from the daemon's lock file, so that it costs no call. Neighbouring versions understand each other; what
+an older daemon cannot do, it says itself when it is asked.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from nexo.connections import paths
+from nexo.connections.lock_note import Note
+from nexo.connections.version import __version__
+
+_LIMIT = 4096
+
+
+def untold_skew(note: Note) -> str:
+    """What to tell the person now; empty if the versions are equal, or if it was said before."""
+    if note.version == __version__:
+        return ""
+    version = note.version
+    pair = f"{__version__} {version} {note.pid}"
+    told = paths.state_dir() / "version-told"
+    with contextlib.suppress(OSError, ValueError):
+        if _head(told) == pair:
+            return ""
+    # Unwritable: it is said again next time, which is better than never.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(
+            told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "w") as file:
+            file.write(pair)
+    return (
+        f"nexoctl is version {__version__}, the daemon that runs is {version}; bring them together with: "
+        "nexoctl daemon restart"
+    )
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_LIMIT).decode("utf-8", "replace")

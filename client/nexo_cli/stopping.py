@@ -1,0 +1,71 @@
+"""How is the daemon stopped, whether it answers or not?"""
+
+from pathlib import Path
+
+from nexo.connections import lock_note, paths
+from nexo_cli import holder
+from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.session import Session
+from nexo_client import errors
+from nexo_client.service import ServiceFailed, responsible
+
+# A signal follows, which is an orderly stop as well.
+_ASK_S = 3.0
+# It promises 5 s, whatever hangs; what is not gone then cannot even read a signal.
+_STOPS_WITHIN_S = 8.0
+
+
+def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> int | None:
+    """Stop the daemon and wait until it is gone; returns its pid, None if none was there.
+
+    Args:
+        force: end the process if it does not answer or does not stop.
+    """
+    try:
+        with session.client(start=False, timeout_s=min(timeout_s, _ASK_S)) as client:
+            pid = client.shutdown()
+    except (errors.DaemonNotRunning, errors.DaemonUnsafe, errors.DeadlineExceeded) as problem:
+        found = lock_note.living()
+        if found is None:
+            _require_nobody(problem)
+            return None
+        pid = found.pid
+        holder.ask(pid)
+        timeout_s = min(timeout_s, _STOPS_WITHIN_S)
+    with session.terminal.progress("waiting for the daemon to stop"):
+        if holder.gone_within(pid, timeout_s):
+            return pid
+    if force and holder.end(pid, patience_s=2.0):
+        return pid
+    raise CommandFailed(
+        f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
+        hint="nexoctl daemon stop --force ends it; nothing that it has acknowledged is lost",
+        code=Exit.NO_DAEMON,
+    )
+
+
+def replace_running(socket: Path, timeout_s: float) -> int | None:
+    """Have the service manager replace its daemon; returns the old pid, None if it does not do that.
+
+    What cannot be replaced can still be stopped and started, which then says why it fails.
+    """
+    service = responsible(socket)
+    if service is None:
+        return None
+    try:
+        pid = service.standing().pid
+        return pid if pid is not None and service.restart(timeout_s=timeout_s) else None
+    except ServiceFailed:
+        return None
+
+
+def _require_nobody(problem: errors.NexoError) -> None:
+    """No process is found that could be ended. That is fine only if nobody holds the lock either."""
+    if lock_note.held():
+        raise CommandFailed(
+            f"a nexod that cannot be seen from here holds {paths.lock_file()}",
+            hint="it runs in a container or under another user that shares this home: stop it there",
+            code=Exit.NO_DAEMON,
+        ) from None
+    if not isinstance(problem, errors.DaemonNotRunning):
+        raise problem

@@ -1,0 +1,260 @@
+"""One test in front of a person: layers tick off live, the verdict, and suggestions applied on yes.
+
+Not for saving; add, edit and test decide what becomes of the result.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from nexo.connections.terms import Layer, LayerStatus
+from nexo_cli import looks
+from nexo_cli.format import Span, Style, duration
+from nexo_cli.session import Session
+from nexo_cli.terminal import SPINNER
+from nexo_client import errors, types
+
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+COMPLETION_NOTE = (
+    "--completion sends one minimal request to a model, which the provider bills; its price class "
+    "is said before it is sent."
+)
+
+_CLEAN_UP = "Clean the key up?"
+
+# Fields of a suggestion that a person can accept with a yes; secrets have `fix` instead.
+_APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOptions:
+    """How to test."""
+
+    completion: bool = False
+    model: str = ""
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSubject:
+    """What is tested: a draft, a saved connection, or an edit of one that is not saved yet.
+
+    Attributes:
+        saved: name of the saved connection; empty for a draft.
+        draft: the draft, or the changes of the saved connection.
+        fixes: clean-ups of the key that the person accepted.
+        send_key: consent to send the stored secrets to the new host of an edit.
+    """
+
+    saved: str = ""
+    draft: types.ConnectionDraft = field(default_factory=types.ConnectionDraft)
+    fixes: tuple[str, ...] = ()
+    send_key: bool = False
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.saved or self.draft.name or "the draft"
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether an edit differs from what is saved."""
+        return self.draft != types.ConnectionDraft() or bool(self.fixes)
+
+    def test(
+        self,
+        client: "Client",
+        options: TrialOptions,
+        on_layer: Callable[[types.LayerResult], None] | None = None,
+    ) -> types.TestResult:
+        """Ask the daemon for a verdict."""
+        if not self.saved:
+            return client.test_draft(
+                self.draft,
+                completion=options.completion,
+                model=options.model,
+                timeout_s=options.timeout_s,
+                on_layer=on_layer,
+                fixes=self.fixes,
+            )
+        return client.test_connection(
+            self.saved,
+            self.draft if self.has_changes else None,
+            completion=options.completion,
+            model=options.model,
+            timeout_s=options.timeout_s,
+            on_layer=on_layer,
+            keep_key_for_new_origin=self.send_key,
+            fixes=self.fixes,
+        )
+
+
+def run(session: Session, client: "Client", subject: TrialSubject, options: TrialOptions) -> types.TestResult:
+    """Test with live layers (none with `--json`) and say the verdict."""
+    if session.json:
+        return subject.test(client, options)
+    printer = session.printer
+    printer.line(Span(f"Testing {subject.label}", Style.STRONG))
+    with session.terminal.block([f"  {SPINNER} {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
+        encrypted = True
+
+        def on_layer(result: types.LayerResult) -> None:
+            nonlocal encrypted
+            if result.layer is Layer.CONFIGURATION:
+                encrypted = not result.evidence.startswith("http://")
+            if result.status is LayerStatus.NOT_REACHED or (
+                result.status is LayerStatus.SKIPPED and not session.verbose
+            ):
+                return
+            block.above(lambda: printer.line(looks.layer(result)))
+            block.update([_next_line(result, encrypted=encrypted)])
+
+        result = subject.test(client, options, on_layer)
+    say_verdict(session, result)
+    return result
+
+
+def _next_line(done: types.LayerResult, *, encrypted: bool) -> str:
+    order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
+    following = order[order.index(done.layer) + 1 :] if done.layer in order else []
+    return f"  {SPINNER} {following[0].value.replace('_', ' ')}" if following else f"  {SPINNER}"
+
+
+def say_verdict(session: Session, result: types.TestResult) -> None:
+    """The verdict of one test, with what to do about it."""
+    printer = session.printer
+    missed = [entry.layer.value.replace("_", " ") for entry in result.layers if _was_missed(entry)]
+    if missed:
+        printer.line(Span(f"  · not reached: {', '.join(missed)}", Style.FAINT))
+    parts = [looks.outcome(result)]
+    if result.ok:
+        parts += [Span(" · "), looks.key_verdict(result.key)]
+        if result.models:
+            parts.append(Span(f" · {len(result.models)} model{'s' if len(result.models) != 1 else ''}"))
+    if result.elapsed_s is not None:
+        parts.append(Span(f" · {duration(result.elapsed_s)}", Style.FAINT))
+    printer.line(parts)
+    if not result.ok:
+        seen = " ".join(entry.evidence for entry in result.layers)
+        if result.provider_message and result.provider_message not in seen:
+            printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
+        if result.request_id:
+            printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
+    if result.advice:
+        printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
+    if result.price_note and not any(result.price_note in entry.evidence for entry in result.layers):
+        printer.line(Span(f"  {result.price_note}", Style.FAINT))
+    for suggestion in result.suggestions:
+        if not suggestion.fix and not _applies(suggestion):
+            printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
+
+
+def _was_missed(result: types.LayerResult) -> bool:
+    return result.status is LayerStatus.NOT_REACHED and result.layer is not Layer.COMPLETION
+
+
+def examine(
+    session: Session, client: "Client", subject: TrialSubject, options: TrialOptions
+) -> tuple[TrialSubject, types.TestResult]:
+    """Test, offer what the daemon suggests, and test again for as long as the person says yes.
+
+    Raises:
+        KeyOriginChanged: the stored key would go to a new host and nobody agreed to it.
+    """
+    tested: list[TrialSubject] = []
+    while True:
+        tested.append(subject)
+        try:
+            result = run(session, client, subject, options)
+        except errors.KeyOriginChanged as problem:
+            if not session.interactive:
+                raise
+            session.printer.note(problem.message)
+            if not session.terminal.confirm(send_question(problem)):
+                raise
+            subject = replace(subject, send_key=True)
+            continue
+        except errors.InvalidField as problem:
+            fixes = tuple(name for name in problem.metadata.get("fixes", "").split(",") if name)
+            if not fixes or not session.interactive:
+                raise
+            session.printer.note(Span("  suggestion: ", Style.WARNING), problem.metadata["fixes_text"])
+            if not session.terminal.confirm(_CLEAN_UP, default=True):
+                raise
+            subject = replace(subject, fixes=(*subject.fixes, *fixes))
+            continue
+        changed = offer(session, subject, result, tested)
+        if changed is None:
+            return subject, result
+        subject = changed
+
+
+def send_question(problem: errors.KeyOriginChanged) -> str:
+    """What to ask before a stored key goes where it has not gone before."""
+    ways = {"proxy": "through the new proxy", "ca_bundle": "to whom the new certificates vouch for"}
+    return f"Send the stored key {ways.get(problem.metadata.get('field', ''), 'to the new address')}?"
+
+
+def offer(
+    session: Session, subject: TrialSubject, result: types.TestResult, tested: Sequence[TrialSubject] = ()
+) -> TrialSubject | None:
+    """The subject with the first suggestion that the person accepts; None if there is none.
+
+    What was tested before is not offered again, so that the questions come to an end.
+    """
+    for suggestion in result.suggestions:
+        question = _question(suggestion, subject)
+        if not question or suggestion.fix in subject.fixes:
+            continue
+        if any(_same_draft(_accepted(subject, suggestion), earlier) for earlier in tested):
+            continue
+        if session.json:
+            continue
+        if not session.interactive:
+            session.printer.line(Span("  suggestion: ", Style.WARNING), _how(suggestion, subject))
+            continue
+        session.printer.note(Span("  suggestion: ", Style.WARNING), suggestion.text)
+        if session.terminal.confirm(question, default=suggestion.verified or bool(suggestion.fix)):
+            return _accepted(subject, suggestion)
+    return None
+
+
+def _same_draft(one: TrialSubject, other: TrialSubject) -> bool:
+    return one.draft == other.draft and one.fixes == other.fixes
+
+
+def _applies(suggestion: types.Suggestion) -> bool:
+    """Whether the change can be made on a yes: it was tried, or it is an address where an API was found."""
+    found = suggestion.verified or suggestion.field == "base_url"
+    return bool(suggestion.value) and suggestion.field in _APPLICABLE and found
+
+
+def _question(suggestion: types.Suggestion, subject: TrialSubject) -> str:
+    if suggestion.fix:
+        return _CLEAN_UP
+    if _applies(suggestion):
+        field = suggestion.field.replace("base_url", "base URL").replace("_", " ")
+        if subject.saved and not subject.has_changes:
+            return f"Change the {field} of {subject.saved} to {suggestion.value}?"
+        return f"Use the {field} {suggestion.value}?"
+    return ""
+
+
+def _how(suggestion: types.Suggestion, subject: TrialSubject) -> str:
+    if not subject.saved or not suggestion.value:
+        return suggestion.text
+    option = "--" + suggestion.field.replace("default_", "").replace("_", "-")
+    command = shlex.join(["nexoctl", "edit", subject.saved, option, suggestion.value])
+    return f"{suggestion.text} Apply it with: {command}"
+
+
+def _accepted(subject: TrialSubject, suggestion: types.Suggestion) -> TrialSubject:
+    if suggestion.fix:
+        return replace(subject, fixes=(*subject.fixes, suggestion.fix))
+    change: dict[str, Any] = {suggestion.field: suggestion.value}
+    draft = replace(subject.draft, **change)
+    # The question named the new address, so the yes is the consent.
+    return replace(subject, draft=draft, send_key=subject.send_key or suggestion.field == "base_url")

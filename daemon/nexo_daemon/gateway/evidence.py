@@ -1,0 +1,56 @@
+"""What does a request of a program prove about the connection that it went to? A pure function.
+
+A good answer proves most if tokens were paid for: lists of models are public at some providers. A failure may
+be the fault of the request, so its verdict alone turns no light red; `nexo_daemon.health` looks for itself.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from nexo.connections.terms import Outcome
+from nexo_daemon.domain.model import EvidenceSource
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.providers.retry import retry_after
+from nexo_gateway.router import CallOutcome
+
+LONGEST_WAIT: Final = timedelta(days=1)
+
+_BY_STATUS: Final = {
+    401: (Outcome.AUTH_ERROR, "invalid_key"),
+    402: (Outcome.QUOTA_EXHAUSTED, "quota_exhausted"),
+    403: (Outcome.PERMISSION, "permission"),
+    429: (Outcome.RATE_LIMITED, "rate_limited"),
+}
+_ADVICE: Final = {
+    402: "A program was told that nothing is left to pay with; see the account at the provider.",
+    429: "A program was told to wait; ask less often, or use another connection until then.",
+}
+
+
+def proven_by(outcome: CallOutcome, now: datetime) -> Verdict | None:
+    """The verdict of a request on its connection; None when it may be about the request alone."""
+    if outcome.fault:
+        return _verdict(Outcome.UNREACHABLE, outcome.fault, "no answer")
+    status = outcome.status
+    if status is None:
+        return None
+    if 200 <= status < 300:
+        good = outcome.counts_tokens and outcome.ended == "complete"
+        return _verdict(Outcome.OK, "", f"HTTP {status}") if good else None
+    if status >= 500:
+        return _verdict(Outcome.PROVIDER_DOWN, "server_error", f"HTTP {status}")
+    if status not in _BY_STATUS:
+        return None
+    found, reason = _BY_STATUS[status]
+    until = retry_after(outcome.retry_after, now, LONGEST_WAIT) if status in (402, 429) else None
+    return replace(_verdict(found, reason, f"HTTP {status}"), retry_at=until, advice=_ADVICE.get(status, ""))
+
+
+def _verdict(found: Outcome, reason: str, answer: str) -> Verdict:
+    return Verdict(
+        found,
+        reason,
+        evidence=f"a program's request through the gateway: {answer}",
+        source=EvidenceSource.TRAFFIC,
+    )

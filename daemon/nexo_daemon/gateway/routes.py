@@ -1,0 +1,277 @@
+"""Which connection does a bearer have now, and how is it reached? The answers are those of `resolve`.
+
+One truth table: the resolver answers, with its bindings that fail closed, its stand-ins and its locks. It is
+asked again right before anything is sent, so that after a switch nothing goes to the connection before it.
+"""
+
+import asyncio
+import errno
+import functools
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpcore2
+
+from nexo.connections import faces
+from nexo.connections.errors import ConnectionNotFound, NexoError
+from nexo.connections.proxies import system_proxies
+from nexo.connections.terms import Provider
+from nexo.connections.v1 import workspace_pb2
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.model import Binding, Connection, Credentials, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.secret import Secret
+from nexo_daemon.gateway.conversations import Begun, Conversations
+from nexo_daemon.providers.exchange import ConfigFault
+from nexo_daemon.providers.eyeballs import first_of, is_address
+from nexo_daemon.providers.proxies import Proxy, choose_proxy
+from nexo_daemon.providers.requests import Base, carries_credential, parse_base
+from nexo_daemon.providers.resolver import resolve
+from nexo_daemon.providers.tls import TlsContexts
+from nexo_daemon.registry.resolution import Question, Resolution
+from nexo_gateway.model_name import ALIAS
+from nexo_gateway.router import Face, GatewayRefusal, Target
+from nexo_gateway.streams import Direct
+from nexo_gateway.upstream import ProxyHop, Way
+
+
+class RouteAnswer(Protocol):
+    """A hand-out, or why there is none."""
+
+    @property
+    def resolution(self) -> Resolution:
+        """What the rules say."""
+
+    @property
+    def connection(self) -> workspace_pb2.ResolvedConnection | None:
+        """What is handed out, its secrets included."""
+
+    @property
+    def problem(self) -> NexoError | None:
+        """Why nothing is."""
+
+
+class Answers(Protocol):
+    """Whoever answers `resolve`."""
+
+    async def answer(self, inquiry: Question) -> Any:
+        """The present `RouteAnswer`."""
+
+    def is_present(self, answer: Any) -> bool:
+        """Whether nothing has changed since it was made."""
+
+
+class Routes:
+    """Makes targets. `unseal` gives the secrets of a connection that are sealed here."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        unseal: Callable[[Connection], Credentials],
+        contexts: TlsContexts,
+        clock: Clock,
+    ) -> None:
+        self._conversations = Conversations(clock)
+        self._answers = answers
+        self._unseal = unseal
+        self._contexts = contexts
+        self._clock = clock
+        self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
+
+    async def target(
+        self, inquiry: Question, dialect: str, still: Callable[[], bool], conversation: str = ""
+    ) -> Target:
+        """Where a request of `dialect` goes.
+
+        Args:
+            still: whether who asks may still ask.
+            conversation: that the request belongs to; where it is sticky it stays where it began.
+
+        Raises:
+            Refused: what a person has to mend.
+        """
+        asked_at = self._clock.monotonic()
+        try:
+            answer: RouteAnswer = await self._answers.answer(inquiry)
+            connection, handed_out = _given(answer)
+            answers = [answer]
+            kept = _Kept.of(inquiry, answer.resolution, conversation)
+            begun = self._conversations.begun(kept.workspace, conversation, kept.rests_s) if kept else None
+            if kept is None and inquiry.workspace is not None:
+                self._conversations.forget(inquiry.workspace, conversation)
+            if kept and begun and begun.connection_id != connection.id:
+                answers.append(await self._answers.answer(Question(connection=begun.connection_id)))
+                connection, handed_out = kept.given(answers[-1], begun)
+            credentials = self._unseal(connection)
+        except NexoError as error:
+            raise GatewayRefusal(error.reason.lower(), error.message, error.hint) from None
+        if connection.provider not in faces.PROVIDERS[dialect]:
+            raise _wrong_dialect(connection, dialect)
+        key, custom = handed_out.api_key, [(h.name, h.value) for h in handed_out.headers]
+        scheme = faces.scheme_of(dialect, connection.provider, connection.auth_scheme)
+        headers = faces.headers(scheme, key, custom)
+        try:
+            base = _base(connection.base_url, connection.provider, dialect)
+            if self.is_own_address(base.host, base.port):
+                # It came with an import, or the port is ours since.
+                fault = "the address is that of this gateway, and a request would go round in a circle"
+                raise ConfigFault("base_url", "base_url", fault)
+            way = await self._way(connection, base, credentials.proxy_credentials)
+        except ConfigFault as fault:
+            hint = f"correct it: nexoctl edit {shlex.quote(connection.name)}"
+            raise GatewayRefusal("config", f"'{connection.name}': {fault.text}", hint) from None
+        face = Face(
+            base.scheme, base.host, base.port, base.authority, base.path, base.query, tuple(headers.items())
+        )
+        return Target(
+            connection_id=connection.id,
+            name=connection.name,
+            face=face,
+            way=way,
+            secrets=tuple(_secrets(key, headers, credentials)),
+            is_present=lambda: still() and all(map(self._answers.is_present, answers)),
+            models=_models(connection),
+            revision=connection.revision,
+            asked_at=asked_at,
+            answered=(lambda: self._conversations.answered(kept.workspace, conversation, connection))
+            if kept
+            else _nothing,
+        )
+
+    async def _way(self, connection: Connection, base: Base, credentials: Secret | None) -> Way:
+        system = system_proxies(os.environ)
+        proxy = choose_proxy(base.scheme, base.host, base.port, connection.network, credentials, system)
+        return Way(
+            proxy=None if proxy is None else await self._hop(proxy),
+            tls=await self._contexts.for_bundle(connection.network.ca_bundle)
+            if base.scheme == "https"
+            else None,
+        )
+
+    async def _hop(self, proxy: Proxy) -> ProxyHop:
+        # A proxy's own certificate is never checked against the bundle of the service.
+        tls = await self._contexts.for_bundle("") if proxy.scheme == "https" else None
+        return ProxyHop(proxy.scheme, proxy.host, proxy.port, proxy.credentials, tls)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A workspace in which conversations stay where they began."""
+
+    workspace: WorkspaceKey
+    binding: Binding
+    rests_s: float
+
+    @classmethod
+    def of(cls, inquiry: Question, resolution: Resolution, conversation: str) -> "_Kept | None":
+        """None where requests follow: what is named goes before what is bound."""
+        binding = resolution.binding
+        named = inquiry.connection or inquiry.environment_connection
+        if binding is None or binding.sticky_s is None or inquiry.workspace is None or named:
+            return None
+        return cls(inquiry.workspace, binding, binding.sticky_s) if conversation else None
+
+    def given(self, answer: RouteAnswer, begun: Begun) -> tuple[Connection, workspace_pb2.ResolvedConnection]:
+        """What is handed out. Raises `GatewayRefusal`: it never goes on with another account."""
+        try:
+            return _given(answer)
+        except NexoError as error:
+            gone = isinstance(error, ConnectionNotFound)
+            workspace = self.binding.workspace
+            flag = "--workspace " if workspace.kind is WorkspaceKind.NAME else ""
+            bound = f"{flag}{shlex.quote(str(workspace))} {shlex.quote(self.binding.connection_name)}"
+            raise GatewayRefusal(
+                error.reason.lower(),
+                f"this conversation began with '{begun.connection_name}': "
+                + ("it is gone" if gone else error.message),
+                f"begin a new one, or let all go on elsewhere: nexoctl workspace bind {bound}",
+            ) from None
+
+
+def _given(answer: RouteAnswer) -> tuple[Connection, workspace_pb2.ResolvedConnection]:
+    connection = answer.resolution.require()
+    if answer.connection is None:
+        raise answer.problem or AssertionError
+    return connection, answer.connection
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
+
+
+def _models(connection: Connection) -> Mapping[str, str]:
+    return {**{row.asked: row.sent for row in connection.model_map}, ALIAS: connection.default_model}
+
+
+@functools.lru_cache(maxsize=512)
+def _base(url: str, provider: Provider, dialect: str) -> Base:
+    # Kept: to read an address twice is a tenth of a request.
+    own = parse_base(url)
+    found = parse_base(faces.base_url(dialect, provider, own.url().partition("?")[0]))
+    return Base(found.scheme, found.host, found.port, found.path, own.query)
+
+
+def _wrong_dialect(connection: Connection, dialect: str) -> GatewayRefusal:
+    spoken = " and ".join(
+        name for name in faces.DIALECTS if name != dialect and connection.provider in faces.PROVIDERS[name]
+    )
+    return GatewayRefusal(
+        "wrong_dialect",
+        f"'{connection.name}' speaks {spoken}, and this program speaks {dialect}",
+        f"choose a connection of provider {' or '.join(_providers(dialect))}: nexoctl default NAME",
+    )
+
+
+def _providers(dialect: str) -> Iterable[Provider]:
+    return faces.PROVIDERS[dialect]
+
+
+def _secrets(key: str, headers: Mapping[str, str], credentials: Credentials) -> Iterable[str]:
+    yield key
+    for name, value in headers.items():
+        # An `Accept: application/json` is none, and is in every answer.
+        if carries_credential(name):
+            yield value
+            # Of "Bearer KEY" the second word alone is one, too.
+            yield value.rpartition(" ")[2]
+    if credentials.proxy_credentials is not None:
+        yield credentials.proxy_credentials.reveal()
+    if credentials.previous_api_key is not None:
+        yield credentials.previous_api_key.reveal()
+
+
+class Backend(Direct):
+    """Connects as the probe does: names in a lane of their own, addresses a moment apart.
+
+    Args:
+        is_own_address: where it never connects to, whatever name leads there.
+    """
+
+    def __init__(self, is_own_address: Callable[[str, int], bool]) -> None:
+        self._is_own_address = is_own_address
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2."""
+
+        async def attempt(address: str) -> httpcore2.AsyncNetworkStream:
+            return await super(Backend, self).connect_tcp(address, port, timeout)
+
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = [host] if is_address(host) else await resolve(host, port)
+                if any(self._is_own_address(address, port) for address in addresses):
+                    raise OSError(errno.ELOOP, "the name leads to this gateway")
+                return (await first_of(addresses, attempt))[1]
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout from None
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError from error

@@ -1,0 +1,305 @@
+"""Who may use the gateway? Runs, for as long as their process lives, and named tokens until they are revoked.
+
+The store holds the digest of each. A token is found by its digest, so nothing that is kept gives one away,
+and comparing takes the same time for all. What it is good for is asked with every request.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from nexo.connections.errors import InvalidField, LimitReached, NameTaken, NexoError, TokenNotFound
+from nexo.connections.processes import born
+from nexo.connections.terms import TOKEN_PREFIX
+from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
+from nexo_daemon.domain.passes import NamedToken, RunPass
+from nexo_daemon.gateway.lives import Lives
+from nexo_daemon.registry.drafts import name_key
+from nexo_daemon.registry.resolution import Question
+from nexo_daemon.registry.writer import Writer
+from nexo_daemon.store import passes
+from nexo_gateway.model_name import ALIAS
+
+log = logging.getLogger(__name__)
+
+RUN_LIMIT = 4096
+NAMED_LIMIT = 1000
+LIFETIME_LIMIT = timedelta(days=3650)
+MODELS_REMEMBERED = 16
+RECENT = timedelta(hours=1)
+
+
+@dataclass
+class Bearer:
+    """Whoever has one token, and what was seen of them. Lives as long as the token."""
+
+    id: str
+    inquiry: Question
+    created_at: datetime
+    named: NamedToken | None = None
+    client: ClientInfo | None = None
+    program: str = ""
+    dialect: str = ""
+    connection_name: str = ""
+    models: dict[str, datetime] = field(default_factory=dict)
+    requests: int = 0
+    open: int = 0
+    last_at: datetime | None = None
+
+    def recent_models(self, now: datetime) -> list[str]:
+        """What it asked for within the hour."""
+        return [model for model, at in self.models.items() if now - at <= RECENT]
+
+    def asked_for(self, model: str, now: datetime) -> None:
+        """Remember a model for an hour; whoever asks for the default one asks for none."""
+        if model == ALIAS:
+            return
+        self.models.pop(model, None)
+        self.models[model] = now
+        while len(self.models) > MODELS_REMEMBERED:
+            del self.models[next(iter(self.models))]
+
+
+class Tokens:
+    """All bearers, by the digest of their token."""
+
+    def __init__(self, writer: Writer, lives: Lives, clock: Clock) -> None:
+        self._writer = writer
+        self._lives = lives
+        self._clock = clock
+        self._bearers: dict[bytes, Bearer] = {}
+        self._by_id: dict[str, Bearer] = {}
+        self._errands: set[asyncio.Future[None]] = set()
+        # Ends what a bearer has open; how many requests that were. Set by whoever serves them.
+        self.cut: Callable[[str], int] = lambda _: 0
+        # Told when a program comes or goes.
+        self.changed: Callable[[], None] = lambda: None
+        writer.listen_to_reload(self.load)
+
+    async def load(self) -> None:
+        """The named tokens of the store, in place of those that were known; runs go on that still live."""
+        found: list[NamedToken] = []
+        runs: list[RunPass] = []
+        try:
+            found, runs = await self._writer.on_store_thread(self._read)
+        except NexoError as error:
+            log.warning("the tokens of the gateway cannot be read: %s", error.message)
+        known = {b.id: b for b in self._bearers.values() if b.named is not None}
+        kept = {digest: b for digest, b in self._bearers.items() if b.named is None}
+        for token in found:
+            bearer = known.pop(token.id, None)
+            kept[token.digest] = _bearer_of(token) if bearer is None or bearer.named != token else bearer
+        self._bearers = kept
+        self._by_id = {bearer.id: bearer for bearer in kept.values()}
+        for bearer in known.values():
+            self.cut(bearer.id)
+        for run in runs:
+            await self._take_up(run)
+
+    def _read(self) -> tuple[list[NamedToken], list[RunPass]]:
+        if not self._writer.store.database.is_open:
+            return [], []
+        with self._writer.store.database.reading() as db:
+            return passes.tokens(db), passes.runs(db)
+
+    async def _take_up(self, run: RunPass) -> None:
+        """A run of before the daemon was started anew, if it is still the same process."""
+        if run.id in self._by_id:
+            return
+        inquiry = Question(run.workspace, run.connection, run.environment_connection)
+        bearer = Bearer(run.id, inquiry, run.created_at, client=run.client)
+        same = bool(run.born) and born(run.client.pid) == run.born
+        if not (same and self._lives.watch(run.client.pid, lambda: self._gone(run.digest, bearer))):
+            await self._forget_run(run.id)
+            return
+        self._add(run.digest, bearer)
+
+    def bearer(self, token: str) -> Bearer | None:
+        """Who has the token; None for one that is unknown, revoked or expired."""
+        bearer = self._bearers.get(_digest(token))
+        return bearer if bearer is not None and self._is_good(bearer) else None
+
+    def holder(self, bearer_id: str) -> Bearer | None:
+        """The bearer of that id; None when its token is revoked, expired or its process gone."""
+        bearer = self._by_id.get(bearer_id)
+        return bearer if bearer is not None and self._is_good(bearer) else None
+
+    def _is_good(self, bearer: Bearer) -> bool:
+        expires = bearer.named.expires_at if bearer.named is not None else None
+        return expires is None or self._clock.now() < expires
+
+    def users(self) -> list[Bearer]:
+        """Runs, and named tokens that were used within the hour."""
+        now = self._clock.now()
+        return [
+            bearer
+            for bearer in self._bearers.values()
+            if bearer.named is None
+            or bearer.open
+            or (bearer.last_at is not None and now - bearer.last_at <= RECENT)
+        ]
+
+    def named(self) -> list[Bearer]:
+        """Those with a name, the oldest first."""
+        return [bearer for bearer in self._bearers.values() if bearer.named is not None]
+
+    async def mint(self, inquiry: Question, client: ClientInfo) -> str:
+        """A token for a run, good for as long as its process lives.
+
+        Raises:
+            InvalidField: there is no such process.
+            LimitReached
+        """
+        if sum(1 for bearer in self._bearers.values() if bearer.named is None) >= RUN_LIMIT:
+            raise LimitReached(f"{RUN_LIMIT} programs run with tokens already", hint="end some of them")
+        token, digest = _fresh()
+        bearer = Bearer(uuid.uuid4().hex, inquiry, self._clock.now(), client=client)
+        if not self._lives.watch(client.pid, lambda: self._gone(digest, bearer)):
+            raise InvalidField.of(
+                "client.pid", f"there is no process {client.pid} here", "give the id of the process that runs"
+            )
+        self._add(digest, bearer)
+        run = RunPass(
+            bearer.id,
+            digest,
+            inquiry.workspace,
+            inquiry.connection,
+            inquiry.environment_connection,
+            client,
+            born(client.pid),
+            bearer.created_at,
+        )
+        try:
+            await self._write(lambda db: passes.put_run(db, run))
+        except NexoError as error:
+            log.warning("a run is not known any more when the daemon is started anew: %s", error.message)
+        return token
+
+    def _gone(self, digest: bytes, bearer: Bearer) -> None:
+        self._end(digest, bearer)
+        task = asyncio.ensure_future(self._forget_run(bearer.id))
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _forget_run(self, run_id: str) -> None:
+        with contextlib.suppress(NexoError):
+            await self._write(lambda db: passes.delete_token(db, run_id))
+
+    async def create(
+        self,
+        name: str,
+        *,
+        workspace: WorkspaceKey | None = None,
+        connection: str = "",
+        lifetime: timedelta | None = None,
+    ) -> tuple[Bearer, str]:
+        """A named token; the token itself is told this once.
+
+        Raises:
+            InvalidField, NameTaken, LimitReached, ConnectionNotFound, StoreReadOnly, StoreFull, StoreFailed
+        """
+        _check_name(name)
+        if lifetime is not None and not timedelta() < lifetime <= LIFETIME_LIMIT:
+            raise InvalidField.of("lifetime", "is not between a moment and ten years", "for example 90d")
+
+        async def work() -> tuple[Bearer, str]:
+            named = self.named()
+            if any(_is_called(one, name) for one in named):
+                raise NameTaken(
+                    f"name: there is a token '{name}' already",
+                    hint=f"choose another name, or revoke it first: nexoctl token revoke '{name}'",
+                    metadata={"field": "name", "name": name},
+                )
+            if len(named) >= NAMED_LIMIT:
+                raise LimitReached(f"there are {NAMED_LIMIT} tokens", hint="revoke some first")
+            found = self._writer.snapshot.get(connection) if connection else None
+            token, digest = _fresh()
+            now = self._clock.now()
+            row = NamedToken(
+                id=uuid.uuid4().hex,
+                name=name,
+                digest=digest,
+                workspace=workspace,
+                connection_id=found.id if found else "",
+                connection_name=found.name if found else "",
+                created_at=now,
+                expires_at=now + lifetime if lifetime else None,
+            )
+            await self._write(lambda db: passes.put_token(db, row))
+            bearer = _bearer_of(row)
+            self._add(digest, bearer)
+            return bearer, token
+
+        return await self._writer.command(work())
+
+    async def revoke(self, name: str) -> int:
+        """End a named token and what it has open; how many requests that were.
+
+        Raises:
+            TokenNotFound, StoreReadOnly, StoreFull, StoreFailed
+        """
+
+        async def work() -> int:
+            found = [one for one in self._bearers.items() if _is_called(one[1], name)]
+            if not found:
+                raise TokenNotFound(
+                    f"there is no token '{name}'", hint="see 'nexoctl token list'", metadata={"name": name}
+                )
+            digest, bearer = found[0]
+            await self._write(lambda db: passes.delete_token(db, bearer.id))
+            return self._end(digest, bearer)
+
+        return await self._writer.command(work())
+
+    def _add(self, digest: bytes, bearer: Bearer) -> None:
+        self._bearers[digest] = self._by_id[bearer.id] = bearer
+        self.changed()
+
+    def _end(self, digest: bytes, bearer: Bearer) -> int:
+        self._bearers.pop(digest, None)
+        self._by_id.pop(bearer.id, None)
+        self.changed()
+        return self.cut(bearer.id)
+
+    async def _write(self, write: Callable[[passes.Database], None]) -> None:
+        self._writer.require_writable()
+
+        def work() -> None:
+            with self._writer.store.database.begin() as db:
+                write(db)
+
+        await self._writer.on_store_thread(work)
+
+
+def _fresh() -> tuple[str, bytes]:
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    return token, _digest(token)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _bearer_of(token: NamedToken) -> Bearer:
+    inquiry = Question(workspace=token.workspace, connection=token.connection_id)
+    return Bearer(token.id, inquiry, token.created_at, named=token, last_at=token.last_used_at)
+
+
+def _is_called(bearer: Bearer, name: str) -> bool:
+    return bearer.named is not None and name_key(bearer.named.name) == name_key(name)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or name != name.strip():
+        raise InvalidField.of("name", "is empty or has white space around it", "name the program: cursor")
+    if not name.isprintable() or len(name) > 100:
+        raise InvalidField.of(
+            "name", "is not printable, or longer than 100 characters", "choose a shorter one"
+        )

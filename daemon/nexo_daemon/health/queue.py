@@ -1,0 +1,236 @@
+"""Whose turn is it? Of the checks that are due: asked-for and important ones first, hosts one by one.
+
+At most `CONCURRENCY` requests that are quick, and a lane of their own (`SLOW_LANE`) for hosts known to hang,
+so that they do not make the checks of others late; one that begins to hang gives up its place after
+`YIELD_AFTER_S`. Not for when a check is due: `slots` knows.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from nexo_daemon.health.slots import HOST_GAP_S, Launch, Slot, Slots
+
+CONCURRENCY: Final = 32
+SLOW_LANE: Final = 64
+MAX_IN_FLIGHT: Final = 256
+# Two bounds, as a check that gives up its place may well be an ordinary one of a busy moment.
+YIELD_AFTER_S: Final = 0.5
+SLOW_AFTER_S: Final = 1.0
+FIRST_DEADLINE_S: Final = 15.0
+# Enough for a request whose first packet was lost three times (repeated after 1, 3 and 7 s), and short enough
+# to find a host that hangs hardly later than any other: an interval, two of these and a pause are 75 s (p95).
+USUAL_DEADLINE_S: Final = 7.5
+LONGEST_DEADLINE_S: Final = 30.0
+
+_ASKED, _IMPORTANT, _OTHER = 0, 1, 2
+
+
+Entry = tuple[int, float, int, str, str]
+"""A check that wants its turn: rank, monotonic second since when, ticket, connection, origin of the host."""
+
+
+@dataclass(slots=True)
+class _Host:
+    slots: int = 0
+    running: bool = False
+    cooling: bool = False
+    free_at: float = float("-inf")
+    waiting: list[Entry] | None = None
+
+
+class HostLimits:
+    """The hosts of all watched connections, by origin."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, _Host] = {}
+        self._cooling: list[tuple[float, str]] = []
+
+    def join(self, origin: str) -> None:
+        """One more connection has this host."""
+        self._host(origin).slots += 1
+
+    def leave(self, origin: str) -> None:
+        """One less has."""
+        self._hosts[origin].slots -= 1
+        self.tidy(origin)
+
+    def _host(self, origin: str) -> _Host:
+        host = self._hosts.get(origin)
+        if host is None:
+            host = self._hosts[origin] = _Host()
+        return host
+
+    def take(self, origin: str, mono: float) -> bool:
+        """Begin a request, if none is under way and the host has had its rest."""
+        host = self._host(origin)
+        if host.running or host.free_at > mono:
+            return False
+        host.running = True
+        return True
+
+    def release(self, origin: str, mono: float) -> None:
+        """A request ended."""
+        host = self._hosts[origin]
+        host.running = False
+        host.free_at = mono + HOST_GAP_S
+
+    def wait(self, entry: Entry) -> None:
+        """Keep an entry until its host is free."""
+        host = self._host(entry[4])
+        if host.waiting is None:
+            host.waiting = []
+        heapq.heappush(host.waiting, entry)
+
+    def next_waiting(self, origin: str, mono: float, wanted: Callable[[Entry], bool]) -> Entry | None:
+        """The first of those that wait for a host, if it can go now; else it is thought of after the rest.
+
+        Args:
+            origin: of the host.
+            mono: the moment.
+            wanted: tells an entry from one that is out of date.
+        """
+        host = self._hosts.get(origin)
+        if host is None or host.running or host.cooling or not host.waiting:
+            return None
+        if host.free_at > mono:
+            host.cooling = True
+            heapq.heappush(self._cooling, (host.free_at, origin))
+            return None
+        while host.waiting:
+            entry = heapq.heappop(host.waiting)
+            if wanted(entry):
+                return entry
+        return None
+
+    def next_rested(self) -> float | None:
+        """Monotonic second at which the next host that others wait for has had its rest."""
+        return self._cooling[0][0] if self._cooling else None
+
+    def rested(self, mono: float) -> Iterator[str]:
+        """The origins of those that have had it by now; each is given once."""
+        while self._cooling and self._cooling[0][0] <= mono:
+            origin = heapq.heappop(self._cooling)[1]
+            self._hosts[origin].cooling = False
+            yield origin
+
+    def tidy(self, origin: str) -> None:
+        """Forget a host that nobody has, unless it is still on somebody's mind."""
+        host = self._hosts.get(origin)
+        if host is not None and not host.slots and not host.running and not host.cooling:
+            del self._hosts[origin]
+
+
+class CheckQueue:
+    """The queue of the checks that are due."""
+
+    def __init__(self, slots: Slots, hosts: HostLimits) -> None:
+        self._slots = slots
+        self._hosts = hosts
+        self._ready: tuple[list[Entry], list[Entry]] = ([], [])
+        # Whether a running check has a place among the quick ones.
+        self._running: dict[int, bool] = {}
+        self._quick: deque[tuple[float, int]] = deque()
+        self._quick_running = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many checks are running."""
+        return len(self._running)
+
+    def next_wake(self, mono: float) -> float | None:
+        """Monotonic second at which `launch` should be called again; None when only an event can matter."""
+        best = None
+        for lane in (0, 1):
+            if self._ready[lane]:
+                if self._room(lane):
+                    return mono
+                while self._quick and not self._running.get(self._quick[0][1]):
+                    self._quick.popleft()
+                if lane == 0 and self._quick:
+                    best = earlier(best, self._quick[0][0] + YIELD_AFTER_S)
+        return earlier(earlier(best, self._slots.next_due()), self._hosts.next_rested())
+
+    def launch(self, mono: float) -> Launch | None:
+        """The next check to start at this moment; None when there is none. Call until None."""
+        self._advance(mono)
+        for lane in (0, 1):
+            ready = self._ready[lane]
+            while ready and self._room(lane):
+                entry = heapq.heappop(ready)
+                slot = self._slots.get(entry[3])
+                origin = entry[4]
+                if slot is None or slot.ticket != entry[2]:
+                    self._next_of_host(origin, mono)
+                    continue
+                if not self._hosts.take(origin, mono):
+                    self._hosts.wait(entry)
+                    self._next_of_host(origin, mono)
+                    continue
+                return self._start(slot, mono, quick=lane == 0)
+        return None
+
+    def _advance(self, mono: float) -> None:
+        quick = self._quick
+        while quick and quick[0][0] + YIELD_AFTER_S <= mono:
+            ticket = quick.popleft()[1]
+            if self._running.get(ticket):
+                self._running[ticket] = False
+                self._quick_running -= 1
+        for origin in self._hosts.rested(mono):
+            self._next_of_host(origin, mono)
+            self._hosts.tidy(origin)
+        for due, slot in self._slots.fallen_due(mono):
+            rank = _ASKED if slot.asked else _IMPORTANT if slot.watched.important else _OTHER
+            entry = (rank, due, slot.ticket, slot.watched.id, slot.watched.origin)
+            heapq.heappush(self._ready[slot.slow], entry)
+
+    def _room(self, lane: int) -> bool:
+        running = len(self._running)
+        if running >= MAX_IN_FLIGHT:
+            return False
+        if lane == 0:
+            return self._quick_running < CONCURRENCY
+        return running - self._quick_running < SLOW_LANE
+
+    def _start(self, slot: Slot, mono: float, *, quick: bool) -> Launch:
+        launch = self._slots.start(slot, mono, deadline(slot.light.health.latency_s))
+        self._running[launch.ticket] = quick
+        if quick:
+            self._quick_running += 1
+            self._quick.append((mono, launch.ticket))
+        return launch
+
+    def _next_of_host(self, origin: str, mono: float) -> None:
+        entry = self._hosts.next_waiting(origin, mono, self._is_current)
+        slot = None if entry is None else self._slots.get(entry[3])
+        if entry is not None and slot is not None:
+            heapq.heappush(self._ready[slot.slow], entry)
+
+    def _is_current(self, entry: Entry) -> bool:
+        slot = self._slots.get(entry[3])
+        return slot is not None and slot.ticket == entry[2]
+
+    def release(self, launch: Launch, mono: float) -> None:
+        """A check ended: its place and its host are free for others."""
+        if self._running.pop(launch.ticket):
+            self._quick_running -= 1
+        self._hosts.release(launch.origin, mono)
+        self._next_of_host(launch.origin, mono)
+        self._hosts.tidy(launch.origin)
+
+
+def deadline(latency_s: float | None) -> float:
+    """Seconds that a check may take: short where answers usually come fast, so that a hang is found soon."""
+    if latency_s is None:
+        return FIRST_DEADLINE_S
+    return min(max(8.0 * latency_s, USUAL_DEADLINE_S), LONGEST_DEADLINE_S)
+
+
+def earlier(a: float | None, b: float | None) -> float | None:
+    """The earlier of two moments, of which there may be none."""
+    if a is None or b is None:
+        return a if b is None else b
+    return min(a, b)

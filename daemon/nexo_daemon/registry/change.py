@@ -1,0 +1,134 @@
+"""What does a command change, and who has to be told?
+
+Decided without a side effect; the `writer` carries it out.
+"""
+
+from dataclasses import dataclass, replace
+
+from nexo_daemon.domain.model import Binding, Connection, Credentials, Settings, WorkspaceKey
+from nexo_daemon.registry.edits import Plan
+from nexo_daemon.registry.snapshot import RegistrySnapshot
+from nexo_daemon.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The difference between two snapshots; `Change()` changes nothing.
+
+    Attributes:
+        written: connections that are new or replace the one of the same id.
+        removed: ids of connections.
+        bound: bindings that are new or replace the one of the same workspace.
+        unbound: workspaces that follow the default again.
+        settings: as they will be but for the revision; None if they stay.
+        same_revision: nothing of it concerns whoever edits a connection or gets one: what a test proved, a
+            replaced key that is due, how often to check.
+        rerouted: programs get another connection though the configuration stays (a stand-in came or went).
+    """
+
+    written: tuple[Plan, ...] = ()
+    removed: tuple[str, ...] = ()
+    bound: tuple[Binding, ...] = ()
+    unbound: tuple[WorkspaceKey, ...] = ()
+    settings: Settings | None = None
+    same_revision: bool = False
+    rerouted: bool = False
+
+    def store(self, before: RegistrySnapshot, tx: Transaction) -> RegistrySnapshot:
+        """Write the rows that differ; the snapshot after the commit. Raises as `Transaction` does."""
+        revision = None if self.same_revision else tx.next_revision()
+        settings = replace(self.settings or before.settings, revision=revision or before.revision)
+        written = [_store_connection(plan, before, revision, tx) for plan in self.written]
+        after = before.with_connections(written)
+        renamed = [
+            after.bindings[binding.workspace]
+            for one in written
+            if one.id in before.connections and one.name != before.connections[one.id].name
+            for binding in before.bound_to(one.id)
+        ]
+        for binding in (*renamed, *self.bound):
+            tx.put_binding(binding)
+        for workspace in self.unbound:
+            tx.delete_binding(workspace)
+        tx.set_default(settings.default_id, settings.previous_default_id)
+        if settings.fallback_ids != before.settings.fallback_ids:
+            tx.set_fallback(settings.fallback_ids)
+        tx.set_health_settings(settings.health)
+        for connection_id in self.removed:
+            tx.delete_connection(connection_id)
+            after = after.without_connection(connection_id)
+        if self.bound or self.unbound:
+            after = after.with_bindings(self.bound, self.unbound)
+        return after.with_settings(settings, rerouted=self.rerouted)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Who has to be told of a change.
+
+    Attributes:
+        changed: ids of connections that look different now, or are used by somebody else.
+        removed: connections that are gone.
+        probe_again: ids of connections to which a probe sends something else now.
+        bindings: some binding leads elsewhere, or to something that changed its name.
+        status: what `GetStatus` says may be different.
+    """
+
+    changed: frozenset[str] = frozenset()
+    removed: tuple[Connection, ...] = ()
+    probe_again: frozenset[str] = frozenset()
+    bindings: bool = False
+    status: bool = True
+
+    @classmethod
+    def of(cls, change: Change, before: RegistrySnapshot, after: RegistrySnapshot) -> "Effects":
+        """The effects of a change that was carried out."""
+        looks = {plan.connection.id for plan in change.written}
+        binds = bool(change.bound or change.unbound)
+        for binding in change.bound:
+            looks.add(binding.connection_id)
+        for workspace in (*(binding.workspace for binding in change.bound), *change.unbound):
+            if workspace in before.bindings:
+                looks.add(before.bindings[workspace].connection_id)
+        if before.settings.default_id != after.settings.default_id:
+            looks |= {id_ for id_ in (before.settings.default_id, after.settings.default_id) if id_}
+        for plan in change.written:
+            old = before.connections.get(plan.connection.id)
+            if old is not None and (old.name, old.enabled) != (plan.connection.name, plan.connection.enabled):
+                binds = binds or bool(before.bound_to(old.id))
+        return cls(
+            changed=frozenset(looks & after.connections.keys()),
+            removed=tuple(before.connections[id_] for id_ in change.removed),
+            probe_again=frozenset(
+                plan.connection.id
+                for plan in change.written
+                if plan.credentials is not None or _probe_differs(plan.connection, before)
+            ),
+            bindings=binds or any(before.bound_to(id_) for id_ in change.removed),
+            status=bool(change.settings or change.removed or change.rerouted)
+            or bool(change.written and not change.same_revision),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was carried out."""
+
+    change: Change
+    before: RegistrySnapshot
+    after: RegistrySnapshot
+
+
+def _store_connection(
+    plan: Plan, before: RegistrySnapshot, revision: int | None, tx: Transaction
+) -> Connection:
+    connection = plan.connection if revision is None else replace(plan.connection, revision=revision)
+    if connection.id in before.connections:
+        return tx.update_connection(connection, plan.credentials)
+    return tx.insert_connection(connection, plan.credentials or Credentials())
+
+
+def _probe_differs(new: Connection, before: RegistrySnapshot) -> bool:
+    facts = ("base_url", "provider", "preset", "auth_scheme", "network", "key_reference", "enabled")
+    old = before.connections.get(new.id)
+    return old is None or any(getattr(old, fact) != getattr(new, fact) for fact in facts)

@@ -1,0 +1,110 @@
+"""What does the past of a connection amount to? Uptime and latency over a window. Pure functions.
+
+The store thins what it keeps by the rules of `nexo_daemon.store.history`: single checks for a day, then one
+row an hour (minimum, median, maximum), changes of the light for 90 days, both bounded in rows. The functions
+here take both kinds of samples.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo.connections.terms import HealthState
+from nexo_daemon.domain.model import Health, Sample, Transition
+
+_UP = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A window in a few numbers; None where nothing is known.
+
+    Attributes:
+        uptime: share of the known time that was HEALTHY or LIMITED, 0 to 1.
+    """
+
+    uptime: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+
+
+def summarize(
+    transitions: Sequence[Transition],
+    samples: Sequence[Sample],
+    light: Health,
+    start: datetime,
+    end: datetime,
+) -> Summary:
+    """The numbers of a window.
+
+    Args:
+        transitions: of the window, oldest first.
+        samples: of the window.
+        light: the present state, which says what held if there was no transition.
+        start: begin of the window.
+        end: its end, as a rule now.
+    """
+    return Summary(
+        uptime=uptime(transitions, light, start, end),
+        latency_p50_s=latency(samples, 0.50),
+        latency_p95_s=latency(samples, 0.95),
+        latency_p99_s=latency(samples, 0.99),
+    )
+
+
+def uptime(transitions: Sequence[Transition], light: Health, start: datetime, end: datetime) -> float | None:
+    """Share of the known time in a window that was HEALTHY or LIMITED; None when nothing is known.
+
+    Time that was UNKNOWN (off line, paused, the daemon away) counts neither way.
+    """
+    inside = [t for t in transitions if start <= t.at <= end]
+    state = inside[0].from_state if inside else light.state
+    at = start
+    if inside:
+        # The first one says how long its predecessor had lasted: before that nothing is known.
+        first = inside[0]
+        if first.lasted_s is not None:
+            began = first.at.timestamp() - first.lasted_s
+            at = max(start, datetime.fromtimestamp(began, tz=start.tzinfo))
+    elif light.since is not None:
+        at = max(start, light.since)
+    up = known = 0.0
+    for moment, following in [*((t.at, t.to_state) for t in inside), (end, state)]:
+        span = max(0.0, (moment - at).total_seconds())
+        if state is not HealthState.UNKNOWN:
+            known += span
+            if state in _UP:
+                up += span
+        at, state = max(at, moment), following
+    return up / known if known > 0 else None
+
+
+def latency(samples: Sequence[Sample], quantile: float) -> float | None:
+    """A percentile of the time that good answers took, in seconds; None without any.
+
+    Thinned hours count as their checks: half of them at the median, the extremes once each. That is exact
+    for single checks and an estimate for hours.
+    """
+    weighted: list[tuple[float, int]] = []
+    for sample in samples:
+        good = sample.checks - sample.failures
+        if sample.latency_median_s is None or good <= 0:
+            continue
+        if good >= 3 and sample.latency_min_s is not None and sample.latency_max_s is not None:
+            weighted.append((sample.latency_min_s, 1))
+            weighted.append((sample.latency_median_s, good - 2))
+            weighted.append((sample.latency_max_s, 1))
+        else:
+            weighted.append((sample.latency_median_s, good))
+    if not weighted:
+        return None
+    weighted.sort()
+    rank = max(1, math.ceil(quantile * sum(weight for _, weight in weighted)))
+    seen = 0
+    for value, weight in weighted:
+        seen += weight
+        if seen >= rank:
+            return value
+    return weighted[-1][0]

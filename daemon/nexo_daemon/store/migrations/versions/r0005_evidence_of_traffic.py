@@ -1,0 +1,13 @@
+"""Which checks and changes of a light were requests of programs?"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision: str | None = "0004"
+
+
+def upgrade() -> None:
+    """Of what is there already nobody knows: no requests of programs were counted."""
+    op.add_column("samples", sa.Column("from_traffic", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("transitions", sa.Column("source", sa.String(), nullable=False, server_default=""))

@@ -1,0 +1,27 @@
+"""What is a secret tied to? All that decides where it goes and how: who edits that gets nothing."""
+
+import json
+
+from nexo_daemon.domain.model import Connection, SecretKind, proxy_mode
+from nexo_daemon.domain.url import origin
+from nexo_daemon.vault.sealing import Ties
+
+
+def destination(connection: Connection, kind: SecretKind) -> str:
+    """scheme://host:port that a secret of this kind is sent to."""
+    if kind is not SecretKind.PROXY_CREDENTIALS:
+        return origin(connection.base_url)
+    proxy_url = connection.network.proxy_url
+    return origin(proxy_url) if proxy_url else ""
+
+
+def ties(connection: Connection, kind: SecretKind) -> Ties:
+    """Those of a secret of this kind."""
+    network = connection.network
+    return Ties(
+        destination(connection, kind),
+        route=json.dumps([proxy_mode(network), network.proxy_url, network.no_proxy, network.ca_bundle]),
+        endpoint=json.dumps(
+            [connection.provider, connection.preset, connection.auth_scheme, connection.base_url]
+        ),
+    )

@@ -1,0 +1,99 @@
+"""What logind says of this computer and of its user's sessions: it goes to sleep, the screen is locked.
+
+Source: org.freedesktop.login1(5). Sleep is not held up until we are done: it takes far longer than a lock.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from nexo_daemon.domain.model import AutoLock
+
+_LOGIND = "org.freedesktop.login1"
+_PATH = "/org/freedesktop/login1"
+_SESSION = f"{_LOGIND}.Session"
+_DEADLINE_S = 10.0
+# A bus that ended says nothing.
+_ASK_AFTER_S = 300.0
+
+
+class NoSignalsError(Exception):
+    """Nothing of the kind can be heard here; the text says why, and what to do."""
+
+
+async def listen(wanted: AutoLock, lock: Callable[[str], None], heard: Callable[[], None]) -> None:
+    """Until cancelled: call `lock` with the reason.
+
+    Args:
+        heard: called when logind is listened to.
+
+    Raises:
+        NoSignalsError: it cannot be, or not any more.
+    """
+    try:
+        from jeepney import MatchRule, message_bus
+        from jeepney.io.asyncio import Proxy, open_dbus_router
+    except ImportError:
+        raise NoSignalsError("the library jeepney is missing: pip install jeepney") from None
+    rules = []
+    if wanted.on_suspend:
+        rules.append(
+            MatchRule(type="signal", interface=f"{_LOGIND}.Manager", member="PrepareForSleep", path=_PATH)
+        )
+    if wanted.on_screen_lock:
+        rules.append(MatchRule(type="signal", interface=_SESSION, member="Lock"))
+        changed = MatchRule(
+            type="signal", interface="org.freedesktop.DBus.Properties", member="PropertiesChanged"
+        )
+        changed.add_arg_condition(0, _SESSION)
+        rules.append(changed)
+    queue: asyncio.Queue[Any] = asyncio.Queue(64)
+    try:
+        async with open_dbus_router(bus="SYSTEM") as router:
+            bus = Proxy(message_bus, router)
+            for rule in rules:
+                router.filter(rule, queue=queue)
+                await asyncio.wait_for(bus.AddMatch(rule), _DEADLINE_S)
+            await _own_sessions(router)
+            heard()
+            while True:
+                try:
+                    message = await asyncio.wait_for(queue.get(), _ASK_AFTER_S)
+                except TimeoutError:
+                    await asyncio.wait_for(bus.GetId(), _DEADLINE_S)
+                    continue
+                reason = await _meaning(message, router)
+                if reason:
+                    lock(reason)
+    except (OSError, TimeoutError, ConnectionError, EOFError, _RefusedError) as error:
+        raise NoSignalsError(
+            f"logind cannot be listened to ({str(error) or type(error).__name__}); use --idle instead"
+        ) from None
+
+
+class _RefusedError(Exception):
+    pass
+
+
+async def _meaning(message: Any, router: Any) -> str:
+    from jeepney import HeaderFields
+
+    fields = message.header.fields
+    member, path = fields.get(HeaderFields.member), fields.get(HeaderFields.path)
+    if member == "PrepareForSleep":
+        return "the computer went to sleep" if message.body[0] else ""
+    if member == "PropertiesChanged" and message.body[1].get("LockedHint") != ("b", True):
+        return ""
+    return "the screen was locked" if path in await _own_sessions(router) else ""
+
+
+async def _own_sessions(router: Any) -> frozenset[str]:
+    from jeepney import DBusAddress, MessageType, new_method_call
+
+    manager = DBusAddress(_PATH, bus_name=_LOGIND, interface=f"{_LOGIND}.Manager")
+    call = new_method_call(manager, "ListSessions")
+    answer = await asyncio.wait_for(router.send_and_get_reply(call), _DEADLINE_S)
+    if answer.header.message_type is MessageType.error:
+        raise _RefusedError("it does not answer")
+    return frozenset(path for _, uid, _, _, path in answer.body[0] if uid == os.getuid())

@@ -1,0 +1,200 @@
+"""May this request in, what does it ask for, and with which token? Pure; decided before a byte of the body.
+
+A browser is kept out by its `Origin`, a name that was bound to this address (DNS rebinding) by the `Host`,
+which is compared and never used to build anything. Where lengths or targets can be read in two ways the
+request is refused, so that nobody behind the gateway reads it in the other.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from nexo_gateway.dialects import DIALECTS, Dialect
+
+MAX_BODY_BYTES = 256 * 1024 * 1024
+"""More than any provider takes (Anthropic: 32 MB), so that ours is never the bound that is met."""
+
+MAX_TARGET_BYTES = 16 * 1024
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+TOKEN_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
+"""Where programs put what they take for a key, in lower case. None of them goes upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may in.
+
+    Attributes:
+        path: what follows the base URL of the face, as it came (percent escapes untouched).
+        query: as it came, without a key.
+        token: empty when there was none.
+        chunked: the body comes in chunks: its length is not known.
+    """
+
+    method: str
+    dialect: Dialect
+    path: str
+    query: str
+    token: str = field(repr=False)
+    chunked: bool
+
+
+class NotAdmitted(Exception):
+    """The request is refused for its form.
+
+    Attributes:
+        dialect: whose form the answer has; None for plain text.
+        close: the connection cannot be used for another request.
+    """
+
+    def __init__(
+        self, status: int, reason: str, text: str, dialect: Dialect | None = None, *, close: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+        self.dialect = dialect
+        self.close = close
+
+
+def hosts_of(port: int) -> frozenset[bytes]:
+    """What the `Host` header may be on a TCP port of loopback."""
+    return frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def admit(
+    method: str,
+    raw_path: bytes,
+    query: bytes,
+    headers: Headers,
+    *,
+    hosts: frozenset[bytes] | None,
+) -> Admitted:
+    """Decide on a request.
+
+    Args:
+        headers: as they came; names in lower case.
+        hosts: what `Host` may be; None on a Unix socket, to which no name can be bound.
+
+    Raises:
+        NotAdmitted
+    """
+    _check_framing(headers)
+    _check_sender(method, headers, hosts)
+    if len(raw_path) + len(query) > MAX_TARGET_BYTES:
+        raise NotAdmitted(414, "target_too_long", "nexo: the address of the request is too long")
+    path = _checked_path(raw_path)
+    path, token = _token_in_path(path)
+    dialect, rest = _dialect_of(path)
+    if (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in headers]:
+        raise NotAdmitted(426, "no_websocket", "nexo: the gateway carries no WebSocket; use HTTP", dialect)
+    kept, key = _without_key(query)
+    return Admitted(
+        method=method,
+        dialect=dialect,
+        path=dialect.path(rest),
+        query=kept,
+        token=token or _token_in_headers(headers) or key,
+        chunked=_is_chunked(headers, dialect),
+    )
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for known, value in headers if known == name]
+
+
+def _check_framing(headers: Headers) -> None:
+    lengths, codings = _values(headers, b"content-length"), _values(headers, b"transfer-encoding")
+    twice = len(lengths) > 1 or len(codings) > 1 or len(_values(headers, b"host")) != 1
+    odd = bool(codings) and codings[0].strip().lower() != b"chunked"
+    if twice or odd or (lengths and codings) or any(not length.isdigit() for length in lengths):
+        raise NotAdmitted(
+            400,
+            "ambiguous_request",
+            "nexo: the length or host of the request can be read in two ways",
+            close=True,
+        )
+
+
+def _check_sender(method: str, headers: Headers, hosts: frozenset[bytes] | None) -> None:
+    if hosts is not None and _values(headers, b"host")[0].lower() not in hosts:
+        raise NotAdmitted(403, "wrong_host", "nexo: this address is for programs of this computer only")
+    if _values(headers, b"origin"):
+        raise NotAdmitted(403, "browser", "nexo: web pages may not use the gateway")
+    if method in ("OPTIONS", "CONNECT", "TRACE"):
+        raise NotAdmitted(403, "method", f"nexo: the gateway does not answer {method}")
+
+
+def _checked_path(raw: bytes) -> str:
+    refused = NotAdmitted(400, "bad_target", "nexo: the path of the request is not one", close=True)
+    if not raw.startswith(b"/") or raw.startswith(b"//"):
+        raise refused
+    try:
+        path = raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise refused from None
+    if any(character <= " " or character in '\\"<>^`{|}\x7f#' for character in path):
+        raise refused
+    once = unquote_to_bytes(path)
+    # Some servers decode twice, and some take `..;x` and a backslash for what they look like.
+    for read in (once, unquote_to_bytes(once)):
+        if {segment.partition(b";")[0] for segment in re.split(rb"[/\\]", read)} & {b".", b".."}:
+            raise refused
+    return path
+
+
+def _token_in_path(path: str) -> tuple[str, str]:
+    if not path.startswith("/t/"):
+        return path, ""
+    token, slash, rest = path.removeprefix("/t/").partition("/")
+    return slash + rest, token
+
+
+def _dialect_of(path: str) -> tuple[Dialect, str]:
+    name, _, rest = path.removeprefix("/").partition("/")
+    dialect = DIALECTS.get(name)
+    if dialect is None:
+        known = ", ".join(f"/{name}" for name in DIALECTS)
+        raise NotAdmitted(404, "unknown_path", f"nexo: an address of the gateway begins with one of {known}")
+    return dialect, "/" + rest if rest or path.endswith("/") else ""
+
+
+def _without_key(query: bytes) -> tuple[str, str]:
+    try:
+        text = query.decode("ascii")
+    except UnicodeDecodeError:
+        raise NotAdmitted(400, "bad_target", "nexo: the query of the request is not ASCII") from None
+    key, kept = "", []
+    for part in text.split("&") if text else ():
+        name, _, value = part.partition("=")
+        if unquote_to_bytes(name) == b"key":
+            key = key or unquote_to_bytes(value).decode("ascii", "replace")
+        else:
+            kept.append(part)
+    return "&".join(kept), key
+
+
+def _token_in_headers(headers: Headers) -> str:
+    for wanted in TOKEN_HEADERS:
+        for value in _values(headers, wanted):
+            text = value.decode("latin-1").strip()
+            if wanted == b"authorization":
+                scheme, _, text = text.partition(" ")
+                if scheme.lower() != "bearer":
+                    continue
+            if text:
+                return text.strip()
+    return ""
+
+
+def _is_chunked(headers: Headers, dialect: Dialect) -> bool:
+    for value in _values(headers, b"content-length"):
+        if len(value) > 15 or int(value) > MAX_BODY_BYTES:
+            raise NotAdmitted(
+                413, "too_large", "nexo: the gateway takes bodies of up to 256 MB", dialect, close=True
+            )
+    return bool(_values(headers, b"transfer-encoding"))

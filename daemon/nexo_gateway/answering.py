@@ -1,0 +1,121 @@
+"""How an answer goes back: the provider's, byte by byte and counted as it passes, or one of our own."""
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from nexo_gateway.dialects import Dialect
+from nexo_gateway.masking import Masking
+from nexo_gateway.pace import Pace
+from nexo_gateway.passing import downwards
+from nexo_gateway.router import Target
+from nexo_gateway.upstream import Headers, Sent
+from nexo_gateway.usage import Tap
+
+MAX_ERROR_BYTES = 1024 * 1024
+"""Of a compressed error body; one that is larger unpacked is cut."""
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Answer:
+    """A provider's answer, as it is told to the program.
+
+    Attributes:
+        tap: counts as the body passes; None for an error.
+        counts_tokens: it is of a kind in which tokens are reported.
+    """
+
+    def __init__(self, sent: Sent, target: Target, method: str) -> None:
+        self.status = sent.status
+        self.target = target
+        self.pieces = sent.body
+        # Only errors repeat a key.
+        self._masking = Masking(target.secrets if sent.status >= 400 else ())
+        self.headers = downwards(sent.headers, target.name)
+        if sent.status >= 400:
+            self.headers = [(name, self._masking.mask(value)) for name, value in self.headers]
+        named = {name: value.decode("latin-1").lower() for name, value in self.headers}
+        self.encoding = named.get(b"content-encoding", "").strip()
+        self.retry_after = named.get(b"retry-after", "")[:100]
+        kind = named.get(b"content-type", "")
+        good = sent.status < 300
+        self.tap = Tap(kind, self.encoding) if good else None
+        # A list of models is asked for by GET, and costs none.
+        self.counts_tokens = good and method == "POST" and ("json" in kind or "event-stream" in kind)
+
+    @property
+    def is_redirect(self) -> bool:
+        """Which is neither followed with a key, nor given to a program that would leave the gateway."""
+        return 300 <= self.status < 400 and self.status != 304
+
+    async def error_body(self) -> AsyncIterator[bytes]:
+        """The body of an error, without what some providers repeat in it: the key."""
+        if self.encoding in ("", "identity"):
+            async for piece in self.pieces:
+                if told := self._masking.feed(piece):
+                    yield told
+            if rest := self._masking.rest():
+                yield rest
+            return
+        packed = b""
+        async for piece in self.pieces:
+            packed = (packed + piece)[:MAX_ERROR_BYTES]
+        yield self._masking.mask(_unpacked(packed, self.encoding))
+
+    @property
+    def error_headers(self) -> Headers:
+        """Of the body above: what was packed is told unpacked, in chunks."""
+        if self.encoding in ("", "identity"):
+            return self.headers
+        return [pair for pair in self.headers if pair[0] not in (b"content-encoding", b"content-length")]
+
+
+async def passed(answer: Answer, dialect: Dialect, send: Send, pace: Pace) -> None:
+    """Give the answer to the program, each piece when it is its turn.
+
+    Raises:
+        Broken: the provider broke it off.
+    """
+    if answer.is_redirect:
+        text = (
+            f"nexo: '{answer.target.name}' answers with a redirect, which the gateway does not follow with "
+            f"a key; use the final address: nexoctl edit '{answer.target.name}' --base-url URL"
+        )
+        await own_answer(send, 502, dialect, "redirect", text)
+        return
+    bad = answer.status >= 400
+    headers = answer.error_headers if bad else answer.headers
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    is_first = True
+    async for piece in answer.error_body() if bad else answer.pieces:
+        if not is_first:
+            await pace.turn()
+        is_first = False
+        if answer.tap is not None:
+            answer.tap.feed(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def own_answer(
+    send: Send, status: int, dialect: Dialect | None, reason: str, text: str, *, close: bool = False
+) -> None:
+    """An answer of the gateway itself, in the form that the program's dialect has for errors."""
+    body = text.encode() if dialect is None else dialect.error_body(status, reason, text)
+    kind = b"text/plain; charset=utf-8" if dialect is None else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"x-should-retry", b"false"))
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _unpacked(packed: bytes, encoding: str) -> bytes:
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        with suppress(zlib.error):
+            return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(packed, MAX_ERROR_BYTES)
+    return b""

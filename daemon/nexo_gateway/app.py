@@ -1,0 +1,330 @@
+"""The gateway as a bare ASGI application: in, to the connection of the moment, and back, byte by byte.
+
+What a person has to mend is answered with 400, the one status that no program tries again and whose text all
+of them show (tried with eight packages and three agents, November 2026). A stream that breaks on the way here
+is broken for the program as well: a clean end would be taken for the end of the answer.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shlex
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nexo_gateway.admission import Admitted, NotAdmitted, admit
+from nexo_gateway.answering import Answer, own_answer, passed
+from nexo_gateway.bodies import Body, CallerLeft, Presence, TooLarge
+from nexo_gateway.conversation import conversation_of
+from nexo_gateway.dialects import Dialect
+from nexo_gateway.model_name import ALIAS, body_for, model_of, path_for
+from nexo_gateway.pace import Pace
+from nexo_gateway.passing import upwards
+from nexo_gateway.router import Asked, CallOutcome, GatewayRefusal, Router, Target
+from nexo_gateway.upstream import Broken, Fault, Letter, Outdated, Upstream
+
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+TRIES = 8
+"""Each after the first means that another switch came while a connection to the host was made."""
+
+_STATUS_OF_FAULT = {
+    "connect": (502, "cannot_connect"),
+    "tls": (502, "tls"),
+    "proxy": (502, "proxy"),
+    "reset": (502, "closed"),
+    "timeout": (504, "timeout"),
+}
+
+
+@dataclass
+class _Told:
+    """What is known of a request when it ends."""
+
+    asked: Asked
+    model: str = ""
+    target: Target | None = None
+    answer: Answer | None = None
+    ended: str = "complete"
+    fault: str = ""
+
+    def outcome(self) -> CallOutcome | None:
+        if self.target is None or (self.answer is None and not self.fault and self.ended == "complete"):
+            return None
+        answer = self.answer
+        return CallOutcome(
+            asked=self.asked,
+            connection_id=self.target.connection_id,
+            connection_name=self.target.name,
+            status=answer.status if answer else None,
+            ended=self.ended,
+            fault=self.fault,
+            retry_after=answer.retry_after if answer else "",
+            usage=answer.tap.usage() if answer and answer.tap else None,
+            counts_tokens=answer is not None and answer.counts_tokens,
+            model=self.model,
+            revision=self.target.revision,
+            asked_at=self.target.asked_at,
+        )
+
+
+@dataclass(eq=False)
+class _Exchange:
+    """One request with what it needs on its way."""
+
+    admitted: Admitted
+    bearer: str
+    headers: list[tuple[bytes, bytes]] = field(repr=False)
+    body: Body
+    told: _Told
+    send: Send
+    task: asyncio.Task[None] | None
+    started: bool = False
+    given_up: str = ""
+
+    def give_up(self, reason: str) -> None:
+        """End it: the program "left", or we "cut" it."""
+        if not self.given_up and self.task is not None:
+            self.given_up = reason
+            self.task.cancel()
+
+    async def respond(self, message: Message) -> None:
+        self.started = True
+        await self.send(message)
+
+
+class GatewayApp:
+    """The application. `hosts` is what `Host` may be on its TCP port."""
+
+    def __init__(self, router: Router, upstream: Upstream, hosts: frozenset[bytes]) -> None:
+        self._router = router
+        self._upstream = upstream
+        self._hosts = hosts
+        self._running: defaultdict[str, set[_Exchange]] = defaultdict(set)
+        self._pace = Pace()
+
+    def cut(self, bearer: str) -> int:
+        """What a bearer has open ends now; returns how many requests that were."""
+        running = self._running.pop(bearer, set())
+        for exchange in running:
+            exchange.give_up("cut")
+        return len(running)
+
+    def cut_all(self) -> None:
+        """Everything that is open ends now."""
+        for bearer in list(self._running):
+            self.cut(bearer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._pace.turn()
+        try:
+            admitted = admit(
+                scope["method"],
+                scope["raw_path"],
+                scope["query_string"],
+                scope["headers"],
+                hosts=None if _on_unix_socket(scope) else self._hosts,
+            )
+        except NotAdmitted as refusal:
+            await own_answer(
+                send, refusal.status, refusal.dialect, refusal.reason, refusal.text, close=refusal.close
+            )
+            return
+        try:
+            bearer = self._router.bearer(admitted.token)
+        except GatewayRefusal as refusal:
+            await _refuse(send, admitted.dialect, refusal)
+            return
+        await self._serve(admitted, bearer, scope, receive, send)
+
+    async def _serve(
+        self, admitted: Admitted, bearer: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        asked = Asked(admitted.dialect.name, _program(scope), model_of(admitted.path, None))
+        exchange = _Exchange(
+            admitted,
+            bearer,
+            scope["headers"],
+            Body(admitted, receive),
+            _Told(asked),
+            send,
+            asyncio.current_task(),
+        )
+        presence: Presence = scope["state"]["presence"]
+        self._running[bearer].add(exchange)
+        self._router.began(bearer, asked)
+        try:
+            await self._exchange(exchange, presence)
+        finally:
+            presence.forget()
+            self._forget(bearer, exchange)
+            self._router.ended(bearer, exchange.told.outcome())
+
+    def _forget(self, bearer: str, exchange: _Exchange) -> None:
+        running = self._running.get(bearer)
+        if running is not None:
+            running.discard(exchange)
+            if not running:
+                del self._running[bearer]
+
+    async def _exchange(self, exchange: _Exchange, presence: Presence) -> None:
+        told = exchange.told
+        try:
+            await self._answered(exchange, presence)
+        except CallerLeft:
+            told.ended = "left"
+        except asyncio.CancelledError:
+            if not exchange.given_up:
+                # The server itself gives the request up.
+                raise
+            _uncancel(exchange)
+            if exchange.given_up == "left":
+                told.ended = "left"
+                return
+            told.ended = "broken"
+            if exchange.started:
+                raise Broken from None
+            await self._ended_by_us(exchange)
+        except TooLarge:
+            told.ended = "broken"
+            if exchange.started:
+                raise Broken from None
+            text = "nexo: the gateway takes bodies of up to 256 MB"
+            await own_answer(exchange.send, 413, exchange.admitted.dialect, "too_large", text, close=True)
+        except Exception as error:  # noqa: BLE001 - its text may hold what must not be logged
+            told.ended = "broken"
+            if not isinstance(error, Broken):
+                log.error("unexpected %s in the gateway", type(error).__name__)
+            # The server closes the connection without an end of the body.
+            raise Broken from None
+
+    async def _ended_by_us(self, exchange: _Exchange) -> None:
+        admitted = exchange.admitted
+        try:
+            self._router.bearer(admitted.token)
+        except GatewayRefusal as refusal:
+            await _refuse(exchange.send, admitted.dialect, refusal)
+        else:
+            text = "nexo: the gateway closes; try again in a moment"
+            await own_answer(exchange.send, 503, admitted.dialect, "closing", text, close=True)
+
+    async def _answered(self, exchange: _Exchange, presence: Presence) -> None:
+        """Given up as soon as the program closes its connection: also before the first byte."""
+        await exchange.body.begin(lambda: presence.watch(lambda: exchange.give_up("left")))
+        held = exchange.body.held
+        exchange.told.asked = replace(
+            exchange.told.asked,
+            model=model_of(exchange.admitted.path, held),
+            conversation=conversation_of(exchange.headers, held),
+        )
+        for _ in range(TRIES):
+            try:
+                target = await self._router.resolve(exchange.bearer, exchange.told.asked)
+                model = _sent_model(exchange.told.asked.model, target)
+            except GatewayRefusal as refusal:
+                await _refuse(exchange.respond, exchange.admitted.dialect, refusal)
+                return
+            exchange.told.target, exchange.told.model = target, model
+            with contextlib.suppress(Outdated):
+                await self._send(exchange, target, *_addressed(exchange, model))
+                return
+        again = GatewayRefusal(
+            "retry_later", "the configuration changes faster than the provider answers", "try again"
+        )
+        await _refuse(exchange.respond, exchange.admitted.dialect, again)
+
+    async def _send(
+        self, exchange: _Exchange, target: Target, path: str, body: bytes | AsyncIterator[bytes]
+    ) -> None:
+        admitted, face = exchange.admitted, target.face
+        letter = Letter(
+            pool=target.connection_id,
+            way=target.way,
+            scheme=face.scheme,
+            host=face.host,
+            port=face.port,
+            method=admitted.method,
+            target=face.target(path, admitted.query),
+            headers=upwards(
+                exchange.headers,
+                face.headers,
+                face.authority,
+                chunked=exchange.body.chunked,
+                token=admitted.token,
+                length=len(body) if isinstance(body, bytes) else None,
+            ),
+            body=body,
+            is_present=target.is_present,
+        )
+        try:
+            async with self._upstream.send(letter) as sent:
+                await self._pace.turn()
+                answer = exchange.told.answer = Answer(sent, target, admitted.method)
+                if sent.status < 400:
+                    target.answered()
+                await passed(answer, exchange.admitted.dialect, exchange.respond, self._pace)
+        except Fault as fault:
+            exchange.told.fault, exchange.told.ended = fault.kind, "broken"
+            status, reason = _STATUS_OF_FAULT[fault.kind]
+            text = f"nexo: '{target.name}': {face.host} {fault.text}"
+            await own_answer(exchange.respond, status, admitted.dialect, reason, text)
+
+
+def _uncancel(exchange: _Exchange) -> None:
+    # Or what is answered now would be cancelled as well.
+    while exchange.task is not None and exchange.task.cancelling():
+        exchange.task.uncancel()
+
+
+def _sent_model(asked: str, target: Target) -> str:
+    """The model that the connection has for the one that is asked for.
+
+    Raises:
+        GatewayRefusal: the program asks for the default model, and there is none.
+    """
+    sent = target.models.get(asked, asked)
+    if asked and not sent:
+        raise GatewayRefusal(
+            "no_default_model",
+            f"'{target.name}' has no default model, and the program asks for '{ALIAS}', which stands for it",
+            f"choose one: nexoctl edit {shlex.quote(target.name)} --model ID",
+        )
+    return sent
+
+
+def _addressed(exchange: _Exchange, model: str) -> tuple[str, bytes | AsyncIterator[bytes]]:
+    """The path and the body that are sent."""
+    path, body = exchange.admitted.path, exchange.body
+    if model == exchange.told.asked.model:
+        return path, body.content()
+    there = path_for(path, model)
+    if there != path or body.held is None:
+        return there, body.content()
+    return path, body_for(body.held, model)
+
+
+async def _refuse(send: Send, dialect: Dialect, refusal: GatewayRefusal) -> None:
+    text = f"nexo: {refusal.message}" + (f"; {refusal.hint}" if refusal.hint else "")
+    await own_answer(send, refusal.status, dialect, refusal.reason, text)
+
+
+def _on_unix_socket(scope: Scope) -> bool:
+    # The server names no port for one.
+    server = scope.get("server")
+    return server is None or server[1] is None
+
+
+def _program(scope: Scope) -> str:
+    """What the program calls itself: the first word of its user agent."""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            word = value.decode("latin-1").split(" ")[0][:100]
+            return "".join(character for character in word if character.isprintable())
+    return ""

@@ -1,0 +1,92 @@
+"""Which dialect does a request speak, where do its paths lead, and how does it read an error?
+
+A prefix names the dialect; nothing is guessed from the path, because `/v1/models` exists in three dialects
+with three shapes. What the official packages ask for was seen on the wire in November 2026.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One way of asking a provider.
+
+    Attributes:
+        path: what follows the base URL for what follows the prefix.
+        error: the body of an error, from its status, reason and text.
+    """
+
+    name: str
+    path: Callable[[str], str]
+    error: Callable[[int, str, str], Mapping[str, Any]]
+
+    def error_body(self, status: int, reason: str, text: str) -> bytes:
+        """What every client of the dialect shows as `text`."""
+        return json.dumps(self.error(status, reason, text), ensure_ascii=False).encode()
+
+
+def _openai_path(rest: str) -> str:
+    # The base URL of this face ends with its version.
+    return rest.removeprefix("/v1") if rest == "/v1" or rest.startswith("/v1/") else rest
+
+
+def _anthropic_path(rest: str) -> str:
+    # The Vercel AI SDK takes its base URL to end with /v1, and the vendor's own packages do not.
+    if rest in ("", "/") or rest.startswith(("/v1/", "/api/")):
+        return rest
+    return "/v1" + rest
+
+
+def _google_path(rest: str) -> str:
+    return "/v1beta" + rest if rest.startswith(("/models", "/tunedModels", "/files")) else rest
+
+
+def _same(rest: str) -> str:
+    return rest
+
+
+def _openai_error(status: int, reason: str, text: str) -> Mapping[str, Any]:
+    kind = "invalid_request_error" if status < 500 else "api_error"
+    return {"error": {"message": text, "type": kind, "param": None, "code": reason}}
+
+
+def _anthropic_error(status: int, reason: str, text: str) -> Mapping[str, Any]:
+    kinds = {401: "authentication_error", 404: "not_found_error", 413: "request_too_large"}
+    kind = kinds.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": text},
+        "request_id": f"req_nexo_{reason}",
+    }
+
+
+def _google_error(status: int, reason: str, text: str) -> Mapping[str, Any]:
+    words = {400: "FAILED_PRECONDITION", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 504: "DEADLINE_EXCEEDED"}
+    return {
+        "error": {
+            "code": status,
+            "message": text,
+            "status": words.get(status, "UNAVAILABLE" if status >= 500 else "INVALID_ARGUMENT"),
+            "details": [
+                {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "nexo"}
+            ],
+        }
+    }
+
+
+def _ollama_error(_status: int, _reason: str, text: str) -> Mapping[str, Any]:
+    return {"error": text}
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect("openai", _openai_path, _openai_error),
+        Dialect("anthropic", _anthropic_path, _anthropic_error),
+        Dialect("google", _google_path, _google_error),
+        Dialect("ollama", _same, _ollama_error),
+    )
+}

@@ -1,0 +1,254 @@
+"""Bytes in and out, with as few turns of the loop and calls of the system as the libraries' interfaces allow.
+
+httpcore2's own streams are anyio's: each read stops and starts the polling of the socket, each write waits
+for a turn of the loop. Here a read takes what came, and what is written within one turn leaves in one piece.
+"""
+
+import asyncio
+import select
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpcore2
+from httpcore2._backends.anyio import AnyIOStream
+
+MOST_AHEAD = 64 * 1024
+"""Bytes that are taken from the system before somebody reads them."""
+
+
+class Joined:
+    """A transport that sends what is written within one turn of the loop in one piece."""
+
+    __slots__ = ("_loop", "_pieces", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """See `asyncio.WriteTransport`."""
+        if data:
+            if not self._pieces:
+                self._loop.call_soon(self.flush)
+            self._pieces.append(data)
+
+    def flush(self) -> None:
+        """Send it now."""
+        pieces = self._pieces
+        if pieces:
+            self._pieces = []
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def close(self) -> None:
+        """Send it and close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+    """One connection to a provider. Beside httpcore2's interface it has what anyio's TLS needs below it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._came = b""
+        self._ended = False
+        self._closed = False
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._polled = True
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: Any) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = Joined(transport, self._loop)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        self._came = self._came + data if self._came else data
+        if len(self._came) > MOST_AHEAD:
+            self._poll(on=False)
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`."""
+        self._ended = True
+        self._wake()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._ended, self._error = True, exc
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _poll(self, *, on: bool) -> None:
+        if on is not self._polled and not self._transport.is_closing():
+            self._polled = on
+            (self._transport.resume_reading if on else self._transport.pause_reading)()
+
+    # -- both
+
+    async def _received(self, most: int, timeout: float | None) -> bytes:
+        """The next bytes; empty at the end. Raises TimeoutError and OSError."""
+        if not self._came and not self._ended:
+            self._transport.flush()
+            self._poll(on=True)
+            reader = self._reader = self._loop.create_future()
+            timer = None if timeout is None else self._loop.call_later(timeout, _expire, reader)
+            try:
+                await reader
+            finally:
+                self._reader = None
+                if timer is not None:
+                    timer.cancel()
+        came = self._came
+        if not came and self._closed:
+            raise OSError("closed by us")
+        if not came and self._error is not None:
+            raise self._error
+        self._came = came[most:]
+        return came[:most]
+
+    async def _write(self, data: bytes) -> None:
+        """Raises OSError."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+        if self._closed or self._error is not None or self._transport.is_closing():
+            raise self._error or OSError("closed")
+        self._transport.write(data)
+
+    async def aclose(self) -> None:
+        """Close without waiting for what was not sent."""
+        self._closed = True
+        self._transport.abort()
+
+    # -- httpcore2
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore2."""
+        try:
+            return await self._received(max_bytes, timeout)
+        except TimeoutError as error:
+            raise httpcore2.ReadTimeout from error
+        except OSError as error:
+            raise httpcore2.ReadError from error
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore2."""
+        try:
+            if self._drained is None:
+                await self._write(buffer)
+            else:
+                async with asyncio.timeout(timeout):
+                    await self._write(buffer)
+        except TimeoutError as error:
+            raise httpcore2.WriteTimeout from error
+        except OSError as error:
+            raise httpcore2.WriteError from error
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2."""
+        # From here on anyio reads, and asks the socket itself whether something came while nobody did.
+        self._poll(on=False)
+        below: Any = self
+        return await AnyIOStream(below).start_tls(ssl_context, server_hostname, timeout)
+
+    def get_extra_info(self, info: str) -> Any:
+        """See httpcore2."""
+        if info == "is_readable":
+            return bool(self._came) or self._ended or _is_readable(self._socket())
+        names = {"socket": "socket", "client_addr": "sockname", "server_addr": "peername"}
+        return self._transport.get_extra_info(names[info]) if info in names else None
+
+    def _socket(self) -> Any:
+        return self._transport.get_extra_info("socket")
+
+    # -- anyio.abc.ByteStream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """See anyio."""
+        try:
+            came = await self._received(max_bytes, None)
+        except OSError as error:
+            raise (anyio.ClosedResourceError if self._closed else anyio.BrokenResourceError) from error
+        finally:
+            self._poll(on=False)
+        if not came:
+            raise anyio.EndOfStream
+        return came
+
+    async def send(self, item: bytes) -> None:
+        """See anyio."""
+        try:
+            await self._write(item)
+        except OSError as error:
+            raise (anyio.ClosedResourceError if self._closed else anyio.BrokenResourceError) from error
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """See anyio."""
+        return {anyio.abc.SocketAttribute.raw_socket: self._socket}
+
+
+class Direct(httpcore2.AsyncNetworkBackend):
+    """Connects to an address."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                _, stream = await loop.create_connection(
+                    lambda: Stream(loop), host, port, proto=socket.IPPROTO_TCP
+                )
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore2.ConnectError from error
+        return stream
+
+
+def _expire(reader: "asyncio.Future[None]") -> None:
+    if not reader.done():
+        reader.set_exception(TimeoutError())
+
+
+def _is_readable(found: Any) -> bool:
+    descriptor = -1 if found is None else found.fileno()
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,205 @@
+"""How a value becomes a message of the contract, and a message a value: field by field, by name.
+
+A field has the same name on both sides, but for three habits: a span `elapsed_s` is `elapsed` on the wire,
+`connection` may be `connection_name`, and `model` may be `default_model`. What has another form there has a
+reader or a writer of its own, in `READERS` and `WRITERS`.
+
+What a newer peer adds to an enum is read as its most cautious member, never as an error.
+"""
+
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from enum import StrEnum
+from functools import cache, partial
+from operator import attrgetter
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from nexo.connections import terms
+from nexo.connections.model.connection import NetworkProfile
+from nexo.connections.v1 import connection_pb2
+from nexo.connections.wire import EPOCH, duration, moment, seconds, timestamp
+
+T = TypeVar("T")
+
+Convert = Callable[[Any], Any]
+Rows = tuple[tuple[str, Convert], ...]
+
+READERS: dict[type, Convert] = {}
+"""By class: makes a value of a message."""
+WRITERS: dict[type, Convert] = {}
+"""By class: makes a message of a value."""
+
+_CAUTIOUS: dict[type[StrEnum], StrEnum] = {
+    terms.Provider: terms.Provider.CUSTOM,
+    terms.AuthScheme: terms.AuthScheme.NONE,
+    terms.KeySource: terms.KeySource.NONE,
+    terms.KeyVerdict: terms.KeyVerdict.UNVERIFIED,
+    terms.Outcome: terms.Outcome.NOT_COMPATIBLE,
+    terms.HealthState: terms.HealthState.UNKNOWN,
+    terms.Layer: terms.Layer.CONFIGURATION,
+    terms.LayerStatus: terms.LayerStatus.NOT_REACHED,
+    terms.ResolutionSource: terms.ResolutionSource.DEFAULT,
+    terms.VaultState: terms.VaultState.LOCKED,
+    terms.StoreState: terms.StoreState.READ_ONLY,
+    terms.ImportAction: terms.ImportAction.SKIP,
+}
+
+
+def read(kind: Callable[..., T], message: Any, **given: Any) -> T:
+    """The value of a message; `given` goes before what the message says."""
+    for name, get in _reading(kind, message.__class__):
+        if name not in given:
+            given[name] = get(message)
+    return kind(**given)
+
+
+def read_all(kind: type[T], messages: Iterable[Any]) -> tuple[T, ...]:
+    """The values of messages."""
+    return tuple(read(kind, message) for message in messages)
+
+
+def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
+    """The message of a value; `given` goes before what the value says. None is left out."""
+    for name, get in _writing(kind, value.__class__):
+        if name not in given:
+            given[name] = get(value)
+    return kind(**given)
+
+
+@cache
+def _reading(kind: type, message: type[Message]) -> Rows:
+    """The fields of a class that the message has, and how each is taken from it."""
+    known = message.DESCRIPTOR.fields_by_name
+    hints = _hints(kind)
+    rows = []
+    for name in (field.name for field in fields(kind)):
+        wire = _first((name, name.removesuffix("_s"), f"{name}_name", f"default_{name}"), known.__contains__)
+        if wire:
+            rows.append((name, _taken(wire, known[wire], hints[name])))
+    return tuple(rows)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    # To look for names among types that are none was a third of the work on the first answer of a process.
+    hints = {field.name: field.type for field in fields(kind)}
+    return get_type_hints(kind) if any(isinstance(hint, str) for hint in hints.values()) else hints
+
+
+def _first(names: Iterable[str], fits: Callable[[str], bool]) -> str:
+    return next(filter(fits, names), "")
+
+
+def _taken(wire: str, field: Any, hint: Any) -> Convert:
+    take = attrgetter(wire)
+    if get_origin(hint) is tuple:
+        each = _read_as(field, get_args(hint)[0])
+        return lambda message: tuple(map(each, take(message)))
+    optional = get_origin(hint) in (Union, types.UnionType)
+    inner = get_args(hint)[0] if optional else hint
+    convert = _read_as(field, inner, optional=optional)
+    if not optional or field.enum_type or field.message_type in (Timestamp.DESCRIPTOR, Duration.DESCRIPTOR):
+        return lambda message: convert(take(message))
+    if field.has_presence:
+        return lambda message: convert(take(message)) if message.HasField(wire) else None
+    return lambda message: take(message) or None
+
+
+def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert:
+    if field.enum_type:
+        return _members(field.enum_type, kind, None if optional else _CAUTIOUS[kind])
+    if field.message_type is None:
+        return _same
+    if field.message_type == Timestamp.DESCRIPTOR:
+        return moment if optional else lambda message: moment(message) or EPOCH
+    if field.message_type == Duration.DESCRIPTOR:
+        return seconds if optional else lambda message: seconds(message) or 0.0
+    return READERS.get(kind) or partial(read, kind)
+
+
+def _members(wire: Any, kind: Any, otherwise: StrEnum | None) -> Convert:
+    # Each looked up when met: the first answer of a process has one of every kind, not all.
+    known: dict[int, Any] = {}
+    prefix = _prefix(wire)
+
+    def member(number: int) -> Any:
+        try:
+            return known[number]
+        except KeyError:
+            if number not in wire.values_by_number:
+                return otherwise
+        name = wire.values_by_number[number].name.removeprefix(prefix)
+        return known.setdefault(number, kind.__members__.get(name, otherwise))
+
+    return member
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _prefix(wire: Any) -> str:
+    """What the names of an enum of the contract begin with: the first is FORM_UNSPECIFIED."""
+    return str(wire.values_by_number[0].name.removesuffix("UNSPECIFIED"))
+
+
+@cache
+def _writing(message: type[Message], kind: type) -> Rows:
+    """The fields of a message that the class has, and how each is taken from it."""
+    rows = []
+    for field in message.DESCRIPTOR.fields:
+        name = field.name
+        names = (name, f"{name}_s", name.removesuffix("_name"), name.removeprefix("default_"))
+        attribute = _first(names, partial(hasattr, kind))
+        if attribute:
+            rows.append((name, _given(attribute, field)))
+    return tuple(rows)
+
+
+def _given(attribute: str, field: Any) -> Convert:
+    take, convert = attrgetter(attribute), _written_as(field)
+    if convert is _same:
+        return take
+
+    def get(value: Any) -> Any:
+        found = take(value)
+        if found is None:
+            return None
+        return [convert(one) for one in found] if isinstance(found, tuple) else convert(found)
+
+    return get
+
+
+def _written_as(field: Any) -> Convert:
+    if field.enum_type:
+        names = field.enum_type.values_by_name
+        prefix = _prefix(field.enum_type)
+        return cache(lambda member: names[prefix + member.name].number)
+    if field.message_type is None:
+        return _same
+    if field.message_type == Timestamp.DESCRIPTOR:
+        return timestamp
+    if field.message_type == Duration.DESCRIPTOR:
+        return duration
+    inner = GetMessageClass(field.message_type)
+    return lambda value: WRITERS.get(value.__class__, partial(write, inner))(value)
+
+
+def network_to_wire(profile: NetworkProfile) -> connection_pb2.NetworkProfile:
+    """The message of a network profile."""
+    message = connection_pb2.NetworkProfile(no_proxy=profile.no_proxy, ca_bundle=profile.ca_bundle)
+    if profile.proxy in ("", "system"):
+        message.system.SetInParent()
+    elif profile.proxy == "direct":
+        message.direct.SetInParent()
+    else:
+        message.proxy_url = profile.proxy
+    return message
+
+
+WRITERS[NetworkProfile] = network_to_wire

@@ -1,0 +1,79 @@
+"""What does each dialect make of a connection: the URL in front of its paths, and the headers of a request?
+
+One piece for the SDK, which tells it to a program's own client, and the gateway, which sends it itself. What
+the official packages make of a base URL was seen on the wire in November 2026 (openai 3.54, anthropic 2.12,
+google-genai 3.4, ollama 0.6).
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+from nexo.connections.terms import AuthScheme, Provider
+
+DIALECTS = ("openai", "anthropic", "google", "ollama")
+
+PROVIDERS: Mapping[str, tuple[Provider, ...]] = {
+    "openai": tuple(Provider),
+    "anthropic": (Provider.ANTHROPIC, Provider.OLLAMA, Provider.CUSTOM),
+    "google": (Provider.GOOGLE, Provider.CUSTOM),
+    "ollama": (Provider.OLLAMA, Provider.CUSTOM),
+}
+"""Which providers speak a dialect."""
+
+SCHEME_HEADER = {
+    AuthScheme.BEARER: "Authorization",
+    AuthScheme.X_API_KEY: "X-Api-Key",
+    AuthScheme.X_GOOG_API_KEY: "X-Goog-Api-Key",
+    AuthScheme.API_KEY: "Api-Key",
+}
+CREDENTIAL_HEADERS = frozenset(name.lower() for name in SCHEME_HEADER.values())
+"""Names, in lower case, of the headers that carry a key."""
+
+
+def base_url(dialect: str, provider: Provider, url: str) -> str:
+    """The URL in front of the dialect's paths; ask `PROVIDERS` first whether there is one."""
+    if dialect == "openai":
+        return _openai_base(provider, url)
+    versions = {"anthropic": ("/v1",), "google": ("/v1beta", "/v1alpha", "/v1"), "ollama": ("/v1", "/api")}
+    return without(url, *versions[dialect])
+
+
+def _openai_base(provider: Provider, url: str) -> str:
+    if provider is Provider.OLLAMA:
+        return without(url, "/v1", "/api") + "/v1"
+    if provider is Provider.ANTHROPIC:
+        return without(url, "/v1") + "/v1"
+    if provider is Provider.GOOGLE:
+        return without(url, "/v1beta/openai", "/v1beta", "/v1") + "/v1beta/openai"
+    return url.rstrip("/")
+
+
+def scheme_of(dialect: str, provider: Provider, scheme: AuthScheme) -> AuthScheme:
+    """How the key is sent: the OpenAI faces of the other providers take it as Bearer only."""
+    foreign = dialect == "openai" and provider not in (Provider.OPENAI, Provider.CUSTOM)
+    return AuthScheme.BEARER if foreign else scheme
+
+
+def headers(scheme: AuthScheme, key: str, custom: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Every header of a connection that a request carries: the key's, then the custom ones, which win."""
+    own = list(custom)
+    found: dict[str, str] = {}
+    carrier = SCHEME_HEADER.get(scheme)
+    if key and carrier is not None and carrier.lower() not in {name.lower() for name, _ in own}:
+        found[carrier] = f"Bearer {key}" if scheme is AuthScheme.BEARER else key
+    canonical = {name.lower(): name for name in SCHEME_HEADER.values()}
+    for name, value in own:
+        # An SDK that merges without regard to case would send a header of its own beside ours.
+        found[canonical.get(name.lower(), name)] = value
+    return found
+
+
+def without(url: str, *versions: str) -> str:
+    """The URL without the first of these ends that it has, and without a query."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    for version in versions:
+        if path.endswith(version):
+            path = path[: -len(version)].rstrip("/")
+            break
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

@@ -1,0 +1,87 @@
+"""What the process does so that its memory and environment do not leak keys. Called once, first in `main`.
+
+Stops accidents (a core dump in a bug report, a key inherited by a child, `/proc/PID/environ` in a support
+bundle), not a program that runs as the same user and means harm; docs/security.md draws that line.
+For programs that hold keys: the daemon and the settings screen.
+"""
+
+import ctypes
+import os
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_DUMPABLE = 4  # prctl(2)
+
+# Read by the official SDKs, by httpx for no purpose of ours, and by nobody in the daemon.
+PROVIDER_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_ADMIN_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "OLLAMA_API_KEY",
+    "OPENROUTER_API_KEY",
+    "GROQ_API_KEY",
+    "MISTRAL_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "TOGETHER_API_KEY",
+    "FIREWORKS_API_KEY",
+    "XAI_API_KEY",
+    "LITELLM_MASTER_KEY",
+    "HF_TOKEN",
+)
+
+
+def harden() -> int:
+    """Private files, no core dumps, no ptrace and no readable `/proc/PID` for others, no provider keys.
+
+    Returns:
+        The umask that was: of the person, for what is no secret.
+    """
+    umask = os.umask(0o077)
+    # Where the system forbids one of them, the daemon runs without it.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, AttributeError):
+        _set_not_dumpable()
+    _remove_provider_keys()
+    return umask
+
+
+def _set_not_dumpable() -> None:
+    # RLIMIT_CORE alone does not stop systemd-coredump, which is a pipe and ignores the limit (core(5)).
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _remove_provider_keys() -> None:
+    removed = tuple(name for name in PROVIDER_VARIABLES if os.environ.pop(name, None) is not None)
+    if removed:
+        # unsetenv leaves the bytes on the initial stack, which is what /proc/PID/environ shows.
+        _scrub_initial_environment(removed)
+
+
+def _scrub_initial_environment(names: tuple[str, ...]) -> None:
+    """Overwrite the values where the kernel put them at exec; best effort, Linux only."""
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+        fields = stat.rpartition(")")[2].split()
+        # proc(5): env_start and env_end are fields 50 and 51, counted from 1; two are before the ')'.
+        start, end = int(fields[50 - 3]), int(fields[51 - 3])
+    except (OSError, ValueError, IndexError):
+        return
+    if not 0 < start < end:
+        return
+    block = ctypes.string_at(start, end - start)
+    offset = 0
+    for entry in block.split(b"\0"):
+        name, separator, value = entry.partition(b"=")
+        if separator and name.decode("ascii", "replace") in names:
+            ctypes.memset(start + offset + len(name) + 1, 0, len(value))
+        offset += len(entry) + 1

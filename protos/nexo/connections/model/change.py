@@ -1,0 +1,61 @@
+"""What a person changes, and what came of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nexo.connections.model.connection import Connection, MappedModel, NetworkProfile
+from nexo.connections.model.trial import Suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A custom request header. The value is a secret."""
+
+    name: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDraft:
+    """A connection as a person writes it down.
+
+    Every field is optional: None means "not given" (the default when creating, unchanged when editing).
+    At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
+    """
+
+    name: str | None = None
+    provider: str | None = None
+    preset: str | None = None
+    base_url: str | None = None
+    auth_scheme: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_key_ref: str | None = None
+    headers: tuple[Header, ...] | None = None
+    headers_json: str | None = field(default=None, repr=False)
+    default_model: str | None = None
+    enabled: bool | None = None
+    network: NetworkProfile | None = None
+    key_expires_at: datetime | None = None
+    check_interval_s: float | None = None
+    checks_paused: bool | None = None
+    model_map: tuple[MappedModel, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedConnection:
+    """What was saved, and warnings about the draft that did not block it."""
+
+    connection: Connection
+    warnings: tuple[Suggestion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultSwitch:
+    """What `set_default` did."""
+
+    connection: Connection
+    previous: Connection | None
+    revision: int
+    warning: str
+    followers: int
+    pending_followers: tuple[str, ...]

@@ -1,0 +1,79 @@
+"""A connection as anybody may see it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nexo.connections.model.health import Health
+from nexo.connections.terms import AuthScheme, KeySource, KeyVerdict, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkProfile:
+    """How requests of a connection reach the network.
+
+    Attributes:
+        proxy: "system", "direct", or the URL of a proxy (http, https, socks5, socks5h).
+        no_proxy: host names, ".domains" and addresses that bypass the proxy.
+        ca_bundle: absolute path of a PEM file; empty for the certificates of the system.
+    """
+
+    # May hold a password on the way to the daemon and in a hand-out; nowhere else.
+    proxy: str = field(default="system", repr=False)
+    no_proxy: tuple[str, ...] = ()
+    ca_bundle: str = ""
+
+    @property
+    def proxy_url(self) -> str:
+        """The URL of the proxy; empty for "system" and "direct"."""
+        return "" if self.proxy in ("system", "direct") else self.proxy
+
+
+# What nearly every connection has; one object serves them all.
+USUAL_NETWORK = NetworkProfile()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What is known about an API key, never the key."""
+
+    source: KeySource
+    verdict: KeyVerdict
+    reference: str = ""
+    added_at: datetime | None = None
+    proven_at: datetime | None = None
+    expires_at: datetime | None = None
+    previous_kept_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappedModel:
+    """A name of a model that programs ask for, and what the gateway sends to the provider in its place."""
+
+    asked: str
+    sent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection as anybody may see it: no secrets."""
+
+    id: str
+    name: str
+    provider: Provider
+    preset: str
+    base_url: str
+    auth_scheme: AuthScheme
+    key: KeyInfo
+    header_names: tuple[str, ...]
+    default_model: str
+    enabled: bool
+    is_default: bool
+    network: NetworkProfile
+    proxy_has_credentials: bool
+    health: Health
+    revision: int
+    created_at: datetime | None
+    updated_at: datetime | None
+    check_interval_s: float | None = None
+    checks_paused: bool = False
+    model_map: tuple[MappedModel, ...] = ()

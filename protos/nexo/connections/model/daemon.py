@@ -1,0 +1,116 @@
+"""The daemon itself: its status, its record of hand-outs, its stream of events."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo.connections.model.connection import Connection
+from nexo.connections.model.history import HealthTransition
+from nexo.connections.model.workspace import Workspace, WorkspaceBinding
+from nexo.connections.terms import ResolutionSource, StoreState, VaultState
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """What a program claims about itself."""
+
+    name: str = ""
+    version: str = ""
+    pid: int = 0
+    program: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A program that follows right now.
+
+    Attributes:
+        connections: what it gets now, by name; none where it is refused, or from an older daemon.
+    """
+
+    client: ClientInfo
+    workspaces: tuple[Workspace, ...]
+    applied_revision: int
+    connected_at: datetime | None
+    connections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handout:
+    """A secret that left the daemon: what the record says.
+
+    Attributes:
+        at: the first time.
+        client: the program; its process is that of the last time.
+        times: how often within the hour after `at`.
+    """
+
+    at: datetime
+    connection: str
+    method: str
+    client: ClientInfo
+    workspace: str
+    source: ResolutionSource | None
+    times: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The daemon and its store.
+
+    Attributes:
+        gateway_programs: how many are behind the gateway: runs, and named tokens used within the hour.
+    """
+
+    version: str
+    pid: int
+    started_at: datetime | None
+    socket_path: str
+    database_path: str
+    log_path: str
+    revision: int
+    vault: VaultState
+    vault_slot: str
+    vault_problem: str
+    store: StoreState
+    store_problem: str
+    default_connection: str
+    connections: int
+    enabled_connections: int
+    followers: tuple[Follower, ...]
+    watchers: int
+    offline_since: datetime | None
+    checks_paused: bool
+    store_advice: str = ""
+    gateway_programs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the daemon shows, at one moment."""
+
+    connections: tuple[Connection, ...]
+    bindings: tuple[WorkspaceBinding, ...]
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One message of the event stream; exactly one of the optional fields is set, or `ended`.
+
+    Attributes:
+        sequence: counts the events of this stream from 1 without a gap.
+        revision: store revision after the event.
+        removed: name of the connection that is gone.
+        ended: "lagged" or "shutting_down": the last event of a stream.
+    """
+
+    sequence: int
+    revision: int
+    snapshot: Snapshot | None = None
+    connection: Connection | None = None
+    removed: str | None = None
+    bindings: tuple[WorkspaceBinding, ...] | None = None
+    status: Status | None = None
+    transition: HealthTransition | None = None
+    ended: str = ""

@@ -1,0 +1,22 @@
+"""The light beside a connection."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo.connections.terms import HealthState
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The light beside a connection, as last observed."""
+
+    state: HealthState = HealthState.UNKNOWN
+    reason: str = "never"
+    since: datetime | None = None
+    checked_at: datetime | None = None
+    latency_s: float | None = None
+    retry_at: datetime | None = None
+    consecutive_failures: int = 0
+    next_check_at: datetime | None = None
+    advice: str = ""
+    last_known: HealthState | None = None

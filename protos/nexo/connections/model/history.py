@@ -1,0 +1,78 @@
+"""What the lights say and said over time, and how often they are looked at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo.connections.model.health import Health
+from nexo.connections.terms import HealthState, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class HealthTransition:
+    """A change of the light.
+
+    Attributes:
+        source: whose request showed it: "probe", "traffic" (a program's, through the gateway); "" for none.
+    """
+
+    connection_id: str
+    connection: str
+    at: datetime
+    from_state: HealthState
+    to_state: HealthState
+    reason: str
+    evidence: str
+    lasted_s: float | None
+    advice: str
+    important: bool
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSample:
+    """Checks of one span of time: a single one, or an hour once thinned.
+
+    Attributes:
+        from_traffic: so many of them were requests of programs through the gateway.
+    """
+
+    at: datetime
+    span_s: float | None
+    checks: int
+    failures: int
+    latency_min_s: float | None
+    latency_median_s: float | None
+    latency_max_s: float | None
+    outcome: Outcome
+    reason: str
+    from_traffic: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthHistory:
+    """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1, None when unknown."""
+
+    transitions: tuple[HealthTransition, ...]
+    samples: tuple[HealthSample, ...]
+    uptime: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """How often connections are checked."""
+
+    important_interval_s: float = 60.0
+    other_interval_s: float = 300.0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """The light of a named connection."""
+
+    connection_id: str
+    connection: str
+    health: Health

@@ -1,0 +1,57 @@
+"""Workspaces, and why a workspace gets what it gets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexo.connections.terms import ResolutionSource
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A directory (absolute, links resolved) or a name; exactly one is given."""
+
+    path: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.path or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceBinding:
+    """A workspace and the connection that it gets.
+
+    Attributes:
+        sticky_s: in the gateway a conversation stays where it began until it rests for so long; None: it
+            follows.
+    """
+
+    workspace: Workspace
+    connection: str
+    broken: bool
+    created_at: datetime | None
+    allow_fallback: bool
+    sticky_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionStep:
+    """One rule, whether it applied and what it named."""
+
+    source: ResolutionSource
+    connection: str
+    won: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which connection a workspace gets, and why; `problem` is set when it gets none."""
+
+    connection: str
+    source: ResolutionSource | None
+    steps: tuple[ResolutionStep, ...]
+    problem_reason: str
+    problem: str
+    revision: int
+    problem_hint: str = ""

@@ -1,0 +1,304 @@
+"""Where things lie on this computer: one function a place, each with its environment override.
+
+Both sides import it, so that they can't disagree. Nothing here creates, locks or deletes anything,
+except `private_directory`, which both sides call before they trust a directory.
+
+Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD for the length of a path.
+"""
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import NamedTuple
+
+SOCKET_NAME = "nexod.sock"
+_NAMES_OF_PLACES = (
+    "NEXO_SOCKET",
+    "NEXO_CONFIG_DIR",
+    "NEXO_DATA_DIR",
+    "NEXO_STATE_DIR",
+    "HOME",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+# unix(7): sun_path holds 108 bytes on Linux, 104 on macOS, the closing NUL included.
+SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
+
+
+class UnsafePathError(Exception):
+    """A path cannot be trusted or used; the text says which, why and what to do.
+
+    Attributes:
+        path: the offending path.
+        hint: the command or change that mends it.
+    """
+
+    def __init__(self, path: Path, problem: str, hint: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.hint = hint
+
+
+class Place(NamedTuple):
+    """A location, and the variable that overrides it. No dataclass: importing that costs `--help` 12 ms."""
+
+    path: Path
+    variable: str
+    purpose: str
+
+
+def home() -> Path:
+    """The home directory of this user.
+
+    Raises:
+        UnsafePathError: neither HOME nor the system knows one (a container, `DynamicUser=`).
+    """
+    # HOME= and a relative one would put keys wherever a program happens to be started.
+    named = Path(os.environ.get("HOME", ""))
+    if named.is_absolute():
+        return named
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        raise UnsafePathError(
+            Path("~"),
+            f"there is no home directory: HOME is not set, and this system does not know user {os.geteuid()}",
+            "set HOME; or NEXO_CONFIG_DIR, NEXO_DATA_DIR and NEXO_STATE_DIR",
+        ) from None
+
+
+def _from_env(variable: str) -> Path | None:
+    value = os.environ.get(variable, "")
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The specification: relative paths are invalid and have to be ignored.
+    base = Path(value) if value and Path(value).is_absolute() else home() / fallback
+    return base / "nexo"
+
+
+def make_absolute(environment: MutableMapping[str, str]) -> None:
+    """Have the variables that name a place mean the same for a process that leaves this directory."""
+    for variable in _NAMES_OF_PLACES:
+        value = environment.get(variable, "")
+        if value:
+            environment[variable] = str(Path(value).expanduser().absolute())
+
+
+def config_dir() -> Path:
+    """Settings and the key file of the vault: in another tree than the database on purpose."""
+    return _from_env("NEXO_CONFIG_DIR") or _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def data_dir() -> Path:
+    """The store and its backups."""
+    return _from_env("NEXO_DATA_DIR") or _xdg("XDG_DATA_HOME", ".local/share")
+
+
+def state_dir() -> Path:
+    """Lock, log, and the socket where there is no run-time directory."""
+    return _from_env("NEXO_STATE_DIR") or _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def database() -> Path:
+    """The SQLite file of the store."""
+    return data_dir() / "connections.db"
+
+
+def key_file() -> Path:
+    """The key file slot of the vault."""
+    return config_dir() / "vault.key"
+
+
+def lock_file() -> Path:
+    """Held by the one daemon of this user for as long as it lives."""
+    return state_dir() / "nexod.lock"
+
+
+def known_stores() -> Path:
+    """Where stores have been, so that one that is gone is missed."""
+    return state_dir() / "stores.json"
+
+
+def spare_lock_file() -> Path:
+    """Beside the socket: for a daemon whose home is read-only."""
+    return socket_path().parent / "nexod.lock"
+
+
+def log_file() -> Path:
+    """The log of the daemon."""
+    return state_dir() / "nexod.log"
+
+
+def is_private(path: Path) -> bool:
+    """Whether `path` is a directory of ours that nobody else can enter; never follows a link."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
+
+
+def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
+    """The socket of the daemon: the override, else `NEXO_SOCKET`, else by the rule of the platform.
+
+    The rule: `$XDG_RUNTIME_DIR/nexo` if that directory is ours and private, else `/run/user/UID/nexo` on
+    the same condition, else `run/` in the state directory.
+    """
+    if override:
+        return Path(override).expanduser().absolute()
+    chosen = _from_env("NEXO_SOCKET")
+    if chosen:
+        return chosen
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    candidates = [Path(runtime)] if runtime else []
+    if sys.platform.startswith("linux"):
+        candidates.append(Path(f"/run/user/{os.geteuid()}"))
+    for base in candidates:
+        if base.is_absolute() and is_private(base):
+            return base / "nexo" / SOCKET_NAME
+    return state_dir() / "run" / SOCKET_NAME
+
+
+def gateway_socket_path(socket: Path) -> Path:
+    """The gateway's socket, beside that of the daemon.
+
+    In a directory of its own, so that a container can be given this one without the other, whose callers get
+    keys; and the directory rather than the file, because every start of the gateway makes the file anew.
+    """
+    return socket.parent / "gateway" / "gateway.sock"
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise `UnsafePathError` if the path cannot be bound or connected to on this platform."""
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_LIMIT:
+        raise UnsafePathError(
+            path,
+            f"the path of the socket has {size} bytes, and this system allows {SOCKET_PATH_LIMIT}",
+            "set NEXO_SOCKET (or --socket) to a shorter path",
+        )
+
+
+DATABASE_PATH_LIMIT = 511 - len("-journal")
+"""What SQLite takes of a database with its journal beside it."""
+
+
+def check_database_path(path: Path, room: int = 0) -> None:
+    """Raise `UnsafePathError` if SQLite cannot open a database with this path, or one `room` bytes longer."""
+    size, limit = len(os.fsencode(path)), DATABASE_PATH_LIMIT - room
+    if size > limit:
+        raise UnsafePathError(
+            path,
+            f"the path of the store has {size} bytes, and SQLite takes {limit}",
+            "choose a shorter place with NEXO_DATA_DIR",
+        )
+
+
+def grpc_name(socket: Path) -> str:
+    """The socket as grpc has it on both sides: a URI, in which any byte of a path can be written."""
+    from urllib.parse import quote
+
+    return "unix:" + quote(os.fsencode(socket), safe="/")
+
+
+def shown(text: Path | str) -> str:
+    """A path, or what is said of one, as text that can be sent; a byte that is no UTF-8 as `\\xff`."""
+    bytes_of = re.sub("[\udc80-\udcff]", lambda one: f"\\x{ord(one[0]) - 0xDC00:02x}", str(text))
+    return bytes_of.encode("utf-8", "backslashreplace").decode()
+
+
+def check_private_directory(path: Path) -> None:
+    """Raise `UnsafePathError` unless `path` is a directory that only this user can enter.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+    """
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        # A symbolic link of ours, to a directory of ours, is a person's choice; anybody else's is a trick.
+        if info.st_uid not in (0, os.geteuid()):
+            raise UnsafePathError(path, "a symbolic link made by another user", f"remove it: rm '{path}'")
+        info = path.stat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise UnsafePathError(path, "is not a directory", f"move it away: mv '{path}' '{path}.old'")
+    if info.st_uid != os.geteuid():
+        raise UnsafePathError(
+            path,
+            f"belongs to user {info.st_uid}, not to you ({os.geteuid()})",
+            _owner_hint(path, info.st_uid),
+        )
+    if info.st_mode & 0o077:
+        raise UnsafePathError(
+            path, f"other users may enter it (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod 700 '{path}'"
+        )
+
+
+SUDO_HINT = "run it without sudo; or as root with root's own home: sudo -H"
+
+
+def _owner_hint(path: Path, owner: int) -> str:
+    if os.geteuid() == 0:
+        return SUDO_HINT
+    if owner == 0:
+        return f"sudo may have made it; if it is yours: sudo chown -R {os.geteuid()} '{path}'"
+    return "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it"
+
+
+def _check_not_for_root(path: Path) -> None:
+    """`sudo -E` keeps HOME: what root makes there, its owner cannot use, and neither can their daemon."""
+    if os.geteuid() != 0:
+        return
+    above = next((place for place in path.parents if place.exists()), path)
+    owner = above.stat().st_uid
+    if owner != 0:
+        raise UnsafePathError(path, f"{above} belongs to user {owner}, and you are root", SUDO_HINT)
+
+
+def check_leads_somewhere(path: Path) -> None:
+    """Raise `UnsafePathError` if a link on the way to `path` leads to nothing: nothing can be made there."""
+    for place in (*reversed(path.parents), path):
+        if place.is_symlink() and not place.exists():
+            target = place.readlink()
+            raise UnsafePathError(
+                place,
+                f"is a symbolic link to {target}, which is not there",
+                f"make that directory or mount what it is on; or remove the link: rm '{place}'",
+            )
+
+
+def private_directory(path: Path) -> Path:
+    """Make `path` and its missing parents (mode 0700), then check it as `check_private_directory` does."""
+    if not path.exists():
+        check_leads_somewhere(path)
+        _check_not_for_root(path)
+    # `Path.mkdir(parents=True)` would leave the parents to the umask; XDG asks for 0700 for them, too.
+    for missing in reversed([place for place in (path, *path.parents) if not place.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    check_private_directory(path)
+    return path
+
+
+def places() -> tuple[Place, ...]:
+    """What `--help` and `nexoctl doctor` print: the computed locations and their variables."""
+    return (
+        Place(_shown(socket_path), "NEXO_SOCKET", "socket of the daemon"),
+        Place(_shown(config_dir), "NEXO_CONFIG_DIR", "settings and key file"),
+        Place(_shown(data_dir), "NEXO_DATA_DIR", "store and backups"),
+        Place(_shown(state_dir), "NEXO_STATE_DIR", "lock and log"),
+    )
+
+
+def _shown(place: Callable[[], Path]) -> Path:
+    try:
+        return place()
+    except UnsafePathError:
+        return Path("(no home directory)")

@@ -1,0 +1,74 @@
+"""Other processes: is one alive, when was it born, what is it, and an end to one with all that it started.
+
+The one module that reads the process table (`/proc/PID`, or `ps`) and knows process groups.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    try:
+        return _stat(pid)[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def born(pid: int) -> str:
+    """When the process began: tells it from a later one of the same number. Empty where nobody tells."""
+    with suppress(OSError, IndexError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {_stat(pid)[19]}"
+    return ""
+
+
+def command_line(pid: int) -> str:
+    """The words that it was started with; empty where nobody tells."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        # No /proc on macOS.
+        return _told_by_ps("command=", pid)
+
+
+def parent(pid: int) -> int:
+    """The parent of a process; 0 where nobody tells."""
+    said = _told_by_ps("ppid=", pid).strip()
+    return int(said) if said.isdigit() else 0
+
+
+def end_group(leader: int) -> None:
+    """Kill the process that was started in a session of its own, and all that it has started there."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) stat from the state on: behind the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
+
+
+def _told_by_ps(column: str, pid: int) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["ps", "-o", column, "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout

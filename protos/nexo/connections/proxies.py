@@ -1,0 +1,131 @@
+"""Which proxy does a request take? The daemon and every program decide by these rules.
+
+HTTP libraries read NO_PROXY in different ways, so none of them is asked: what is checked through a proxy
+would be used without it, or the other way round.
+"""
+
+import ipaddress
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+DIRECT = "direct"
+SYSTEM = "system"
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+def destination(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a base URL."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemProxies:
+    """What the environment or the operating system says.
+
+    Attributes:
+        urls: proxy URL by scheme ("http", "https", "all"); may hold passwords.
+        bypass: hosts that take no proxy.
+    """
+
+    urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    bypass: tuple[str, ...] = ()
+
+
+def system_proxies(environment: Mapping[str, str]) -> SystemProxies:
+    """Reads these variables; without any of them, on macOS and Windows the network settings."""
+    urls: dict[str, str] = {}
+    for scheme in ("http", "https", "all", "no"):
+        lower = environment.get(f"{scheme}_proxy")
+        # In a CGI program, HTTP_PROXY is what a caller sent as the header "Proxy".
+        upper = None if scheme == "http" and "REQUEST_METHOD" in environment else f"{scheme}_proxy".upper()
+        value = environment.get(upper or "", "") if lower is None else lower
+        if value:
+            urls[scheme] = value
+    if not urls and sys.platform in ("darwin", "win32"):
+        import urllib.request
+
+        urls = urllib.request.getproxies()
+    listed = urls.pop("no", "").replace(",", " ").split()
+    return SystemProxies({scheme: _complete(url) for scheme, url in urls.items()}, tuple(listed))
+
+
+def _complete(url: str) -> str:
+    if url.startswith("socks://"):
+        return "socks5h" + url[len("socks") :]
+    return url if "://" in url else f"http://{url}"
+
+
+def proxy_for(
+    scheme: str, host: str, port: int, *, proxy: str, no_proxy: Iterable[str], system: SystemProxies
+) -> str | None:
+    """The URL of the proxy for one origin; None to go there directly.
+
+    A system proxy is never used for this computer's own addresses: no proxy can reach them, and every
+    browser does the same. A proxy that the person gave for this connection is used for them as well.
+
+    Args:
+        proxy: of the connection: `SYSTEM`, `DIRECT` or a URL.
+        no_proxy: of the connection.
+    """
+    if proxy == DIRECT or bypasses(host, port, no_proxy):
+        return None
+    if proxy != SYSTEM:
+        return proxy
+    if is_loopback(host) or bypasses(host, port, system.bypass):
+        return None
+    return system.urls.get(scheme) or system.urls.get("all")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address always means this computer (RFC 6761 for names)."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name)
+    return address is not None and address.is_loopback
+
+
+def bypasses(host: str, port: int, patterns: Iterable[str]) -> bool:
+    """Whether a list in the manner of NO_PROXY names the host.
+
+    "*" is everything; "example.com" and ".example.com" are the domain and what is below it; an address or a
+    network (10.0.0.0/8) is compared as a number; ":PORT" after a name restricts it to that port.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    address = _address(name)
+    return any(_matches(pattern.strip().lower(), name, address, port) for pattern in patterns)
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _matches(pattern: str, name: str, address: _Address | None, port: int) -> bool:
+    if not pattern:
+        return False
+    if pattern == "*":
+        return True
+    head, colon, tail = pattern.rpartition(":")
+    if colon and tail.isdecimal() and (":" not in head or head.endswith("]")):
+        if int(tail) != port:
+            return False
+        pattern = head
+    pattern = pattern.strip("[]")
+    if address is not None:
+        try:
+            network = ipaddress.ip_network(pattern, strict=False)
+        except ValueError:
+            return False
+        return address.version == network.version and address in network
+    domain = pattern.removeprefix("*").strip(".")
+    return bool(domain) and (name == domain or name.endswith("." + domain))
+
+
+def _address(name: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None

@@ -1,0 +1,276 @@
+"""What the settings screen looks like: every screen and state, in both colours, on large and small screens.
+
+With NEXO_TEST_PICTURES=docs/images these tests make the pictures of docs/settings.md.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chromium import Chromium, Tab
+from nexo.connections.terms import Provider
+from nexo_cli.demo.provider import REVOKED, WORK, ExampleProvider
+from nexo_client.types import ConnectionDraft
+from page_looks import HEADER, SIZES, look_at
+from settings_parts import (
+    Settings,
+    another_address,
+    damage,
+    furnish,
+    live_for_a_week,
+    start_settings,
+    use_for_a_month,
+)
+from surroundings import Nexod, Surroundings
+
+pytestmark = pytest.mark.needs("chromium", "node")
+
+WIDTHS = (360, 480, 700, 861, 900, 1080, 1200, 1201, 1280, 1600)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ExampleProvider]:
+    """Answers in a fifth of a second, as far away ones do."""
+    with ExampleProvider(slow_s=0.2, retry_after_s=900) as running:
+        yield running
+
+
+@pytest.fixture
+def lived_in(surroundings: Surroundings, provider: ExampleProvider) -> Nexod:
+    """A daemon with a week behind it, and connections in every state."""
+    first = surroundings.start_nexod()
+    with first.client() as client:
+        furnish(client, provider, [Path("/home/ann/clients/acme"), Path("/home/ann/clients/globex")])
+        client.resolve("work")
+    first.stop()
+    live_for_a_week(surroundings.data_dir / "connections.db", time.time())
+    use_for_a_month(surroundings.data_dir / "connections.db", time.time())
+    daemon = surroundings.start_nexod()
+    with daemon.client() as client:
+        # A test is proof at once; the checks of the background take a second look.
+        client.test_connection("old-key")
+        client.check_now(["work", "claude", "gemini", "ollama", "team-gateway"])
+    return daemon
+
+
+def test_every_screen_and_state(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    screen = start_settings(surroundings)
+    tab = chromium.open(screen.address)
+    tab.sees("work", "rate limited", "key rejected", "switched off")
+    tab.wait("document.querySelectorAll('.spark path').length >= 6", "the strips of the list")
+    tab.wait("document.querySelector('.chart svg .line')", "the chart")
+    look_at(tab, "settings", sizes=SIZES)
+    tab.click("[data-row=old-key] .pick")
+    tab.sees("Key rejected")
+    tab.click("7 d")
+    tab.wait("document.querySelector('.chart svg .line')", "the chart of the week")
+    look_at(tab, "settings-rejected", sizes=(SIZES[0], SIZES[2]))
+    tab.click("[data-row=team-gateway] .pick")
+    tab.click("Test")
+    tab.sees("Failed: rate limited")
+    look_at(tab, "settings-tested")
+    tab.click("summary[aria-label=More]")
+    look_at(tab, "settings-menu")
+    tab.click("Remove…")
+    look_at(tab, "settings-remove")
+    tab.press("Escape")
+    tab.press("n")
+    tab.sees("On this computer")
+    look_at(tab, "settings-providers", sizes=(SIZES[0], SIZES[2]))
+    tab.click(".tiles button")
+    tab.fill("#f-name", "lab")
+    tab.fill("#f-key", REVOKED.key)
+    tab.fill("#f-url", provider.base_url(Provider.OPENAI))
+    tab.click("Test connection")
+    tab.sees("Failed: key rejected")
+    look_at(tab, "settings-failed", sizes=(SIZES[0], SIZES[2]))
+    tab.fill("#f-key", WORK.key)
+    tab.click("Test connection")
+    tab.sees("Success")
+    look_at(tab, "settings-add")
+    tab.click("Save")
+    tab.sees("Saved lab.")
+    look_at(tab, "settings-saved")
+    tab.click("[aria-label='Close this message']")
+    tab.click("[aria-label='Edit team-gateway']")
+    tab.sees("Stored: X-Team")
+    look_at(tab, "settings-edit")
+    tab.press("Escape")
+    tab.click("Workspaces")
+    tab.sees("/home/ann/clients/acme")
+    tab.fill("#ask-place", "/home/ann/clients/acme/site")
+    tab.click("Explain")
+    tab.sees("It gets claude")
+    look_at(tab, "settings-workspaces", sizes=SIZES)
+    tab.click("Usage")
+    tab.sees("tokens out", "claude-example-5")
+    tab.wait("document.querySelectorAll('.bars rect').length > 100", "a bar for each day")
+    look_at(tab, "settings-usage", sizes=SIZES)
+    tab.click("Hand-outs")
+    tab.sees("of work")
+    look_at(tab, "settings-handouts", sizes=(SIZES[0], SIZES[2]))
+    tab.click("Upkeep")
+    tab.sees("Backups", "Unlocked, by")
+    look_at(tab, "settings-upkeep", sizes=(SIZES[0], SIZES[2]))
+    tab.click("Connections")
+    with lived_in.client() as client:
+        client.vault.lock()
+    tab.sees("The vault is locked")
+    look_at(tab, "settings-locked", sizes=(SIZES[0], SIZES[2]))
+    lived_in.kill()
+    tab.sees("The daemon is not running")
+    look_at(tab, "settings-away", sizes=(SIZES[0], SIZES[2]))
+    screen.process.terminate()
+    tab.sees("The settings were closed")
+    look_at(tab, "settings-ended")
+    assert not tab.problems()
+    tab.close()
+
+
+def look_at_every_screen(tab: Tab, state: str) -> None:
+    """Each screen in a state that all of them share."""
+    for screen in ("Workspaces", "Usage", "Hand-outs", "Upkeep", "Connections"):
+        tab.click(screen)
+        tab.wait(f"document.querySelector('[aria-current=page]')?.innerText === {json.dumps(screen)}")
+        look_at(tab, f"settings-{state}-{screen.lower()}", sizes=(SIZES[0], SIZES[2]))
+
+
+def test_every_screen_while_the_daemon_is_away(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.sees("work")
+    lived_in.kill()
+    tab.sees("The daemon is not running")
+    look_at_every_screen(tab, "away")
+    for screen in ("Usage", "Hand-outs"):
+        tab.click(screen)
+        tab.sees("Not known yet.")
+    tab.close()
+
+
+def test_every_screen_of_a_read_only_store(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    lived_in.stop()
+    damage(surroundings.data_dir / "connections.db")
+    surroundings.start_nexod()
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.sees("The store is read-only", "work")
+    assert tab.text.count("nexoctl store restore") == 1
+    look_at_every_screen(tab, "read-only")
+    tab.click("[data-row=work] .pick")
+    tab.sees("The store is read-only")
+    look_at(tab, "settings-read-only-details", sizes=(SIZES[0], SIZES[2]))
+    tab.close()
+
+
+def test_the_first_start(chromium: Chromium, screen: Settings) -> None:
+    tab = chromium.open(screen.address)
+    tab.sees("No connection yet")
+    look_at(tab, "settings-empty", sizes=SIZES)
+    tab.close()
+
+
+def test_the_header_has_room_at_every_width(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.sees("work")
+    for width in WIDTHS:
+        tab.look(width, 860)
+        tab.wait("new Promise((done) => requestAnimationFrame(() => done(true)))")
+        assert tab.eval(HEADER) == [], f"at {width} pixels"
+    tab.close()
+
+
+def test_what_happens_meanwhile(
+    chromium: Chromium, screen: Settings, nexod: Nexod, surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    with nexod.client() as client:
+        furnish(client, provider)
+        client.update_health_settings(paused=True)
+        tab = chromium.open(screen.address)
+        tab.sees("Checks are paused")
+        look_at(tab, "settings-paused")
+        tab.click("[aria-label='Edit claude']")
+        tab.fill("#f-name", "mine")
+        client.update_connection("claude", ConnectionDraft(default_model="theirs"))
+        tab.click("Save")
+        tab.sees("Somebody else changed it")
+        look_at(tab, "settings-stale", sizes=(SIZES[0], SIZES[2]))
+        client.delete_connection("claude")
+        tab.sees("claude was removed meanwhile")
+        look_at(tab, "settings-removed", sizes=(SIZES[0], SIZES[2]))
+    second = chromium.open(screen.address)
+    second.sees("This tab is not known")
+    look_at(second, "settings-unknown")
+    second.close()
+    tabs = [chromium.open(another_address(surroundings)) for _ in range(3)]
+    tabs[-1].sees("It is open elsewhere")
+    look_at(tabs[-1], "settings-elsewhere")
+    for one in (tab, *tabs):
+        one.close()
+
+
+def test_on_a_small_screen_a_connection_is_a_page_of_its_own(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    start_settings(surroundings)
+    tab = chromium.open(another_address(surroundings), width=480, height=860)
+    tab.sees("claude")
+    visible = (
+        "[...document.querySelectorAll('.side, .details')].filter((one) => one.offsetParent)"
+        ".map((one) => one.className)"
+    )
+    assert tab.eval(visible) == ["side"]
+    tab.click("[data-row=claude] .pick")
+    tab.wait("document.querySelector('.naming h2')?.innerText === 'claude'", "the details")
+    assert tab.eval(visible) == ["details"]
+    tab.click("[aria-label='Back to the list']")
+    tab.wait(f"({visible})[0] === 'side'", "the list again")
+    tab.click("[data-row=gemini] .pick")
+    tab.eval("history.back()")
+    tab.wait(f"({visible})[0] === 'side'", "the browser's own way back works, too")
+    tab.close()
+
+
+def test_a_slice_of_the_chart_can_be_asked_by_pointer_and_by_key(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.wait("document.querySelector('.chart svg .line')", "the chart")
+    middle = "({x, y, width, height}) => [x + width / 2, y + height / 2]"
+    box = tab.eval(f"({middle})(document.querySelector('.chart svg').getBoundingClientRect())")
+    tab.move(*box)
+    tab.wait("document.querySelector('.readout').innerText.includes('every check was good')", "the slice")
+    tab.move(5, 5)
+    tab.wait("!document.querySelector('.readout').innerText.trim()", "it goes with the pointer")
+    tab.eval("document.querySelector('.chart svg').focus()")
+    tab.press("ArrowLeft")
+    tab.press("ArrowLeft")
+    tab.wait("document.querySelector('#said').innerText.includes('check')", "a screen reader is told")
+    tab.close()
+
+
+def test_state_is_a_word_and_a_shape_before_it_is_a_colour(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings
+) -> None:
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.sees("key rejected")
+    shape = "row.querySelector('.light').innerHTML.replace(/<!--.*?-->/g, '')"
+    word = "row.querySelector('.word').textContent.trim()"
+    all_rows = "[...document.querySelectorAll('[data-row]')]"
+    rows = tab.eval(f"Object.fromEntries({all_rows}.map((row) => [row.dataset.row, [{shape}, {word}]]))")
+    shapes = {name: rows[name][0] for name in ("work", "team-gateway", "old-key", "spare")}
+    assert len(set(shapes.values())) == 4, json.dumps(shapes)
+    assert rows["work"][1].startswith("works, ")
+    assert rows["team-gateway"][1] == "rate limited"
+    assert rows["old-key"][1] == "key rejected"
+    assert rows["spare"][1] == "switched off"
+    tab.close()

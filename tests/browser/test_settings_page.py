@@ -1,0 +1,642 @@
+"""The settings screen as a person uses it: a real Chromium, a real daemon, real clicks and keys."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from chromium import Chromium, Open, Tab
+from firefox import Firefox
+from nexo.connections.terms import Provider, VaultState
+from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
+from nexo_client.types import ConnectionDraft, KeySlot
+from page_looks import SIZES, look_at
+from settings_parts import Settings, damage, start_settings
+from surroundings import Nexod, Surroundings, wait_for
+
+pytestmark = pytest.mark.needs("chromium")
+
+STAR = "[data-row='{}'] .star"
+
+
+def add(nexod: Nexod, provider: ExampleProvider, *names: str, key: str = WORK.key) -> None:
+    url = provider.base_url(Provider.OPENAI)
+    with nexod.client() as client:
+        for name in names:
+            client.create_connection(ConnectionDraft(name=name, provider="openai", base_url=url, api_key=key))
+
+
+def is_starred(tab: Tab, name: str) -> str:
+    return f"document.querySelector(\"{STAR.format(name)}\")?.getAttribute('aria-pressed') === 'true'"
+
+
+def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    # Settings → LLM Connections
+    tab.sees("LLM Connections", "No connection yet")
+    # Add Connection: Name, Provider, API Key, Base URL, Custom Headers
+    tab.click("Add connection")
+    tab.sees("Providers", "Services", "On this computer")
+    tab.fill(".picker input", "open")
+    tab.press("Enter")
+    tab.wait("document.querySelector('#f-name').value === 'openai'", "a name is proposed")
+    tab.wait("document.querySelector('#f-url').value === 'https://api.openai.com/v1'", "the URL is filled in")
+    assert tab.eval("document.activeElement.id") == "f-key"
+    tab.type(WORK.key)
+    assert tab.eval("getComputedStyle(document.querySelector('#f-key')).webkitTextSecurity") == "disc"
+    tab.fill("#f-url", provider.base_url(Provider.OPENAI))
+    tab.sees("Back to https://api.openai.com/v1")
+    tab.click("dialog details summary")
+    tab.fill("#f-headers", '{"X-Team": blue}')
+    tab.sees("This is not JSON at line 1, column 12")
+    tab.fill("#f-headers", '{"X-Team": "blue"}')
+    # Test Connection → Success
+    tab.click("Test connection")
+    tab.sees("Key accepted", "Success", "The key was verified, 2 models")
+    # Save
+    tab.click("Save")
+    tab.sees("Saved openai.", "Programs get openai unless bound to another")
+    with nexod.client() as client:
+        saved = client.get_connection("openai")
+        assert saved.header_names == ("X-Team",)
+        assert saved.is_default
+        assert client.reveal("openai").api_key == WORK.key
+    # A second one, and the Star
+    add(nexod, provider, "claude", key=HOME.key)
+    tab.sees("claude")
+    tab.click(STAR.format("claude"))
+    tab.sees("claude is the default now", "Programs get claude unless bound to another")
+    tab.wait(is_starred(tab, "claude"), "the star has moved")
+    tab.wait(f"!({is_starred(tab, 'openai')})", "there is one star")
+    tab.click("Undo")
+    tab.sees("openai is the default again", "Programs get openai unless bound to another")
+    # Edit: modify, test, save
+    tab.click("[aria-label='Edit openai']")
+    tab.wait("document.querySelector('#f-key').placeholder === 'unchanged'", "the key is not shown")
+    assert tab.eval("document.querySelector('#f-key').value") == ""
+    tab.sees("Stored: X-Team")
+    tab.fill("#f-name", "work")
+    tab.fill("#f-model", "example-large")
+    tab.click("Test connection")
+    tab.sees("Success")
+    tab.click("Save")
+    tab.sees("Saved work.")
+    with nexod.client() as client:
+        assert client.get_connection("work").default_model == "example-large"
+        assert client.reveal("work").api_key == WORK.key
+
+
+def test_the_document_line_by_line(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    the_document(tab, nexod, provider)
+
+
+@pytest.mark.needs("firefox")
+def test_the_document_line_by_line_in_firefox(
+    screen: Settings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    with Firefox() as firefox:
+        tab = firefox.open(screen.address)
+        the_document(tab, nexod, provider)
+        assert not tab.problems()
+
+
+def test_a_failed_test_says_why_and_what_to_do(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-key", REVOKED.key)
+    tab.fill("#f-url", provider.base_url(Provider.OPENAI))
+    tab.click("Test and save")
+    tab.sees("Failed: key rejected", "Copy it again")
+    with nexod.client() as client:
+        assert client.list_connections() == ()
+    # What is typed after the test makes it an old one: it has to be tested again.
+    tab.fill("#f-key", WORK.key)
+    tab.sees("Before what you changed since")
+    tab.click("Test and save")
+    tab.sees("Saved openai.")
+
+
+def test_saving_what_does_not_work_is_the_persons_choice(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-key", REVOKED.key)
+    tab.fill("#f-url", provider.base_url(Provider.OPENAI))
+    tab.click("Test connection")
+    tab.sees("Failed: key rejected")
+    tab.click("Save anyway")
+    tab.sees("Saved openai.")
+    with nexod.client() as client:
+        assert client.reveal("openai").api_key == REVOKED.key
+
+
+def test_all_of_it_by_the_keyboard(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    tab.sees("No connection yet")
+    tab.press("n")
+    tab.wait("document.activeElement.closest('.picker')", "the search has the focus")
+    tab.type("custom")
+    tab.sees("any compatible address")
+    tab.press("Enter")
+    tab.wait("document.activeElement.id === 'f-key'", "the key has the focus")
+    tab.type(WORK.key)
+    for _ in range(10):
+        tab.press("Tab")
+        if tab.eval("document.activeElement.id") == "f-url":
+            break
+    tab.type(provider.base_url(Provider.OPENAI))
+    tab.press("Enter", "ctrl")
+    tab.sees("Saved custom.")
+    tab.wait("!document.querySelector('dialog')", "the dialog is closed")
+    add(nexod, provider, "second", "third")
+    tab.sees("third")
+    tab.eval("document.querySelector('[data-row] .pick').focus()")
+    tab.press("ArrowDown")
+    tab.press("ArrowDown")
+    tab.wait("document.activeElement.closest('[data-row]').dataset.row === 'third'", "arrows move")
+    tab.wait("document.querySelector('.naming h2').innerText === 'third'", "the details follow")
+    tab.press("t")
+    tab.sees("Success")
+    tab.press("e")
+    tab.sees("Edit third")
+    tab.press("Escape")
+    tab.wait("!document.querySelector('dialog')", "Escape closes")
+    tab.wait("document.activeElement.closest('[data-row]')?.dataset.row === 'third'", "the focus is back")
+    # The whole list is one stop for each kind of its buttons.
+    assert tab.eval("[...document.querySelectorAll('[data-row] [tabindex=\"0\"]')].length") == 3
+
+
+def test_a_typed_key_is_not_thrown_away_by_a_key_press(tab: Tab) -> None:
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-key", "something typed")
+    tab.press("Escape")
+    tab.sees("What you typed is not saved")
+    tab.press("Enter")
+    tab.wait("document.querySelector('#f-key').value === 'something typed'", "it is still there")
+    tab.press("Escape")
+    tab.click("Discard")
+    tab.wait("!document.querySelector('dialog')", "the dialog is closed")
+
+
+def test_another_provider_keeps_the_key_and_a_typed_address(tab: Tab) -> None:
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-key", "typed")
+    for wanted, url in (
+        ("groq", "https://api.groq.com/openai/v1"),
+        ("anthropic", "https://api.anthropic.com"),
+    ):
+        tab.click("#f-provider")
+        tab.fill(".picker input", wanted)
+        tab.press("Enter")
+        tab.wait(f"document.querySelector('#f-url')?.value === '{url}'", "the URL follows the provider")
+        assert tab.eval("document.querySelector('#f-key').value") == "typed"
+    tab.fill("#f-url", "https://mine.example/v1")
+    tab.click("#f-provider")
+    tab.fill(".picker input", "openai")
+    tab.press("Enter")
+    tab.wait("document.querySelector('#f-url')?.value === 'https://mine.example/v1'", "a typed URL stays")
+
+
+def test_a_name_that_is_taken_is_told_while_typing(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "work")
+    tab.sees("work")
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-name", "WORK")
+    tab.sees("There is a connection “work” already")
+    assert tab.eval("document.querySelector('.dialog-foot .primary').disabled")
+
+
+def test_a_stored_key_goes_to_a_new_host_only_after_a_yes(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    tab.sees("work")
+    with ExampleProvider() as elsewhere:
+        tab.click("[aria-label='Edit work']")
+        tab.fill("#f-url", elsewhere.base_url(Provider.OPENAI))
+        tab.click("Test connection")
+        tab.sees("Send the stored key there?")
+        assert not elsewhere.requests()
+        tab.click("Send it and test")
+        tab.sees("Success")
+        tab.click("Save")
+        tab.sees("Saved work.")
+        with nexod.client() as client:
+            assert client.get_connection("work").base_url == elsewhere.base_url(Provider.OPENAI)
+
+
+SECOND_HAND = """(() => {
+  const real = window.setTimeout;
+  window.soon = [];
+  window.setTimeout = (run, ms, ...more) =>
+    ms === 20000 ? (window.soon.push(run), 0) : real(run, ms, ...more);
+})()"""
+
+
+def test_a_stored_secret_is_shown_on_a_click_and_goes_again(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    with nexod.client() as client:
+        client.update_connection("work", ConnectionDraft(headers_json='{"X-Team": "canary-blue"}'))
+    tab.sees("work")
+    tab.eval(SECOND_HAND)
+    tab.click("[aria-label='Edit work']")
+    tab.sees("Show X-Team")
+    with nexod.client() as client:
+        assert not client.handouts()
+    shown = "document.querySelector('#revealed').textContent"
+
+    tab.click("Show the stored key")
+    tab.wait(f"{shown} === {json.dumps(WORK.key)}", "the key is shown")
+    tab.picture("settings-reveal")
+    # What the page knows does not hold it, and the field is not filled with it.
+    plain = "(name, value) => name === 'opener' ? undefined : value"
+    known = f"import('/app.js').then(({{ state }}) => JSON.stringify(state, {plain}))"
+    assert WORK.key not in tab.eval(known)
+    assert tab.eval("document.querySelector('#f-key').value") == ""
+
+    # Another one takes its place, and twenty seconds later nothing is there.
+    tab.click("Show X-Team")
+    tab.wait(f"{shown} === 'canary-blue'", "the header is shown in its place")
+    tab.eval("window.soon.at(-1)()")
+    tab.wait(f"{shown} === ''", "it is gone")
+    tab.sees("Show X-Team")
+
+    tab.click("Show the stored key")
+    tab.wait(f"{shown} !== ''")
+    tab.click("Hide the stored key")
+    tab.wait(f"{shown} === ''", "it was hidden by hand")
+
+    tab.click("Show the stored key")
+    tab.wait(f"{shown} !== ''")
+    hidden = "Object.defineProperty(document, 'hidden', { value: true, configurable: true })"
+    tab.eval(f"{hidden}; document.dispatchEvent(new Event('visibilitychange'))")
+    tab.wait(f"{shown} === ''", "it went with the tab")
+    assert WORK.key not in str(tab.eval("document.documentElement.outerHTML"))
+    with nexod.client() as client:
+        (record,) = client.handouts("work")
+        assert (record.client.program, record.times) == ("nexo_settings", 4)
+
+
+def test_without_reveal_there_is_no_button(
+    open_page: Open, screen: Settings, surroundings: Surroundings, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    tab = open_page("--no-reveal")
+    tab.sees("work")
+    tab.click("[aria-label='Edit work']")
+    tab.sees("Remove the stored key")
+    assert "Show the stored key" not in tab.text
+
+
+def test_switching_off_duplicating_and_removing(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "work", "spare")
+    with nexod.client() as client:
+        client.bind("/srv/acme", "work")
+    tab.sees("spare")
+    tab.click("[data-row=spare] .pick")
+    tab.click("summary[aria-label=More]")
+    tab.click("Switch off")
+    tab.sees("spare is switched off: nobody gets it")
+    tab.click("summary[aria-label=More]")
+    tab.click("Duplicate…")
+    tab.sees("Duplicate spare", "The key is not copied")
+    tab.wait("document.querySelector('#f-name').value === 'spare-2'", "a free name")
+    tab.press("Escape")
+    tab.click("summary[aria-label=More]")
+    tab.click("Switch on")
+    tab.sees("spare is switched on")
+    tab.click("[data-row=work] .pick")
+    tab.click("summary[aria-label=More]")
+    tab.click("Remove…")
+    tab.sees("Remove work?", "It is in use: it is the default; bound to /srv/acme")
+    tab.choose("#move", "spare")
+    tab.click("Remove")
+    tab.sees("Removed work.")
+    with nexod.client() as client:
+        assert [one.name for one in client.list_connections()] == ["spare"]
+        default = client.get_default()
+        assert default is not None
+        assert default.name == "spare"
+        assert client.list_workspaces()[0][0].connection == "spare"
+
+
+def test_workspaces_are_bound_explained_and_freed(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "work", "acme")
+    tab.click("Workspaces")
+    tab.sees("None is bound")
+    tab.fill("#bind-place", "/srv/acme")
+    tab.choose("#bind-to", "acme")
+    tab.click("Bind")
+    tab.sees("/srv/acme gets acme from now on")
+    tab.fill("#ask-place", "/srv/acme/site")
+    tab.click("Explain")
+    tab.sees("It gets acme", "bound to /srv/acme")
+    tab.click("[aria-label='Unbind /srv/acme']")
+    tab.sees("follows the default again", "None is bound")
+    tab.click("Undo")
+    wait_for(lambda: bound(nexod) == {"/srv/acme": "acme"}, "it is bound again")
+    tab.choose(".bindings select", "work")
+    wait_for(lambda: bound(nexod) == {"/srv/acme": "work"}, "it is bound anew")
+
+
+def bound(nexod: Nexod) -> dict[str, str]:
+    with nexod.client() as client:
+        return {str(one.workspace): one.connection for one in client.list_workspaces()[0]}
+
+
+# -- what can happen meanwhile
+
+
+def test_a_change_by_somebody_else_shows_by_itself(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "one", "two")
+    tab.sees("one", "two")
+    with nexod.client() as client:
+        client.set_default("two")
+        tab.wait(is_starred(tab, "two"), "the star moves")
+        client.update_connection("two", ConnectionDraft(name="zwei"))
+        tab.sees("zwei")
+        client.delete_connection("one")
+        tab.wait("!document.querySelector('[data-row=one]')", "what is removed goes")
+
+
+def test_what_was_changed_meanwhile_is_not_overwritten(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    tab.sees("work")
+    tab.click("[aria-label='Edit work']")
+    with nexod.client() as client:
+        client.update_connection("work", ConnectionDraft(name="renamed", default_model="theirs"))
+    tab.fill("#f-name", "mine")
+    tab.click("Save")
+    tab.sees("Not saved", "Somebody else changed it", "Name is now renamed", "Default model is now theirs")
+    tab.click("Keep what I typed")
+    tab.click("Save")
+    tab.sees("Saved mine.")
+    with nexod.client() as client:
+        assert client.get_connection("mine").default_model == "theirs"
+
+
+def test_what_is_removed_while_it_is_edited_can_be_made_anew(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work", "other")
+    tab.sees("work")
+    tab.click("[data-row=work] .pick")
+    tab.click("[aria-label='Edit work']")
+    tab.fill("#f-model", "example-large")
+    with nexod.client() as client:
+        client.delete_connection("work", replace_with="other")
+    tab.sees("work was removed meanwhile", "What you typed is still here", "The stored key is gone")
+    assert tab.eval("document.querySelector('.dialog-foot .primary').disabled")
+    tab.click("Make a new connection of it")
+    tab.sees("Add connection")
+    tab.fill("#f-key", WORK.key)
+    tab.click("Test and save")
+    tab.sees("Saved work.")
+    with nexod.client() as client:
+        assert client.get_connection("work").default_model == "example-large"
+        assert client.reveal("work").api_key == WORK.key
+        # What is only looked at goes, and the page says so.
+        client.delete_connection("work")
+    tab.sees("work was removed.")
+    assert tab.eval("location.hash") == "#/"
+
+
+def test_a_daemon_that_is_killed_is_told_and_started_again(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    tab.wait("document.querySelector('[data-row=work] .state.healthy')", "it was checked")
+    nexod.kill()
+    tab.sees("The daemon is not running", "What you see is what was known last", "worked")
+    assert tab.eval("document.querySelector('header .primary').disabled")
+    tab.click("Start the daemon")
+    tab.wait("!document.body.innerText.includes('The daemon is not running')", "it runs again")
+    tab.wait("!document.querySelector('header .primary').disabled", "it can be written again")
+    with nexod.client() as client:
+        assert client.status().connections == 1
+        client.shutdown()
+    tab.sees("The daemon is not running")
+
+
+def test_a_locked_vault_is_unlocked_with_its_passphrase(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    with nexod.client() as client:
+        client.vault.rekey(KeySlot.PASSPHRASE, passphrase="correct horse battery staple")
+        client.vault.lock()
+    tab.sees("The vault is locked", "Programs get no keys until it is unlocked")
+    tab.click("Unlock")
+    tab.sees("Unlock the vault")
+    tab.type("wrong")
+    tab.press("Enter")
+    tab.wait("document.querySelector('dialog .problem')", "it says what is wrong")
+    tab.fill("#f-open", "correct horse battery staple")
+    tab.press("Enter")
+    tab.sees("The vault is unlocked.")
+    with nexod.client() as client:
+        assert client.status().vault is VaultState.UNLOCKED
+
+
+def test_a_read_only_store_is_shown_and_cannot_be_written(
+    nexod: Nexod, surroundings: Surroundings, provider: ExampleProvider, chromium: Chromium
+) -> None:
+    add(nexod, provider, "work")
+    nexod.stop()
+    damage(surroundings.data_dir / "connections.db")
+    surroundings.start_nexod()
+    tab = chromium.open(start_settings(surroundings).address)
+    try:
+        tab.sees("The store is read-only")
+        assert tab.eval("document.querySelector('header .primary').disabled")
+        assert not tab.problems()
+    finally:
+        tab.close()
+
+
+def test_checks_that_are_paused_are_resumed(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "work")
+    with nexod.client() as client:
+        client.update_health_settings(paused=True)
+        tab.sees("Checks are paused")
+        tab.click("Resume")
+        tab.wait("!document.body.innerText.includes('Checks are paused')", "the banner goes")
+        assert not client.health_settings().paused
+
+
+def test_a_page_whose_server_has_ended_says_so(tab: Tab, screen: Settings) -> None:
+    tab.sees("LLM Connections")
+    screen.process.terminate()
+    tab.sees("The settings were closed", "nexoctl settings")
+
+
+def test_a_reload_stays_in_and_a_used_address_does_not(
+    tab: Tab, chromium: Chromium, screen: Settings
+) -> None:
+    tab.sees("No connection yet")
+    assert tab.eval("location.hash") == "#/"
+    tab.call("Page.reload")
+    tab.sees("No connection yet")
+    first = chromium.open(screen.address)
+    first.sees("No connection yet")
+    second = chromium.open(screen.address)
+    second.sees("This tab is not known")
+    first.close()
+    second.close()
+
+
+def test_a_fourth_tab_can_take_over(open_page: Open) -> None:
+    tabs = [open_page() for _ in range(3)]
+    for one in tabs:
+        one.sees("No connection yet")
+    fourth = open_page()
+    fourth.sees("It is open elsewhere")
+    fourth.click("Continue here")
+    fourth.sees("No connection yet")
+    tabs[0].sees("It is open elsewhere")
+
+
+def test_it_opens_where_it_is_asked_to(open_page: Open, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "one", "two & three")
+    open_page("--at", "add").sees("Add connection", "On this computer")
+    edited = open_page("--at", "edit", "--name", "two & three")
+    edited.sees("Edit two & three")
+    assert edited.eval("document.activeElement.id") == "f-name"
+    shown = open_page("--at", "show", "--name", "two & three")
+    shown.wait("document.querySelector('.naming h2')?.innerText === 'two & three'", "it is shown")
+
+
+def test_of_two_quick_clicks_on_stars_the_last_one_counts(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "one", "two")
+    tab.sees("two")
+    one, two = (f'document.querySelector("{STAR.format(name)}").click()' for name in ("one", "two"))
+    drawn = "await new Promise((done) => setTimeout(done, 0))"
+    with nexod.client() as client:
+        for clicks, last in (((two, one), "one"), ((two, one, two), "two"), ((one, two, one), "one")):
+            tab.eval(f"(async () => {{ {f'; {drawn}; '.join(clicks)} }})()")
+            tab.sees(f"{last} is the default now")
+            wait_for(lambda: (found := client.get_default()) and found.name == last, f"{last} is the default")  # noqa: B023 - waited for at once
+            tab.click("[aria-label='Close this message']")
+
+
+def test_two_hundred_connections(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    with nexod.client() as client:
+        client.update_health_settings(paused=True)
+    add(nexod, provider, *(f"account-{number:03}" for number in range(200)))
+    tab.wait("document.querySelectorAll('[data-row]').length === 200", "all of them are listed")
+    tab.press("/")
+    tab.type("account-19")
+    tab.wait("document.querySelectorAll('[data-row]').length === 10", "the filter works")
+
+
+def test_upkeep_does_what_its_buttons_say(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    with nexod.client() as client:
+        for name in ("work", "claude", "gemini"):
+            url = provider.base_url(Provider.OPENAI)
+            client.create_connection(
+                ConnectionDraft(name=name, provider="openai", base_url=url, api_key=WORK.key)
+            )
+        tab.click("Upkeep")
+        tab.click("Back up now")
+        tab.sees("by hand")
+        assert [one.reason for one in client.store.backups()] == ["request"]
+        tab.click("Switch on")
+        tab.sees("Listens on 127.0.0.1:", "no program is behind it")
+        assert client.gateway.status().gateway.listening
+        tab.choose("#stand-in", "claude")
+        tab.sees("1\nclaude")
+        tab.choose("#stand-in", "gemini")
+        tab.sees("2\ngemini")
+        tab.click("[aria-label='Move gemini up']")
+        tab.sees("1\ngemini")
+        tab.click("[aria-label='Remove the stand-in claude']")
+        wait_for(lambda: client.get_fallback() == ("gemini",), "the stand-ins")
+        tab.click("Pause")
+        tab.sees("Checks are paused")
+        assert client.status().checks_paused
+        client.resolve("work")
+        tab.click("Hand-outs")
+        tab.sees("got the key of work")
+        tab.fill("[aria-label='Filter the hand-outs']", "no such program")
+        tab.sees("Nothing matches.")
+        tab.click("Usage")
+        tab.sees("Nothing went through the gateway in this time.")
+
+
+@pytest.mark.needs("node")
+def test_the_way_to_the_provider_is_part_of_the_form(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "work")
+    tab.sees("work")
+    tab.click("[aria-label='Edit work']")
+    tab.click("Network (proxy, certificates)")
+    tab.fill("#f-proxy", "gopher://127.0.0.1:9")
+    tab.click("Test connection")
+    tab.wait("document.querySelector('#n-proxy.problem')", "it says what is wrong with the proxy")
+    tab.fill("#f-proxy", "direct")
+    tab.fill("#f-caBundle", "/nowhere/ca.pem")
+    tab.click("Test and save")
+    tab.wait("document.querySelector('#n-caBundle.problem')", "it says what is wrong with the file")
+    tab.fill("#f-caBundle", "")
+    tab.fill("#f-noProxy", "localhost, .corp.example")
+    look_at(tab, "settings-network", sizes=(SIZES[0], SIZES[2]))
+    tab.click("Test and save")
+    tab.sees("Saved work.")
+    with nexod.client() as client:
+        network = client.get_connection("work").network
+        assert (network.proxy, network.no_proxy) == ("direct", ("localhost", ".corp.example"))
+        tab.click("[aria-label='Edit work']")
+        tab.wait("document.querySelector('#f-proxy').value === 'direct'", "it is there again")
+        tab.fill("#f-proxy", "")
+        tab.click("Test and save")
+        tab.wait("!document.querySelector('dialog')", "it is saved")
+        assert client.get_connection("work").network.proxy == "system"
+
+
+def test_a_header_that_the_server_takes_is_taken_over_by_a_button(tab: Tab, nexod: Nexod) -> None:
+    class OwnHeader(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers.get("x-api-key") == WORK.key
+            error = {"error": {"message": "Invalid API key", "code": "invalid_api_key"}}
+            listed = {"object": "list", "data": [{"id": "example-large", "object": "model"}]}
+            raw = json.dumps(listed if known else error).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OwnHeader)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        tab.sees("No connection yet")
+        tab.press("n")
+        tab.fill(".picker input", "custom")
+        tab.press("Enter")
+        tab.fill("#f-key", WORK.key)
+        tab.fill("#f-url", f"http://127.0.0.1:{server.server_address[1]}/v1")
+        tab.click("Test connection")
+        tab.sees("Failed: key rejected")
+        tab.sees("Send the key as x-api-key")
+        tab.click(".suggestion button")
+        tab.sees("Success")
+        tab.click("Save")
+        tab.sees("Saved custom.")
+        with nexod.client() as client:
+            assert client.get_connection("custom").auth_scheme.value == "x-api-key"
+    finally:
+        server.shutdown()
+        server.server_close()

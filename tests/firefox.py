@@ -1,0 +1,176 @@
+"""A real Firefox for tests: driven over WebDriver BiDi, which it speaks by itself, with real clicks and keys.
+
+What a test says to a page of Chromium it says to a page of this one. Not for pictures, sizes and colours.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from websockets.sync.client import connect
+
+from chromium import Tab
+from surroundings import PATIENCE_S, wait_for
+
+PROGRAM = "firefox-esr"
+
+_CALL_S = 60.0
+_FLAGS = ("--headless", "--no-remote", "--remote-debugging-port=0")
+# Nothing leaves this computer: every name leads to it, and no proxy is asked.
+_PREFERENCES = {
+    "network.dns.forceResolve": "127.0.0.1",
+    "network.proxy.type": 0,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "intl.accept_languages": "en-GB",
+    "ui.prefersReducedMotion": 1,
+}
+# https://w3c.github.io/webdriver/#keyboard-actions
+_KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "ArrowDown": "\ue015", "ArrowUp": "\ue013"}
+_MODIFIERS = {"shift": "\ue008", "ctrl": "\ue009", "alt": "\ue00a", "meta": "\ue03d"}
+
+
+class Firefox:
+    """The browser; a context manager that leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self.profile = Path(tempfile.mkdtemp(prefix="nexo-firefox-"))
+        self._open = contextlib.ExitStack()
+        self._numbers = 0
+        self._events: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        lines = [
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in _PREFERENCES.items()
+        ]
+        (self.profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
+        self._process = subprocess.Popen(
+            [
+                PROGRAM,
+                "--headless",
+                "--no-remote",
+                "--profile",
+                str(self.profile),
+                "--remote-debugging-port=0",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.profile), "LANG": "en_GB.UTF-8", "TZ": "UTC"},
+        )
+        try:
+            port = wait_for(self._port, "Firefox listens", patience_s=2 * PATIENCE_S)
+            self._line = self._open.enter_context(
+                connect(f"ws://127.0.0.1:{port}/session", max_size=None, proxy=None)
+            )
+            self.call("session.new", capabilities={})
+            self.call("session.subscribe", events=["log.entryAdded"])
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _port(self) -> int:
+        """Where it listens, from the note in its profile; 0 while there is none."""
+        try:
+            return int(json.loads((self.profile / "WebDriverBiDiServer.json").read_text())["ws_port"])
+        except (OSError, ValueError):
+            return 0
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(Exception):
+            self.call("browser.close")
+        self._open.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, 9)
+            self._process.wait(PATIENCE_S)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One command of the protocol and its answer."""
+        self._numbers += 1
+        self._line.send(json.dumps({"id": self._numbers, "method": method, "params": parameters}))
+        give_up = time.monotonic() + _CALL_S
+        while True:
+            found = json.loads(self._line.recv(timeout=max(0.1, give_up - time.monotonic())))
+            if found.get("type") == "event":
+                self._events.append(found)
+            elif found.get("id") == self._numbers:
+                assert found["type"] == "success", f"{method}: {found['error']}: {found['message']}"
+                answer = found["result"]
+                assert isinstance(answer, dict)
+                return answer
+
+    def errors(self, context: str) -> list[str]:
+        """What the console of a tab holds against its page so far."""
+        entries = [one["params"] for one in self._events if one["method"] == "log.entryAdded"]
+        return [
+            str(one["text"])
+            for one in entries
+            if one["level"] == "error" and one["source"].get("context") == context
+        ]
+
+    def open(self, address: str) -> Tab:
+        tab = FirefoxTab(self, self.call("browsingContext.create", type="tab")["context"])
+        tab.go(address)
+        return tab
+
+
+class FirefoxTab(Tab):
+    """One page."""
+
+    def __init__(self, browser: Firefox, context: str) -> None:
+        self._firefox, self._context = browser, context
+
+    def go(self, address: str) -> None:
+        self._firefox.call("browsingContext.navigate", context=self._context, url=address, wait="complete")
+
+    def close(self) -> None:
+        self._firefox.call("browsingContext.close", context=self._context)
+
+    def eval(self, expression: str) -> Any:
+        answer = self._firefox.call(
+            "script.evaluate",
+            expression=f"Promise.resolve({expression}).then((found) => JSON.stringify(found ?? null))",
+            target={"context": self._context},
+            awaitPromise=True,
+            userActivation=True,
+        )
+        assert answer["type"] == "success", f"{expression}: {answer['exceptionDetails']['text']}"
+        return json.loads(answer["result"]["value"])
+
+    def problems(self) -> list[str]:
+        return self._firefox.errors(self._context)
+
+    def click_at(self, x: float, y: float) -> None:
+        steps = [
+            {"type": "pointerMove", "x": round(x), "y": round(y)},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self._act({"type": "pointer", "id": "mouse", "actions": steps})
+
+    def press(self, key: str, *modifiers: str) -> None:
+        held = [_MODIFIERS[one] for one in modifiers]
+        self._keys([*held, _KEYS.get(key, key)])
+
+    def type(self, text: str) -> None:
+        for letter in text:
+            self._keys([letter])
+
+    def _keys(self, keys: list[str]) -> None:
+        """Press them in this order, and let them go in the other."""
+        steps = [{"type": "keyDown", "value": one} for one in keys]
+        steps += [{"type": "keyUp", "value": one} for one in reversed(keys)]
+        self._act({"type": "key", "id": "keyboard", "actions": steps})
+
+    def _act(self, source: dict[str, Any]) -> None:
+        self._firefox.call("input.performActions", context=self._context, actions=[source])

@@ -1,0 +1,52 @@
+"""How a page of the settings screen is looked at: at several sizes, in both colours, and by axe-core."""
+
+from pathlib import Path
+
+from chromium import Tab
+
+AXE = Path(__file__).parent / "thirdparty" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = ((1280, 860), (900, 860), (480, 860))
+
+
+def violations(tab: Tab) -> list[str]:
+    """What axe-core finds wrong, a line for each."""
+    if tab.eval("typeof axe") == "undefined":
+        # As DevTools would: the policy of the page lets nobody else.
+        tab.call("Runtime.evaluate", expression=AXE.read_text(encoding="utf-8"))
+    found = tab.eval("axe.run(document, {resultTypes: ['violations']}).then((done) => done.violations)")
+    nodes = [(one["id"], node) for one in found for node in one["nodes"]]
+    return [f"{rule}: {node['html'][:200]} {node['failureSummary'][:300]}" for rule, node in nodes]
+
+
+def fits(tab: Tab) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(tab.eval("document.documentElement.scrollWidth <= innerWidth"))
+
+
+# Words that are cut off without the dots that say so, or stand on those of a neighbour.
+HEADER = """(() => {
+  const all = [...document.querySelectorAll('header h1, header .tab, header button')];
+  const parts = all.filter((one) => one.offsetParent);
+  const box = (one) => one.getBoundingClientRect();
+  const along = (a, b, from, to) => a[from] < b[to] - 1 && b[from] < a[to] - 1;
+  const over = (a, b) => along(a, b, 'left', 'right') && along(a, b, 'top', 'bottom');
+  const broken = (one) => one.matches('h1, .tab') && box(one).height > 40;
+  const cut = parts.filter((one) => one.scrollWidth > one.clientWidth + 1 || broken(one));
+  const met = parts.filter((a) => parts.some((b) => a !== b && over(box(a), box(b))));
+  return [...cut, ...met].map((one) => one.innerText);
+})()"""
+
+
+def look_at(tab: Tab, name: str, *, sizes: tuple[tuple[int, int], ...] = SIZES[:1]) -> None:
+    """In both colours: a picture, and no violation; at every size nothing sticks out."""
+    for width, height in sizes:
+        for dark in (False, True):
+            tab.look(width, height, dark=dark)
+            tab.wait("new Promise((done) => requestAnimationFrame(() => done(true)))")
+            assert fits(tab), f"{name} is wider than {width} pixels"
+            assert tab.eval(HEADER) == [], f"{name}: the header at {width} pixels"
+            kind = (name, str(width) if width != 1280 else "", "dark" if dark else "")
+            tab.picture("-".join(filter(None, kind)))
+            if width in (1280, 480):
+                assert violations(tab) == [], f"{name}, {width} pixels, {'dark' if dark else 'light'}"
+    tab.look(1280, 860)

@@ -1,0 +1,160 @@
+"""The life of the settings screen's process, readable from top to bottom. Started by nexoctl and the tray.
+
+The first line on standard output says how it went: `{"address": …, "opened": …}` or `{"error": …}`. The
+address is bound and the browser started before the slow imports, so that the two load side by side.
+"""
+
+import argparse
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from nexo.connections import paths
+from nexo.connections.hardening import harden
+from nexo.connections.version import __version__
+from nexo_settings import browser, handover
+from nexo_settings.handover import NO_REVEAL, Busy, Place, Serving
+from nexo_settings.presence import IDLE_S
+from nexo_settings.sessions import Sessions
+
+LOOPBACK = "127.0.0.1"
+EXIT_OK, EXIT_FAILED = 0, 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nexo_settings", description="Serves the settings screen; started by `nexoctl settings`."
+    )
+    parser.add_argument("--socket", metavar="PATH", help="socket of the daemon")
+    parser.add_argument("--at", default="", choices=("", "add", "edit", "show"), help="where the page opens")
+    parser.add_argument("--name", default="", help="the connection that is shown or edited")
+    parser.add_argument("--open", action="store_true", help="open the browser")
+    parser.add_argument("--need-browser", action="store_true", help="open it, or end at once")
+    parser.add_argument("--no-reveal", action="store_true", help="show no stored secret, whoever asks")
+    parser.add_argument("--no-uid-check", action="store_true", help="do not ask whose a connection is")
+    parser.add_argument(
+        "--idle", type=float, default=IDLE_S, metavar="SECONDS", help="how long it outlives the last tab"
+    )
+    parser.add_argument("--version", action="version", version=f"nexo_settings {__version__}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Hand an address out, by a server of our own or by the one that runs; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    umask = harden()
+    # What this process was started with is nobody's choice of a connection.
+    os.environ.pop("NEXO_CONNECTION", None)
+    browse: list[str] | None = None
+    if options.open or options.need_browser:
+        browse = browser.command(os.environ, sys.platform, browser.default_browser())
+    if options.need_browser and browse is None:
+        return _failed("no browser was found", "open one with: nexoctl settings --no-browser")
+    wanted = (("at", options.at), ("name", options.name), (NO_REVEAL, "yes" if options.no_reveal else ""))
+    place: Place = {name: value for name, value in wanted if value}
+    try:
+        daemon = _daemon(options.socket)
+        claimed = handover.claim(daemon, place)
+    except paths.UnsafePathError as error:
+        return _failed(str(error), error.hint)
+    except Busy:
+        return _failed("the settings are open and do not answer", "close their tabs and try again")
+    if isinstance(claimed, str):
+        _announce(claimed, browse, umask)
+        return EXIT_OK
+    return _serve(claimed, daemon, place, options, browse, umask)
+
+
+def _daemon(chosen: str | None) -> Path:
+    # `nexo_client.channel.locate` knows more, and takes half of the start: whoever starts us has asked it.
+    return paths.socket_path(chosen)
+
+
+def _serve(
+    serving: Serving,
+    daemon: Path,
+    place: Place,
+    options: argparse.Namespace,
+    browse: list[str] | None,
+    umask: int,
+) -> int:
+    sessions = Sessions(time.monotonic)
+    try:
+        listening = _bound()
+    except OSError as error:
+        return _failed(f"no port of {LOOPBACK} can be had: {error.strerror}", "look at: nexoctl doctor")
+
+    def address(place: Place) -> str:
+        shown = [(name, place[name]) for name in ("at", "name") if name in place]
+        fragment = urlencode([("token", sessions.token()), *shown], quote_via=quote)
+        return f"http://{LOOPBACK}:{listening.getsockname()[1]}/#{fragment}"
+
+    first = address(place)
+    # A browser that has to start itself takes its time; the page is served meanwhile.
+    threading.Thread(target=_announce, args=(first, browse, umask), name="nexo-settings-open").start()
+    import asyncio
+
+    from nexo_settings.server import serve
+
+    try:
+        asyncio.run(
+            serve(
+                listening,
+                daemon,
+                serving,
+                sessions,
+                address,
+                idle_s=options.idle,
+                reveals=not options.no_reveal,
+                ask_whose=not options.no_uid_check,
+            )
+        )
+    finally:
+        serving.close()
+    return EXIT_OK
+
+
+def _bound() -> socket.socket:
+    # asyncio takes Nagle's delay (40 ms) only from sockets that say that they are TCP.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.bind((LOOPBACK, 0))
+        listening.listen(64)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _announce(address: str, browse: list[str] | None, umask: int) -> None:
+    opened = browse is not None and browser.show(browser.filled(browse, address), umask)
+    _say({"address": address, "opened": opened})
+
+
+def _failed(message: str, hint: str) -> int:
+    _say({"error": {"message": message, "hint": hint}})
+    return EXIT_FAILED
+
+
+def _say(record: dict[str, object]) -> None:
+    """Tell whoever has started us, who then need not stay."""
+    try:
+        sys.stdout.write(json.dumps(record) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # Nobody listens.
+        pass
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

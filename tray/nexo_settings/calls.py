@@ -1,0 +1,323 @@
+"""What can the page ask for? One function a call, and the table of them at the end.
+
+No answer holds a secret, but for that of `reveal`, which a person asks for one by one.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from nexo.connections.terms import UsageBy
+from nexo_client import errors, records, types
+from nexo_client.aio import AsyncClient
+from nexo_client.launch import start_daemon
+from nexo_client.records import Record
+from nexo_settings import showing
+from nexo_settings.importing import ImportCalls
+from nexo_settings.reading import JsonBody, NotUnderstood
+
+_TEST_S = 30.0
+_START_S = 20.0
+_MOST_NAMES = 500
+_MOST_HISTORIES = 32
+_HISTORIES_KEPT = 1000
+_AT_A_TIME = 2
+_HANDOUTS = 8
+_ALL_HANDOUTS = 500
+_MOST_ROWS = 20_000
+
+LINES = AsyncIterator[Record]
+
+
+def utc_now() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
+class PageCalls:
+    """Answers the calls of the page. Belongs to one event loop.
+
+    Attributes:
+        reveals: whether the page may show a stored secret.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        reveals: bool = True,
+    ) -> None:
+        self.client = client
+        self.reveals = reveals
+        self.now = now
+        self.imports = ImportCalls(client, now, monotonic)
+        self._histories: OrderedDict[tuple[str, int], tuple[datetime, Record]] = OrderedDict()
+        # A day of a busy connection is half a second of work for the daemon.
+        self._room = asyncio.Semaphore(_AT_A_TIME)
+
+    async def providers(self, _body: JsonBody) -> Record:
+        """The catalogue, and whether stored secrets may be shown."""
+        known = await self.client.list_providers()
+        return {"providers": [showing.provider(one) for one in known], "reveals": self.reveals}
+
+    # Connections
+
+    async def create(self, body: JsonBody) -> Record:
+        """Save a new connection."""
+        draft = _draft(body)
+        saved = await self.client.create_connection(
+            draft, make_default=body.switch("make_default"), fixes=body.texts("fixes", 16)
+        )
+        return showing.saved(saved, self.now())
+
+    async def update(self, body: JsonBody) -> Record:
+        """Save changes of a connection."""
+        saved = await self.client.update_connection(
+            body.text("name"),
+            _draft(body),
+            revision=body.number("revision"),
+            keep_key_for_new_origin=body.switch("send_key"),
+            fixes=body.texts("fixes", 16),
+        )
+        return showing.saved(saved, self.now())
+
+    async def delete(self, body: JsonBody) -> Record:
+        """Remove a connection; its users move, or keep a binding that fails."""
+        revision = await self.client.delete_connection(
+            body.text("name"), replace_with=body.text("replace_with"), force=body.switch("force")
+        )
+        return {"revision": revision}
+
+    async def default(self, body: JsonBody) -> Record:
+        """Switch the default, or undo the last switch."""
+        if body.switch("undo"):
+            switch = await self.client.undo_default()
+        else:
+            switch = await self.client.set_default(body.text("name"))
+        return records.of(switch, self.now())
+
+    async def test(self, body: JsonBody) -> LINES:
+        """Test a draft, a connection or an edit of one: a line for each layer, then the verdict."""
+        name, draft = body.text("name"), body.draft("draft")
+        if not name and draft is None:
+            raise NotUnderstood("a test needs a name or a draft")
+        fixes, send_key = body.texts("fixes", 16), body.switch("send_key")
+        # Eight layers at most.
+        layers: asyncio.Queue[types.LayerResult | None] = asyncio.Queue()
+
+        async def run() -> types.TestResult:
+            try:
+                if not name:
+                    return await self.client.test_draft(
+                        draft or types.ConnectionDraft(),
+                        timeout_s=_TEST_S,
+                        on_layer=layers.put_nowait,
+                        fixes=fixes,
+                    )
+                return await self.client.test_connection(
+                    name,
+                    None if draft == types.ConnectionDraft() and not fixes else draft,
+                    timeout_s=_TEST_S,
+                    on_layer=layers.put_nowait,
+                    keep_key_for_new_origin=send_key,
+                    fixes=fixes,
+                )
+            finally:
+                layers.put_nowait(None)
+
+        task = asyncio.ensure_future(run())
+        try:
+            while (layer := await layers.get()) is not None:
+                yield {"layer": records.of(layer)}
+            yield {"result": showing.result(await task)}
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, errors.NexoError):
+                await task
+
+    async def reveal(self, body: JsonBody) -> Record:
+        """The API key of a connection, or the value of one header: recorded as a hand-out to this program."""
+        if not self.reveals:
+            raise NotUnderstood("stored secrets are not shown here: the settings run with --no-reveal")
+        return {"secret": await self.client.reveal_secret(body.text("name"), header=body.text("header"))}
+
+    async def check(self, body: JsonBody) -> Record:
+        """Look at the lights at once, of all enabled connections if none is named."""
+        lights = await self.client.check_now(body.texts("names", _MOST_NAMES))
+        return {"health": records.plain(lights, self.now())}
+
+    async def history(self, body: JsonBody) -> Record:
+        """The charts of connections; one that is gone meanwhile is left out."""
+        hours = body.number("hours", 24)
+        if hours not in showing.SLICES:
+            raise NotUnderstood("hours is neither 24 nor 168")
+        names = body.texts("names", _MOST_HISTORIES)
+        found = await asyncio.gather(*(self._history(name, hours, body.switch("fresh")) for name in names))
+        return {"histories": {name: one for name, one in zip(names, found, strict=True) if one is not None}}
+
+    async def _history(self, name: str, hours: int, fresh: bool) -> Record | None:
+        kept = self._histories.get((name, hours))
+        keep_s = hours * 3600 / showing.SLICES[hours] / 30
+        if kept is not None and not fresh and (self.now() - kept[0]).total_seconds() < keep_s:
+            return kept[1]
+        async with self._room:
+            try:
+                past = await self.client.history(name, hours * 3600.0)
+            except errors.ConnectionNotFound:
+                return None
+        shown = showing.history(past, hours, self.now())
+        self._histories[name, hours] = (self.now(), shown)
+        self._histories.move_to_end((name, hours))
+        while len(self._histories) > _HISTORIES_KEPT:
+            self._histories.popitem(last=False)
+        return shown
+
+    async def models(self, body: JsonBody) -> Record:
+        """What a connection offers now."""
+        listed = await self.client.list_models(body.text("name"))
+        return {"models": [model.id for model in listed.models], "truncated": listed.truncated}
+
+    async def handouts(self, body: JsonBody) -> Record:
+        """Who was given the key of a connection last, or any secret at all."""
+        most = _ALL_HANDOUTS if body.switch("all") else _HANDOUTS
+        listed = await self.client.handouts(body.text("name"), limit=most)
+        return {"handouts": records.plain(listed)}
+
+    async def usage(self, body: JsonBody) -> Record:
+        """What went through the gateway, by day, and by the model that was asked for."""
+        days = body.number("days", 30)
+        if days not in (7, 30, 365):
+            raise NotUnderstood("days is none of 7, 30 and 365")
+        since = self.now() - timedelta(days=days)
+        by_day, by_model = await asyncio.gather(
+            self.client.gateway.usage(since=since, by=(UsageBy.CONNECTION, UsageBy.DAY)),
+            self.client.gateway.usage(since=since, by=(UsageBy.CONNECTION, UsageBy.MODEL)),
+        )
+        return {
+            "days": records.plain(by_day.rows[:_MOST_ROWS]),
+            "models": records.plain(by_model.rows[:_MOST_ROWS]),
+        }
+
+    # Workspaces
+
+    async def workspaces(self, _body: JsonBody) -> Record:
+        """What is bound, and who follows right now."""
+        bindings, followers = await self.client.list_workspaces()
+        return {
+            "bindings": records.plain(bindings),
+            "followers": records.plain(followers),
+        }
+
+    async def bind(self, body: JsonBody) -> Record:
+        """Give a workspace a connection of its own."""
+        made = await self.client.bind(_workspace(body), body.text("connection"))
+        return {"binding": records.of(made)}
+
+    async def unbind(self, body: JsonBody) -> Record:
+        """Let a workspace follow the default again."""
+        return {"revision": await self.client.unbind(_workspace(body))}
+
+    async def explain(self, body: JsonBody) -> Record:
+        """Which connection a directory or a name gets, and why."""
+        explained = await self.client.explain(workspace=_workspace(body))
+        return records.of(explained) | {"hint": explained.problem_hint}
+
+    # The daemon
+
+    async def unlock(self, body: JsonBody) -> Record:
+        """Open the vault; the keyring of the desktop may ask the person."""
+        vault = await self.client.vault.unlock(
+            passphrase=body.text("passphrase"), recovery_code=body.text("recovery_code")
+        )
+        return {"state": vault.state.value if vault.state else None, "problem": vault.problem}
+
+    async def lock(self, _body: JsonBody) -> Record:
+        """Forget the key of the vault until it is unlocked."""
+        vault = await self.client.vault.lock()
+        return {"state": vault.state.value if vault.state else None, "problem": vault.problem}
+
+    async def checks(self, body: JsonBody) -> Record:
+        """Pause the background checks, or resume them."""
+        settings = await self.client.update_health_settings(paused=body.switch("paused"))
+        return {"paused": settings.paused}
+
+    async def upkeep(self, _body: JsonBody) -> Record:
+        """What is looked at now and then: gateway, stand-ins, backups."""
+        gateway, stand_ins, backups = await asyncio.gather(
+            self.client.gateway.status(), self.client.get_fallback(), self.client.store.backups()
+        )
+        return {
+            "gateway": records.of(gateway),
+            "fallback": list(stand_ins),
+            "backups": [showing.backup(one) for one in backups],
+        }
+
+    async def backup(self, _body: JsonBody) -> Record:
+        """Copy the store."""
+        return {"backup": showing.backup(await self.client.store.create_backup())}
+
+    async def gateway(self, body: JsonBody) -> Record:
+        """Open the gateway, or close it."""
+        done = await self.client.gateway.switch(body.switch("on"))
+        return {"listening": done.listening, "problem": done.problem, "advice": done.advice}
+
+    async def stand_ins(self, body: JsonBody) -> Record:
+        """Who takes the place of an unhealthy connection, in order."""
+        return {"fallback": list(await self.client.set_fallback(body.texts("names", _MOST_NAMES)))}
+
+    async def start(self, _body: JsonBody) -> Record:
+        """Start the daemon."""
+        return {"pid": await asyncio.to_thread(start_daemon, self.client.socket, timeout_s=_START_S)}
+
+
+def _draft(body: JsonBody) -> types.ConnectionDraft:
+    draft = body.draft("draft")
+    if draft is None:
+        raise NotUnderstood("draft is missing")
+    return draft
+
+
+def _workspace(body: JsonBody) -> types.Workspace | str:
+    """A directory as it is typed, or the name of a workspace; what was listed says which it is."""
+    path, name = body.text("path"), body.text("workspace")
+    return types.Workspace(path=path) if path else types.Workspace(name=name) if name else body.text("typed")
+
+
+CALLS: dict[str, Callable[[PageCalls, JsonBody], Awaitable[Record]]] = {
+    "providers": PageCalls.providers,
+    "create": PageCalls.create,
+    "update": PageCalls.update,
+    "delete": PageCalls.delete,
+    "default": PageCalls.default,
+    "reveal": PageCalls.reveal,
+    "check": PageCalls.check,
+    "history": PageCalls.history,
+    "models": PageCalls.models,
+    "handouts": PageCalls.handouts,
+    "workspaces": PageCalls.workspaces,
+    "bind": PageCalls.bind,
+    "unbind": PageCalls.unbind,
+    "explain": PageCalls.explain,
+    "unlock": PageCalls.unlock,
+    "lock": PageCalls.lock,
+    "checks": PageCalls.checks,
+    "usage": PageCalls.usage,
+    "upkeep": PageCalls.upkeep,
+    "backup": PageCalls.backup,
+    "gateway": PageCalls.gateway,
+    "stand_ins": PageCalls.stand_ins,
+    "start": PageCalls.start,
+    "import_look": lambda calls, body: calls.imports.look(body),
+    "import_take": lambda calls, body: calls.imports.take(body),
+    "import_undo": lambda calls, body: calls.imports.undo(body),
+}
+STREAMS: dict[str, Callable[[PageCalls, JsonBody], Any]] = {
+    "test": PageCalls.test,
+    "import_test": lambda calls, body: calls.imports.test(body),
+}

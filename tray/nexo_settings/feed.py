@@ -1,0 +1,35 @@
+"""How does a tab follow the daemon, through restarts of it? `nexo_client.watch` for an event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+from nexo_client.aio import AsyncClient
+from nexo_client.errors import NexoError
+from nexo_client.records import Record
+from nexo_client.watch import PAUSES_S
+from nexo_settings import showing
+
+
+async def follow(client: AsyncClient, now: Callable[[], datetime]) -> AsyncIterator[Record]:
+    """Events of the daemon; `away` whenever there is none, once for each reason. Never ends by itself."""
+    attempt = 0
+    told: tuple[str, str] | None = None
+    while True:
+        problem: NexoError | None = None
+        try:
+            async with client.watch() as events:
+                async for event in events:
+                    attempt, told = 0, None
+                    if event.ended:
+                        break
+                    yield showing.event(event, now())
+        except NexoError as caught:
+            problem = caught
+        reason = (problem.reason.value, problem.message) if problem else ("SHUTTING_DOWN", "nexod has ended")
+        if reason != told:
+            told = reason
+            hint = problem.hint if problem else ""
+            yield {"event": "away", "reason": reason[0], "message": reason[1], "hint": hint}
+        await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+        attempt += 1

@@ -1,0 +1,49 @@
+"""The files of the page, and the headers that every answer has."""
+
+import gzip
+from dataclasses import dataclass
+from importlib import resources
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types lit-html"
+)
+"""Nothing inline, nothing foreign: the name of a connection can be anything, and is never code."""
+
+ALWAYS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file of the page, as it is and packed."""
+
+    kind: str
+    content: bytes
+    packed: bytes
+
+
+def load() -> dict[str, PageFile]:
+    """The files by their paths; `/` is the page itself."""
+    found = {}
+    for entry in resources.files("nexo_settings").joinpath("page").iterdir():
+        kind = _TYPES.get("." + entry.name.rpartition(".")[2])
+        if kind is not None:
+            path = "/" if entry.name == "index.html" else f"/{entry.name}"
+            content = entry.read_bytes()
+            found[path] = PageFile(kind, content, gzip.compress(content, mtime=0))
+    return found

@@ -1,0 +1,681 @@
+// What the page knows, how it asks the server, and what a click does. What it looks like is in views.js,
+// the dialogs and the start are in dialogs.js. Nothing is stored but the secret of this tab.
+
+import { render } from './lit-html.js';
+
+export const state = {
+  link: 'connecting', // live | away | gone | unknown-tab | elsewhere
+  problem: null, // {message, hint} beside away
+  connections: [],
+  bindings: [],
+  followers: [],
+  status: null,
+  providers: [],
+  reveals: false, // whether the server shows a stored secret
+  route: { at: 'connections', name: '' },
+  filter: '',
+  hours: 24,
+  chartWidth: 600,
+  hover: -1, // slice of the chart under the pointer
+  histories: new Map(), // `${name}|${hours}` → record
+  handouts: new Map(), // name → list
+  tests: new Map(), // id → {layers, result, problem, running}
+  starred: '', // id that was clicked and is not confirmed yet
+  busy: new Set(), // words for what is under way
+  dialog: null, // {kind: editor | remove | unlock, …}
+  bind: { typed: '', connection: '', problem: null },
+  ask: { typed: '', answer: null, problem: null },
+  days: 30, // of the usage
+  handoutFilter: '',
+  more: { screens: null, usage: null, handouts: null, upkeep: null }, // what draws them, and what they show
+  importing: null, // the screen of that name, once it was asked for
+  toast: null, // {text, bad, action: {label, run}}
+  now: Date.now(),
+};
+
+// --- the server
+
+let secret = '';
+
+class Refusal extends Error {
+  constructor(status, error) {
+    super(error.message);
+    Object.assign(this, { status, reason: error.reason, hint: error.hint, metadata: error.metadata });
+  }
+}
+
+function request(path, body, signal) {
+  return fetch(`/api/${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
+    body: JSON.stringify(body ?? {}),
+    signal,
+    cache: 'no-store',
+    credentials: 'omit',
+    redirect: 'error',
+  });
+}
+
+async function refusal(response) {
+  const answer = await response.json().catch(() => ({}));
+  const error = answer.error ?? { reason: 'INTERNAL', message: `the server answered ${response.status}`, hint: '' };
+  if (response.status === 401) lost('unknown-tab');
+  return new Refusal(response.status, error);
+}
+
+/** Ask; throws a Refusal, or a TypeError if the server is gone. */
+export async function ask(path, body) {
+  let response;
+  try {
+    response = await request(path, body);
+  } catch (problem) {
+    if (problem.name !== 'AbortError') lost('gone');
+    throw new Refusal(0, { reason: 'GONE', message: 'This page has lost its server', hint: '' });
+  }
+  if (!response.ok) throw await refusal(response);
+  return response.json();
+}
+
+/** Lines of an answer as they come. */
+export async function* lines(path, body, signal) {
+  const response = await request(path, body, signal);
+  if (!response.ok) throw await refusal(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split('\n');
+    rest = parts.pop();
+    for (const part of parts) yield JSON.parse(part);
+  }
+}
+
+function lost(link) {
+  state.link = link;
+  changed();
+}
+
+// --- what the daemon tells
+
+export const live = () => state.link === 'live';
+export const mayWrite = () => live() && state.status?.store.state === 'read_write';
+export const byName = (name) => state.connections.find((one) => one.name === name);
+export const theDefault = () => state.connections.find((one) => one.is_default);
+export const selected = () => byName(state.route.name) ?? (wide() ? (theDefault() ?? state.connections[0]) : undefined);
+export const wide = () => window.innerWidth > 860;
+
+function take(event) {
+  if (event.event !== 'away') {
+    state.link = 'live';
+    state.problem = null;
+  }
+  switch (event.event) {
+    case 'snapshot':
+      Object.assign(state, { connections: event.connections, bindings: event.bindings, status: event.status });
+      state.followers = event.status.followers;
+      if (!state.providers.length) loadProviders();
+      loadMore(state.route.at);
+      break;
+    case 'connection':
+      put(event.connection);
+      break;
+    case 'removed':
+      if (state.route.name === event.connection && byName(event.connection)) leaveRemoved(event.connection);
+      state.connections = state.connections.filter((one) => one.name !== event.connection);
+      break;
+    case 'bindings':
+      state.bindings = event.bindings;
+      break;
+    case 'status':
+      state.status = event.status;
+      state.followers = event.status.followers;
+      break;
+    case 'transition':
+      loadHistories([event.transition.connection], state.hours, true);
+      break;
+    case 'away':
+      state.link = 'away';
+      state.problem = event;
+      break;
+    case 'taken':
+      state.link = 'elsewhere';
+      break;
+  }
+  if (state.starred && byId(state.starred)?.is_default) state.starred = '';
+}
+
+/** What is shown is gone: back to the list, and say why. */
+function leaveRemoved(name) {
+  go('connections', '', true);
+  toast(`${name} was removed.`);
+}
+
+const byId = (id) => state.connections.find((one) => one.id === id);
+
+function put(connection) {
+  // A switch comes as two events; there are never two stars.
+  if (connection.is_default) {
+    state.connections = state.connections.map((one) => (one.is_default ? { ...one, is_default: false } : one));
+  }
+  const at = state.connections.findIndex((one) => one.id === connection.id);
+  if (at < 0) state.connections = [...state.connections, connection];
+  else {
+    const before = state.connections[at];
+    if (before.name !== connection.name && state.route.name === before.name) go('connections', connection.name, true);
+    state.connections = state.connections.with(at, connection);
+  }
+}
+
+async function followDaemon(take_over) {
+  try {
+    for await (const event of lines('watch', { take: take_over })) {
+      take(event);
+      changed();
+      if (state.link === 'elsewhere') return;
+    }
+    lost('gone');
+  } catch (problem) {
+    if (problem.reason === 'TOO_MANY_TABS') lost('elsewhere');
+    else if (problem.status !== 401) lost('gone');
+  }
+}
+
+export function continueHere() {
+  state.link = 'connecting';
+  changed();
+  followDaemon(true);
+}
+
+async function loadProviders() {
+  try {
+    Object.assign(state, await ask('providers'));
+    changed();
+  } catch (problem) {
+    if (problem.reason === 'GONE') return;
+  }
+}
+
+const loading = new Set();
+
+export async function loadHistories(names, hours, fresh = false) {
+  const wanted = names.filter((name) => !loading.has(`${name}|${hours}`)).slice(0, 24);
+  if (!wanted.length) return;
+  for (const name of wanted) loading.add(`${name}|${hours}`);
+  try {
+    const { histories } = await ask('history', { names: wanted, hours, fresh });
+    for (const [name, one] of Object.entries(histories)) state.histories.set(`${name}|${hours}`, one);
+    changed();
+  } catch {
+    // The daemon is away or an older one; the chart stays as it was.
+  } finally {
+    for (const name of wanted) loading.delete(`${name}|${hours}`);
+  }
+}
+
+async function loadHandouts(name) {
+  try {
+    state.handouts.set(name, (await ask('handouts', { name })).handouts);
+    changed();
+  } catch {
+    // As above.
+  }
+}
+
+export async function loadWorkspaces() {
+  if (!live()) return;
+  try {
+    const found = await ask('workspaces');
+    Object.assign(state, found);
+    changed();
+  } catch {
+    // As above.
+  }
+}
+
+/** Screens that are loaded when they are first looked at. */
+export const MORE = ['usage', 'handouts', 'upkeep'];
+
+export async function loadMore(at) {
+  if (at === 'import') {
+    state.importing ??= await import('./import.js');
+    state.importing.enter();
+    changed();
+  }
+  if (!MORE.includes(at)) return;
+  state.more.screens ??= (await import('./more.js')).screens;
+  changed();
+  if (!live()) return;
+  try {
+    const calls = { usage: ['usage', { days: state.days }], handouts: ['handouts', { all: true }], upkeep: ['upkeep'] };
+    state.more[at] = await ask(...calls[at]);
+    changed();
+  } catch {
+    // As above.
+  }
+}
+
+/** To the import screen; its heading has the focus, because the button that led there is gone. */
+export async function openImport() {
+  go('import');
+  await loadMore('import');
+  setTimeout(() => document.getElementById('import-title')?.focus());
+}
+
+export function setDays(days) {
+  state.days = days;
+  loadMore('usage');
+}
+
+// --- what a click does
+
+/** Run something with a word for it, so that its button waits; a refusal becomes a toast. */
+export async function doing(word, work) {
+  if (state.busy.has(word)) return undefined;
+  state.busy.add(word);
+  changed();
+  try {
+    return await work();
+  } catch (problem) {
+    if (problem instanceof Refusal) toast(sentence(problem), { bad: true });
+    else throw problem;
+    return undefined;
+  } finally {
+    state.busy.delete(word);
+    changed();
+  }
+}
+
+export const sentence = (problem) => [problem.message, problem.hint].filter(Boolean).map(capital).join('. ');
+// A command keeps its spelling.
+export const capital = (text) => (text && !text.startsWith('nexoctl ') ? text[0].toUpperCase() + text.slice(1) : text ?? '');
+
+let switching = Promise.resolve();
+
+export async function makeDefault(connection) {
+  // What was clicked last counts, also while the daemon has not confirmed the click before it.
+  if (connection.id === (state.starred || theDefault()?.id) || !connection.enabled || !mayWrite()) return;
+  state.starred = connection.id;
+  changed();
+  const before = switching;
+  let release;
+  switching = new Promise((resolve) => { release = resolve; });
+  try {
+    await before;
+    const done = await ask('default', { name: connection.name });
+    const n = done.followers;
+    const text = `${connection.name} is the default now${n ? `; ${n} running ${n > 1 ? 'programs switch' : 'program switches'}` : ''}.`;
+    const undo = done.previous && done.previous !== connection.name;
+    toast(done.warning ? `${text} ${capital(done.warning)}` : text, { action: undo && { label: 'Undo', run: undoDefault } });
+  } catch (problem) {
+    toast(sentence(problem), { bad: true });
+  } finally {
+    release();
+    if (state.starred === connection.id) state.starred = '';
+    changed();
+  }
+}
+
+export const undoDefault = () =>
+  doing('undo', async () => {
+    const done = await ask('default', { undo: true });
+    toast(`${done.connection} is the default again.`);
+  });
+
+export async function testConnection(connection) {
+  const before = state.tests.get(connection.id);
+  if (before?.running || !live()) return;
+  const test = { layers: [], result: null, problem: null, running: true };
+  state.tests.set(connection.id, test);
+  changed();
+  try {
+    for await (const line of lines('test', { name: connection.name })) {
+      if (line.layer) test.layers.push(line.layer);
+      if (line.result) test.result = line.result;
+      if (line.error) test.problem = line.error;
+      changed();
+    }
+  } catch (problem) {
+    test.problem = problem;
+  }
+  test.running = false;
+  changed();
+  say(test.result ? `${connection.name}: ${test.result.ok ? 'works' : test.result.phrase}` : sentence(test.problem ?? {}));
+  loadHistories([connection.name], state.hours, true);
+}
+
+export const checkAll = () =>
+  doing('check', async () => {
+    const { health } = await ask('check', { names: [] });
+    const good = health.filter((one) => one.state === 'healthy').length;
+    toast(good === health.length ? `All ${good} connections work.` : `${good} of ${health.length} connections work.`);
+  });
+
+export const setEnabled = (connection, enabled) =>
+  doing(`enable ${connection.id}`, async () => {
+    await ask('update', { name: connection.name, revision: connection.revision, draft: { enabled } });
+    toast(enabled ? `${connection.name} is switched on.` : `${connection.name} is switched off: nobody gets it.`);
+  });
+
+export const pauseChecks = (paused) => doing('checks', () => ask('checks', { paused }));
+export const backUp = () =>
+  doing('backup', async () => {
+    await ask('backup');
+    toast('The store is backed up.');
+    await loadMore('upkeep');
+  });
+
+export const switchGateway = (on) =>
+  doing('gateway', async () => {
+    const { problem, advice } = await ask('gateway', { on });
+    if (problem) toast(sentence({ message: problem, hint: advice }), { bad: true });
+    else toast(on ? 'The gateway is open.' : 'The gateway is closed: programs behind it get no answer.');
+    await loadMore('upkeep');
+  });
+
+export const setStandIns = (names) =>
+  doing('stand-ins', async () => {
+    await ask('stand_ins', { names });
+    await loadMore('upkeep');
+  });
+
+export const startDaemon = () => doing('start', () => ask('start'));
+
+export function unlock() {
+  if (state.status.vault.slot === 'passphrase' || state.status.vault.state === 'key_lost') {
+    openDialog({ kind: 'unlock', passphrase: '', code: '', byCode: state.status.vault.state === 'key_lost', problem: null });
+    return;
+  }
+  doing('unlock', async () => {
+    await ask('unlock');
+    toast('The vault is unlocked.');
+  });
+}
+
+export const lockVault = () =>
+  doing('lock', async () => {
+    await ask('lock');
+  });
+
+export const bindWorkspace = (event) => {
+  event?.preventDefault();
+  const { typed, connection } = state.bind;
+  if (!typed.trim() || !connection) return;
+  doing('bind', async () => {
+    try {
+      const { binding } = await ask('bind', { typed: typed.trim(), connection });
+      const place = binding.workspace.path ?? binding.workspace.name;
+      state.bind = { typed: '', connection: '', problem: null };
+      toast(`${place} gets ${binding.connection} from now on.`);
+    } catch (problem) {
+      state.bind.problem = problem;
+    }
+  });
+};
+
+const place = (workspace) => (workspace.path ? { path: workspace.path } : { workspace: workspace.name });
+
+export const rebind = (binding, connection) =>
+  doing('bind', () => ask('bind', { ...place(binding.workspace), connection }));
+
+export const unbind = (binding) =>
+  doing('unbind', async () => {
+    await ask('unbind', place(binding.workspace));
+    const text = `${binding.workspace.path ?? binding.workspace.name} follows the default again.`;
+    const run = () => rebind(binding, binding.connection);
+    toast(text, { action: !binding.broken && { label: 'Undo', run } });
+  });
+
+export const explain = (event) => {
+  event?.preventDefault();
+  const typed = state.ask.typed.trim();
+  if (!typed) return;
+  doing('explain', async () => {
+    try {
+      Object.assign(state.ask, { answer: await ask('explain', { typed }), problem: null, about: typed });
+    } catch (problem) {
+      Object.assign(state.ask, { answer: null, problem });
+    }
+  });
+};
+
+// --- dialogs
+
+export function openDialog(dialog) {
+  state.dialog = { ...dialog, opener: document.activeElement };
+  changed();
+}
+
+export function closeDialog() {
+  const { opener } = state.dialog ?? {};
+  state.dialog = null;
+  changed();
+  // The element of the dialog goes, and with it its own memory of who opened it.
+  queueMicrotask(() => opener?.isConnected && opener.focus());
+}
+
+// --- routes, words, drawing
+
+export function go(at, name = '', replace = false) {
+  const hash = at === 'connections' ? (name ? `#/connection/${encodeURIComponent(name)}` : '#/') : `#/${at}`;
+  if (location.hash === hash) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', hash);
+  route();
+}
+
+function route() {
+  const [at, name] = location.hash.replace(/^#\//, '').split('/');
+  state.route =
+    at === 'connection' ? { at: 'connections', name: decode(name) } : { at: ['workspaces', 'import', ...MORE].includes(at) ? at : 'connections', name: '' };
+  state.hover = -1;
+  if (state.route.at === 'workspaces') loadWorkspaces();
+  loadMore(state.route.at);
+  changed();
+}
+
+function decode(text = '') {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+let toastEnds = 0;
+
+export function toast(text, { bad = false, action = null } = {}) {
+  state.toast = { text, bad, action: action || null };
+  say(text);
+  clearTimeout(toastEnds);
+  toastEnds = setTimeout(() => closeToast(), bad ? 12000 : 7000);
+  changed();
+}
+
+export function closeToast() {
+  state.toast = null;
+  changed();
+}
+
+/** For those who do not see it. */
+export function say(text) {
+  document.getElementById('said').textContent = text;
+}
+
+let looks = null; // {page, dialogs}: what draws
+let drawn = true;
+
+/** Draw soon; many changes at once are drawn once. */
+export function changed() {
+  if (!drawn) return;
+  drawn = false;
+  queueMicrotask(() => {
+    drawn = true;
+    draw();
+  });
+}
+
+function draw() {
+  state.now = Date.now();
+  render(looks.page(), document.getElementById('app'));
+  render(looks.dialogs(), document.getElementById('dialogs'));
+  const shown = document.querySelector('#dialogs dialog:not([open])');
+  if (shown) {
+    shown.showModal();
+    shown.querySelector('[data-first]')?.focus();
+  }
+  document.title = title();
+  afterwards();
+}
+
+function title() {
+  const bad = state.connections.filter((one) => one.enabled && one.health.state === 'unhealthy').length;
+  return live() && bad ? `LLM Connections (${bad} failing)` : 'LLM Connections';
+}
+
+let soon = 0;
+
+/** Charts of what is on the screen, loaded when it stands still. */
+function afterwards() {
+  clearTimeout(soon);
+  soon = setTimeout(() => {
+    if (!live() || state.route.at !== 'connections') return;
+    const rows = [...document.querySelectorAll('[data-row]')].filter((row) => {
+      const box = row.getBoundingClientRect();
+      return box.bottom > 0 && box.top < window.innerHeight && box.height;
+    });
+    const wanted = rows.map((row) => row.dataset.row).filter((name) => !state.histories.has(`${name}|24`));
+    if (wanted.length) loadHistories(wanted, 24);
+    const one = selected();
+    if (one && !state.histories.has(`${one.name}|${state.hours}`)) loadHistories([one.name], state.hours);
+    if (one && !state.handouts.has(one.name)) loadHandouts(one.name);
+  }, 60);
+}
+
+export function setHours(hours) {
+  state.hours = hours;
+  state.hover = -1;
+  changed();
+}
+
+export function newConnection(values = {}) {
+  if (mayWrite()) openDialog({ kind: 'editor', mode: 'add', values });
+}
+
+export function editConnection(connection) {
+  if (mayWrite()) openDialog({ kind: 'editor', mode: 'edit', original: connection });
+}
+
+// --- keys
+
+function typing(target) {
+  return target.closest('input, textarea, select, [contenteditable]');
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || state.dialog || typing(event.target)) return;
+  const one = selected();
+  const keys = {
+    n: () => newConnection(),
+    t: () => one && testConnection(one),
+    e: () => one && editConnection(one),
+    '/': () => document.querySelector('[data-filter]')?.focus(),
+  };
+  if (keys[event.key]) {
+    event.preventDefault();
+    keys[event.key]();
+  }
+}
+
+export function onListKey(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const row = event.target.closest('[data-row]');
+  if (!step || !row) return;
+  const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+  if (!next?.dataset.row) return;
+  event.preventDefault();
+  const { part } = event.target.closest('[data-part]').dataset;
+  if (wide()) go('connections', next.dataset.row, true);
+  next.querySelector(`[data-part="${part}"]`).focus();
+}
+
+// --- the beginning
+
+async function enter() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const token = given.get('token');
+  if (token) {
+    // At once: an address is copied, bookmarked and synchronised.
+    history.replaceState(null, '', '/#/');
+    try {
+      secret = '';
+      secret = (await ask('session', { token })).secret;
+      sessionStorage.setItem('secret', secret);
+    } catch {
+      return;
+    }
+  } else {
+    secret = sessionStorage.getItem('secret') ?? '';
+    if (!secret) {
+      lost('unknown-tab');
+      return;
+    }
+  }
+  const name = given.get('name') ?? '';
+  const at = given.get('at');
+  if (at === 'show' || at === 'edit') go('connections', name, true);
+  route();
+  followDaemon(false);
+  if (at === 'add' || at === 'edit') await arrive(at, name);
+}
+
+/** Open the form that was asked for, once there is something to open it with. */
+async function arrive(at, name) {
+  for (let tries = 0; tries < 100 && !(live() && state.providers.length); tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  if (at === 'add') newConnection();
+  else if (byName(name)) editConnection(byName(name));
+}
+
+/** Draw with these, and follow the daemon. */
+export function begin(page, dialogs) {
+  looks = { page, dialogs };
+  window.addEventListener('hashchange', route);
+  window.addEventListener('popstate', route);
+  window.addEventListener('keydown', onKey);
+  window.addEventListener('scroll', afterwards, { passive: true });
+  window.addEventListener('resize', changed);
+  document.addEventListener('click', (event) => {
+    for (const menu of document.querySelectorAll('details.more[open]')) {
+      if (!menu.contains(event.target) || event.target.closest('button')) menu.open = false;
+    }
+  });
+  document.addEventListener('keydown', (event) => {
+    const menu = document.querySelector('details.more[open]');
+    if (event.key === 'Escape' && menu) {
+      menu.open = false;
+      menu.querySelector('summary').focus();
+    }
+  });
+  new ResizeObserver(() => {
+    const chart = document.querySelector('.chart');
+    const width = Math.round(chart?.clientWidth ?? 0);
+    if (width && Math.abs(width - state.chartWidth) > 4) {
+      state.chartWidth = width;
+      changed();
+    }
+  }).observe(document.body);
+  setInterval(() => {
+    if (document.hidden) return;
+    if (live() && state.route.at === 'workspaces') loadWorkspaces();
+    if (live()) loadMore(state.route.at);
+    changed();
+  }, 15000);
+  setInterval(() => {
+    if (document.hidden || !live()) return;
+    state.handouts.clear();
+    const one = selected();
+    if (one) loadHistories([one.name], state.hours);
+  }, 60000);
+  enter();
+}

@@ -1,0 +1,179 @@
+// The screens that are not looked at every day: usage, hand-outs, upkeep. Loaded with the first of them.
+
+import { html, svg, nothing } from './lit-html.js';
+import * as app from './app.js';
+import { ago, clock, icon } from './views.js';
+
+const { state } = app;
+
+const COUNT = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const WHOLE = new Intl.NumberFormat();
+const DATE = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' });
+
+const many = (n, one, more = `${one}s`) => `${WHOLE.format(n)} ${n === 1 ? one : more}`;
+
+export const screens = { usage, handouts, upkeep };
+
+// --- usage
+
+const SUMS = ['requests', 'failed', 'broken', 'left', 'input_tokens', 'output_tokens', 'cached_tokens', 'unreported'];
+
+function grouped(rows, key) {
+  const found = new Map();
+  for (const row of rows) {
+    const sums = found.get(row[key]) ?? { name: row[key] ?? 'removed', rows: [], ...Object.fromEntries(SUMS.map((one) => [one, 0])) };
+    for (const one of SUMS) sums[one] += row[one];
+    sums.rows.push(row);
+    found.set(row[key], sums);
+  }
+  return [...found.values()].toSorted((a, b) => b.requests - a.requests);
+}
+
+// A screen that was not looked at before the daemon went has nothing to show.
+const notTold = () => (app.live() ? 'Loading …' : 'Not known yet.');
+
+function usage() {
+  const told = state.more.usage;
+  const span = (days, text) => html`<button aria-pressed=${state.days === days ? 'true' : 'false'} @click=${() => app.setDays(days)}>${text}</button>`;
+  return html`<div class="narrow">
+    <section class="card pad" aria-label="Usage"><div class="chart-head"><h2>Usage</h2>
+      <div class="segments" role="group" aria-label="Time shown">${span(7, '7 d')}${span(30, '30 d')}${span(365, '1 y')}</div></div>
+      <p class="lead">What programs sent through the gateway, as the providers report it. Nothing is estimated, and no prompt or answer is kept.</p>
+      ${told && !told.days.length ? html`<p class="faint">Nothing went through the gateway in this time. Start a program with <code>nexoctl run -- PROGRAM</code>,
+        or set one up with <code>nexoctl gateway setup</code>.</p>` : told ? nothing : html`<p class="faint">${notTold()}</p>`}
+    </section>
+    ${told ? grouped(told.days, 'connection').map((one) => used(one, told.models.filter((each) => each.connection === one.rows[0].connection))) : nothing}
+  </div>`;
+}
+
+function used(one, models) {
+  const figure = (value, words) => html`<div><dd>${COUNT.format(value)}</dd><dt>${words}</dt></div>`;
+  const bad = [one.failed && `${WHOLE.format(one.failed)} failed`, one.broken && `${WHOLE.format(one.broken)} broke off`, one.left && `${many(one.left, 'was', 'were')} given up`];
+  return html`<section class="card pad usage" aria-label=${`Usage of ${one.name}`}>
+    <h2>${one.name}</h2>
+    <dl class="figures">${figure(one.requests, one.requests === 1 ? 'request' : 'requests')}${figure(one.input_tokens, 'tokens in')}${figure(one.cached_tokens, 'of them cached')}${figure(one.output_tokens, 'tokens out')}</dl>
+    ${bars(one)}
+    <p class="faint">${[...bad, one.unreported && `${many(one.unreported, 'answer')} without token counts`].filter(Boolean).join(', ') || 'Every answer arrived whole and was counted.'}</p>
+    ${models.length ? html`<h3>Models asked for</h3><table><thead><tr><th>Model</th><th class="n">Requests</th><th class="n">Tokens in</th><th class="n">Tokens out</th></tr></thead>
+      <tbody>${models.toSorted((a, b) => b.requests - a.requests).slice(0, 12).map((each) => html`<tr><td><code>${each.model ?? 'none named'}</code></td>
+        <td class="n">${WHOLE.format(each.requests)}</td><td class="n">${COUNT.format(each.input_tokens)}</td><td class="n">${COUNT.format(each.output_tokens)}</td></tr>`)}</tbody></table>` : nothing}
+  </section>`;
+}
+
+const DAY_S = 86400e3;
+
+/** A bar a day: tokens in, those from a cache, tokens out. */
+function bars(one) {
+  const today = Math.floor(state.now / DAY_S);
+  const days = Math.min(state.days, 90);
+  const sums = Array.from({ length: days }, () => ({ fresh: 0, cached: 0, out: 0, requests: 0 }));
+  for (const row of one.rows) {
+    const at = days - 1 - (today - Math.floor(Date.parse(row.at) / DAY_S));
+    if (!sums[at]) continue;
+    sums[at].fresh += row.input_tokens - row.cached_tokens;
+    sums[at].cached += row.cached_tokens;
+    sums[at].out += row.output_tokens;
+    sums[at].requests += row.requests;
+  }
+  const most = Math.max(...sums.map((day) => day.fresh + day.cached + day.out), 1);
+  const [width, height] = [700, 90];
+  const each = width / days;
+  const part = (at, kind, below, value) => {
+    const size = (value / most) * height;
+    return size ? svg`<rect class=${kind} x=${(at * each + each * 0.12).toFixed(1)} width=${(each * 0.76).toFixed(1)} y=${(height - below - size).toFixed(1)} height=${size.toFixed(1)}/>` : nothing;
+  };
+  const label = (at) => DATE.format(new Date((today - days + 1 + at) * DAY_S));
+  const words = `${one.name}: ${many(one.requests, 'request')}, ${many(one.input_tokens, 'token')} in, ${many(one.output_tokens, 'token')} out, ${label(0)} to ${label(days - 1)}.`;
+  return html`<svg class="bars" viewBox="0 0 ${width} ${height + 18}" role="img" aria-label=${words}>
+      <line class="grid" x1="0" x2=${width} y1=${height} y2=${height}/>
+      ${sums.map((day, at) => {
+        const [a, b, c] = [day.fresh, day.cached, day.out];
+        const scaled = (value) => (value / most) * height;
+        return svg`<g><title>${`${label(at)}: ${many(day.requests, 'request')}, ${WHOLE.format(a + b)} tokens in, ${WHOLE.format(b)} of them cached, ${WHOLE.format(c)} out`}</title>
+          ${part(at, 'fresh', 0, a)}${part(at, 'cached', scaled(a), b)}${part(at, 'out', scaled(a + b), c)}</g>`;
+      })}
+      <text x="0" y=${height + 14}>${label(0)}</text><text x=${width} y=${height + 14} text-anchor="end">${label(days - 1)}</text>
+    </svg>
+    <p class="legend" aria-hidden="true"><span class="fresh"></span>in<span class="cached"></span>in, cached<span class="out"></span>out</p>`;
+}
+
+// --- hand-outs
+
+const METHODS = {
+  ResolveConnection: 'got the key', FollowConnection: 'follows with the key', RevealConnection: 'was shown the secrets',
+};
+
+function handouts() {
+  const told = state.more.handouts;
+  const wanted = state.handoutFilter.trim().toLowerCase();
+  const shown = (told?.handouts ?? []).filter((one) =>
+    !wanted || [one.connection, one.client.program, one.client.name, one.client.pid, one.workspace].join(' ').toLowerCase().includes(wanted));
+  return html`<div class="narrow"><section class="card pad" aria-label="Hand-outs"><h2>Hand-outs</h2>
+    <p class="lead">Whom the daemon gave a secret. The same to the same program within an hour is one line.</p>
+    <input type="search" placeholder="Filter by connection, program or directory" aria-label="Filter the hand-outs" .value=${state.handoutFilter}
+      @input=${(e) => { state.handoutFilter = e.target.value; app.changed(); }}>
+    ${shown.length ? html`<ul class="plain-list record">${shown.map((one) => html`<li>${icon('key')}
+        <span><b>${one.client.program || one.client.name || 'a program'}</b> <span class="faint">process ${one.client.pid}</span>
+          <span class="what">${METHODS[one.method] ?? one.method} of <b>${one.connection}</b>${one.workspace ? html` in <code>${one.workspace}</code>` : nothing}${one.times > 1 ? `, ${WHOLE.format(one.times)} times` : ''}</span></span>
+        <time class="faint" datetime=${one.last_at}>${clock(one.last_at)}</time></li>`)}</ul>`
+      : html`<p class="faint">${!told ? notTold() : told.handouts.length ? 'Nothing matches.' : 'None so far.'}</p>`}
+  </section></div>`;
+}
+
+// --- upkeep
+
+const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const REASONS = { daily: 'daily', migration: 'before an upgrade', request: 'by hand', rotation: 'before a new key', rescue: 'rescued' };
+
+function upkeep() {
+  const { status } = state;
+  const told = state.more.upkeep;
+  const may = app.mayWrite();
+  const line = (title, words, action) => html`<li><span><b>${title}</b><span class="what">${words}</span></span>${action ?? nothing}</li>`;
+  const button = (word, text, run, ready = may) => html`<button ?disabled=${!ready || state.busy.has(word)} @click=${run}>${text}</button>`;
+  const open = status.vault.state === 'unlocked';
+  const gate = told?.gateway;
+  return html`<div class="narrow">
+    <section class="card pad" aria-label="Running"><h2>Running</h2><ul class="plain-list upkeep">
+      ${line('Checks', status.checks_paused ? 'Paused: the lights are as they were.' : 'Every connection is looked at in the background, without using a token.',
+        button('checks', status.checks_paused ? 'Resume' : 'Pause', () => app.pauseChecks(!status.checks_paused)))}
+      ${gate ? line('Gateway', gateWords(gate), button('gateway', gate.on ? 'Switch off' : 'Switch on', () => app.switchGateway(!gate.on))) : nothing}
+      ${line('Vault', open ? `Unlocked, by ${status.vault.slot.replace('_', ' ')}. Locked, no program gets a key.` : app.capital(status.vault.problem) || 'Locked.',
+        open ? button('lock', 'Lock', app.lockVault, app.live()) : button('unlock', 'Unlock', app.unlock, app.live()))}
+    </ul></section>
+    ${standIns(told, may)}
+    <section class="card pad" aria-label="Backups"><div class="chart-head"><h2>Backups</h2>${button('backup', state.busy.has('backup') ? 'Backing up…' : 'Back up now', app.backUp, app.live())}</div>
+      <p class="lead">Copies of the encrypted store, one a day by itself. <code>nexoctl store restore</code> puts one back.</p>
+      ${told?.backups.length ? html`<ul class="plain-list">${told.backups.slice(0, 6).map((one) => html`<li><span><code>${one.name}</code> <span class="faint">${REASONS[one.reason] ?? one.reason}, ${size(one.size_bytes)}</span></span>
+        <time class="faint" datetime=${one.at ?? ''}>${ago(one.at)}</time></li>`)}</ul>` : html`<p class="faint">${told ? 'None yet.' : notTold()}</p>`}
+    </section>
+    <section class="card pad" aria-label="About"><h2>About</h2><dl class="fields">
+      ${[['Version', status.version], ['Daemon', `process ${status.pid}, since ${clock(status.started_at)}`], ['Store', status.database], ['Socket', status.socket], ['Log', status.log]]
+        .map(([name, value]) => html`<div><dt>${name}</dt><dd>${['Version', 'Daemon'].includes(name) ? value : html`<code>${value}</code>`}</dd></div>`)}
+    </dl></section>
+  </div>`;
+}
+
+function gateWords(gate) {
+  if (gate.listening) {
+    const n = gate.programs.length;
+    return `Listens on 127.0.0.1:${gate.port}; ${n ? `${many(n, 'program is', 'programs are')} behind it: ${gate.programs.map((one) => one.token ?? one.client?.program ?? one.program).join(', ')}.` : 'no program is behind it.'}`;
+  }
+  if (gate.on) return [gate.problem, gate.advice].filter(Boolean).map(app.capital).join('. ');
+  return gate.switched_off ? 'Switched off: programs behind it get no answer.' : 'Opens with the first program that needs it.';
+}
+
+function standIns(told, may) {
+  const names = told?.fallback ?? [];
+  const free = state.connections.filter((one) => one.enabled && !names.includes(one.name));
+  return html`<section class="card pad" aria-label="Stand-ins"><h2>Stand-ins</h2>
+    <p class="lead">When the connection of a program is unhealthy, the first of these that works takes its place. Bound workspaces keep theirs.</p>
+    ${names.length ? html`<ul class="bindings">${names.map((name, at) => html`<li><span class="badge">${at + 1}</span><span class="where"><b>${name}</b></span>
+        <button ?disabled=${!may || !at} aria-label=${`Move ${name} up`} @click=${() => app.setStandIns(names.toSpliced(at, 1).toSpliced(at - 1, 0, name))}>Up</button>
+        <button class="bare" ?disabled=${!may} aria-label=${`Remove the stand-in ${name}`} title="Remove" @click=${() => app.setStandIns(names.toSpliced(at, 1))}>${icon('cross')}</button></li>`)}</ul>`
+      : html`<p class="faint">${told ? 'None: programs wait for their own.' : notTold()}</p>`}
+    ${told && free.length ? html`<div class="line-form"><div class="grow"><label for="stand-in">Add</label>
+      <select id="stand-in" ?disabled=${!may} .value=${''} @change=${(e) => { const name = e.target.value; e.target.value = ''; app.setStandIns([...names, name]); }}>
+        <option value="" selected disabled>choose …</option>${free.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></div></div>` : nothing}
+  </section>`;
+}

@@ -1,0 +1,32 @@
+"""One connection of a browser: whose it may be, and what it may take."""
+
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.server import ServerState
+
+from nexo.connections import own_http
+from nexo.connections.own_http import OwnProtocol
+
+MOST_CONNECTIONS = 64
+MOST_HEAD_BYTES = 16 * 1024
+KEPT_S = 30
+
+
+class UncheckedProtocol(OwnProtocol):
+    """For systems whose kernel does not say whose a connection is (WSL 1)."""
+
+    def may_in(self, transport: Any) -> bool:
+        """Everybody."""
+        return True
+
+
+def protocols(app: Any, *, ask_whose: bool) -> tuple[Callable[[], OwnProtocol], ServerState]:
+    """See `own_http.protocols`."""
+    return own_http.protocols(
+        OwnProtocol if ask_whose else UncheckedProtocol,
+        app,
+        kept_s=KEPT_S,
+        most_connections=MOST_CONNECTIONS,
+        most_header_bytes=MOST_HEAD_BYTES,
+    )

@@ -1,0 +1,120 @@
+"""What does a call of the page say? From JSON to the values of the SDK; what is not understood is refused.
+
+No text of a refusal quotes what was sent: it may be a key.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from nexo_client.types import ConnectionDraft, NetworkProfile
+
+_TEXTS = (
+    "name",
+    "provider",
+    "preset",
+    "base_url",
+    "auth_scheme",
+    "api_key",
+    "api_key_ref",
+    "headers_json",
+    "default_model",
+)
+_SWITCHES = ("enabled", "checks_paused")
+_MOST_HOSTS = 200
+
+
+class NotUnderstood(Exception):
+    """The call is not what the page sends; the text says what is wrong with it."""
+
+
+class JsonBody:
+    """The fields of a call, each read once by what it has to be."""
+
+    def __init__(self, fields: dict[str, Any], allowed: Collection[str] | None = None) -> None:
+        unknown = [name for name in fields if allowed is not None and name not in allowed]
+        if unknown:
+            raise NotUnderstood("the call has a field that nobody knows")
+        self._fields = fields
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "JsonBody":
+        """Raises `NotUnderstood` unless it is an object of bearable depth."""
+        if raw.count(b"[") + raw.count(b"{") > 2000:
+            raise NotUnderstood("the call is nested too deeply")
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise NotUnderstood("the call is not JSON") from None
+        if not isinstance(found, dict):
+            raise NotUnderstood("the call is not an object")
+        return cls(found)
+
+    def text(self, name: str, absent: str = "") -> str:
+        """A string without surrogates, which no contract can carry."""
+        value = self._fields.get(name, absent)
+        if not isinstance(value, str):
+            raise NotUnderstood(f"{name} is not a text")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NotUnderstood(f"{name} has half a character in it") from None
+        return value
+
+    def switch(self, name: str) -> bool:
+        """True or false; false when it is missing."""
+        value = self._fields.get(name, False)
+        if not isinstance(value, bool):
+            raise NotUnderstood(f"{name} is neither true nor false")
+        return value
+
+    def number(self, name: str, absent: int = 0) -> int:
+        """A whole number that is not negative and fits into 63 bits."""
+        value = self._fields.get(name, absent)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+            raise NotUnderstood(f"{name} is not a whole number")
+        return value
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        """A list of strings."""
+        value = self._fields.get(name, [])
+        if not isinstance(value, list) or len(value) > most:
+            raise NotUnderstood(f"{name} is not a list of at most {most} texts")
+        return tuple(JsonBody({name: one}).text(name) for one in value)
+
+    def objects(self, name: str, most: int, allowed: Collection[str]) -> "tuple[JsonBody, ...]":
+        """A list of objects with no other fields than the allowed ones."""
+        value = self._fields.get(name, [])
+        if (
+            not isinstance(value, list)
+            or len(value) > most
+            or not all(isinstance(one, dict) for one in value)
+        ):
+            raise NotUnderstood(f"{name} is not a list of at most {most} objects")
+        return tuple(JsonBody(one, allowed) for one in value)
+
+    def network(self, name: str) -> NetworkProfile:
+        """A whole network profile."""
+        value = self._fields.get(name)
+        if not isinstance(value, dict):
+            raise NotUnderstood(f"{name} is not an object")
+        given = JsonBody(value, ("proxy", "no_proxy", "ca_bundle"))
+        return NetworkProfile(
+            given.text("proxy"), given.texts("no_proxy", _MOST_HOSTS), given.text("ca_bundle")
+        )
+
+    def draft(self, name: str) -> ConnectionDraft | None:
+        """A connection as a person wrote it down; None when it is missing."""
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise NotUnderstood(f"{name} is not an object")
+        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "no_headers", "network"})
+        found: dict[str, Any] = {one: given.text(one) for one in _TEXTS if one in value}
+        found |= {one: given.switch(one) for one in _SWITCHES if one in value}
+        if given.switch("no_headers"):
+            found["headers"] = ()
+        if "network" in value:
+            found["network"] = given.network("network")
+        return ConnectionDraft(**found)

@@ -1,0 +1,70 @@
+"""The life of the server: listens on 127.0.0.1, answers later starts, and ends when nobody looks any more."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nexo_client.aio import AsyncClient
+from nexo_settings import files
+from nexo_settings.app import App
+from nexo_settings.calls import PageCalls
+from nexo_settings.handover import NO_REVEAL, Place, Serving
+from nexo_settings.presence import Presence
+from nexo_settings.protocol import protocols
+from nexo_settings.sessions import Sessions
+
+_LET_GO_S = 1.0
+
+
+async def serve(
+    listening: socket.socket,
+    daemon: Path,
+    serving: Serving,
+    sessions: Sessions,
+    address: Callable[[Place], str],
+    *,
+    idle_s: float,
+    reveals: bool,
+    ask_whose: bool,
+) -> None:
+    """Serve until nobody looks any more, or a signal."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    presence = Presence(time.monotonic, idle_s=idle_s)
+
+    host, port = listening.getsockname()
+    async with AsyncClient(daemon) as client:
+        desk = PageCalls(client, reveals=reveals)
+
+        def again(place: Place) -> str:
+            presence.touch()
+            # For good: whoever said so shows this screen to others.
+            desk.reveals = desk.reveals and NO_REVEAL not in place
+            return address(place)
+
+        app = App(f"{host}:{port}", files.load(), sessions, presence, desk)
+        make, state = protocols(app, ask_whose=ask_whose)
+        server = await loop.create_server(make, sock=listening)
+        later = await serving.listen(again)
+        try:
+            await _until_nobody_looks(presence, stopped)
+        finally:
+            later.close()
+            server.close()
+            for protocol in list(state.connections):
+                protocol.transport.abort()
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=_LET_GO_S)
+
+
+async def _until_nobody_looks(presence: Presence, stopped: asyncio.Event) -> None:
+    while not stopped.is_set() and (rest := presence.remaining_s) > 0:
+        with contextlib.suppress(TimeoutError):
+            # Whoever comes or leaves meanwhile moves the end, never nearer than this.
+            await asyncio.wait_for(stopped.wait(), min(rest, max(presence.idle_s, 0.05)))

@@ -1,0 +1,94 @@
+"""What does the page get to see? The SDK's records with the words beside them; none holds a secret."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from nexo.connections.phrases import phrase
+from nexo_client import records, types
+from nexo_client.errors import NexoError
+from nexo_client.records import Record
+from nexo_client.slices import Slice, slices
+
+SLICES = {24: 96, 168: 84}
+"""Hours of a chart → slices: of a quarter of an hour, of two hours."""
+
+_HERE = ("://127.", "://localhost", "://[::1]")
+
+
+def connection(value: types.Connection, now: datetime) -> Record:
+    """A connection with the phrase of its light."""
+    record = records.of(value, now)
+    record["health"]["phrase"] = phrase(value.health.reason)
+    return record
+
+
+def event(value: types.WatchEvent, now: datetime) -> Record:
+    """One message of the daemon's event stream."""
+    record = records.event(value, now)
+    if value.snapshot is not None:
+        record["connections"] = [connection(one, now) for one in value.snapshot.connections]
+    if value.connection is not None:
+        record["connection"] = connection(value.connection, now)
+    if value.transition is not None:
+        record["transition"]["phrase"] = phrase(value.transition.reason)
+    return record
+
+
+def provider(value: types.ProviderInfo) -> Record:
+    """A provider or preset, and where it stands in the list."""
+    here = any(mark in value.default_base_url for mark in _HERE)
+    kind = "local" if here and value.is_preset else "service" if value.is_preset else "provider"
+    return records.of(value) | {"kind": kind}
+
+
+def result(value: types.TestResult) -> Record:
+    """The verdict of a test in words."""
+    said = phrase(value.reason or value.outcome.value)
+    return records.of(value) | {"ok": value.ok, "phrase": said}
+
+
+def history(value: types.HealthHistory, hours: int, now: datetime) -> Record:
+    """The past of a connection, cut into the slices of its chart."""
+    count = SLICES[hours]
+    start = now - timedelta(hours=hours)
+    parts = slices(value.samples, start, now, count)
+    return {
+        "start": records.moment(start),
+        "slice_s": hours * 3600 / count,
+        "uptime": value.uptime,
+        "latency_p50_ms": records.milliseconds(value.latency_p50_s),
+        "latency_p95_ms": records.milliseconds(value.latency_p95_s),
+        "latency_ms": [records.milliseconds(part.latency_s) for part in parts],
+        "lights": "".join(_light(part) for part in parts),
+        "transitions": [records.of(one) | {"phrase": phrase(one.reason)} for one in value.transitions[-50:]],
+    }
+
+
+def _light(part: Slice) -> str:
+    if not part.checks:
+        return "-"
+    return "x" if part.failed else "!" if part.limited else "o"
+
+
+def backup(value: types.Backup) -> Record:
+    """A backup of the store."""
+    at = records.moment(value.at) if value.at else None
+    return {"name": value.name, "at": at, "reason": value.reason, "size_bytes": value.size_bytes}
+
+
+def saved(value: types.SavedConnection, now: datetime) -> Record:
+    """What was saved, and what is odd about it."""
+    return {
+        "connection": connection(value.connection, now),
+        "warnings": records.plain(value.warnings),
+    }
+
+
+def refusal(problem: NexoError) -> Record:
+    """What the daemon refused, as the page shows it."""
+    return error(problem.reason.value, problem.message, problem.hint, problem.metadata)
+
+
+def error(reason: str, message: str, hint: str = "", metadata: Any = None) -> Record:
+    """A refusal, as the page shows it."""
+    return {"error": {"reason": reason, "message": message, "hint": hint, "metadata": dict(metadata or {})}}
