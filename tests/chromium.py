@@ -247,8 +247,8 @@ class Tab:
         for _ in range(_MISSES):
             place = self.wait(f"({_FIND})({json.dumps(what)})", f"there is {what!r} to click on")
             self.click_at(*place)
-            # A page that the click replaced knows of no miss.
-            if self.eval("window.pressedOnIt") is not False:
+            # Undefined on a page that the click put in the place of this one.
+            if self.eval("window.clickedOnIt === undefined || window.clickedOnIt"):
                 return
         raise AssertionError(f"{what!r} moved away from under {_MISSES} clicks")
 
@@ -316,9 +316,10 @@ _FIND = """(what) => {
   const hit = document.elementFromPoint(x, y);
   const meets = (e) => e && (found.contains(e) || e.contains(found));
   if (!box.width || !meets(hit)) return null;
-  window.pressedOnIt = null;
-  const note = (e) => { window.pressedOnIt = Boolean(meets(e.target)); };
-  document.addEventListener('mousedown', note, { capture: true, once: true });
+  // A click and not a press: the page may move between press and release.
+  window.clickedOnIt = false;
+  const note = (e) => { window.clickedOnIt ||= found.contains(e.target) || Boolean(found.closest('label')?.contains(e.target)); };
+  document.addEventListener('click', note, { capture: true, once: true });
   return [x, y];
 }"""
 
