@@ -318,7 +318,8 @@ _FIND = """(what) => {
   if (!box.width || !meets(hit)) return null;
   // A click and not a press: the page may move between press and release.
   window.clickedOnIt = false;
-  const note = (e) => { window.clickedOnIt ||= found.contains(e.target) || Boolean(found.closest('label')?.contains(e.target)); };
+  const label = found.closest('label');
+  const note = (e) => { window.clickedOnIt = [found, label].some((one) => one?.contains(e.target)); };
   document.addEventListener('click', note, { capture: true, once: true });
   return [x, y];
 }"""
