@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexo.connections.terms import Layer, LayerStatus
 from nexo_cli import looks
-from nexo_cli.format import Span, Style, duration
+from nexo_cli.format import Span, Style, ago, duration
 from nexo_cli.session import Session
 from nexo_cli.terminal import SPINNER
 from nexo_client import errors, types
@@ -105,9 +105,7 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
             nonlocal encrypted
             if result.layer is Layer.CONFIGURATION:
                 encrypted = not result.evidence.startswith("http://")
-            if result.status is LayerStatus.NOT_REACHED or (
-                result.status is LayerStatus.SKIPPED and not session.verbose
-            ):
+            if not _is_told(session, result):
                 return
             block.above(lambda: printer.line(looks.layer(result)))
             block.update([_next_line(result, encrypted=encrypted)])
@@ -150,6 +148,22 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
     for suggestion in result.suggestions:
         if not suggestion.fix and not _applies(suggestion):
             printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
+
+
+def say_again(session: Session, last: types.LastTest) -> None:
+    """The layers and the verdict of a test that was made before."""
+    tested = f"Tested {last.result.connection} {ago(last.tested_at, session.now)}"
+    session.printer.line(Span(tested, Style.STRONG))
+    for result in last.result.layers:
+        if _is_told(session, result):
+            session.printer.line(looks.layer(result))
+    say_verdict(session, last.result)
+
+
+def _is_told(session: Session, result: types.LayerResult) -> bool:
+    return result.status is not LayerStatus.NOT_REACHED and (
+        result.status is not LayerStatus.SKIPPED or session.verbose
+    )
 
 
 def _was_missed(result: types.LayerResult) -> bool:

@@ -34,6 +34,7 @@ from nexo_client.client import (
     _health_settings,
     _history,
     _id_of,
+    _last_test,
     _lights,
     _models,
     _nothing,
@@ -239,6 +240,17 @@ class AsyncClient(AsyncLine):
             draft=message, completion=completion, model=model, timeout=duration(timeout_s), fixes=fixes
         )
         return await self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
+
+    async def last_test(self, name: str) -> types.LastTest | None:
+        """What the last test of a saved connection said; nothing is sent to the provider.
+
+        None if it was not tested since the daemon started, or since its address, its secrets or its model
+        changed. A test of a draft or an edit counts once exactly that is saved.
+
+        Raises:
+            ConnectionNotFound
+        """
+        return await self.ask(Call(c.GetLastTestRequest(name=name), _last_test, reads=True))
 
     async def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""

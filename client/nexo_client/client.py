@@ -216,6 +216,17 @@ class Client(Line):
         )
         return self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
 
+    def last_test(self, name: str) -> types.LastTest | None:
+        """What the last test of a saved connection said; nothing is sent to the provider.
+
+        None if it was not tested since the daemon started, or since its address, its secrets or its model
+        changed. A test of a draft or an edit counts once exactly that is saved.
+
+        Raises:
+            ConnectionNotFound
+        """
+        return self.ask(Call(c.GetLastTestRequest(name=name), _last_test, reads=True))
+
     def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
         return self.ask(Call(c.GetDefaultConnectionRequest(), _default, reads=True))
@@ -522,6 +533,10 @@ def _test_event(response: Any) -> types.LayerResult | types.TestResult | None:
     if which == "layer":
         return read(types.LayerResult, response.layer)
     return read(types.TestResult, response.result) if which == "result" else None
+
+
+def _last_test(response: Any) -> types.LastTest | None:
+    return read(types.LastTest, response) if response.HasField("result") else None
 
 
 def _models(response: Any) -> types.ModelList:

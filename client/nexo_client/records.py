@@ -313,6 +313,11 @@ LAYOUTS: dict[str, Layout] = {
         blank=("request_id",),
         made={"models": _ids},
     ),
+    "LastTest": Layout(
+        "last_test",
+        "What the last test of a connection said, without its models: nexoctl test NAME --last.",
+        spread="result",
+    ),
     "Model": Layout("model", "A model.", blank=("context_window",)),
     "ClientInfo": Layout("client", "What a program claims about itself."),
     "Workspace": Layout("workspace", "A directory or a name; the other one is null.", blank=("path", "name")),

@@ -34,6 +34,7 @@ from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.journal import Journal
+from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
@@ -165,7 +166,9 @@ async def _serve(
     registry.is_own_address = routes.is_own_address = door.is_own
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
-        connections=ConnectionService(registry, lights, prober, view, hub, Proofs(clock)),
+        connections=ConnectionService(
+            registry, lights, prober, view, hub, Proofs(clock), LastTests(registry)
+        ),
         workspaces=WorkspaceService(registry, lights, resolver, hub, view),
         health=HealthService(registry, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),

@@ -127,6 +127,8 @@ def test_saving_what_does_not_work_is_the_persons_choice(
     tab.sees("Failed: key rejected")
     tab.click("Save anyway")
     tab.sees("Saved openai.")
+    # What the test said is still there for whoever asks why.
+    tab.sees("Last test", "Failed: key rejected", "Somebody listens")
     with nexod.client() as client:
         assert client.reveal("openai").api_key == REVOKED.key
 

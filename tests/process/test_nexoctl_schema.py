@@ -92,8 +92,10 @@ def _connections(say: Speaker, url: str) -> None:
     say("show", "work")
     assert say("show", "work", "--reveal")["api_key"] == WORK.key
     say("default")
+    assert say("test", "busy", "--last", code=6)["outcome"] == "rate_limited"
     say("test", "work")
     say("test", "work", "--completion")
+    assert say("test", "work", "--last")["layers"][-1]["layer"] == "completion"
     say("test", "--all", code=6)
     assert say("test", "work", "nobody", code=6)[1]["outcome"] is None
     say("test", "--draft", *flags, stdin=REVOKED.key, code=6)

@@ -141,6 +141,13 @@ class PageCalls:
             with contextlib.suppress(asyncio.CancelledError, errors.NexoError):
                 await task
 
+    async def last_test(self, body: JsonBody) -> Record:
+        """What the last test of a connection said; null if it was not tested as it is."""
+        last = await self.client.last_test(body.text("name"))
+        return {
+            "last": last and {"result": showing.result(last.result), "at": records.moment(last.tested_at)}
+        }
+
     async def reveal(self, body: JsonBody) -> Record:
         """The API key of a connection, or the value of one header: recorded as a hand-out to this program."""
         if not self.reveals:
@@ -295,6 +302,7 @@ CALLS: dict[str, Callable[[PageCalls, JsonBody], Awaitable[Record]]] = {
     "update": PageCalls.update,
     "delete": PageCalls.delete,
     "default": PageCalls.default,
+    "last_test": PageCalls.last_test,
     "reveal": PageCalls.reveal,
     "check": PageCalls.check,
     "history": PageCalls.history,

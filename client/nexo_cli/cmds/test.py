@@ -4,6 +4,7 @@
   nexoctl test --all                                        all of them, in parallel
   nexoctl test work --base-url https://llm.example.com/v1   an edit of it, before it is saved
   nexoctl test --draft --provider groq --api-key-env KEY    one that is not saved; options as of `nexoctl add`
+  nexoctl test work --last                                  what the last test said; nothing is sent
 
 Nothing is saved, unless the daemon found a correction that works and you say yes to it. The first layer that
 fails decides; the result says what was proven and what to do next. Uses no tokens, unless you say
@@ -43,6 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--draft", action="store_true", help="test what the options describe, without saving it"
     )
     parser.add_argument(
+        "--last", action="store_true", help="test nothing: show what the last test of the connection said"
+    )
+    parser.add_argument(
         "--completion", action="store_true", help="also send one minimal, billed request to a model"
     )
     parser.add_argument(
@@ -69,6 +73,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             "options that describe a connection need --draft, or the one NAME that they change",
             "nexoctl test --draft --provider …, or nexoctl test NAME --base-url …",
         )
+    if arguments.last:
+        if described or arguments.completion or arguments.all or arguments.draft:
+            raise UsageError("--last is given with what describes a test", "nexoctl test NAME --last")
+        return _last(session, arguments)
     with session.client() as client:
         if arguments.completion:
             session.printer.note(Span(trial.COMPLETION_NOTE, Style.FAINT))
@@ -80,6 +88,25 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         if len(names) == 1 and not arguments.all:
             return _test_one(session, client, trial.TrialSubject(saved=names[0]), options)
         return _test_many(session, client, names, options)
+
+
+def _last(session: Session, arguments: argparse.Namespace) -> int:
+    with session.client() as client:
+        names = _names(arguments, client)
+        if len(names) != 1:
+            raise UsageError("--last is given with several names", "nexoctl test NAME --last")
+        last = client.last_test(names[0])
+    if last is None:
+        raise CommandFailed(
+            f"'{names[0]}' was not tested since nexod started, or since it was changed",
+            hint=f"test it: nexoctl test {names[0]}",
+            code=Exit.NOT_FOUND,
+        )
+    if session.json:
+        session.printer.json(records.of(last))
+    else:
+        trial.say_again(session, last)
+    return Exit.OK if last.result.ok else Exit.TEST_FAILED
 
 
 def _only_model(arguments: argparse.Namespace) -> bool:

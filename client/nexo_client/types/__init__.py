@@ -53,6 +53,7 @@ _HOMES = {
     "ImportStep": "nexo.connections.model.store",
     "KeyInfo": "nexo.connections.model.connection",
     "KeySlot": "nexo.connections.model.vault",
+    "LastTest": "nexo.connections.model.trial",
     "LayerResult": "nexo.connections.model.trial",
     "MappedModel": "nexo.connections.model.connection",
     "Model": "nexo.connections.model.trial",

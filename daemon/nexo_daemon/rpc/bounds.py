@@ -41,6 +41,7 @@ BYTES: dict[str, int] = {
     "FieldMask.paths": WORD,
     "GetConnectionRequest.name": NAME,
     "GetHealthRequest.names": NAME,
+    "GetLastTestRequest.name": NAME,
     "Header.name": NAME,
     "Header.value": SECRET,
     "ImportConnectionsRequest.consents": NAME,

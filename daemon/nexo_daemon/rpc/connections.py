@@ -13,11 +13,12 @@ from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
-from nexo.connections.wire import seconds
+from nexo.connections.wire import seconds, timestamp
 from nexo_daemon.domain.model import Connection
 from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport, Verdict
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
+from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc import convert
@@ -55,6 +56,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         view: View,
         hub: FollowHub,
         proofs: Proofs,
+        tests: LastTests,
     ) -> None:
         self._registry = registry
         self._lights = lights
@@ -62,6 +64,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         self._view = view
         self._hub = hub
         self._proofs = proofs
+        self._tests = tests
 
     async def ListConnections(
         self, request: pb.ListConnectionsRequest, context: Context
@@ -181,6 +184,14 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     result = convert.test_result(plan.connection.name, told)
                     yield pb.TestDraftConnectionResponse(result=result)
 
+    async def GetLastTest(self, request: pb.GetLastTestRequest, context: Context) -> pb.GetLastTestResponse:
+        connection = self._registry.snapshot.get(request.name)
+        last = self._tests.of(connection)
+        if last is None:
+            return pb.GetLastTestResponse()
+        result = convert.test_result(connection.name, last.report)
+        return pb.GetLastTestResponse(result=result, tested_at=timestamp(last.at))
+
     async def _test(
         self, target: ProbeTarget, *, completion: bool, model: str, timeout_s: float
     ) -> AsyncGenerator[LayerResult | TestReport, None]:
@@ -205,20 +216,21 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             await asyncio.wait([task])
 
     async def _with_proof(self, connection: Connection) -> Connection:
-        """The connection with what a test of it has proven just before it was saved."""
+        """The connection with what a test of it has found out just before it was saved."""
         if not self._proofs:
             return connection
         with suppress(NexoError):
-            # A key that can't be fetched or opened now has no proof to remember.
+            # Of a key that can't be fetched or opened now nothing is known.
             proof = self._proofs.take(await self._registry.target(connection))
             if proof is not None:
                 await self._registry.set_key_facts(
                     connection.id,
                     verdict=proof.verdict,
                     proven=proof.verdict is KeyVerdict.VERIFIED,
-                    facts=proof.facts,
+                    facts=proof.report.facts,
                     revision=connection.revision,
                 )
+                self._tests.keep(connection, proof.report)
                 return self._registry.snapshot.connections.get(connection.id, connection)
         return connection
 
@@ -234,6 +246,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 revision=connection.revision,
             )
         self._lights.tested(connection, report)
+        self._tests.keep(connection, report)
 
     async def GetDefaultConnection(
         self, request: pb.GetDefaultConnectionRequest, context: Context

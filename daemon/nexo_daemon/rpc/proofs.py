@@ -1,4 +1,4 @@
-"""What tests of unsaved drafts have proven, so that saving exactly what was tested does not forget it.
+"""What tests of unsaved drafts have found out, so that saving exactly what was tested does not forget it.
 
 Holds keyed digests, never a secret. Not for verdicts of saved connections; those are in the store.
 """
@@ -6,11 +6,10 @@ Holds keyed digests, never a secret. Not for verdicts of saved connections; thos
 import hashlib
 import secrets
 from collections import OrderedDict
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from nexo.connections.terms import KeyVerdict
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Facts
 from nexo_daemon.domain.probing import ProbeTarget, TestReport
 from nexo_daemon.domain.secret import Secret
 
@@ -25,15 +24,15 @@ class Proof:
 
     Attributes:
         verdict: on the key; None when it was not accepted, or none was sent.
-        facts: about the endpoint; None when the test did not get far enough.
+        report: the whole of it, without the models.
     """
 
     verdict: KeyVerdict | None
-    facts: Facts | None
+    report: TestReport
 
 
 class Proofs:
-    """The verdicts on the keys of drafts that were tested lately."""
+    """What the tests of drafts found out lately."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -42,16 +41,16 @@ class Proofs:
         self._kept: OrderedDict[bytes, tuple[float, Proof]] = OrderedDict()
 
     def remember(self, target: ProbeTarget, report: TestReport) -> None:
-        """Note what a test of `target` has proven, if anything; of a failed one, what it is about."""
+        """Note what a test of `target` found out; one that failed proves nothing about the key."""
         verdict = report.key if report.verdict.ok and report.key is not KeyVerdict.NONE else None
-        if verdict is None and not report.facts:
-            return
-        self._kept[self._digest(target)] = (self._clock.monotonic(), Proof(verdict, report.facts))
+        digest = self._digest(target)
+        self._kept.pop(digest, None)
+        self._kept[digest] = (self._clock.monotonic(), Proof(verdict, replace(report, models=())))
         while len(self._kept) > LIMIT:
             self._kept.popitem(last=False)
 
     def take(self, target: ProbeTarget) -> Proof | None:
-        """What was proven about exactly this target; None if nothing, or too long ago. Forgets it."""
+        """What was found out about exactly this target; None if nothing, or too long ago. Forgets it."""
         found = self._kept.pop(self._digest(target), None)
         if found is None or self._clock.monotonic() - found[0] > KEPT_S:
             return None

@@ -52,6 +52,7 @@ READ_ONLY: list[tuple[type, type[Message]]] = [
     (types.Handout, d.Handout),
     (types.HealthHistory, h.ListHealthHistoryResponse),
     (types.HealthSettings, h.HealthSettings),
+    (types.LastTest, c.GetLastTestResponse),
     (types.ModelList, c.ListModelsResponse),
     (types.ResolvedConnection, w.ResolvedConnection),
     (types.SavedConnection, c.CreateConnectionResponse),

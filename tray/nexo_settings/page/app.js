@@ -19,7 +19,7 @@ export const state = {
   hover: -1, // slice of the chart under the pointer
   histories: new Map(), // `${name}|${hours}` → record
   handouts: new Map(), // name → list
-  tests: new Map(), // id → {layers, result, problem, running}
+  tests: new Map(), // id → {layers, result, problem, running, at}
   starred: '', // id that was clicked and is not confirmed yet
   busy: new Set(), // words for what is under way
   dialog: null, // {kind: editor | remove | unlock, …}
@@ -213,6 +213,25 @@ export async function loadHistories(names, hours, fresh = false) {
   }
 }
 
+const looked = new Set(); // `${id}|${revision}` whose last test was asked for
+
+/** What the last test of it said, whoever made it; nothing once it was changed. */
+async function loadLastTest(connection) {
+  looked.add(seenAs(connection));
+  try {
+    const { last } = await ask('last_test', { name: connection.name });
+    const known = state.tests.get(connection.id);
+    if (known?.running || (last && known?.at > last.at)) return;
+    if (last) state.tests.set(connection.id, { layers: last.result.layers, result: last.result, problem: null, running: false, at: last.at });
+    else if (!known?.problem) state.tests.delete(connection.id);
+    changed();
+  } catch {
+    // As above.
+  }
+}
+
+const seenAs = (connection) => `${connection.id}|${connection.revision}`;
+
 async function loadHandouts(name) {
   try {
     state.handouts.set(name, (await ask('handouts', { name })).handouts);
@@ -338,7 +357,7 @@ export async function testConnection(connection) {
   } catch (problem) {
     test.problem = problem;
   }
-  test.running = false;
+  Object.assign(test, { running: false, at: new Date().toISOString() });
   changed();
   say(test.result ? `${connection.name}: ${test.result.ok ? 'works' : test.result.phrase}` : sentence(test.problem ?? {}));
   loadHistories([connection.name], state.hours, true);
@@ -548,6 +567,7 @@ function afterwards() {
     const one = selected();
     if (one && !state.histories.has(`${one.name}|${state.hours}`)) loadHistories([one.name], state.hours);
     if (one && !state.handouts.has(one.name)) loadHandouts(one.name);
+    if (one && !looked.has(seenAs(one))) loadLastTest(one);
   }, 60);
 }
 
@@ -674,6 +694,7 @@ export function begin(page, dialogs) {
   setInterval(() => {
     if (document.hidden || !live()) return;
     state.handouts.clear();
+    looked.clear();
     const one = selected();
     if (one) loadHistories([one.name], state.hours);
   }, 60000);

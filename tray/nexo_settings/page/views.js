@@ -535,7 +535,7 @@ export function outcome(test, fixes = nothing) {
     ${result.request_id ? html`<p class="faint">Request ${result.request_id}</p>` : nothing}${fixes}</div>`;
 }
 
-const testCard = (test) => html`<section class="card pad" aria-label="Test"><h3>Test</h3>${layers(test)}${outcome(test)}</section>`;
+const testCard = (test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? html` <span class="faint">${ago(test.at)}</span>` : nothing}</h3>${layers(test)}${outcome(test)}</section>`;
 
 const KEY = { verified: 'verified', not_enforced: 'the server takes any key', unverified: 'not verified yet', none: '' };
 

@@ -82,6 +82,14 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LastTest:
+    """What the last test of a connection said, without its models, and when."""
+
+    result: TestResult
+    tested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderInfo:
     """A provider, or a preset of the custom provider."""
 

@@ -1197,6 +1197,46 @@ class TestDraftConnectionResponse(google.protobuf.message.Message):
 global___TestDraftConnectionResponse = TestDraftConnectionResponse
 
 @typing.final
+class GetLastTestRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+global___GetLastTestRequest = GetLastTestRequest
+
+@typing.final
+class GetLastTestResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: builtins.int
+    TESTED_AT_FIELD_NUMBER: builtins.int
+    @property
+    def result(self) -> global___TestResult:
+        """Without its models. Unset: it was not tested since the daemon started, or since its address, its secrets
+        or its model changed.
+        """
+
+    @property
+    def tested_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        result: global___TestResult | None = ...,
+        tested_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["result", b"result", "tested_at", b"tested_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["result", b"result", "tested_at", b"tested_at"]) -> None: ...
+
+global___GetLastTestResponse = GetLastTestResponse
+
+@typing.final
 class GetDefaultConnectionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -70,6 +70,11 @@ class ConnectionServiceStub(object):
                 request_serializer=nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionRequest.SerializeToString,
                 response_deserializer=nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionResponse.FromString,
                 _registered_method=True)
+        self.GetLastTest = channel.unary_unary(
+                '/nexo.connections.v1.ConnectionService/GetLastTest',
+                request_serializer=nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestResponse.FromString,
+                _registered_method=True)
         self.GetDefaultConnection = channel.unary_unary(
                 '/nexo.connections.v1.ConnectionService/GetDefaultConnection',
                 request_serializer=nexo_dot_connections_dot_v1_dot_connection__pb2.GetDefaultConnectionRequest.SerializeToString,
@@ -144,6 +149,13 @@ class ConnectionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLastTest(self, request, context):
+        """What the last test of a saved connection said; nothing is sent to the provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDefaultConnection(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -206,6 +218,11 @@ def add_ConnectionServiceServicer_to_server(servicer, server):
                     servicer.TestDraftConnection,
                     request_deserializer=nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionRequest.FromString,
                     response_serializer=nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionResponse.SerializeToString,
+            ),
+            'GetLastTest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLastTest,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestResponse.SerializeToString,
             ),
             'GetDefaultConnection': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDefaultConnection,
@@ -418,6 +435,33 @@ class ConnectionService(object):
             '/nexo.connections.v1.ConnectionService/TestDraftConnection',
             nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionRequest.SerializeToString,
             nexo_dot_connections_dot_v1_dot_connection__pb2.TestDraftConnectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLastTest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.ConnectionService/GetLastTest',
+            nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_connection__pb2.GetLastTestResponse.FromString,
             options,
             channel_credentials,
             insecure,

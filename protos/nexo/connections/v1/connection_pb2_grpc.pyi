@@ -67,6 +67,12 @@ class ConnectionServiceStub:
     ]
     """Tests a draft that is not saved."""
 
+    GetLastTest: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.connection_pb2.GetLastTestRequest,
+        nexo.connections.v1.connection_pb2.GetLastTestResponse,
+    ]
+    """What the last test of a saved connection said; nothing is sent to the provider."""
+
     GetDefaultConnection: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.GetDefaultConnectionRequest,
         nexo.connections.v1.connection_pb2.GetDefaultConnectionResponse,
@@ -132,6 +138,12 @@ class ConnectionServiceAsyncStub:
         nexo.connections.v1.connection_pb2.TestDraftConnectionResponse,
     ]
     """Tests a draft that is not saved."""
+
+    GetLastTest: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.connection_pb2.GetLastTestRequest,
+        nexo.connections.v1.connection_pb2.GetLastTestResponse,
+    ]
+    """What the last test of a saved connection said; nothing is sent to the provider."""
 
     GetDefaultConnection: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.GetDefaultConnectionRequest,
@@ -212,6 +224,14 @@ class ConnectionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[nexo.connections.v1.connection_pb2.TestDraftConnectionResponse], collections.abc.AsyncIterator[nexo.connections.v1.connection_pb2.TestDraftConnectionResponse]]:
         """Tests a draft that is not saved."""
+
+    @abc.abstractmethod
+    def GetLastTest(
+        self,
+        request: nexo.connections.v1.connection_pb2.GetLastTestRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.connection_pb2.GetLastTestResponse, collections.abc.Awaitable[nexo.connections.v1.connection_pb2.GetLastTestResponse]]:
+        """What the last test of a saved connection said; nothing is sent to the provider."""
 
     @abc.abstractmethod
     def GetDefaultConnection(
