@@ -16,6 +16,9 @@ from nexo_gateway.usage import Tap
 MAX_ERROR_BYTES = 1024 * 1024
 """Of a compressed error body; one that is larger unpacked is cut."""
 
+_MOST_WAITS = 32
+_LONGEST_WAIT = 100
+
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -25,6 +28,7 @@ class Answer:
     Attributes:
         tap: counts as the body passes; None for an error.
         counts_tokens: it is of a kind in which tokens are reported.
+        waits: of an error, the headers that may say when to ask again.
     """
 
     def __init__(self, sent: Sent, target: Target, method: str) -> None:
@@ -38,7 +42,7 @@ class Answer:
             self.headers = [(name, self._masking.mask(value)) for name, value in self.headers]
         named = {name: value.decode("latin-1").lower() for name, value in self.headers}
         self.encoding = named.get(b"content-encoding", "").strip()
-        self.retry_after = named.get(b"retry-after", "")[:100]
+        self.waits = _waits(self.headers) if sent.status >= 400 else {}
         kind = named.get(b"content-type", "")
         good = sent.status < 300
         self.tap = Tap(kind, self.encoding) if good else None
@@ -70,6 +74,11 @@ class Answer:
         if self.encoding in ("", "identity"):
             return self.headers
         return [pair for pair in self.headers if pair[0] not in (b"content-encoding", b"content-length")]
+
+
+def _waits(headers: Headers) -> dict[str, str]:
+    found = [pair for pair in headers if b"retry-after" in pair[0] or b"ratelimit" in pair[0]][:_MOST_WAITS]
+    return {name.decode("latin-1"): value[:_LONGEST_WAIT].decode("latin-1") for name, value in found}
 
 
 async def passed(answer: Answer, dialect: Dialect, send: Send, pace: Pace) -> None:

@@ -66,7 +66,7 @@ class _Told:
             status=answer.status if answer else None,
             ended=self.ended,
             fault=self.fault,
-            retry_after=answer.retry_after if answer else "",
+            waits=answer.waits if answer else {},
             usage=answer.tap.usage() if answer and answer.tap else None,
             counts_tokens=answer is not None and answer.counts_tokens,
             model=self.model,

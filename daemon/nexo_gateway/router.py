@@ -108,7 +108,7 @@ class CallOutcome:
         status: of the provider; None when none came.
         ended: "complete", "broken" by the provider or the way to it, or "left" by the program.
         fault: why there was no status: "connect", "timeout", "tls", "proxy", "reset"; empty otherwise.
-        retry_after: the header of that name, as it came.
+        waits: the headers of an error that may say when to ask again, names in lower case.
         counts_tokens: the answer is of a kind that reports them.
         model: the one that was sent; the connection may map the asked one to it.
         revision, asked_at: see `Target`.
@@ -120,7 +120,7 @@ class CallOutcome:
     status: int | None
     ended: str
     fault: str
-    retry_after: str
+    waits: Mapping[str, str]
     usage: ReportedUsage | None
     counts_tokens: bool
     model: str = ""

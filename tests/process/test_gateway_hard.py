@@ -285,7 +285,7 @@ def test_history_says_what_programs_met_and_a_wait_that_they_were_told_is_shown_
 
     def script(request: Request, _: socket.socket) -> bytes:
         if request.method == "POST" and limited[0]:
-            return answer(429, b'{"error":{"message":"slower"}}', (("Retry-After", "300"),))
+            return answer(429, b'{"error":{"message":"slower"}}', (("Retry-After-Ms", "300000"),))
         return LIST
 
     with AnsweringServer(script) as server, opened(nexod) as (client, token, port):

@@ -5,16 +5,14 @@ be the fault of the request, so its verdict alone turns no light red; `nexo_daem
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from nexo.connections.terms import Outcome
 from nexo_daemon.domain.model import EvidenceSource
 from nexo_daemon.domain.probing import Verdict
-from nexo_daemon.providers.retry import retry_after
+from nexo_daemon.providers.retry import retry_at_by_headers
 from nexo_gateway.router import CallOutcome
-
-LONGEST_WAIT: Final = timedelta(days=1)
 
 _BY_STATUS: Final = {
     401: (Outcome.AUTH_ERROR, "invalid_key"),
@@ -43,7 +41,7 @@ def proven_by(outcome: CallOutcome, now: datetime) -> Verdict | None:
     if status not in _BY_STATUS:
         return None
     found, reason = _BY_STATUS[status]
-    until = retry_after(outcome.retry_after, now, LONGEST_WAIT) if status in (402, 429) else None
+    until = retry_at_by_headers(outcome.waits, found, now)
     return replace(_verdict(found, reason, f"HTTP {status}"), retry_at=until, advice=_ADVICE.get(status, ""))
 
 

@@ -11,16 +11,11 @@ from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.exchange import Cut
 from nexo_daemon.providers.meaning import meaning
 from nexo_daemon.providers.redact import Redactor
-from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, LONGEST_RATE_WAIT, retry_at
+from nexo_daemon.providers.retry import retry_at
 from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC, Row
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray", "x-amzn-requestid")
 _LONGEST_QUOTE = 300
-_RETRY_OUTCOMES = {
-    Outcome.RATE_LIMITED: LONGEST_RATE_WAIT,
-    Outcome.PROVIDER_DOWN: LONGEST_RATE_WAIT,
-    Outcome.QUOTA_EXHAUSTED: LONGEST_QUOTA_WAIT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +88,12 @@ def judge(
     row = next(matches(reading))
     if location := reading.headers.get("location", ""):
         facts = replace(facts, evidence=f"{facts.evidence}, Location: {redact(_bare(location))}")
-    longest = _RETRY_OUTCOMES.get(row.outcome)
     verdict = replace(
         facts,
         outcome=row.outcome,
         reason=row.reason,
         advice=subject.fill(row.advice, facts.provider_message),
-        retry_at=retry_at(reading, now, longest) if longest else None,
+        retry_at=retry_at(reading, row.outcome, now),
     )
     return Classification(verdict, row)
 

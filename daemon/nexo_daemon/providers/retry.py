@@ -6,13 +6,19 @@ connection for ever, and asking once too early costs nothing.
 
 import email.utils
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nexo.connections.terms import Outcome
 from nexo_daemon.providers.bodies import Reading, walk
 
-LONGEST_RATE_WAIT = timedelta(hours=1)
-LONGEST_QUOTA_WAIT = timedelta(hours=24)
+LONGEST_WAITS: Mapping[Outcome, timedelta] = {
+    Outcome.RATE_LIMITED: timedelta(hours=1),
+    Outcome.PROVIDER_DOWN: timedelta(hours=1),
+    Outcome.QUOTA_EXHAUSTED: timedelta(hours=24),
+}
+"""The outcomes that may name a moment, and how far off it is believed at most."""
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -44,35 +50,42 @@ _SPELLINGS = (
 _PLAIN_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 
 
-def retry_at(reading: Reading, now: datetime, longest: timedelta) -> datetime | None:
-    """The moment that the answer names, between now and now + longest; None when it names none."""
-    wait = _wait(reading, now)
-    if wait is None:
+def retry_at(reading: Reading, outcome: Outcome, now: datetime) -> datetime | None:
+    """The moment that an answer names, from now to the longest wait for that outcome; None: it names none."""
+    return _within_bounds(_wait(reading, now), outcome, now) if outcome in LONGEST_WAITS else None
+
+
+def retry_at_by_headers(headers: Mapping[str, str], outcome: Outcome, now: datetime) -> datetime | None:
+    """As `retry_at`, of an answer whose body nobody looked into.
+
+    Args:
+        headers: names in lower case.
+    """
+    if outcome not in LONGEST_WAITS:
         return None
-    return now + min(max(wait, timedelta()), longest)
+    wait = _from_retry_after(headers, now)
+    return _within_bounds(_from_reset_headers(headers, now) if wait is None else wait, outcome, now)
 
 
-def retry_after(value: str, now: datetime, longest: timedelta) -> datetime | None:
-    """The moment that a `Retry-After` names, within the same bounds; None when it names none."""
-    wait = _seconds_or_date(value.strip(), now)
-    return None if wait is None else now + min(max(wait, timedelta()), longest)
+def _within_bounds(wait: timedelta | None, outcome: Outcome, now: datetime) -> datetime | None:
+    return None if wait is None else now + min(max(wait, timedelta()), LONGEST_WAITS[outcome])
 
 
 def _wait(reading: Reading, now: datetime) -> timedelta | None:
-    headers = reading.headers
-    if (wait := _scaled(headers.get("retry-after-ms", ""), 0.001)) is not None:
-        return wait
-    if (value := headers.get("retry-after", "").strip()) and (
-        wait := _seconds_or_date(value, now)
-    ) is not None:
+    if (wait := _from_retry_after(reading.headers, now)) is not None:
         return wait
     if reading.retry_after_s is not None:
         return timedelta(seconds=reading.retry_after_s)
-    if (wait := _from_reset_headers(reading, now)) is not None:
+    if (wait := _from_reset_headers(reading.headers, now)) is not None:
         return wait
     if (wait := _from_reset_fields(reading.document, now)) is not None:
         return wait
     return spoken_delay(reading.message) or _spoken_moment(reading.message, now)
+
+
+def _from_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    wait = _scaled(headers.get("retry-after-ms", ""), 0.001)
+    return _seconds_or_date(headers.get("retry-after", "").strip(), now) if wait is None else wait
 
 
 def spoken_delay(message: str) -> timedelta | None:
@@ -108,17 +121,17 @@ def _from_reset_fields(document: Any, now: datetime) -> timedelta | None:
     return None
 
 
-def _from_reset_headers(reading: Reading, now: datetime) -> timedelta | None:
+def _from_reset_headers(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """The reset of what is used up; of the first to be reset when no header says which that is."""
     spent: list[timedelta] = []
     others: list[timedelta] = []
-    for name, value in reading.headers.items():
+    for name, value in headers.items():
         if "ratelimit" not in name or "reset" not in name:
             continue
         wait = _reset(value.strip(), now)
         if wait is None:
             continue
-        left = reading.headers.get(name.replace("reset", "remaining"), "").strip()
+        left = headers.get(name.replace("reset", "remaining"), "").strip()
         (spent if left == "0" else others).append(wait)
     return max(spent) if spent else min(others) if others else None
 

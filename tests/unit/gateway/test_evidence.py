@@ -1,12 +1,14 @@
 """What a request of a program proves about its connection: a table of every way in which one ends."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nexo.connections.terms import Outcome
 from nexo_daemon.domain.model import EvidenceSource
-from nexo_daemon.gateway.evidence import LONGEST_WAIT, proven_by
+from nexo_daemon.gateway.evidence import proven_by
+from nexo_daemon.providers.retry import LONGEST_WAITS
 from nexo_gateway.router import Asked, CallOutcome
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -17,11 +19,11 @@ def ended(
     how: str = "complete",
     *,
     fault: str = "",
-    retry_after: str = "",
+    waits: Mapping[str, str] | None = None,
     counts_tokens: bool = True,
 ) -> CallOutcome:
     asked = Asked("openai", "program", "m")
-    return CallOutcome(asked, "id", "a", status, how, fault, retry_after, None, counts_tokens)
+    return CallOutcome(asked, "id", "a", status, how, fault, waits or {}, None, counts_tokens)
 
 
 @pytest.mark.parametrize(
@@ -59,17 +61,30 @@ def test_what_each_end_of_a_request_proves(outcome: CallOutcome, found: Outcome 
 @pytest.mark.parametrize(
     ("told", "wait"),
     [
-        ("30", timedelta(seconds=30)),
-        ("fri, 27 nov 2026 00:01:00 gmt", timedelta(minutes=1)),
-        ("-5", None),
-        ("0", timedelta()),
-        ("9" * 12, LONGEST_WAIT),
-        ("9" * 90, None),
-        ("soon", None),
-        ("", None),
+        ({"retry-after": "30"}, timedelta(seconds=30)),
+        ({"retry-after": "Fri, 27 Nov 2026 00:01:00 GMT"}, timedelta(minutes=1)),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "0"}, timedelta()),
+        ({"retry-after": "9" * 12}, LONGEST_WAITS[Outcome.RATE_LIMITED]),
+        ({"retry-after": "9" * 90}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, timedelta(seconds=1.5)),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            timedelta(minutes=6),
+        ),
+        ({"anthropic-ratelimit-requests-reset": "2026-11-27T00:02:00Z"}, timedelta(minutes=2)),
+        ({}, None),
     ],
+    ids=repr,
 )
-def test_a_wait_is_kept_within_bounds(told: str, wait: timedelta | None) -> None:
-    verdict = proven_by(ended(429, retry_after=told), NOW)
+def test_a_wait_is_read_as_a_check_reads_it_and_kept_within_bounds(
+    told: Mapping[str, str], wait: timedelta | None
+) -> None:
+    verdict = proven_by(ended(429, waits=told), NOW)
     assert verdict is not None
     assert verdict.retry_at == (None if wait is None else NOW + wait)

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpcore
 import httpx
@@ -21,7 +21,7 @@ from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_fault
 from nexo_daemon.providers.keys import apply_fix, clean, inspect_key
 from nexo_daemon.providers.redact import Redactor
-from nexo_daemon.providers.retry import LONGEST_QUOTA_WAIT, retry_at
+from nexo_daemon.providers.retry import LONGEST_WAITS, retry_at
 from nexo_daemon.providers.suggestions import trials_for
 from probing_help import target
 from recorded_answers import RECORDED
@@ -138,19 +138,19 @@ def test_every_answer_has_a_verdict(
         assert 200 <= status <= 299
         assert models is not None
     if verdict.retry_at is not None:
-        assert NOW <= verdict.retry_at <= NOW + LONGEST_QUOTA_WAIT
+        assert NOW <= verdict.retry_at <= NOW + LONGEST_WAITS[verdict.outcome]
     assert_clean(verdict)
     assert next(matches(reading))
 
 
 @settings(max_examples=300, deadline=None)
-@given(headers=HEADERS, body=BODIES, longest=st.integers(0, 10**6))
+@given(headers=HEADERS, body=BODIES, outcome=st.sampled_from(list(Outcome)))
 def test_retry_at_is_never_in_the_past_or_beyond_the_bound(
-    headers: list[tuple[str, str]], body: bytes, longest: int
+    headers: list[tuple[str, str]], body: bytes, outcome: Outcome
 ) -> None:
     reading = bodies.read(HttpAnswer(429, httpx.Headers(headers), body))
-    moment = retry_at(reading, NOW, timedelta(seconds=longest))
-    assert moment is None or NOW <= moment <= NOW + timedelta(seconds=longest)
+    moment = retry_at(reading, outcome, NOW)
+    assert moment is None or NOW <= moment <= NOW + LONGEST_WAITS[outcome]
 
 
 ERRORS = st.one_of(
