@@ -333,6 +333,8 @@ def test_workspaces_are_bound_explained_and_freed(tab: Tab, nexod: Nexod, provid
     tab.sees("None is bound")
     tab.fill("#bind-place", "/srv/acme")
     tab.choose("#bind-to", "acme")
+    tab.choose("#bind-sticky", "43200")
+    tab.click("#bind-fallback")
     tab.click("Bind")
     tab.sees("/srv/acme gets acme from now on")
     tab.fill("#ask-place", "/srv/acme/site")
@@ -341,14 +343,21 @@ def test_workspaces_are_bound_explained_and_freed(tab: Tab, nexod: Nexod, provid
     tab.click("[aria-label='Unbind /srv/acme']")
     tab.sees("follows the default again", "None is bound")
     tab.click("Undo")
-    wait_for(lambda: bound(nexod) == {"/srv/acme": "acme"}, "it is bound again")
+    wait_for(lambda: bound(nexod) == {"/srv/acme": ("acme", 43200, True)}, "it is bound again, as it was")
     tab.choose(".bindings select", "work")
-    wait_for(lambda: bound(nexod) == {"/srv/acme": "work"}, "it is bound anew")
+    wait_for(lambda: bound(nexod) == {"/srv/acme": ("work", 43200, True)}, "it is bound anew")
+    tab.click("[aria-label='Edit the binding of /srv/acme']")
+    tab.choose("#edit-sticky", "3600")
+    tab.click("#edit-fallback")
+    tab.click("Save")
+    tab.sees("Conversations stay until they rest for 1 h")
+    assert bound(nexod) == {"/srv/acme": ("work", 3600, False)}
 
 
-def bound(nexod: Nexod) -> dict[str, str]:
+def bound(nexod: Nexod) -> dict[str, tuple[str, float | None, bool]]:
     with nexod.client() as client:
-        return {str(one.workspace): one.connection for one in client.list_workspaces()[0]}
+        found = client.list_workspaces()[0]
+    return {str(one.workspace): (one.connection, one.sticky_s, one.allow_fallback) for one in found}
 
 
 # -- what can happen meanwhile
@@ -447,10 +456,12 @@ def test_a_locked_vault_is_unlocked_with_its_passphrase(
         assert client.status().vault is VaultState.UNLOCKED
 
 
-def test_a_read_only_store_is_shown_and_cannot_be_written(
+def test_a_read_only_store_is_shown_and_mended_from_a_backup(
     nexod: Nexod, surroundings: Surroundings, provider: ExampleProvider, chromium: Chromium
 ) -> None:
     add(nexod, provider, "work")
+    with nexod.client() as client:
+        client.store.create_backup()
     nexod.stop()
     damage(surroundings.data_dir / "connections.db")
     surroundings.start_nexod()
@@ -458,6 +469,11 @@ def test_a_read_only_store_is_shown_and_cannot_be_written(
     try:
         tab.sees("The store is read-only")
         assert tab.eval("document.querySelector('header .primary').disabled")
+        tab.click("Restore…")
+        tab.sees("Restore this backup?", "It is sound: 1 connection")
+        tab.click("Restore")
+        tab.sees("Restored 1 connection")
+        tab.wait("!document.querySelector('header .primary').disabled", "it can be written again")
         assert not tab.problems()
     finally:
         tab.close()
@@ -549,8 +565,17 @@ def test_upkeep_does_what_its_buttons_say(tab: Tab, nexod: Nexod, provider: Exam
             )
         tab.click("Upkeep")
         tab.click("Back up now")
-        tab.sees("by hand")
+        tab.sees("By hand")
         assert [one.reason for one in client.store.backups()] == ["request"]
+        tab.click("Check the store")
+        tab.sees("Sound: 3 connections and 3 secrets, and every secret opens")
+        client.delete_connection("gemini")
+        tab.click(".backups button")
+        tab.sees("Now\n2 connections", "It is sound: 3 connections and 3 secrets")
+        tab.click("Restore")
+        tab.sees("Restored 3 connections and 3 secrets")
+        assert {one.name for one in client.list_connections()} == {"work", "claude", "gemini"}
+        tab.sees("Recovery code", "None.")
         tab.click("Switch on")
         tab.sees("Listens on 127.0.0.1:", "no program is behind it")
         assert client.gateway.status().gateway.listening

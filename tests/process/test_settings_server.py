@@ -156,6 +156,16 @@ def test_a_body_that_is_no_call_is_refused(page: Caller) -> None:
     assert page.raw("/api/create", b"x" * 65_537)[0] == 413
 
 
+def test_only_a_backup_that_is_listed_is_restored(page: Caller, nexod: Nexod) -> None:
+    with nexod.client() as client:
+        made = client.store.create_backup()
+    for name in ("", made.path, f"../backups/{made.name}"):
+        status, answer = page.ask("restore", {"name": name, "dry_run": True})
+        assert (status, answer["error"]["reason"]) == (400, "NOT_UNDERSTOOD"), name
+    status, answer = page.ask("restore", {"name": made.name, "dry_run": True})
+    assert (status, answer) == (200, {"connections": 0, "secrets": 0, "restored": False})
+
+
 def test_what_is_longer_than_it_says_is_refused(page: Caller, screen: Settings) -> None:
     assert page.raw("/api/create", b"{}" + b" " * 100, Content_Length="2")[0] in (200, 400)
     assert page.ask("providers")[0] == 200

@@ -222,8 +222,13 @@ class PageCalls:
         }
 
     async def bind(self, body: JsonBody) -> Record:
-        """Give a workspace a connection of its own."""
-        made = await self.client.bind(_workspace(body), body.text("connection"))
+        """Give a workspace a connection of its own; `sticky_s` 0: its conversations follow."""
+        made = await self.client.bind(
+            _workspace(body),
+            body.text("connection"),
+            allow_fallback=body.switch("allow_fallback"),
+            sticky_s=body.number("sticky_s") or None,
+        )
         return {"binding": records.of(made)}
 
     async def unbind(self, body: JsonBody) -> Record:
@@ -255,19 +260,38 @@ class PageCalls:
         return {"paused": settings.paused}
 
     async def upkeep(self, _body: JsonBody) -> Record:
-        """What is looked at now and then: gateway, stand-ins, backups."""
-        gateway, stand_ins, backups = await asyncio.gather(
-            self.client.gateway.status(), self.client.get_fallback(), self.client.store.backups()
+        """What is looked at now and then: gateway, stand-ins, what opens the vault, backups."""
+        gateway, stand_ins, vault, auto_lock, backups = await asyncio.gather(
+            self.client.gateway.status(),
+            self.client.get_fallback(),
+            self.client.vault.status(),
+            self.client.vault.auto_lock(),
+            self.client.store.backups(),
         )
         return {
             "gateway": records.of(gateway),
             "fallback": list(stand_ins),
+            "vault": records.of(vault),
+            "auto_lock": records.of(auto_lock),
             "backups": [showing.backup(one) for one in backups],
         }
+
+    async def check_store(self, _body: JsonBody) -> Record:
+        """Look for damage, and try every sealed secret."""
+        return records.of(await self.client.store.check())
 
     async def backup(self, _body: JsonBody) -> Record:
         """Copy the store."""
         return {"backup": showing.backup(await self.client.store.create_backup())}
+
+    async def restore(self, body: JsonBody) -> Record:
+        """Put a backup that was listed in the place of the store, or only prove that it could be done."""
+        name = body.text("name")
+        # The daemon takes any path; a page has no business outside the backups.
+        if name not in {one.name for one in await self.client.store.backups()}:
+            raise NotUnderstood("there is no such backup any more")
+        done = await self.client.store.restore(name, dry_run=body.switch("dry_run"))
+        return {"connections": done.connections, "secrets": done.secrets, "restored": done.done}
 
     async def gateway(self, body: JsonBody) -> Record:
         """Open the gateway, or close it."""
@@ -318,6 +342,8 @@ CALLS: dict[str, Callable[[PageCalls, JsonBody], Awaitable[Record]]] = {
     "usage": PageCalls.usage,
     "upkeep": PageCalls.upkeep,
     "backup": PageCalls.backup,
+    "restore": PageCalls.restore,
+    "check_store": PageCalls.check_store,
     "gateway": PageCalls.gateway,
     "stand_ins": PageCalls.stand_ins,
     "start": PageCalls.start,

@@ -23,11 +23,9 @@ export const state = {
   starred: '', // id that was clicked and is not confirmed yet
   busy: new Set(), // words for what is under way
   dialog: null, // {kind: editor | remove | unlock, …}
-  bind: { typed: '', connection: '', problem: null },
-  ask: { typed: '', answer: null, problem: null },
   days: 30, // of the usage
   handoutFilter: '',
-  more: { screens: null, usage: null, handouts: null, upkeep: null }, // what draws them, and what they show
+  more: { screens: {}, usage: null, handouts: null, upkeep: null }, // what draws them, and what they show
   importing: null, // the screen of that name, once it was asked for
   toast: null, // {text, bad, action: {label, run}}
   now: Date.now(),
@@ -130,6 +128,7 @@ function take(event) {
     case 'status':
       state.status = event.status;
       state.followers = event.status.followers;
+      if (state.route.at === 'upkeep') loadMore('upkeep');
       break;
     case 'transition':
       loadHistories([event.transition.connection], state.hours, true);
@@ -241,19 +240,15 @@ async function loadHandouts(name) {
   }
 }
 
-export async function loadWorkspaces() {
-  if (!live()) return;
-  try {
-    const found = await ask('workspaces');
-    Object.assign(state, found);
-    changed();
-  } catch {
-    // As above.
-  }
-}
+/** Screens that are loaded when they are first looked at: what draws each, and how it asks for what it shows. */
+const LATER = {
+  workspaces: [() => import('./workspaces.js'), async () => Object.assign(state, await ask('workspaces'))],
+  usage: [() => import('./more.js'), async () => { state.more.usage = await ask('usage', { days: state.days }); }],
+  handouts: [() => import('./more.js'), async () => { state.more.handouts = await ask('handouts', { all: true }); }],
+  upkeep: [() => import('./upkeep.js'), async () => { state.more.upkeep = await ask('upkeep'); }],
+};
 
-/** Screens that are loaded when they are first looked at. */
-export const MORE = ['usage', 'handouts', 'upkeep'];
+export const isLater = (at) => at in LATER;
 
 export async function loadMore(at) {
   if (at === 'import') {
@@ -261,13 +256,13 @@ export async function loadMore(at) {
     state.importing.enter();
     changed();
   }
-  if (!MORE.includes(at)) return;
-  state.more.screens ??= (await import('./more.js')).screens;
+  if (!isLater(at)) return;
+  const [load, tell] = LATER[at];
+  state.more.screens[at] ??= (await load())[at];
   changed();
   if (!live()) return;
   try {
-    const calls = { usage: ['usage', { days: state.days }], handouts: ['handouts', { all: true }], upkeep: ['upkeep'] };
-    state.more[at] = await ask(...calls[at]);
+    await tell();
     changed();
   } catch {
     // As above.
@@ -377,26 +372,8 @@ export const setEnabled = (connection, enabled) =>
   });
 
 export const pauseChecks = (paused) => doing('checks', () => ask('checks', { paused }));
-export const backUp = () =>
-  doing('backup', async () => {
-    await ask('backup');
-    toast('The store is backed up.');
-    await loadMore('upkeep');
-  });
-
-export const switchGateway = (on) =>
-  doing('gateway', async () => {
-    const { problem, advice } = await ask('gateway', { on });
-    if (problem) toast(sentence({ message: problem, hint: advice }), { bad: true });
-    else toast(on ? 'The gateway is open.' : 'The gateway is closed: programs behind it get no answer.');
-    await loadMore('upkeep');
-  });
-
-export const setStandIns = (names) =>
-  doing('stand-ins', async () => {
-    await ask('stand_ins', { names });
-    await loadMore('upkeep');
-  });
+/** The newest backup, looked at and offered. */
+export const restoreNewest = () => doing('restore', async () => (await import('./upkeep.js')).offerNewest());
 
 export const startDaemon = () => doing('start', () => ask('start'));
 
@@ -410,53 +387,6 @@ export function unlock() {
     toast('The vault is unlocked.');
   });
 }
-
-export const lockVault = () =>
-  doing('lock', async () => {
-    await ask('lock');
-  });
-
-export const bindWorkspace = (event) => {
-  event?.preventDefault();
-  const { typed, connection } = state.bind;
-  if (!typed.trim() || !connection) return;
-  doing('bind', async () => {
-    try {
-      const { binding } = await ask('bind', { typed: typed.trim(), connection });
-      const place = binding.workspace.path ?? binding.workspace.name;
-      state.bind = { typed: '', connection: '', problem: null };
-      toast(`${place} gets ${binding.connection} from now on.`);
-    } catch (problem) {
-      state.bind.problem = problem;
-    }
-  });
-};
-
-const place = (workspace) => (workspace.path ? { path: workspace.path } : { workspace: workspace.name });
-
-export const rebind = (binding, connection) =>
-  doing('bind', () => ask('bind', { ...place(binding.workspace), connection }));
-
-export const unbind = (binding) =>
-  doing('unbind', async () => {
-    await ask('unbind', place(binding.workspace));
-    const text = `${binding.workspace.path ?? binding.workspace.name} follows the default again.`;
-    const run = () => rebind(binding, binding.connection);
-    toast(text, { action: !binding.broken && { label: 'Undo', run } });
-  });
-
-export const explain = (event) => {
-  event?.preventDefault();
-  const typed = state.ask.typed.trim();
-  if (!typed) return;
-  doing('explain', async () => {
-    try {
-      Object.assign(state.ask, { answer: await ask('explain', { typed }), problem: null, about: typed });
-    } catch (problem) {
-      Object.assign(state.ask, { answer: null, problem });
-    }
-  });
-};
 
 // --- dialogs
 
@@ -485,9 +415,8 @@ export function go(at, name = '', replace = false) {
 function route() {
   const [at, name] = location.hash.replace(/^#\//, '').split('/');
   state.route =
-    at === 'connection' ? { at: 'connections', name: decode(name) } : { at: ['workspaces', 'import', ...MORE].includes(at) ? at : 'connections', name: '' };
+    at === 'connection' ? { at: 'connections', name: decode(name) } : { at: at === 'import' || isLater(at) ? at : 'connections', name: '' };
   state.hover = -1;
-  if (state.route.at === 'workspaces') loadWorkspaces();
   loadMore(state.route.at);
   changed();
 }
@@ -687,7 +616,6 @@ export function begin(page, dialogs) {
   }).observe(document.body);
   setInterval(() => {
     if (document.hidden) return;
-    if (live() && state.route.at === 'workspaces') loadWorkspaces();
     if (live()) loadMore(state.route.at);
     changed();
   }, 15000);

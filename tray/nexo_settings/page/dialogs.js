@@ -12,11 +12,13 @@ const { state } = app;
 function dialogs() {
   const { dialog } = state;
   if (!dialog) return nothing;
+  if (dialog.draw) return dialog.draw(dialog);
   if (dialog.kind === 'editor') return editor(dialog);
   return dialog.kind === 'remove' ? removing(dialog) : unlocking(dialog);
 }
 
-const frame = (title, dialog, leave, content, kind = '') => html`<dialog class=${kind} aria-labelledby="dialog-title"
+/** What all dialogs have; `leave` closes it, or asks first. */
+export const frame = (title, dialog, leave, content, kind = '') => html`<dialog class=${kind} aria-labelledby="dialog-title"
     @cancel=${(event) => { event.preventDefault(); leave(); }} @keydown=${(event) => keys(event, dialog)}>
   <div class="dialog-head"><h2 id="dialog-title">${title}</h2>
     <button class="bare" aria-label="Close" @click=${leave}>${icon('cross')}</button></div>

@@ -3,7 +3,7 @@
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
-import { SECURE, icon, layers, outcome, providerName, tile } from './views.js';
+import { SECURE, icon, layers, many, outcome, providerName, tile } from './views.js';
 
 const { state } = app;
 
@@ -18,7 +18,6 @@ const found = {
 
 const rows = () => (found.sources ?? []).flatMap((source) => source.rows);
 const ticked = () => rows().filter((row) => row.ticked && !row.done);
-const many = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 
 // --- what a click does
 

@@ -1,18 +1,13 @@
-// The screens that are not looked at every day: usage, hand-outs, upkeep. Loaded with the first of them.
+// Who used what: the screens usage and hand-outs. Loaded when one of them is first looked at.
 
 import { html, svg, nothing } from './lit-html.js';
 import * as app from './app.js';
-import { ago, clock, icon } from './views.js';
+import { WHOLE, clock, icon, many, notTold } from './views.js';
 
 const { state } = app;
 
 const COUNT = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
-const WHOLE = new Intl.NumberFormat();
 const DATE = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' });
-
-const many = (n, one, more = `${one}s`) => `${WHOLE.format(n)} ${n === 1 ? one : more}`;
-
-export const screens = { usage, handouts, upkeep };
 
 // --- usage
 
@@ -29,10 +24,7 @@ function grouped(rows, key) {
   return [...found.values()].toSorted((a, b) => b.requests - a.requests);
 }
 
-// A screen that was not looked at before the daemon went has nothing to show.
-const notTold = () => (app.live() ? 'Loading …' : 'Not known yet.');
-
-function usage() {
+export function usage() {
   const told = state.more.usage;
   const span = (days, text) => html`<button aria-pressed=${state.days === days ? 'true' : 'false'} @click=${() => app.setDays(days)}>${text}</button>`;
   return html`<div class="narrow">
@@ -103,7 +95,7 @@ const METHODS = {
   ResolveConnection: 'got the key', FollowConnection: 'follows with the key', RevealConnection: 'was shown the secrets',
 };
 
-function handouts() {
+export function handouts() {
   const told = state.more.handouts;
   const wanted = state.handoutFilter.trim().toLowerCase();
   const shown = (told?.handouts ?? []).filter((one) =>
@@ -118,62 +110,4 @@ function handouts() {
         <time class="faint" datetime=${one.last_at}>${clock(one.last_at)}</time></li>`)}</ul>`
       : html`<p class="faint">${!told ? notTold() : told.handouts.length ? 'Nothing matches.' : 'None so far.'}</p>`}
   </section></div>`;
-}
-
-// --- upkeep
-
-const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-const REASONS = { daily: 'daily', migration: 'before an upgrade', request: 'by hand', rotation: 'before a new key', rescue: 'rescued' };
-
-function upkeep() {
-  const { status } = state;
-  const told = state.more.upkeep;
-  const may = app.mayWrite();
-  const line = (title, words, action) => html`<li><span><b>${title}</b><span class="what">${words}</span></span>${action ?? nothing}</li>`;
-  const button = (word, text, run, ready = may) => html`<button ?disabled=${!ready || state.busy.has(word)} @click=${run}>${text}</button>`;
-  const open = status.vault.state === 'unlocked';
-  const gate = told?.gateway;
-  return html`<div class="narrow">
-    <section class="card pad" aria-label="Running"><h2>Running</h2><ul class="plain-list upkeep">
-      ${line('Checks', status.checks_paused ? 'Paused: the lights are as they were.' : 'Every connection is looked at in the background, without using a token.',
-        button('checks', status.checks_paused ? 'Resume' : 'Pause', () => app.pauseChecks(!status.checks_paused)))}
-      ${gate ? line('Gateway', gateWords(gate), button('gateway', gate.on ? 'Switch off' : 'Switch on', () => app.switchGateway(!gate.on))) : nothing}
-      ${line('Vault', open ? `Unlocked, by ${status.vault.slot.replace('_', ' ')}. Locked, no program gets a key.` : app.capital(status.vault.problem) || 'Locked.',
-        open ? button('lock', 'Lock', app.lockVault, app.live()) : button('unlock', 'Unlock', app.unlock, app.live()))}
-    </ul></section>
-    ${standIns(told, may)}
-    <section class="card pad" aria-label="Backups"><div class="chart-head"><h2>Backups</h2>${button('backup', state.busy.has('backup') ? 'Backing up…' : 'Back up now', app.backUp, app.live())}</div>
-      <p class="lead">Copies of the encrypted store, one a day by itself. <code>nexoctl store restore</code> puts one back.</p>
-      ${told?.backups.length ? html`<ul class="plain-list">${told.backups.slice(0, 6).map((one) => html`<li><span><code>${one.name}</code> <span class="faint">${REASONS[one.reason] ?? one.reason}, ${size(one.size_bytes)}</span></span>
-        <time class="faint" datetime=${one.at ?? ''}>${ago(one.at)}</time></li>`)}</ul>` : html`<p class="faint">${told ? 'None yet.' : notTold()}</p>`}
-    </section>
-    <section class="card pad" aria-label="About"><h2>About</h2><dl class="fields">
-      ${[['Version', status.version], ['Daemon', `process ${status.pid}, since ${clock(status.started_at)}`], ['Store', status.database], ['Socket', status.socket], ['Log', status.log]]
-        .map(([name, value]) => html`<div><dt>${name}</dt><dd>${['Version', 'Daemon'].includes(name) ? value : html`<code>${value}</code>`}</dd></div>`)}
-    </dl></section>
-  </div>`;
-}
-
-function gateWords(gate) {
-  if (gate.listening) {
-    const n = gate.programs.length;
-    return `Listens on 127.0.0.1:${gate.port}; ${n ? `${many(n, 'program is', 'programs are')} behind it: ${gate.programs.map((one) => one.token ?? one.client?.program ?? one.program).join(', ')}.` : 'no program is behind it.'}`;
-  }
-  if (gate.on) return [gate.problem, gate.advice].filter(Boolean).map(app.capital).join('. ');
-  return gate.switched_off ? 'Switched off: programs behind it get no answer.' : 'Opens with the first program that needs it.';
-}
-
-function standIns(told, may) {
-  const names = told?.fallback ?? [];
-  const free = state.connections.filter((one) => one.enabled && !names.includes(one.name));
-  return html`<section class="card pad" aria-label="Stand-ins"><h2>Stand-ins</h2>
-    <p class="lead">When the connection of a program is unhealthy, the first of these that works takes its place. Bound workspaces keep theirs.</p>
-    ${names.length ? html`<ul class="bindings">${names.map((name, at) => html`<li><span class="badge">${at + 1}</span><span class="where"><b>${name}</b></span>
-        <button ?disabled=${!may || !at} aria-label=${`Move ${name} up`} @click=${() => app.setStandIns(names.toSpliced(at, 1).toSpliced(at - 1, 0, name))}>Up</button>
-        <button class="bare" ?disabled=${!may} aria-label=${`Remove the stand-in ${name}`} title="Remove" @click=${() => app.setStandIns(names.toSpliced(at, 1))}>${icon('cross')}</button></li>`)}</ul>`
-      : html`<p class="faint">${told ? 'None: programs wait for their own.' : notTold()}</p>`}
-    ${told && free.length ? html`<div class="line-form"><div class="grow"><label for="stand-in">Add</label>
-      <select id="stand-in" ?disabled=${!may} .value=${''} @change=${(e) => { const name = e.target.value; e.target.value = ''; app.setStandIns([...names, name]); }}>
-        <option value="" selected disabled>choose …</option>${free.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></div></div>` : nothing}
-  </section>`;
 }

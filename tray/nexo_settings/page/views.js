@@ -10,9 +10,17 @@ const { state } = app;
 export const ms = (value) =>
   value == null ? '' : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(value < 10000 ? 1 : 0)} s`;
 
+export const WHOLE = new Intl.NumberFormat();
+
+export const many = (n, one, more = `${one}s`) => `${WHOLE.format(n)} ${n === 1 ? one : more}`;
+
+// A screen that was not looked at before the daemon went has nothing to show.
+export const notTold = () => (app.live() ? 'Loading …' : 'Not known yet.');
+
 const UNITS = [['day', 86400], ['h', 3600], ['min', 60]];
 
-function span(seconds) {
+/** Seconds as a person says them; empty below a minute. */
+export function span(seconds) {
   for (const [unit, size] of UNITS) {
     const n = Math.floor(seconds / size);
     if (n >= 1) return `${n} ${unit}${unit === 'day' && n > 1 ? 's' : ''}`;
@@ -87,7 +95,7 @@ const LIGHTS = {
   unknown: svg`<circle class="line" cx="8" cy="8" r="5"/>`,
 };
 
-const light = (name) => html`<svg class="light" viewBox="0 0 16 16" aria-hidden="true" focusable="false">${LIGHTS[name]}</svg>`;
+export const light = (name) => html`<svg class="light" viewBox="0 0 16 16" aria-hidden="true" focusable="false">${LIGHTS[name]}</svg>`;
 
 const TILES = {
   openai: ['AI', 'green'],
@@ -126,8 +134,8 @@ export function page() {
 
 function screen(empty) {
   if (state.route.at === 'import') return state.importing?.screen() ?? html`<div class="waiting" aria-hidden="true"></div>`;
-  if (app.MORE.includes(state.route.at)) return state.more.screens?.[state.route.at]() ?? html`<div class="waiting" aria-hidden="true"></div>`;
-  return state.route.at === 'workspaces' ? workspaces() : empty ? first() : connections();
+  if (app.isLater(state.route.at)) return state.more.screens[state.route.at]?.() ?? html`<div class="waiting" aria-hidden="true"></div>`;
+  return empty ? first() : connections();
 }
 
 const UNKNOWN_TAB = html`<p>The address of this page is good for one tab and one minute. Open the settings again: from the tray
@@ -181,7 +189,8 @@ function banners() {
       const { problem, advice } = status.store;
       // The daemon's sentence may say the advice already.
       const said = problem.includes(advice) ? [problem] : [problem, advice];
-      found.push(banner('warn', 'warn', 'The store is read-only', said.filter(Boolean).map(app.capital).join('. ')));
+      found.push(banner('warn', 'warn', 'The store is read-only', said.filter(Boolean).map(app.capital).join('. '),
+        { label: 'Restore…', run: app.restoreNewest, busy: state.busy.has('restore') }));
     }
     if (status.offline_since) {
       found.push(banner('calm', 'plug', 'This computer is offline', 'Nothing is wrong with the connections; they are checked again once the network is back.'));
@@ -575,57 +584,3 @@ function users(connection) {
       <time class="faint" datetime=${one.last_at}>${ago(one.last_at)}</time></li>`)}</ul>` : html`<p class="faint">None so far.</p>`}
   </section>`;
 }
-
-// --- workspaces
-
-const options = (chosen, none) => html`${none ? html`<option value="" ?selected=${!chosen} disabled>${none}</option>` : nothing}
-  ${state.connections.map((one) => html`<option value=${one.name} ?selected=${one.name === chosen}>${one.name}</option>`)}`;
-
-function workspaces() {
-  const may = app.mayWrite();
-  const { bind, ask } = state;
-  const one = app.theDefault();
-  return html`<div class="narrow">
-    <section class="card pad" aria-label="Bound workspaces"><h2>Workspaces</h2>
-      <p class="lead">Programs get the default, ${one ? html`<b>${one.name}</b>` : 'which is not chosen'}, unless the directory they run in, or one above it, is bound to another connection.</p>
-      ${state.bindings.length ? html`<ul class="bindings">${state.bindings.map((each) => html`<li class=${each.broken ? 'broken' : ''}>
-          ${icon(each.workspace.path ? 'folder' : 'tag')}
-          <span class="where"><code>${each.workspace.path ?? each.workspace.name}</code>
-            ${each.broken ? html`<span class="state unhealthy">${light('unhealthy')}<b>${each.connection} is gone: it gets nothing</b></span>` : nothing}</span>
-          <select aria-label=${`Connection of ${each.workspace.path ?? each.workspace.name}`} ?disabled=${!may}
-            @change=${(e) => app.rebind(each, e.target.value)}>${options(each.connection, each.broken ? each.connection : '')}</select>
-          <button class="bare" ?disabled=${!may} aria-label=${`Unbind ${each.workspace.path ?? each.workspace.name}`} title="Unbind" @click=${() => app.unbind(each)}>${icon('cross')}</button>
-        </li>`)}</ul>` : html`<p class="faint">None is bound.</p>`}
-      <div class="line-form">
-        <div class="grow"><label for="bind-place">Bind a directory or a name</label>
-          <input id="bind-place" autocomplete="off" spellcheck="false" placeholder="~/clients/acme" .value=${bind.typed} ?disabled=${!may}
-            aria-describedby="bind-problem" @input=${(e) => { bind.typed = e.target.value; bind.problem = null; app.changed(); }}
-            @keydown=${(e) => e.key === 'Enter' && app.bindWorkspace(e)}></div>
-        <div><label for="bind-to">to</label>
-          <select id="bind-to" ?disabled=${!may} @change=${(e) => { bind.connection = e.target.value; app.changed(); }}>${options(bind.connection, 'choose …')}</select></div>
-        <button class="primary" ?disabled=${!may || !bind.typed.trim() || !bind.connection || state.busy.has('bind')} @click=${app.bindWorkspace}>Bind</button>
-      </div>
-      <p id="bind-problem" class="problem" role="alert">${bind.problem ? app.sentence(bind.problem) : nothing}</p>
-    </section>
-    <section class="card pad" aria-label="Which connection"><h2>Which connection does a directory get?</h2>
-      <div class="line-form">
-        <div class="grow"><label for="ask-place">Directory, or name of a workspace</label>
-          <input id="ask-place" autocomplete="off" spellcheck="false" placeholder="~/projects/site" .value=${ask.typed}
-            @input=${(e) => { ask.typed = e.target.value; app.changed(); }} @keydown=${(e) => e.key === 'Enter' && app.explain(e)}></div>
-        <button ?disabled=${!app.live() || !ask.typed.trim() || state.busy.has('explain')} @click=${app.explain}>Explain</button>
-      </div>
-      ${ask.problem ? html`<p class="problem" role="alert">${app.sentence(ask.problem)}</p>` : nothing}
-      ${ask.answer ? explained(ask.answer) : nothing}
-    </section>
-    <section class="card pad" aria-label="Programs"><h2>Programs that follow now</h2>
-      ${state.followers.length ? html`<ul class="plain-list">${state.followers.map((one) => html`<li>${icon('program')}
-        <span><b>${one.client.program || one.client.name}</b>${one.connections.length ? html` has <b>${one.connections.join(', ')}</b>` : nothing} <span class="faint">process ${one.client.pid}${one.workspaces.length ? `, in ${one.workspaces.map((w) => w.path ?? w.name).join(', ')}` : ''}</span></span>
-        <time class="faint" datetime=${one.connected_at}>${ago(one.connected_at)}</time></li>`)}</ul>` : html`<p class="faint">None. Those that follow apply a switch while they run.</p>`}
-    </section>
-  </div>`;
-}
-
-const explained = (answer) => html`<div class="outcome ${answer.problem ? 'bad' : 'good'}" role="status">
-  <b>${answer.problem ? app.capital(answer.problem.message) : html`It gets ${answer.connection}`}</b>
-  ${answer.problem && answer.hint ? html`<p>${app.capital(answer.hint)}</p>` : nothing}
-  <ol class="steps">${answer.steps.map((step) => html`<li class=${step.won ? 'won' : ''}>${step.won ? icon('check') : html`<span class="sign">·</span>`}<span>${step.text}</span></li>`)}</ol></div>`;
