@@ -10,7 +10,7 @@ from chromium import Chromium, Open, Tab
 from firefox import Firefox
 from nexo.connections.terms import Provider, VaultState
 from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
-from nexo_client.types import ConnectionDraft, KeySlot
+from nexo_client.types import ConnectionDraft, KeySlot, MappedModel
 from page_looks import SIZES, look_at
 from settings_parts import Settings, damage, start_settings
 from surroundings import Nexod, Surroundings, wait_for
@@ -77,12 +77,18 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.sees("Stored: X-Team")
     tab.fill("#f-name", "work")
     tab.fill("#f-model", "example-large")
+    tab.click("Model names (map)")
+    tab.fill("[aria-label='Programs ask for, row 1']", "gpt-5")
+    tab.sees("Say what is sent in place of gpt-5.")
+    tab.fill("[aria-label='Sent in its place, row 1']", "example-large")
     tab.click("Test connection")
     tab.sees("Success")
     tab.click("Save")
     tab.sees("Saved work.")
     with nexod.client() as client:
-        assert client.get_connection("work").default_model == "example-large"
+        saved = client.get_connection("work")
+        assert saved.default_model == "example-large"
+        assert saved.model_map == (MappedModel("gpt-5", "example-large"),)
         assert client.reveal("work").api_key == WORK.key
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from nexo_client.types import ConnectionDraft, NetworkProfile
+from nexo_client.types import ConnectionDraft, MappedModel, NetworkProfile
 
 _TEXTS = (
     "name",
@@ -22,6 +22,7 @@ _TEXTS = (
 )
 _SWITCHES = ("enabled", "checks_paused")
 _MOST_HOSTS = 200
+_MOST_MODELS = 256
 
 
 class NotUnderstood(Exception):
@@ -110,11 +111,14 @@ class JsonBody:
             return None
         if not isinstance(value, dict):
             raise NotUnderstood(f"{name} is not an object")
-        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "no_headers", "network"})
+        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "no_headers", "network", "model_map"})
         found: dict[str, Any] = {one: given.text(one) for one in _TEXTS if one in value}
         found |= {one: given.switch(one) for one in _SWITCHES if one in value}
         if given.switch("no_headers"):
             found["headers"] = ()
         if "network" in value:
             found["network"] = given.network("network")
+        if "model_map" in value:
+            rows = given.objects("model_map", _MOST_MODELS, ("asked", "sent"))
+            found["model_map"] = tuple(MappedModel(row.text("asked"), row.text("sent")) for row in rows)
         return ConnectionDraft(**found)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_client.types import ConnectionDraft, NetworkProfile
+from nexo_client.types import ConnectionDraft, MappedModel, NetworkProfile
 from nexo_settings.reading import JsonBody, NotUnderstood
 
 CANARY = "sk-canary-5f2d9a77c1"
@@ -22,6 +22,8 @@ def test_a_draft_becomes_what_the_sdk_takes() -> None:
     way = {"proxy": "direct", "no_proxy": ["a.example"], "ca_bundle": "/ca.pem"}
     body = JsonBody.parse(json.dumps({"draft": {"network": way}}).encode())
     assert body.draft("draft") == ConnectionDraft(network=NetworkProfile("direct", ("a.example",), "/ca.pem"))
+    body = JsonBody.parse(b'{"draft": {"model_map": [{"asked": "gpt-5", "sent": "llama3"}]}}')
+    assert body.draft("draft") == ConnectionDraft(model_map=(MappedModel("gpt-5", "llama3"),))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,8 @@ def test_a_draft_becomes_what_the_sdk_takes() -> None:
         {"network": {"proxy": [CANARY]}},
         {"network": {"no_proxy": CANARY}},
         {"network": {CANARY: ""}},
+        {"model_map": {CANARY: CANARY}},
+        {"model_map": [{"asked": CANARY, "sent": [CANARY]}]},
         {CANARY: CANARY},
         [CANARY],
         CANARY,

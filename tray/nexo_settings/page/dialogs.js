@@ -50,6 +50,7 @@ function filled(dialog) {
       removeKey: false,
       base_url: original.base_url,
       model: original.default_model,
+      ...mapFields(original.model_map),
       revision: original.revision,
       ...networkFields(original.network),
       headersOpen: original.header_names.length > 0,
@@ -65,6 +66,7 @@ function filled(dialog) {
     removeKey: false,
     base_url: from.base_url ?? '',
     model: from.default_model ?? '',
+    ...mapFields(from.model_map ?? []),
     picking: !from.choice,
     ...networkFields(from.network ?? USUAL_NETWORK),
   });
@@ -83,6 +85,24 @@ const network = (dialog) => ({
   no_proxy: dialog.noProxy.split(',').map((one) => one.trim()).filter(Boolean),
   ca_bundle: dialog.caBundle.trim(),
 });
+
+const mapFields = (rows) => ({ map: rows.map(({ asked, sent }) => ({ asked, sent })), mapOpen: rows.length > 0 });
+
+/** The map as it is in the form; a row that is empty is none. The daemon sorts it, so the order says nothing. */
+const modelMap = (dialog) => dialog.map.map(({ asked, sent }) => ({ asked: asked.trim(), sent: sent.trim() }))
+  .filter(({ asked, sent }) => asked || sent).toSorted((a, b) => (a.asked < b.asked ? -1 : 1));
+
+/** A row that is not complete is no mistake yet. */
+function mapLacks(dialog) {
+  const half = modelMap(dialog).find(({ asked, sent }) => !asked || !sent);
+  return half ? (half.asked ? `Say what is sent in place of ${half.asked}.` : `Say in place of what ${half.sent} is sent.`) : '';
+}
+
+function mapProblem(dialog) {
+  const rows = modelMap(dialog);
+  const twice = rows.find(({ asked }, at) => asked && asked === rows[at + 1]?.asked);
+  return twice ? `${twice.asked} is there twice: keep one of them.` : '';
+}
 
 const entry = (name) => state.providers.find((one) => one.name === name);
 
@@ -124,6 +144,7 @@ const calledNow = (dialog) => (present(dialog) ?? dialog.original)?.name ?? '';
 const COMPARED = [
   ['Name', (one) => one.name], ['Provider', (one) => one.preset || one.provider], ['API key', (one) => one.key.reference || one.key.source + one.key.added_at],
   ['Base URL', (one) => one.base_url], ['Proxy', (one) => one.network.proxy], ['CA bundle', (one) => one.network.ca_bundle], ['Custom headers', (one) => one.header_names.join(', ')], ['Default model', (one) => one.default_model],
+  ['Model names', (one) => JSON.stringify(one.model_map)],
 ];
 const SHOWN = new Set(['Name', 'Provider', 'Base URL', 'Default model']);
 
@@ -167,10 +188,12 @@ function draft(dialog) {
   const way = network(dialog);
   const before = network(networkFields(original?.network ?? USUAL_NETWORK));
   if (JSON.stringify(way) !== JSON.stringify(before)) wanted.network = way;
+  const map = modelMap(dialog);
+  if (JSON.stringify(map) !== JSON.stringify(modelMap(mapFields(original?.model_map ?? [])))) wanted.model_map = map;
   return wanted;
 }
 
-const UNTESTED = new Set(['name', 'default_model']);
+const UNTESTED = new Set(['name', 'default_model', 'model_map']);
 
 /** Whether there is something that only a test can tell. */
 const needsTest = (dialog) => !dialog.original || dialog.fixes.length > 0 || Object.keys(draft(dialog)).some((field) => !UNTESTED.has(field));
@@ -220,7 +243,7 @@ export function headersProblem(text) {
   return odd ? `The value of ${odd[0]} is not a text: put it into quotes.` : '';
 }
 
-const unready = (dialog) => !dialog.name.trim() || wasRemoved(dialog) || !dialog.choice || nameProblem(dialog) || headersProblem(dialog.headers) ||
+const unready = (dialog) => !dialog.name.trim() || wasRemoved(dialog) || !dialog.choice || nameProblem(dialog) || headersProblem(dialog.headers) || mapLacks(dialog) || mapProblem(dialog) ||
   (dialog.keyFrom === 'elsewhere' && !dialog.reference.trim());
 
 async function test(dialog) {
@@ -251,7 +274,7 @@ async function test(dialog) {
 }
 
 const NETWORK = ['proxy', 'no_proxy', 'ca_bundle'];
-const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers', 'headers_json', 'default_model', 'provider', ...NETWORK]);
+const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers', 'headers_json', 'default_model', 'model_map', 'provider', ...NETWORK]);
 
 function refused(dialog, running, error) {
   const field = error.metadata?.field ?? '';
@@ -262,6 +285,7 @@ function refused(dialog, running, error) {
   }
   if (field === 'headers' || field === 'headers_json') dialog.headersOpen = true;
   if (NETWORK.includes(field)) dialog.networkOpen = true;
+  if (field === 'model_map') dialog.mapOpen = true;
   dialog.problem = { ...error, message: error.message, hint: error.hint, metadata: error.metadata, field: FIELDS.has(field) ? field : '' };
   if (running) {
     running.problem = dialog.problem;
@@ -419,7 +443,29 @@ function form(dialog) {
     <div class="field"><label for="f-model">Default model <span class="faint">(optional)</span></label>
       <input id="f-model" class="mono" autocomplete="off" spellcheck="false" list="models" .value=${dialog.model} aria-describedby="n-model" @input=${input(dialog, 'model')}>
       <datalist id="models">${(dialog.test?.result?.models ?? []).slice(0, 500).map((one) => html`<option value=${one}></option>`)}</datalist>
-      ${note(dialog, ['default_model'], dialog.test?.result?.models.length ? `${dialog.test.result.models.length} models offered.` : 'What programs get that name no model.', 'n-model')}</div>`;
+      ${note(dialog, ['default_model'], dialog.test?.result?.models.length ? `${dialog.test.result.models.length} models offered.` : 'What programs get that name no model.', 'n-model')}</div>
+    ${mapField(dialog)}`;
+}
+
+function mapField(dialog) {
+  const wrong = mapProblem(dialog);
+  // The row below the last one becomes one when something is typed into it.
+  const rows = [...dialog.map, { asked: '', sent: '' }];
+  const typed = (at, part) => (event) => {
+    dialog.map[at] = { ...rows[at], [part]: event.target.value };
+    if (dialog.problem?.field) dialog.problem = null;
+    app.changed();
+  };
+  const cell = (at, part, words, placeholder) => html`<input class="mono" autocomplete="off" spellcheck="false" placeholder=${placeholder} .value=${rows[at][part]}
+    list=${part === 'sent' ? 'models' : nothing} aria-label=${`${words}, row ${at + 1}`} aria-describedby="n-map" @input=${typed(at, part)}>`;
+  return html`<details class="field" ?open=${dialog.mapOpen} @toggle=${(e) => { dialog.mapOpen = e.target.open; }}>
+    <summary>Model names <span class="faint">(map)</span></summary>
+    <ul class="map">${rows.map((_, at) => html`<li>${cell(at, 'asked', 'Programs ask for', 'gpt-5')}<span aria-hidden="true">→</span>${cell(at, 'sent', 'Sent in its place', 'llama3.3:70b')}
+      <button class="bare" aria-label=${`Remove row ${at + 1}`} title="Remove" ?disabled=${at === dialog.map.length}
+        @click=${() => { dialog.map.splice(at, 1); app.changed(); }}>${icon('cross')}</button></li>`)}</ul>
+    ${wrong ? html`<p class="problem" id="n-map" role="alert">${wrong}</p>`
+      : note(dialog, ['model_map'], mapLacks(dialog) || 'For programs behind the gateway: what they ask for, and what is sent in its place. Other names go through as they are.', 'n-map')}
+  </details>`;
 }
 
 function urlNote(dialog, found) {

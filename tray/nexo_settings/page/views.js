@@ -475,6 +475,7 @@ function copyOf(connection) {
     choice: connection.preset || connection.provider,
     base_url: connection.base_url,
     default_model: connection.default_model,
+    model_map: connection.model_map,
     network: connection.network,
     reference: connection.key.source === 'reference' ? connection.key.reference : '',
     copied: connection.name,
@@ -562,6 +563,7 @@ function fields(connection) {
     ${field('Base URL', mono(connection.base_url))}
     ${field('Custom headers', connection.header_names.length ? html`${connection.header_names.map((name, at) => html`${at ? ', ' : ''}${mono(name)}`)}` : html`<span class="faint">none</span>`)}
     ${field('Default model', connection.default_model ? mono(connection.default_model) : html`<span class="faint">none</span>`)}
+    ${connection.model_map.length ? field('Model names', connection.model_map.map(({ asked, sent }) => html`<div>${mono(asked)} → ${mono(sent)}</div>`)) : nothing}
     ${connection.network.proxy !== 'system' ? field('Proxy', mono(connection.network.proxy)) : nothing}
     ${connection.network.ca_bundle ? field('CA bundle', mono(connection.network.ca_bundle)) : nothing}
   </dl></section>`;
