@@ -670,6 +670,16 @@ def test_a_header_that_the_server_takes_is_taken_over_by_a_button(tab: Tab, nexo
         tab.sees("Saved custom.")
         with nexod.client() as client:
             assert client.get_connection("custom").auth_scheme.value == "x-api-key"
+            # What is saved has the same button in its details; it leads to the form, where it can be saved.
+            client.update_connection("custom", ConnectionDraft(auth_scheme="bearer"))
+            tab.click("[aria-label='Close this message']")
+            tab.click("Test")
+            tab.sees("Failed: key rejected")
+            tab.click(".details .suggestion button")
+            tab.sees("Edit custom", "Success")
+            tab.click("Save")
+            tab.sees("Saved custom.")
+            assert client.get_connection("custom").auth_scheme.value == "x-api-key"
     finally:
         server.shutdown()
         server.server_close()

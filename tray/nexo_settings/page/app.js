@@ -510,8 +510,9 @@ export function newConnection(values = {}) {
   if (mayWrite()) openDialog({ kind: 'editor', mode: 'add', values });
 }
 
-export function editConnection(connection) {
-  if (mayWrite()) openDialog({ kind: 'editor', mode: 'edit', original: connection });
+/** Open the form; `takes` is a suggestion of a test that is taken over there at once. */
+export function editConnection(connection, takes = null) {
+  if (mayWrite()) openDialog({ kind: 'editor', mode: 'edit', original: connection, takes });
 }
 
 // --- keys

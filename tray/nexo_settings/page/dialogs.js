@@ -5,7 +5,7 @@
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
-import { SECURE, icon, layers, outcome, page, shortName, tile } from './views.js';
+import { APPLICABLE, SECURE, icon, layers, outcome, page, shortName, suggested, tile } from './views.js';
 
 const { state } = app;
 
@@ -41,6 +41,7 @@ function filled(dialog) {
   const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, noHeaders: false, authScheme: '', search: '', picking: false, abort: null };
   if (original) {
     const reference = original.key.source === 'reference';
+    if (dialog.takes) queueMicrotask(() => takeOver(dialog, dialog.takes));
     return Object.assign(dialog, common, {
       name: original.name,
       choice: original.preset || original.provider,
@@ -560,29 +561,24 @@ function testPanel(dialog) {
     <div role="status">${dialog.test.running ? nothing : outcome(dialog.test, dialog.test.old ? html`<p class="faint">Before what you changed since.</p>` : suggestions(dialog))}</div></div>`;
 }
 
-const APPLICABLE = { base_url: 'base_url', default_model: 'model', auth_scheme: 'authScheme', proxy: 'proxy' };
+/** Take a change over that was tried and works, and test with it. */
+function takeOver(dialog, one) {
+  const field = APPLICABLE[one.field];
+  if (one.fix) dialog.fixes = [...dialog.fixes, one.fix];
+  else if (field) {
+    dialog[field] = one.value;
+    if (field === 'proxy') dialog.networkOpen = true;
+    // The button names the new address, so the click is the consent.
+    if (dialog.original && field === 'base_url') dialog.sendKey = 'yes';
+  } else dialog.choice = one.value;
+  test(dialog);
+}
 
 function suggestions(dialog) {
   const found = dialog.test.result?.suggestions ?? [];
-  return html`${found.map((one) => {
-    const field = APPLICABLE[one.field];
-    const apply = () => {
-      if (one.fix) dialog.fixes = [...dialog.fixes, one.fix];
-      else if (field) {
-        dialog[field] = one.value;
-        // The button names the new address, so the click is the consent.
-        if (dialog.original && field === 'base_url') dialog.sendKey = 'yes';
-      } else {
-        const chosen = entry(one.value);
-        if (chosen) dialog.choice = chosen.name;
-      }
-      test(dialog);
-    };
-    // A password that was typed with the proxy is not in the value.
-    const loses = field === 'proxy' && dialog.proxy.includes('@');
-    const can = loses ? false : one.fix ? !dialog.fixes.includes(one.fix) : one.value && (field || entry(one.value));
-    return html`<div class="suggestion"><p>${one.text}</p>${can ? html`<button @click=${apply}>${one.fix ? 'Clean it up and test' : html`Use <code>${one.value}</code> and test`}</button>` : nothing}</div>`;
-  })}`;
+  // A password that was typed or is stored with the proxy is not in the value.
+  const loses = dialog.proxy.includes('@') || dialog.original?.proxy_has_credentials;
+  return suggested(found, (one) => !dialog.fixes.includes(one.fix) && !(one.field === 'proxy' && loses), (one) => takeOver(dialog, one));
 }
 
 function footer(dialog, close) {

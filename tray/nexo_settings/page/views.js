@@ -460,7 +460,7 @@ function details(connection) {
       </div>
     </div>
     ${verdict(connection)}
-    ${test ? testCard(test) : nothing}
+    ${test ? testCard(connection, test) : nothing}
     ${chart(connection)}
     ${fields(connection)}
     ${users(connection)}`;
@@ -545,7 +545,20 @@ export function outcome(test, fixes = nothing) {
     ${result.request_id ? html`<p class="faint">Request ${result.request_id}</p>` : nothing}${fixes}</div>`;
 }
 
-const testCard = (test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? html` <span class="faint">${ago(test.at)}</span>` : nothing}</h3>${layers(test)}${outcome(test)}</section>`;
+/** Fields that a suggestion of the daemon can name, and what the form calls them. */
+export const APPLICABLE = { base_url: 'base_url', default_model: 'model', auth_scheme: 'authScheme', proxy: 'proxy' };
+
+const takeable = (one) => one.fix || (one.value && (one.field in APPLICABLE || state.providers.some((each) => each.name === one.value)));
+
+/** What the daemon suggests; what was tried and `may` be taken over has a button, which calls `take`. */
+export const suggested = (found, may, take) => found.map((one) => html`<div class="suggestion"><p>${one.text}</p>${takeable(one) && may(one)
+  ? html`<button @click=${() => take(one)}>${one.fix ? 'Clean it up and test' : html`Use <code>${one.value}</code> and test`}</button>` : nothing}</div>`);
+
+/** A change of what is saved is made in the form, where *Save* is. */
+const suggestions = (connection, test) => suggested(test.result?.suggestions ?? [],
+  (one) => app.mayWrite() && !(one.field === 'proxy' && connection.proxy_has_credentials), (one) => app.editConnection(connection, one));
+
+const testCard = (connection, test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? html` <span class="faint">${ago(test.at)}</span>` : nothing}</h3>${layers(test)}${outcome(test, suggestions(connection, test))}</section>`;
 
 const KEY = { verified: 'verified', not_enforced: 'the server takes any key', unverified: 'not verified yet', none: '' };
 
