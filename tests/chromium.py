@@ -4,26 +4,19 @@ Not a testing framework: what a test of the settings screen needs, and no more. 
 """
 
 import base64
-import contextlib
 import json
 import os
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from websockets.sync.client import connect
-
-from surroundings import PATIENCE_S, wait_for
+from driven_browser import DrivenBrowser
+from surroundings import wait_for
 
 PROGRAM = "chromium"
 PICTURES = os.environ.get("NEXO_TEST_PICTURES", "")
 """A folder for the pictures that tests make, for a person to look at, and for the docs."""
 
-_CALL_S = 30.0
 _MISSES = 5
 """Clicks on something that moves, before a test gives up."""
 _FLAGS = (
@@ -61,64 +54,29 @@ _KEYS = {
 _MODIFIERS = {"alt": 1, "ctrl": 2, "meta": 4, "shift": 8}
 
 
-class Chromium:
+class Chromium(DrivenBrowser):
     """The browser; a context manager that leaves nothing behind."""
 
-    def __init__(self) -> None:
-        self.profile = Path(tempfile.mkdtemp(prefix="nexo-chromium-"))
-        self._open = contextlib.ExitStack()
-        self._numbers = 0
-        self._events: list[dict[str, Any]] = []
+    goodbye = "Browser.close"
 
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [PROGRAM, *_FLAGS, f"--user-data-dir={self.profile}", "about:blank"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.profile), "LANG": "en_GB.UTF-8", "TZ": "UTC"},
-        )
+    def _command(self) -> list[str]:
+        return [PROGRAM, *_FLAGS, f"--user-data-dir={self.profile}", "about:blank"]
+
+    def _address(self) -> str:
         note = self.profile / "DevToolsActivePort"
         wait_for(lambda: note.exists() and note.read_text().count("\n") >= 1, "Chromium listens")
         port, path = note.read_text().split("\n")[:2]
-        self._line = self._open.enter_context(
-            connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None)
-        )
-        return self
-
-    def wait_for_end(self) -> None:
-        """Until the process has written down what it wants to keep."""
-        self._process.wait(PATIENCE_S)
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):
-            self.call("Browser.close")
-        self._open.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, 9)
-            self._process.wait(PATIENCE_S)
-        shutil.rmtree(self.profile, ignore_errors=True)
+        return f"ws://127.0.0.1:{port}{path}"
 
     def call(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its answer."""
-        self._numbers += 1
-        number = self._numbers
-        message = {"id": number, "method": method, "params": parameters}
-        self._line.send(json.dumps(message | ({"sessionId": session} if session else {})))
-        give_up = time.monotonic() + _CALL_S
-        while True:
-            found = json.loads(self._line.recv(timeout=max(0.1, give_up - time.monotonic())))
-            if found.get("id") != number:
-                self._events.append(found)
-                continue
-            if "error" in found:
-                raise AssertionError(f"{method}: {found['error']}")
-            answer = found["result"]
-            assert isinstance(answer, dict)
-            return answer
+        message = {"method": method, "params": parameters}
+        found = self._ask(message | ({"sessionId": session} if session else {}))
+        if "error" in found:
+            raise AssertionError(f"{method}: {found['error']}")
+        answer = found["result"]
+        assert isinstance(answer, dict)
+        return answer
 
     def events(self, session: str, method: str) -> list[dict[str, Any]]:
         """What was reported so far."""

@@ -3,24 +3,15 @@
 What a test says to a page of Chromium it says to a page of this one. Not for pictures, sizes and colours.
 """
 
-import contextlib
 import json
-import os
-import shutil
-import subprocess
-import tempfile
-import time
-from pathlib import Path
-from typing import Any, Self
-
-from websockets.sync.client import connect
+from typing import Any
 
 from chromium import Tab
+from driven_browser import DrivenBrowser
 from surroundings import PATIENCE_S, wait_for
 
 PROGRAM = "firefox-esr"
 
-_CALL_S = 60.0
 _FLAGS = ("--headless", "--no-remote", "--remote-debugging-port=0")
 # Nothing leaves this computer: every name leads to it, and no proxy is asked.
 _PREFERENCES = {
@@ -35,46 +26,22 @@ _KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "ArrowDown": "\
 _MODIFIERS = {"shift": "\ue008", "ctrl": "\ue009", "alt": "\ue00a", "meta": "\ue03d"}
 
 
-class Firefox:
+class Firefox(DrivenBrowser):
     """The browser; a context manager that leaves nothing behind."""
 
-    def __init__(self) -> None:
-        self.profile = Path(tempfile.mkdtemp(prefix="nexo-firefox-"))
-        self._open = contextlib.ExitStack()
-        self._numbers = 0
-        self._events: list[dict[str, Any]] = []
+    call_s = 60.0
+    goodbye = "browser.close"
 
-    def __enter__(self) -> Self:
+    def _command(self) -> list[str]:
         lines = [
             f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in _PREFERENCES.items()
         ]
         (self.profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
-        self._process = subprocess.Popen(
-            [
-                PROGRAM,
-                "--headless",
-                "--no-remote",
-                "--profile",
-                str(self.profile),
-                "--remote-debugging-port=0",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.profile), "LANG": "en_GB.UTF-8", "TZ": "UTC"},
-        )
-        try:
-            port = wait_for(self._port, "Firefox listens", patience_s=2 * PATIENCE_S)
-            self._line = self._open.enter_context(
-                connect(f"ws://127.0.0.1:{port}/session", max_size=None, proxy=None)
-            )
-            self.call("session.new", capabilities={})
-            self.call("session.subscribe", events=["log.entryAdded"])
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        return [PROGRAM, *_FLAGS, "--profile", str(self.profile)]
+
+    def _address(self) -> str:
+        port = wait_for(self._port, "Firefox listens", patience_s=2 * PATIENCE_S)
+        return f"ws://127.0.0.1:{port}/session"
 
     def _port(self) -> int:
         """Where it listens, from the note in its profile; 0 while there is none."""
@@ -83,35 +50,21 @@ class Firefox:
         except (OSError, ValueError):
             return 0
 
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):
-            self.call("browser.close")
-        self._open.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, 9)
-            self._process.wait(PATIENCE_S)
-        shutil.rmtree(self.profile, ignore_errors=True)
+    def _begin(self) -> None:
+        self.call("session.new", capabilities={})
+        self.call("session.subscribe", events=["log.entryAdded"])
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its answer."""
-        self._numbers += 1
-        self._line.send(json.dumps({"id": self._numbers, "method": method, "params": parameters}))
-        give_up = time.monotonic() + _CALL_S
-        while True:
-            found = json.loads(self._line.recv(timeout=max(0.1, give_up - time.monotonic())))
-            if found.get("type") == "event":
-                self._events.append(found)
-            elif found.get("id") == self._numbers:
-                assert found["type"] == "success", f"{method}: {found['error']}: {found['message']}"
-                answer = found["result"]
-                assert isinstance(answer, dict)
-                return answer
+        found = self._ask({"method": method, "params": parameters})
+        assert found["type"] == "success", f"{method}: {found['error']}: {found['message']}"
+        answer = found["result"]
+        assert isinstance(answer, dict)
+        return answer
 
     def errors(self, context: str) -> list[str]:
         """What the console of a tab holds against its page so far."""
-        entries = [one["params"] for one in self._events if one["method"] == "log.entryAdded"]
+        entries = [one["params"] for one in self._events if one.get("method") == "log.entryAdded"]
         return [
             str(one["text"])
             for one in entries

@@ -1,0 +1,96 @@
+"""A browser process that a test drives over a WebSocket: its life, and the numbers of the calls.
+
+`chromium` and `firefox` say what is started, where it listens and what its messages mean.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Self
+
+from websockets.sync.client import connect
+
+from surroundings import PATIENCE_S
+
+_LEAVE_S = 5.0
+
+
+class DrivenBrowser(ABC):
+    """The browser; a context manager that leaves nothing behind."""
+
+    call_s = 30.0
+    """How long an answer may take."""
+    goodbye = ""
+    """The call that ends it."""
+
+    def __init__(self) -> None:
+        self.profile = Path(tempfile.mkdtemp(prefix="nexo-browser-"))
+        self._open = contextlib.ExitStack()
+        self._numbers = 0
+        self._events: list[dict[str, Any]] = []
+
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """What is started; everything that it keeps goes into the profile."""
+
+    @abstractmethod
+    def _address(self) -> str:
+        """Waits until it listens; where."""
+
+    def _begin(self) -> None:  # noqa: B027 - not every browser is greeted
+        """What is said first."""
+
+    @abstractmethod
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One command of the protocol and its answer."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.profile), "LANG": "en_GB.UTF-8", "TZ": "UTC"},
+        )
+        try:
+            self._line = self._open.enter_context(connect(self._address(), max_size=None, proxy=None))
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(Exception):
+            self.call(self.goodbye)
+        self._open.close()
+        try:
+            self._process.wait(_LEAVE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, 9)
+            self._process.wait(PATIENCE_S)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def wait_for_end(self) -> None:
+        """Until the process has written down what it wants to keep."""
+        self._process.wait(PATIENCE_S)
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Send it with a number of its own; the message that has the number, and the rest are events."""
+        self._numbers += 1
+        number = self._numbers
+        self._line.send(json.dumps({"id": number} | message))
+        give_up = time.monotonic() + self.call_s
+        while True:
+            found = json.loads(self._line.recv(timeout=max(0.1, give_up - time.monotonic())))
+            assert isinstance(found, dict)
+            if found.get("id") == number:
+                return found
+            self._events.append(found)
