@@ -57,11 +57,6 @@ def check(wanted: ProbeTarget, *, timeout_s: float = 10.0, clock: Clock | None =
     return asyncio.run(Prober(clock or SystemClock()).check(wanted, timeout_s=timeout_s))
 
 
-def verify(wanted: ProbeTarget) -> Verdict:
-    """`Prober.verify`, waited for."""
-    return asyncio.run(Prober(SystemClock()).verify(wanted, timeout_s=10.0))
-
-
 def run_test(
     wanted: ProbeTarget,
     *,

@@ -55,7 +55,6 @@ _EXIT_CODES: tuple[tuple[type[errors.NexoError], Exit], ...] = (
     (errors.InvalidField, Exit.USAGE),
     (errors.NotFound, Exit.NOT_FOUND),
     (errors.NoDefaultConnection, Exit.NOT_FOUND),
-    (errors.KeyRejected, Exit.TEST_FAILED),
     (errors.ProviderFailed, Exit.TEST_FAILED),
     (errors.ConnectionDisabled, Exit.REFUSED),
     (errors.BindingBroken, Exit.REFUSED),

@@ -47,6 +47,8 @@ class Wizard:
             "base_url": lambda: self.ask_base_url(draft),
             "headers": lambda: self.ask_headers(draft),
             "headers_json": lambda: self.ask_headers(draft),
+            # Forgotten while the person thought: it is tested again as it is.
+            "ticket": lambda: draft,
         }
         question = questions.get(field)
         return question() if question else None

@@ -136,9 +136,10 @@ def _take_one(session: Session, client: "Client", finding: Finding, options: Imp
                 subject, result = trial.examine(session, client, subject, test)
             else:
                 result = trial.run(session, client, subject, test)
+                subject = replace(subject, ticket=result.ticket)
             if not result.ok and not _save_anyway(session, options):
                 return Imported(finding, None, result, f"the test failed: {looks.outcome(result).text}")
-        saved = client.create_connection(subject.draft, fixes=subject.fixes)
+        saved = subject.save(client)
     except errors.NexoError as problem:
         if isinstance(problem, (errors.DaemonNotRunning, errors.ShuttingDown, errors.VaultLocked)):
             raise

@@ -47,12 +47,14 @@ class TrialSubject:
         draft: the draft, or the changes of the saved connection.
         fixes: clean-ups of the key that the person accepted.
         send_key: consent to send the stored secrets to the new host of an edit.
+        ticket: of the test of exactly this; empty when there was none.
     """
 
     saved: str = ""
     draft: types.ConnectionDraft = field(default_factory=types.ConnectionDraft)
     fixes: tuple[str, ...] = ()
     send_key: bool = False
+    ticket: str = ""
 
     @property
     def label(self) -> str:
@@ -89,6 +91,23 @@ class TrialSubject:
             on_layer=on_layer,
             keep_key_for_new_origin=self.send_key,
             fixes=self.fixes,
+        )
+
+    def save(
+        self, client: "Client", *, make_default: bool = False, revision: int = 0
+    ) -> types.SavedConnection:
+        """Save it; what was tested is not sent again."""
+        draft = types.ConnectionDraft() if self.ticket else self.draft
+        fixes = () if self.ticket else self.fixes
+        if not self.saved:
+            return client.create_connection(draft, make_default=make_default, fixes=fixes, ticket=self.ticket)
+        return client.update_connection(
+            self.saved,
+            draft,
+            revision=revision,
+            keep_key_for_new_origin=self.send_key,
+            fixes=fixes,
+            ticket=self.ticket,
         )
 
 
@@ -202,7 +221,7 @@ def examine(
             continue
         changed = offer(session, subject, result, tested)
         if changed is None:
-            return subject, result
+            return replace(subject, ticket=result.ticket), result
         subject = changed
 
 

@@ -118,18 +118,32 @@ class AsyncClient(AsyncLine):
         return await self.ask(Call(c.GetConnectionRequest(name=name), _connection, reads=True))
 
     async def create_connection(
-        self, draft: types.ConnectionDraft, *, make_default: bool = False, fixes: Sequence[str] = ()
+        self,
+        draft: types.ConnectionDraft,
+        *,
+        make_default: bool = False,
+        fixes: Sequence[str] = (),
+        ticket: str = "",
     ) -> types.SavedConnection:
         """Saves a new connection; the first one becomes the default. Nothing is tested.
 
         Args:
             fixes: what a test suggested and the person accepted (`Suggestion.fix`).
+            ticket: of `test_draft` (`TestResult.ticket`): saves what it tested, with its fixes and what it
+                proved of the key; nothing is sent again. `draft` then holds what was changed since: `name`,
+                `default_model`, `enabled`, `checks_paused` and `model_map` may be.
 
         Raises:
             InvalidField, NameTaken, LimitReached, StoreReadOnly, StoreFull, VaultLocked
         """
-        message, _ = convert.draft_to_wire(draft)
-        request = c.CreateConnectionRequest(draft=message, make_default=make_default, fixes=fixes)
+        message, mask = convert.draft_to_wire(draft)
+        request = c.CreateConnectionRequest(
+            draft=message,
+            make_default=make_default,
+            fixes=fixes,
+            ticket=ticket,
+            update_mask=mask if ticket else None,
+        )
         return await self.ask(Call(request, _saved))
 
     async def update_connection(
@@ -139,8 +153,8 @@ class AsyncClient(AsyncLine):
         *,
         revision: int = 0,
         keep_key_for_new_origin: bool = False,
-        verify_key: bool = False,
         fixes: Sequence[str] = (),
+        ticket: str = "",
     ) -> types.SavedConnection:
         """Changes the fields that are not None.
 
@@ -148,11 +162,12 @@ class AsyncClient(AsyncLine):
             revision: the one that was read before; 0 overwrites whatever is there.
             keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port, and
                 through the new proxy or to whom the new CA bundle vouches for.
-            verify_key: test a new key first, and keep the old one if the provider rejects it.
+            ticket: of `test_connection` with changes: saves what it tested, with its fixes and consent,
+                unless the connection was changed since; see `create_connection`.
 
         Raises:
-            ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, KeyRejected,
-            StoreReadOnly, StoreFull, VaultLocked
+            ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, StoreReadOnly,
+            StoreFull, VaultLocked
         """
         message, mask = convert.draft_to_wire(changes)
         request = c.UpdateConnectionRequest(
@@ -161,10 +176,10 @@ class AsyncClient(AsyncLine):
             draft=message,
             update_mask=mask,
             keep_key_for_new_origin=keep_key_for_new_origin,
-            verify_key=verify_key,
             fixes=fixes,
+            ticket=ticket,
         )
-        return await self.ask(Call(request, _saved, longer_s=30.0 if verify_key else 0.0))
+        return await self.ask(Call(request, _saved))
 
     async def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0

@@ -310,6 +310,7 @@ LAYOUTS: dict[str, Layout] = {
             "models": "Ids of the models that were listed.",
             "provider_message": "The provider's own words, redacted and shortened.",
         },
+        without=("ticket",),
         blank=("request_id",),
         made={"models": _ids},
     ),

@@ -34,7 +34,6 @@ from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
@@ -47,7 +46,6 @@ from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.gateway import GatewayService
 from nexo_daemon.rpc.health import HealthService
 from nexo_daemon.rpc.presence import stay_present
-from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.server import Server
 from nexo_daemon.rpc.store import StoreService
@@ -166,9 +164,7 @@ async def _serve(
     registry.is_own_address = routes.is_own_address = door.is_own
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
-        connections=ConnectionService(
-            registry, lights, prober, view, hub, Proofs(clock), LastTests(registry)
-        ),
+        connections=ConnectionService(registry, lights, prober, view, hub),
         workspaces=WorkspaceService(registry, lights, resolver, hub, view),
         health=HealthService(registry, lights, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),

@@ -44,6 +44,7 @@ def test_a_source_is_taken_over_tested_and_left_as_it_was(
     done = surroundings.nexoctl("import", "codex", "--all", "--json", env=QUIET, expect=6)
     assert [one["connection"]["name"] for one in done.json["imported"]] == ["work"]
     assert done.json["imported"][0]["test"]["key"] == "verified"
+    assert done.json["imported"][0]["connection"]["key"]["verdict"] == "verified"
     assert [(one["name"], one["test"]["outcome"]) for one in done.json["failed"]] == [
         ("former", "auth_error")
     ]

@@ -274,6 +274,8 @@ def test_drafts_and_edits_are_tested_without_being_saved(
     assert names(client) == [work]
     assert client.get_connection(work).revision == before
     assert surroundings.nexoctl("--json", "test", work).json["outcome"] == "ok"
+    saved = surroundings.nexoctl("--json", "edit", work, "--api-key-stdin", stdin=HOME.key).json
+    assert saved["key"]["verdict"] == "verified"
 
 
 def test_the_result_of_a_test_has_its_names(surroundings: Surroundings, work: str) -> None:

@@ -231,8 +231,11 @@ def test_a_key_goes_in_and_never_comes_out(
     page: Caller, screen: Settings, surroundings: Surroundings, provider: ExampleProvider, nexod: Nexod
 ) -> None:
     draft = {"name": "canary", "provider": "openai", "base_url": f"{provider.origin}/v1", "api_key": KEY}
-    answers = [str(list(lines(screen, page.secret, "test", {"draft": draft})))]
-    answers.append(str(page.ask("create", {"draft": draft})))
+    told = list(lines(screen, page.secret, "test", {"draft": draft}))
+    ticket = told[-1]["result"]["ticket"]
+    assert page.ask("create", {"ticket": ticket, "draft": {"base_url": provider.origin}})[0] == 409
+    # What was tested is saved without being sent again.
+    answers = [str(told), str(page.ask("create", {"ticket": ticket, "draft": {}}))]
     answers += [str(page.ask(call)) for call in ("providers", "workspaces", "check")]
     answers += [str(page.ask(call, {"name": "canary"})) for call in ("models", "handouts")]
     answers.append(str(page.ask("history", {"names": ["canary"], "hours": 24})))

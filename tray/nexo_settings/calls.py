@@ -72,7 +72,10 @@ class PageCalls:
         """Save a new connection."""
         draft = _draft(body)
         saved = await self.client.create_connection(
-            draft, make_default=body.switch("make_default"), fixes=body.texts("fixes", 16)
+            draft,
+            make_default=body.switch("make_default"),
+            fixes=body.texts("fixes", 16),
+            ticket=body.text("ticket"),
         )
         return showing.saved(saved, self.now())
 
@@ -84,6 +87,7 @@ class PageCalls:
             revision=body.number("revision"),
             keep_key_for_new_origin=body.switch("send_key"),
             fixes=body.texts("fixes", 16),
+            ticket=body.text("ticket"),
         )
         return showing.saved(saved, self.now())
 

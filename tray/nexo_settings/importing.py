@@ -47,11 +47,13 @@ class Row:
     Attributes:
         draft: the connection as the daemon takes it, key included.
         fixes: what the person agreed to, of what a test proposed.
+        ticket: of the test of it; empty when there was none.
     """
 
     id: str
     draft: types.ConnectionDraft = field(repr=False)
     fixes: tuple[str, ...] = ()
+    ticket: str = field(default="", repr=False)
 
 
 class Offers:
@@ -208,7 +210,7 @@ class ImportCalls:
         imported, failed = [], []
         for row in rows:
             try:
-                saved = await self._client.create_connection(row.draft, fixes=row.fixes)
+                saved = await self._save(row)
             except errors.NexoError as problem:
                 failed.append({"id": row.id, **showing.refusal(problem)})
                 if isinstance(problem, (errors.DaemonNotRunning, errors.ShuttingDown, errors.VaultLocked)):
@@ -219,6 +221,13 @@ class ImportCalls:
             made.append(saved.connection)
             imported.append({"id": row.id, **showing.saved(saved, self._now())})
         return {"imported": imported, "failed": failed, "undo": self._undoable(made) if made else ""}
+
+    async def _save(self, row: Row) -> types.SavedConnection:
+        if not row.ticket:
+            return await self._client.create_connection(row.draft, fixes=row.fixes)
+        # The name may have been typed after the test.
+        renamed = types.ConnectionDraft(name=row.draft.name)
+        return await self._client.create_connection(renamed, ticket=row.ticket)
 
     def _undoable(self, made: list[types.Connection]) -> str:
         while len(self._made) >= _MOST_UNDOS:
@@ -256,7 +265,10 @@ class ImportCalls:
             await self._client.delete_connection(connection.name, force=True, revision=connection.revision)
 
     def _rows(self, body: JsonBody) -> list[Row]:
-        found = [self._row(one) for one in body.objects("rows", MOST_ROWS, ("id", "name", "part", "fixes"))]
+        found = [
+            self._row(one)
+            for one in body.objects("rows", MOST_ROWS, ("id", "name", "part", "fixes", "ticket"))
+        ]
         if not found:
             raise NotUnderstood("no row is named")
         if len({row.id for row in found}) < len(found):
@@ -276,7 +288,7 @@ class ImportCalls:
             complete = halves.with_key if offer.half.lacks is Part.KEY else halves.with_address
             finding = complete(offer.half, part)
         draft = replace(finding, name=said.text("name") or finding.name).draft()
-        return Row(row, draft, said.texts("fixes", 16))
+        return Row(row, draft, said.texts("fixes", 16), said.text("ticket"))
 
 
 def _survey() -> "Survey":

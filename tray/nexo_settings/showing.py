@@ -42,9 +42,9 @@ def provider(value: types.ProviderInfo) -> Record:
 
 
 def result(value: types.TestResult) -> Record:
-    """The verdict of a test in words."""
+    """The verdict of a test in words, and the ticket by which the page saves what was tested."""
     said = phrase(value.reason or value.outcome.value)
-    return records.of(value) | {"ok": value.ok, "phrase": said}
+    return records.of(value) | {"ok": value.ok, "phrase": said, "ticket": value.ticket}
 
 
 def history(value: types.HealthHistory, hours: int, now: datetime) -> Record:

@@ -104,7 +104,7 @@ def _test_and_save(
         subject, result = trial.examine(session, client, subject, saving.test_options(arguments))
     if not saving.may_save(session, arguments, result):
         return None
-    saved = client.create_connection(subject.draft, make_default=arguments.default, fixes=subject.fixes)
+    saved = subject.save(client, make_default=arguments.default)
     saving.say_saved(session, saved, result)
     return saved
 

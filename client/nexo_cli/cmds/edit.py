@@ -91,13 +91,7 @@ def _test_and_save(
         return False
     while True:
         try:
-            saved = client.update_connection(
-                current.name,
-                subject.draft,
-                revision=current.revision,
-                keep_key_for_new_origin=subject.send_key,
-                fixes=subject.fixes,
-            )
+            saved = subject.save(client, revision=current.revision)
         except errors.KeyOriginChanged as problem:
             # Met here only with --no-test; with a test the question was asked before it.
             if not session.interactive or subject.send_key:

@@ -167,9 +167,7 @@ def _test_one(
     if session.json:
         session.printer.json(records.of(result))
     if subject.saved and result.ok and subject.draft != before.draft and _may_apply(session, before):
-        saved = client.update_connection(
-            subject.saved, subject.draft, keep_key_for_new_origin=subject.send_key, fixes=subject.fixes
-        )
+        saved = subject.save(client)
         saving.say_saved(session, saved, result)
     return Exit.OK if result.ok else Exit.TEST_FAILED
 

@@ -79,6 +79,11 @@ class TestReport:
     price_note: str = ""
     facts: Facts | None = None
 
+    @property
+    def proven_verdict(self) -> KeyVerdict | None:
+        """What may be remembered of the key; None when it was not accepted, or none was sent."""
+        return self.key if self.verdict.ok and self.key is not KeyVerdict.NONE else None
+
 
 OnLayer = Callable[[LayerResult], None]
 """Called as each layer ends, on the event loop; must not block."""

@@ -1,8 +1,7 @@
 """Does a connection work? The questions that the daemon asks of a provider.
 
-`check` is for the schedule: one request, no tokens. `verify` is for a new key. `test` is for a person: the
-layers, the key, suggestions. `list_models` is the list. Each opens its own connection and closes it; only TLS
-contexts are shared.
+`check` is for the schedule: one request, no tokens. `test` is for a person: the layers, the key, suggestions.
+`list_models` is the list. Each opens its own connection and closes it; only TLS contexts are shared.
 
 What sends a request and judges its answer is a good part of a start, and no program waits for it: it is
 loaded by `prepare` or by the first question, on a thread of its own.
@@ -64,16 +63,6 @@ class Prober:
         from nexo_daemon.providers.tester import check_untested
 
         return await check_untested(target, self._contexts, self._clock, timeout_s=timeout_s)
-
-    async def verify(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> Verdict:
-        """A check that a bad key fails also where the model list is public; at most four requests, all free.
-
-        For the moment in which a key is saved; too much for a schedule.
-        """
-        await self.prepare()
-        from nexo_daemon.providers.tester import verify_once
-
-        return await verify_once(target, self._contexts, self._clock, timeout_s=timeout_s)
 
     async def list_models(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> ModelList:
         """All models, as far as the bounds allow.

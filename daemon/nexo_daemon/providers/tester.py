@@ -93,23 +93,6 @@ async def check_untested(
         return judge_config(fault)
 
 
-async def verify_once(
-    target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
-) -> Verdict:
-    """As `check_once`, and then whether the service looks at the key at all."""
-    try:
-        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
-            reply = await inquiry.probe()
-            verdict = reply.verdict
-            if reply.lacks_list and (found := await check_without_list(inquiry)) is not None:
-                return found.failure or _without_list(reply)
-            if not verdict.ok:
-                return verdict
-            return (await check_key(inquiry)).failure or verdict
-    except ConfigFault as fault:
-        return judge_config(fault)
-
-
 async def run_test(
     target: ProbeTarget,
     contexts: TlsContexts,

@@ -28,7 +28,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.registry.change import Change
 from nexo_daemon.registry.drafts import name_key
-from nexo_daemon.registry.edits import Plan
+from nexo_daemon.registry.edits import Plan, learned
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.registry.workspaces import check_sticky, check_workspace
 
@@ -157,12 +157,7 @@ def learn_key_facts(
     """
     if old is None or (revision and old.revision != revision):
         return Change()
-    known = replace(
-        old,
-        key_verdict=verdict or old.key_verdict,
-        key_proven_at=proven_at or old.key_proven_at,
-        facts=old.facts if facts is None else facts,
-    )
+    known = learned(old, verdict=verdict, proven_at=proven_at, facts=facts)
     return Change(written=(Plan(known, None),), same_revision=True) if known != old else Change()
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTampered
 from nexo.connections.proxies import bypasses, destination, is_loopback
 from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
-from nexo_daemon.domain.model import Connection, Credentials, NetworkProfile, SecretKind
+from nexo_daemon.domain.model import Connection, Credentials, Facts, NetworkProfile, SecretKind
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
@@ -135,12 +135,12 @@ _DECIDED = {
     *("name", "provider", "preset", "base_url", "auth_scheme", "network", "key_expires_at"),
     "check_interval_s",
 }
-_TAKEN = [f.name for f in fields(Draft) if f.name not in _DECIDED and f.name in Connection.__slots__]
+AS_GIVEN = [f.name for f in fields(Draft) if f.name not in _DECIDED and f.name in Connection.__slots__]
+"""The fields that become what a draft says, whatever else it says."""
 
 
 def _as_given(draft: Draft) -> dict[str, Any]:
-    """The fields that become what the draft says, whatever else it says."""
-    return {name: given for name in _TAKEN if (given := getattr(draft, name)) is not None}
+    return {name: given for name in AS_GIVEN if (given := getattr(draft, name)) is not None}
 
 
 def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[str] = ()) -> Plan:
@@ -365,6 +365,22 @@ def _grace(
     if previous is None:
         return None
     return now + PREVIOUS_KEY_GRACE if replaces_key else connection.previous_key_until
+
+
+def learned(
+    connection: Connection,
+    *,
+    verdict: KeyVerdict | None,
+    proven_at: datetime | None,
+    facts: Facts | None,
+) -> Connection:
+    """The connection with what a test or a check has shown; None leaves what was known before as it is."""
+    return replace(
+        connection,
+        key_verdict=verdict or connection.key_verdict,
+        key_proven_at=proven_at or connection.key_proven_at,
+        facts=connection.facts if facts is None else facts,
+    )
 
 
 def target_of(connection: Connection, credentials: Credentials) -> ProbeTarget:

@@ -1,7 +1,7 @@
 """What did the last test of a connection say? Kept in memory until what it was about changes.
 
 Holds no secret: every text of a report is redacted. Not for lights, which checks move as well; and not for
-tests of drafts, whose verdicts are in `nexo_daemon.rpc.proofs` until they are saved.
+tests of drafts, which are in `tickets` until they are saved.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from datetime import datetime
 from nexo_daemon.domain.model import Connection
 from nexo_daemon.domain.probing import TestReport
 from nexo_daemon.registry.change import Effects
-from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.writer import Writer
 
 LIMIT = 256
 """Connections whose last test is kept; the one that was tested longest ago goes first."""
@@ -31,19 +31,19 @@ class LastTest:
 
 
 class LastTests:
-    """Listener of the registry: what is sent elsewhere, or with another key, was not tested."""
+    """Listener of the writer: what is sent elsewhere, or with another key, was not tested."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._kept: OrderedDict[str, LastTest] = OrderedDict()
-        registry.listen_to_connections(self)
+        writer.listen_to_connections(self)
 
     def keep(self, connection: Connection, report: TestReport) -> None:
         """Remember the report of `connection`, unless that was changed since it was read."""
-        now = self._registry.snapshot.connections.get(connection.id)
+        now = self._writer.snapshot.connections.get(connection.id)
         if now is None or now.revision != connection.revision:
             return
-        kept = LastTest(replace(report, models=()), self._registry.clock.now(), connection.default_model)
+        kept = LastTest(replace(report, models=()), self._writer.clock.now(), connection.default_model)
         self._kept.pop(connection.id, None)
         self._kept[connection.id] = kept
         while len(self._kept) > LIMIT:

@@ -5,14 +5,14 @@ probing (providers) and not for deciding when to check (health).
 """
 
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from nexo.connections.errors import InvalidField, KeyRejected, StaleRevision
+from nexo.connections.errors import InvalidField, StaleRevision
 from nexo.connections.proxies import destination
-from nexo.connections.terms import KeyVerdict, Outcome, StoreState, VaultState
+from nexo.connections.terms import KeyVerdict, StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
     Binding,
@@ -22,13 +22,15 @@ from nexo_daemon.domain.model import (
     HealthSettings,
     WorkspaceKey,
 )
-from nexo_daemon.domain.probing import ProbeTarget, Suggestion, Verdict
+from nexo_daemon.domain.probing import ProbeTarget, Suggestion, TestReport
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry import commands
-from nexo_daemon.registry.change import Change
+from nexo_daemon.registry.change import Change, Done
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.edits import Plan, plan_edit, plan_new, target_of
+from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.snapshot import RegistrySnapshot
+from nexo_daemon.registry.tickets import Proposal, Tickets
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
@@ -57,6 +59,8 @@ class Registry(Writer):
     def __init__(self, store: Store, references: KeyReferences, clock: Clock) -> None:
         super().__init__(store, clock)
         self._references = references
+        self.tickets = Tickets(clock)
+        self.last_tests = LastTests(self)
         self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
 
     # -- secrets ------------------------------------------------------------------------------------
@@ -122,9 +126,10 @@ class Registry(Writer):
         return target_of(plan.connection, credentials)
 
     def vault_changed(self) -> None:
-        """See `Writer`: keys that are kept elsewhere leave memory with those that are sealed here."""
+        """See `Writer`: all other keys leave memory with those that are sealed here."""
         if self.store.vault.state is not VaultState.UNLOCKED:
             self._references.forget()
+            self.tickets.clear()
         super().vault_changed()
 
     # -- connections --------------------------------------------------------------------------------
@@ -160,13 +165,33 @@ class Registry(Writer):
                 "give the address of the service itself",
             )
 
+    async def close(self) -> None:
+        """See `Writer`; nothing that was tested is saved any more."""
+        await super().close()
+        self.tickets.clear()
+
+    def ticket(self, proposal: Proposal, report: TestReport, era: int) -> str:
+        """A ticket for what was tested in this `tickets.era`; empty if the vault is or was locked."""
+        unlocked = self.store.vault.state is VaultState.UNLOCKED
+        return self.tickets.issue(proposal, report, era) if unlocked else ""
+
     async def create(
-        self, draft: Draft, *, make_default: bool = False, fixes: Sequence[str] = ()
+        self, draft: Draft, *, make_default: bool = False, fixes: Sequence[str] = (), ticket: str = ""
     ) -> tuple[Connection, tuple[Suggestion, ...]]:
-        """Store a new connection; the first one becomes the default. Raises as `commands.create`."""
-        plan = self.plan_new(draft, fixes)
+        """Store a new connection; the first one becomes the default.
+
+        Args:
+            ticket: of a test: stores what it stands for, with the changes that `draft` holds.
+
+        Raises:
+            As `plan_new`, `Tickets.look` and `commands.create`.
+        """
+        proposal = Proposal(draft, tuple(fixes))
+        if ticket:
+            proposal = self.tickets.look(ticket).with_changes(draft)
+        plan = proposal.proven(self.plan_new(proposal.draft, proposal.fixes), self.clock.now())
         done = await self.run(lambda now: commands.create(now, plan, make_default=make_default))
-        return done.after.connections[plan.connection.id], plan.warnings
+        return self._saved(done, ticket)
 
     async def update(
         self,
@@ -176,35 +201,46 @@ class Registry(Writer):
         revision: int = 0,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
-        verify_key: Callable[[ProbeTarget], Coroutine[Any, Any, Verdict]] | None = None,
+        ticket: str = "",
     ) -> tuple[Connection, tuple[Suggestion, ...]]:
-        """Change a connection. Raises as `commands.update` and `plan_edit`.
+        """Change a connection.
 
         Args:
             revision: the one that the caller saw; 0 skips the check.
-            verify_key: tries a replaced key before it is stored.
+            ticket: of a test of an edit: stores that edit, with the changes that `draft` holds.
+
+        Raises:
+            As `plan_edit`, `Tickets.look` and `commands.update`.
+            StaleRevision: it has changed since the caller saw it, or since the test.
         """
 
-        def planned() -> Plan:
-            return self.plan_edit(name, draft, keep_key_for_new_origin=keep_key_for_new_origin, fixes=fixes)
-
-        if verify_key is not None and (draft.api_key or draft.api_key_ref):
-            revision = revision or self.snapshot.get(name).revision
-            verdict = await verify_key(await self.planned_target(planned()))
-            if verdict.outcome is Outcome.AUTH_ERROR:
-                raise KeyRejected(
-                    f"api_key: the provider rejects the new key ({verdict.reason}); the old one stays",
-                    hint=verdict.advice or "paste the key again",
-                    metadata={"field": "api_key"},
-                )
-
         def decide(now: RegistrySnapshot) -> Change:
-            commands.require_revision(now.get(name), revision)
-            return commands.update(now, planned())
+            old = now.get(name)
+            commands.require_revision(old, revision)
+            proposal = Proposal(draft, tuple(fixes), keep_key_for_new_origin)
+            if ticket:
+                proposal = self.tickets.look(ticket, old.id).with_changes(draft)
+                commands.require_revision(old, proposal.revision)
+            plan = self.plan_edit(
+                name, proposal.draft, keep_key_for_new_origin=proposal.consent, fixes=proposal.fixes
+            )
+            return commands.update(now, proposal.proven(plan, self.clock.now()))
 
-        done = await self.run(decide)
+        return self._saved(await self.run(decide), ticket)
+
+    def _saved(self, done: Done, ticket: str) -> tuple[Connection, tuple[Suggestion, ...]]:
         (plan,) = done.change.written
-        return done.after.connections[plan.connection.id], plan.warnings
+        connection = done.after.connections[plan.connection.id]
+        proposal = self.tickets.end(ticket)
+        if proposal is not None and proposal.report is not None:
+            before = done.before.connections.get(connection.id)
+            model = proposal.draft.default_model
+            if model is None:
+                model = before.default_model if before else ""
+            # The report says whether the model is listed.
+            if model == connection.default_model:
+                self.last_tests.keep(connection, proposal.report)
+        return connection, plan.warnings
 
     async def delete(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0

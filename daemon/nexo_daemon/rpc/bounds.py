@@ -33,6 +33,7 @@ BYTES: dict[str, int] = {
     "ConnectionDraft.name": 1024,
     "ConnectionDraft.preset": WORD,
     "CreateConnectionRequest.fixes": WORD,
+    "CreateConnectionRequest.ticket": WORD,
     "CreateGatewayTokenRequest.connection": NAME,
     "CreateGatewayTokenRequest.name": NAME,
     "DeleteConnectionRequest.name": NAME,
@@ -78,6 +79,7 @@ BYTES: dict[str, int] = {
     "RotateDataKeyRequest.recovery_code": NAME,
     "UpdateConnectionRequest.fixes": WORD,
     "UpdateConnectionRequest.name": NAME,
+    "UpdateConnectionRequest.ticket": WORD,
     "Workspace.name": NAME,
     "Workspace.path": PATH,
 }

@@ -2,30 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 
 from nexo.connections.codec import write
-from nexo.connections.errors import InvalidField, NexoError
+from nexo.connections.errors import InvalidField
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
 from nexo.connections.wire import seconds, timestamp
 from nexo_daemon.domain.model import Connection
-from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport, Verdict
+from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
-from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.tickets import Proposal
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
 from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
-from nexo_daemon.rpc.proofs import Proofs
 from nexo_daemon.rpc.view import View
 
 DEFAULT_TEST_TIMEOUT_S = 30.0
@@ -55,16 +54,12 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         prober: Prober,
         view: View,
         hub: FollowHub,
-        proofs: Proofs,
-        tests: LastTests,
     ) -> None:
         self._registry = registry
         self._lights = lights
         self._prober = prober
         self._view = view
         self._hub = hub
-        self._proofs = proofs
-        self._tests = tests
 
     async def ListConnections(
         self, request: pb.ListConnectionsRequest, context: Context
@@ -88,10 +83,10 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     async def CreateConnection(
         self, request: pb.CreateConnectionRequest, context: Context
     ) -> pb.CreateConnectionResponse:
+        draft = edit_draft(request.draft, request.update_mask) if request.ticket else new_draft(request.draft)
         connection, warnings = await self._registry.create(
-            new_draft(request.draft), make_default=request.make_default, fixes=request.fixes
+            draft, make_default=request.make_default, fixes=request.fixes, ticket=request.ticket
         )
-        connection = await self._with_proof(connection)
         return pb.CreateConnectionResponse(
             connection=self._view.connection(connection),
             warnings=[write(pb.Suggestion, one) for one in warnings],
@@ -100,19 +95,14 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     async def UpdateConnection(
         self, request: pb.UpdateConnectionRequest, context: Context
     ) -> pb.UpdateConnectionResponse:
-
-        async def verify(target: ProbeTarget) -> Verdict:
-            return await self._prober.verify(target)
-
         connection, warnings = await self._registry.update(
             request.name,
             edit_draft(request.draft, request.update_mask),
             revision=request.revision,
             keep_key_for_new_origin=request.keep_key_for_new_origin,
             fixes=request.fixes,
-            verify_key=verify if request.verify_key else None,
+            ticket=request.ticket,
         )
-        connection = await self._with_proof(connection)
         return pb.UpdateConnectionResponse(
             connection=self._view.connection(connection),
             warnings=[write(pb.Suggestion, one) for one in warnings],
@@ -133,14 +123,22 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         timeout_s = _bounded(
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
         )
-        edited = bool(request.update_mask.paths)
+        era = self._registry.tickets.era
+        proposal: Proposal | None = None
         notes: tuple[Suggestion, ...] = ()
-        if edited:
+        if request.update_mask.paths:
+            proposal = Proposal(
+                edit_draft(request.changes, request.update_mask),
+                tuple(request.fixes),
+                request.keep_key_for_new_origin,
+                connection.id,
+                connection.revision,
+            )
             plan = self._registry.plan_edit(
                 request.name,
-                edit_draft(request.changes, request.update_mask),
-                keep_key_for_new_origin=request.keep_key_for_new_origin,
-                fixes=request.fixes,
+                proposal.draft,
+                keep_key_for_new_origin=proposal.consent,
+                fixes=proposal.fixes,
             )
             notes = plan.notes
             name, target = plan.connection.name, await self._registry.planned_target(plan)
@@ -153,24 +151,26 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerResult):
                     yield pb.TestConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
-                    if edited:
-                        self._proofs.remember(target, event)
+                    ticket = ""
+                    if proposal is not None:
+                        ticket = self._registry.ticket(proposal, event, era)
                     else:
                         await self._remember(connection, event)
                     told = replace(event, suggestions=(*notes, *event.suggestions))
-                    yield pb.TestConnectionResponse(result=convert.test_result(name, told))
+                    yield pb.TestConnectionResponse(result=convert.test_result(name, told, ticket))
 
     async def TestDraftConnection(
         self, request: pb.TestDraftConnectionRequest, context: Context
     ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
         draft = new_draft(request.draft)
+        proposal, era = Proposal(draft, tuple(request.fixes)), self._registry.tickets.era
         if draft.name is None or not draft.name.strip():
             # A test needs no name; whoever fills in a form may test before thinking of one.
             draft = replace(draft, name="draft")
         timeout_s = _bounded(
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
         )
-        plan = self._registry.plan_new(draft, request.fixes)
+        plan = self._registry.plan_new(draft, proposal.fixes)
         target = await self._registry.planned_target(plan)
         async with aclosing(
             self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
@@ -179,17 +179,17 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerResult):
                     yield pb.TestDraftConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
-                    self._proofs.remember(target, event)
+                    ticket = self._registry.ticket(proposal, event, era)
                     told = replace(event, suggestions=(*plan.notes, *event.suggestions))
-                    result = convert.test_result(plan.connection.name, told)
+                    result = convert.test_result(plan.connection.name, told, ticket)
                     yield pb.TestDraftConnectionResponse(result=result)
 
     async def GetLastTest(self, request: pb.GetLastTestRequest, context: Context) -> pb.GetLastTestResponse:
         connection = self._registry.snapshot.get(request.name)
-        last = self._tests.of(connection)
+        last = self._registry.last_tests.of(connection)
         if last is None:
             return pb.GetLastTestResponse()
-        result = convert.test_result(connection.name, last.report)
+        result = convert.test_result(connection.name, last.report, "")
         return pb.GetLastTestResponse(result=result, tested_at=timestamp(last.at))
 
     async def _test(
@@ -215,27 +215,8 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             task.cancel()
             await asyncio.wait([task])
 
-    async def _with_proof(self, connection: Connection) -> Connection:
-        """The connection with what a test of it has found out just before it was saved."""
-        if not self._proofs:
-            return connection
-        with suppress(NexoError):
-            # Of a key that can't be fetched or opened now nothing is known.
-            proof = self._proofs.take(await self._registry.target(connection))
-            if proof is not None:
-                await self._registry.set_key_facts(
-                    connection.id,
-                    verdict=proof.verdict,
-                    proven=proof.verdict is KeyVerdict.VERIFIED,
-                    facts=proof.report.facts,
-                    revision=connection.revision,
-                )
-                self._tests.keep(connection, proof.report)
-                return self._registry.snapshot.connections.get(connection.id, connection)
-        return connection
-
     async def _remember(self, connection: Connection, report: TestReport) -> None:
-        verdict = report.key if report.verdict.ok and report.key is not KeyVerdict.NONE else None
+        verdict = report.proven_verdict
         if verdict is not None or report.facts is not None:
             # First of all: the light is moved by what checks will ask from now on.
             await self._registry.set_key_facts(
@@ -246,7 +227,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 revision=connection.revision,
             )
         self._lights.tested(connection, report)
-        self._tests.keep(connection, report)
+        self._registry.last_tests.keep(connection, report)
 
     async def GetDefaultConnection(
         self, request: pb.GetDefaultConnectionRequest, context: Context

@@ -61,10 +61,10 @@ def resolved(
     )
 
 
-def test_result(name: str, value: TestReport) -> connection_pb2.TestResult:
+def test_result(name: str, value: TestReport, ticket: str) -> connection_pb2.TestResult:
     """The result of a test."""
     verdict = write(connection_pb2.TestResult, value.verdict)
-    verdict.MergeFrom(write(connection_pb2.TestResult, value, connection=name))
+    verdict.MergeFrom(write(connection_pb2.TestResult, value, connection=name, ticket=ticket))
     return verdict
 
 

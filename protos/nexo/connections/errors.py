@@ -13,7 +13,7 @@
     ├── ConnectionDisabled
     ├── BindingBroken               the workspace is bound to a connection that is gone
     ├── Refused                     conflict, in use, read-only
-    │   ├── NameTaken, StaleRevision, ConnectionInUse, KeyOriginChanged, KeyRejected,
+    │   ├── NameTaken, StaleRevision, ConnectionInUse, KeyOriginChanged,
     │   └── NothingToUndo, RetryLater, LimitReached, StoreReadOnly, StoreFull, GatewayClosed
     ├── VaultLocked
     │   ├── VaultKeyLost
@@ -166,12 +166,6 @@ class KeyOriginChanged(Refused):
     """The edit would send the stored key to another scheme, host or port."""
 
     reason = Reason.KEY_ORIGIN_CHANGED
-
-
-class KeyRejected(Refused):
-    """The provider rejected the new key, so the old one stays."""
-
-    reason = Reason.KEY_REJECTED
 
 
 class GatewayClosed(Refused):

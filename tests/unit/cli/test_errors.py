@@ -21,7 +21,6 @@ EXPECTED = {
     errors.StaleRevision: Exit.REFUSED,
     errors.ConnectionInUse: Exit.REFUSED,
     errors.KeyOriginChanged: Exit.REFUSED,
-    errors.KeyRejected: Exit.TEST_FAILED,
     errors.GatewayClosed: Exit.REFUSED,
     errors.NothingToUndo: Exit.REFUSED,
     errors.RetryLater: Exit.REFUSED,

@@ -39,7 +39,7 @@ def live(store: Store, body: Body) -> None:
     async def life() -> None:
         references = References(SystemClock())
         registry = Registry(store, references, SystemClock())
-        tests = LastTests(registry)
+        tests = registry.last_tests
         draft = Draft(name="work", provider=Provider.CUSTOM, base_url=URL, api_key=Secret("sk-one"))
         connection, _ = await registry.create(draft)
         tests.keep(connection, REPORT)

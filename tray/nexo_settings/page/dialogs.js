@@ -196,6 +196,13 @@ function draft(dialog) {
 
 const UNTESTED = new Set(['name', 'default_model', 'model_map']);
 
+/** What may have been typed after the test; the rest of what was tested is not sent again. */
+function later(dialog) {
+  const now = { name: dialog.name.trim(), default_model: dialog.model.trim(), model_map: modelMap(dialog) };
+  const fields = new Set([...Object.keys(draft(dialog)), ...dialog.test.fields]);
+  return Object.fromEntries(Object.entries(now).filter(([field]) => fields.has(field)));
+}
+
 /** Whether there is something that only a test can tell. */
 const needsTest = (dialog) => !dialog.original || dialog.fixes.length > 0 || Object.keys(draft(dialog)).some((field) => !UNTESTED.has(field));
 const hasChanges = (dialog) => !dialog.original || dialog.fixes.length > 0 || Object.keys(draft(dialog)).length > 0;
@@ -250,11 +257,12 @@ const unready = (dialog) => !dialog.name.trim() || wasRemoved(dialog) || !dialog
 async function test(dialog) {
   dialog.abort?.abort();
   const abort = new AbortController();
-  const running = { layers: [], result: null, problem: null, running: true, old: false };
+  const wanted = draft(dialog);
+  const running = { layers: [], result: null, problem: null, running: true, old: false, fields: Object.keys(wanted) };
   Object.assign(dialog, { abort, test: running, problem: null });
   app.changed();
   try {
-    const body = { draft: draft(dialog), fixes: dialog.fixes, name: calledNow(dialog), send_key: dialog.sendKey === 'yes' };
+    const body = { draft: wanted, fixes: dialog.fixes, name: calledNow(dialog), send_key: dialog.sendKey === 'yes' };
     for await (const line of app.lines('test', body, abort.signal)) {
       if (line.layer) running.layers.push(line.layer);
       if (line.result) running.result = line.result;
@@ -279,6 +287,8 @@ const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers',
 
 function refused(dialog, running, error) {
   const field = error.metadata?.field ?? '';
+  // What was tested is forgotten, or was of something else: it is tested again before it is saved.
+  if (field === 'ticket' && dialog.test) dialog.test = { ...dialog.test, old: true };
   if (error.reason === 'KEY_ORIGIN_CHANGED') {
     dialog.sendKey = error.message;
     dialog.test = null;
@@ -331,7 +341,8 @@ async function save(dialog) {
   Object.assign(dialog, { saving: true, problem: null });
   app.changed();
   try {
-    const body = { draft: draft(dialog), fixes: dialog.fixes };
+    const ticket = tested(dialog)?.ticket;
+    const body = ticket ? { ticket, draft: later(dialog) } : { draft: draft(dialog), fixes: dialog.fixes };
     const saved = dialog.original
       ? await app.ask('update', { ...body, name: calledNow(dialog), revision: dialog.revision, send_key: dialog.sendKey === 'yes' })
       : await app.ask('create', body);
@@ -533,7 +544,7 @@ function networkField(dialog) {
 /** Somebody else was faster: what they changed, and that only what was typed here will be written. */
 function stale(dialog) {
   const changes = meanwhile(dialog);
-  const keep = () => { dialog.revision = present(dialog)?.revision ?? 0; dialog.problem = null; app.changed(); };
+  const keep = () => { dialog.revision = present(dialog)?.revision ?? 0; touched(dialog); app.changed(); };
   return html`${changes.length ? html`<ul class="bullets">${changes.map((one) => html`<li>${one.field}${one.value ? html` is now <code>${one.value}</code>` : nothing}</li>`)}</ul>` : nothing}
     <p>Only what you changed here is written.</p><p><button @click=${keep}>Keep what I typed</button></p>`;
 }

@@ -46,7 +46,7 @@ async function look() {
   }
 }
 
-const asked = (some) => ({ rows: some.map((row) => ({ id: row.id, name: row.name.trim(), part: row.part.trim(), fixes: row.fixes })) });
+const asked = (some) => ({ rows: some.map((row) => ({ id: row.id, name: row.name.trim(), part: row.part.trim(), fixes: row.fixes, ticket: row.test?.result?.ticket ?? '' })) });
 
 async function test(some) {
   if (found.abort || !some.length) return;

@@ -1,6 +1,6 @@
 """What a test found, and what the providers are and offer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
@@ -54,7 +54,12 @@ class ModelList:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """The verdict of a test."""
+    """The verdict of a test.
+
+    Attributes:
+        ticket: stands for the draft or edit that was tested in the call that saves it; empty when there is
+            nothing to save, or the vault is locked.
+    """
 
     # pytest collects classes by name.
     __test__ = False
@@ -74,6 +79,7 @@ class TestResult:
     elapsed_s: float | None = None
     price_note: str = ""
     provider_message: str = ""
+    ticket: str = field(default="", repr=False)
 
     @property
     def ok(self) -> bool:

@@ -754,6 +754,7 @@ class TestResult(google.protobuf.message.Message):
     ELAPSED_FIELD_NUMBER: builtins.int
     PRICE_NOTE_FIELD_NUMBER: builtins.int
     PROVIDER_MESSAGE_FIELD_NUMBER: builtins.int
+    TICKET_FIELD_NUMBER: builtins.int
     connection: builtins.str
     """Name of the connection, or of the draft."""
     outcome: global___Outcome.ValueType
@@ -770,6 +771,11 @@ class TestResult(google.protobuf.message.Message):
     """Says what a paid check costs; empty when none was made."""
     provider_message: builtins.str
     """The provider's own words, redacted and shortened."""
+    ticket: builtins.str
+    """Stands for what was tested, secrets included, in the call that saves it. Only after the test of a draft or
+    an edit, and only while the vault is unlocked. It ends after 15 minutes, when it has been redeemed, when
+    the vault is locked and when the daemon stops. Who has it can save the draft, and nothing else.
+    """
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LayerResult]: ...
     @property
@@ -802,9 +808,10 @@ class TestResult(google.protobuf.message.Message):
         elapsed: google.protobuf.duration_pb2.Duration | None = ...,
         price_note: builtins.str = ...,
         provider_message: builtins.str = ...,
+        ticket: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["elapsed", b"elapsed", "retry_at", b"retry_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["advice", b"advice", "connection", b"connection", "elapsed", b"elapsed", "http_status", b"http_status", "key", b"key", "layers", b"layers", "models", b"models", "outcome", b"outcome", "price_note", b"price_note", "proven", b"proven", "provider_message", b"provider_message", "reason", b"reason", "request_id", b"request_id", "retry_at", b"retry_at", "suggestions", b"suggestions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["advice", b"advice", "connection", b"connection", "elapsed", b"elapsed", "http_status", b"http_status", "key", b"key", "layers", b"layers", "models", b"models", "outcome", b"outcome", "price_note", b"price_note", "proven", b"proven", "provider_message", b"provider_message", "reason", b"reason", "request_id", b"request_id", "retry_at", b"retry_at", "suggestions", b"suggestions", "ticket", b"ticket"]) -> None: ...
 
 global___TestResult = TestResult
 
@@ -922,13 +929,23 @@ class CreateConnectionRequest(google.protobuf.message.Message):
     DRAFT_FIELD_NUMBER: builtins.int
     MAKE_DEFAULT_FIELD_NUMBER: builtins.int
     FIXES_FIELD_NUMBER: builtins.int
+    TICKET_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
     make_default: builtins.bool
     """The first connection becomes the default anyway."""
+    ticket: builtins.str
+    """Of a test (TestResult.ticket): saves the draft that was tested, with its fixes, and what the test proved."""
     @property
     def draft(self) -> global___ConnectionDraft: ...
     @property
     def fixes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Fixes that a test suggested and the person accepted (Suggestion.fix)."""
+
+    @property
+    def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """With a ticket: what draft says otherwise. Only what no test looks at: name, default_model, enabled,
+        checks_paused, model_map.
+        """
 
     def __init__(
         self,
@@ -936,9 +953,11 @@ class CreateConnectionRequest(google.protobuf.message.Message):
         draft: global___ConnectionDraft | None = ...,
         make_default: builtins.bool = ...,
         fixes: collections.abc.Iterable[builtins.str] | None = ...,
+        ticket: builtins.str = ...,
+        update_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["draft", b"draft"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["draft", b"draft", "fixes", b"fixes", "make_default", b"make_default"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["draft", b"draft", "update_mask", b"update_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["draft", b"draft", "fixes", b"fixes", "make_default", b"make_default", "ticket", b"ticket", "update_mask", b"update_mask"]) -> None: ...
 
 global___CreateConnectionRequest = CreateConnectionRequest
 
@@ -975,7 +994,7 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     UPDATE_MASK_FIELD_NUMBER: builtins.int
     KEEP_KEY_FOR_NEW_ORIGIN_FIELD_NUMBER: builtins.int
     FIXES_FIELD_NUMBER: builtins.int
-    VERIFY_KEY_FIELD_NUMBER: builtins.int
+    TICKET_FIELD_NUMBER: builtins.int
     name: builtins.str
     revision: builtins.int
     """The revision that the caller saw; 0 skips the check."""
@@ -983,8 +1002,11 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     """Send the stored secrets to the new scheme, host or port, through the new proxy, and to whom the new
     CA bundle vouches for as well. Without it such a change is refused with KEY_ORIGIN_CHANGED unless the mask replaces them.
     """
-    verify_key: builtins.bool
-    """Test a replaced key first and commit only if the provider does not reject it."""
+    ticket: builtins.str
+    """Of a test of an edit of this connection (TestResult.ticket): saves that edit, with its fixes and consent,
+    and what the test proved. ABORTED STALE_REVISION when the connection was changed since. Draft and mask
+    then say only what no test looks at, as in CreateConnectionRequest.
+    """
     @property
     def draft(self) -> global___ConnectionDraft: ...
     @property
@@ -1004,10 +1026,10 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
         update_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
         keep_key_for_new_origin: builtins.bool = ...,
         fixes: collections.abc.Iterable[builtins.str] | None = ...,
-        verify_key: builtins.bool = ...,
+        ticket: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["draft", b"draft", "update_mask", b"update_mask"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["draft", b"draft", "fixes", b"fixes", "keep_key_for_new_origin", b"keep_key_for_new_origin", "name", b"name", "revision", b"revision", "update_mask", b"update_mask", "verify_key", b"verify_key"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["draft", b"draft", "fixes", b"fixes", "keep_key_for_new_origin", b"keep_key_for_new_origin", "name", b"name", "revision", b"revision", "ticket", b"ticket", "update_mask", b"update_mask"]) -> None: ...
 
 global___UpdateConnectionRequest = UpdateConnectionRequest
 
