@@ -112,9 +112,7 @@ def live(
 
 def away(state: State, problem: str = "the daemon is not running") -> State:
     """The same state after the daemon went away."""
-    return replace(
-        state, link=DaemonLink(LinkState.AWAY, NOW, problem, "start it with: nexoctl daemon start")
-    )
+    return replace(state, link=DaemonLink(LinkState.AWAY, NOW, problem, "start the daemon"))
 
 
 def transition(

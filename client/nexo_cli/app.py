@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 from nexo_cli.commands import COMMANDS, find
@@ -17,6 +18,9 @@ One place for the LLM connections that all of your programs use.
   nexoctl list              see what you have, and whether it works
   nexoctl default NAME      switch the connection that programs get
   nexoctl run -- PROGRAM    run any program with that connection"""
+
+
+_NOTHING: Mapping[str, object] = {}
 
 
 def main(words: list[str]) -> int:
@@ -182,7 +186,7 @@ def _dispatch(words: list[str]) -> int:
 def _perform(arguments: argparse.Namespace, module: object) -> int:
     # Imported here: `--help` and usage errors don't need them.
     from nexo.connections.paths import UnsafePathError
-    from nexo_cli.errors import CommandFailed, exit_code
+    from nexo_cli.errors import CommandFailed, exit_code, facts_of, hint_of
     from nexo_cli.session import Session
     from nexo_cli.terminal import Terminal
     from nexo_client.errors import NexoError
@@ -192,7 +196,9 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
         run = getattr(arguments, "run", None) or module.run  # type: ignore[attr-defined]  # every command has it
         return int(run(arguments, session))
     except NexoError as problem:
-        return _report(session.json, problem.reason.value, problem.message, problem.hint, exit_code(problem))
+        more = facts_of(problem)
+        hint, code = hint_of(problem), exit_code(problem)
+        return _report(session.json, problem.reason.value, problem.message, hint, code, more)
     except CommandFailed as problem:
         return _report(session.json, problem.reason, problem.message, problem.hint, problem.code)
     except UnsafePathError as problem:
@@ -224,7 +230,9 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
         return _report(session.json, "INTERNAL", message, hint, 1)
 
 
-def _report(json_errors: bool, reason: str, message: str, hint: str, code: int) -> int:
+def _report(
+    json_errors: bool, reason: str, message: str, hint: str, code: int, more: Mapping[str, object] = _NOTHING
+) -> int:
     from nexo_cli.errors import error_record
     from nexo_cli.session import printer_for
     from nexo_cli.terminal import Terminal
@@ -233,6 +241,6 @@ def _report(json_errors: bool, reason: str, message: str, hint: str, code: int) 
     # Where nobody can be told why, the exit status still says it.
     _flushed(sys.stdout)
     with contextlib.suppress(OSError):
-        printer.error(error_record(reason, message, hint), message, hint)
+        printer.error(error_record(reason, message, hint, more), message, hint)
     _flushed(sys.stderr)
     return int(code)

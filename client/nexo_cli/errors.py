@@ -4,6 +4,7 @@ Not for raising: commands raise the errors of `nexo_client.errors`, or `CommandF
 """
 
 import enum
+from collections.abc import Mapping
 
 from nexo_client import errors
 
@@ -67,6 +68,17 @@ def exit_code(error: errors.NexoError) -> Exit:
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.FAILED)
 
 
-def error_record(reason: str, message: str, hint: str) -> dict[str, object]:
-    """What `--json` prints on stderr."""
-    return {"error": {"reason": reason, "message": message, "hint": hint}}
+def hint_of(error: errors.NexoError) -> str:
+    """The next step in a terminal."""
+    return error.hint or (error.remedy.command if error.remedy else "")
+
+
+def error_record(reason: str, message: str, hint: str, more: Mapping[str, object]) -> dict[str, object]:
+    """What `--json` prints on stderr; `more` is `facts_of` the error of the SDK, if it is one."""
+    return {"error": {"reason": reason, "message": message, "hint": hint, "action": None, **more}}
+
+
+def facts_of(error: errors.NexoError) -> dict[str, object]:
+    """What `--json` says of an error beside the sentences."""
+    users = {"used_by": list(error.used_by)} if isinstance(error, errors.ConnectionInUse) else {}
+    return {"action": error.action.value if error.action else None, **users}

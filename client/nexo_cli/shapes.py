@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from nexo.connections import terms
+from nexo.connections.terms import Action
 from nexo_cli.findings import DoctorFinding
 from nexo_client.sources.finding import Finding, Skipped
 from nexo_client.types import (
@@ -63,6 +64,8 @@ class Failure(TypedDict):
     reason: Annotated[str, "Stable word; USAGE, TEST_FAILED and the reasons of the daemon."]
     message: Annotated[str, "One sentence: the field or object, and what is wrong."]
     hint: Annotated[str, "The next step; may be empty."]
+    action: Annotated[Action | None, "What a button could do about it."]
+    used_by: NotRequired[Annotated[list[str], "CONNECTION_IN_USE only; … at the end stands for more."]]
 
 
 class Error(TypedDict):

@@ -10,9 +10,11 @@ import stat
 from pathlib import Path
 
 from nexo.connections import lock_note, paths
+from nexo.connections.errors import REMEDIES
+from nexo.connections.terms import Action
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
 
-START_HINT = "start it with: nexoctl daemon start"
+START_HINT = f"start it with: {REMEDIES[Action.START_DAEMON].command}"
 RESTART_HINT = "it looks for its socket every two seconds: try again; if it stays so: nexoctl daemon restart"
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (

@@ -40,12 +40,13 @@ class Failed(Protocol):
 def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> NexoError:
     """The error of a reason; `DaemonFailed` for one that this version does not know."""
     facts = dict(metadata)
-    hint = facts.pop("hint", "")
+    hint, word = facts.pop("hint", ""), facts.pop("action", "")
+    action = terms.Action(word) if word in set(terms.Action) else None
     kind = BY_REASON.get(reason)
     if kind is None:
         facts.setdefault("reason", reason)
         kind = DaemonFailed
-    return kind(message, hint=hint, metadata=facts)
+    return kind(message, hint=hint, metadata=facts, action=action)
 
 
 def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError | None:

@@ -38,7 +38,7 @@ class _Inherited:
 
 def _again(error: NexoError) -> NexoError:
     # An exception collects a traceback each time that it is raised, and belongs to one thread.
-    return type(error)(error.message, hint=error.hint, metadata=error.metadata)
+    return type(error)(error.message, hint=error.hint, metadata=error.metadata, action=error.action)
 
 
 def _same_for_a_program(old: ResolvedConnection, new: ResolvedConnection) -> bool:

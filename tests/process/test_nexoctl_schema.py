@@ -237,9 +237,11 @@ def _daemon(say: Speaker, surroundings: Surroundings, nexod: Nexod) -> None:
 
 
 def test_the_check_finds_what_is_wrong() -> None:
-    good = {"error": {"reason": "R", "message": "m", "hint": ""}}
+    good: dict[str, dict[str, object]]
+    good = {"error": {"reason": "R", "message": "m", "hint": "", "action": None}}
     assert problems(good, "error") == []
-    assert problems({"error": {"reason": "R", "message": "m"}}, "error") == ["$.error.hint: is missing"]
+    short = {name: value for name, value in good["error"].items() if name != "hint"}
+    assert problems({"error": short}, "error") == ["$.error.hint: is missing"]
     assert problems({"error": {**good["error"], "more": 1}}, "error") == ["$.error.more: is not documented"]
     assert problems({"error": {**good["error"], "hint": None}}, "error") == [
         "$.error.hint: None is not string"

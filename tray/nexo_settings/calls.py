@@ -14,6 +14,7 @@ from typing import Any
 from nexo.connections.terms import UsageBy
 from nexo_client import errors, records, types
 from nexo_client.aio import AsyncClient
+from nexo_client.failures import from_reason
 from nexo_client.launch import start_daemon
 from nexo_client.records import Record
 from nexo_settings import showing
@@ -242,7 +243,9 @@ class PageCalls:
     async def explain(self, body: JsonBody) -> Record:
         """Which connection a directory or a name gets, and why."""
         explained = await self.client.explain(workspace=_workspace(body))
-        return records.of(explained) | {"hint": explained.problem_hint}
+        told = {"hint": explained.problem_hint}
+        problem = from_reason(explained.problem_reason, explained.problem, told)
+        return records.of(explained) | {"hint": problem.next_step} | showing.remedy(problem)
 
     # The daemon
 

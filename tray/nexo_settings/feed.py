@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from nexo_client.aio import AsyncClient
-from nexo_client.errors import NexoError
+from nexo_client.errors import NexoError, ShuttingDown
 from nexo_client.records import Record
 from nexo_client.watch import PAUSES_S
 from nexo_settings import showing
@@ -26,10 +26,11 @@ async def follow(client: AsyncClient, now: Callable[[], datetime]) -> AsyncItera
                     yield showing.event(event, now())
         except NexoError as caught:
             problem = caught
-        reason = (problem.reason.value, problem.message) if problem else ("SHUTTING_DOWN", "nexod has ended")
+        away = problem or ShuttingDown("nexod has ended")
+        reason = (away.reason.value, away.message)
         if reason != told:
             told = reason
-            hint = problem.hint if problem else ""
-            yield {"event": "away", "reason": reason[0], "message": reason[1], "hint": hint}
+            record = {"event": "away", "reason": reason[0], "message": reason[1], "hint": away.next_step}
+            yield record | showing.remedy(away)
         await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
         attempt += 1

@@ -86,7 +86,15 @@ def saved(value: types.SavedConnection, now: datetime) -> Record:
 
 def refusal(problem: NexoError) -> Record:
     """What the daemon refused, as the page shows it."""
-    return error(problem.reason.value, problem.message, problem.hint, problem.metadata)
+    record = error(problem.reason.value, problem.message, problem.next_step, problem.metadata)
+    record["error"] |= remedy(problem)
+    return record
+
+
+def remedy(problem: NexoError) -> Record:
+    """What a button could do about it, and what stands on it."""
+    known = problem.remedy
+    return {"action": problem.action.value, "label": known.label} if problem.action and known else {}
 
 
 def error(reason: str, message: str, hint: str = "", metadata: Any = None) -> Record:

@@ -156,7 +156,7 @@ class Desk:
             ours = service.start(self._client.socket)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
-            link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.hint)
+            link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.next_step)
             self._board.change(lambda state: state if state.live else replace(state, link=link))
             return
         self._board.change(lambda state: replace(state, started_daemon=ours))

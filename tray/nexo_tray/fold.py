@@ -44,7 +44,7 @@ def away(state: State, error: NexoError | None, now: datetime) -> State:
         problem = "the daemon is not running" if error is not None else "the daemon was stopped"
     else:
         problem = error.message
-    hint = error.hint if error is not None else "start it with: nexoctl daemon start"
+    hint = (error or DaemonNotRunning("")).next_step
     if state.link.state is LinkState.STARTING and isinstance(error, DaemonNotRunning):
         return state
     return replace(state, link=DaemonLink(LinkState.AWAY, since, problem, hint))

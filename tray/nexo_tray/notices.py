@@ -74,7 +74,7 @@ class Teller:
 
 def refused(what: str, error: NexoError, about: str = "") -> Notice:
     """A click that failed."""
-    return Notice(what, " ".join(filter(None, (error.message, error.hint))), Look.UNHEALTHY, about)
+    return Notice(what, " ".join(filter(None, (error.message, error.next_step))), Look.UNHEALTHY, about)
 
 
 def unconfirmed(name: str) -> Notice:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
-from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.errors import CommandFailed, Exit, error_record, facts_of, hint_of
 from nexo_cli.format import Span, Style, duration
 from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
@@ -267,8 +267,8 @@ def _say_one(session: Session, name: str, outcome: types.TestResult | errors.Nex
     label = Span(f"{name.ljust(size)}  ", Style.STRONG)
     if isinstance(outcome, errors.NexoError):
         session.printer.line(label, Span(f"✗ {outcome.message}", Style.BAD))
-        if outcome.hint:
-            session.printer.line(Span(f"{' ' * size}  next: {outcome.hint}", Style.FAINT))
+        if hint := hint_of(outcome):
+            session.printer.line(Span(f"{' ' * size}  next: {hint}", Style.FAINT))
         return
     tail = f" · {duration(outcome.elapsed_s)}" if outcome.elapsed_s is not None else ""
     key = [Span(" · "), looks.key_verdict(outcome.key)] if outcome.ok else []
@@ -280,8 +280,5 @@ def _say_one(session: Session, name: str, outcome: types.TestResult | errors.Nex
 def _record(name: str, outcome: types.TestResult | errors.NexoError) -> records.Record:
     if isinstance(outcome, types.TestResult):
         return records.of(outcome)
-    return {
-        "connection": name,
-        "outcome": None,
-        "error": {"reason": outcome.reason.value, "message": outcome.message, "hint": outcome.hint},
-    }
+    told = error_record(outcome.reason.value, outcome.message, hint_of(outcome), facts_of(outcome))
+    return {"connection": name, "outcome": None, **told}

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTampered
 from nexo.connections.proxies import bypasses, destination, is_loopback
-from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
+from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
 from nexo_daemon.domain.model import Connection, Credentials, Facts, NetworkProfile, SecretKind
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion
@@ -59,6 +59,7 @@ def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
             cleaned, names = keys.clean(text)
             if names and cleaned and keys.sendable(cleaned):
                 found = keys.inspect_key(text, draft.provider or Provider.CUSTOM)
+                problem.action = Action.CLEAN_UP_KEY
                 problem.metadata = {
                     **problem.metadata,
                     "fixes": ",".join(names),

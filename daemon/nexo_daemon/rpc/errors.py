@@ -43,7 +43,8 @@ def code_of(error: NexoError) -> grpc.StatusCode:
 
 def metadata_of(error: NexoError) -> dict[str, str]:
     """What goes into `ErrorInfo.metadata`."""
-    return {**error.metadata, **({"hint": error.hint} if error.hint else {})}
+    told = {"hint": error.hint, "action": error.action or ""}
+    return {**error.metadata, **{name: value for name, value in told.items() if value}}
 
 
 def shortened(text: str, limit: int) -> str:

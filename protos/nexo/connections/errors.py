@@ -23,12 +23,69 @@
     └── DaemonFailed                store failure, shutdown, internal error
 
 A text is for a person: it names the field or object, the reason and the next step. No text holds a secret
-or a provider's unredacted words.
+or a provider's unredacted words. What can be done about it by a button is its `action`, with the words of
+`REMEDIES`; a hint may name a command of nexoctl.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from nexo.connections.terms import Reason
+from nexo.connections.terms import Action, Reason
+
+
+class Remedy(NamedTuple):
+    """An action for a person.
+
+    Attributes:
+        label: of a button that does it.
+        words: the same in a sentence, for whoever has no terminal at hand.
+        command: the same in a terminal; capitals stand for what has to be named.
+    """
+
+    label: str
+    words: str
+    command: str
+
+
+REMEDIES: Mapping[Action, Remedy] = {
+    Action.START_DAEMON: Remedy("Start the daemon", "start the daemon", "nexoctl daemon start"),
+    Action.RESTART_DAEMON: Remedy("Restart the daemon", "restart the daemon", "nexoctl daemon restart"),
+    Action.UNLOCK_VAULT: Remedy("Unlock", "unlock the vault", "nexoctl vault unlock"),
+    Action.USE_RECOVERY_CODE: Remedy(
+        "Use the recovery code", "open the vault with the recovery code", "nexoctl vault unlock --recovery"
+    ),
+    Action.ENTER_AGAIN: Remedy(
+        "Enter it again", "enter its key and header values again, or restore a backup", "nexoctl edit NAME"
+    ),
+    Action.REPLACE_USERS: Remedy(
+        "Choose a replacement",
+        "choose what its users get instead, or remove it anyway",
+        "nexoctl remove NAME --replace-with OTHER",
+    ),
+    Action.LOOK_AGAIN: Remedy("Look again", "look at it again, then repeat the change", "nexoctl show NAME"),
+    Action.SEND_KEY: Remedy(
+        "Send it there",
+        "give the new key with the change, or agree that the stored one goes there",
+        "nexoctl edit NAME --send-key-to-new-host",
+    ),
+    Action.CLEAN_UP_KEY: Remedy("Clean it up", "let the key be cleaned up", "nexoctl add NAME"),
+    Action.RENAME: Remedy("Rename", "choose another name", "nexoctl edit NAME --name NEW"),
+    Action.CHOOSE_DEFAULT: Remedy(
+        "Choose a default", "add a connection, or choose a default", "nexoctl default NAME"
+    ),
+    Action.ENABLE_CONNECTION: Remedy(
+        "Switch it on", "switch it on, or choose another one", "nexoctl edit NAME --enable"
+    ),
+    Action.BIND_AGAIN: Remedy(
+        "Bind it again",
+        "bind it to another connection, or unbind it so that it gets the default",
+        "nexoctl workspace bind PATH NAME",
+    ),
+    Action.OPEN_GATEWAY: Remedy("Open the gateway", "open the gateway", "nexoctl gateway on"),
+}
+"""Every action; daemon, nexoctl, tray and settings screen have their words from here."""
+
+_OF_A_TERMINAL = ("nexoctl ", "--")
 
 
 class NexoError(Exception):
@@ -38,27 +95,49 @@ class NexoError(Exception):
         reason: stable word, see `nexo.connections.terms.Reason`.
         hint: the next step in one sentence; may be empty.
         metadata: further facts, by the reason (`field`, `used_by`, `current_revision`, …).
+        action: what to do, where a button could do it; None where only the hint says.
         code: name of the canonical status code that the call ends with.
     """
 
     reason: Reason = Reason.INTERNAL
+    action: Action | None = None
     code = "FAILED_PRECONDITION"
 
-    def __init__(self, message: str, *, hint: str = "", metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        metadata: Mapping[str, str] | None = None,
+        action: Action | None = None,
+    ) -> None:
         super().__init__(message)
         self.hint = hint
         self.metadata: Mapping[str, str] = dict(metadata or {})
+        self.action = action or type(self).action
 
     @property
     def message(self) -> str:
         """The text without the hint."""
         return str(self.args[0])
 
+    @property
+    def remedy(self) -> Remedy | None:
+        """The words and the command of the action."""
+        return REMEDIES[self.action] if self.action else None
+
+    @property
+    def next_step(self) -> str:
+        """What to do for whoever has no terminal at hand: the hint, unless that names a command."""
+        for_terminals = not self.hint or any(mark in self.hint for mark in _OF_A_TERMINAL)
+        return self.remedy.words if self.remedy and for_terminals else self.hint
+
 
 class DaemonNotRunning(NexoError):
     """Nothing answers on the socket; `.hint` names the command that starts the daemon."""
 
     reason = Reason.DAEMON_NOT_RUNNING
+    action = Action.START_DAEMON
 
 
 class DaemonUnsafe(NexoError):
@@ -71,12 +150,14 @@ class DeadlineExceeded(NexoError):
     """The daemon did not answer in time."""
 
     reason = Reason.DEADLINE_EXCEEDED
+    action = Action.RESTART_DAEMON
 
 
 class IncompatibleDaemon(NexoError):
     """The daemon is of a version that does not know the call."""
 
     reason = Reason.INCOMPATIBLE
+    action = Action.RESTART_DAEMON
 
 
 class InvalidField(NexoError):
@@ -124,18 +205,21 @@ class NoDefaultConnection(NexoError):
     """Nothing is bound, nothing was named and there is no default."""
 
     reason = Reason.NO_DEFAULT_CONNECTION
+    action = Action.CHOOSE_DEFAULT
 
 
 class ConnectionDisabled(NexoError):
     """The connection that the rules chose is switched off."""
 
     reason = Reason.CONNECTION_DISABLED
+    action = Action.ENABLE_CONNECTION
 
 
 class BindingBroken(NexoError):
     """The workspace is bound to a connection that is gone; the default is not used in its place."""
 
     reason = Reason.BINDING_BROKEN
+    action = Action.BIND_AGAIN
 
 
 class Refused(NexoError):
@@ -146,6 +230,7 @@ class NameTaken(Refused):
     """Another connection has that name (case does not count)."""
 
     reason = Reason.NAME_TAKEN
+    action = Action.RENAME
     code = "ALREADY_EXISTS"
 
 
@@ -153,25 +238,34 @@ class StaleRevision(Refused):
     """Somebody changed the connection in between; read it again."""
 
     reason = Reason.STALE_REVISION
+    action = Action.LOOK_AGAIN
     code = "ABORTED"
 
 
 class ConnectionInUse(Refused):
-    """It is the default or bound; `.metadata["used_by"]` lists by whom."""
+    """It is the default or bound; `.used_by` lists by whom."""
 
     reason = Reason.CONNECTION_IN_USE
+    action = Action.REPLACE_USERS
+
+    @property
+    def used_by(self) -> tuple[str, ...]:
+        """ "the default", directories and names of workspaces; "…" at the end stands for more of them."""
+        return tuple(self.metadata.get("used_by", "").splitlines())
 
 
 class KeyOriginChanged(Refused):
     """The edit would send the stored key to another scheme, host or port."""
 
     reason = Reason.KEY_ORIGIN_CHANGED
+    action = Action.SEND_KEY
 
 
 class GatewayClosed(Refused):
     """The local gateway is switched off, or cannot listen."""
 
     reason = Reason.GATEWAY_CLOSED
+    action = Action.OPEN_GATEWAY
 
 
 class NothingToUndo(Refused):
@@ -210,18 +304,21 @@ class VaultLocked(NexoError):
     """The secrets are sealed and the key is locked."""
 
     reason = Reason.VAULT_LOCKED
+    action = Action.UNLOCK_VAULT
 
 
 class VaultKeyLost(VaultLocked):
     """The key that opens the secrets cannot be found."""
 
     reason = Reason.VAULT_KEY_LOST
+    action = Action.USE_RECOVERY_CODE
 
 
 class SecretTampered(VaultLocked):
     """A sealed secret was changed or moved, so it is not handed out."""
 
     reason = Reason.SECRET_TAMPERED
+    action = Action.ENTER_AGAIN
     code = "DATA_LOSS"
 
 
@@ -253,6 +350,7 @@ class ShuttingDown(DaemonFailed):
     """The daemon is stopping."""
 
     reason = Reason.SHUTTING_DOWN
+    action = Action.START_DAEMON
     code = "UNAVAILABLE"
 
 

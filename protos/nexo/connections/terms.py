@@ -159,6 +159,25 @@ class Reason(StrEnum):
     INCOMPATIBLE = "INCOMPATIBLE"
 
 
+class Action(StrEnum):
+    """What to do about a refusal; `nexo.connections.errors.REMEDIES` has words and command of each."""
+
+    START_DAEMON = "start_daemon"
+    RESTART_DAEMON = "restart_daemon"
+    UNLOCK_VAULT = "unlock_vault"
+    USE_RECOVERY_CODE = "use_recovery_code"
+    ENTER_AGAIN = "enter_again"
+    REPLACE_USERS = "replace_users"
+    LOOK_AGAIN = "look_again"
+    SEND_KEY = "send_key"
+    CLEAN_UP_KEY = "clean_up_key"
+    RENAME = "rename"
+    CHOOSE_DEFAULT = "choose_default"
+    ENABLE_CONNECTION = "enable_connection"
+    BIND_AGAIN = "bind_again"
+    OPEN_GATEWAY = "open_gateway"
+
+
 class UsageBy(StrEnum):
     """What the use of the gateway is added up by."""
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from nexo_cli.errors import Exit, error_record, exit_code
+from nexo.connections import terms
+from nexo_cli.commands import find
+from nexo_cli.errors import Exit, error_record, exit_code, facts_of, hint_of
 from nexo_client import errors
 
 EXPECTED = {
@@ -42,5 +44,32 @@ def test_each_error_has_its_exit_code(kind: type[errors.NexoError]) -> None:
     assert exit_code(kind("text")) is EXPECTED[kind]
 
 
-def test_an_error_record_has_reason_message_and_hint() -> None:
-    assert error_record("R", "m", "h") == {"error": {"reason": "R", "message": "m", "hint": "h"}}
+def test_an_error_record_says_what_a_button_could_do() -> None:
+    plain = {"reason": "R", "message": "m", "hint": "h", "action": None}
+    assert error_record("R", "m", "h", {}) == {"error": plain}
+    used = errors.ConnectionInUse("m", metadata={"used_by": "the default\n/home/ada"})
+    more = {"action": "replace_users", "used_by": ["the default", "/home/ada"]}
+    assert error_record("R", "m", "h", facts_of(used)) == {"error": plain | more}
+
+
+def test_an_error_without_a_hint_names_the_command_of_its_action() -> None:
+    assert hint_of(errors.VaultLocked("m")) == "nexoctl vault unlock"
+    assert hint_of(errors.VaultLocked("m", hint="try again")) == "try again"
+    assert hint_of(errors.StoreFull("m")) == ""
+
+
+def test_every_action_has_words_and_a_command_that_exists() -> None:
+    assert set(errors.REMEDIES) == set(terms.Action)
+    for remedy in errors.REMEDIES.values():
+        assert remedy.label
+        assert "nexoctl" not in remedy.words
+        words = remedy.command.split()
+        command = find(words[1])
+        assert (words[0], command is not None) == ("nexoctl", True)
+
+
+def test_who_has_no_terminal_is_told_no_command() -> None:
+    locked = errors.VaultLocked("m", hint="nexoctl vault unlock, then try again")
+    assert locked.next_step == "unlock the vault"
+    assert errors.VaultLocked("m", hint="try again").next_step == "try again"
+    assert errors.StoreFull("m", hint="see nexoctl doctor").next_step == "see nexoctl doctor"

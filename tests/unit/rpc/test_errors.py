@@ -36,7 +36,7 @@ def test_an_ordinary_refusal_is_whole() -> None:
     info = ErrorInfo()
     Status.FromString(details).details[0].Unpack(info)
     assert message == "'work' is in use"
-    assert dict(info.metadata) == {"used_by": "a\nb", "hint": "move its users"}
+    assert dict(info.metadata) == {"used_by": "a\nb", "hint": "move its users", "action": "replace_users"}
 
 
 def test_a_list_is_cut_between_lines_and_letters_stay_whole() -> None:

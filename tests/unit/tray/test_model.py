@@ -120,7 +120,7 @@ def test_without_the_daemon_the_last_lights_are_past_and_nothing_can_be_switched
     ]
     assert picture(state, NOW).tooltip == "Nexo: the daemon is not running"
     why = line(state, "Why?")
-    assert lines(why.children) == ["The daemon is not running", "    start it with: nexoctl daemon start"]
+    assert lines(why.children) == ["The daemon is not running", "    start the daemon"]
     assert line(state, "Start daemon").action == Click(Do.START_DAEMON)
 
 

@@ -38,7 +38,7 @@ let secret = '';
 class Refusal extends Error {
   constructor(status, error) {
     super(error.message);
-    Object.assign(this, { status, reason: error.reason, hint: error.hint, metadata: error.metadata });
+    Object.assign(this, { ...error, status });
   }
 }
 
@@ -291,7 +291,7 @@ export async function doing(word, work) {
   try {
     return await work();
   } catch (problem) {
-    if (problem instanceof Refusal) toast(sentence(problem), { bad: true });
+    if (problem instanceof Refusal) toast(sentence(problem), { bad: true, action: remedy(problem) });
     else throw problem;
     return undefined;
   } finally {
@@ -299,6 +299,19 @@ export async function doing(word, work) {
     changed();
   }
 }
+
+/** What the daemon's words for actions do here; the labels come with them. */
+const REMEDIES = {
+  start_daemon: () => startDaemon(),
+  unlock_vault: () => unlock(),
+  use_recovery_code: () => unlock(),
+  choose_default: () => go('connections'),
+  bind_again: () => go('workspaces'),
+  open_gateway: () => switchGateway(true),
+};
+
+/** The button for a problem: {label, run}; null where there is none, and over a form, which it could close. */
+export const remedy = (problem) => (REMEDIES[problem?.action] && !state.dialog ? { label: problem.label, run: REMEDIES[problem.action] } : null);
 
 export const sentence = (problem) => [problem.message, problem.hint].filter(Boolean).map(capital).join('. ');
 // A command keeps its spelling.
@@ -322,7 +335,7 @@ export async function makeDefault(connection) {
     const undo = done.previous && done.previous !== connection.name;
     toast(done.warning ? `${text} ${capital(done.warning)}` : text, { action: undo && { label: 'Undo', run: undoDefault } });
   } catch (problem) {
-    toast(sentence(problem), { bad: true });
+    toast(sentence(problem), { bad: true, action: remedy(problem) });
   } finally {
     release();
     if (state.starred === connection.id) state.starred = '';

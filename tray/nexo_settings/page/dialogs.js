@@ -289,7 +289,7 @@ function refused(dialog, running, error) {
   const field = error.metadata?.field ?? '';
   // What was tested is forgotten, or was of something else: it is tested again before it is saved.
   if (field === 'ticket' && dialog.test) dialog.test = { ...dialog.test, old: true };
-  if (error.reason === 'KEY_ORIGIN_CHANGED') {
+  if (error.action === 'send_key') {
     dialog.sendKey = error.message;
     dialog.test = null;
     return;
@@ -560,8 +560,8 @@ function testPanel(dialog) {
       <p><button class="primary" @click=${() => { dialog.sendKey = 'yes'; test(dialog); }}>Send it and test</button></p>
       <p class="faint">Or type the key of the new address.</p></div>`;
   }
-  const general = dialog.problem && !dialog.problem.field && !dialog.test?.problem ? html`<div class="outcome bad" role="alert"><b>Not saved</b><p>${dialog.problem.reason === 'STALE_REVISION' ? 'Somebody else changed it while you typed.' : app.sentence(dialog.problem)}</p>
-    ${dialog.problem.reason === 'STALE_REVISION' ? stale(dialog) : nothing}</div>` : nothing;
+  const general = dialog.problem && !dialog.problem.field && !dialog.test?.problem ? html`<div class="outcome bad" role="alert"><b>Not saved</b><p>${dialog.problem.action === 'look_again' ? 'Somebody else changed it while you typed.' : app.sentence(dialog.problem)}</p>
+    ${dialog.problem.action === 'look_again' ? stale(dialog) : nothing}</div>` : nothing;
   const fix = dialog.problem?.metadata?.fixes?.split(',').filter(Boolean) ?? [];
   const cleanUp = fix.length ? html`<div class="outcome warn"><b>${app.capital(dialog.problem.metadata.fixes_text ?? 'The key can be cleaned up')}</b>
     <p><button @click=${() => { dialog.fixes = [...dialog.fixes, ...fix]; test(dialog); }}>Clean it up and test</button></p></div>` : nothing;
@@ -617,7 +617,7 @@ function removing(dialog) {
   const { connection } = dialog;
   const bound = state.bindings.filter((one) => one.connection === connection.name);
   const others = state.connections.filter((one) => one.name !== connection.name && one.enabled);
-  const used = connection.is_default || bound.length > 0;
+  const used = connection.is_default || bound.length > 0 || dialog.problem?.action === 'replace_users';
   const remove = (force) => app.doing('remove', async () => {
     try {
       await app.ask('delete', { name: connection.name, replace_with: dialog.move, force });

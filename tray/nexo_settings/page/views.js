@@ -175,8 +175,10 @@ function banners() {
   const found = [];
   if (state.link === 'away') {
     const ended = ['DAEMON_NOT_RUNNING', 'SHUTTING_DOWN'].includes(state.problem.reason);
+    const action = app.remedy(state.problem);
+    const busy = state.busy.has('start');
     found.push(banner('bad', 'away', ended ? 'The daemon is not running.' : app.sentence(state.problem), 'What you see is what was known last.',
-      { label: state.busy.has('start') ? 'Starting…' : 'Start the daemon', run: app.startDaemon, busy: state.busy.has('start') }));
+      action && { ...action, label: busy ? 'Starting…' : action.label, busy }));
   }
   if (app.live() && status) {
     if (status.vault.state !== 'unlocked') {
@@ -524,10 +526,16 @@ export function layers(test) {
     ${next ? html`<li class="running"><span class="sign"><span class="spinner"></span></span><span class="what">${LAYERS[next]}</span></li>` : nothing}</ol>`;
 }
 
+/** The button for what a refusal can be answered with. */
+export function remedyButton(problem) {
+  const action = app.remedy(problem);
+  return action ? html`<p><button @click=${action.run}>${action.label}</button></p>` : nothing;
+}
+
 /** Success, or what is wrong and what to do. */
 export function outcome(test, fixes = nothing) {
   if (test.problem) {
-    return html`<div class="outcome bad"><b>Not tested</b><p>${app.sentence(test.problem)}</p>${fixes}</div>`;
+    return html`<div class="outcome bad"><b>Not tested</b><p>${app.sentence(test.problem)}</p>${remedyButton(test.problem)}${fixes}</div>`;
   }
   const { result } = test;
   if (!result) return nothing;

@@ -4,7 +4,7 @@
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
 import { frame } from './dialogs.js';
-import { ago, icon, light, span } from './views.js';
+import { ago, icon, light, remedyButton, span } from './views.js';
 
 const { state } = app;
 
@@ -151,4 +151,5 @@ export function workspaces() {
 const explained = (answer) => html`<div class="outcome ${answer.problem ? 'bad' : 'good'}" role="status">
   <b>${answer.problem ? app.capital(answer.problem.message) : html`It gets ${answer.connection}`}</b>
   ${answer.problem && answer.hint ? html`<p>${app.capital(answer.hint)}</p>` : nothing}
+  ${answer.action === 'bind_again' ? nothing : remedyButton(answer)}
   <ol class="steps">${answer.steps.map((step) => html`<li class=${step.won ? 'won' : ''}>${step.won ? icon('check') : html`<span class="sign">·</span>`}<span>${step.text}</span></li>`)}</ol></div>`;

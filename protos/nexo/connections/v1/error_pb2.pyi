@@ -74,7 +74,9 @@ class ErrorInfo(google.protobuf.message.Message):
     """"connections.nexo"."""
     @property
     def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """field, hint, and what the reason calls for."""
+        """field, hint, action (a word for what a button could do about it, as "unlock_vault"), and what the reason
+        calls for; used_by has a line for each.
+        """
 
     def __init__(
         self,
