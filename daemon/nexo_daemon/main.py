@@ -40,6 +40,7 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.steady import steadily
 from nexo_daemon.registry.upkeep import keep_in_order
 from nexo_daemon.registry.watching import Told, watch_the_store
+from nexo_daemon.rpc.calls import Calls, TellingLoop
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.follow import FollowHub
@@ -89,7 +90,11 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
                 remembered=paths.known_stores(),
             )
             try:
-                return asyncio.run(_serve(store, lock, wanted, kept, clock, stop, background=background))
+                calls = Calls()
+                with asyncio.Runner(loop_factory=lambda: TellingLoop(calls.woken)) as runner:
+                    return runner.run(
+                        _serve(store, lock, wanted, kept, clock, stop, calls, background=background)
+                    )
             finally:
                 store.rescue()
                 store.close()
@@ -124,6 +129,7 @@ async def _serve(
     kept: KeptSockets,
     clock: Clock,
     stop: Stop,
+    calls: Calls,
     *,
     background: bool,
 ) -> int:
@@ -156,7 +162,9 @@ async def _serve(
     ledger = Ledger(registry, clock)
     routes = Routes(resolver, store.unseal, TlsContexts(), clock)
     switchboard = Switchboard(tokens, routes, ledger, lights.witnessed, clock)
-    listener = Listener(switchboard, lambda: Upstream(lambda: Backend(routes.is_own_address)), kept)
+    listener = Listener(
+        switchboard, lambda: Upstream(lambda: Backend(routes.is_own_address)), kept, calls.are_under_way
+    )
     tokens.cut = listener.cut
     view.gateway_programs = lambda: len(tokens.users())
     hub.changed = tokens.changed = registry.status_changed
@@ -164,6 +172,7 @@ async def _serve(
     registry.is_own_address = routes.is_own_address = door.is_own
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
+        calls,
         connections=ConnectionService(registry, lights, prober, view, hub),
         workspaces=WorkspaceService(registry, lights, resolver, hub, view),
         health=HealthService(registry, lights, journal, clock),

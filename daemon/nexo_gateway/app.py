@@ -103,12 +103,12 @@ class _Exchange:
 class GatewayApp:
     """The application. `hosts` is what `Host` may be on its TCP port."""
 
-    def __init__(self, router: Router, upstream: Upstream, hosts: frozenset[bytes]) -> None:
+    def __init__(self, router: Router, upstream: Upstream, hosts: frozenset[bytes], pace: Pace) -> None:
         self._router = router
         self._upstream = upstream
         self._hosts = hosts
         self._running: defaultdict[str, set[_Exchange]] = defaultdict(set)
-        self._pace = Pace()
+        self._pace = pace
 
     def cut(self, bearer: str) -> int:
         """What a bearer has open ends now; returns how many requests that were."""

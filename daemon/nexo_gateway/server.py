@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from nexo.connections import peers
 from nexo_gateway.admission import hosts_of
 from nexo_gateway.app import GatewayApp
+from nexo_gateway.pace import Pace
 from nexo_gateway.router import Router
 from nexo_gateway.upstream import Upstream
 
@@ -57,10 +58,21 @@ class Keeper(Protocol):
 
 
 class Listener:
-    """Starts and stops listening. Belongs to one event loop."""
+    """Starts and stops listening. Belongs to one event loop.
 
-    def __init__(self, router: Router, upstream: Callable[[], Upstream], keeper: Keeper) -> None:
+    Args:
+        others_wait: see `Pace`.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        upstream: Callable[[], Upstream],
+        keeper: Keeper,
+        others_wait: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._router = router
+        self._others_wait = others_wait
         self._upstream = upstream
         self._keeper = keeper
         self._gateway: GatewayApp | None = None
@@ -93,7 +105,7 @@ class Listener:
             self._socket = unix
         self._keeper.refuse_rest()
         self._pools = self._upstream()
-        self._gateway = GatewayApp(self._router, self._pools, hosts_of(port))
+        self._gateway = GatewayApp(self._router, self._pools, hosts_of(port), Pace(self._others_wait))
         loop = asyncio.get_running_loop()
         make, self._state = protocols(
             GatewayProtocol,

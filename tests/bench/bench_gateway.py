@@ -231,14 +231,14 @@ CALLERS = """
 import socket, sys, threading
 sys.path.insert(0, sys.argv[1])
 from bench_gateway import Line, delays_ms
-kind, port, token, count = sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+kind, port, token, count, prefix = sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6]
 def closed_loop():
-    line = Line(port, "/openai/v1", token)
+    line = Line(port, prefix, token)
     while True:
         line.first_byte_ms()
 def streams():
     while True:
-        line = Line(port, "/openai/v1", token)
+        line = Line(port, prefix, token)
         delays_ms(line)
         line.close()
 for _ in range(count):
@@ -249,9 +249,9 @@ sys.stdin.read()
 
 
 @contextlib.contextmanager
-def callers(kind: str, port: int, token: str, count: int) -> Iterator[None]:
-    """Programs that use the gateway all the time, in a process of their own."""
-    words = [sys.executable, "-c", CALLERS, str(HERE), kind, str(port), token, str(count)]
+def callers(kind: str, port: int, token: str, count: int, prefix: str = "/openai/v1") -> Iterator[None]:
+    """Programs that use a gateway all the time, in a process of their own."""
+    words = [sys.executable, "-c", CALLERS, str(HERE), kind, str(port), token, str(count), prefix]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -264,7 +264,7 @@ def callers(kind: str, port: int, token: str, count: int) -> Iterator[None]:
 
 
 def resolve_rows() -> Iterator[Row]:
-    with three() as (_, client, gateway, _, _, token):
+    with three() as (_, client, gateway, floor, _, token):
         for kind, count, what, target in (
             ("stream", 5, "5 streams of 200 chunks a second", "<= 1.3 x"),
             ("loop", 8, "8 callers in a closed loop", "<= 3 x"),
@@ -274,8 +274,16 @@ def resolve_rows() -> Iterator[Row]:
                 with callers(kind, gateway, token, count):
                     return resolves_ms(client)
 
+            def elsewhere(kind: str = kind, count: int = count) -> float:
+                with callers(kind, floor.port, "", count, "/v1"):
+                    return resolves_ms(client)
+
             floors, ours = alternate(lambda: resolves_ms(client), beside)
             yield Row(f"resolve(), p99, beside {what}", "ms", ours, floors, "beside nothing", target)
+            # The daemon rests then, so that this is the processors' doing.
+            same, ours = alternate(elsewhere, beside)
+            name = "beside as many at the bare gateway, in another process"
+            yield Row(f"resolve(), p99, beside {what}", "ms", ours, same, name)
 
 
 def idle_rows() -> Iterator[Row]:

@@ -1,8 +1,8 @@
-"""The gateway takes one step a turn of the loop: a call of the daemon is not behind all of its requests."""
+"""The gateway takes one step a turn of the loop, and none while a call waits: none is behind all requests."""
 
 import asyncio
 
-from nexo_gateway.pace import Pace
+from nexo_gateway.pace import LONGEST_S, Pace
 
 
 def test_one_step_begins_in_each_turn_of_the_loop_in_the_order_in_which_they_came() -> None:
@@ -42,5 +42,28 @@ def test_who_gave_up_takes_no_turn_and_nobody_waits_where_nobody_is() -> None:
         except StopIteration:
             return
         raise AssertionError
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_while_others_wait_no_step_begins_but_not_for_ever() -> None:
+    async def work() -> None:
+        others, now = True, 1.0
+        pace, begun = Pace(lambda: others, lambda: now), list[int]()
+
+        async def step(number: int) -> None:
+            await pace.turn()
+            begun.append(number)
+
+        tasks = [asyncio.create_task(step(number)) for number in range(3)]
+        seen = list[list[int]]()
+        for now in (1.0, 1.0 + LONGEST_S, 1.0 + LONGEST_S * 1.5, 1.0 + LONGEST_S * 2):  # noqa: B007 - it is read
+            for _ in range(9):
+                await asyncio.sleep(0)
+            seen.append(begun[:])
+        assert seen == [[], [0], [0], [0, 1]]
+        others = False
+        await asyncio.gather(*tasks)
+        assert begun == [0, 1, 2]
 
     asyncio.run(asyncio.wait_for(work(), 20))
