@@ -32,6 +32,7 @@ from nexo_client.client import (
     _fallback,
     _handouts,
     _health_settings,
+    _histories,
     _history,
     _id_of,
     _last_test,
@@ -475,6 +476,22 @@ class AsyncClient(AsyncLine):
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
         return await self.ask(Call(request, _history, reads=True))
+
+    async def histories(
+        self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
+    ) -> tuple[types.SlicedHistory, ...]:
+        """The last `window_s` seconds of many connections, each cut into so many slices: what charts show.
+
+        Of all connections if none is named; those that are gone are left out.
+
+        Args:
+            slices: at most 1 000, and 100 000 for all connections together.
+
+        Raises:
+            InvalidField
+        """
+        request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
+        return await self.ask(Call(request, _histories, reads=True))
 
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0

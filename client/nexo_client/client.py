@@ -449,6 +449,22 @@ class Client(Line):
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
         return self.ask(Call(request, _history, reads=True))
 
+    def histories(
+        self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
+    ) -> tuple[types.SlicedHistory, ...]:
+        """The last `window_s` seconds of many connections, each cut into so many slices: what charts show.
+
+        Of all connections if none is named; those that are gone are left out.
+
+        Args:
+            slices: at most 1 000, and 100 000 for all connections together.
+
+        Raises:
+            InvalidField
+        """
+        request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
+        return self.ask(Call(request, _histories, reads=True))
+
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
     ) -> tuple[types.ConnectionHealth, ...]:
@@ -537,6 +553,10 @@ def _switch(response: Any) -> types.DefaultSwitch:
 
 def _history(response: Any) -> types.HealthHistory:
     return read(types.HealthHistory, response)
+
+
+def _histories(response: Any) -> tuple[types.SlicedHistory, ...]:
+    return read_all(types.SlicedHistory, response.histories)
 
 
 def _revision(response: Any) -> int:

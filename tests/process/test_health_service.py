@@ -9,7 +9,7 @@ import pytest
 from answering_server import AnsweringServer, Request, answer, reset
 from nexo.connections.terms import HealthState, Outcome, ResolutionSource
 from nexo_client import Client
-from nexo_client.errors import RetryLater
+from nexo_client.errors import InvalidField, RetryLater
 from nexo_client.types import ConnectionDraft, Health
 from surroundings import Nexod, wait_for
 
@@ -95,6 +95,15 @@ def test_a_dead_service_turns_red_and_green_again_and_both_are_told(
     assert history.latency_p50_s is not None
     assert history.latency_p50_s > 0
     assert {sample.outcome for sample in history.samples} == {Outcome.OK, Outcome.UNREACHABLE}
+
+    # The same, sliced, of several at once.
+    first, other = client.histories(["first", "gone meanwhile", "second"], 3600, 2)
+    assert (first.connection, other.connection, first.slice_s) == ("first", "second", 1800)
+    assert [part.worst for part in first.slices] == [HealthState.UNKNOWN, HealthState.UNHEALTHY]
+    assert first.slices[1].checks == len(history.samples)
+    assert first.transitions == history.transitions
+    with pytest.raises(InvalidField):
+        client.histories(slices=1001)
 
 
 def events_until(events, state):  # type: ignore[no-untyped-def]

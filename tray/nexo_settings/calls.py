@@ -6,7 +6,6 @@ No answer holds a secret, but for that of `reveal`, which a person asks for one 
 import asyncio
 import contextlib
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,8 +24,6 @@ _TEST_S = 30.0
 _START_S = 20.0
 _MOST_NAMES = 500
 _MOST_HISTORIES = 32
-_HISTORIES_KEPT = 1000
-_AT_A_TIME = 2
 _HANDOUTS = 8
 _ALL_HANDOUTS = 500
 _MOST_ROWS = 20_000
@@ -58,9 +55,6 @@ class PageCalls:
         self.reveals = reveals
         self.now = now
         self.imports = ImportCalls(client, now, monotonic)
-        self._histories: OrderedDict[tuple[str, int], tuple[datetime, Record]] = OrderedDict()
-        # A day of a busy connection is half a second of work for the daemon.
-        self._room = asyncio.Semaphore(_AT_A_TIME)
 
     async def providers(self, _body: JsonBody) -> Record:
         """The catalogue, and whether stored secrets may be shown."""
@@ -170,25 +164,10 @@ class PageCalls:
         if hours not in showing.SLICES:
             raise NotUnderstood("hours is neither 24 nor 168")
         names = body.texts("names", _MOST_HISTORIES)
-        found = await asyncio.gather(*(self._history(name, hours, body.switch("fresh")) for name in names))
-        return {"histories": {name: one for name, one in zip(names, found, strict=True) if one is not None}}
-
-    async def _history(self, name: str, hours: int, fresh: bool) -> Record | None:
-        kept = self._histories.get((name, hours))
-        keep_s = hours * 3600 / showing.SLICES[hours] / 30
-        if kept is not None and not fresh and (self.now() - kept[0]).total_seconds() < keep_s:
-            return kept[1]
-        async with self._room:
-            try:
-                past = await self.client.history(name, hours * 3600.0)
-            except errors.ConnectionNotFound:
-                return None
-        shown = showing.history(past, hours, self.now())
-        self._histories[name, hours] = (self.now(), shown)
-        self._histories.move_to_end((name, hours))
-        while len(self._histories) > _HISTORIES_KEPT:
-            self._histories.popitem(last=False)
-        return shown
+        if not names:
+            raise NotUnderstood("names is empty")
+        found = await self.client.histories(names, hours * 3600.0, showing.SLICES[hours])
+        return {"histories": {one.connection: showing.history(one) for one in found}}
 
     async def models(self, body: JsonBody) -> Record:
         """What a connection offers now."""

@@ -1,13 +1,13 @@
 """What does the page get to see? The SDK's records with the words beside them; none holds a secret."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from nexo.connections.phrases import phrase
+from nexo.connections.terms import HealthState
 from nexo_client import records, types
 from nexo_client.errors import NexoError
 from nexo_client.records import Record
-from nexo_client.slices import Slice, slices
 
 SLICES = {24: 96, 168: 84}
 """Hours of a chart → slices: of a quarter of an hour, of two hours."""
@@ -47,27 +47,26 @@ def result(value: types.TestResult) -> Record:
     return records.of(value) | {"ok": value.ok, "phrase": said, "ticket": value.ticket}
 
 
-def history(value: types.HealthHistory, hours: int, now: datetime) -> Record:
-    """The past of a connection, cut into the slices of its chart."""
-    count = SLICES[hours]
-    start = now - timedelta(hours=hours)
-    parts = slices(value.samples, start, now, count)
+def history(value: types.SlicedHistory) -> Record:
+    """The past of a connection, as its chart draws it."""
     return {
-        "start": records.moment(start),
-        "slice_s": hours * 3600 / count,
+        "start": records.moment(value.start),
+        "slice_s": value.slice_s,
         "uptime": value.uptime,
         "latency_p50_ms": records.milliseconds(value.latency_p50_s),
         "latency_p95_ms": records.milliseconds(value.latency_p95_s),
-        "latency_ms": [records.milliseconds(part.latency_s) for part in parts],
-        "lights": "".join(_light(part) for part in parts),
+        "latency_ms": [records.milliseconds(part.latency_s) for part in value.slices],
+        "lights": "".join(_LIGHTS[part.worst] for part in value.slices),
         "transitions": [records.of(one) | {"phrase": phrase(one.reason)} for one in value.transitions[-50:]],
     }
 
 
-def _light(part: Slice) -> str:
-    if not part.checks:
-        return "-"
-    return "x" if part.failed else "!" if part.limited else "o"
+_LIGHTS = {
+    HealthState.UNKNOWN: "-",
+    HealthState.HEALTHY: "o",
+    HealthState.LIMITED: "!",
+    HealthState.UNHEALTHY: "x",
+}
 
 
 def backup(value: types.Backup) -> Record:

@@ -8,7 +8,7 @@ checks are kept for a day, after that one summary an hour; changes of the light 
 """
 
 import argparse
-from datetime import timedelta
+from collections.abc import Sequence
 
 from nexo.connections.phrases import phrase
 from nexo_cli import charts, looks
@@ -17,9 +17,10 @@ from nexo_cli.format import Column, Span, Style, clock, duration
 from nexo_cli.session import Session
 from nexo_cli.spans import span
 from nexo_client import records, types
-from nexo_client.slices import slices
 
 _CHART_WIDTH = 72
+_CHANGES_TOLD = 500
+"""As the contract has it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,34 +33,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the numbers, the chart and the changes."""
+    width = max(min(_CHART_WIDTH, (session.printer.width or _CHART_WIDTH) - 2), 10)
     with session.client() as client:
-        history = client.history(arguments.connection, arguments.window)
+        if session.json:
+            history = client.history(arguments.connection, arguments.window)
+            (light,) = client.health([arguments.connection])
+            session.printer.json(
+                {
+                    "connection": light.connection,
+                    "window_s": arguments.window,
+                    **records.of(history),
+                    "health": records.of(light, session.now),
+                }
+            )
+            return Exit.OK
         (light,) = client.health([arguments.connection])
-    if session.json:
-        session.printer.json(
-            {
-                "connection": light.connection,
-                "window_s": arguments.window,
-                **records.of(history),
-                "health": records.of(light, session.now),
-            }
-        )
-        return Exit.OK
+        (past,) = client.histories([light.connection], arguments.window, width)
     printer, now = session.printer, session.now
     printer.fields(
         [
             ("Connection", Span(light.connection, Style.STRONG)),
             ("State", looks.light(light.health, now)),
             ("Window", duration(arguments.window)),
-            ("Uptime", _uptime(history.uptime)),
-            ("Latency", _latency(history)),
-            ("Checks", _checks(history)),
+            ("Uptime", _uptime(past.uptime)),
+            ("Latency", _latency(past)),
+            ("Checks", _checks(past.slices)),
         ]
     )
-    if history.samples:
+    if any(part.checks for part in past.slices):
         printer.line()
-        _chart(arguments.window, history, session)
-    changes = [turn for turn in history.transitions if turn.from_state is not turn.to_state]
+        _chart(past, session)
+    changes = [turn for turn in past.transitions if turn.from_state is not turn.to_state]
     if changes:
         printer.line()
         columns = [
@@ -71,7 +75,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             Column("EVIDENCE", flexible=12, droppable=3),
         ]
         printer.table(columns, [_row(turn) for turn in changes])
-    if not history.samples and not changes:
+    if len(past.transitions) >= _CHANGES_TOLD:
+        printer.note("Only the newest changes are shown; with --json all of them.")
+    if not any(part.checks for part in past.slices) and not changes:
         printer.note("Nothing was observed in this window.")
     return Exit.OK
 
@@ -83,31 +89,27 @@ def _uptime(uptime: float | None) -> str:
     return "100 %" if uptime == 1.0 else f"{min(uptime * 100, 99.99):.2f} %"
 
 
-def _latency(history: types.HealthHistory) -> str:
-    if history.latency_p50_s is None:
+def _latency(past: types.SlicedHistory) -> str:
+    if past.latency_p50_s is None:
         return "not known"
-    parts = {"p50": history.latency_p50_s, "p95": history.latency_p95_s, "p99": history.latency_p99_s}
+    parts = {"p50": past.latency_p50_s, "p95": past.latency_p95_s, "p99": past.latency_p99_s}
     return ", ".join(f"{name} {duration(value)}" for name, value in parts.items() if value is not None)
 
 
-def _checks(history: types.HealthHistory) -> str:
-    checks = sum(sample.checks for sample in history.samples)
-    failures = sum(sample.failures for sample in history.samples)
-    programs = sum(sample.from_traffic for sample in history.samples)
+def _checks(slices: Sequence[types.HealthSlice]) -> str:
+    checks = sum(part.checks for part in slices)
+    failures = sum(part.failures for part in slices)
+    programs = sum(part.from_traffic for part in slices)
     parts = ((f"{failures} failed", failures), (f"{programs} were requests of programs", programs))
     told = " and ".join(text for text, count in parts if count)
     return f"{checks}, of which {told}" if told else str(checks)
 
 
-def _chart(window_s: float, history: types.HealthHistory, session: Session) -> None:
-    width = min(_CHART_WIDTH, (session.printer.width or _CHART_WIDTH) - 2)
-    now = session.now
-    start = now - timedelta(seconds=window_s)
-    parts = slices(history.samples, start, now, max(width, 10))
+def _chart(past: types.SlicedHistory, session: Session) -> None:
     plain = not session.terminal.can_write(charts.BARS)
-    session.printer.line("  ", *charts.latency_line(parts, plain=plain))
-    left, right = clock(start), "now"
-    session.printer.line("  ", Span(left + right.rjust(len(parts) - len(left)), Style.FAINT))
+    session.printer.line("  ", *charts.latency_line(past.slices, plain=plain))
+    left, right = clock(past.start), "now"
+    session.printer.line("  ", Span(left + right.rjust(len(past.slices) - len(left)), Style.FAINT))
 
 
 _SEEN_BY = {"probe": "a check", "traffic": "a program"}

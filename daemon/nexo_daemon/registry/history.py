@@ -1,4 +1,4 @@
-"""What does the past of a connection amount to? Uptime and latency over a window. Pure functions.
+"""What does the past of a connection amount to? Uptime, latency and slices of a window. Pure functions.
 
 The store thins what it keeps by the rules of `nexo_daemon.store.history`: single checks for a day, then one
 row an hour (minimum, median, maximum), changes of the light for 90 days, both bounded in rows. The functions
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from nexo.connections.terms import HealthState
+from nexo.connections.model.history import HealthSlice
+from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, Sample, Transition
 
 _UP = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
@@ -51,6 +52,39 @@ def summarize(
         latency_p50_s=latency(samples, 0.50),
         latency_p95_s=latency(samples, 0.95),
         latency_p99_s=latency(samples, 0.99),
+    )
+
+
+def slices(samples: Sequence[Sample], start: datetime, end: datetime, count: int) -> tuple[HealthSlice, ...]:
+    """The samples of a window in so many slices of equal length; one at an edge is in the nearest slice."""
+    length = (end - start).total_seconds() / count
+    groups: list[list[Sample]] = [[] for _ in range(count)]
+    for sample in samples:
+        index = int((sample.at - start).total_seconds() // length)
+        groups[min(max(index, 0), count - 1)].append(sample)
+    return tuple(_slice(group) if group else _EMPTY for group in groups)
+
+
+_EMPTY = HealthSlice()
+_SOFT = frozenset({Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED})
+
+
+def _slice(group: Sequence[Sample]) -> HealthSlice:
+    latencies = sorted(
+        sample.latency_median_s
+        for sample in group
+        if sample.latency_median_s is not None and sample.failures < sample.checks
+    )
+    bad = [sample.outcome for sample in group if sample.failures]
+    worst = HealthState.LIMITED if bad else HealthState.HEALTHY
+    if not _SOFT.issuperset(bad):
+        worst = HealthState.UNHEALTHY
+    return HealthSlice(
+        latency_s=latencies[len(latencies) // 2] if latencies else None,
+        worst=worst,
+        checks=sum(sample.checks for sample in group),
+        failures=sum(sample.failures for sample in group),
+        from_traffic=sum(sample.from_traffic for sample in group),
     )
 
 

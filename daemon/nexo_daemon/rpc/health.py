@@ -1,24 +1,29 @@
 """HealthService: lights, history, checks on request, settings."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
 from nexo.connections.codec import write
 from nexo.connections.errors import InvalidField
+from nexo.connections.model.history import HealthSlice
 from nexo.connections.v1 import connection_pb2, health_pb2_grpc
 from nexo.connections.v1 import health_pb2 as pb
 from nexo.connections.wire import duration, seconds, timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection, HealthSettings
-from nexo_daemon.registry.history import summarize
+from nexo_daemon.domain.model import Connection, HealthSettings, Transition
+from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc.errors import Context, speaks_errors
 
 HISTORY_LIMIT_S = 90 * 86_400.0
+SLICES_LIMIT = 1000
+SLICES_TOGETHER = 100_000
+"""Of all connections of an answer: about 2 MB."""
+TRANSITIONS_TOLD = 500
 INTERVAL_RANGE_S = (10.0, 86_400.0)
 
 
@@ -53,10 +58,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         self, request: pb.ListHealthHistoryRequest, context: Context
     ) -> pb.ListHealthHistoryResponse:
         connection = self._registry.snapshot.get(request.name)
-        window_s = seconds(request.window) or 86_400.0
-        if not 0 < window_s <= HISTORY_LIMIT_S:
-            raise InvalidField.of("window", f"is {window_s:g} s", "use up to 90 days")
-        since = self._clock.now() - timedelta(seconds=window_s)
+        since = self._clock.now() - timedelta(seconds=_window_s(request.window))
         await self._journal.flush()
         store = self._registry.store
         transitions, samples = await self._registry.on_store_thread(
@@ -70,6 +72,46 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             latency_p50=duration(summary.latency_p50_s),
             latency_p95=duration(summary.latency_p95_s),
             latency_p99=duration(summary.latency_p99_s),
+        )
+
+    async def ListSlicedHistories(
+        self, request: pb.ListSlicedHistoriesRequest, context: Context
+    ) -> pb.ListSlicedHistoriesResponse:
+        count, window_s = request.slices or 96, _window_s(request.window)
+        find = self._registry.snapshot.find
+        chosen = [one for name in request.names if (one := find(name))] if request.names else self._chosen([])
+        if not 0 < count <= SLICES_LIMIT or count * len(chosen) > SLICES_TOGETHER:
+            raise InvalidField.of(
+                "slices",
+                f"is {count} for {len(chosen)} connections",
+                f"use up to {SLICES_LIMIT}, and {SLICES_TOGETHER} for all connections together",
+            )
+        now = self._clock.now()
+        await self._journal.flush()
+        # One at a time: between two of them a switch gets its turn on the store's thread.
+        histories = [await self._sliced(one, now, window_s, count) for one in chosen]
+        return pb.ListSlicedHistoriesResponse(histories=histories)
+
+    async def _sliced(
+        self, connection: Connection, now: datetime, window_s: float, count: int
+    ) -> pb.SlicedHistory:
+        start, light = now - timedelta(seconds=window_s), self._lights.of(connection)
+        store = self._registry.store
+
+        def work() -> tuple[list[Transition], Summary, tuple[HealthSlice, ...]]:
+            transitions, samples = store.history(connection.id, start)
+            summary = summarize(transitions, samples, light, start, now)
+            return transitions[-TRANSITIONS_TOLD:], summary, slices(samples, start, now, count)
+
+        transitions, summary, parts = await self._registry.on_store_thread(work)
+        return write(
+            pb.SlicedHistory,
+            summary,
+            connection_name=connection.name,
+            start=timestamp(start),
+            slice=duration(window_s / count),
+            slices=[write(pb.HealthSlice, part) for part in parts],
+            transitions=[write(pb.HealthTransition, t, connection_name=connection.name) for t in transitions],
         )
 
     async def CheckNow(self, request: pb.CheckNowRequest, context: Context) -> pb.CheckNowResponse:
@@ -100,6 +142,13 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             settings = replace(settings, paused=request.paused)
         await self._registry.set_health_settings(settings)
         return pb.UpdateHealthSettingsResponse(settings=self._settings())
+
+
+def _window_s(message: Duration) -> float:
+    window_s = seconds(message) or 86_400.0
+    if not 0 < window_s <= HISTORY_LIMIT_S:
+        raise InvalidField.of("window", f"is {window_s:g} s", "use up to 90 days")
+    return window_s
 
 
 def _interval(field: str, message: Duration) -> float:

@@ -56,10 +56,10 @@ def record_health(
 
 def history(db: sa.Connection, connection_id: str, since: datetime) -> tuple[list[Transition], list[Sample]]:
     """Changes and checks since then, oldest first."""
-    return (
-        [rows.transition_from_row(row) for row in _since(db, schema.transitions, connection_id, since)],
-        [rows.sample_from_row(row) for row in _since(db, schema.samples, connection_id, since)],
-    )
+    turns = db.execute(_since(schema.transitions, schema.transitions.c, connection_id, since))
+    columns = [schema.samples.c[name] for name in rows.SAMPLE_FIELDS]
+    checks = db.execute(_since(schema.samples, columns, connection_id, since)).all()
+    return [rows.transition_from_row(row._asdict()) for row in turns], rows.samples_from(checks)
 
 
 def thin(db: sa.Connection, now: datetime) -> None:
@@ -190,10 +190,8 @@ def _insert_all(table: sa.Table) -> tuple[sa.Executable, list[tuple[str, Any]]]:
     return statement, [(c.name, c.type.dialect_impl(dialect).bind_processor(dialect)) for c in columns]
 
 
-def _since(db: sa.Connection, table: sa.Table, connection_id: str, since: datetime) -> Iterable[rows.Row]:
-    statement = (
-        sa.select(table)
-        .where(table.c.connection_id == connection_id, table.c.at >= since, sound(table))
-        .order_by(table.c.at, table.c.id)
-    )
-    return [row._asdict() for row in db.execute(statement)]
+def _since(
+    table: sa.Table, columns: Iterable[sa.Column[Any]], connection_id: str, since: datetime
+) -> sa.Select[Any]:
+    wanted = (table.c.connection_id == connection_id, table.c.at >= since, sound(table))
+    return sa.select(*columns).where(*wanted).order_by(table.c.at, table.c.id)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from nexo.connections.model.connection import MappedModel
-from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
+from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import (
     Binding,
     ClientInfo,
@@ -292,9 +292,18 @@ def sample_to_row(sample: Sample) -> dict[str, Any]:
     return _columns(sample)
 
 
+SAMPLE_FIELDS = tuple(field.name for field in fields(Sample))
+_OUTCOMES = {word.value: word for word in Outcome}
+
+
 def sample_from_row(row: Row) -> Sample:
     """See `sample_to_row`."""
     return _value(Sample, row)
+
+
+def samples_from(found: Iterable[Sequence[Any]]) -> list[Sample]:
+    """The same of many rows with the columns of `SAMPLE_FIELDS`: a day of one connection has 1 440."""
+    return [Sample(row[0], row[1], _OUTCOMES[row[2]], *row[3:]) for row in found]
 
 
 def transition_to_row(transition: Transition) -> dict[str, Any]:

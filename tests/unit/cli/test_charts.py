@@ -9,19 +9,19 @@ from nexo.connections.terms import Outcome
 from nexo_cli.charts import latency_line
 from nexo_cli.format import Style
 from nexo_cli.spans import span
-from nexo_client.slices import slices
-from nexo_client.types import HealthSample
+from nexo_daemon.domain.model import Sample
+from nexo_daemon.registry.history import slices
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 END = START + timedelta(hours=10)
 
 
-def sample(hours: float, latency: float | None, outcome: Outcome = Outcome.OK) -> HealthSample:
+def sample(hours: float, latency: float | None, outcome: Outcome = Outcome.OK) -> Sample:
     bad = int(outcome is not Outcome.OK)
-    return HealthSample(START + timedelta(hours=hours), None, 1, bad, latency, latency, latency, outcome, "")
+    return Sample("c", START + timedelta(hours=hours), outcome, "", latency, latency, latency, failures=bad)
 
 
-def drawn(samples: list[HealthSample], *, plain: bool = False) -> tuple[str, list[Style]]:
+def drawn(samples: list[Sample], *, plain: bool = False) -> tuple[str, list[Style]]:
     line = latency_line(slices(samples, START, END, 10), plain=plain)
     return "".join(part.text for part in line), [part.style for part in line]
 

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nexo.connections.model.history import HealthSlice
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.health.policy import shown
-from nexo_daemon.registry.history import latency, uptime
+from nexo_daemon.registry.history import latency, slices, uptime
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 UP, DOWN, DARK, SLOW = (
@@ -107,3 +108,30 @@ def test_what_nobody_is_to_check_does_not_grow_stale() -> None:
     assert shown(waiting, 60.0, after(9)) is waiting
     never = Health()
     assert shown(never, 60.0, after(1000)) is never
+
+
+def test_the_worst_check_gives_a_slice_its_light_and_the_good_ones_its_latency() -> None:
+    def at(hours: float, value: float | None, outcome: Outcome = Outcome.OK) -> Sample:
+        bad = int(outcome is not Outcome.OK)
+        return Sample("c", after(hours), outcome, "", value, value, value, failures=bad, from_traffic=bad)
+
+    parts = slices(
+        [
+            at(0.1, 0.3),
+            at(0.2, 0.1),
+            at(0.3, 0.2),
+            at(1.5, 0.5),
+            at(1.6, None, Outcome.RATE_LIMITED),
+            at(2.1, None, Outcome.QUOTA_EXHAUSTED),
+            at(2.2, None, Outcome.PROVIDER_DOWN),
+        ],
+        START,
+        after(4),
+        4,
+    )
+    assert parts == (
+        HealthSlice(0.2, UP, 3),
+        HealthSlice(0.5, SLOW, 2, 1, 1),
+        HealthSlice(None, DOWN, 2, 2, 2),
+        HealthSlice(None, DARK),
+    )

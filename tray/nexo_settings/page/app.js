@@ -131,7 +131,7 @@ function take(event) {
       if (state.route.at === 'upkeep') loadMore('upkeep');
       break;
     case 'transition':
-      loadHistories([event.transition.connection], state.hours, true);
+      loadHistories([event.transition.connection], state.hours);
       break;
     case 'away':
       state.link = 'away';
@@ -197,12 +197,12 @@ async function loadProviders() {
 
 const loading = new Set();
 
-export async function loadHistories(names, hours, fresh = false) {
+export async function loadHistories(names, hours) {
   const wanted = names.filter((name) => !loading.has(`${name}|${hours}`)).slice(0, 24);
   if (!wanted.length) return;
   for (const name of wanted) loading.add(`${name}|${hours}`);
   try {
-    const { histories } = await ask('history', { names: wanted, hours, fresh });
+    const { histories } = await ask('history', { names: wanted, hours });
     for (const [name, one] of Object.entries(histories)) state.histories.set(`${name}|${hours}`, one);
     changed();
   } catch {
@@ -368,7 +368,7 @@ export async function testConnection(connection) {
   Object.assign(test, { running: false, at: new Date().toISOString() });
   changed();
   say(test.result ? `${connection.name}: ${test.result.ok ? 'works' : test.result.phrase}` : sentence(test.problem ?? {}));
-  loadHistories([connection.name], state.hours, true);
+  loadHistories([connection.name], state.hours);
 }
 
 export const checkAll = () =>

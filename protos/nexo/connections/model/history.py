@@ -61,6 +61,42 @@ class HealthHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSlice:
+    """The checks of a slice of time.
+
+    Attributes:
+        latency_s: the median of those that went well.
+        worst: healthy, limited or unhealthy, by the worst check; unknown without one.
+        from_traffic: so many of them were requests of programs through the gateway.
+    """
+
+    latency_s: float | None = None
+    worst: HealthState = HealthState.UNKNOWN
+    checks: int = 0
+    failures: int = 0
+    from_traffic: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlicedHistory:
+    """The past of a connection in slices of `slice_s` seconds, with its newest 500 transitions; oldest first.
+
+    Attributes:
+        uptime: 0 to 1; None when unknown.
+    """
+
+    connection: str
+    start: datetime
+    slice_s: float
+    slices: tuple[HealthSlice, ...]
+    transitions: tuple[HealthTransition, ...]
+    uptime: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSettings:
     """How often connections are checked."""
 

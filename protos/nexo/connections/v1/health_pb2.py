@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from nexo.connections.v1 import connection_pb2 as nexo_dot_connections_dot_v1_dot_connection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nexo/connections/v1/health.proto\x12\x13nexo.connections.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\"o\n\x10\x43onnectionHealth\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12+\n\x06health\x18\x03 \x01(\x0b\x32\x1b.nexo.connections.v1.Health\"\xd4\x02\n\x10HealthTransition\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nfrom_state\x18\x04 \x01(\x0e\x32 .nexo.connections.v1.HealthState\x12\x32\n\x08to_state\x18\x05 \x01(\x0e\x32 .nexo.connections.v1.HealthState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x65vidence\x18\x07 \x01(\t\x12)\n\x06lasted\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61\x64vice\x18\t \x01(\t\x12\x11\n\timportant\x18\n \x01(\x08\x12\x0e\n\x06source\x18\x0b \x01(\t\"\xe9\x02\n\x0cHealthSample\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04span\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x63hecks\x18\x03 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\x05\x12.\n\x0blatency_min\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elatency_median\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_max\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x07outcome\x18\x08 \x01(\x0e\x32\x1c.nexo.connections.v1.Outcome\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x14\n\x0c\x66rom_traffic\x18\n \x01(\x05\"!\n\x10GetHealthRequest\x12\r\n\x05names\x18\x01 \x03(\t\"}\n\x11GetHealthResponse\x12\x35\n\x06health\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.ConnectionHealth\x12\x31\n\roffline_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x18ListHealthHistoryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbb\x02\n\x19ListHealthHistoryResponse\x12:\n\x0btransitions\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.HealthTransition\x12\x32\n\x07samples\x18\x02 \x03(\x0b\x32!.nexo.connections.v1.HealthSample\x12\x13\n\x06uptime\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12.\n\x0blatency_p50\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_uptime\"L\n\x0f\x43heckNowRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\x10\x43heckNowResponse\x12\x35\n\x06health\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.ConnectionHealth\"\x8a\x01\n\x0eHealthSettings\x12\x35\n\x12important_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eother_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06paused\x18\x03 \x01(\x08\"\x1a\n\x18GetHealthSettingsRequest\"R\n\x19GetHealthSettingsResponse\x12\x35\n\x08settings\x18\x01 \x01(\x0b\x32#.nexo.connections.v1.HealthSettings\"\xa7\x01\n\x1bUpdateHealthSettingsRequest\x12\x35\n\x12important_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eother_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x06paused\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_paused\"U\n\x1cUpdateHealthSettingsResponse\x12\x35\n\x08settings\x18\x01 \x01(\x0b\x32#.nexo.connections.v1.HealthSettings2\xa9\x04\n\rHealthService\x12Z\n\tGetHealth\x12%.nexo.connections.v1.GetHealthRequest\x1a&.nexo.connections.v1.GetHealthResponse\x12r\n\x11ListHealthHistory\x12-.nexo.connections.v1.ListHealthHistoryRequest\x1a..nexo.connections.v1.ListHealthHistoryResponse\x12W\n\x08\x43heckNow\x12$.nexo.connections.v1.CheckNowRequest\x1a%.nexo.connections.v1.CheckNowResponse\x12r\n\x11GetHealthSettings\x12-.nexo.connections.v1.GetHealthSettingsRequest\x1a..nexo.connections.v1.GetHealthSettingsResponse\x12{\n\x14UpdateHealthSettings\x12\x30.nexo.connections.v1.UpdateHealthSettingsRequest\x1a\x31.nexo.connections.v1.UpdateHealthSettingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nexo/connections/v1/health.proto\x12\x13nexo.connections.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\"o\n\x10\x43onnectionHealth\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12+\n\x06health\x18\x03 \x01(\x0b\x32\x1b.nexo.connections.v1.Health\"\xd4\x02\n\x10HealthTransition\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nfrom_state\x18\x04 \x01(\x0e\x32 .nexo.connections.v1.HealthState\x12\x32\n\x08to_state\x18\x05 \x01(\x0e\x32 .nexo.connections.v1.HealthState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x65vidence\x18\x07 \x01(\t\x12)\n\x06lasted\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61\x64vice\x18\t \x01(\t\x12\x11\n\timportant\x18\n \x01(\x08\x12\x0e\n\x06source\x18\x0b \x01(\t\"\xe9\x02\n\x0cHealthSample\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04span\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x63hecks\x18\x03 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\x05\x12.\n\x0blatency_min\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elatency_median\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_max\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x07outcome\x18\x08 \x01(\x0e\x32\x1c.nexo.connections.v1.Outcome\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x14\n\x0c\x66rom_traffic\x18\n \x01(\x05\"\xa2\x01\n\x0bHealthSlice\x12*\n\x07latency\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x05worst\x18\x02 \x01(\x0e\x32 .nexo.connections.v1.HealthState\x12\x0e\n\x06\x63hecks\x18\x03 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\x05\x12\x14\n\x0c\x66rom_traffic\x18\x05 \x01(\x05\"\x9b\x03\n\rSlicedHistory\x12\x17\n\x0f\x63onnection_name\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05slice\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x06slices\x18\x04 \x03(\x0b\x32 .nexo.connections.v1.HealthSlice\x12:\n\x0btransitions\x18\x05 \x03(\x0b\x32%.nexo.connections.v1.HealthTransition\x12\x13\n\x06uptime\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12.\n\x0blatency_p50\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p95\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p99\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_uptime\"!\n\x10GetHealthRequest\x12\r\n\x05names\x18\x01 \x03(\t\"}\n\x11GetHealthResponse\x12\x35\n\x06health\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.ConnectionHealth\x12\x31\n\roffline_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x18ListHealthHistoryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbb\x02\n\x19ListHealthHistoryResponse\x12:\n\x0btransitions\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.HealthTransition\x12\x32\n\x07samples\x18\x02 \x03(\x0b\x32!.nexo.connections.v1.HealthSample\x12\x13\n\x06uptime\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12.\n\x0blatency_p50\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_uptime\"f\n\x1aListSlicedHistoriesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06slices\x18\x03 \x01(\x05\"T\n\x1bListSlicedHistoriesResponse\x12\x35\n\thistories\x18\x01 \x03(\x0b\x32\".nexo.connections.v1.SlicedHistory\"L\n\x0f\x43heckNowRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\x10\x43heckNowResponse\x12\x35\n\x06health\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.ConnectionHealth\"\x8a\x01\n\x0eHealthSettings\x12\x35\n\x12important_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eother_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06paused\x18\x03 \x01(\x08\"\x1a\n\x18GetHealthSettingsRequest\"R\n\x19GetHealthSettingsResponse\x12\x35\n\x08settings\x18\x01 \x01(\x0b\x32#.nexo.connections.v1.HealthSettings\"\xa7\x01\n\x1bUpdateHealthSettingsRequest\x12\x35\n\x12important_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eother_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x06paused\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_paused\"U\n\x1cUpdateHealthSettingsResponse\x12\x35\n\x08settings\x18\x01 \x01(\x0b\x32#.nexo.connections.v1.HealthSettings2\xa3\x05\n\rHealthService\x12Z\n\tGetHealth\x12%.nexo.connections.v1.GetHealthRequest\x1a&.nexo.connections.v1.GetHealthResponse\x12r\n\x11ListHealthHistory\x12-.nexo.connections.v1.ListHealthHistoryRequest\x1a..nexo.connections.v1.ListHealthHistoryResponse\x12x\n\x13ListSlicedHistories\x12/.nexo.connections.v1.ListSlicedHistoriesRequest\x1a\x30.nexo.connections.v1.ListSlicedHistoriesResponse\x12W\n\x08\x43heckNow\x12$.nexo.connections.v1.CheckNowRequest\x1a%.nexo.connections.v1.CheckNowResponse\x12r\n\x11GetHealthSettings\x12-.nexo.connections.v1.GetHealthSettingsRequest\x1a..nexo.connections.v1.GetHealthSettingsResponse\x12{\n\x14UpdateHealthSettings\x12\x30.nexo.connections.v1.UpdateHealthSettingsRequest\x1a\x31.nexo.connections.v1.UpdateHealthSettingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,28 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEALTHTRANSITION']._serialized_end=614
   _globals['_HEALTHSAMPLE']._serialized_start=617
   _globals['_HEALTHSAMPLE']._serialized_end=978
-  _globals['_GETHEALTHREQUEST']._serialized_start=980
-  _globals['_GETHEALTHREQUEST']._serialized_end=1013
-  _globals['_GETHEALTHRESPONSE']._serialized_start=1015
-  _globals['_GETHEALTHRESPONSE']._serialized_end=1140
-  _globals['_LISTHEALTHHISTORYREQUEST']._serialized_start=1142
-  _globals['_LISTHEALTHHISTORYREQUEST']._serialized_end=1225
-  _globals['_LISTHEALTHHISTORYRESPONSE']._serialized_start=1228
-  _globals['_LISTHEALTHHISTORYRESPONSE']._serialized_end=1543
-  _globals['_CHECKNOWREQUEST']._serialized_start=1545
-  _globals['_CHECKNOWREQUEST']._serialized_end=1621
-  _globals['_CHECKNOWRESPONSE']._serialized_start=1623
-  _globals['_CHECKNOWRESPONSE']._serialized_end=1696
-  _globals['_HEALTHSETTINGS']._serialized_start=1699
-  _globals['_HEALTHSETTINGS']._serialized_end=1837
-  _globals['_GETHEALTHSETTINGSREQUEST']._serialized_start=1839
-  _globals['_GETHEALTHSETTINGSREQUEST']._serialized_end=1865
-  _globals['_GETHEALTHSETTINGSRESPONSE']._serialized_start=1867
-  _globals['_GETHEALTHSETTINGSRESPONSE']._serialized_end=1949
-  _globals['_UPDATEHEALTHSETTINGSREQUEST']._serialized_start=1952
-  _globals['_UPDATEHEALTHSETTINGSREQUEST']._serialized_end=2119
-  _globals['_UPDATEHEALTHSETTINGSRESPONSE']._serialized_start=2121
-  _globals['_UPDATEHEALTHSETTINGSRESPONSE']._serialized_end=2206
-  _globals['_HEALTHSERVICE']._serialized_start=2209
-  _globals['_HEALTHSERVICE']._serialized_end=2762
+  _globals['_HEALTHSLICE']._serialized_start=981
+  _globals['_HEALTHSLICE']._serialized_end=1143
+  _globals['_SLICEDHISTORY']._serialized_start=1146
+  _globals['_SLICEDHISTORY']._serialized_end=1557
+  _globals['_GETHEALTHREQUEST']._serialized_start=1559
+  _globals['_GETHEALTHREQUEST']._serialized_end=1592
+  _globals['_GETHEALTHRESPONSE']._serialized_start=1594
+  _globals['_GETHEALTHRESPONSE']._serialized_end=1719
+  _globals['_LISTHEALTHHISTORYREQUEST']._serialized_start=1721
+  _globals['_LISTHEALTHHISTORYREQUEST']._serialized_end=1804
+  _globals['_LISTHEALTHHISTORYRESPONSE']._serialized_start=1807
+  _globals['_LISTHEALTHHISTORYRESPONSE']._serialized_end=2122
+  _globals['_LISTSLICEDHISTORIESREQUEST']._serialized_start=2124
+  _globals['_LISTSLICEDHISTORIESREQUEST']._serialized_end=2226
+  _globals['_LISTSLICEDHISTORIESRESPONSE']._serialized_start=2228
+  _globals['_LISTSLICEDHISTORIESRESPONSE']._serialized_end=2312
+  _globals['_CHECKNOWREQUEST']._serialized_start=2314
+  _globals['_CHECKNOWREQUEST']._serialized_end=2390
+  _globals['_CHECKNOWRESPONSE']._serialized_start=2392
+  _globals['_CHECKNOWRESPONSE']._serialized_end=2465
+  _globals['_HEALTHSETTINGS']._serialized_start=2468
+  _globals['_HEALTHSETTINGS']._serialized_end=2606
+  _globals['_GETHEALTHSETTINGSREQUEST']._serialized_start=2608
+  _globals['_GETHEALTHSETTINGSREQUEST']._serialized_end=2634
+  _globals['_GETHEALTHSETTINGSRESPONSE']._serialized_start=2636
+  _globals['_GETHEALTHSETTINGSRESPONSE']._serialized_end=2718
+  _globals['_UPDATEHEALTHSETTINGSREQUEST']._serialized_start=2721
+  _globals['_UPDATEHEALTHSETTINGSREQUEST']._serialized_end=2888
+  _globals['_UPDATEHEALTHSETTINGSRESPONSE']._serialized_start=2890
+  _globals['_UPDATEHEALTHSETTINGSRESPONSE']._serialized_end=2975
+  _globals['_HEALTHSERVICE']._serialized_start=2978
+  _globals['_HEALTHSERVICE']._serialized_end=3653
 # @@protoc_insertion_point(module_scope)

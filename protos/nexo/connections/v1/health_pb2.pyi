@@ -148,6 +148,98 @@ class HealthSample(google.protobuf.message.Message):
 global___HealthSample = HealthSample
 
 @typing.final
+class HealthSlice(google.protobuf.message.Message):
+    """The checks of a slice of time."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LATENCY_FIELD_NUMBER: builtins.int
+    WORST_FIELD_NUMBER: builtins.int
+    CHECKS_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    FROM_TRAFFIC_FIELD_NUMBER: builtins.int
+    worst: nexo.connections.v1.connection_pb2.HealthState.ValueType
+    """Of the worst check: HEALTHY, LIMITED or UNHEALTHY; UNKNOWN without a check."""
+    checks: builtins.int
+    failures: builtins.int
+    from_traffic: builtins.int
+    """So many of `checks` were requests of programs through the gateway."""
+    @property
+    def latency(self) -> google.protobuf.duration_pb2.Duration:
+        """The median of those that went well."""
+
+    def __init__(
+        self,
+        *,
+        latency: google.protobuf.duration_pb2.Duration | None = ...,
+        worst: nexo.connections.v1.connection_pb2.HealthState.ValueType = ...,
+        checks: builtins.int = ...,
+        failures: builtins.int = ...,
+        from_traffic: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["latency", b"latency"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checks", b"checks", "failures", b"failures", "from_traffic", b"from_traffic", "latency", b"latency", "worst", b"worst"]) -> None: ...
+
+global___HealthSlice = HealthSlice
+
+@typing.final
+class SlicedHistory(google.protobuf.message.Message):
+    """The past of a connection in slices of equal length."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONNECTION_NAME_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    SLICE_FIELD_NUMBER: builtins.int
+    SLICES_FIELD_NUMBER: builtins.int
+    TRANSITIONS_FIELD_NUMBER: builtins.int
+    UPTIME_FIELD_NUMBER: builtins.int
+    LATENCY_P50_FIELD_NUMBER: builtins.int
+    LATENCY_P95_FIELD_NUMBER: builtins.int
+    LATENCY_P99_FIELD_NUMBER: builtins.int
+    connection_name: builtins.str
+    uptime: builtins.float
+    """As in ListHealthHistoryResponse."""
+    @property
+    def start(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def slice(self) -> google.protobuf.duration_pb2.Duration:
+        """Length of a slice."""
+
+    @property
+    def slices(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HealthSlice]:
+        """Oldest first."""
+
+    @property
+    def transitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HealthTransition]:
+        """Oldest first; the newest 500."""
+
+    @property
+    def latency_p50(self) -> google.protobuf.duration_pb2.Duration: ...
+    @property
+    def latency_p95(self) -> google.protobuf.duration_pb2.Duration: ...
+    @property
+    def latency_p99(self) -> google.protobuf.duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        connection_name: builtins.str = ...,
+        start: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        slice: google.protobuf.duration_pb2.Duration | None = ...,
+        slices: collections.abc.Iterable[global___HealthSlice] | None = ...,
+        transitions: collections.abc.Iterable[global___HealthTransition] | None = ...,
+        uptime: builtins.float | None = ...,
+        latency_p50: google.protobuf.duration_pb2.Duration | None = ...,
+        latency_p95: google.protobuf.duration_pb2.Duration | None = ...,
+        latency_p99: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_uptime", b"_uptime", "latency_p50", b"latency_p50", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "slice", b"slice", "start", b"start", "uptime", b"uptime"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_uptime", b"_uptime", "connection_name", b"connection_name", "latency_p50", b"latency_p50", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "slice", b"slice", "slices", b"slices", "start", b"start", "transitions", b"transitions", "uptime", b"uptime"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_uptime", b"_uptime"]) -> typing.Literal["uptime"] | None: ...
+
+global___SlicedHistory = SlicedHistory
+
+@typing.final
 class GetHealthRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -249,6 +341,53 @@ class ListHealthHistoryResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_uptime", b"_uptime"]) -> typing.Literal["uptime"] | None: ...
 
 global___ListHealthHistoryResponse = ListHealthHistoryResponse
+
+@typing.final
+class ListSlicedHistoriesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: builtins.int
+    WINDOW_FIELD_NUMBER: builtins.int
+    SLICES_FIELD_NUMBER: builtins.int
+    slices: builtins.int
+    """0: 96. At most 1 000, and 100 000 for all connections together."""
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty: all. Those that are gone are left out."""
+
+    @property
+    def window(self) -> google.protobuf.duration_pb2.Duration:
+        """Unset: one day."""
+
+    def __init__(
+        self,
+        *,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        window: google.protobuf.duration_pb2.Duration | None = ...,
+        slices: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["window", b"window"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["names", b"names", "slices", b"slices", "window", b"window"]) -> None: ...
+
+global___ListSlicedHistoriesRequest = ListSlicedHistoriesRequest
+
+@typing.final
+class ListSlicedHistoriesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HISTORIES_FIELD_NUMBER: builtins.int
+    @property
+    def histories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SlicedHistory]:
+        """In the order of the names."""
+
+    def __init__(
+        self,
+        *,
+        histories: collections.abc.Iterable[global___SlicedHistory] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["histories", b"histories"]) -> None: ...
+
+global___ListSlicedHistoriesResponse = ListSlicedHistoriesResponse
 
 @typing.final
 class CheckNowRequest(google.protobuf.message.Message):

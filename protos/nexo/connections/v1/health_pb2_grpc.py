@@ -44,6 +44,11 @@ class HealthServiceStub(object):
                 request_serializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryRequest.SerializeToString,
                 response_deserializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryResponse.FromString,
                 _registered_method=True)
+        self.ListSlicedHistories = channel.unary_unary(
+                '/nexo.connections.v1.HealthService/ListSlicedHistories',
+                request_serializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesRequest.SerializeToString,
+                response_deserializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesResponse.FromString,
+                _registered_method=True)
         self.CheckNow = channel.unary_unary(
                 '/nexo.connections.v1.HealthService/CheckNow',
                 request_serializer=nexo_dot_connections_dot_v1_dot_health__pb2.CheckNowRequest.SerializeToString,
@@ -72,6 +77,13 @@ class HealthServiceServicer(object):
 
     def ListHealthHistory(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlicedHistories(self, request, context):
+        """The past of many connections, ready to be drawn.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -107,6 +119,11 @@ def add_HealthServiceServicer_to_server(servicer, server):
                     servicer.ListHealthHistory,
                     request_deserializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryRequest.FromString,
                     response_serializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryResponse.SerializeToString,
+            ),
+            'ListSlicedHistories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlicedHistories,
+                    request_deserializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesRequest.FromString,
+                    response_serializer=nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesResponse.SerializeToString,
             ),
             'CheckNow': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckNow,
@@ -178,6 +195,33 @@ class HealthService(object):
             '/nexo.connections.v1.HealthService/ListHealthHistory',
             nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryRequest.SerializeToString,
             nexo_dot_connections_dot_v1_dot_health__pb2.ListHealthHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlicedHistories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexo.connections.v1.HealthService/ListSlicedHistories',
+            nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesRequest.SerializeToString,
+            nexo_dot_connections_dot_v1_dot_health__pb2.ListSlicedHistoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

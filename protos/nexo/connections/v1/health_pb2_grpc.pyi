@@ -29,6 +29,12 @@ class HealthServiceStub:
         nexo.connections.v1.health_pb2.ListHealthHistoryResponse,
     ]
 
+    ListSlicedHistories: grpc.UnaryUnaryMultiCallable[
+        nexo.connections.v1.health_pb2.ListSlicedHistoriesRequest,
+        nexo.connections.v1.health_pb2.ListSlicedHistoriesResponse,
+    ]
+    """The past of many connections, ready to be drawn."""
+
     CheckNow: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.health_pb2.CheckNowRequest,
         nexo.connections.v1.health_pb2.CheckNowResponse,
@@ -55,6 +61,12 @@ class HealthServiceAsyncStub:
         nexo.connections.v1.health_pb2.ListHealthHistoryRequest,
         nexo.connections.v1.health_pb2.ListHealthHistoryResponse,
     ]
+
+    ListSlicedHistories: grpc.aio.UnaryUnaryMultiCallable[
+        nexo.connections.v1.health_pb2.ListSlicedHistoriesRequest,
+        nexo.connections.v1.health_pb2.ListSlicedHistoriesResponse,
+    ]
+    """The past of many connections, ready to be drawn."""
 
     CheckNow: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.health_pb2.CheckNowRequest,
@@ -86,6 +98,14 @@ class HealthServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.health_pb2.ListHealthHistoryRequest,
         context: _ServicerContext,
     ) -> typing.Union[nexo.connections.v1.health_pb2.ListHealthHistoryResponse, collections.abc.Awaitable[nexo.connections.v1.health_pb2.ListHealthHistoryResponse]]: ...
+
+    @abc.abstractmethod
+    def ListSlicedHistories(
+        self,
+        request: nexo.connections.v1.health_pb2.ListSlicedHistoriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nexo.connections.v1.health_pb2.ListSlicedHistoriesResponse, collections.abc.Awaitable[nexo.connections.v1.health_pb2.ListSlicedHistoriesResponse]]:
+        """The past of many connections, ready to be drawn."""
 
     @abc.abstractmethod
     def CheckNow(
