@@ -260,7 +260,6 @@ def test_a_stored_secret_is_shown_on_a_click_and_goes_again(
 
     tab.click("Show the stored key")
     tab.wait(f"{shown} === {json.dumps(WORK.key)}", "the key is shown")
-    tab.picture("settings-reveal")
     # What the page knows does not hold it, and the field is not filled with it.
     plain = "(name, value) => name === 'opener' ? undefined : value"
     known = f"import('/app.js').then(({{ state }}) => JSON.stringify(state, {plain}))"

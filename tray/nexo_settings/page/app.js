@@ -427,9 +427,12 @@ export function go(at, name = '', replace = false) {
 
 function route() {
   const [at, name] = location.hash.replace(/^#\//, '').split('/');
+  const before = state.route.at;
   state.route =
     at === 'connection' ? { at: 'connections', name: decode(name) } : { at: at === 'import' || isLater(at) ? at : 'connections', name: '' };
   state.hover = -1;
+  // Another screen begins at its top.
+  if (state.route.at !== before) window.scrollTo(0, 0);
   loadMore(state.route.at);
   changed();
 }

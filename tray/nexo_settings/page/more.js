@@ -76,7 +76,7 @@ function bars(one) {
   };
   const label = (at) => DATE.format(new Date((today - days + 1 + at) * DAY_S));
   const words = `${one.name}: ${many(one.requests, 'request')}, ${many(one.input_tokens, 'token')} in, ${many(one.output_tokens, 'token')} out, ${label(0)} to ${label(days - 1)}.`;
-  return html`<svg class="bars" viewBox="0 0 ${width} ${height + 18}" role="img" aria-label=${words}>
+  return html`<svg class="bars" viewBox="0 0 ${width} ${height + 1}" role="img" aria-label=${words}>
       <line class="grid" x1="0" x2=${width} y1=${height} y2=${height}/>
       ${sums.map((day, at) => {
         const [a, b, c] = [day.fresh, day.cached, day.out];
@@ -84,8 +84,8 @@ function bars(one) {
         return svg`<g><title>${`${label(at)}: ${many(day.requests, 'request')}, ${WHOLE.format(a + b)} tokens in, ${WHOLE.format(b)} of them cached, ${WHOLE.format(c)} out`}</title>
           ${part(at, 'fresh', 0, a)}${part(at, 'cached', scaled(a), b)}${part(at, 'out', scaled(a + b), c)}</g>`;
       })}
-      <text x="0" y=${height + 14}>${label(0)}</text><text x=${width} y=${height + 14} text-anchor="end">${label(days - 1)}</text>
     </svg>
+    <p class="ends" aria-hidden="true"><span>${label(0)}</span><span>${label(days - 1)}</span></p>
     <p class="legend" aria-hidden="true"><span class="fresh"></span>in<span class="cached"></span>in, cached<span class="out"></span>out</p>`;
 }
 

@@ -496,7 +496,7 @@ function verdict(connection) {
   if (connection.enabled && app.live() && health.next_check_at && Date.parse(health.next_check_at) > state.now) times.push(`next at ${clock(health.next_check_at)}`);
   return html`<section class="verdict ${kind}" aria-label="State">
     ${light(kind)}
-    <div><p><b>${words}</b>${facts.length ? html`, ${facts.join(', ')}` : nothing}${since}</p>
+    <div><p><b>${words}</b>${since}${facts.map((one) => `, ${one}`).join('')}</p>
       ${health.advice && connection.enabled && app.live() ? html`<p>${health.advice}</p>` : nothing}
       <p class="faint">${times.length ? `${times.join(', ')}. ` : ''}${connection.checks_paused ? 'Its checks are paused.' : 'Checks use no tokens.'}</p></div>
   </section>`;
