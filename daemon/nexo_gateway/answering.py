@@ -29,6 +29,7 @@ class Answer:
         tap: counts as the body passes; None for an error.
         counts_tokens: it is of a kind in which tokens are reported.
         waits: of an error, the headers that may say when to ask again.
+        length: of a body that passes untouched; None where only its end tells.
     """
 
     def __init__(self, sent: Sent, target: Target, method: str) -> None:
@@ -44,6 +45,8 @@ class Answer:
         self.encoding = named.get(b"content-encoding", "").strip()
         self.waits = _waits(self.headers) if sent.status >= 400 else {}
         kind = named.get(b"content-type", "")
+        length = named.get(b"content-length", "")
+        self.length = int(length) if sent.status < 400 and length.isdecimal() and len(length) < 19 else None
         good = sent.status < 300
         self.tap = Tap(kind, self.encoding) if good else None
         # A list of models is asked for by GET, and costs none.
@@ -97,15 +100,18 @@ async def passed(answer: Answer, dialect: Dialect, send: Send, pace: Pace) -> No
     bad = answer.status >= 400
     headers = answer.error_headers if bad else answer.headers
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    is_first = True
+    passed_on, is_whole = 0, False
     async for piece in answer.error_body() if bad else answer.pieces:
-        if not is_first:
+        if passed_on:
             await pace.turn()
-        is_first = False
+        passed_on += len(piece)
         if answer.tap is not None:
             answer.tap.feed(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        # A program that has all of it need not wait until we have done with the provider.
+        is_whole = passed_on == answer.length
+        await send({"type": "http.response.body", "body": piece, "more_body": not is_whole})
+    if not is_whole:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def own_answer(

@@ -11,7 +11,7 @@ import logging
 import shlex
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from nexo_gateway.admission import Admitted, NotAdmitted, admit
@@ -219,15 +219,16 @@ class GatewayApp:
         """Given up as soon as the program closes its connection: also before the first byte."""
         await exchange.body.begin(lambda: presence.watch(lambda: exchange.give_up("left")))
         held = exchange.body.held
-        exchange.told.asked = replace(
-            exchange.told.asked,
-            model=model_of(exchange.admitted.path, held),
-            conversation=conversation_of(exchange.headers, held),
+        asked = exchange.told.asked = Asked(
+            exchange.told.asked.dialect,
+            exchange.told.asked.program,
+            model_of(exchange.admitted.path, held),
+            conversation_of(exchange.headers, held),
         )
         for _ in range(TRIES):
             try:
-                target = await self._router.resolve(exchange.bearer, exchange.told.asked)
-                model = _sent_model(exchange.told.asked.model, target)
+                target = await self._router.resolve(exchange.bearer, asked)
+                model = _sent_model(asked.model, target)
             except GatewayRefusal as refusal:
                 await _refuse(exchange.respond, exchange.admitted.dialect, refusal)
                 return

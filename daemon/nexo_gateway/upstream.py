@@ -178,12 +178,16 @@ async def _first_answer(
 ) -> httpcore2.Response:
     fresh = False
 
-    async def trace(event: str, _: dict[str, Any]) -> None:
+    async def trace(event: str, info: dict[str, Any]) -> None:
         nonlocal fresh
         if event == "connection.connect_tcp.started":
             fresh = True
-        if event.endswith("send_request_headers.started") and not letter.is_present():
-            raise Outdated
+        if event.endswith("send_request_headers.started"):
+            if not letter.is_present():
+                raise Outdated
+            if info["request"].method != b"CONNECT":
+                # Of what follows nothing is needed, and to be told costs.
+                del info["request"].extensions["trace"]
 
     began = time.monotonic()
     try:

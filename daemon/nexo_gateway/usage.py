@@ -15,6 +15,7 @@ _TAIL = 64 * 1024
 _INFLATED = 8 * 1024 * 1024
 _MOST_TOKENS = 10**9
 """In one answer; more is not believed, and would not add up in the store."""
+_DECODER = json.JSONDecoder()
 _MARKS = (b'"usage":', b'"usageMetadata":', b'"eval_count":')
 
 
@@ -114,7 +115,7 @@ def _value(text: str, at: int) -> Any:
     while at < len(text) and text[at] in " \t":
         at += 1
     try:
-        return json.JSONDecoder().raw_decode(text, at)[0]
+        return _DECODER.raw_decode(text, at)[0]
     except ValueError:
         return None
 

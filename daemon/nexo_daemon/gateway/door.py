@@ -69,9 +69,10 @@ class Door:
 
     def is_own(self, host: str, port: int) -> bool:
         """Whether a request to that address would come back here; while it is switched off, none does."""
+        if port != self.setting.port or self.setting.wish is Wish.OFF:
+            return False
         # To the unspecified address a connection is made on loopback.
-        here = is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-        return here and port == self.setting.port and self.setting.wish is not Wish.OFF
+        return is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
     async def load(self) -> None:
         """What was wished when the daemon last lived, or in a store that was restored; opens if so."""

@@ -261,6 +261,8 @@ class _Progress:
                 self._tcp_passed()
                 self._pass(Layer.TLS, None, PLAIN)
             self._layer, self._since = Layer.HTTP, time.monotonic()
+            # Of what follows nothing is needed, and to be told costs.
+            del info["request"].extensions["trace"]
 
     def _tcp_passed(self) -> None:
         via = f"proxy {self._route.proxy.scheme} " if self._route.proxy else ""

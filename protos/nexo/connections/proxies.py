@@ -8,6 +8,7 @@ import ipaddress
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 DIRECT = "direct"
@@ -124,6 +125,7 @@ def _matches(pattern: str, name: str, address: _Address | None, port: int) -> bo
     return bool(domain) and (name == domain or name.endswith("." + domain))
 
 
+@lru_cache(maxsize=1024)
 def _address(name: str) -> _Address | None:
     try:
         return ipaddress.ip_address(name)
