@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nexo.connections.terms import AuthScheme, Provider
-from nexo_daemon.domain.model import Connection, Credentials
+from nexo_daemon.domain.model import Credentials, StoredConnection
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.derivation import new_recovery_code
@@ -80,9 +80,9 @@ def recovery_code(store: Store) -> str:
     return code
 
 
-def connection(number: int = 1, **changes: Any) -> Connection:
+def connection(number: int = 1, **changes: Any) -> StoredConnection:
     """A connection that differs from another number's in everything that matters."""
-    made = Connection(
+    made = StoredConnection(
         id=f"id-{number}",
         name=f"Work {number}",
         provider=Provider.CUSTOM,

@@ -9,19 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from nexo.connections.model.connection import USUAL_NETWORK, KeyInfo, MappedModel
+from nexo.connections.model.connection import Configuration, KeyInfo
 from nexo.connections.model.connection import NetworkProfile as NetworkProfile
 from nexo.connections.model.daemon import ClientInfo as ClientInfo
 from nexo.connections.model.health import Health as Health
 from nexo.connections.model.history import HealthSettings as HealthSettings
 from nexo.connections.model.vault import AutoLock as AutoLock
 from nexo.connections.terms import (
-    AuthScheme,
     HealthState,
     KeySource,
     KeyVerdict,
     Outcome,
-    Provider,
     ResolutionSource,
 )
 from nexo_daemon.domain.secret import Secret
@@ -112,18 +110,9 @@ Facts = frozenset[Fact]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A stored connection."""
+class StoredConnection(Configuration):
+    """A connection and what only the store knows of it."""
 
-    id: str
-    name: str
-    provider: Provider
-    preset: str = ""
-    base_url: str
-    auth_scheme: AuthScheme
-    default_model: str = ""
-    enabled: bool = True
-    network: NetworkProfile = USUAL_NETWORK
     key_reference: str = ""
     key_verdict: KeyVerdict = KeyVerdict.UNVERIFIED
     facts: Facts = frozenset()
@@ -131,12 +120,6 @@ class Connection:
     key_proven_at: datetime | None = None
     key_expires_at: datetime | None = None
     previous_key_until: datetime | None = None
-    check_interval_s: float | None = None
-    checks_paused: bool = False
-    model_map: tuple[MappedModel, ...] = ()
-    revision: int = 0
-    created_at: datetime
-    updated_at: datetime
     sealed: tuple[SealedSecret, ...] = ()
 
     def has(self, kind: SecretKind) -> bool:
@@ -310,7 +293,7 @@ class StoredState:
     """
 
     settings: Settings
-    connections: tuple[Connection, ...]
+    connections: tuple[StoredConnection, ...]
     bindings: tuple[Binding, ...]
     health: Mapping[str, Health]
     gone: tuple[str, str] = ("", "")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection, WorkspaceKey
+from nexo_daemon.domain.model import StoredConnection, WorkspaceKey
 
 LIMIT = 4096
 """Conversations; the one that rests for longest goes first."""
@@ -48,7 +48,7 @@ class Conversations:
         self._begun.move_to_end(key)
         return found
 
-    def answered(self, workspace: WorkspaceKey, conversation: str, connection: Connection) -> None:
+    def answered(self, workspace: WorkspaceKey, conversation: str, connection: StoredConnection) -> None:
         """A connection answered well: the conversation began there, unless it has begun already."""
         key = _key(workspace, conversation)
         self._begun.setdefault(key, Begun(connection.id, connection.name, self._clock.now()))

@@ -21,7 +21,7 @@ from nexo.connections.proxies import system_proxies
 from nexo.connections.terms import Provider
 from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Binding, Connection, Credentials, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import Binding, Credentials, StoredConnection, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.gateway.conversations import Begun, Conversations
 from nexo_daemon.providers.exchange import ConfigFault
@@ -69,7 +69,7 @@ class Routes:
     def __init__(
         self,
         answers: Answers,
-        unseal: Callable[[Connection], Credentials],
+        unseal: Callable[[StoredConnection], Credentials],
         contexts: TlsContexts,
         clock: Clock,
     ) -> None:
@@ -142,7 +142,7 @@ class Routes:
             else _nothing,
         )
 
-    async def _way(self, connection: Connection, base: Base, credentials: Secret | None) -> Way:
+    async def _way(self, connection: StoredConnection, base: Base, credentials: Secret | None) -> Way:
         system = system_proxies(self._environment)
         proxy = choose_proxy(base.scheme, base.host, base.port, connection.network, credentials, system)
         return Way(
@@ -175,7 +175,9 @@ class _Kept:
             return None
         return cls(inquiry.workspace, binding, binding.sticky_s) if conversation else None
 
-    def given(self, answer: RouteAnswer, begun: Begun) -> tuple[Connection, workspace_pb2.ResolvedConnection]:
+    def given(
+        self, answer: RouteAnswer, begun: Begun
+    ) -> tuple[StoredConnection, workspace_pb2.ResolvedConnection]:
         """What is handed out. Raises `GatewayRefusal`: it never goes on with another account."""
         try:
             return _given(answer)
@@ -192,7 +194,7 @@ class _Kept:
             ) from None
 
 
-def _given(answer: RouteAnswer) -> tuple[Connection, workspace_pb2.ResolvedConnection]:
+def _given(answer: RouteAnswer) -> tuple[StoredConnection, workspace_pb2.ResolvedConnection]:
     connection = answer.resolution.require()
     if answer.connection is None:
         raise answer.problem or AssertionError
@@ -203,7 +205,7 @@ def _nothing() -> None:
     """Nobody is to be told."""
 
 
-def _models(connection: Connection) -> Mapping[str, str]:
+def _models(connection: StoredConnection) -> Mapping[str, str]:
     return {**{row.asked: row.sent for row in connection.model_map}, ALIAS: connection.default_model}
 
 
@@ -215,7 +217,7 @@ def _base(url: str, provider: Provider, dialect: str) -> Base:
     return Base(found.scheme, found.host, found.port, found.path, own.query)
 
 
-def _wrong_dialect(connection: Connection, dialect: str) -> GatewayRefusal:
+def _wrong_dialect(connection: StoredConnection, dialect: str) -> GatewayRefusal:
     spoken = " and ".join(
         name for name in faces.DIALECTS if name != dialect and connection.provider in faces.PROVIDERS[name]
     )

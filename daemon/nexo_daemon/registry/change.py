@@ -5,7 +5,7 @@ Decided without a side effect; the `writer` carries it out.
 
 from dataclasses import dataclass, replace
 
-from nexo_daemon.domain.model import Binding, Connection, Credentials, Settings, WorkspaceKey
+from nexo_daemon.domain.model import Binding, Credentials, Settings, StoredConnection, WorkspaceKey
 from nexo_daemon.registry.edits import Plan
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.store.transaction import Transaction
@@ -75,7 +75,7 @@ class Effects:
     """
 
     changed: frozenset[str] = frozenset()
-    removed: tuple[Connection, ...] = ()
+    removed: tuple[StoredConnection, ...] = ()
     probe_again: frozenset[str] = frozenset()
     bindings: bool = False
     status: bool = True
@@ -121,14 +121,14 @@ class Done:
 
 def _store_connection(
     plan: Plan, before: RegistrySnapshot, revision: int | None, tx: Transaction
-) -> Connection:
+) -> StoredConnection:
     connection = plan.connection if revision is None else replace(plan.connection, revision=revision)
     if connection.id in before.connections:
         return tx.update_connection(connection, plan.credentials)
     return tx.insert_connection(connection, plan.credentials or Credentials())
 
 
-def _probe_differs(new: Connection, before: RegistrySnapshot) -> bool:
+def _probe_differs(new: StoredConnection, before: RegistrySnapshot) -> bool:
     facts = ("base_url", "provider", "preset", "auth_scheme", "network", "key_reference", "enabled")
     old = before.connections.get(new.id)
     return old is None or any(getattr(old, fact) != getattr(new, fact) for fact in facts)

@@ -19,11 +19,11 @@ from nexo.connections.errors import (
 from nexo.connections.terms import KeyVerdict
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Credentials,
     Facts,
     HealthSettings,
     SecretKind,
+    StoredConnection,
     WorkspaceKey,
 )
 from nexo_daemon.registry.change import Change
@@ -57,7 +57,7 @@ def update(before: RegistrySnapshot, plan: Plan) -> Change:
     return Change(written=(plan,))
 
 
-def delete(before: RegistrySnapshot, old: Connection, *, replace_with: str, force: bool) -> Change:
+def delete(before: RegistrySnapshot, old: StoredConnection, *, replace_with: str, force: bool) -> Change:
     """Remove a connection; whoever uses it gets `replace_with`.
 
     Raises:
@@ -87,7 +87,7 @@ def delete(before: RegistrySnapshot, old: Connection, *, replace_with: str, forc
     return Change(removed=(old.id,), bound=tuple(moved), settings=settings)
 
 
-def require_revision(connection: Connection, revision: int) -> None:
+def require_revision(connection: StoredConnection, revision: int) -> None:
     """Raise `StaleRevision` unless the connection is the one that the caller saw; 0 skips the check."""
     if revision and revision != connection.revision:
         raise StaleRevision(
@@ -98,7 +98,7 @@ def require_revision(connection: Connection, revision: int) -> None:
         )
 
 
-def _require_free_name(before: RegistrySnapshot, connection: Connection) -> None:
+def _require_free_name(before: RegistrySnapshot, connection: StoredConnection) -> None:
     holder = before.ids_by_name.get(name_key(connection.name))
     if holder is not None and holder != connection.id:
         taken = before.connections[holder].name
@@ -113,7 +113,7 @@ def _require_free_name(before: RegistrySnapshot, connection: Connection) -> None
 
 
 def roll_back_key(
-    old: Connection | None, unseal: Callable[[Connection], Credentials], now: datetime
+    old: StoredConnection | None, unseal: Callable[[StoredConnection], Credentials], now: datetime
 ) -> Change:
     """Put the previous key back; nothing if there is none any more, or its grace time is over.
 
@@ -136,7 +136,7 @@ def roll_back_key(
     return Change(written=(Plan(planned, restored),))
 
 
-def forget_previous_key(old: Connection | None, now: datetime) -> Change:
+def forget_previous_key(old: StoredConnection | None, now: datetime) -> Change:
     """Remove a replaced key whose grace time is over. Needs no open vault."""
     if old is None or old.previous_key_until is None or now <= old.previous_key_until:
         return Change()
@@ -144,7 +144,7 @@ def forget_previous_key(old: Connection | None, now: datetime) -> Change:
 
 
 def learn_key_facts(
-    old: Connection | None,
+    old: StoredConnection | None,
     *,
     verdict: KeyVerdict | None,
     proven_at: datetime | None,
@@ -179,7 +179,7 @@ def undo_default(before: RegistrySnapshot) -> Change:
     return _switch(before, target)
 
 
-def _switch(before: RegistrySnapshot, target: Connection) -> Change:
+def _switch(before: RegistrySnapshot, target: StoredConnection) -> Change:
     previous = before.default
     if previous is not None and previous.id == target.id:
         return Change()

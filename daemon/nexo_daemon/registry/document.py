@@ -19,10 +19,10 @@ from nexo.connections.model.connection import MappedModel
 from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Credentials,
     NetworkProfile,
     ProxyMode,
+    StoredConnection,
     WorkspaceKey,
     WorkspaceKind,
     proxy_mode,
@@ -149,7 +149,7 @@ def _check_version(version: object, *, has_secrets: bool) -> None:
         )
 
 
-def _entry(one: Connection) -> dict[str, Any]:
+def _entry(one: StoredConnection) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": one.name,
         "provider": str(one.provider),

@@ -6,11 +6,11 @@ Pure: nothing here looks at the store or at the network. `registry` decides what
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from nexo.connections.errors import InvalidField
+from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import MappedModel
 from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
@@ -48,32 +48,20 @@ _FORBIDDEN_HEADERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A connection as written down; None means "not given". Checked by `check_draft`.
+class Draft(PlainDraft):
+    """A connection as written down, its words read. Checked by `check_draft`.
 
     Attributes:
         api_key: an empty secret removes the key.
         proxy_credentials: goes with `network`; None there means no credentials.
-        check_interval_s: 0 goes back to the global setting.
     """
 
-    name: str | None = None
     provider: Provider | None = None
-    preset: str | None = None
-    base_url: str | None = None
     auth_scheme: AuthScheme | None = None
     api_key: Secret | None = None
-    api_key_ref: str | None = None
     headers: tuple[tuple[str, Secret], ...] | None = None
-    default_model: str | None = None
-    enabled: bool | None = None
-    network: NetworkProfile | None = None
     proxy_credentials: Secret | None = None
-    key_expires_at: datetime | None = None
     clear_key_expiry: bool = False
-    check_interval_s: float | None = None
-    checks_paused: bool | None = None
-    model_map: tuple[MappedModel, ...] | None = None
 
 
 def check_name(text: str) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTampered
+from nexo.connections.model.change import PlainDraft
+from nexo.connections.model.connection import Configuration
 from nexo.connections.proxies import bypasses, destination, is_loopback
 from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
-from nexo_daemon.domain.model import Connection, Credentials, Facts, NetworkProfile, SecretKind
+from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
@@ -26,7 +28,7 @@ PREVIOUS_KEY_GRACE = timedelta(hours=24)
 class Plan:
     """A connection as it will be, with its secrets; `credentials` None leaves the sealed ones as they are."""
 
-    connection: Connection
+    connection: StoredConnection
     credentials: Credentials | None
     warnings: tuple[Suggestion, ...] = ()
     notes: tuple[Suggestion, ...] = ()
@@ -75,7 +77,7 @@ def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) ->
     return AuthScheme.BEARER if has_key and fallback is AuthScheme.NONE else fallback
 
 
-def _read_as(connection: Connection, raw: Draft) -> tuple[Suggestion, ...]:
+def _read_as(connection: StoredConnection, raw: Draft) -> tuple[Suggestion, ...]:
     """What the person is told when their address was not taken as they wrote it."""
     if not raw.base_url:
         return ()
@@ -87,7 +89,7 @@ def _read_as(connection: Connection, raw: Draft) -> tuple[Suggestion, ...]:
     return (Suggestion("base_url", f"The address was read as {connection.base_url}."),)
 
 
-def _warnings(connection: Connection, draft: Draft, *, has_secret: bool) -> tuple[Suggestion, ...]:
+def _warnings(connection: StoredConnection, draft: Draft, *, has_secret: bool) -> tuple[Suggestion, ...]:
     found: list[Suggestion] = []
     if draft.api_key:
         found.extend(keys.inspect_key(draft.api_key.reveal(), connection.provider, connection.preset))
@@ -132,11 +134,8 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
     return url
 
 
-_DECIDED = {
-    *("name", "provider", "preset", "base_url", "auth_scheme", "network", "key_expires_at"),
-    "check_interval_s",
-}
-AS_GIVEN = [f.name for f in fields(Draft) if f.name not in _DECIDED and f.name in Connection.__slots__]
+_DECIDED = {"name", "preset", "base_url", "network", "check_interval_s"}
+AS_GIVEN = {f.name for f in fields(PlainDraft)} & {f.name for f in fields(Configuration)} - _DECIDED
 """The fields that become what a draft says, whatever else it says."""
 
 
@@ -163,7 +162,7 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
     credentials = Credentials(
         api_key=draft.api_key or None, headers=draft.headers or (), proxy_credentials=draft.proxy_credentials
     )
-    connection = Connection(
+    connection = StoredConnection(
         id=connection_id,
         name=draft.name,
         provider=draft.provider,
@@ -186,10 +185,10 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
 
 
 def plan_edit(
-    old: Connection,
+    old: StoredConnection,
     raw: Draft,
     *,
-    unseal: Callable[[Connection], Credentials],
+    unseal: Callable[[StoredConnection], Credentials],
     now: datetime,
     keep_key_for_new_origin: bool = False,
     fixes: Sequence[str] = (),
@@ -293,7 +292,7 @@ def plan_edit(
     return Plan(connection, credentials, (*notes, *warnings), notes)
 
 
-def _endpoint(connection: Connection) -> tuple[object, ...]:
+def _endpoint(connection: StoredConnection) -> tuple[object, ...]:
     """What the facts that a test found out are about; they hold for the next key as well."""
     return (
         connection.provider,
@@ -315,7 +314,7 @@ def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
     }
 
 
-def new_stations(old: Connection, base_url: str, network: NetworkProfile) -> dict[str, str]:
+def new_stations(old: StoredConnection, base_url: str, network: NetworkProfile) -> dict[str, str]:
     """Where the stored secrets of `old` have not gone before: its new host, proxy and certificates."""
     before = _stations(old.base_url, old.network)
     after = _stations(base_url, network)
@@ -323,7 +322,7 @@ def new_stations(old: Connection, base_url: str, network: NetworkProfile) -> dic
 
 
 def _moves(
-    moved: dict[str, str], old: Connection, *, keeps_key: bool, keeps_headers: bool
+    moved: dict[str, str], old: StoredConnection, *, keeps_key: bool, keeps_headers: bool
 ) -> KeyOriginChanged:
     what = " and ".join(w for w, kept in (("API key", keeps_key), ("header values", keeps_headers)) if kept)
     ways = {
@@ -347,7 +346,11 @@ def _moves(
 
 
 def _stored(
-    old: Connection, draft: Draft, unseal: Callable[[Connection], Credentials], *, replaces_key: bool
+    old: StoredConnection,
+    draft: Draft,
+    unseal: Callable[[StoredConnection], Credentials],
+    *,
+    replaces_key: bool,
 ) -> Credentials:
     try:
         return unseal(old)
@@ -361,7 +364,7 @@ def _stored(
 
 
 def _grace(
-    connection: Connection, previous: Secret | None, replaces_key: bool, now: datetime
+    connection: StoredConnection, previous: Secret | None, replaces_key: bool, now: datetime
 ) -> datetime | None:
     if previous is None:
         return None
@@ -369,12 +372,12 @@ def _grace(
 
 
 def learned(
-    connection: Connection,
+    connection: StoredConnection,
     *,
     verdict: KeyVerdict | None,
     proven_at: datetime | None,
     facts: Facts | None,
-) -> Connection:
+) -> StoredConnection:
     """The connection with what a test or a check has shown; None leaves what was known before as it is."""
     return replace(
         connection,
@@ -384,7 +387,7 @@ def learned(
     )
 
 
-def target_of(connection: Connection, credentials: Credentials) -> ProbeTarget:
+def target_of(connection: StoredConnection, credentials: Credentials) -> ProbeTarget:
     """What a probe needs to know of a connection."""
     return ProbeTarget(
         name=connection.name,

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import TestReport
 from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.writer import Writer
@@ -38,7 +38,7 @@ class LastTests:
         self._kept: OrderedDict[str, LastTest] = OrderedDict()
         writer.listen_to_connections(self)
 
-    def keep(self, connection: Connection, report: TestReport) -> None:
+    def keep(self, connection: StoredConnection, report: TestReport) -> None:
         """Remember the report of `connection`, unless that was changed since it was read."""
         now = self._writer.snapshot.connections.get(connection.id)
         if now is None or now.revision != connection.revision:
@@ -49,7 +49,7 @@ class LastTests:
         while len(self._kept) > LIMIT:
             self._kept.popitem(last=False)
 
-    def of(self, connection: Connection) -> LastTest | None:
+    def of(self, connection: StoredConnection) -> LastTest | None:
         """The last test of the connection as it is; None if it was not tested since nexod started."""
         found = self._kept.get(connection.id)
         return found if found is not None and found.default_model == connection.default_model else None

@@ -17,7 +17,7 @@ from typing import Any
 from nexo.connections.errors import NexoError, StaleRevision
 from nexo.connections.terms import HealthState, KeyVerdict, Layer, LayerStatus, Outcome
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection, Health, HealthSettings, Sample, SecretKind, Transition
+from nexo_daemon.domain.model import Health, HealthSettings, Sample, SecretKind, StoredConnection, Transition
 from nexo_daemon.domain.probing import TestReport, Verdict
 from nexo_daemon.domain.url import origin
 from nexo_daemon.health.monitor import Monitor
@@ -70,7 +70,7 @@ class Lights:
 
     # -- reads --------------------------------------------------------------------------------------
 
-    def of(self, connection: Connection) -> Health:
+    def of(self, connection: StoredConnection) -> Health:
         """The light of a connection, as shown."""
         known = self._health.get(connection.id, _NEVER)
         if not connection.enabled:
@@ -168,7 +168,7 @@ class Lights:
             log.info("this computer is %s", "offline" if since else "online again")
         self._registry.bus.publish(StatusChanged())
 
-    def _note_proof(self, connection: Connection) -> None:
+    def _note_proof(self, connection: StoredConnection) -> None:
         if connection.key_verdict is not KeyVerdict.VERIFIED:
             return
         proven = connection.key_proven_at
@@ -176,13 +176,13 @@ class Lights:
             return
         self._errand(self._registry.set_key_facts(connection.id, verdict=None, proven=True))
 
-    def _roll_back(self, connection: Connection) -> None:
+    def _roll_back(self, connection: StoredConnection) -> None:
         # Only a new key that never worked gives way: one that did was revoked, and so was the old one.
         if connection.has(SecretKind.PREVIOUS_API_KEY) and connection.key_proven_at is None:
             log.warning("'%s': the new key is rejected; the previous one is put back", connection.name)
             self._errand(self._registry.roll_back_key(connection.id))
 
-    def tested(self, connection: Connection, report: TestReport) -> None:
+    def tested(self, connection: StoredConnection, report: TestReport) -> None:
         """A person tested the connection: what that proved is shown at once, the rest is looked at soon."""
         current = self._registry.snapshot.connections.get(connection.id)
         if connection.id not in self._watched or current is None:
@@ -205,7 +205,9 @@ class Lights:
 
     # -- commands -----------------------------------------------------------------------------------
 
-    async def check_now(self, connections: Sequence[Connection], timeout_s: float | None = None) -> None:
+    async def check_now(
+        self, connections: Sequence[StoredConnection], timeout_s: float | None = None
+    ) -> None:
         """Check at once. Connections that can't be checked, or not in time, keep their light.
 
         Raises:
@@ -216,7 +218,7 @@ class Lights:
             async with asyncio.timeout(timeout_s):
                 await self.monitor.check_now(ids)
 
-    def suspect(self, connection: Connection) -> None:
+    def suspect(self, connection: StoredConnection) -> None:
         """A program reported a failure: look soon. A report never changes a light by itself."""
         if connection.id in self._watched:
             self.monitor.suspect(connection.id)
@@ -245,7 +247,7 @@ def _is_about_light(report: TestReport) -> bool:
     return report.verdict.outcome in _DECIDED and not beyond
 
 
-def watched(connection: Connection, settings: HealthSettings, *, important: bool) -> Watched:
+def watched(connection: StoredConnection, settings: HealthSettings, *, important: bool) -> Watched:
     """How a connection is checked: by its own interval, or by that of the settings."""
     usual = settings.important_interval_s if important else settings.other_interval_s
     own = connection.check_interval_s

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from nexo.connections.terms import ImportAction
 from nexo_daemon.domain.model import (
-    Connection,
     Credentials,
     NetworkProfile,
     ProxyMode,
+    StoredConnection,
     WorkspaceKey,
     proxy_mode,
 )
@@ -128,7 +128,7 @@ class _Merge:
     snapshot: RegistrySnapshot
     overwrite: bool
 
-    def _consent(self, kind: str, text: str, present: Connection | None = None) -> Consent:
+    def _consent(self, kind: str, text: str, present: StoredConnection | None = None) -> Consent:
         now = [present.id, present.revision] if present is not None else []
         bound = json.dumps([self.document.digest, kind, text, now]).encode()
         return Consent(hashlib.sha256(bound).hexdigest()[:24], kind, text)
@@ -230,7 +230,7 @@ class _Merge:
         return [self._routed(replace(step, action=action), text)]
 
 
-def _decided(draft: Draft, present: Connection | None) -> list[tuple[str, str]]:
+def _decided(draft: Draft, present: StoredConnection | None) -> list[tuple[str, str]]:
     """What the draft decides about keys that was not so before: kind and words."""
     url = draft.base_url or ""
     network = draft.network or NetworkProfile()
@@ -252,7 +252,7 @@ def _decided(draft: Draft, present: Connection | None) -> list[tuple[str, str]]:
     return found
 
 
-def _kept(draft: Draft, present: Connection) -> str:
+def _kept(draft: Draft, present: StoredConnection) -> str:
     replaced = draft.api_key is not None or draft.api_key_ref is not None
     kept = (
         ("API key", not replaced and (bool(present.key_reference) or present.key_added_at is not None)),
@@ -283,7 +283,7 @@ def _route(network: NetworkProfile, before: NetworkProfile, url: str) -> str:
     return ways[proxy_mode(network)] + instead + past
 
 
-def _differences(draft: Draft, present: Connection, stored: Credentials | None) -> list[str]:
+def _differences(draft: Draft, present: StoredConnection, stored: Credentials | None) -> list[str]:
     pairs: Sequence[tuple[str, object, object]] = (
         ("provider", draft.provider, present.provider),
         ("preset", draft.preset or "", present.preset),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from nexo.connections.errors import NexoError
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.registry.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -32,5 +32,5 @@ async def forget_due(registry: Registry, now: datetime) -> int:
     return forgotten
 
 
-def _due(connections: Iterable[Connection], now: datetime) -> list[Connection]:
+def _due(connections: Iterable[StoredConnection], now: datetime) -> list[StoredConnection]:
     return [one for one in connections if one.previous_key_until is not None and one.previous_key_until < now]

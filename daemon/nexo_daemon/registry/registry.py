@@ -16,10 +16,10 @@ from nexo.connections.terms import KeyVerdict, StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Credentials,
     Facts,
     HealthSettings,
+    StoredConnection,
     WorkspaceKey,
 )
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion, TestReport
@@ -65,7 +65,7 @@ class Registry(Writer):
 
     # -- secrets ------------------------------------------------------------------------------------
 
-    def credentials_at_hand(self, connection: Connection) -> Credentials | None:
+    def credentials_at_hand(self, connection: StoredConnection) -> Credentials | None:
         """The secrets of a connection; None if its key has to be looked up first (`look_up`).
 
         Raises:
@@ -77,7 +77,7 @@ class Registry(Writer):
         key = self._references.known(connection.key_reference)
         return None if key is None else replace(credentials, api_key=key)
 
-    async def look_up(self, connection: Connection) -> Secret:
+    async def look_up(self, connection: StoredConnection) -> Secret:
         """The key of a connection that is kept elsewhere. The world is another one afterwards: look again.
 
         Raises:
@@ -87,7 +87,7 @@ class Registry(Writer):
         self.store.unseal(connection)
         return await self._references.fetch(connection.key_reference)
 
-    async def credentials(self, connection: Connection) -> Credentials:
+    async def credentials(self, connection: StoredConnection) -> Credentials:
         """The secrets of a connection, those that are kept elsewhere included.
 
         Raises:
@@ -104,11 +104,11 @@ class Registry(Writer):
             )
         return replace(self.store.unseal(connection), api_key=key)
 
-    def is_locked(self, connection: Connection) -> bool:
+    def is_locked(self, connection: StoredConnection) -> bool:
         """Whether its secrets can't be opened now."""
         return bool(connection.sealed) and self.store.vault.state is not VaultState.UNLOCKED
 
-    async def target(self, connection: Connection) -> ProbeTarget:
+    async def target(self, connection: StoredConnection) -> ProbeTarget:
         """What a probe of a stored connection sends."""
         return target_of(connection, await self.credentials(connection))
 
@@ -177,7 +177,7 @@ class Registry(Writer):
 
     async def create(
         self, draft: Draft, *, make_default: bool = False, fixes: Sequence[str] = (), ticket: str = ""
-    ) -> tuple[Connection, tuple[Suggestion, ...]]:
+    ) -> tuple[StoredConnection, tuple[Suggestion, ...]]:
         """Store a new connection; the first one becomes the default.
 
         Args:
@@ -202,7 +202,7 @@ class Registry(Writer):
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
         ticket: str = "",
-    ) -> tuple[Connection, tuple[Suggestion, ...]]:
+    ) -> tuple[StoredConnection, tuple[Suggestion, ...]]:
         """Change a connection.
 
         Args:
@@ -228,7 +228,7 @@ class Registry(Writer):
 
         return self._saved(await self.run(decide), ticket)
 
-    def _saved(self, done: Done, ticket: str) -> tuple[Connection, tuple[Suggestion, ...]]:
+    def _saved(self, done: Done, ticket: str) -> tuple[StoredConnection, tuple[Suggestion, ...]]:
         (plan,) = done.change.written
         connection = done.after.connections[plan.connection.id]
         proposal = self.tickets.end(ticket)
@@ -259,7 +259,7 @@ class Registry(Writer):
 
     # -- keys ---------------------------------------------------------------------------------------
 
-    async def roll_back_key(self, connection_id: str) -> Connection | None:
+    async def roll_back_key(self, connection_id: str) -> StoredConnection | None:
         """Put the previous key back; None if there is none any more."""
 
         def decide(now: RegistrySnapshot) -> Change:
@@ -308,17 +308,17 @@ class Registry(Writer):
 
     # -- who gets what ------------------------------------------------------------------------------
 
-    async def set_default(self, name: str) -> tuple[Connection, Connection | None]:
+    async def set_default(self, name: str) -> tuple[StoredConnection, StoredConnection | None]:
         """Switch; returns the new and the previous default. Switching to the present one changes nothing."""
         return await self._switched(lambda now: commands.set_default(now, name))
 
-    async def undo_default(self) -> tuple[Connection, Connection | None]:
+    async def undo_default(self) -> tuple[StoredConnection, StoredConnection | None]:
         """Back to the default before the last switch; doing it twice is a redo. Raises `NothingToUndo`."""
         return await self._switched(commands.undo_default)
 
     async def _switched(
         self, decide: Callable[[RegistrySnapshot], Change]
-    ) -> tuple[Connection, Connection | None]:
+    ) -> tuple[StoredConnection, StoredConnection | None]:
         done = await self.run(decide)
         assert done.after.default is not None  # noqa: S101 - a switch is to one that there is
         return done.after.default, done.before.default

@@ -17,7 +17,7 @@ from nexo.connections.errors import (
     NoDefaultConnection,
 )
 from nexo.connections.terms import ResolutionSource
-from nexo_daemon.domain.model import Binding, Connection, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import Binding, StoredConnection, WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 
 
@@ -58,14 +58,14 @@ class StandIn:
 class Resolution:
     """The answer: a connection, or the error that the program gets."""
 
-    connection: Connection | None
+    connection: StoredConnection | None
     source: ResolutionSource
     detail: str
     steps: tuple[Rule, ...]
     problem: NexoError | None = None
     binding: Binding | None = None
 
-    def require(self) -> Connection:
+    def require(self) -> StoredConnection:
         """The connection.
 
         Raises:
@@ -96,7 +96,7 @@ def find_binding(snapshot: RegistrySnapshot, workspace: WorkspaceKey | None) -> 
 
 def _named(
     snapshot: RegistrySnapshot, name: str, source: ResolutionSource, rule: str
-) -> tuple[Connection | None, NexoError | None]:
+) -> tuple[StoredConnection | None, NexoError | None]:
     try:
         connection = snapshot.get(name)
     except ConnectionNotFound as error:
@@ -110,7 +110,7 @@ def _named(
     return connection, None
 
 
-def _disabled(connection: Connection, rule: str) -> ConnectionDisabled:
+def _disabled(connection: StoredConnection, rule: str) -> ConnectionDisabled:
     return ConnectionDisabled(
         f"the connection '{connection.name}' is disabled ({rule})",
         hint=f"enable it with 'nexoctl edit \"{connection.name}\" --enable', or choose another one",
@@ -152,7 +152,7 @@ def resolve(
 
     source, name, rule = candidates[0]
     steps = _explain(inquiry, binding, candidates, source)
-    connection: Connection | None
+    connection: StoredConnection | None
     failure: NexoError | None = None
     if source is ResolutionSource.WORKSPACE and binding is not None:
         connection = snapshot.connections.get(binding.connection_id)

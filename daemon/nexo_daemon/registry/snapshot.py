@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nexo.connections.errors import ConnectionNotFound, StoreFailed
-from nexo_daemon.domain.model import Binding, Connection, Settings, StoredState, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import (
+    Binding,
+    Settings,
+    StoredConnection,
+    StoredState,
+    WorkspaceKey,
+    WorkspaceKind,
+)
 from nexo_daemon.registry.drafts import name_key
 
 
@@ -22,7 +29,7 @@ class RegistrySnapshot:
     """
 
     settings: Settings
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, StoredConnection]
     ids_by_name: Mapping[str, str]
     bindings: Mapping[WorkspaceKey, Binding]
     bound_lengths: tuple[int, ...]
@@ -60,15 +67,15 @@ class RegistrySnapshot:
         return self.settings.revision
 
     @property
-    def default(self) -> Connection | None:
+    def default(self) -> StoredConnection | None:
         """The default connection."""
         return self.connections.get(self.settings.default_id or "")
 
-    def find(self, name: str) -> Connection | None:
+    def find(self, name: str) -> StoredConnection | None:
         """The connection of that name (case does not count) or id."""
         return self.connections.get(self.ids_by_name.get(name_key(name), name))
 
-    def get(self, name: str) -> Connection:
+    def get(self, name: str) -> StoredConnection:
         """Like `find`.
 
         Raises:
@@ -89,11 +96,11 @@ class RegistrySnapshot:
         """The workspaces that are bound to a connection."""
         return tuple(b for b in self.bindings.values() if b.connection_id == connection_id)
 
-    def with_connection(self, connection: Connection) -> "RegistrySnapshot":
+    def with_connection(self, connection: StoredConnection) -> "RegistrySnapshot":
         """With the connection added or changed."""
         return self.with_connections([connection])
 
-    def with_connections(self, changed: Iterable[Connection]) -> "RegistrySnapshot":
+    def with_connections(self, changed: Iterable[StoredConnection]) -> "RegistrySnapshot":
         """With connections added or changed."""
         connections, names, bindings = dict(self.connections), dict(self.ids_by_name), self.bindings
         for one in changed:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from nexo.connections.terms import HealthState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection, Health
+from nexo_daemon.domain.model import Health, StoredConnection
 from nexo_daemon.registry.resolution import StandIn
 from nexo_daemon.registry.writer import Writer
 
@@ -95,7 +95,7 @@ class StandIns:
     def __init__(
         self,
         writer: Writer,
-        light_of: Callable[[Connection], Health],
+        light_of: Callable[[StoredConnection], Health],
         errand: Callable[[Coroutine[Any, Any, object]], None],
         clock: Clock,
     ) -> None:

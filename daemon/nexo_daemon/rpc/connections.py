@@ -14,7 +14,7 @@ from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
 from nexo.connections.wire import seconds, timestamp
-from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
@@ -215,7 +215,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             task.cancel()
             await asyncio.wait([task])
 
-    async def _remember(self, connection: Connection, report: TestReport) -> None:
+    async def _remember(self, connection: StoredConnection, report: TestReport) -> None:
         verdict = report.proven_verdict
         if verdict is not None or report.facts is not None:
             # First of all: the light is moved by what checks will ask from now on.
@@ -260,7 +260,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             response.pending_followers.extend(pending)
         return response
 
-    def _warning(self, connection: Connection) -> str:
+    def _warning(self, connection: StoredConnection) -> str:
         light = self._lights.of(connection)
         if not connection.enabled:
             return f"'{connection.name}' is disabled: programs get an error until it is enabled"

@@ -11,10 +11,10 @@ from nexo.connections.terms import ResolutionSource
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
 from nexo.connections.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.model import (
-    Connection,
     Credentials,
     HandoutRecord,
     Health,
+    StoredConnection,
     WorkspaceKey,
     WorkspaceKind,
 )
@@ -33,7 +33,7 @@ codec.WRITERS[WorkspaceKey] = workspace
 
 
 def resolved(
-    value: Connection,
+    value: StoredConnection,
     credentials: Credentials,
     light: Health,
     *,

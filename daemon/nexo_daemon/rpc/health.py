@@ -12,7 +12,7 @@ from nexo.connections.v1 import connection_pb2, health_pb2_grpc
 from nexo.connections.v1 import health_pb2 as pb
 from nexo.connections.wire import duration, seconds, timestamp
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Connection, HealthSettings, Transition
+from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
 from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
@@ -37,11 +37,11 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         self._journal = journal
         self._clock = clock
 
-    def _chosen(self, names: list[str]) -> list[Connection]:
+    def _chosen(self, names: list[str]) -> list[StoredConnection]:
         snapshot = self._registry.snapshot
         return [snapshot.get(name) for name in names] if names else list(snapshot.connections.values())
 
-    def _light(self, connection: Connection) -> pb.ConnectionHealth:
+    def _light(self, connection: StoredConnection) -> pb.ConnectionHealth:
         return pb.ConnectionHealth(
             connection_id=connection.id,
             connection_name=connection.name,
@@ -93,7 +93,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         return pb.ListSlicedHistoriesResponse(histories=histories)
 
     async def _sliced(
-        self, connection: Connection, now: datetime, window_s: float, count: int
+        self, connection: StoredConnection, now: datetime, window_s: float, count: int
     ) -> pb.SlicedHistory:
         start, light = now - timedelta(seconds=window_s), self._lights.of(connection)
         store = self._registry.store

@@ -16,7 +16,7 @@ from nexo.connections.v1 import workspace_pb2
 from nexo.connections.wire import enum_to_wire
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
-from nexo_daemon.domain.model import ClientInfo, Connection, Credentials, HandoutRecord
+from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredConnection
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
@@ -231,7 +231,9 @@ class Resolver:
             self._generation,
         )
 
-    def _credentials(self, connection: Connection, failures: Mapping[str, NexoError]) -> Credentials | None:
+    def _credentials(
+        self, connection: StoredConnection, failures: Mapping[str, NexoError]
+    ) -> Credentials | None:
         credentials = self._registry.credentials_at_hand(connection)
         if credentials is None and connection.key_reference in failures:
             raise failures[connection.key_reference]

@@ -14,7 +14,7 @@ from nexo.connections.codec import write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
 from nexo.connections.version import __version__
 from nexo.connections.wire import enum_to_wire, timestamp
-from nexo_daemon.domain.model import Binding, Connection, Health
+from nexo_daemon.domain.model import Binding, Health, StoredConnection
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.snapshot import RegistrySnapshot
@@ -25,7 +25,7 @@ _FEWEST_KEPT = 64
 class _Encoded(NamedTuple):
     """A connection and its light, and the bytes of each: one after the other they are one message."""
 
-    connection: Connection
+    connection: StoredConnection
     connection_bytes: bytes
     light: Health
     light_bytes: bytes
@@ -57,7 +57,7 @@ class View:
         self.gateway_programs: Callable[[], int] = int
 
     def connection(
-        self, value: Connection, snapshot: RegistrySnapshot | None = None
+        self, value: StoredConnection, snapshot: RegistrySnapshot | None = None
     ) -> connection_pb2.Connection:
         """A connection with its light; `snapshot` says which one is the default, if not the present one."""
         snapshot = snapshot or self._registry.snapshot
@@ -65,7 +65,7 @@ class View:
         message.is_default = value.id == snapshot.settings.default_id
         return message
 
-    def _bytes_of(self, value: Connection, connections: int) -> bytes:
+    def _bytes_of(self, value: StoredConnection, connections: int) -> bytes:
         light, known = self._lights.of(value), self._encoded.get(value.id)
         if known is None and len(self._encoded) >= max(2 * connections, _FEWEST_KEPT):
             # Most of them are of connections that are gone.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from nexo.connections.errors import NexoError, SecretTampered
-from nexo_daemon.domain.model import Connection, SealedSecret
+from nexo_daemon.domain.model import SealedSecret, StoredConnection
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.ties import ties
@@ -96,7 +96,7 @@ def unopenable(db: sa.Connection, vault: SecretVault) -> tuple[str, ...]:
 
 def _all(
     db: sa.Connection, which: sa.ColumnElement[bool] | None = None
-) -> Iterator[tuple[Connection, SealedSecret]]:
+) -> Iterator[tuple[StoredConnection, SealedSecret]]:
     connections = {
         row.id: rows.connection_from_row(row._asdict(), ())
         for row in db.execute(sa.select(schema.connections))

@@ -14,7 +14,6 @@ from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
 from nexo_daemon.domain.model import (
     Binding,
     ClientInfo,
-    Connection,
     Fact,
     Facts,
     HandoutRecord,
@@ -25,6 +24,7 @@ from nexo_daemon.domain.model import (
     Sample,
     SealedSecret,
     Settings,
+    StoredConnection,
     Transition,
     WorkspaceKey,
     WorkspaceKind,
@@ -154,7 +154,7 @@ _ELSEWHERE = {"network", "facts", "sealed"}
 """The fields of a connection that are no columns of their own."""
 
 
-def connection_to_row(connection: Connection) -> dict[str, Any]:
+def connection_to_row(connection: StoredConnection) -> dict[str, Any]:
     """Everything but the sealed secrets."""
     every, network = connection.check_interval_s, connection.network
     columns = _columns(
@@ -171,7 +171,7 @@ def connection_to_row(connection: Connection) -> dict[str, Any]:
     return with_digest({name: value for name, value in columns.items() if name not in _ELSEWHERE})
 
 
-def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> Connection:
+def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> StoredConnection:
     """See `connection_to_row`.
 
     Raises:
@@ -181,7 +181,7 @@ def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> Connectio
     try:
         verdict, *facts = row["key_verdict"].split(" ")
         return _value(
-            Connection,
+            StoredConnection,
             row,
             network=network_from_row(row),
             key_verdict=KeyVerdict(verdict),
@@ -197,7 +197,7 @@ ENDPOINT = ("provider", "preset", "base_url", "auth_scheme", "proxy", "proxy_url
 """The columns that decide where a key goes, and how."""
 
 
-def with_endpoint(connection: Connection, row: Row) -> Connection:
+def with_endpoint(connection: StoredConnection, row: Row) -> StoredConnection:
     """The connection with what these columns of a row say."""
     return replace(
         connection,

@@ -21,12 +21,12 @@ from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
     AutoLock,
-    Connection,
     Credentials,
     HandoutRecord,
     Health,
     Sample,
     Settings,
+    StoredConnection,
     StoredState,
     Transition,
 )
@@ -346,7 +346,7 @@ class Store:
         self._open()
         return self._loaded
 
-    def unseal(self, connection: Connection) -> Credentials:
+    def unseal(self, connection: StoredConnection) -> Credentials:
         """The secrets of a connection in the clear. Needs no database; microseconds.
 
         Raises:

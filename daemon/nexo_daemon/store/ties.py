@@ -2,12 +2,12 @@
 
 import json
 
-from nexo_daemon.domain.model import Connection, SecretKind, proxy_mode
+from nexo_daemon.domain.model import SecretKind, StoredConnection, proxy_mode
 from nexo_daemon.domain.url import origin
 from nexo_daemon.vault.sealing import Ties
 
 
-def destination(connection: Connection, kind: SecretKind) -> str:
+def destination(connection: StoredConnection, kind: SecretKind) -> str:
     """scheme://host:port that a secret of this kind is sent to."""
     if kind is not SecretKind.PROXY_CREDENTIALS:
         return origin(connection.base_url)
@@ -15,7 +15,7 @@ def destination(connection: Connection, kind: SecretKind) -> str:
     return origin(proxy_url) if proxy_url else ""
 
 
-def ties(connection: Connection, kind: SecretKind) -> Ties:
+def ties(connection: StoredConnection, kind: SecretKind) -> Ties:
     """Those of a secret of this kind."""
     network = connection.network
     return Ties(

@@ -9,12 +9,12 @@ from sqlalchemy.dialects import sqlite
 from nexo.connections.errors import ConnectionNotFound, KeyOriginChanged
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Credentials,
     HealthSettings,
     SealedSecret,
     SecretKind,
     Settings,
+    StoredConnection,
     WorkspaceKey,
 )
 from nexo_daemon.domain.secret import Secret
@@ -55,7 +55,7 @@ class Transaction:
             self._settings = replace(self._settings, revision=self._settings.revision + 1)
         return self._settings.revision
 
-    def insert_connection(self, connection: Connection, credentials: Credentials) -> Connection:
+    def insert_connection(self, connection: StoredConnection, credentials: Credentials) -> StoredConnection:
         """Store a new connection with its secrets sealed.
 
         Raises:
@@ -64,7 +64,9 @@ class Transaction:
         self._db.execute(sa.insert(schema.connections), rows.connection_to_row(connection))
         return replace(connection, sealed=self._seal(connection, credentials))
 
-    def update_connection(self, connection: Connection, credentials: Credentials | None) -> Connection:
+    def update_connection(
+        self, connection: StoredConnection, credentials: Credentials | None
+    ) -> StoredConnection:
         """Store a changed connection; with credentials, those replace all of its secrets.
 
         Without, a replaced key whose grace time the connection no longer has is removed.
@@ -138,7 +140,7 @@ class Transaction:
             assert driver is not None  # noqa: S101 - a transaction is open on it
             driver.execute(_WRITE_SETTINGS, row)
 
-    def _seal(self, connection: Connection, credentials: Credentials) -> tuple[SealedSecret, ...]:
+    def _seal(self, connection: StoredConnection, credentials: Credentials) -> tuple[SealedSecret, ...]:
         fields: list[tuple[SecretKind, str, int, Secret]] = []
         if credentials.api_key is not None:
             fields.append((SecretKind.API_KEY, "", 0, credentials.api_key))
@@ -173,7 +175,7 @@ class Transaction:
                 sa.insert(schema.secrets), [rows.secret_to_row(one, connection_id) for one in sealed]
             )
 
-    def _keep_secrets(self, connection: Connection, old: Connection) -> Connection:
+    def _keep_secrets(self, connection: StoredConnection, old: StoredConnection) -> StoredConnection:
         table = schema.secrets
         found = self._db.execute(
             sa.select(table).where(table.c.connection_id == connection.id).order_by(table.c.position)
@@ -193,7 +195,7 @@ class Transaction:
             self._insert_secrets(tuple(kept), connection.id)
         return replace(connection, sealed=tuple(kept))
 
-    def _moved(self, one: SealedSecret, connection: Connection, old: Connection) -> SealedSecret:
+    def _moved(self, one: SealedSecret, connection: StoredConnection, old: StoredConnection) -> SealedSecret:
         secret = self._vault.open(one, connection_id=connection.id, ties=ties(old, one.kind))
         return self._vault.seal(
             secret,
@@ -206,7 +208,7 @@ class Transaction:
         )
 
 
-def _still_wanted(one: SealedSecret, connection: Connection) -> bool:
+def _still_wanted(one: SealedSecret, connection: StoredConnection) -> bool:
     if one.kind is SecretKind.PREVIOUS_API_KEY:
         return connection.previous_key_until is not None
     return one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == destination(connection, one.kind)

@@ -1,7 +1,7 @@
 """What are the secrets of a connection in the clear? Refused if anything they depend on was changed."""
 
 from nexo.connections.errors import SecretTampered
-from nexo_daemon.domain.model import Connection, Credentials, SecretKind
+from nexo_daemon.domain.model import Credentials, SecretKind, StoredConnection
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import is_normal
 from nexo_daemon.store.database import RESTORE_HINT
@@ -9,7 +9,7 @@ from nexo_daemon.store.ties import ties
 from nexo_daemon.vault.vault import SecretVault
 
 
-def unseal(vault: SecretVault, connection: Connection) -> Credentials:
+def unseal(vault: SecretVault, connection: StoredConnection) -> Credentials:
     """The secrets of a connection. Needs no database; microseconds.
 
     Raises:

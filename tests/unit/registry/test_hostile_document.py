@@ -12,7 +12,7 @@ import pytest
 
 from nexo.connections.errors import InvalidField, StoreFull
 from nexo.connections.terms import ImportAction, Provider
-from nexo_daemon.domain.model import Connection, NetworkProfile, WorkspaceKey, WorkspaceKind
+from nexo_daemon.domain.model import NetworkProfile, StoredConnection, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.drafts import Draft
@@ -133,7 +133,7 @@ MOVING: dict[str, dict[str, Any]] = {
 }
 
 
-def essence(one: Connection) -> tuple[object, ...]:
+def essence(one: StoredConnection) -> tuple[object, ...]:
     return one.base_url, one.network, one.key_reference, one.sealed, one.revision
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nexo.connections.terms import KeyVerdict, Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.domain.model import Connection
+from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, Model, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry import last_tests
@@ -24,7 +24,7 @@ URL = "http://127.0.0.1:1/v1"
 LAYERS = (LayerResult(Layer.DNS, LayerStatus.PASSED, 0.01, "192.0.2.1"),)
 REPORT = TestReport(Verdict(Outcome.OK), KeyVerdict.VERIFIED, LAYERS, models=(Model("m"),))
 
-Body = Callable[[Registry, LastTests, Connection], Awaitable[None]]
+Body = Callable[[Registry, LastTests, StoredConnection], Awaitable[None]]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def live(store: Store, body: Body) -> None:
 
 
 def test_it_is_told_without_the_models(store: Store) -> None:
-    async def body(_registry: Registry, tests: LastTests, connection: Connection) -> None:
+    async def body(_registry: Registry, tests: LastTests, connection: StoredConnection) -> None:
         found = tests.of(connection)
         assert found is not None
         assert found.report == replace(REPORT, models=())
@@ -71,7 +71,7 @@ def test_it_is_told_without_the_models(store: Store) -> None:
     ],
 )
 def test_it_goes_when_what_was_tested_changes(store: Store, change: Draft, stays: bool) -> None:
-    async def body(registry: Registry, tests: LastTests, connection: Connection) -> None:
+    async def body(registry: Registry, tests: LastTests, connection: StoredConnection) -> None:
         changed, _ = await registry.update(connection.name, change, keep_key_for_new_origin=True)
         assert (tests.of(changed) is not None) is stays
 
@@ -79,7 +79,7 @@ def test_it_goes_when_what_was_tested_changes(store: Store, change: Draft, stays
 
 
 def test_a_test_of_what_was_changed_while_it_ran_is_not_kept(store: Store) -> None:
-    async def body(registry: Registry, tests: LastTests, connection: Connection) -> None:
+    async def body(registry: Registry, tests: LastTests, connection: StoredConnection) -> None:
         changed, _ = await registry.update(connection.name, Draft(api_key=Secret("sk-another")))
         tests.keep(connection, REPORT)
         assert tests.of(changed) is None
@@ -88,7 +88,7 @@ def test_a_test_of_what_was_changed_while_it_ran_is_not_kept(store: Store) -> No
 
 
 def test_there_is_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def body(registry: Registry, tests: LastTests, connection: Connection) -> None:
+    async def body(registry: Registry, tests: LastTests, connection: StoredConnection) -> None:
         draft = Draft(name="second", provider=Provider.CUSTOM, base_url=URL)
         second, _ = await registry.create(draft)
         tests.keep(second, REPORT)

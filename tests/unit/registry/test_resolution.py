@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from nexo.connections.terms import AuthScheme, Provider, Reason, ResolutionSource
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Settings,
+    StoredConnection,
     StoredState,
     WorkspaceKey,
     WorkspaceKind,
@@ -24,8 +24,8 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HERE = WorkspaceKey(WorkspaceKind.PATH, "/home/ada/projects/alpha/src")
 
 
-def connection(name: str, *, enabled: bool = True) -> Connection:
-    return Connection(
+def connection(name: str, *, enabled: bool = True) -> StoredConnection:
+    return StoredConnection(
         id=f"id-{name}",
         name=name,
         provider=Provider.CUSTOM,
@@ -38,7 +38,7 @@ def connection(name: str, *, enabled: bool = True) -> Connection:
 
 
 def snapshot(
-    *connections: Connection, default: str | None = None, bindings: dict[str, str] | None = None
+    *connections: StoredConnection, default: str | None = None, bindings: dict[str, str] | None = None
 ) -> RegistrySnapshot:
     bound = tuple(
         Binding(WorkspaceKey(WorkspaceKind.PATH, path), f"id-{name}", name, NOW)
@@ -124,9 +124,9 @@ def test_a_directory_whose_name_only_begins_alike_is_not_inside() -> None:
 
 def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_does_not_get_them() -> None:
     state = snapshot(connection("client-a"), bindings={"/home/ada": "client-a"})
-    renamed = Connection(**{**_fields(state.connections["id-client-a"]), "name": "client-a-old"})
+    renamed = StoredConnection(**{**_fields(state.connections["id-client-a"]), "name": "client-a-old"})
     state = state.with_connection(renamed)
-    impostor = Connection(**{**_fields(renamed), "id": "id-new", "name": "client-a"})
+    impostor = StoredConnection(**{**_fields(renamed), "id": "id-new", "name": "client-a"})
     state = state.with_connection(impostor)
     found = resolve(state, Question(workspace=HERE))
     assert found.require().id == "id-client-a"
@@ -135,15 +135,15 @@ def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_d
 def test_a_connection_that_is_made_again_under_the_old_name_does_not_inherit_a_broken_binding() -> None:
     state = snapshot(connection("client-a"), default=None, bindings={"/home/ada": "client-a"})
     state = state.without_connection("id-client-a")
-    state = state.with_connection(Connection(**{**_fields(connection("client-a")), "id": "id-again"}))
+    state = state.with_connection(StoredConnection(**{**_fields(connection("client-a")), "id": "id-again"}))
     found = resolve(state, Question(workspace=HERE))
     assert found.connection is None
     assert found.problem is not None
     assert found.problem.reason is Reason.BINDING_BROKEN
 
 
-def _fields(value: Connection) -> dict[str, object]:
-    return {name: getattr(value, name) for name in Connection.__dataclass_fields__}
+def _fields(value: StoredConnection) -> dict[str, object]:
+    return {name: getattr(value, name) for name in StoredConnection.__dataclass_fields__}
 
 
 STAND_INS = {"id-main": StandIn("id-spare", "main is unhealthy")}

@@ -10,10 +10,10 @@ from nexo.connections.model.connection import MappedModel
 from nexo.connections.terms import ImportAction
 from nexo_daemon.domain.model import (
     Binding,
-    Connection,
     Credentials,
     NetworkProfile,
     Settings,
+    StoredConnection,
     StoredState,
     WorkspaceKey,
     WorkspaceKind,
@@ -36,7 +36,7 @@ def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
 
 
-def snapshot(*connections: Connection, default: str | None = None, bound: str = "") -> RegistrySnapshot:
+def snapshot(*connections: StoredConnection, default: str | None = None, bound: str = "") -> RegistrySnapshot:
     bindings = (Binding(NIGHTLY, bound, "Work 1", NOON, True, 3600.0),) if bound else ()
     return RegistrySnapshot.of(StoredState(Settings(1, default), connections, bindings, {}))
 

@@ -12,7 +12,7 @@ import pytest
 from nexo.connections.codec import write
 from nexo.connections.terms import AuthScheme, HealthState, Provider
 from nexo.connections.v1 import connection_pb2 as pb
-from nexo_daemon.domain.model import Connection, Health, Settings
+from nexo_daemon.domain.model import Health, Settings, StoredConnection
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.rpc import view as view_module
 from nexo_daemon.rpc.view import View
@@ -20,8 +20,8 @@ from nexo_daemon.rpc.view import View
 NOW = datetime(2026, 11, 27, 6, 0, 0, 250_000, tzinfo=UTC)
 
 
-def connection(number: int, **given: Any) -> Connection:
-    return Connection(
+def connection(number: int, **given: Any) -> StoredConnection:
+    return StoredConnection(
         id=f"id-{number}",
         name=f"work-{number}",
         provider=Provider.OPENAI,
@@ -36,7 +36,7 @@ def connection(number: int, **given: Any) -> Connection:
 class Rooms:
     """What the view looks into: a snapshot and lights."""
 
-    def __init__(self, *connections: Connection) -> None:
+    def __init__(self, *connections: StoredConnection) -> None:
         self.lights: dict[str, Health] = {}
         self.view = View(
             self,  # type: ignore[arg-type]  # a snapshot is all that it reads of the registry
@@ -48,9 +48,9 @@ class Rooms:
         )
         self.hold(connections)
 
-    def hold(self, connections: tuple[Connection, ...], default_id: str = "") -> None:
+    def hold(self, connections: tuple[StoredConnection, ...], default_id: str = "") -> None:
         self.lights |= {one.id: Health() for one in connections if one.id not in self.lights}
-        known: Mapping[str, Connection] = {one.id: one for one in connections}
+        known: Mapping[str, StoredConnection] = {one.id: one for one in connections}
         self.snapshot = RegistrySnapshot(Settings(default_id=default_id), known, {}, {}, (), 0)
 
     def shown(self) -> list[pb.Connection]:

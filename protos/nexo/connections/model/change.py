@@ -16,22 +16,17 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionDraft:
-    """A connection as a person writes it down.
+class PlainDraft:
+    """What is no secret of a connection as written down; None: not given.
 
-    Every field is optional: None means "not given" (the default when creating, unchanged when editing).
-    At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
+    Attributes:
+        check_interval_s: 0 goes back to the global setting.
     """
 
     name: str | None = None
-    provider: str | None = None
     preset: str | None = None
     base_url: str | None = None
-    auth_scheme: str | None = None
-    api_key: str | None = field(default=None, repr=False)
     api_key_ref: str | None = None
-    headers: tuple[Header, ...] | None = None
-    headers_json: str | None = field(default=None, repr=False)
     default_model: str | None = None
     enabled: bool | None = None
     network: NetworkProfile | None = None
@@ -39,6 +34,21 @@ class ConnectionDraft:
     check_interval_s: float | None = None
     checks_paused: bool | None = None
     model_map: tuple[MappedModel, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDraft(PlainDraft):
+    """A connection as a person writes it down.
+
+    Every field is optional: None means "not given" (the default when creating, unchanged when editing).
+    At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
+    """
+
+    provider: str | None = None
+    auth_scheme: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: tuple[Header, ...] | None = None
+    headers_json: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,27 +53,37 @@ class MappedModel:
     sent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A connection as anybody may see it: no secrets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What is configured of a connection and is no secret: what the store and its readers have in common.
+
+    Attributes:
+        revision: of the store, at the last change of it.
+    """
 
     id: str
     name: str
     provider: Provider
-    preset: str
+    preset: str = ""
     base_url: str
     auth_scheme: AuthScheme
-    key: KeyInfo
-    header_names: tuple[str, ...]
-    default_model: str
-    enabled: bool
-    is_default: bool
-    network: NetworkProfile
-    proxy_has_credentials: bool
-    health: Health
-    revision: int
-    created_at: datetime | None
-    updated_at: datetime | None
+    default_model: str = ""
+    enabled: bool = True
+    network: NetworkProfile = USUAL_NETWORK
     check_interval_s: float | None = None
     checks_paused: bool = False
     model_map: tuple[MappedModel, ...] = ()
+    revision: int = 0
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection(Configuration):
+    """A connection as anybody may see it: no secrets."""
+
+    key: KeyInfo
+    header_names: tuple[str, ...]
+    is_default: bool
+    proxy_has_credentials: bool
+    health: Health
