@@ -111,7 +111,8 @@ class Wizard:
 
         def check(answer: str) -> str:
             if not answer:
-                return "Give the address that comes before /chat/completions, e.g. http://127.0.0.1:8000/v1"
+                example = f", e.g. {entry.base_url_example}" if entry and entry.base_url_example else ""
+                return f"Give the address that comes before /chat/completions{example}"
             if urlsplit(answer).scheme not in ("http", "https"):
                 return "It begins with https:// or http://"
             return ""

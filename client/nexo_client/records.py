@@ -285,7 +285,15 @@ LAYOUTS: dict[str, Layout] = {
         "What is known about an API key; never the key.",
         notes={"proven_at": "The last time a provider accepted it."},
     ),
-    "ProviderInfo": Layout("provider", "A provider or a preset: nexoctl providers (a list of them)."),
+    "ProviderInfo": Layout(
+        "provider",
+        "A provider or a preset: nexoctl providers (a list of them).",
+        notes={
+            "key_prefixes": "How its keys usually begin.",
+            "base_url_example": "What the address looks like where there is no default.",
+            "header_example": "A custom header that people give it, as Name: value; may be empty.",
+        },
+    ),
     "Connection": Layout(
         "connection",
         "A connection: nexoctl list (a list of them), default.",

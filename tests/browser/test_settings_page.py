@@ -42,6 +42,8 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.wait("document.querySelector('#f-name').value === 'openai'", "a name is proposed")
     tab.wait("document.querySelector('#f-url').value === 'https://api.openai.com/v1'", "the URL is filled in")
     assert tab.eval("document.activeElement.id") == "f-key"
+    assert tab.eval("document.querySelector('#f-key').placeholder") == "sk-proj-…"
+    assert tab.eval("document.querySelector('#f-headers').placeholder") == '{"OpenAI-Project": "proj_abc"}'
     tab.type(WORK.key)
     assert tab.eval("getComputedStyle(document.querySelector('#f-key')).webkitTextSecurity") == "disc"
     tab.fill("#f-url", provider.base_url(Provider.OPENAI))

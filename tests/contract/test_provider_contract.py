@@ -189,4 +189,4 @@ def test_every_preset_has_usable_defaults() -> None:
         if entry.default_base_url:
             assert parse_base(entry.default_base_url).url() == entry.default_base_url
         else:
-            assert "https://" in entry.note, "the note says how the URL looks"
+            assert parse_base(entry.base_url_example), "it is said how the URL looks"

@@ -59,7 +59,7 @@ class PageCalls:
     async def providers(self, _body: JsonBody) -> Record:
         """The catalogue, and whether stored secrets may be shown."""
         known = await self.client.list_providers()
-        return {"providers": [showing.provider(one) for one in known], "reveals": self.reveals}
+        return {"providers": records.plain(known), "reveals": self.reveals}
 
     # Connections
 

@@ -12,8 +12,6 @@ from nexo_client.records import Record
 SLICES = {24: 96, 168: 84}
 """Hours of a chart → slices: of a quarter of an hour, of two hours."""
 
-_HERE = ("://127.", "://localhost", "://[::1]")
-
 
 def connection(value: types.Connection, now: datetime) -> Record:
     """A connection with the phrase of its light."""
@@ -32,13 +30,6 @@ def event(value: types.WatchEvent, now: datetime) -> Record:
     if value.transition is not None:
         record["transition"]["phrase"] = phrase(value.transition.reason)
     return record
-
-
-def provider(value: types.ProviderInfo) -> Record:
-    """A provider or preset, and where it stands in the list."""
-    here = any(mark in value.default_base_url for mark in _HERE)
-    kind = "local" if here and value.is_preset else "service" if value.is_preset else "provider"
-    return records.of(value) | {"kind": kind}
 
 
 def result(value: types.TestResult) -> Record:

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             ),
             entry.display_name,
             "needed" if entry.key_required else "optional",
-            entry.default_base_url or Span("(yours)", Style.FAINT),
+            entry.default_base_url or Span(entry.base_url_example or "(yours)", Style.FAINT),
             entry.key_url,
         )
         for entry in known

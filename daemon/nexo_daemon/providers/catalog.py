@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.trial import ProviderInfo
-from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.terms import AuthScheme, Provider, ProviderKind
 from nexo_daemon.providers.presets import PRESETS, Preset
 
 
@@ -18,7 +18,9 @@ class ProviderFacts:
 
     Attributes:
         base_url: in the form that the provider's own SDK takes; empty when the person has to give it.
+        base_url_example: what it looks like then.
         key_prefixes: how its keys usually begin; used to warn, never to refuse.
+        header_example: a custom header that people give it, as "Name: value".
     """
 
     provider: Provider
@@ -26,8 +28,11 @@ class ProviderFacts:
     base_url: str
     auth_scheme: AuthScheme
     key_required: bool
+    kind: ProviderKind = ProviderKind.CLOUD
+    base_url_example: str = ""
     key_url: str = ""
     key_prefixes: tuple[str, ...] = ()
+    header_example: str = ""
     note: str = ""
 
 
@@ -42,6 +47,7 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
             key_required=True,
             key_url="https://platform.openai.com/api-keys",
             key_prefixes=("sk-proj-", "sk-svcacct-", "sk-admin-"),
+            header_example="OpenAI-Project: proj_abc",
         ),
         ProviderFacts(
             provider=Provider.ANTHROPIC,
@@ -61,6 +67,7 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
             key_required=True,
             key_url="https://aistudio.google.com/apikey",
             key_prefixes=("AIza", "AQ."),
+            header_example="x-goog-user-project: my-project",
             note="The base URL has no version; the SDK adds it.",
         ),
         # A local Ollama has no authentication; with a key (Ollama Cloud, a guarded proxy) it is a bearer.
@@ -70,6 +77,7 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
             base_url="http://127.0.0.1:11434",
             auth_scheme=AuthScheme.BEARER,
             key_required=False,
+            kind=ProviderKind.LOCAL,
             key_url="https://ollama.com/settings/keys",
             note="A local Ollama needs no key; the base URL has no /v1 and no /api.",
         ),
@@ -77,8 +85,11 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
             provider=Provider.CUSTOM,
             display_name="Custom (OpenAI-compatible)",
             base_url="",
+            base_url_example="http://127.0.0.1:8000/v1",
             auth_scheme=AuthScheme.BEARER,
             key_required=False,
+            kind=ProviderKind.SERVICE,
+            header_example="X-Team: blue",
             note="The base URL is what comes before /chat/completions; it usually ends with /v1.",
         ),
     )
@@ -116,38 +127,35 @@ def defaults_for(provider: Provider, preset: str = "") -> tuple[str, AuthScheme]
     Raises:
         InvalidField: the preset does not exist or does not fit the provider.
     """
-    service: ProviderFacts | Preset = preset_of(provider, preset) or PROVIDERS[provider]
+    service = facts_of(provider, preset)
     return service.base_url, service.auth_scheme
+
+
+def facts_of(provider: Provider, preset: str = "") -> ProviderFacts | Preset:
+    """What is known about the preset, or the provider if there is none. Raises as `preset_of`."""
+    return preset_of(provider, preset) or PROVIDERS[provider]
 
 
 def entries() -> tuple[ProviderInfo, ...]:
     """All providers, then all presets, in the order in which they are shown."""
-    providers = tuple(
-        ProviderInfo(
-            name=facts.provider.value,
-            display_name=facts.display_name,
-            provider=facts.provider,
-            is_preset=False,
-            default_base_url=facts.base_url,
-            auth_scheme=facts.auth_scheme,
-            key_required=facts.key_required,
-            key_url=facts.key_url,
-            note=facts.note,
-        )
-        for facts in PROVIDERS.values()
+    providers = (_entry(facts.provider.value, facts.provider, facts) for facts in PROVIDERS.values())
+    presets = (_entry(preset.name, Provider.CUSTOM, preset) for preset in PRESETS.values())
+    return (*providers, *presets)
+
+
+def _entry(name: str, provider: Provider, facts: ProviderFacts | Preset) -> ProviderInfo:
+    return ProviderInfo(
+        name=name,
+        display_name=facts.display_name,
+        provider=provider,
+        is_preset=isinstance(facts, Preset),
+        default_base_url=facts.base_url,
+        auth_scheme=facts.auth_scheme,
+        key_required=facts.key_required,
+        key_url=facts.key_url,
+        note=facts.note,
+        kind=facts.kind,
+        key_prefixes=facts.key_prefixes,
+        base_url_example=facts.base_url_example,
+        header_example=facts.header_example,
     )
-    presets = tuple(
-        ProviderInfo(
-            name=preset.name,
-            display_name=preset.display_name,
-            provider=Provider.CUSTOM,
-            is_preset=True,
-            default_base_url=preset.base_url,
-            auth_scheme=preset.auth_scheme,
-            key_required=preset.key_required,
-            key_url=preset.key_url,
-            note=preset.note,
-        )
-        for preset in PRESETS.values()
-    )
-    return providers + presets

@@ -7,7 +7,7 @@ for the public model lists reports by their users; every [unverified] fact only 
 import enum
 from dataclasses import dataclass
 
-from nexo.connections.terms import AuthScheme
+from nexo.connections.terms import AuthScheme, ProviderKind
 
 
 class KeyProbe(enum.Enum):
@@ -27,6 +27,8 @@ class Preset:
 
     Attributes:
         base_url: empty when it holds a name that only the person knows.
+        base_url_example: what it looks like then, that name in capitals.
+        header_example: a custom header that people give it, as "Name: value".
         key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the same origin as the base URL: a key
             is never sent to another host, even one of the same company.
         balance_path: below the origin; tells for nothing whether the account has credit.
@@ -39,6 +41,8 @@ class Preset:
     name: str
     display_name: str
     base_url: str
+    kind: ProviderKind = ProviderKind.SERVICE
+    base_url_example: str = ""
     auth_scheme: AuthScheme = AuthScheme.BEARER
     key_required: bool = True
     key_url: str = ""
@@ -48,6 +52,7 @@ class Preset:
     has_model_list: bool = True
     lists_every_model: bool = True
     key_prefixes: tuple[str, ...] = ()
+    header_example: str = ""
     note: str = ""
 
 
@@ -60,6 +65,7 @@ _ALL = (
         key_probe=KeyProbe.ENDPOINT,
         key_path="/key",
         key_prefixes=("sk-or-v1-",),
+        header_example="X-Title: my program",
         note="The model list is public, so the key is checked at its own endpoint.",
     ),
     Preset(
@@ -156,18 +162,17 @@ _ALL = (
         name="azure",
         display_name="Azure OpenAI",
         base_url="",
+        base_url_example="https://RESOURCE.openai.azure.com/openai/v1",
         auth_scheme=AuthScheme.API_KEY,
         key_url="https://portal.azure.com",
         lists_every_model=False,
-        note=(
-            "The base URL is https://RESOURCE.openai.azure.com/openai/v1. The list names base models, not"
-            " deployments: a deployment name cannot be checked with the key."
-        ),
+        note="The list names base models, not deployments: a deployment name cannot be checked with the key.",
     ),
     Preset(
         name="lmstudio",
         display_name="LM Studio",
         base_url="http://127.0.0.1:1234/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         note="No key unless authentication is switched on in LM Studio.",
     ),
@@ -175,6 +180,7 @@ _ALL = (
         name="vllm",
         display_name="vLLM",
         base_url="http://127.0.0.1:8000/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         note="A key only if vLLM was started with --api-key.",
     ),
@@ -182,6 +188,7 @@ _ALL = (
         name="llamacpp",
         display_name="llama.cpp server",
         base_url="http://127.0.0.1:8080/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         lists_every_model=False,
         note="A key only if the server was started with --api-key; some versions list models without it.",
@@ -190,6 +197,7 @@ _ALL = (
         name="litellm",
         display_name="LiteLLM",
         base_url="http://127.0.0.1:4000/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         lists_every_model=False,
         note="Without a database a wrong key is answered with status 400 (No connected db).",
@@ -198,6 +206,7 @@ _ALL = (
         name="claude-code-router",
         display_name="claude-code-router",
         base_url="http://127.0.0.1:3456/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         has_model_list=False,
         lists_every_model=False,
@@ -207,14 +216,17 @@ _ALL = (
         name="portkey",
         display_name="Portkey gateway",
         base_url="http://127.0.0.1:8787/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         lists_every_model=False,
-        note="Say which provider it forwards to with a header: --header 'x-portkey-provider: openai'.",
+        header_example="x-portkey-provider: openai",
+        note="A custom header says which provider it forwards to.",
     ),
     Preset(
         name="sglang-router",
         display_name="SGLang router",
         base_url="http://127.0.0.1:30000/v1",
+        kind=ProviderKind.LOCAL,
         key_required=False,
         key_probe=KeyProbe.REFUSED_CHAT,
         lists_every_model=False,

@@ -128,8 +128,9 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
     url = given or fallback
     if not url:
         of = f"the preset '{preset}'" if preset else f"the provider '{provider}'"
+        example = catalog.facts_of(provider, preset).base_url_example
         raise InvalidField.of(
-            "base_url", f"is needed: {of} has no address of its own", "for example http://127.0.0.1:8000/v1"
+            "base_url", f"is needed: {of} has no address of its own", f"for example {example}"
         )
     return url
 

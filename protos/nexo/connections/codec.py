@@ -37,6 +37,7 @@ WRITERS: dict[type, Convert] = {}
 
 _CAUTIOUS: dict[type[StrEnum], StrEnum] = {
     terms.Provider: terms.Provider.CUSTOM,
+    terms.ProviderKind: terms.ProviderKind.SERVICE,
     terms.AuthScheme: terms.AuthScheme.NONE,
     terms.KeySource: terms.KeySource.NONE,
     terms.KeyVerdict: terms.KeyVerdict.UNVERIFIED,

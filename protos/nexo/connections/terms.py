@@ -17,6 +17,14 @@ class Provider(StrEnum):
     CUSTOM = "custom"
 
 
+class ProviderKind(StrEnum):
+    """Who is behind a provider or a preset."""
+
+    CLOUD = "cloud"
+    SERVICE = "service"
+    LOCAL = "local"
+
+
 class AuthScheme(StrEnum):
     """The request header that carries the API key."""
 

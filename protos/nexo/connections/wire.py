@@ -20,6 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _WIRE_ENUMS: dict[type[StrEnum], tuple[Any, str]] = {
     terms.Provider: (connection_pb2.Provider, "PROVIDER"),
+    terms.ProviderKind: (connection_pb2.ProviderKind, "PROVIDER_KIND"),
     terms.AuthScheme: (connection_pb2.AuthScheme, "AUTH_SCHEME"),
     terms.KeySource: (connection_pb2.KeySource, "KEY_SOURCE"),
     terms.KeyVerdict: (connection_pb2.KeyVerdict, "KEY_VERDICT"),

@@ -400,7 +400,7 @@ function editor(given) {
     ${footer(dialog, close)}`, 'editor');
 }
 
-const GROUPS = [['provider', 'Providers'], ['service', 'Services'], ['local', 'On this computer']];
+const GROUPS = [['cloud', 'Providers'], ['service', 'Services'], ['local', 'On this computer']];
 
 function picker(dialog) {
   const wanted = dialog.search.trim().toLowerCase();
@@ -447,7 +447,7 @@ function form(dialog) {
     ${keyField(dialog, found)}
     ${dialog.original && state.reveals ? revealed(dialog) : nothing}
     <div class="field"><label for="f-url">Base URL</label>
-      <input id="f-url" class="mono" autocomplete="off" spellcheck="false" inputmode="url" .value=${dialog.base_url} placeholder="https://…"
+      <input id="f-url" class="mono" autocomplete="off" spellcheck="false" inputmode="url" .value=${dialog.base_url} placeholder=${found?.base_url_example || 'https://…'}
         aria-describedby="n-url" @input=${input(dialog, 'base_url')}>
       ${note(dialog, ['base_url'], urlNote(dialog, found), 'n-url')}</div>
     ${headersField(dialog)}
@@ -492,7 +492,7 @@ function keyField(dialog, found) {
   const elsewhere = dialog.keyFrom === 'elsewhere';
   const swap = (to) => () => { dialog.keyFrom = to; touched(dialog); app.changed(); };
   const stored = original?.key.source === 'stored' && !dialog.removeKey;
-  const placeholder = stored ? 'unchanged' : found && !found.key_required ? 'none needed' : '';
+  const placeholder = stored ? 'unchanged' : found && !found.key_required ? 'none needed' : found?.key_prefixes[0] ? `${found.key_prefixes[0]}…` : '';
   const made = found?.key_url?.startsWith('https://') ? html`Keys are made at <a href=${found.key_url} target="_blank" rel="noopener noreferrer">${new URL(found.key_url).host}</a>. ` : nothing;
   const kept = html`${made}Stored encrypted on this computer. <button class="link" @click=${swap('elsewhere')}>Keep it elsewhere</button>
     ${original && original.key.source !== 'none' && !dialog.removeKey && state.reveals ? html` · ${showButton(dialog)}` : nothing}
@@ -514,6 +514,12 @@ function keyField(dialog, found) {
     ${note(dialog, ['api_key', 'api_key_ref'], kept, 'n-key')}</div>`;
 }
 
+/** A header that people give this provider, as it is typed here. */
+function headerExample(found) {
+  const [name, value] = (found?.header_example || 'X-Team: blue').split(': ');
+  return JSON.stringify({ [name]: value }).replace(':', ': ');
+}
+
 function headersField(dialog) {
   const names = dialog.original?.header_names ?? [];
   const wrong = headersProblem(dialog.headers);
@@ -522,7 +528,7 @@ function headersField(dialog) {
     : html`<button class="link" @click=${() => { dialog.noHeaders = true; touched(dialog); app.changed(); }}>Remove them</button>`}` : 'For gateways and proxies that ask for more than a key. They win over the header of the key.';
   return html`<details class="field" ?open=${dialog.headersOpen} @toggle=${(e) => { dialog.headersOpen = e.target.open; }}>
     <summary>Custom headers <span class="faint">(JSON)</span></summary>
-    <textarea id="f-headers" class="mono" rows="3" aria-label="Custom headers as JSON" autocomplete="off" spellcheck="false" placeholder=${'{"X-Team": "blue"}'}
+    <textarea id="f-headers" class="mono" rows="3" aria-label="Custom headers as JSON" autocomplete="off" spellcheck="false" placeholder=${headerExample(entry(dialog.choice))}
       .value=${dialog.headers} aria-invalid=${wrong ? 'true' : nothing} aria-describedby="n-headers" @input=${input(dialog, 'headers')}></textarea>
     ${wrong ? html`<p class="problem" id="n-headers" role="alert">${wrong}</p>` : note(dialog, ['headers', 'headers_json'], stored, 'n-headers')}
   </details>`;

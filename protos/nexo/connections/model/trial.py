@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
+from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider, ProviderKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,13 @@ class LastTest:
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """A provider, or a preset of the custom provider."""
+    """A provider, or a preset of the custom provider.
+
+    Attributes:
+        key_prefixes: how its keys usually begin.
+        base_url_example: what the address looks like where there is no default; one's own names in capitals.
+        header_example: a custom header that people give it, as "Name: value"; may be empty.
+    """
 
     name: str
     display_name: str
@@ -108,3 +114,7 @@ class ProviderInfo:
     key_required: bool
     key_url: str
     note: str
+    kind: ProviderKind
+    key_prefixes: tuple[str, ...] = ()
+    base_url_example: str = ""
+    header_example: str = ""

@@ -52,6 +52,32 @@ PROVIDER_CUSTOM: Provider.ValueType  # 5
 """Any endpoint that speaks the OpenAI dialect."""
 global___Provider = Provider
 
+class _ProviderKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ProviderKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ProviderKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PROVIDER_KIND_UNSPECIFIED: _ProviderKind.ValueType  # 0
+    PROVIDER_KIND_CLOUD: _ProviderKind.ValueType  # 1
+    """A maker of models, with a dialect of its own."""
+    PROVIDER_KIND_SERVICE: _ProviderKind.ValueType  # 2
+    """A service, or any server, that speaks the dialect of another."""
+    PROVIDER_KIND_LOCAL: _ProviderKind.ValueType  # 3
+    """A server on this computer."""
+
+class ProviderKind(_ProviderKind, metaclass=_ProviderKindEnumTypeWrapper):
+    """Who is behind a provider or a preset."""
+
+PROVIDER_KIND_UNSPECIFIED: ProviderKind.ValueType  # 0
+PROVIDER_KIND_CLOUD: ProviderKind.ValueType  # 1
+"""A maker of models, with a dialect of its own."""
+PROVIDER_KIND_SERVICE: ProviderKind.ValueType  # 2
+"""A service, or any server, that speaks the dialect of another."""
+PROVIDER_KIND_LOCAL: ProviderKind.ValueType  # 3
+"""A server on this computer."""
+global___ProviderKind = ProviderKind
+
 class _AuthScheme:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -830,6 +856,10 @@ class ProviderInfo(google.protobuf.message.Message):
     KEY_REQUIRED_FIELD_NUMBER: builtins.int
     KEY_URL_FIELD_NUMBER: builtins.int
     NOTE_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    KEY_PREFIXES_FIELD_NUMBER: builtins.int
+    BASE_URL_EXAMPLE_FIELD_NUMBER: builtins.int
+    HEADER_EXAMPLE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """openai, anthropic, google, ollama, custom, or the name of a preset."""
     display_name: builtins.str
@@ -842,6 +872,15 @@ class ProviderInfo(google.protobuf.message.Message):
     key_url: builtins.str
     """Where a person finds a key."""
     note: builtins.str
+    kind: global___ProviderKind.ValueType
+    base_url_example: builtins.str
+    """Where there is no default: what the address looks like, names of one's own in capitals."""
+    header_example: builtins.str
+    """A custom header that people give it, as "Name: value"; may be empty."""
+    @property
+    def key_prefixes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """How its keys usually begin; empty when nobody knows."""
+
     def __init__(
         self,
         *,
@@ -854,8 +893,12 @@ class ProviderInfo(google.protobuf.message.Message):
         key_required: builtins.bool = ...,
         key_url: builtins.str = ...,
         note: builtins.str = ...,
+        kind: global___ProviderKind.ValueType = ...,
+        key_prefixes: collections.abc.Iterable[builtins.str] | None = ...,
+        base_url_example: builtins.str = ...,
+        header_example: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["auth_scheme", b"auth_scheme", "default_base_url", b"default_base_url", "display_name", b"display_name", "is_preset", b"is_preset", "key_required", b"key_required", "key_url", b"key_url", "name", b"name", "note", b"note", "provider", b"provider"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["auth_scheme", b"auth_scheme", "base_url_example", b"base_url_example", "default_base_url", b"default_base_url", "display_name", b"display_name", "header_example", b"header_example", "is_preset", b"is_preset", "key_prefixes", b"key_prefixes", "key_required", b"key_required", "key_url", b"key_url", "kind", b"kind", "name", b"name", "note", b"note", "provider", b"provider"]) -> None: ...
 
 global___ProviderInfo = ProviderInfo
 
