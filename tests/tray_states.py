@@ -15,6 +15,7 @@ from nexo.connections.terms import (
 from nexo_client.types import (
     Connection,
     Health,
+    HealthSettings,
     HealthTransition,
     KeyInfo,
     NetworkProfile,
@@ -93,7 +94,7 @@ STATUS = Status(
     followers=(),
     watchers=1,
     offline_since=None,
-    checks_paused=False,
+    checks=HealthSettings(),
 )
 
 

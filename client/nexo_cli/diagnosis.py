@@ -355,7 +355,7 @@ def _daemon(
         yield DoctorFinding(
             "network", Level.WARNING, "this computer seems to be offline", "check the network"
         )
-    if status.checks_paused:
+    if status.checks.paused:
         yield DoctorFinding("checks", Level.WARNING, "health checks are paused")
     yield from _connections(status, connections, bindings)
 

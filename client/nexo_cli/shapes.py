@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from nexo.connections import terms
+from nexo.connections.model.connection import Configuration
 from nexo.connections.terms import Action
 from nexo_cli.findings import DoctorFinding
 from nexo_client.sources.finding import Finding, Skipped
@@ -332,19 +333,11 @@ class ExportedNetwork(TypedDict):
 class ExportedConnection(TypedDict):
     """A connection."""
 
-    name: str
-    provider: Annotated[str, terms.Provider]
-    preset: str
-    base_url: str
-    auth_scheme: Annotated[str, terms.AuthScheme]
-    default_model: str
-    enabled: bool
+    configured: Annotated[Configuration, SPREAD]
     api_key: Annotated[Annotated[str, terms.KeySource], "Where the key lies; never the key."]
     api_key_ref: str
     headers: Annotated[list[str], "Names of the custom headers."]
     network: ExportedNetwork
-    check_interval_s: float | None
-    checks_paused: bool
     key_expires_at: datetime | None
     model_map: Annotated[dict[str, str], "What is sent, by what is asked for."]
 

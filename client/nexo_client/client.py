@@ -105,8 +105,8 @@ class Client(Line):
         Args:
             fixes: what a test suggested and the person accepted (`Suggestion.fix`).
             ticket: of `test_draft` (`TestResult.ticket`): saves what it tested, with its fixes and what it
-                proved of the key; nothing is sent again. `draft` then holds what was changed since: `name`,
-                `default_model`, `enabled`, `checks_paused` and `model_map` may be.
+                proved of the key; nothing is sent again. `draft` then holds what was changed since, of what
+                no test looks at: the name, the models, whether it is enabled and checked.
 
         Raises:
             InvalidField, NameTaken, LimitReached, StoreReadOnly, StoreFull, VaultLocked

@@ -248,6 +248,10 @@ def _store(value: types.Status, _now: datetime | None) -> StoreSummary:
     return {"state": value.store, "problem": value.store_problem, "advice": value.store_advice}
 
 
+def _paused(value: types.Status, _now: datetime | None) -> bool:
+    return value.checks.paused
+
+
 def _span(value: types.HealthSample, _now: datetime | None) -> float:
     return value.span_s or 0.0
 
@@ -300,6 +304,7 @@ LAYOUTS: dict[str, Layout] = {
         first=("name",),
         made={"health": _light},
     ),
+    "Configuration": Layout("", "", without=("id", "revision", "created_at", "updated_at")),
     "LayerResult": Layout(
         "layer",
         "One step of a test.",
@@ -391,10 +396,13 @@ LAYOUTS: dict[str, Layout] = {
     "Status": Layout(
         "status",
         "nexoctl status, while the daemon runs.",
-        without=("vault_slot", "vault_problem", "store_problem", "store_advice", "gateway_programs"),
+        without=(
+            *("vault_slot", "vault_problem", "store_problem", "store_advice", "gateway_programs"),
+            "checks",
+        ),
         renamed={"socket_path": "socket", "database_path": "database", "log_path": "log"},
         blank=("default_connection",),
-        made={"running": _running, "vault": _vault, "store": _store},
+        made={"running": _running, "vault": _vault, "store": _store, "checks_paused": _paused},
         first=("running",),
     ),
     "ResolvedConnection": Layout(

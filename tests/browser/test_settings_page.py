@@ -596,7 +596,7 @@ def test_upkeep_does_what_its_buttons_say(tab: Tab, nexod: Nexod, provider: Exam
         wait_for(lambda: client.get_fallback() == ("gemini",), "the stand-ins")
         tab.click("Pause")
         tab.sees("Checks are paused")
-        assert client.status().checks_paused
+        assert client.status().checks.paused
         client.resolve("work")
         tab.click("Hand-outs")
         tab.sees("got the key of work")

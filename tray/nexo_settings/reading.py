@@ -5,22 +5,13 @@ No text of a refusal quotes what was sent: it may be a key.
 
 import json
 from collections.abc import Collection
+from dataclasses import fields
 from typing import Any
 
 from nexo_client.types import ConnectionDraft, MappedModel, NetworkProfile
 
-_TEXTS = (
-    "name",
-    "provider",
-    "preset",
-    "base_url",
-    "auth_scheme",
-    "api_key",
-    "api_key_ref",
-    "headers_json",
-    "default_model",
-)
-_SWITCHES = ("enabled", "checks_paused")
+_TEXTS = tuple(one.name for one in fields(ConnectionDraft) if one.type == str | None)
+_SWITCHES = tuple(one.name for one in fields(ConnectionDraft) if one.type == bool | None)
 _MOST_HOSTS = 200
 _MOST_MODELS = 256
 

@@ -224,7 +224,7 @@ class Desk:
     def _pause(self) -> None:
         snapshot = self._board.state.snapshot
         if snapshot is not None:
-            self._client.update_health_settings(paused=not snapshot.status.checks_paused)
+            self._client.update_health_settings(paused=not snapshot.status.checks.paused)
 
     def _toggle_notifications(self) -> None:
         state = self._board.change(lambda state: replace(state, notifications=not state.notifications))

@@ -218,7 +218,7 @@ def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[MenuI
     yield SEPARATOR
     if state.snapshot:
         yield MenuItem(
-            "Pause checks", Click(Do.PAUSE), enabled=live, checked=state.snapshot.status.checks_paused
+            "Pause checks", Click(Do.PAUSE), enabled=live, checked=state.snapshot.status.checks.paused
         )
     yield MenuItem("Notifications", Click(Do.NOTIFICATIONS), checked=state.notifications)
     yield MenuItem("About…", Click(Do.ABOUT))

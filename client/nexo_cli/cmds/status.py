@@ -72,7 +72,7 @@ def _fields(
         ),
         ("Default", status.default_connection or Span("none", Style.WARNING)),
         ("Connections", f"{status.connections}, {status.enabled_connections} switched on"),
-        ("Checks", Span("paused", Style.WARNING) if status.checks_paused else "running"),
+        ("Checks", Span("paused", Style.WARNING) if status.checks.paused else "running"),
         (
             "Network",
             Span(f"offline since {clock(status.offline_since)}", Style.WARNING)

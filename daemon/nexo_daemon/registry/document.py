@@ -9,13 +9,13 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nexo.connections.errors import InvalidField
-from nexo.connections.model.connection import MappedModel
+from nexo.connections.model.connection import Configuration, MappedModel
 from nexo.connections.terms import AuthScheme, Provider
 from nexo_daemon.domain.model import (
     Binding,
@@ -39,6 +39,8 @@ SIZE_LIMIT = 1_500_000
 """Bytes of a document; more does not fit a message."""
 _TEXT_LIMIT = 8192
 """Characters of a text in it: what the longest field takes."""
+# Read by name, with what is meant where the name is missing.
+_SWITCHES = {one.name: one.default for one in fields(Configuration) if one.type is bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _entry(one: StoredConnection) -> dict[str, Any]:
         "base_url": one.base_url,
         "auth_scheme": str(one.auth_scheme),
         "default_model": one.default_model,
-        "enabled": one.enabled,
+        **{name: getattr(one, name) for name in _SWITCHES},
         "api_key": str(one.key_source),
         "api_key_ref": one.key_reference,
         "headers": list(one.header_names),
@@ -168,7 +170,6 @@ def _entry(one: StoredConnection) -> dict[str, Any]:
             "ca_bundle": one.network.ca_bundle,
         },
         "check_interval_s": one.check_interval_s,
-        "checks_paused": one.checks_paused,
         "model_map": {row.asked: row.sent for row in one.model_map},
         "key_expires_at": one.key_expires_at.isoformat() if one.key_expires_at else None,
     }
@@ -245,14 +246,13 @@ def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
         if "headers" in secrets
         else None,
         default_model=_text(entry, "default_model"),
-        enabled=_is_flag(entry.get("enabled", True)),
+        **{name: _is_flag(entry.get(name, usual)) for name, usual in _SWITCHES.items()},
         network=_network(entry["network"]),
         proxy_credentials=Secret(_is_text(secrets["proxy_credentials"]))
         if "proxy_credentials" in secrets
         else None,
         key_expires_at=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         check_interval_s=entry.get("check_interval_s"),
-        checks_paused=_is_flag(entry.get("checks_paused", False)),
         model_map=tuple(
             MappedModel(asked, _is_text(sent)) for asked, sent in (entry.get("model_map") or {}).items()
         ),

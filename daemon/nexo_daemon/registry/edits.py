@@ -136,7 +136,8 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
 
 
 _DECIDED = {"name", "preset", "base_url", "network", "check_interval_s"}
-AS_GIVEN = {f.name for f in fields(PlainDraft)} & {f.name for f in fields(Configuration)} - _DECIDED
+_CONFIGURED = {f.name for f in fields(Configuration)} - _DECIDED
+AS_GIVEN = tuple(f.name for f in fields(PlainDraft) if f.name in _CONFIGURED)
 """The fields that become what a draft says, whatever else it says."""
 
 

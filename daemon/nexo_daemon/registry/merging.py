@@ -22,6 +22,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.registry.document import Document
 from nexo_daemon.registry.drafts import Draft, name_key
+from nexo_daemon.registry.edits import AS_GIVEN
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault.references import ReferenceKind
 
@@ -289,13 +290,10 @@ def _differences(draft: Draft, present: StoredConnection, stored: Credentials | 
         ("preset", draft.preset or "", present.preset),
         ("base URL", draft.base_url, present.base_url),
         ("auth scheme", draft.auth_scheme, present.auth_scheme),
-        ("default model", draft.default_model, present.default_model),
-        ("enabled", draft.enabled, present.enabled),
         ("network", draft.network, present.network),
         ("key reference", draft.api_key_ref or "", present.key_reference),
         ("check interval", draft.check_interval_s or None, present.check_interval_s),
-        ("paused", draft.checks_paused, present.checks_paused),
-        ("model map", draft.model_map, present.model_map),
+        *((name.replace("_", " "), getattr(draft, name), getattr(present, name)) for name in AS_GIVEN),
     )
     names = [name for name, new, old in pairs if new != old]
     if stored is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nexo.connections import paths
 from nexo.connections.codec import write
-from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
+from nexo.connections.v1 import connection_pb2, daemon_pb2, health_pb2, workspace_pb2
 from nexo.connections.version import __version__
 from nexo.connections.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.model import Binding, Health, StoredConnection
@@ -116,7 +116,7 @@ class View:
             followers=self.followers(),
             watchers=len(self._registry.bus),
             offline_since=timestamp(self._lights.offline_since),
-            checks_paused=snapshot.settings.health.paused,
+            checks=write(health_pb2.HealthSettings, snapshot.settings.health),
             gateway_programs=self.gateway_programs(),
         )
 

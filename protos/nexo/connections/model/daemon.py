@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.model.connection import Connection
-from nexo.connections.model.history import HealthTransition
+from nexo.connections.model.history import HealthSettings, HealthTransition
 from nexo.connections.model.workspace import Workspace, WorkspaceBinding
 from nexo.connections.terms import ResolutionSource, StoreState, VaultState
 
@@ -80,7 +80,7 @@ class Status:
     followers: tuple[Follower, ...]
     watchers: int
     offline_since: datetime | None
-    checks_paused: bool
+    checks: HealthSettings
     store_advice: str = ""
     gateway_programs: int = 0
 

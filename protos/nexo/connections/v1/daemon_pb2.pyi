@@ -86,10 +86,10 @@ class Status(google.protobuf.message.Message):
     FOLLOWERS_FIELD_NUMBER: builtins.int
     WATCHERS_FIELD_NUMBER: builtins.int
     OFFLINE_SINCE_FIELD_NUMBER: builtins.int
-    CHECKS_PAUSED_FIELD_NUMBER: builtins.int
     VAULT_PROBLEM_FIELD_NUMBER: builtins.int
     STORE_ADVICE_FIELD_NUMBER: builtins.int
     GATEWAY_PROGRAMS_FIELD_NUMBER: builtins.int
+    CHECKS_FIELD_NUMBER: builtins.int
     version: builtins.str
     pid: builtins.int
     socket_path: builtins.str
@@ -106,7 +106,6 @@ class Status(google.protobuf.message.Message):
     connections: builtins.int
     enabled_connections: builtins.int
     watchers: builtins.int
-    checks_paused: builtins.bool
     vault_problem: builtins.str
     """Why the vault is not unlocked and what to do."""
     store_advice: builtins.str
@@ -121,6 +120,8 @@ class Status(google.protobuf.message.Message):
     def offline_since(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The daemon believes that this computer has no network since then."""
 
+    @property
+    def checks(self) -> nexo.connections.v1.health_pb2.HealthSettings: ...
     def __init__(
         self,
         *,
@@ -141,13 +142,13 @@ class Status(google.protobuf.message.Message):
         followers: collections.abc.Iterable[nexo.connections.v1.workspace_pb2.Follower] | None = ...,
         watchers: builtins.int = ...,
         offline_since: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        checks_paused: builtins.bool = ...,
         vault_problem: builtins.str = ...,
         store_advice: builtins.str = ...,
         gateway_programs: builtins.int = ...,
+        checks: nexo.connections.v1.health_pb2.HealthSettings | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["offline_since", b"offline_since", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checks_paused", b"checks_paused", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "gateway_programs", b"gateway_programs", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_advice", b"store_advice", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["checks", b"checks", "offline_since", b"offline_since", "started_at", b"started_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checks", b"checks", "connections", b"connections", "database_path", b"database_path", "default_connection", b"default_connection", "enabled_connections", b"enabled_connections", "followers", b"followers", "gateway_programs", b"gateway_programs", "log_path", b"log_path", "offline_since", b"offline_since", "pid", b"pid", "revision", b"revision", "socket_path", b"socket_path", "started_at", b"started_at", "store", b"store", "store_advice", b"store_advice", "store_problem", b"store_problem", "vault", b"vault", "vault_problem", b"vault_problem", "vault_slot", b"vault_slot", "version", b"version", "watchers", b"watchers"]) -> None: ...
 
 global___Status = Status
 
