@@ -31,7 +31,8 @@ def open_page(chromium: Chromium, screen: Settings, surroundings: Surroundings) 
         address = another_address(surroundings, *flags)
         tabs.append(chromium.open(address, width=width, height=height, dark=dark))
         # Whatever it shows, it is there.
-        tabs[-1].wait("document.querySelector('h1')", "the page is drawn")
+        drawn = "document.querySelector('h1') && !document.querySelector('#first')"
+        tabs[-1].wait(drawn, "the page is drawn")
         return tabs[-1]
 
     yield open_page

@@ -497,7 +497,7 @@ def test_checks_that_are_paused_are_resumed(tab: Tab, nexod: Nexod, provider: Ex
 
 
 def test_a_page_whose_server_has_ended_says_so(tab: Tab, screen: Settings) -> None:
-    tab.sees("LLM Connections")
+    tab.sees("No connection yet")
     screen.process.terminate()
     tab.sees("The settings were closed", "nexoctl settings")
 

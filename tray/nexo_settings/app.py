@@ -1,23 +1,20 @@
 """One request of the page, from its head to the answer. ASGI; what may in is decided in `admission`."""
 
 import asyncio
-import contextlib
 import json
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
 
-from nexo_client.errors import DaemonNotRunning, NexoError
-from nexo_client.records import Record
-from nexo_settings import admission, showing
-from nexo_settings.calls import CALLS, STREAMS, PageCalls
-from nexo_settings.feed import follow
+from nexo_settings import admission
 from nexo_settings.files import ALWAYS, PageFile
 from nexo_settings.presence import Presence
 from nexo_settings.reading import JsonBody, NotUnderstood
+from nexo_settings.refusals import Record, error
 from nexo_settings.sessions import Sessions
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    # Half of the start: the page is served meanwhile.
+    from nexo_settings.answers import Answers
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,7 +27,11 @@ _WATCH = "watch"
 
 
 class App:
-    """Answers the page. Belongs to one event loop."""
+    """Answers the page. Belongs to one event loop.
+
+    Args:
+        answers: waits for what asks the daemon; that it is still loading holds no file of the page up.
+    """
 
     def __init__(
         self,
@@ -38,13 +39,13 @@ class App:
         files: dict[str, PageFile],
         sessions: Sessions,
         presence: Presence,
-        desk: PageCalls,
+        answers: "Callable[[], Awaitable[Answers]]",
     ) -> None:
         self._authority = authority
         self._files = files
         self._sessions = sessions
         self._presence = presence
-        self._desk = desk
+        self._answers = answers
         self._live: list[asyncio.Event] = []
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -59,7 +60,7 @@ class App:
         )
         match head:
             case admission.PageRefusal():
-                await _answer(send, head.status, showing.error("REFUSED", head.text))
+                await _answer(send, head.status, error("REFUSED", head.text))
             case admission.Page():
                 await _page(send, self._files[head.path], scope)
             case admission.PageRequest():
@@ -68,12 +69,12 @@ class App:
     async def _call(self, asked: admission.PageRequest, receive: Receive, send: Send) -> None:
         if asked.name != _SESSION and not self._sessions.knows(asked.bearer):
             text = "this tab is not known; open the settings again"
-            await _answer(send, 401, showing.error("TAB_UNKNOWN", text))
+            await _answer(send, 401, error("TAB_UNKNOWN", text))
             return
         try:
             body = JsonBody.parse(await _body(receive, asked.length))
         except NotUnderstood as problem:
-            await _answer(send, 400, showing.error("NOT_UNDERSTOOD", str(problem)))
+            await _answer(send, 400, error("NOT_UNDERSTOOD", str(problem)))
             return
         except (TimeoutError, ConnectionError):
             return
@@ -82,13 +83,11 @@ class App:
             await self._open_session(body, send)
         elif asked.name == _WATCH:
             await self._watch(body, receive, send)
-        elif asked.name in STREAMS:
-            await _stream(_guarded(STREAMS[asked.name](self._desk, body)), receive, send)
-        elif asked.name in CALLS:
-            status, record = await _outcome(CALLS[asked.name](self._desk, body))
-            await _answer(send, status, record)
+        elif (lines := (answers := await self._answers()).lines(asked.name, body)) is not None:
+            await _stream(lines, receive, send)
         else:
-            await _answer(send, 404, showing.error("NOT_UNDERSTOOD", "there is no such call"))
+            status, record = await answers.answer(asked.name, body)
+            await _answer(send, status, record)
         self._presence.touch()
 
     async def _open_session(self, body: JsonBody, send: Send) -> None:
@@ -98,7 +97,7 @@ class App:
             secret = None
         if secret is None:
             text = "this address was used already, or is older than a minute"
-            await _answer(send, 401, showing.error("TOKEN_USED", text))
+            await _answer(send, 401, error("TOKEN_USED", text))
         else:
             await _answer(send, 200, {"secret": secret})
 
@@ -106,81 +105,18 @@ class App:
         if len(self._live) >= MOST_TABS_LIVE:
             if not body.switch("take"):
                 text = f"it is open in {MOST_TABS_LIVE} other tabs"
-                await _answer(send, 429, showing.error("TOO_MANY_TABS", text))
+                await _answer(send, 429, error("TOO_MANY_TABS", text))
                 return
             self._live.pop(0).set()
         taken = asyncio.Event()
         self._live.append(taken)
         self._presence.came()
         try:
-            await _stream(_until(taken, follow(self._desk.client, self._desk.now)), receive, send)
+            await _stream((await self._answers()).news(taken), receive, send)
         finally:
             self._presence.left()
             if taken in self._live:
                 self._live.remove(taken)
-
-
-async def _outcome(answer: Awaitable[Record]) -> tuple[int, Record]:
-    try:
-        return 200, await answer
-    except NotUnderstood as problem:
-        return 400, showing.error("NOT_UNDERSTOOD", str(problem))
-    except NexoError as problem:
-        status = 503 if isinstance(problem, DaemonNotRunning) else 409
-        return status, showing.refusal(problem)
-    except Exception as problem:  # noqa: BLE001 - a mistake of ours in one call must not end the page
-        # Without the text of the exception, which may quote input.
-        log.error("a call failed: %s", type(problem).__name__)
-        return 500, showing.error("INTERNAL", "the settings met a case that they do not know")
-
-
-async def _guarded(lines: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """The lines, and what went wrong as the last of them."""
-    following = aiter(lines)
-    try:
-        while True:
-            status, record = await _outcome(_next(following))
-            if record is _END:
-                return
-            yield record
-            if status != 200:
-                return
-    finally:
-        await _close(lines)
-
-
-_END: Record = {}
-
-
-async def _next(lines: AsyncIterator[Record]) -> Record:
-    return await anext(lines, _END)
-
-
-async def _close(lines: Any) -> None:
-    await lines.aclose()
-
-
-async def _until(taken: asyncio.Event, lines: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """The lines until another tab takes over."""
-    over = asyncio.ensure_future(taken.wait())
-    try:
-        while True:
-            following = asyncio.ensure_future(_next(lines))
-            try:
-                await asyncio.wait((over, following), return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                following.cancel()
-                raise
-            if not following.done():
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await following
-                yield {"event": "taken"}
-                return
-            yield following.result()
-    finally:
-        over.cancel()
-        await _close(lines)
 
 
 async def _body(receive: Receive, length: int) -> bytes:
@@ -221,7 +157,7 @@ async def _send(send: Send, status: int, kind: str, content: bytes, more: Any = 
     await send({"type": "http.response.body", "body": content})
 
 
-async def _stream(lines: AsyncIterator[Record], receive: Receive, send: Send) -> None:
+async def _stream(lines: AsyncGenerator[Record, None], receive: Receive, send: Send) -> None:
     """A line of JSON for each record, until they or the tab end."""
 
     async def pump() -> None:
@@ -243,4 +179,4 @@ async def _stream(lines: AsyncIterator[Record], receive: Receive, send: Send) ->
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _close(lines)
+        await lines.aclose()

@@ -40,7 +40,7 @@ class PageCalls:
     """Answers the calls of the page. Belongs to one event loop.
 
     Attributes:
-        reveals: whether the page may show a stored secret.
+        reveals: says whether the page may show a stored secret.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PageCalls:
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        reveals: bool = True,
+        reveals: Callable[[], bool] = lambda: True,
     ) -> None:
         self.client = client
         self.reveals = reveals
@@ -59,7 +59,7 @@ class PageCalls:
     async def providers(self, _body: JsonBody) -> Record:
         """The catalogue, and whether stored secrets may be shown."""
         known = await self.client.list_providers()
-        return {"providers": records.plain(known), "reveals": self.reveals}
+        return {"providers": records.plain(known), "reveals": self.reveals()}
 
     # Connections
 
@@ -149,7 +149,7 @@ class PageCalls:
 
     async def reveal(self, body: JsonBody) -> Record:
         """The API key of a connection, or the value of one header: recorded as a hand-out to this program."""
-        if not self.reveals:
+        if not self.reveals():
             raise NotUnderstood("stored secrets are not shown here: the settings run with --no-reveal")
         return {"secret": await self.client.reveal_secret(body.text("name"), header=body.text("header"))}
 

@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 
 _TYPES = {
@@ -28,13 +29,17 @@ ALWAYS: tuple[tuple[bytes, bytes], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PageFile:
-    """A file of the page, as it is and packed."""
+    """A file of the page."""
 
     kind: str
     content: bytes
-    packed: bytes
+
+    @cached_property
+    def packed(self) -> bytes:
+        """By gzip, once it is asked for: the page needs half of the files at its start."""
+        return gzip.compress(self.content, mtime=0)
 
 
 def load() -> dict[str, PageFile]:
@@ -44,6 +49,5 @@ def load() -> dict[str, PageFile]:
         kind = _TYPES.get("." + entry.name.rpartition(".")[2])
         if kind is not None:
             path = "/" if entry.name == "index.html" else f"/{entry.name}"
-            content = entry.read_bytes()
-            found[path] = PageFile(kind, content, gzip.compress(content, mtime=0))
+            found[path] = PageFile(kind, entry.read_bytes())
     return found

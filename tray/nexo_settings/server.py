@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nexo_client.aio import AsyncClient
 from nexo_settings import files
 from nexo_settings.app import App
-from nexo_settings.calls import PageCalls
 from nexo_settings.handover import NO_REVEAL, Place, Serving
 from nexo_settings.presence import Presence
 from nexo_settings.protocol import protocols
 from nexo_settings.sessions import Sessions
 
+if TYPE_CHECKING:
+    from nexo_settings.answers import Answers
+
 _LET_GO_S = 1.0
+_TURN_S = 0.0005
 
 
 async def serve(
@@ -37,18 +41,32 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     presence = Presence(time.monotonic, idle_s=idle_s)
+    shown = reveals
 
-    host, port = listening.getsockname()
-    async with AsyncClient(daemon) as client:
-        desk = PageCalls(client, reveals=reveals)
+    def again(place: Place) -> str:
+        nonlocal shown
+        presence.touch()
+        # For good: whoever said so shows this screen to others.
+        shown = shown and NO_REVEAL not in place
+        return address(place)
 
-        def again(place: Place) -> str:
-            presence.touch()
-            # For good: whoever said so shows this screen to others.
-            desk.reveals = desk.reveals and NO_REVEAL not in place
-            return address(place)
+    async with contextlib.AsyncExitStack() as held:
 
-        app = App(f"{host}:{port}", files.load(), sessions, presence, desk)
+        async def load() -> "Answers":
+            # On a thread: the browser has the page before this is done. Python lets a thread go on for 5 ms
+            # while another one waits, and a file of the page needs several turns.
+            usual = sys.getswitchinterval()
+            sys.setswitchinterval(_TURN_S)
+            try:
+                opened = await asyncio.to_thread(_opener)
+            finally:
+                sys.setswitchinterval(usual)
+            return await held.enter_async_context(opened(daemon, lambda: shown))
+
+        host, port = listening.getsockname()
+        loading = asyncio.ensure_future(load())
+        # Shielded: a tab that goes away must not take it from the others.
+        app = App(f"{host}:{port}", files.load(), sessions, presence, lambda: asyncio.shield(loading))
         make, state = protocols(app, ask_whose=ask_whose)
         server = await loop.create_server(make, sock=listening)
         later = await serving.listen(again)
@@ -61,6 +79,14 @@ async def serve(
                 protocol.transport.abort()
             if state.tasks:
                 await asyncio.wait(state.tasks, timeout=_LET_GO_S)
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+
+
+def _opener() -> "Callable[[Path, Callable[[], bool]], contextlib.AbstractAsyncContextManager[Answers]]":
+    from nexo_settings.answers import opened
+
+    return opened
 
 
 async def _until_nobody_looks(presence: Presence, stopped: asyncio.Event) -> None:

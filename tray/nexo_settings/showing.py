@@ -1,13 +1,13 @@
 """What does the page get to see? The SDK's records with the words beside them; none holds a secret."""
 
 from datetime import datetime
-from typing import Any
 
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState
 from nexo_client import records, types
 from nexo_client.errors import NexoError
 from nexo_client.records import Record
+from nexo_settings.refusals import error
 
 SLICES = {24: 96, 168: 84}
 """Hours of a chart → slices: of a quarter of an hour, of two hours."""
@@ -85,8 +85,3 @@ def remedy(problem: NexoError) -> Record:
     """What a button could do about it, and what stands on it."""
     known = problem.remedy
     return {"action": problem.action.value, "label": known.label} if problem.action and known else {}
-
-
-def error(reason: str, message: str, hint: str = "", metadata: Any = None) -> Record:
-    """A refusal, as the page shows it."""
-    return {"error": {"reason": reason, "message": message, "hint": hint, "metadata": dict(metadata or {})}}

@@ -480,6 +480,8 @@ export function changed() {
 
 function draw() {
   state.now = Date.now();
+  // What the file shows stands until there is something to show.
+  if (state.status || state.link !== 'connecting') document.getElementById('first')?.remove();
   render(looks.page(), document.getElementById('app'));
   render(looks.dialogs(), document.getElementById('dialogs'));
   const shown = document.querySelector('#dialogs dialog:not([open])');
