@@ -301,7 +301,7 @@ LAYOUTS: dict[str, Layout] = {
     "Connection": Layout(
         "connection",
         "A connection: nexoctl list (a list of them), default.",
-        first=("name",),
+        first=("name", "id"),
         made={"health": _light},
     ),
     "Configuration": Layout("", "", without=("id", "revision", "created_at", "updated_at")),

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from nexo.connections.model.connection import NetworkProfile
+from nexo.connections.model.connection import Endpoint
 from nexo.connections.model.health import Health
-from nexo.connections.terms import AuthScheme, Provider, ResolutionSource
+from nexo.connections.terms import ResolutionSource
 
 
 class Headers(dict[str, str]):
@@ -28,8 +28,8 @@ class Headers(dict[str, str]):
         return Headers, (tuple(self.items()),)
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedConnection:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedConnection(Endpoint):
     """A hand-out: everything that a program needs to talk to the provider.
 
     Attributes:
@@ -41,15 +41,9 @@ class ResolvedConnection:
     """
 
     connection_id: str
-    name: str
-    provider: Provider
-    preset: str
-    base_url: str
-    auth_scheme: AuthScheme
     api_key: str = field(repr=False)
     headers: Headers
     model: str
-    network: NetworkProfile
     source: ResolutionSource
     source_detail: str
     revision: int

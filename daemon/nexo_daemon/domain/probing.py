@@ -1,29 +1,24 @@
 """What is asked of a provider, and what came back: the values between registry, health and providers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
+from nexo.connections.model.connection import Endpoint
 from nexo.connections.model.trial import LayerResult as LayerResult
 from nexo.connections.model.trial import Model as Model
 from nexo.connections.model.trial import ModelList as ModelList
 from nexo.connections.model.trial import Suggestion as Suggestion
-from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
-from nexo_daemon.domain.model import Credentials, EvidenceSource, Facts, NetworkProfile
+from nexo.connections.terms import KeyVerdict, Outcome
+from nexo_daemon.domain.model import Credentials, EvidenceSource, Facts
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeTarget(Endpoint):
     """Where to send a probe and with what. Holds secrets in the clear: not stored, not logged."""
 
-    name: str
-    provider: Provider
-    base_url: str
-    auth_scheme: AuthScheme
     credentials: Credentials
-    preset: str = ""
     default_model: str = ""
-    network: NetworkProfile = field(default_factory=NetworkProfile)
     facts: Facts = frozenset()
 
 

@@ -6,7 +6,7 @@ Decided without a side effect; the `writer` carries it out.
 from dataclasses import dataclass, replace
 
 from nexo_daemon.domain.model import Binding, Credentials, Settings, StoredConnection, WorkspaceKey
-from nexo_daemon.registry.edits import Plan
+from nexo_daemon.registry.edits import ENDPOINT, Plan
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.store.transaction import Transaction
 
@@ -129,6 +129,6 @@ def _store_connection(
 
 
 def _probe_differs(new: StoredConnection, before: RegistrySnapshot) -> bool:
-    facts = ("base_url", "provider", "preset", "auth_scheme", "network", "key_reference", "enabled")
+    facts = (*ENDPOINT, "key_reference", "enabled")
     old = before.connections.get(new.id)
     return old is None or any(getattr(old, fact) != getattr(new, fact) for fact in facts)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTampered
 from nexo.connections.model.change import PlainDraft
-from nexo.connections.model.connection import Configuration
+from nexo.connections.model.connection import Configuration, Endpoint
 from nexo.connections.proxies import bypasses, destination, is_loopback
 from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
 from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
@@ -135,6 +135,8 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
     return url
 
 
+ENDPOINT = tuple(f.name for f in fields(Endpoint) if f.name != "name")
+"""The fields that decide where requests go, and how."""
 _DECIDED = {"name", "preset", "base_url", "network", "check_interval_s"}
 _CONFIGURED = {f.name for f in fields(Configuration)} - _DECIDED
 AS_GIVEN = tuple(f.name for f in fields(PlainDraft) if f.name in _CONFIGURED)
@@ -296,13 +298,7 @@ def plan_edit(
 
 def _endpoint(connection: StoredConnection) -> tuple[object, ...]:
     """What the facts that a test found out are about; they hold for the next key as well."""
-    return (
-        connection.provider,
-        connection.preset,
-        connection.base_url,
-        connection.auth_scheme,
-        connection.network,
-    )
+    return tuple(getattr(connection, name) for name in ENDPOINT)
 
 
 def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
@@ -392,13 +388,9 @@ def learned(
 def target_of(connection: StoredConnection, credentials: Credentials) -> ProbeTarget:
     """What a probe needs to know of a connection."""
     return ProbeTarget(
+        **{name: getattr(connection, name) for name in ENDPOINT},
         name=connection.name,
-        provider=connection.provider,
-        base_url=connection.base_url,
-        auth_scheme=connection.auth_scheme,
         credentials=credentials,
-        preset=connection.preset,
         default_model=connection.default_model,
-        network=connection.network,
         facts=connection.facts,
     )

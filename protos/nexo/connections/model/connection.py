@@ -54,7 +54,19 @@ class MappedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Endpoint:
+    """Where the requests of a connection go, and how."""
+
+    name: str
+    provider: Provider
+    preset: str = ""
+    base_url: str
+    auth_scheme: AuthScheme
+    network: NetworkProfile = USUAL_NETWORK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration(Endpoint):
     """What is configured of a connection and is no secret: what the store and its readers have in common.
 
     Attributes:
@@ -62,14 +74,8 @@ class Configuration:
     """
 
     id: str
-    name: str
-    provider: Provider
-    preset: str = ""
-    base_url: str
-    auth_scheme: AuthScheme
     default_model: str = ""
     enabled: bool = True
-    network: NetworkProfile = USUAL_NETWORK
     check_interval_s: float | None = None
     checks_paused: bool = False
     model_map: tuple[MappedModel, ...] = ()
