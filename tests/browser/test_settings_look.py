@@ -158,6 +158,9 @@ def test_every_screen_and_state(
     tab.sees("It is sound")
     look_at(tab, "settings-restore")
     tab.press("Escape")
+    tab.click("Change…")
+    look_at(tab, "settings-auto-lock")
+    tab.press("Escape")
     tab.click("Connections")
     with lived_in.client() as client:
         client.vault.rekey(KeySlot.PASSPHRASE, passphrase="correct horse battery staple")

@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -563,7 +564,10 @@ def test_two_hundred_connections(tab: Tab, nexod: Nexod, provider: ExampleProvid
     tab.wait("document.querySelectorAll('[data-row]').length === 10", "the filter works")
 
 
-def test_upkeep_does_what_its_buttons_say(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+def test_upkeep_does_what_its_buttons_say(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider, chromium: Chromium, tmp_path: Path
+) -> None:
+    chromium.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     with nexod.client() as client:
         for name in ("work", "claude", "gemini"):
             url = provider.base_url(Provider.OPENAI)
@@ -583,6 +587,16 @@ def test_upkeep_does_what_its_buttons_say(tab: Tab, nexod: Nexod, provider: Exam
         tab.sees("Restored 3 connections and 3 secrets")
         assert {one.name for one in client.list_connections()} == {"work", "claude", "gemini"}
         tab.sees("Recovery code", "None.")
+        tab.click("export")
+        tab.sees("connections.json has 3 connections and no key.")
+        written = wait_for(lambda: next(tmp_path.glob("*.json"), None), "the download").read_bytes()
+        assert written.count(b'"provider": "openai"') == 3
+        assert WORK.key.encode() not in written
+        tab.click("Change…")
+        tab.choose("#auto-idle", "3600")
+        tab.click("Save")
+        tab.sees("After 1 h without a hand-out")
+        assert client.vault.auto_lock().idle_s == 3600
         tab.click("Switch on")
         tab.sees("Listens on 127.0.0.1:", "no program is behind it")
         assert client.gateway.status().gateway.listening

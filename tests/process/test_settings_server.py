@@ -300,7 +300,7 @@ def test_no_other_answer_holds_what_was_revealed(page: Caller, screen: Settings)
     answers.append(str(page.ask("update", {"name": "canary", "draft": {"default_model": "example-small"}})))
     answers.append(str(next(tab)))
     tab.close()
-    calls = ("providers", "handouts", "workspaces", "upkeep", "usage", "reveals", "check")
+    calls = ("providers", "handouts", "workspaces", "upkeep", "usage", "reveals", "check", "export")
     answers += [str(page.ask(call)) for call in calls]
     answers.append(str(page.ask("history", {"names": ["canary"]})))
     answers += [str(Caller(screen).ask(call, {"name": "canary"})) for call in ("reveal", "providers")]

@@ -240,6 +240,13 @@ class PageCalls:
         vault = await self.client.vault.lock()
         return {"state": vault.state.value if vault.state else None, "problem": vault.problem}
 
+    async def auto_lock(self, body: JsonBody) -> Record:
+        """Let the vault lock by itself; `idle_s` 0: never because nobody asked for a key."""
+        wanted = types.AutoLock(
+            float(body.number("idle_s")) or None, body.switch("on_suspend"), body.switch("on_screen_lock")
+        )
+        return records.of(await self.client.vault.set_auto_lock(wanted))
+
     async def checks(self, body: JsonBody) -> Record:
         """Pause the background checks, or resume them."""
         settings = await self.client.update_health_settings(paused=body.switch("paused"))
@@ -269,6 +276,11 @@ class PageCalls:
     async def backup(self, _body: JsonBody) -> Record:
         """Copy the store."""
         return {"backup": showing.backup(await self.client.store.create_backup())}
+
+    async def export(self, _body: JsonBody) -> Record:
+        """Everything that is configured, without a secret."""
+        made = await self.client.store.export()
+        return {"document": made.document.decode(), "connections": made.connections}
 
     async def restore(self, body: JsonBody) -> Record:
         """Put a backup that was listed in the place of the store, or only prove that it could be done."""
@@ -327,6 +339,8 @@ CALLS: dict[str, Callable[[PageCalls, JsonBody], Awaitable[Record]]] = {
     "checks": PageCalls.checks,
     "usage": PageCalls.usage,
     "upkeep": PageCalls.upkeep,
+    "auto_lock": PageCalls.auto_lock,
+    "export": PageCalls.export,
     "backup": PageCalls.backup,
     "restore": PageCalls.restore,
     "check_store": PageCalls.check_store,

@@ -46,6 +46,16 @@ const setStandIns = (names) =>
     await app.loadMore('upkeep');
   });
 
+/** The file goes where downloads go; it holds no secret, so it may lie there. */
+const exportAll = () =>
+  app.doing('export', async () => {
+    const { document: text, connections } = await app.ask('export');
+    const address = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+    Object.assign(document.createElement('a'), { href: address, download: 'connections.json' }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    app.toast(`connections.json has ${many(connections, 'connection')} and no key.`);
+  });
+
 const lockVault = () => app.doing('lock', () => app.ask('lock'));
 
 /** Say what a backup would bring, and restore it if the person agrees. The daemon proves it before and again then. */
@@ -142,7 +152,7 @@ function vault(told) {
     ${line('Opened by', html`${slot ? app.capital(SLOTS[slot] ?? slot.replace('_', ' ')) : 'Nothing yet'}${more?.slot_made_at ? `, since ${clock(more.slot_made_at)}` : ''}.
       <code>nexoctl vault rekey</code> lets something else open it.`)}
     ${more ? line('Recovery code', recoveryWords(more, slot)) : nothing}
-    ${told?.auto_lock ? line('Locks by itself', html`${autoLockWords(told.auto_lock)}. <code>nexoctl vault auto-lock</code> changes that.`) : nothing}
+    ${told?.auto_lock ? line('Locks by itself', `${autoLockWords(told.auto_lock)}.`, button('auto-lock', 'Change…', () => changeAutoLock(told.auto_lock), app.mayWrite())) : nothing}
   </ul>`);
 }
 
@@ -153,6 +163,37 @@ const recoveryWords = (more, slot) => more.recovery_made_at
 function autoLockWords(auto) {
   const when = [auto.idle_s && `after ${span(auto.idle_s)} without a hand-out`, auto.on_suspend && 'when the computer goes to sleep', auto.on_screen_lock && 'when the screen is locked'].filter(Boolean);
   return when.length ? app.capital(when.join(', ')) + (auto.problem ? `. ${app.capital(auto.problem)}` : '') : 'Never';
+}
+
+const IDLE_S = [15 * 60, 3600, 4 * 3600, 12 * 3600];
+
+const changeAutoLock = ({ idle_s, on_suspend, on_screen_lock }) =>
+  app.openDialog({ kind: 'auto-lock', draw: autoLocking, problem: null, wanted: { idle_s: Math.round(idle_s ?? 0), on_suspend, on_screen_lock } });
+
+function autoLocking(dialog) {
+  const { wanted, problem } = dialog;
+  const set = (changes) => { Object.assign(wanted, changes); dialog.problem = null; app.changed(); };
+  const spans = wanted.idle_s && !IDLE_S.includes(wanted.idle_s) ? [...IDLE_S, wanted.idle_s].toSorted((a, b) => a - b) : IDLE_S;
+  const tick = (field, words) => html`<label class="tick"><input type="checkbox" .checked=${wanted[field]} @change=${(e) => set({ [field]: e.target.checked })}><span>${words}</span></label>`;
+  const save = () => app.doing('auto-lock', async () => {
+    try {
+      await app.ask('auto_lock', wanted);
+      app.closeDialog();
+      await app.loadMore('upkeep');
+    } catch (caught) {
+      dialog.problem = caught;
+    }
+  });
+  return frame('When the vault locks by itself', dialog, app.closeDialog, html`<div class="dialog-text">
+      <div><label for="auto-idle">Lock when no program asked for a key</label>
+        <select id="auto-idle" data-first @change=${(e) => set({ idle_s: Number(e.target.value) })}>
+          <option value="0" ?selected=${!wanted.idle_s}>never</option>
+          ${spans.map((one) => html`<option value=${one} ?selected=${one === wanted.idle_s}>for ${span(one) || `${one} s`}</option>`)}</select></div>
+      <div>${tick('on_suspend', 'Lock when the computer goes to sleep')}${tick('on_screen_lock', 'Lock when the screen is locked')}</div>
+      ${problem ? html`<p class="problem" role="alert">${app.sentence(problem)}</p>` : nothing}
+      <p class="faint">Locked, no program gets a key until somebody unlocks it.</p></div>
+    <div class="dialog-foot"><button @click=${app.closeDialog}>Cancel</button>
+      <button class="primary" ?disabled=${state.busy.has('auto-lock') || !app.mayWrite()} @click=${save}>Save</button></div>`, 'small');
 }
 
 // --- stand-ins
@@ -189,7 +230,7 @@ function storeCheck() {
 }
 
 function backups(told) {
-  return html`<p class="lead">Copies of the encrypted store, one a day by itself. To move to another computer, use <code>nexoctl export</code>.</p>
+  return html`<p class="lead">Copies of the encrypted store, one a day by itself. They are of use only with what opens the vault. For another computer, <button class="link" ?disabled=${!app.live() || state.busy.has('export')} @click=${exportAll}>export</button> everything but the keys; <code>nexoctl export --with-secrets</code> takes them along.</p>
     ${told?.backups.length ? html`<ul class="plain-list backups">${told.backups.map((one) => html`<li>
         <span><b>${one.at ? clock(one.at) : one.name}</b><span class="what">${app.capital(REASONS[one.reason] ?? one.reason)}, ${size(one.size_bytes)}</span></span>
         <time class="faint" datetime=${one.at ?? ''}>${ago(one.at)}</time>
