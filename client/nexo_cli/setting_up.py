@@ -13,7 +13,7 @@ from typing import Any
 from nexo.connections.terms import TOKEN_PREFIX
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.setups import writing
-from nexo_cli.setups.edits import Change, edited, values
+from nexo_cli.setups.edits import PlacedValue, edited, values
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_cli.setups.programs import DIALECTS, Program, Setting, filled
 from nexo_client import types
@@ -42,7 +42,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class SetUp:
     """What was done. Holds the token where a person has to type it, so it is not for logs."""
 
     program: Program
@@ -58,16 +58,16 @@ class Done:
         return tuple(file for file in self.files if file.problem)
 
 
-def preview(client: Client, program: Program, model: str) -> Done:
+def preview(client: Client, program: Program, model: str) -> SetUp:
     """What `write` would do."""
     words = _words(client.gateway.status().gateway, "TOKEN", model)
     files = tuple(_file(setting, setting.changes(words)) for setting in program.settings)
-    return Done(program, files, _by_hand(program, words))
+    return SetUp(program, files, _by_hand(program, words))
 
 
 def write(
     client: Client, program: Program, model: str, *, connection: str | None, workspace: str | None
-) -> Done:
+) -> SetUp:
     """Open the gateway, make the token, and write the files: all of them, or none."""
     gate = client.gateway.status().gateway
     if not gate.listening and not gate.switched_off:
@@ -85,7 +85,7 @@ def write(
         if (file := _tried(setting, _words(gate, "TOKEN", model))).problem
     )
     if obstacles:
-        return Done(program, obstacles)
+        return SetUp(program, obstacles)
     kept = _kept_token(client, program)
     if kept is not None and (connection is not None or workspace is not None):
         raise CommandFailed(
@@ -104,20 +104,20 @@ def write(
     if kept is None and any(file.problem for file in files):
         _all_undone(program)
         client.gateway.revoke_token(program.name)
-        return Done(program, tuple(file for file in files if file.problem))
-    return Done(program, files, _by_hand(program, words), token, written=True)
+        return SetUp(program, tuple(file for file in files if file.problem))
+    return SetUp(program, files, _by_hand(program, words), token, written=True)
 
 
-def undo(client: Client, program: Program) -> Done:
+def undo(client: Client, program: Program) -> SetUp:
     """Give the files back, and revoke the token."""
     files = _all_undone(program)
     if not any(file.problem for file in files):
         with contextlib.suppress(TokenNotFound):
             client.gateway.revoke_token(program.name)
-    return Done(program, files, undone=True)
+    return SetUp(program, files, undone=True)
 
 
-def record(done: Done) -> dict[str, Any]:
+def record(done: SetUp) -> dict[str, Any]:
     """What `--json` prints."""
     return {
         "program": done.program.name,
@@ -200,7 +200,7 @@ def _all_undone(program: Program) -> tuple[File, ...]:
 
 
 def _undone(setting: Setting) -> File:
-    changes = [Change(place, ABSENT) for place, _ in setting.entries]
+    changes = [PlacedValue(place, ABSENT) for place, _ in setting.entries]
     file = replace(_file(setting, changes), entries=())
     try:
         return replace(file, changed=writing.undo(setting.file(), setting.form, changes))
@@ -214,7 +214,7 @@ def _why(problem: Exception) -> str:
     return str(problem)
 
 
-def _file(setting: Setting, changes: Sequence[Change]) -> File:
+def _file(setting: Setting, changes: Sequence[PlacedValue]) -> File:
     entries = [pair for change in changes for pair in _entries(change.place, change.value)]
     return File(shown(setting.file()), setting.form.value, tuple(entries))
 

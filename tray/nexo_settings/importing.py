@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Ticked:
     """One ticked row as the page sends it.
 
     Attributes:
@@ -170,7 +170,7 @@ class ImportCalls:
         lines: asyncio.Queue[Record | None] = asyncio.Queue()
         room = asyncio.Semaphore(TESTS_AT_A_TIME)
 
-        async def one(row: Row) -> None:
+        async def one(row: Ticked) -> None:
             async with room:
                 lines.put_nowait({"id": row.id})
                 try:
@@ -222,7 +222,7 @@ class ImportCalls:
             imported.append({"id": row.id, **showing.saved(saved, self._now())})
         return {"imported": imported, "failed": failed, "undo": self._undoable(made) if made else ""}
 
-    async def _save(self, row: Row) -> types.SavedConnection:
+    async def _save(self, row: Ticked) -> types.SavedConnection:
         if not row.ticket:
             return await self._client.create_connection(row.draft, fixes=row.fixes)
         # The name may have been typed after the test.
@@ -264,7 +264,7 @@ class ImportCalls:
                 raise
             await self._client.delete_connection(connection.name, force=True, revision=connection.revision)
 
-    def _rows(self, body: JsonBody) -> list[Row]:
+    def _rows(self, body: JsonBody) -> list[Ticked]:
         found = [
             self._row(one)
             for one in body.objects("rows", MOST_ROWS, ("id", "name", "part", "fixes", "ticket"))
@@ -275,7 +275,7 @@ class ImportCalls:
             raise NotUnderstood("a row is named twice")
         return found
 
-    def _row(self, said: JsonBody) -> Row:
+    def _row(self, said: JsonBody) -> Ticked:
         from nexo_client.sources import halves
         from nexo_client.sources.finding import Part
 
@@ -288,7 +288,7 @@ class ImportCalls:
             complete = halves.with_key if offer.half.lacks is Part.KEY else halves.with_address
             finding = complete(offer.half, part)
         draft = replace(finding, name=said.text("name") or finding.name).draft()
-        return Row(row, draft, said.texts("fixes", 16), said.text("ticket"))
+        return Ticked(row, draft, said.texts("fixes", 16), said.text("ticket"))
 
 
 def _survey() -> "Survey":

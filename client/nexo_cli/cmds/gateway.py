@@ -180,7 +180,7 @@ def _model(client: Client, connection: str | None) -> str:
     return found.default_model if found else ""
 
 
-def _say_done(session: Session, done: setting_up.Done) -> None:
+def _say_done(session: Session, done: setting_up.SetUp) -> None:
     printer = session.printer
     for file in done.files:
         if done.written or done.undone:

@@ -27,7 +27,7 @@ class FileForm(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlacedValue:
     """A value for a place; `ABSENT` takes away what is there."""
 
     place: Place
@@ -49,7 +49,7 @@ _KINDS = {
 }
 
 
-def edited(text: str, form: FileForm, changes: Sequence[Change]) -> str:
+def edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     """The text with the changes.
 
     Raises:
@@ -74,14 +74,14 @@ def edited(text: str, form: FileForm, changes: Sequence[Change]) -> str:
     return text
 
 
-def values(text: str, form: FileForm, places: Iterable[Place]) -> list[Change]:
+def values(text: str, form: FileForm, places: Iterable[Place]) -> list[PlacedValue]:
     """What the text says at the places.
 
     Raises:
         Unreadable: it cannot be read.
     """
     tree = _parsed(text, form)
-    return [Change(place, value_at(tree, place)) for place in places]
+    return [PlacedValue(place, value_at(tree, place)) for place in places]
 
 
 def says_nothing(text: str, form: FileForm) -> bool:

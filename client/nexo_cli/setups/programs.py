@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nexo_cli.setups.edits import Change, FileForm
+from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_client.sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
 
@@ -31,9 +31,9 @@ class Setting:
     form: FileForm
     entries: tuple[tuple[Place, Any], ...]
 
-    def changes(self, words: Mapping[str, str]) -> list[Change]:
+    def changes(self, words: Mapping[str, str]) -> list[PlacedValue]:
         """The entries with the words filled in."""
-        return [Change(place, filled(value, words)) for place, value in self.entries]
+        return [PlacedValue(place, filled(value, words)) for place, value in self.entries]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo_cli.setups.edits import Change, FileForm, edited, says_nothing, values
+from nexo_cli.setups.edits import FileForm, PlacedValue, edited, says_nothing, values
 from nexo_cli.setups.place import ABSENT
 from nexo_client.sources import reading
 from nexo_client.sources.reading import Unreadable
@@ -28,7 +28,7 @@ def backup_of(path: Path) -> Path:
     return real.with_name(real.name + SUFFIX)
 
 
-def write(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
+def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
     """Change the file, and keep what was there; returns whether anything changed.
 
     Raises:
@@ -50,7 +50,7 @@ def write(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
     return True
 
 
-def undo(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
+def undo(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
     """Give the file back what it said at the places before `write`; returns whether anything changed.
 
     What was changed in it since stays. Where nothing was, it is as before to the byte.
@@ -63,7 +63,7 @@ def undo(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
     return changed
 
 
-def _undone(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
+def _undone(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
     current, backup = reading.text_of(path), backup_of(path)
     before = reading.text_of(backup)
     if current is None:
@@ -72,7 +72,9 @@ def _undone(path: Path, form: FileForm, changes: Sequence[Change]) -> bool:
     if before is not None and edited(before, form, values(current, form, places)) == current:
         backup.replace(path.resolve())
         return True
-    former = [Change(place, ABSENT) for place in places] if before is None else values(before, form, places)
+    former = (
+        [PlacedValue(place, ABSENT) for place in places] if before is None else values(before, form, places)
+    )
     after = edited(current, form, former)
     if before is None and after != current and says_nothing(after, form):
         path.resolve().unlink()

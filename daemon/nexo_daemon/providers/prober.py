@@ -119,13 +119,13 @@ class Prober:
             on_layer: called as each layer ends.
         """
         await self.prepare()
-        from nexo_daemon.providers.tester import Paid, run_test
+        from nexo_daemon.providers.tester import run_test
 
         return await run_test(
             target,
             self._contexts,
             self._clock,
-            paid=Paid(model) if completion else None,
+            paid=model if completion else None,
             timeout_s=timeout_s,
             on_layer=on_layer,
         )

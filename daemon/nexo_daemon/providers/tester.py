@@ -32,13 +32,6 @@ from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Consent to one completion that the provider bills; on which model, "" for a cheap one."""
-
-    model: str = ""
-
-
 @dataclass(slots=True)
 class _Course:
     """What a test has found so far."""
@@ -98,16 +91,20 @@ async def run_test(
     contexts: TlsContexts,
     clock: Clock,
     *,
-    paid: Paid | None,
+    paid: str | None,
     timeout_s: float,
     on_layer: OnLayer | None,
 ) -> TestReport:
-    """See `Prober.test`."""
+    """See `Prober.test`.
+
+    Args:
+        paid: consent to one completion that the provider bills, on this model; "": on a cheap one.
+    """
     started = time.monotonic()
     course = _Course(LayerLog(on_layer, encrypted=not target.base_url.startswith("http://")))
     if not target.credentials.api_key:
         course.key = KeyVerdict.NONE
-    wanted = (paid.model if paid else "") or target.default_model
+    wanted = paid or target.default_model
     try:
         async with open_inquiry(
             target, contexts, clock, timeout_s=timeout_s, notice=course.log.noticed
@@ -155,13 +152,13 @@ async def _try(
     return Tried(course.verdict, course.key)
 
 
-async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: Paid | None) -> None:
-    if not await _reach(inquiry, course, wanted if paid else ""):
+async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: str | None) -> None:
+    if not await _reach(inquiry, course, wanted if paid is not None else ""):
         return
     if not await _authenticate(inquiry, course):
         return
-    model = wanted or (cheapest(course.listing.models) if paid else "")
-    if paid and model:
+    model = wanted or (cheapest(course.listing.models) if paid is not None else "")
+    if paid is not None and model:
         course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
     if not _find_model(inquiry, course, wanted, model, paid):
         return
@@ -238,14 +235,14 @@ async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
     return True
 
 
-def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: Paid | None) -> bool:
+def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: str | None) -> bool:
     listing, log = course.listing, course.log
     if course.finding is not None and not listing.models:
         log.skipped(Layer.MODEL_LISTED, "the service lists no models")
         return True
     count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
     # Said before the completion runs: what it will cost.
-    price = f"; {course.price_note}" if paid and model else ""
+    price = f"; {course.price_note}" if paid is not None and model else ""
     if not wanted:
         if listing.models:
             log.passed(Layer.MODEL_LISTED, 0.0, f"{count}, none is set as default{price}")
@@ -263,9 +260,9 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
         )
     service = inquiry.subject.service
     known = inquiry.lists_every_model and not listing.truncated and course.finding is None
-    if paid or not known:
+    if paid is not None or not known:
         log.skipped(Layer.MODEL_LISTED, f"{wanted} is not among {count}, which may not be all{price}")
-        if not paid:
+        if paid is None:
             course.verdict = replace(
                 course.verdict,
                 reason="model_not_listed",

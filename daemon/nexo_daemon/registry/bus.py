@@ -6,6 +6,7 @@ can't be trusted to have a true picture any more: it gets LAGGED and is closed.
 """
 
 import asyncio
+import enum
 from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,52 +31,29 @@ class ConnectionRemoved:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class BindingsChanged:
-    """Some binding changed."""
+class Sign(enum.Enum):
+    """What says all by its name; the last two end a stream."""
 
-
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
+    BINDINGS_CHANGED = enum.auto()
+    STATUS_CHANGED = enum.auto()
     """Vault, store, default, offline or pause changed."""
+    LAGGED = enum.auto()
+    """The queue was full."""
+    DAEMON_STOPS = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class TransitionSeen:
-    """A light changed its colour."""
-
-    transition: Transition
-
-
-@dataclass(frozen=True, slots=True)
-class Lagged:
-    """Last event: the queue was full."""
-
-
-@dataclass(frozen=True, slots=True)
-class DaemonStops:
-    """Last event: the daemon stops."""
-
-
-Event = (
-    ConnectionChanged
-    | ConnectionRemoved
-    | BindingsChanged
-    | StatusChanged
-    | TransitionSeen
-    | Lagged
-    | DaemonStops
-)
+Event = ConnectionChanged | ConnectionRemoved | Transition | Sign
+"""A transition is of a light that changed its colour."""
 
 
 def _key(event: Event) -> Hashable:
     match event:
         case ConnectionChanged(connection_id) | ConnectionRemoved(connection_id):
             return connection_id
-        case TransitionSeen(transition):
-            return (transition.connection_id, transition.at)
+        case Transition():
+            return (event.connection_id, event.at)
         case _:
-            return type(event).__name__
+            return event
 
 
 class EventQueue:
@@ -91,11 +69,11 @@ class EventQueue:
         """Add an event; after the last one nothing more is taken."""
         if self._last is not None:
             return
-        if isinstance(event, DaemonStops):
+        if event is Sign.DAEMON_STOPS:
             self._last = event
         elif len(self._pending) >= self._limit and _key(event) not in self._pending:
             self._pending.clear()
-            self._last = Lagged()
+            self._last = Sign.LAGGED
         else:
             self._pending[_key(event)] = event
         self._wake.set()
@@ -128,7 +106,7 @@ class Bus:
         """A queue that fills from now on. Take the snapshot in the same step, without an await between."""
         watcher = EventQueue(self._queue_limit)
         if self._closed:
-            watcher.put(DaemonStops())
+            watcher.put(Sign.DAEMON_STOPS)
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -144,4 +122,4 @@ class Bus:
     def close(self) -> None:
         """End every stream with SHUTTING_DOWN, the future ones too."""
         self._closed = True
-        self.publish(DaemonStops())
+        self.publish(Sign.DAEMON_STOPS)

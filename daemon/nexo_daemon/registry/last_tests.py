@@ -18,7 +18,7 @@ LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
-class LastTest:
+class KeptTest:
     """A report without its models, of which there can be thousands, and when the test ended.
 
     Attributes:
@@ -35,7 +35,7 @@ class LastTests:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._kept: OrderedDict[str, LastTest] = OrderedDict()
+        self._kept: OrderedDict[str, KeptTest] = OrderedDict()
         writer.listen_to_connections(self)
 
     def keep(self, connection: StoredConnection, report: TestReport) -> None:
@@ -43,13 +43,13 @@ class LastTests:
         now = self._writer.snapshot.connections.get(connection.id)
         if now is None or now.revision != connection.revision:
             return
-        kept = LastTest(replace(report, models=()), self._writer.clock.now(), connection.default_model)
+        kept = KeptTest(replace(report, models=()), self._writer.clock.now(), connection.default_model)
         self._kept.pop(connection.id, None)
         self._kept[connection.id] = kept
         while len(self._kept) > LIMIT:
             self._kept.popitem(last=False)
 
-    def of(self, connection: StoredConnection) -> LastTest | None:
+    def of(self, connection: StoredConnection) -> KeptTest | None:
         """The last test of the connection as it is; None if it was not tested since nexod started."""
         found = self._kept.get(connection.id)
         return found if found is not None and found.default_model == connection.default_model else None

@@ -24,7 +24,7 @@ from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.policy import Watched, last_seen, shown
 from nexo_daemon.health.queue import LONGEST_DEADLINE_S
 from nexo_daemon.providers.prober import Prober
-from nexo_daemon.registry.bus import ConnectionChanged, StatusChanged, TransitionSeen
+from nexo_daemon.registry.bus import ConnectionChanged, Sign
 from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
@@ -154,7 +154,7 @@ class Lights:
                 f": {transition.reason}" if transition.reason else "",
                 transition.from_state,
             )
-            self._registry.bus.publish(TransitionSeen(transition))
+            self._registry.bus.publish(transition)
             self._stand_ins.light_changed(connection_id)
             if sample is not None and sample.outcome is Outcome.AUTH_ERROR:
                 self._roll_back(connection)
@@ -166,7 +166,7 @@ class Lights:
         if (since is not None) is not self._offline:
             self._offline = since is not None
             log.info("this computer is %s", "offline" if since else "online again")
-        self._registry.bus.publish(StatusChanged())
+        self._registry.bus.publish(Sign.STATUS_CHANGED)
 
     def _note_proof(self, connection: StoredConnection) -> None:
         if connection.key_verdict is not KeyVerdict.VERIFIED:

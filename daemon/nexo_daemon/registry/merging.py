@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from nexo.connections.model.store import ImportConsent, ImportStep
 from nexo.connections.terms import ImportAction
 from nexo_daemon.domain.model import (
     Credentials,
@@ -28,38 +29,12 @@ from nexo_daemon.vault.references import ReferenceKind
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """What a person has to agree to.
+class MergeStep(ImportStep):
+    """One entry of a document, what becomes of it, and what a command needs to do it."""
 
-    Attributes:
-        id: bound to the document, to the text, and to the connection that is there now.
-        kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
-        text: all of it, to be shown uncut.
-    """
-
-    id: str
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class MergeStep:
-    """One entry of a document, and what becomes of it.
-
-    Attributes:
-        kind: connection, binding, default or fallback.
-        draft, binding, fallback: what a command needs to do it.
-        needs: the consents without which it is left out.
-    """
-
-    action: ImportAction
-    kind: str
-    name: str
-    text: str = ""
     draft: Draft | None = None
     binding: tuple[WorkspaceKey, bool, float | None] | None = None
     fallback: tuple[str, ...] = ()
-    needs: tuple[Consent, ...] = ()
 
     @property
     def does_something(self) -> bool:
@@ -129,10 +104,10 @@ class _Merge:
     snapshot: RegistrySnapshot
     overwrite: bool
 
-    def _consent(self, kind: str, text: str, present: StoredConnection | None = None) -> Consent:
+    def _consent(self, kind: str, text: str, present: StoredConnection | None = None) -> ImportConsent:
         now = [present.id, present.revision] if present is not None else []
         bound = json.dumps([self.document.digest, kind, text, now]).encode()
-        return Consent(hashlib.sha256(bound).hexdigest()[:24], kind, text)
+        return ImportConsent(hashlib.sha256(bound).hexdigest()[:24], kind, text)
 
     def connection(self, draft: Draft, stored: Mapping[str, Credentials]) -> MergeStep:
         name = draft.name or ""
@@ -144,16 +119,14 @@ class _Merge:
         )
         if present is None:
             text = "without an API key" if keyless else ""
-            return MergeStep(ImportAction.ADD, "connection", name, text, draft, needs=needs)
+            return MergeStep(ImportAction.ADD, "connection", name, text, needs, draft)
         differences = _differences(draft, present, stored.get(present.id))
         if not differences:
             return MergeStep(ImportAction.KEEP, "connection", name)
         text = "differs in " + ", ".join(differences)
         if not self.overwrite:
             return MergeStep(ImportAction.SKIP, "connection", name, f"is here already and {text}")
-        return MergeStep(
-            ImportAction.CHANGE, "connection", name, text, replace(draft, name=None), needs=needs
-        )
+        return MergeStep(ImportAction.CHANGE, "connection", name, text, needs, replace(draft, name=None))
 
     def _routed(self, step: MergeStep, text: str) -> MergeStep:
         # On a computer where nothing is set up yet there is nothing whose use a document could change.

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from nexo.connections.errors import InvalidField, StaleRevision
 from nexo.connections.proxies import destination
@@ -34,29 +33,13 @@ from nexo_daemon.registry.tickets import Proposal, Tickets
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
-
-
-class KeyReferences(Protocol):
-    """Fetches keys that are kept elsewhere."""
-
-    def known(self, text: str) -> Secret | None:
-        """The key, if it was looked up a moment ago."""
-
-    def forget(self) -> None:
-        """Remember none of them; what is being looked up now is not remembered either."""
-
-    async def fetch(self, text: str) -> Secret:
-        """The key.
-
-        Raises:
-            KeyReferenceFailed: with what to do.
-        """
+from nexo_daemon.vault.references import References
 
 
 class Registry(Writer):
     """The writer with its commands."""
 
-    def __init__(self, store: Store, references: KeyReferences, clock: Clock) -> None:
+    def __init__(self, store: Store, references: References, clock: Clock) -> None:
         super().__init__(store, clock)
         self._references = references
         self.tickets = Tickets(clock)

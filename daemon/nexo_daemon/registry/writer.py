@@ -14,12 +14,11 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.registry.bus import (
-    BindingsChanged,
     Bus,
     ConnectionChanged,
     ConnectionRemoved,
     Event,
-    StatusChanged,
+    Sign,
 )
 from nexo_daemon.registry.change import Change, Done, Effects
 from nexo_daemon.registry.snapshot import RegistrySnapshot
@@ -148,9 +147,9 @@ class Writer:
         events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in effects.removed]
         events += [ConnectionChanged(id_) for id_ in effects.changed]
         if effects.bindings:
-            events.append(BindingsChanged())
+            events.append(Sign.BINDINGS_CHANGED)
         if effects.status:
-            events.append(StatusChanged())
+            events.append(Sign.STATUS_CHANGED)
         self.bus.publish(*events)
         for listener in self._connection_listeners:
             listener.on_change(effects)
@@ -174,7 +173,7 @@ class Writer:
 
     def status_changed(self) -> None:
         """Tell the watchers that who follows, or who is behind the gateway, is not as it was."""
-        self.bus.publish(StatusChanged())
+        self.bus.publish(Sign.STATUS_CHANGED)
 
     async def reload(self, work: Callable[[], StoredState]) -> None:
         """Run `work`, which replaces what is stored (restore, new data key), in its turn; publish it all."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from nexo.connections.codec import write
 from nexo.connections.v1 import daemon_pb2 as pb
 from nexo.connections.v1 import daemon_pb2_grpc, health_pb2
+from nexo_daemon.domain.model import Transition
 from nexo_daemon.registry import bus
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
@@ -67,20 +68,20 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
                 return pb.WatchResponse(
                     removed=pb.WatchResponse.ConnectionRemoved(id=connection_id, name=name)
                 )
-            case bus.BindingsChanged():
+            case bus.Sign.BINDINGS_CHANGED:
                 return pb.WatchResponse(bindings=pb.WatchResponse.Bindings(bindings=self._view.bindings()))
-            case bus.StatusChanged():
+            case bus.Sign.STATUS_CHANGED:
                 return pb.WatchResponse(status=self._view.status())
-            case bus.TransitionSeen(transition):
-                connection = connections.get(transition.connection_id)
+            case Transition():
+                connection = connections.get(event.connection_id)
                 if connection is None:
                     return None
                 return pb.WatchResponse(
-                    transition=write(health_pb2.HealthTransition, transition, connection_name=connection.name)
+                    transition=write(health_pb2.HealthTransition, event, connection_name=connection.name)
                 )
-            case bus.Lagged():
+            case bus.Sign.LAGGED:
                 return pb.WatchResponse(lagged=pb.WatchResponse.Lagged())
-            case bus.DaemonStops():
+            case bus.Sign.DAEMON_STOPS:
                 return pb.WatchResponse(shutting_down=pb.WatchResponse.ShuttingDown())
 
     async def Shutdown(self, request: pb.ShutdownRequest, context: Context) -> pb.ShutdownResponse:

@@ -20,7 +20,7 @@ from nexo.connections.paths import (
 )
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
-from nexo_daemon.lock import AlreadyRunning
+from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.store.files import Identity
 
@@ -37,12 +37,6 @@ class Bound(Protocol):
     def socket(self) -> Path: ...
     @property
     def identity(self) -> Identity: ...
-
-
-class Lock(Protocol):
-    """What keeps a second daemon away."""
-
-    def keep(self, socket: Path) -> None: ...
 
 
 class PresenceListener(Protocol):
@@ -104,7 +98,7 @@ def loss(door: Bound) -> str:
 
 async def stay_present(
     server: PresenceListener,
-    lock: Lock,
+    lock: InstanceLock,
     wanted: Callable[[], Path],
     moved: Callable[[Path], None],
     clock: Clock,

@@ -5,6 +5,7 @@ import logging
 from nexo.connections import paths
 from nexo.connections.codec import write
 from nexo.connections.errors import StoreFailed
+from nexo.connections.model.store import Restored
 from nexo.connections.terms import ImportAction
 from nexo.connections.v1 import store_pb2 as pb
 from nexo.connections.v1 import store_pb2_grpc
@@ -63,7 +64,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         if request.empty:
             return await self._begin_anew()
         await self._journal.flush()
-        reports: list[care.RestoreReport] = []
+        reports: list[Restored] = []
 
         def work() -> StoredState:
             report, state = care.restore(
@@ -76,13 +77,8 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             await self._registry.on_store_thread(work)
         else:
             await self._registry.reload(work)
-            log.warning("the store was restored from %s", reports[0].source)
-        return pb.RestoreBackupResponse(
-            path=str(reports[0].source),
-            connections=reports[0].connections,
-            secrets=reports[0].secrets,
-            restored=reports[0].done,
-        )
+            log.warning("the store was restored from %s", reports[0].path)
+        return write(pb.RestoreBackupResponse, reports[0], restored=reports[0].done)
 
     async def _begin_anew(self) -> pb.RestoreBackupResponse:
         try:

@@ -154,6 +154,4 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
                 self._writer.vault_changed()
 
     def _vault(self) -> pb.Vault:
-        status = self._writer.store.custody.status()
-        slot = next((number for kind, number in _SLOTS.items() if kind == status.slot), 0)
-        return write(pb.Vault, status, slot=slot)
+        return write(pb.Vault, self._writer.store.custody.status())

@@ -1,13 +1,12 @@
 """Checks, backups on request and restores of an open store, as `nexoctl store` offers them."""
 
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from nexo.connections.errors import NexoError, StoreFailed, VaultLocked
+from nexo.connections.model.store import CheckResult, Restored
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import StoredState
@@ -20,36 +19,11 @@ from nexo_daemon.vault.slots import SlotState
 from nexo_daemon.vault.vault import SecretVault
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What a check found.
-
-    Attributes:
-        problems: empty when everything is sound.
-        seals_checked: whether the sealed secrets were tried, which needs an unlocked vault.
-    """
-
-    problems: tuple[str, ...]
-    seals_checked: bool
-    connections: int
-    secrets: int
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreReport:
-    """What a restore did, or would do."""
-
-    source: Path
-    connections: int
-    secrets: int
-    done: bool
-
-
-def check(store: Store) -> CheckReport:
+def check(store: Store) -> CheckResult:
     """Structure, foreign keys, flipped bits, and whether every secret opens. Changes nothing."""
     store.look()
     if not store.database.is_open:
-        return CheckReport((store.problem,), False, 0, 0)
+        return CheckResult((store.problem,), False, 0, 0)
     problems = [store.problem] if store.state is StoreState.READ_ONLY else []
     unlocked = store.vault.state is VaultState.UNLOCKED
     try:
@@ -66,10 +40,10 @@ def check(store: Store) -> CheckReport:
                 ]
     except NexoError as error:
         problems.append(error.message)
-        return CheckReport(tuple(problems), False, 0, 0)
+        return CheckResult(tuple(problems), False, 0, 0)
     problems += past
     connections = result.state.connections
-    return CheckReport(tuple(problems), unlocked, len(connections), sum(one.secrets for one in connections))
+    return CheckResult(tuple(problems), unlocked, len(connections), sum(one.secrets for one in connections))
 
 
 def backup(store: Store, clock: Clock) -> BackupFile:
@@ -86,9 +60,7 @@ def backup(store: Store, clock: Clock) -> BackupFile:
     return store.backups.make(store.database, "request", clock.now())
 
 
-def restore(
-    store: Store, name: str, *, clock: Clock, dry_run: bool = False
-) -> tuple[RestoreReport, StoredState]:
+def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> tuple[Restored, StoredState]:
     """Put a backup in the place of the store, after proving that it is sound and that its secrets open.
 
     The replaced file is kept in the directory of the backups. If the data key is still the same, today's
@@ -137,7 +109,7 @@ def restore(
                 f"the vault is locked, so the secrets in {source} cannot be tried; nothing was changed",
                 hint="nexoctl vault unlock, then try again",
             )
-        report = RestoreReport(source, len(result.state.connections), secrets, not dry_run)
+        report = Restored(str(source), len(result.state.connections), secrets, not dry_run)
         if dry_run:
             return report, store.load()
         if vault is store.vault:

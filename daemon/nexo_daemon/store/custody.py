@@ -9,7 +9,6 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.errors import (
@@ -20,6 +19,7 @@ from nexo.connections.errors import (
     VaultKeyLost,
     VaultLocked,
 )
+from nexo.connections.model.vault import KeySlot, Vault
 from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.secret import Secret
@@ -33,22 +33,6 @@ from nexo_daemon.vault.slots import SlotKind, WrappedKey
 from nexo_daemon.vault.vault import DataKey, SecretVault
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class VaultStatus:
-    """What `nexoctl vault status` shows.
-
-    Attributes:
-        recovery_made_at: of the recovery code; None if there is none.
-    """
-
-    state: VaultState
-    slot: str
-    problem: str
-    slot_made_at: datetime | None
-    data_key_made_at: datetime | None
-    recovery_made_at: datetime | None
 
 
 class Custody:
@@ -211,12 +195,12 @@ class Custody:
             # Locked meanwhile, the vault stays so.
             self._vault.unlocked(new, wrapped.kind, former=old, since=self._since)
 
-    def status(self) -> VaultStatus:
+    def status(self) -> Vault:
         """For a person. Asks nothing outside of the process."""
         pinned, recovery = self._slots.pinned, self._slots.recovery
-        return VaultStatus(
+        return Vault(
             self._vault.state,
-            self._vault.slot,
+            next((slot for slot in KeySlot if slot == self._vault.slot), None),
             self._vault.problem,
             pinned.created_at if pinned else None,
             self._slots.data_key_made_at,

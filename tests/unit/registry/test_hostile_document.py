@@ -20,6 +20,7 @@ from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.merging import MergeStep
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.vault import derivation
+from nexo_daemon.vault.references import References
 from store_parts import CANARY, HandClock, StorePlace
 
 VECTORS = json.loads(Path(__file__).with_name("exports.json").read_text())
@@ -28,11 +29,11 @@ WORDS = Secret("correct horse battery")
 CUSTOMER = WorkspaceKey(WorkspaceKind.PATH, "/home/ann/customer")
 
 
-class Fetching:
+class Fetching(References):
     """Fails the test that looks a reference up."""
 
     async def fetch(self, text: str) -> Secret:
-        """See `KeyReferences`."""
+        """See `References`."""
         raise AssertionError(f"looked up {text}")
 
 
@@ -46,7 +47,7 @@ def live(tmp_path: Path) -> Iterator[Callable[[Body], None]]:
     def run(body: Body) -> None:
         async def life() -> None:
             store = StorePlace(tmp_path / "store", HandClock()).open()
-            registry = Registry(store, Fetching(), HandClock())
+            registry = Registry(store, Fetching(HandClock()), HandClock())
             for name in ("work", "other"):
                 await registry.create(entry(name, api_key=Secret(CANARY)))
             await registry.bind(CUSTOMER, "work", allow_fallback=False)
@@ -384,7 +385,7 @@ def test_an_import_is_there_after_a_restart_as_it_was_published(
 def test_on_a_new_computer_an_export_arrives_with_its_default_and_bindings(tmp_path: Path) -> None:
     async def life() -> None:
         store = StorePlace(tmp_path / "store", HandClock()).open()
-        registry = Registry(store, Fetching(), HandClock())
+        registry = Registry(store, Fetching(HandClock()), HandClock())
         document = json.dumps(VECTORS["documents"]["readable"]).encode()
         steps = await take(registry, document)
         assert {step.action for step in steps} == {ImportAction.ADD}

@@ -27,7 +27,7 @@ from nexo.connections.terms import AuthScheme, KeyVerdict, Provider
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry.bus import BindingsChanged, ConnectionChanged, ConnectionRemoved
+from nexo_daemon.registry.bus import ConnectionChanged, ConnectionRemoved, Sign
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.old_keys import forget_due
 from nexo_daemon.registry.registry import Registry
@@ -430,7 +430,7 @@ def test_watchers_are_told_of_whole_objects_and_conflated(house: House) -> None:
             events = [event async for event in watcher.events()]
         assert [e for e in events if isinstance(e, ConnectionChanged)] == [ConnectionChanged(a.id)]
         assert ConnectionRemoved(b.id, "b") in events
-        assert BindingsChanged() in events
+        assert Sign.BINDINGS_CHANGED in events
 
     house.live(body)
 

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexo_cli.setups import writing
-from nexo_cli.setups.edits import Change
+from nexo_cli.setups.edits import PlacedValue
 from nexo_cli.setups.place import ABSENT
 from nexo_cli.setups.programs import PROGRAMS
 
 SETTING = next(setting for program in PROGRAMS for setting in program.settings)
 FORM = SETTING.form
 PLACE = SETTING.entries[0][0]
-WRITE, BACK = [Change(PLACE, "written")], [Change(PLACE, ABSENT)]
+WRITE, BACK = [PlacedValue(PLACE, "written")], [PlacedValue(PLACE, ABSENT)]
 
 
 @given(
@@ -33,7 +33,7 @@ def test_what_was_not_there_goes_and_what_was_stays(
     file = levels[3] / "settings"
     writing.write(file, FORM, WRITE)
     if twice:
-        writing.write(file, FORM, [Change(PLACE, "written again")])
+        writing.write(file, FORM, [PlacedValue(PLACE, "written again")])
     mine = {levels[level] / "mine" for level in others}
     for path in mine:
         path.touch()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexo_cli.setups import writing
-from nexo_cli.setups.edits import Change, FileForm, edited, value_at, values
+from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at, values
 from nexo_cli.setups.place import ABSENT, ListEntry
 from nexo_cli.setups.programs import PROGRAMS, Program
 from nexo_client.sources import reading
@@ -104,7 +104,7 @@ def settings() -> list[Any]:
     ]
 
 
-def without(tree: Any, changes: list[Change]) -> Any:
+def without(tree: Any, changes: list[PlacedValue]) -> Any:
     """What a parsed file says beside the places."""
     tree = json.loads(json.dumps(tree if tree is not None else {}))
     for change in changes:
@@ -165,9 +165,9 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_without_quoting_it(
     form: FileForm, text: str
 ) -> None:
     changes = {
-        FileForm.JSON: [Change(("env", "A"), "1")],
-        FileForm.TOML: [Change(("model_providers", "nexo", "base_url"), "http://x")],
-        FileForm.YAML: [Change(("models", ListEntry("name", "Nexo")), {"name": "Nexo"})],
+        FileForm.JSON: [PlacedValue(("env", "A"), "1")],
+        FileForm.TOML: [PlacedValue(("model_providers", "nexo", "base_url"), "http://x")],
+        FileForm.YAML: [PlacedValue(("models", ListEntry("name", "Nexo")), {"name": "Nexo"})],
     }[form]
     with pytest.raises(Unreadable) as told:
         edited(text, form, changes)
@@ -193,7 +193,7 @@ def test_any_json_keeps_all_but_the_place(
     tree: dict[str, Any], path: list[str], value: Any, indent: Any
 ) -> None:
     text = json.dumps(tree, indent=indent, ensure_ascii=False)
-    change = Change(tuple(path), value)
+    change = PlacedValue(tuple(path), value)
     try:
         after = edited(text, FileForm.JSON, [change])
     except Unreadable:
@@ -218,11 +218,11 @@ def test_any_plain_toml_and_yaml_takes_a_value_and_gives_it_back(
     toml = "".join(f"{key} = {text} # {key}\n" for key, text in rows)
     yaml = "".join(f"{json.dumps(key)}: {text} # {key}\n" for key, text in rows)
     for form, text in ((FileForm.TOML, toml), (FileForm.YAML, yaml)):
-        after = edited(text, form, [Change((table, name), "new")])
+        after = edited(text, form, [PlacedValue((table, name), "new")])
         assert value_at(PARSERS[form](after), (table, name)) == "new"
         for key, _ in rows:
             assert f"# {key}\n" in after
-        again = edited(after, form, [Change((table, name), ABSENT)])
+        again = edited(after, form, [PlacedValue((table, name), ABSENT)])
         assert pruned(PARSERS[form](again) or {}) == pruned(PARSERS[form](text) or {})
 
 
@@ -231,8 +231,8 @@ FILES = [
     (FileForm.ENV, "# mine\nANTHROPIC_API_KEY=sk-old\n"),
 ]
 CHANGES = {
-    FileForm.JSON: [Change(("env", "ANTHROPIC_API_KEY"), ABSENT), Change(("env", "TOKEN"), "t")],
-    FileForm.ENV: [Change(("ANTHROPIC_API_KEY",), ABSENT), Change(("TOKEN",), "t")],
+    FileForm.JSON: [PlacedValue(("env", "ANTHROPIC_API_KEY"), ABSENT), PlacedValue(("env", "TOKEN"), "t")],
+    FileForm.ENV: [PlacedValue(("ANTHROPIC_API_KEY",), ABSENT), PlacedValue(("TOKEN",), "t")],
 }
 
 
@@ -274,7 +274,7 @@ def test_the_first_backup_stays_over_a_second_change(tmp_path: Path) -> None:
     form, text = FILES[0]
     path.write_text(text)
     writing.write(path, form, CHANGES[form])
-    other = [Change(("env", "TOKEN"), "another")]
+    other = [PlacedValue(("env", "TOKEN"), "another")]
     writing.write(path, form, other)
     assert writing.backup_of(path).read_text() == text
     writing.undo(path, form, CHANGES[form])

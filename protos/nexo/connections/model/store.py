@@ -51,7 +51,7 @@ class ImportConsent:
     """What an entry would decide about keys, or about who gets which connection: show `text` uncut, and ask.
 
     Attributes:
-        id: for `import_document(consents=…)`; for this document and what is there now.
+        id: for `import_document(consents=…)`; bound to the document, the text and what is there now.
         kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
     """
 
@@ -71,5 +71,5 @@ class ImportStep:
     action: ImportAction
     kind: str
     name: str
-    text: str
+    text: str = ""
     needs: tuple[ImportConsent, ...] = ()
