@@ -26,7 +26,9 @@ def seen(connection_id: str, second: int) -> Transition:
 
 
 def test_events_of_one_object_replace_each_other_and_keep_their_place() -> None:
-    events = received(ConnectionChanged("a"), Sign.STATUS_CHANGED, ConnectionChanged("a"), ConnectionChanged("b"))
+    events = received(
+        ConnectionChanged("a"), Sign.STATUS_CHANGED, ConnectionChanged("a"), ConnectionChanged("b")
+    )
     assert events == [ConnectionChanged("a"), Sign.STATUS_CHANGED, ConnectionChanged("b"), Sign.DAEMON_STOPS]
 
 
