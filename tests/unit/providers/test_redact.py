@@ -27,8 +27,9 @@ KEY = "Zk9-plain/key+with=odd%chars0123"
         "url ?key=Zk9-plain%2Fkey%2Bwith%3Dodd%25chars0123&x=1",
     ],
 )
-def test_our_secret_is_masked_whole_and_in_part(text: str) -> None:
-    redacted = Redactor([KEY])(text)
+@pytest.mark.parametrize("around", ["", "many words " * 10], ids=["short", "long"])
+def test_our_secret_is_masked_whole_and_in_part(text: str, around: str) -> None:
+    redacted = Redactor([KEY])(around + text)
     assert MASK in redacted
     assert KEY[:8] not in redacted
     assert KEY[-8:] not in redacted
