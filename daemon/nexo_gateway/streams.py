@@ -5,6 +5,7 @@ for a turn of the loop. Here a read takes what came, and what is written within 
 """
 
 import asyncio
+import contextlib
 import select
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,8 @@ import anyio
 import anyio.abc
 import httpcore2
 from httpcore2._backends.anyio import AnyIOStream
+
+_UNLIMITED: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
 
 MOST_AHEAD = 64 * 1024
 """Bytes that are taken from the system before somebody reads them."""
@@ -229,7 +232,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
         """See httpcore2."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
                 _, stream = await loop.create_connection(
                     lambda: Stream(loop), host, port, proto=socket.IPPROTO_TCP
                 )

@@ -267,7 +267,7 @@ class Backend(Direct):
         """See httpcore2."""
 
         async def attempt(address: str) -> httpcore2.AsyncNetworkStream:
-            return await super(Backend, self).connect_tcp(address, port, timeout)
+            return await super(Backend, self).connect_tcp(address, port)
 
         try:
             async with asyncio.timeout(timeout):

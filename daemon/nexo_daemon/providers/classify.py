@@ -167,8 +167,9 @@ def _broken(facts: Verdict, cut: Cut, subject: Subject) -> Verdict:
 
 
 def _request_id(reading: Reading, redact: Redactor) -> str:
+    present = {name.lower() for name, _ in reading.headers.raw}
     for name in _REQUEST_ID_HEADERS:
-        if value := reading.headers.get(name, ""):
+        if name.encode() in present and (value := reading.headers[name]):
             return redact(value, 120)
     if reading.form is Form.JSON and isinstance(reading.document, dict):
         named = reading.document.get("request_id")

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request, complete with secrets in its headers; so its repr shows neither headers nor body."""
+    """A request, complete with secrets in its headers; so its repr shows neither headers nor body.
+
+    Attributes:
+        target: path and query, as on the request line.
+    """
 
     method: str
-    url: str
+    target: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nexo.connections.proxies import is_loopback, system_proxies
+from nexo.connections.proxies import SYSTEM, SystemProxies, is_loopback, system_proxies
 from nexo.connections.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
@@ -23,7 +23,7 @@ from nexo_daemon.providers.faults import judge_config, judge_fault
 from nexo_daemon.providers.presets import PRESETS, KeyProbe, Preset
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
-from nexo_daemon.providers.requests import Base, compose, parse_base
+from nexo_daemon.providers.requests import Base, compose, parse_base, require_sendable
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
@@ -315,14 +315,14 @@ async def open_inquiry(
         ConfigFault: nothing could be sent with this configuration.
     """
     base = parse_base(target.base_url)
-    compose(target, base)
+    require_sendable(target)
     proxy = choose_proxy(
         base.scheme,
         base.host,
         base.port,
         target.network,
         target.credentials.proxy_credentials,
-        system_proxies(os.environ),
+        system_proxies(os.environ) if target.network.proxy == SYSTEM else SystemProxies(),
     )
     # A proxy's own certificate is never checked against the bundle of the service.
     # A context is only made where one is used: it costs more than all the rest of a check.

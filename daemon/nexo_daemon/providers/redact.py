@@ -117,7 +117,7 @@ class Redactor:
         self._spelt: tuple[str, str] | None = None
         self._echoes: set[str] | None = None
 
-    def _spellings(self) -> tuple[str, str]:
+    def _spelt_out(self) -> tuple[str, str]:
         """All that is an echo when eight characters of it are repeated, and when six are; lines."""
         if self._spelt is None:
             every = (spelling for secret in self._exact for spelling in _spellings(secret))
@@ -127,12 +127,12 @@ class Redactor:
     def _is_echo(self, squeezed: str) -> Callable[[str], bool]:
         """Tells a piece of the text that is an echo of a secret."""
         if len(squeezed) <= _FEW and self._echoes is None:
-            every, plain = self._spellings()
+            every, plain = self._spelt_out()
             return lambda piece: (
                 piece in every if len(piece) == _ECHO else piece in plain and _is_random(piece)
             )
         if self._echoes is None:
-            every, plain = self._spellings()
+            every, plain = self._spelt_out()
             self._echoes = {piece for line in every.split("\n") for piece in _grams(line, _ECHO)}
             short = {piece for line in plain.split("\n") for piece in _grams(line, _RANDOM_ECHO)}
             self._echoes |= set(filter(_is_random, short))

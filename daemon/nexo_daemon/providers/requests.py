@@ -1,6 +1,7 @@
 """What is written on the wire for a target: the URL and the headers, secrets included."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import idna
@@ -61,14 +62,20 @@ class Base:
         """Scheme, host and port: whom a request goes to."""
         return self.scheme, self.host, self.port
 
-    def url(self, path: str = "", query: str = "") -> str:
+    def url(self, path: str = "") -> str:
         """A URL below the base, with the query of the base kept."""
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{self.authority}{self.path}{path}{query}"
+
+    def target(self, path: str, query: str) -> str:
+        """What stands on the request line for a path below the base; the query of the base is kept."""
         queries = "&".join(part for part in (self.query, query) if part)
-        return f"{self.scheme}://{self.authority}{self.path}{path}" + (f"?{queries}" if queries else "")
+        return (self.path + path or "/") + (f"?{queries}" if queries else "")
 
 
+@lru_cache(maxsize=1024)
 def parse_base(url: str) -> Base:
-    """Takes a base URL apart.
+    """Takes a base URL apart. Kept, as the same few are asked for again and again.
 
     Raises:
         ConfigFault: no request could be sent to it.
@@ -141,6 +148,7 @@ def compose(
     Raises:
         ConfigFault: the key or a header cannot be sent.
     """
+    require_sendable(target)
     headers: dict[str, tuple[str, str]] = {}
 
     def put(name: str, value: str) -> None:
@@ -157,20 +165,29 @@ def compose(
         put("Content-Length", str(len(body)))
     key = target.credentials.api_key
     if with_credentials and key and target.auth_scheme in _AUTH_HEADERS:
-        if not sendable(key.reveal()):
-            raise ConfigFault(
-                "api_key",
-                "api_key",
-                "The key holds white space, a line break or characters that no"
-                " header can carry; paste it again.",
-            )
         name, prefix = _AUTH_HEADERS[target.auth_scheme]
         put(name, prefix + key.reveal())
     for name, secret in target.credentials.headers:
-        _check_header(name, secret.reveal())
         if with_credentials or sends_key(target) or not carries_credential(name):
             put(name, secret.reveal())
-    return Outgoing(method, base.url(path, query), tuple(headers.values()), body)
+    return Outgoing(method, base.target(path, query), tuple(headers.values()), body)
+
+
+def require_sendable(target: ProbeTarget) -> None:
+    """Checks what a person entered for the headers.
+
+    Raises:
+        ConfigFault: the key or a header cannot be sent.
+    """
+    key = target.credentials.api_key
+    if key and target.auth_scheme in _AUTH_HEADERS and not sendable(key.reveal()):
+        raise ConfigFault(
+            "api_key",
+            "api_key",
+            "The key holds white space, a line break or characters that no header can carry; paste it again.",
+        )
+    for name, secret in target.credentials.headers:
+        _check_header(name, secret.reveal())
 
 
 def carries_credential(header: str) -> bool:

@@ -9,14 +9,14 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore2
 import httpx
 
-from nexo.connections.proxies import is_loopback
+from nexo.connections.proxies import DEFAULT_PORTS, is_loopback
 from nexo.connections.terms import Layer
 from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer, Outgoing
 from nexo_daemon.providers.eyeballs import first_of, is_address
@@ -65,12 +65,16 @@ class HttpSession:
             )
         socks = route.proxy is not None and route.proxy.scheme.startswith("socks")
         self._backend = _Backend(self._progress, _Greeted if socks else None)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=route.tls,
-            proxy=proxy,
-            max_connections=1,
-            max_keepalive_connections=1,
-            network_backend=self._backend,
+        self._pool: httpcore2.AsyncConnectionPool | _OneConnection = (
+            _OneConnection(route.tls, self._backend)
+            if proxy is None
+            else httpcore2.AsyncConnectionPool(
+                ssl_context=route.tls,
+                proxy=proxy,
+                max_connections=1,
+                max_keepalive_connections=1,
+                network_backend=self._backend,
+            )
         )
 
     async def send(
@@ -101,19 +105,17 @@ class HttpSession:
     async def _send(self, outgoing: Outgoing, started: float, timeout_s: float, max_bytes: int) -> HttpAnswer:
         self._progress.begin()
         wait = max(timeout_s, 0.001)
+        route = self._route
+        port = None if route.port == DEFAULT_PORTS[route.scheme] else route.port
         request = httpcore2.Request(
             outgoing.method,
-            outgoing.url,
+            httpcore2.URL(scheme=route.scheme, host=route.host, port=port, target=outgoing.target),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in outgoing.headers],
             content=outgoing.body,
             extensions={
                 "trace": self._progress.trace,
-                "timeout": {
-                    "connect": min(CONNECT_TIMEOUT_S, wait),
-                    "read": wait,
-                    "write": wait,
-                    "pool": wait,
-                },
+                # For the rest there is one time-out around all of it.
+                "timeout": {"connect": min(CONNECT_TIMEOUT_S, wait)},
             },
         )
         reading = _Reading(max_bytes)
@@ -144,6 +146,29 @@ class HttpSession:
         # The pool forgets a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
         for stream in self._backend.opened:
             await stream.aclose()
+
+
+class _OneConnection:
+    """A connection that one request after the other uses: what a pool of one does, at a tenth less."""
+
+    def __init__(self, tls: ssl.SSLContext | None, backend: httpcore2.AsyncNetworkBackend) -> None:
+        self._tls = tls
+        self._backend = backend
+        self._connection: httpcore2.AsyncHTTPConnection | None = None
+
+    async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        known = self._connection
+        if known is None or not known.is_available() or known.has_expired():
+            await self.aclose()
+            known = self._connection = httpcore2.AsyncHTTPConnection(
+                request.url.origin, ssl_context=self._tls, network_backend=self._backend
+            )
+        return await known.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        known, self._connection = self._connection, None
+        if known is not None:
+            await known.aclose()
 
 
 class _Reading:
@@ -202,7 +227,7 @@ class _Progress:
         self._layer = Layer.HTTP
         self._peer = ""
         self._reported: set[Layer] = set()
-        self.loopback = False
+        self._addresses: Sequence[str] = ()
         self.fresh = False
 
     def begin(self) -> None:
@@ -220,7 +245,7 @@ class _Progress:
             host=proxy.host if proxy and at_proxy else self._route.host,
             via_proxy=at_proxy,
             connected=bool(self._peer),
-            loopback=self.loopback,
+            loopback=bool(self._addresses) and all(map(is_loopback, self._addresses)),
             elapsed_s=time.monotonic() - started,
             detail=detail or self._peer,
         )
@@ -229,9 +254,8 @@ class _Progress:
         self.fresh = True
         self._layer, self._since, self._peer = Layer.DNS, time.monotonic(), ""
 
-    def resolved(self, addresses: Iterable[str], *, literal: bool) -> None:
-        known = list(addresses)
-        self.loopback = bool(known) and all(is_loopback(address) for address in known)
+    def resolved(self, known: Sequence[str], *, literal: bool) -> None:
+        self._addresses = known
         if self._route.proxy:
             self._pass(Layer.DNS, None, f"{self._route.host} is resolved by the proxy")
         elif literal:
@@ -317,7 +341,7 @@ class _Backend(Direct):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         async def attempt(address: str) -> httpcore2.AsyncNetworkStream:
-            return await super(_Backend, self).connect_tcp(address, port, timeout)
+            return await super(_Backend, self).connect_tcp(address, port)
 
         self._progress.resolving()
         async with asyncio.timeout(timeout):

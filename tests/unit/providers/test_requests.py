@@ -72,7 +72,9 @@ def test_without_a_key_that_is_sent_the_control_leaves_out_what_stands_in_its_pl
 def test_the_host_header_and_the_url() -> None:
     base = parse_base("https://[::1]:8443/path/v1/?api-version=2")
     assert base.authority == "[::1]:8443"
-    assert base.url("/models", "limit=1") == "https://[::1]:8443/path/v1/models?api-version=2&limit=1"
+    assert base.url("/models") == "https://[::1]:8443/path/v1/models?api-version=2"
+    assert base.target("/models", "limit=1") == "/path/v1/models?api-version=2&limit=1"
+    assert parse_base("http://h").target("", "limit=1") == "/?limit=1"
     assert parse_base("https://Example.COM:443").authority == "example.com"
     assert parse_base("https://bücher.example/v1").host == "xn--bcher-kva.example"
     assert parse_base("http://h/ä").url() == "http://h/%C3%A4"
