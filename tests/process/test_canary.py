@@ -233,6 +233,8 @@ def test_exceptions_of_the_sdk_do_not_carry_it(nexod: Nexod, provider: ExamplePr
     with nexod.client() as client:
         client.create_connection(draft(name="good"))
         client.create_connection(draft(name="refused", api_key=BAD))
+        ticket = client.test_draft(draft(name="tested")).ticket
+        assert ticket
         failing: list[Callable[[], object]] = [
             lambda: client.create_connection(draft(name="")),
             lambda: client.create_connection(draft(name="good")),
@@ -247,7 +249,8 @@ def test_exceptions_of_the_sdk_do_not_carry_it(nexod: Nexod, provider: ExamplePr
             ),
             lambda: client.update_connection("nobody", draft()),
             lambda: client.update_connection("refused", draft(), revision=1_000_000),
-            lambda: client.update_connection("good", draft(api_key=BAD), verify_key=True),
+            lambda: client.update_connection("good", draft(api_key=BAD), ticket=ticket),
+            lambda: client.create_connection(draft(api_key=BAD), ticket=ticket),
             lambda: client.list_models("refused"),
         ]
         for number, call in enumerate(failing):
