@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import nexo_client
+import nursery
 
 T = TypeVar("T")
 
@@ -113,9 +114,12 @@ class Surroundings:
 
     Attributes:
         prefix: command in front of every program, such as one that drops root.
+        forks: whether nexod and nexoctl may be forked (see `nursery`): not where they are known by what the
+            kernel keeps of their start, which is their command line and first environment.
     """
 
     prefix: Sequence[str] = ()
+    forks = True
 
     def __init__(self) -> None:
         # Directly below /tmp: the path of a socket may have 107 bytes, pytest's own directories are longer.
@@ -146,6 +150,9 @@ class Surroundings:
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
+    def _may_fork(self, env: Mapping[str, str]) -> bool:
+        return self.forks and not self.prefix and nursery.fits(env)
+
     # -- the daemon
 
     def spawn_nexod(
@@ -153,21 +160,16 @@ class Surroundings:
     ) -> Nexod:
         """A daemon that has just been started; it may not answer yet, or ever."""
         output = self.home / f"nexod-{len(self._daemons)}.out"
-        command = [
-            *self.prefix,
-            sys.executable,
-            "-c",
-            _DIE_WITH_PARENT,
-            sys.executable,
-            "-m",
-            "nexo_daemon",
-            "--foreground",
-            *flags,
-        ]
+        command = ["nexo_daemon", "--foreground", *flags]
+        variables = self.env | dict(env or {})
+        start: type[subprocess.Popen[Any]] = nursery.Forked
+        if pass_fds or not self._may_fork(variables):
+            start = subprocess.Popen
+            command = [*self.prefix, sys.executable, "-c", _DIE_WITH_PARENT, sys.executable, "-m", *command]
         with output.open("wb") as file:
-            process = subprocess.Popen(
+            process = start(
                 command,
-                env=self.env | dict(env or {}),
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -203,12 +205,10 @@ class Surroundings:
         self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, expect: int | None = 0
     ) -> Finished:
         """Run nexoctl to its end; AssertionError unless it exits with `expect` (None: anything goes)."""
-        return self.run(
-            [sys.executable, "-m", "nexo_cli", "--no-start", *arguments],
-            stdin=stdin,
-            env=env,
-            expect=expect,
-        )
+        command = ["nexo_cli", "--no-start", *arguments]
+        if self._may_fork(self.env | dict(env or {})):
+            return self._run(nursery.Forked, command, stdin, env, expect)
+        return self.run([sys.executable, "-m", *command], stdin=stdin, env=env, expect=expect)
 
     def run(
         self,
@@ -220,17 +220,32 @@ class Surroundings:
         patience_s: float = 60.0,
     ) -> Finished:
         """Run any program to its end."""
-        done = subprocess.run(
-            [*self.prefix, *command],
-            input=stdin,
+        return self._run(subprocess.Popen, [*self.prefix, *command], stdin, env, expect, patience_s)
+
+    def _run(
+        self,
+        start: type[subprocess.Popen[Any]],
+        command: Sequence[str],
+        stdin: str,
+        env: Mapping[str, str] | None,
+        expect: int | None,
+        patience_s: float = 60.0,
+    ) -> Finished:
+        with start(
+            command,
             env=self.env | dict(env or {}),
             cwd=self.home,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=patience_s,
-            check=False,
-        )
-        finished = Finished(command, done.returncode, done.stdout, done.stderr)
+        ) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=patience_s)
+            except BaseException:
+                process.kill()
+                raise
+        finished = Finished(command, process.returncode, out, err)
         assert expect is None or finished.code == expect, f"expected exit status {expect}: {finished!r}"
         return finished
 

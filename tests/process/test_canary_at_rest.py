@@ -65,6 +65,7 @@ def test_no_file_of_a_long_life_holds_a_key(nexod: Nexod, surroundings: Surround
 def test_the_environment_that_the_daemon_was_started_in_gives_up_its_keys(surroundings: Surroundings) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may read /proc/PID/environ of a process that is not dumpable")
+    surroundings.forks = False
     daemon = surroundings.start_nexod(env={"OPENAI_API_KEY": f"{CANARY}-env", "GROQ_API_KEY": CANARY})
     environ = Path(f"/proc/{daemon.pid}/environ").read_bytes()
     assert CANARY.encode() not in environ

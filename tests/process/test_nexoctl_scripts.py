@@ -141,7 +141,9 @@ def _lives(pid: int) -> bool:
     return not state.exists() or not state.read_text().rpartition(") ")[2].startswith("Z")
 
 
-def test_a_daemon_that_hangs_is_said_to_and_can_be_ended(surroundings: Surroundings, nexod: Nexod) -> None:
+def test_a_daemon_that_hangs_is_said_to_and_can_be_ended(surroundings: Surroundings) -> None:
+    surroundings.forks = False
+    nexod = surroundings.start_nexod()
     nexod.signal(signal.SIGSTOP)
     error = surroundings.nexoctl("--json", "daemon", "stop", "--timeout", "1", expect=3).error
     assert f"pid {nexod.pid}" in error["message"]
