@@ -103,6 +103,13 @@ def test_every_screen_and_state(
     tab.click("Test connection")
     tab.sees("Failed: key rejected")
     look_at(tab, "settings-failed", sizes=(SIZES[0], SIZES[2]))
+    tab.look(480, 860)
+    tab.click("Test connection")
+    bottom = "document.querySelector('.panel-test .outcome')?.getBoundingClientRect().bottom"
+    foot = "document.querySelector('.dialog-foot').getBoundingClientRect().top"
+    tab.wait(f"{bottom} <= {foot}", "on a phone the verdict comes into view")
+    tab.picture("settings-failed-seen")
+    tab.look(1280, 860)
     tab.fill("#f-key", WORK.key)
     tab.click("Test connection")
     tab.sees("Success")

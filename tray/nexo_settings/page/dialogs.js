@@ -261,6 +261,7 @@ async function test(dialog) {
   const running = { layers: [], result: null, problem: null, running: true, old: false, fields: Object.keys(wanted) };
   Object.assign(dialog, { abort, test: running, problem: null });
   app.changed();
+  bringIntoView();
   try {
     const body = { draft: wanted, fixes: dialog.fixes, name: calledNow(dialog), send_key: dialog.sendKey === 'yes' };
     for await (const line of app.lines('test', body, abort.signal)) {
@@ -277,10 +278,16 @@ async function test(dialog) {
   running.running = false;
   if (dialog.abort === abort) dialog.abort = null;
   app.changed();
-  if (state.dialog !== dialog || dialog.test !== running) return false;
+  if (state.dialog !== dialog) return false;
+  bringIntoView();
+  if (dialog.test !== running) return false;
   app.say(running.result ? (running.result.ok ? 'Success' : `Failed: ${running.result.phrase}`) : (running.problem?.message ?? ''));
   return Boolean(running.result?.ok);
 }
+
+/** On a small screen what a test says stands below the form, and a field that is wrong may be far above. */
+const bringIntoView = () => setTimeout(() =>
+  (document.querySelector('.form .problem[role=alert]') ?? document.querySelector('.panel-test > :last-child'))?.scrollIntoView({ block: 'nearest' }));
 
 const NETWORK = ['proxy', 'no_proxy', 'ca_bundle'];
 const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers', 'headers_json', 'default_model', 'model_map', 'provider', ...NETWORK]);

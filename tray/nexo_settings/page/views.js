@@ -354,7 +354,7 @@ function chart(connection) {
       <dl class="figures">${figure(percent, 'uptime')}${figure(ms(past?.latency_p50_ms), 'median')}${figure(ms(past?.latency_p95_ms), '95 % below')}</dl>
       <div class="segments" role="group" aria-label="Time shown">${span(24, '24 h')}${span(168, '7 d')}</div>
     </div>
-    <div class="chart">${past ? drawing(connection, past) : html`<div class="hole"></div>`}</div>
+    <div class="chart">${past ? drawing(connection, past) : html`<div class="hole">${app.live() ? nothing : notTold()}</div>`}</div>
     ${past?.transitions.length ? html`<details class="changes"><summary>${past.transitions.length} ${past.transitions.length > 1 ? 'changes' : 'change'} of the light</summary>
       <ol>${past.transitions.toReversed().map((one) => html`<li><span class="state ${one.to}">${light(one.to)}<b>${one.to === 'healthy' ? 'works' : one.phrase || one.to}</b></span>
         <span class="faint">${one.evidence}</span><time datetime=${one.at}>${clock(one.at)}</time></li>`)}</ol></details>` : nothing}
