@@ -44,6 +44,7 @@ class Registry(Writer):
         self._references = references
         self.tickets = Tickets(clock)
         self.last_tests = LastTests(self)
+        self.listen_to_reload(self._replaced)
         self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
 
     # -- secrets ------------------------------------------------------------------------------------
@@ -114,6 +115,10 @@ class Registry(Writer):
             self._references.forget()
             self.tickets.clear()
         super().vault_changed()
+
+    async def _replaced(self) -> None:
+        # What was tested was an edit of the earlier store, whose revisions may come again.
+        self.tickets.clear()
 
     # -- connections --------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ from nexo_daemon.registry.edits import AS_GIVEN, Plan, learned
 
 LIMIT = 300
 """As many as the settings screen shows rows to import: it tests them all, and saves them then."""
+SIZE_LIMIT = 64 * 1024
+"""Characters of the secrets of a draft that is kept; larger ones are sent again."""
 KEPT_S = 900.0
 """A person tests, reads, thinks and saves; what was tested before lunch is worth a new test."""
 
@@ -79,8 +81,9 @@ class Tickets:
         self.era = 0
 
     def issue(self, proposal: Proposal, report: TestReport, era: int) -> str:
-        """A ticket for what was tested, with its report; empty if the era is over."""
-        if era != self.era:
+        """A ticket for what was tested, with its report; empty if the era is over, or it is too large."""
+        headers = proposal.draft.headers or ()
+        if era != self.era or sum(len(value.reveal()) for _, value in headers) > SIZE_LIMIT:
             return ""
         ticket = secrets.token_urlsafe(24)
         self._kept.put(ticket, replace(proposal, report=replace(report, models=())))

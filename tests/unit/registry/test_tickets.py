@@ -190,6 +190,26 @@ def test_a_locked_vault_ends_all_tickets_and_gives_none(live: Live) -> None:
     live(body)
 
 
+def test_what_was_tested_before_the_store_was_replaced_is_forgotten(live: Live) -> None:
+    async def body(registry: Registry, clock: Clock) -> None:
+        ticket = ticket_for(registry)
+        await registry.reload(registry.store.reload)
+        with pytest.raises(InvalidField):
+            registry.tickets.look(ticket)
+
+    live(body)
+
+
+def test_a_draft_of_unusual_size_is_not_kept(live: Live) -> None:
+    async def body(registry: Registry, clock: Clock) -> None:
+        large = Secret("x" * 8192)
+        headers = tuple((f"X-{number}", large) for number in range(9))
+        assert not ticket_for(registry, replace(PROPOSAL, draft=replace(DRAFT, headers=headers)))
+        assert ticket_for(registry, replace(PROPOSAL, draft=replace(DRAFT, headers=headers[:8])))
+
+    live(body)
+
+
 def test_a_stopped_daemon_keeps_nothing(live: Live) -> None:
     async def body(registry: Registry, clock: Clock) -> None:
         ticket = ticket_for(registry)
