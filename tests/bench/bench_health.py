@@ -165,6 +165,8 @@ async def monitored(port: int, count: int, hanging: int = 0, *, stall: bool = Fa
         id_: Watched(id_, target.base_url.removesuffix("/v1"), 300.0) for id_, target in watch.targets.items()
     }
     watcher = asyncio.create_task(lateness.run())
+    # As the daemon has at its start, and as the floor makes its context.
+    await watch.prober.prepare()
     cpu, wall = time.process_time(), time.perf_counter()
     watch.begun = wall
     monitor.configure(watched, {})

@@ -70,6 +70,8 @@ class Monitor:
         self._surroundings = ThisComputer() if surroundings is None else surroundings
         self._clocks = Clocks()
         self._stir = asyncio.Event()
+        # Monotonic second until which `run` rests; None while it does not.
+        self._rests_until: float | None = None
         self._tasks: dict[int, asyncio.Task[Verdict | NotChecked]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._running = False
@@ -200,9 +202,13 @@ class Monitor:
         restless = self._surroundings.restless_s()
         if restless is not None:
             timeout = restless if timeout is None else min(timeout, restless)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._stir.wait()
+        self._rests_until = float("inf") if wake is None else wake
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._stir.wait()
+        finally:
+            self._rests_until = None
 
     def _ended(self, launch: Launch, task: asyncio.Task[Verdict | NotChecked]) -> None:
         self._tasks.pop(launch.ticket, None)
@@ -236,7 +242,10 @@ class Monitor:
 
     def _publish(self) -> None:
         self._tell()
-        self._stir.set()
+        if self._rests_until is not None:
+            wake = self._core.next_wake(self._now())
+            if wake is not None and wake < self._rests_until:
+                self._stir.set()
 
     def _tell(self) -> None:
         for notice in self._core.drain():
