@@ -2,7 +2,7 @@
 
 Most of what a daemon or a short `nexoctl` in a test costs is Python reading modules. What comes out of a
 nursery is the real program all the same: a process with its own pid, files, environment and signals, and a
-child of the test. What depends on how Python itself was started is started by `exec` instead: see `fits`.
+child of the test. What depends on how Python itself was started is started by `exec` instead: see `takes`.
 
 `python tests/nursery.py` is the process that is forked; its orders come by its standard input, a Unix socket.
 """
@@ -35,14 +35,15 @@ _READ_AT_START = ("COVERAGE", "GRPC_", "LANG", "LC_", "LD_", "MALLOC_", "PYTHON"
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2)
 
 
-def fits(env: Mapping[str, str]) -> bool:
-    """Whether a program with this environment may be forked."""
+def takes(module: str, env: Mapping[str, str]) -> bool:
+    """Whether `python -m module` with this environment may be forked."""
 
     def read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
 
     return (
         sys.platform == "linux"
+        and module in MODULES
         and "COVERAGE_PROCESS_START" not in env
         and read_at_start(env) == read_at_start(os.environ)
     )

@@ -150,8 +150,22 @@ class Surroundings:
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
-    def _may_fork(self, env: Mapping[str, str]) -> bool:
-        return self.forks and not self.prefix and nursery.fits(env)
+    def _start(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None,
+        *,
+        wrapper: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        **how: Any,
+    ) -> "subprocess.Popen[Any]":
+        """A program in its place; `wrapper` stands in front of one that is not forked."""
+        variables = self.env | dict(env or {})
+        module = command[2] if tuple(command[:2]) == (sys.executable, "-m") else ""
+        if self.forks and not (self.prefix or pass_fds) and nursery.takes(module, variables):
+            return nursery.Forked(command[2:], env=variables, cwd=self.home, **how)
+        whole = [*self.prefix, *wrapper, *command]
+        return subprocess.Popen(whole, env=variables, cwd=self.home, pass_fds=pass_fds, **how)
 
     # -- the daemon
 
@@ -160,21 +174,16 @@ class Surroundings:
     ) -> Nexod:
         """A daemon that has just been started; it may not answer yet, or ever."""
         output = self.home / f"nexod-{len(self._daemons)}.out"
-        command = ["nexo_daemon", "--foreground", *flags]
-        variables = self.env | dict(env or {})
-        start: type[subprocess.Popen[Any]] = nursery.Forked
-        if pass_fds or not self._may_fork(variables):
-            start = subprocess.Popen
-            command = [*self.prefix, sys.executable, "-c", _DIE_WITH_PARENT, sys.executable, "-m", *command]
+        command = [sys.executable, "-m", "nexo_daemon", "--foreground", *flags]
         with output.open("wb") as file:
-            process = start(
+            process = self._start(
                 command,
-                env=variables,
+                env,
+                wrapper=(sys.executable, "-c", _DIE_WITH_PARENT),
+                pass_fds=pass_fds,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                cwd=self.home,
-                pass_fds=pass_fds,
             )
         daemon = Nexod(self, process, output)
         self._daemons.append(daemon)
@@ -205,10 +214,8 @@ class Surroundings:
         self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, expect: int | None = 0
     ) -> Finished:
         """Run nexoctl to its end; AssertionError unless it exits with `expect` (None: anything goes)."""
-        command = ["nexo_cli", "--no-start", *arguments]
-        if self._may_fork(self.env | dict(env or {})):
-            return self._run(nursery.Forked, command, stdin, env, expect)
-        return self.run([sys.executable, "-m", *command], stdin=stdin, env=env, expect=expect)
+        command = [sys.executable, "-m", "nexo_cli", "--no-start", *arguments]
+        return self.run(command, stdin=stdin, env=env, expect=expect)
 
     def run(
         self,
@@ -220,25 +227,8 @@ class Surroundings:
         patience_s: float = 60.0,
     ) -> Finished:
         """Run any program to its end."""
-        return self._run(subprocess.Popen, [*self.prefix, *command], stdin, env, expect, patience_s)
-
-    def _run(
-        self,
-        start: type[subprocess.Popen[Any]],
-        command: Sequence[str],
-        stdin: str,
-        env: Mapping[str, str] | None,
-        expect: int | None,
-        patience_s: float = 60.0,
-    ) -> Finished:
-        with start(
-            command,
-            env=self.env | dict(env or {}),
-            cwd=self.home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        with self._start(
+            command, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 out, err = process.communicate(stdin, timeout=patience_s)
@@ -253,14 +243,8 @@ class Surroundings:
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None
     ) -> "subprocess.Popen[bytes]":
         """Start any program; it is killed with the surroundings. Its standard output is a pipe."""
-        process = subprocess.Popen(
-            [*self.prefix, *command],
-            env=self.env | dict(env or {}),
-            cwd=self.home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        pipe = subprocess.PIPE
+        process = self._start(command, env, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
         self._others.append(process)
         return process
 
