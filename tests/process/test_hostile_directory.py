@@ -40,6 +40,7 @@ TRAPS = (
 @pytest.fixture
 def hostile(surroundings: Surroundings) -> Path:
     """A home full of files that Python would import first; each that runs leaves a mark."""
+    surroundings.forks = False
     for trap in TRAPS:
         path = surroundings.home / trap
         path.parent.mkdir(parents=True, exist_ok=True)
