@@ -26,10 +26,10 @@ help: ## list the commands
 demo: $(VENV)/ready-to-run ## see the real thing work, in a temporary directory
 	@$(BIN)/nexoctl demo
 
-# Three at a time on two cores, because daemons wait more than they work; in the order of the folders, which puts
+# Four at a time on two cores, because daemons wait more than they work; in the order of the folders, which puts
 # the long files first.
 test: $(VENV)/ready-to-develop node-modules ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 test-crowd: $(VENV)/ready-to-develop ## 1 000 followers in 20 processes, 100 switches, a daemon killed (minutes)
 	@NEXO_TEST_CROWD=full $(BIN)/python -m pytest tests/process/test_crowd.py
