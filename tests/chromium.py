@@ -268,8 +268,11 @@ _FIND = """(what) => {
   const open = document.querySelector('dialog[open]');
   found ??= all.find((e) => words(e) === what && (!open || open.contains(e)));
   if (!found || found.disabled) return null;
+  const before = found.getBoundingClientRect();
   found.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   const box = found.getBoundingClientRect();
+  // A click meets what was drawn last: what had to be scrolled is looked at again.
+  if (before.x !== box.x || before.y !== box.y) return null;
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   const hit = document.elementFromPoint(x, y);
   const meets = (e) => e && (found.contains(e) || e.contains(found));

@@ -76,6 +76,18 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
         help="custom headers as a JSON object, or @FILE (@- for stdin) with one",
     )
     if editing:
+        secret.add_argument(
+            "--keep-headers",
+            action="store_const",
+            const=True,
+            help="keep the stored headers that the given ones do not name",
+        )
+        secret.add_argument(
+            "--remove-header",
+            action="append",
+            metavar="NAME",
+            help="remove this stored header and keep the others; may be repeated",
+        )
         secret.add_argument("--no-headers", action="store_true", help="remove all custom headers")
     network = parser.add_argument_group("network")
     proxy_flag.add_proxy_options(network)
@@ -115,6 +127,8 @@ def has_draft_options(arguments: argparse.Namespace) -> bool:
         "key_expires",
         "header",
         "headers_json",
+        "keep_headers",
+        "remove_header",
         "map",
         "unmap",
     )
@@ -149,6 +163,8 @@ def draft_from(
         api_key_ref=arguments.api_key_ref,
         headers=_headers(arguments),
         headers_json=_headers_json(arguments, session),
+        keep_other_headers=getattr(arguments, "keep_headers", None),
+        remove_headers=_removed_headers(arguments),
         default_model=arguments.model,
         enabled=arguments.enabled,
         key_expires_at=_date(arguments.key_expires),
@@ -279,6 +295,14 @@ def _headers(arguments: argparse.Namespace) -> tuple[Header, ...] | None:
             raise UsageError(f"--header number {position} has no colon", "write --header 'Name: value'")
         headers.append(Header(name.strip(), value.strip()))
     return tuple(headers)
+
+
+def _removed_headers(arguments: argparse.Namespace) -> tuple[str, ...] | None:
+    removed = getattr(arguments, "remove_header", None)
+    keeps = removed is not None or getattr(arguments, "keep_headers", None)
+    if keeps and getattr(arguments, "no_headers", False):
+        raise UsageError("--no-headers is given with what keeps some of them", "give one of them")
+    return None if removed is None else tuple(removed)
 
 
 def _headers_json(arguments: argparse.Namespace, session: Session) -> str | None:

@@ -78,6 +78,8 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.wait("document.querySelector('#f-key').placeholder === 'unchanged'", "the key is not shown")
     assert tab.eval("document.querySelector('#f-key').value") == ""
     tab.sees("Stored: X-Team")
+    # One header more, without typing the other again
+    tab.fill("#f-headers", '{"X-Room": "4"}')
     tab.fill("#f-name", "work")
     tab.fill("#f-model", "example-large")
     tab.click("Model names (map)")
@@ -93,6 +95,14 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
         assert saved.default_model == "example-large"
         assert saved.model_map == (MappedModel("gpt-5", "example-large"),)
         assert client.reveal("work").api_key == WORK.key
+        assert client.reveal("work").headers == {"X-Team": "blue", "X-Room": "4"}
+    tab.click("[aria-label='Edit work']")
+    tab.click("[aria-label='Remove the header X-Team']")
+    tab.sees("X-Team (is removed")
+    tab.click("Test and save")
+    tab.wait("!document.querySelector('dialog')", "it is saved")
+    with nexod.client() as client:
+        assert client.get_connection("work").header_names == ("X-Room",)
 
 
 def test_the_document_line_by_line(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:

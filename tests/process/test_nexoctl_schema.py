@@ -95,6 +95,10 @@ def _connections(say: Speaker, url: str) -> None:
     assert say("test", "busy", "--last", code=6)["outcome"] == "rate_limited"
     say("test", "work")
     say("test", "work", "--completion")
+    changed = say("edit", "work", "--header", "X-B: 2", "--keep-headers")
+    assert changed["header_names"] == ["X-A", "X-B"]
+    assert say("edit", "work", "--remove-header", "x-b")["header_names"] == ["X-A"]
+    say("test", "work", "--completion")
     assert say("test", "work", "--last")["layers"][-1]["layer"] == "completion"
     say("test", "--all", code=6)
     assert say("test", "work", "nobody", code=6)[1]["outcome"] is None

@@ -13,6 +13,7 @@ from nexo_client.types import ConnectionDraft, MappedModel, NetworkProfile
 _TEXTS = tuple(one.name for one in fields(ConnectionDraft) if one.type == str | None)
 _SWITCHES = tuple(one.name for one in fields(ConnectionDraft) if one.type == bool | None)
 _MOST_HOSTS = 200
+_MOST_HEADERS = 256
 _MOST_MODELS = 256
 
 
@@ -102,11 +103,11 @@ class JsonBody:
             return None
         if not isinstance(value, dict):
             raise NotUnderstood(f"{name} is not an object")
-        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "no_headers", "network", "model_map"})
+        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "remove_headers", "network", "model_map"})
         found: dict[str, Any] = {one: given.text(one) for one in _TEXTS if one in value}
         found |= {one: given.switch(one) for one in _SWITCHES if one in value}
-        if given.switch("no_headers"):
-            found["headers"] = ()
+        if "remove_headers" in value:
+            found["remove_headers"] = given.texts("remove_headers", _MOST_HEADERS)
         if "network" in value:
             found["network"] = given.network("network")
         if "model_map" in value:

@@ -34,6 +34,7 @@ _TESTED = (
     "api_key_ref",
     "headers",
     "headers_json",
+    "remove_headers",
 )
 
 

@@ -234,6 +234,7 @@ def _binding(entry: dict[str, Any]) -> tuple[WorkspaceKey, str, bool, float | No
 
 def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
     expires = _text(entry, "key_expires_at")
+    switches: dict[str, Any] = {name: _is_flag(entry.get(name, usual)) for name, usual in _SWITCHES.items()}
     draft = Draft(
         name=_is_text(entry["name"]),
         provider=Provider(entry["provider"]),
@@ -246,7 +247,7 @@ def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
         if "headers" in secrets
         else None,
         default_model=_text(entry, "default_model"),
-        **{name: _is_flag(entry.get(name, usual)) for name, usual in _SWITCHES.items()},
+        **switches,
         network=_network(entry["network"]),
         proxy_credentials=Secret(_is_text(secrets["proxy_credentials"]))
         if "proxy_credentials" in secrets

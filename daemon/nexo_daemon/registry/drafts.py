@@ -47,19 +47,28 @@ _FORBIDDEN_HEADERS = frozenset(
 )
 
 
+Headers = tuple[tuple[str, Secret], ...]
+"""Names and values, in order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft(PlainDraft):
     """A connection as written down, its words read. Checked by `check_draft`.
 
     Attributes:
         api_key: an empty secret removes the key.
+        headers: of an edit, in place of all that are stored, or of those of the same name.
+        keep_other_headers: the latter.
+        remove_headers: names of stored ones that go; the others stay.
         proxy_credentials: goes with `network`; None there means no credentials.
     """
 
     provider: Provider | None = None
     auth_scheme: AuthScheme | None = None
     api_key: Secret | None = None
-    headers: tuple[tuple[str, Secret], ...] | None = None
+    headers: Headers | None = None
+    keep_other_headers: bool = False
+    remove_headers: tuple[str, ...] = ()
     proxy_credentials: Secret | None = None
     clear_key_expiry: bool = False
 
@@ -121,7 +130,7 @@ def check_api_key(secret: Secret) -> Secret:
     return secret
 
 
-def check_headers(headers: tuple[tuple[str, Secret], ...]) -> tuple[tuple[str, Secret], ...]:
+def check_headers(headers: Headers) -> Headers:
     """Custom headers, checked one by one. Values are never quoted in an error.
 
     Raises:
@@ -170,7 +179,7 @@ def check_headers(headers: tuple[tuple[str, Secret], ...]) -> tuple[tuple[str, S
     return tuple(checked)
 
 
-def parse_headers_json(text: str) -> tuple[tuple[str, Secret], ...]:
+def parse_headers_json(text: str) -> Headers:
     """Header names and values from the JSON object that a person pasted.
 
     Raises:

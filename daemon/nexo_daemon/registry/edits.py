@@ -19,7 +19,7 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
 from nexo_daemon.providers.presets import PRESETS
-from nexo_daemon.registry.drafts import Draft, check_draft
+from nexo_daemon.registry.drafts import Draft, Headers, check_draft, check_headers
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
 
@@ -154,6 +154,8 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         InvalidField: the first field that is wrong or missing.
     """
     draft = _checked(raw, fixes)
+    if draft.remove_headers:
+        raise InvalidField.of("remove_headers", "is given for a new connection", "leave it out")
     if draft.name is None:
         raise InvalidField.of("name", "is empty", "give the connection a name, for example 'work'")
     if draft.provider is None:
@@ -222,7 +224,9 @@ def plan_edit(
 
     replaces_key = draft.api_key is not None or draft.api_key_ref is not None
     keeps_key = not replaces_key and (bool(old.key_reference) or old.key_added_at is not None)
-    keeps_headers = draft.headers is None and bool(old.header_names)
+    changes_headers = draft.headers is not None or bool(draft.remove_headers)
+    staying = kept_headers(old, draft)
+    keeps_headers = bool(staying)
     if moved and (keeps_key or keeps_headers) and not keep_key_for_new_origin:
         raise _moves(moved, old, keeps_key=keeps_key, keeps_headers=keeps_headers)
 
@@ -264,11 +268,11 @@ def plan_edit(
         connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
 
     elsewhere = _endpoint(connection) != _endpoint(old)
-    if draft.headers is not None or elsewhere:
+    if changes_headers or elsewhere:
         connection = replace(connection, facts=frozenset())
 
     # A secret is sealed with the whole endpoint, so that another one needs it opened.
-    reseals = replaces_key or draft.headers is not None or draft.network is not None or elsewhere
+    reseals = replaces_key or changes_headers or draft.network is not None or elsewhere
     credentials: Credentials | None = None
     if reseals:
         stored = _stored(old, draft, unseal, replaces_key=replaces_key)
@@ -286,7 +290,7 @@ def plan_edit(
         connection = replace(connection, previous_key_until=_grace(connection, previous, replaces_key, now))
         credentials = Credentials(
             api_key=api_key,
-            headers=stored.headers if draft.headers is None else draft.headers,
+            headers=_merged(stored.headers, staying, draft.headers or ()),
             proxy_credentials=proxy_credentials,
             previous_api_key=previous,
         )
@@ -294,6 +298,34 @@ def plan_edit(
     notes = _read_as(connection, raw)
     warnings = _warnings(connection, draft, has_secret=has_secret)
     return Plan(connection, credentials, (*notes, *warnings), notes)
+
+
+def kept_headers(old: StoredConnection, draft: Draft) -> tuple[str, ...]:
+    """The names of the stored headers whose values stay.
+
+    Raises:
+        InvalidField: one that is to be removed is not there.
+    """
+    there = {name.lower() for name in old.header_names}
+    removed = {name.strip().lower() for name in draft.remove_headers}
+    if removed - there:
+        known = ", ".join(old.header_names) or "none is stored"
+        raise InvalidField.of("remove_headers", "a header of that name is not there", f"these are: {known}")
+    if draft.headers is not None and not (draft.keep_other_headers or removed):
+        return ()
+    gone = removed | {name.lower() for name, _ in draft.headers or ()}
+    return tuple(name for name in old.header_names if name.lower() not in gone)
+
+
+def _merged(stored: Headers, kept: Sequence[str], given: Headers) -> Headers:
+    """Each at the place where it was, new ones at the end. Raises as `check_headers`."""
+    fresh = {name.lower(): (name, value) for name, value in given}
+    merged = [
+        fresh.pop(name.lower(), (name, value))
+        for name, value in stored
+        if name in kept or name.lower() in fresh
+    ]
+    return check_headers((*merged, *fresh.values()))
 
 
 def _endpoint(connection: StoredConnection) -> tuple[object, ...]:
@@ -354,7 +386,7 @@ def _stored(
         return unseal(old)
     except SecretTampered:
         # What does not open any more is mended by entering it again: all of it, or something would be lost.
-        entered_headers = draft.headers is not None or not old.header_names
+        entered_headers = not kept_headers(old, draft)
         entered_proxy = draft.network is not None or not old.has(SecretKind.PROXY_CREDENTIALS)
         if replaces_key and entered_headers and entered_proxy:
             return Credentials()

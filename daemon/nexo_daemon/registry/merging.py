@@ -23,7 +23,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.registry.document import Document
 from nexo_daemon.registry.drafts import Draft, name_key
-from nexo_daemon.registry.edits import AS_GIVEN
+from nexo_daemon.registry.edits import AS_GIVEN, kept_headers
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault.references import ReferenceKind
 
@@ -230,7 +230,7 @@ def _kept(draft: Draft, present: StoredConnection) -> str:
     replaced = draft.api_key is not None or draft.api_key_ref is not None
     kept = (
         ("API key", not replaced and (bool(present.key_reference) or present.key_added_at is not None)),
-        ("header values", draft.headers is None and bool(present.header_names)),
+        ("header values", bool(kept_headers(present, draft))),
     )
     return " and ".join(what for what, is_kept in kept if is_kept)
 

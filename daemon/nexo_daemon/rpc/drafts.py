@@ -116,6 +116,8 @@ def _read(message: connection_pb2.ConnectionDraft, name: str) -> dict[str, Any]:
             return {}
         case "headers" | "headers_json":
             return {"headers": _headers(message)}
+        case "remove_headers":
+            return {name: tuple(message.remove_headers)}
         case "network":
             network, credentials = _network(message.network)
             return {name: network, "proxy_credentials": credentials}

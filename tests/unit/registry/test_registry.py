@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,35 @@ def test_a_key_over_plain_http_to_another_computer_is_warned_about(house: House)
     async def body(registry: Registry) -> None:
         _, warnings = await registry.create(draft(base_url="http://gateway.example/v1"))
         assert [w.field for w in warnings] == ["base_url"]
+
+    house.live(body)
+
+
+def test_a_header_is_set_or_removed_and_the_others_keep_place_and_value(house: House) -> None:
+    one, two, three = (("X-One", Secret("1")), ("X-Two", Secret("2")), ("X-Three", Secret("3")))
+
+    async def body(registry: Registry) -> None:
+        async def after(**changes: Any) -> object:
+            saved, _ = await registry.update("work", Draft(**changes))
+            return (await registry.credentials(saved)).headers
+
+        await registry.create(draft(headers=(one, two)))
+        fresh = ("x-one", Secret("another"))
+        assert await after(headers=(fresh, three), keep_other_headers=True) == (fresh, two, three)
+        assert await after(remove_headers=("X-ONE",)) == (two, three)
+        assert await after(remove_headers=("X-Two",), headers=(one,)) == (three, one)
+        with pytest.raises(InvalidField, match="is not there") as caught:
+            await registry.update("work", Draft(remove_headers=("X-Gone",)))
+        assert "X-Three, X-One" in caught.value.hint
+        # Whose value stays is asked about before it goes elsewhere.
+        elsewhere = "http://127.0.0.1:2/v1"
+        with pytest.raises(KeyOriginChanged, match="header values"):
+            await registry.update(
+                "work",
+                Draft(base_url=elsewhere, api_key=Secret("k"), headers=(one,), keep_other_headers=True),
+            )
+        change = {"base_url": elsewhere, "api_key": Secret("k"), "headers": (one,)}
+        assert await after(**change, remove_headers=("X-Three",)) == (one,)
 
     house.live(body)
 

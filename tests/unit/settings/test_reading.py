@@ -17,7 +17,8 @@ def test_a_draft_becomes_what_the_sdk_takes() -> None:
         b'{"draft": {"name": "work", "api_key": "k", "enabled": false, "headers_json": "{}"}}'
     )
     assert body.draft("draft") == ConnectionDraft(name="work", api_key="k", enabled=False, headers_json="{}")
-    assert JsonBody.parse(b'{"draft": {"no_headers": true}}').draft("draft") == ConnectionDraft(headers=())
+    body = JsonBody.parse(b'{"draft": {"remove_headers": ["X-A"], "keep_other_headers": true}}')
+    assert body.draft("draft") == ConnectionDraft(remove_headers=("X-A",), keep_other_headers=True)
     assert JsonBody.parse(b"{}").draft("draft") is None
     way = {"proxy": "direct", "no_proxy": ["a.example"], "ca_bundle": "/ca.pem"}
     body = JsonBody.parse(json.dumps({"draft": {"network": way}}).encode())

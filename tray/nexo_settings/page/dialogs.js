@@ -38,7 +38,7 @@ function filled(dialog) {
   if (dialog.name !== undefined) return dialog;
   const { original } = dialog;
   const from = dialog.values ?? {};
-  const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, noHeaders: false, authScheme: '', search: '', picking: false, abort: null };
+  const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, removedHeaders: [], authScheme: '', search: '', picking: false, abort: null };
   if (original) {
     const reference = original.key.source === 'reference';
     if (dialog.takes) queueMicrotask(() => takeOver(dialog, dialog.takes));
@@ -159,7 +159,7 @@ function meanwhile(dialog) {
 
 /** Go on with what was typed, as a connection of its own; a stored key has gone with the other. */
 function asNew(dialog) {
-  Object.assign(dialog, { original: null, named: true, removeKey: false, noHeaders: false, sendKey: null, problem: null, test: null });
+  Object.assign(dialog, { original: null, named: true, removeKey: false, removedHeaders: [], sendKey: null, problem: null, test: null });
   app.changed();
 }
 
@@ -184,7 +184,8 @@ function draft(dialog) {
   } else if (dialog.key.trim()) wanted.api_key = dialog.key.trim();
   else if (dialog.removeKey || original?.key.source === 'reference') wanted.api_key = '';
   if (dialog.headers.trim()) wanted.headers_json = dialog.headers;
-  else if (dialog.noHeaders) wanted.no_headers = true;
+  if (original && wanted.headers_json) wanted.keep_other_headers = true;
+  if (dialog.removedHeaders.length) wanted.remove_headers = dialog.removedHeaders;
   if (dialog.authScheme && dialog.authScheme !== original?.auth_scheme) wanted.auth_scheme = dialog.authScheme;
   const way = network(dialog);
   const before = network(networkFields(original?.network ?? USUAL_NETWORK));
@@ -290,7 +291,7 @@ const bringIntoView = () => setTimeout(() =>
   (document.querySelector('.form .problem[role=alert]') ?? document.querySelector('.panel-test > :last-child'))?.scrollIntoView({ block: 'nearest' }));
 
 const NETWORK = ['proxy', 'no_proxy', 'ca_bundle'];
-const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers', 'headers_json', 'default_model', 'model_map', 'provider', ...NETWORK]);
+const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers', 'headers_json', 'remove_headers', 'default_model', 'model_map', 'provider', ...NETWORK]);
 
 function refused(dialog, running, error) {
   const field = error.metadata?.field ?? '';
@@ -527,17 +528,27 @@ function headerExample(found) {
   return JSON.stringify({ [name]: value }).replace(':', ': ');
 }
 
+function storedHeader(dialog, name) {
+  const gone = dialog.removedHeaders.includes(name);
+  const toggle = () => {
+    dialog.removedHeaders = gone ? dialog.removedHeaders.filter((one) => one !== name) : [...dialog.removedHeaders, name];
+    touched(dialog);
+    app.changed();
+  };
+  return html`<code class=${gone ? 'gone' : ''}>${name}</code> (${gone ? 'is removed' : state.reveals ? showButton(dialog, name) : nothing}${gone || state.reveals ? ' · ' : ''}<button
+    class="link" aria-label=${`${gone ? 'Keep' : 'Remove'} the header ${name}`} @click=${toggle}>${gone ? 'Keep' : 'Remove'}</button>)`;
+}
+
 function headersField(dialog) {
   const names = dialog.original?.header_names ?? [];
   const wrong = headersProblem(dialog.headers);
-  const stored = names.length ? html`Stored: <code>${names.join(', ')}</code>. ${state.reveals ? names.map((one) => html`${showButton(dialog, one)} · `) : nothing}What you type replaces all of them. ${dialog.noHeaders
-    ? html`They are removed. <button class="link" @click=${() => { dialog.noHeaders = false; touched(dialog); app.changed(); }}>Keep them</button>`
-    : html`<button class="link" @click=${() => { dialog.noHeaders = true; touched(dialog); app.changed(); }}>Remove them</button>`}` : 'For gateways and proxies that ask for more than a key. They win over the header of the key.';
+  const stored = names.length ? html`Stored: ${names.map((one, at) => html`${at ? ', ' : ''}${storedHeader(dialog, one)}`)}. What you type is added,
+    or takes the place of the one of that name; the others stay.` : 'For gateways and proxies that ask for more than a key. They win over the header of the key.';
   return html`<details class="field" ?open=${dialog.headersOpen} @toggle=${(e) => { dialog.headersOpen = e.target.open; }}>
     <summary>Custom headers <span class="faint">(JSON)</span></summary>
     <textarea id="f-headers" class="mono" rows="3" aria-label="Custom headers as JSON" autocomplete="off" spellcheck="false" placeholder=${headerExample(entry(dialog.choice))}
       .value=${dialog.headers} aria-invalid=${wrong ? 'true' : nothing} aria-describedby="n-headers" @input=${input(dialog, 'headers')}></textarea>
-    ${wrong ? html`<p class="problem" id="n-headers" role="alert">${wrong}</p>` : note(dialog, ['headers', 'headers_json'], stored, 'n-headers')}
+    ${wrong ? html`<p class="problem" id="n-headers" role="alert">${wrong}</p>` : note(dialog, ['headers', 'headers_json', 'remove_headers'], stored, 'n-headers')}
   </details>`;
 }
 

@@ -42,6 +42,11 @@ class ConnectionDraft(PlainDraft):
 
     Every field is optional: None means "not given" (the default when creating, unchanged when editing).
     At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
+
+    Attributes:
+        headers: of an edit, they take the place of all that are stored, unless `keep_other_headers`.
+        keep_other_headers: those that `headers` and `headers_json` do not name stay.
+        remove_headers: names of stored headers that go; the others stay.
     """
 
     provider: str | None = None
@@ -49,6 +54,8 @@ class ConnectionDraft(PlainDraft):
     api_key: str | None = field(default=None, repr=False)
     headers: tuple[Header, ...] | None = None
     headers_json: str | None = field(default=None, repr=False)
+    keep_other_headers: bool | None = None
+    remove_headers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -607,6 +607,8 @@ class ConnectionDraft(google.protobuf.message.Message):
     CHECK_INTERVAL_FIELD_NUMBER: builtins.int
     CHECKS_PAUSED_FIELD_NUMBER: builtins.int
     MODEL_MAP_FIELD_NUMBER: builtins.int
+    KEEP_OTHER_HEADERS_FIELD_NUMBER: builtins.int
+    REMOVE_HEADERS_FIELD_NUMBER: builtins.int
     name: builtins.str
     provider: global___Provider.ValueType
     preset: builtins.str
@@ -623,6 +625,8 @@ class ConnectionDraft(google.protobuf.message.Message):
     enabled: builtins.bool
     """Unset: enabled."""
     checks_paused: builtins.bool
+    keep_other_headers: builtins.bool
+    """Of an edit: stored headers that `headers` and `headers_json` do not name stay; otherwise they go."""
     @property
     def headers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Header]: ...
     @property
@@ -636,6 +640,10 @@ class ConnectionDraft(google.protobuf.message.Message):
     @property
     def model_map(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MappedModel]:
         """At most 100, each asked name once; "nexo" always stands for default_model."""
+
+    @property
+    def remove_headers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of an edit: names of stored headers that go; the others stay. Upper and lower case do not matter."""
 
     def __init__(
         self,
@@ -656,9 +664,11 @@ class ConnectionDraft(google.protobuf.message.Message):
         check_interval: google.protobuf.duration_pb2.Duration | None = ...,
         checks_paused: builtins.bool | None = ...,
         model_map: collections.abc.Iterable[global___MappedModel] | None = ...,
+        keep_other_headers: builtins.bool = ...,
+        remove_headers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "enabled", b"enabled", "key", b"key", "key_expires_at", b"key_expires_at", "network", b"network"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "default_model", b"default_model", "enabled", b"enabled", "headers", b"headers", "headers_json", b"headers_json", "key", b"key", "key_expires_at", b"key_expires_at", "model_map", b"model_map", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_checks_paused", b"_checks_paused", "_enabled", b"_enabled", "api_key", b"api_key", "api_key_ref", b"api_key_ref", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "check_interval", b"check_interval", "checks_paused", b"checks_paused", "default_model", b"default_model", "enabled", b"enabled", "headers", b"headers", "headers_json", b"headers_json", "keep_other_headers", b"keep_other_headers", "key", b"key", "key_expires_at", b"key_expires_at", "model_map", b"model_map", "name", b"name", "network", b"network", "preset", b"preset", "provider", b"provider", "remove_headers", b"remove_headers"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_checks_paused", b"_checks_paused"]) -> typing.Literal["checks_paused"] | None: ...
     @typing.overload
@@ -1055,7 +1065,8 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
         """Paths: name, provider, preset, base_url, auth_scheme, api_key, headers, default_model,
-        enabled, network, key_expires_at, check_interval, checks_paused, model_map.
+        enabled, network, key_expires_at, check_interval, checks_paused, model_map, keep_other_headers,
+        remove_headers.
         """
 
     @property
