@@ -96,10 +96,6 @@ class RegistrySnapshot:
         """The workspaces that are bound to a connection."""
         return tuple(b for b in self.bindings.values() if b.connection_id == connection_id)
 
-    def with_connection(self, connection: StoredConnection) -> "RegistrySnapshot":
-        """With the connection added or changed."""
-        return self.with_connections([connection])
-
     def with_connections(self, changed: Iterable[StoredConnection]) -> "RegistrySnapshot":
         """With connections added or changed."""
         connections, names, bindings = dict(self.connections), dict(self.ids_by_name), self.bindings

@@ -125,9 +125,9 @@ def test_a_directory_whose_name_only_begins_alike_is_not_inside() -> None:
 def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_does_not_get_them() -> None:
     state = snapshot(connection("client-a"), bindings={"/home/ada": "client-a"})
     renamed = StoredConnection(**{**_fields(state.connections["id-client-a"]), "name": "client-a-old"})
-    state = state.with_connection(renamed)
+    state = state.with_connections([renamed])
     impostor = StoredConnection(**{**_fields(renamed), "id": "id-new", "name": "client-a"})
-    state = state.with_connection(impostor)
+    state = state.with_connections([impostor])
     found = resolve(state, Question(workspace=HERE))
     assert found.require().id == "id-client-a"
 
@@ -135,7 +135,9 @@ def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_d
 def test_a_connection_that_is_made_again_under_the_old_name_does_not_inherit_a_broken_binding() -> None:
     state = snapshot(connection("client-a"), default=None, bindings={"/home/ada": "client-a"})
     state = state.without_connection("id-client-a")
-    state = state.with_connection(StoredConnection(**{**_fields(connection("client-a")), "id": "id-again"}))
+    state = state.with_connections(
+        [StoredConnection(**{**_fields(connection("client-a")), "id": "id-again"})]
+    )
     found = resolve(state, Question(workspace=HERE))
     assert found.connection is None
     assert found.problem is not None
