@@ -223,18 +223,16 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound, InvalidField, KeyOriginChanged, VaultLocked, KeyReferenceFailed
         """
-        message, mask = (None, None) if changes is None else convert.draft_to_wire(changes)
-        request = c.TestConnectionRequest(
-            name=name,
-            changes=message,
-            update_mask=mask,
+        events = self.testing(
+            name,
+            changes,
             completion=completion,
             model=model,
-            timeout=duration(timeout_s),
+            timeout_s=timeout_s,
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
         )
-        return await self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
+        return await self._test(events, on_layer)
 
     async def test_draft(
         self,
@@ -251,11 +249,54 @@ class AsyncClient(AsyncLine):
         Raises:
             InvalidField, KeyReferenceFailed
         """
+        events = self.testing_draft(
+            draft, completion=completion, model=model, timeout_s=timeout_s, fixes=fixes
+        )
+        return await self._test(events, on_layer)
+
+    def testing(
+        self,
+        name: str,
+        changes: types.ConnectionDraft | None = None,
+        *,
+        completion: bool = False,
+        model: str = "",
+        timeout_s: float = 30.0,
+        keep_key_for_new_origin: bool = False,
+        fixes: Sequence[str] = (),
+    ) -> AsyncSubscription[types.LayerResult | types.TestResult]:
+        """The layers of a test as they finish, then its result; closing it gives the test up.
+
+        Arguments and errors, which the iteration raises, are those of `test_connection`.
+        """
+        message, mask = (None, None) if changes is None else convert.draft_to_wire(changes)
+        request = c.TestConnectionRequest(
+            name=name,
+            changes=message,
+            update_mask=mask,
+            completion=completion,
+            model=model,
+            timeout=duration(timeout_s),
+            keep_key_for_new_origin=keep_key_for_new_origin,
+            fixes=fixes,
+        )
+        return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
+
+    def testing_draft(
+        self,
+        draft: types.ConnectionDraft,
+        *,
+        completion: bool = False,
+        model: str = "",
+        timeout_s: float = 30.0,
+        fixes: Sequence[str] = (),
+    ) -> AsyncSubscription[types.LayerResult | types.TestResult]:
+        """The same of a draft that is not saved; see `testing` and `test_draft`."""
         message, _ = convert.draft_to_wire(draft)
         request = c.TestDraftConnectionRequest(
             draft=message, completion=completion, model=model, timeout=duration(timeout_s), fixes=fixes
         )
-        return await self._test(Stream(request, _test_event, timeout_s + _GRACE_S), on_layer)
+        return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
 
     async def last_test(self, name: str) -> types.LastTest | None:
         """What the last test of a saved connection said; nothing is sent to the provider.

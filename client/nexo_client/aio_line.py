@@ -16,7 +16,7 @@ import grpc.aio
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.aio_follow import AsyncLiveConnection, Following
-from nexo_client.calls import Call, OnLayer, Stream, TestStream
+from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from nexo_client.line import Wire, closed
@@ -87,7 +87,9 @@ class AsyncSubscription(Generic[T]):
 
     async def __anext__(self) -> T:
         try:
-            return self._stream.read(await anext(self._responses))
+            while (value := self._stream.read(await anext(self._responses))) is None:
+                pass
+            return value
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopAsyncIteration from None
@@ -192,12 +194,14 @@ class AsyncLine:
         channel.probe(self._socket)
         return AsyncSubscription(stream, wire.stream(stream), self._socket)
 
-    async def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
-        async with self._subscribe(stream) as events:
+    async def _test(
+        self, test: AsyncSubscription[types.LayerResult | types.TestResult], on_layer: OnLayer | None
+    ) -> types.TestResult:
+        async with test as events:
             async for event in events:
                 if isinstance(event, types.TestResult):
                     return event
-                if event is not None and on_layer is not None:
+                if on_layer is not None:
                     on_layer(event)
         raise DaemonFailed("the test ended without a result", hint="its log says more: nexoctl daemon logs")
 

@@ -71,19 +71,20 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Stream(Generic[T]):
-    """A call whose answers are a stream. `limit_s` None: it ends when one side wants it to."""
+    """A call whose answers are a stream. `limit_s` None: it ends when one side wants it to.
+
+    Attributes:
+        read: makes a value of an answer; None for one that only a newer version knows.
+    """
 
     request: Message
-    read: Callable[[Any], T]
+    read: Callable[[Any], T | None]
     limit_s: float | None
 
     @property
     def method(self) -> Method:
         kind: Any = type(self.request)  # of which the stubs say that it cannot be hashed
         return method(kind)
-
-
-TestStream = Stream["types.LayerResult | types.TestResult | None"]
 
 
 def client_info() -> w.ClientInfo:

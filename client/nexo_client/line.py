@@ -17,7 +17,7 @@ import grpc
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
-from nexo_client.calls import Call, OnLayer, Stream, TestStream
+from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.workspace import WorkspaceLike
 
@@ -98,7 +98,9 @@ class Subscription(Generic[T]):
 
     def __next__(self) -> T:
         try:
-            return self._stream.read(next(self._opened))
+            while (value := self._stream.read(next(self._opened))) is None:
+                pass
+            return value
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopIteration from None
@@ -212,12 +214,14 @@ class Line:
         except ValueError:
             raise closed() from None
 
-    def _test(self, stream: TestStream, on_layer: OnLayer | None) -> types.TestResult:
-        with self._subscribe(stream) as events:
+    def _test(
+        self, test: Subscription[types.LayerResult | types.TestResult], on_layer: OnLayer | None
+    ) -> types.TestResult:
+        with test as events:
             for event in events:
                 if isinstance(event, types.TestResult):
                     return event
-                if event is not None and on_layer is not None:
+                if on_layer is not None:
                     on_layer(event)
         raise DaemonFailed("the test ended without a result", hint="its log says more: nexoctl daemon logs")
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 import pytest
 
 from answering_server import AnsweringServer, Request, answer, reset
-from nexo.connections.terms import HealthState, Outcome, ResolutionSource
+from nexo.connections.terms import HealthState, Layer, Outcome, ResolutionSource
 from nexo_client import Client
 from nexo_client.errors import InvalidField, RetryLater
-from nexo_client.types import ConnectionDraft, Health
+from nexo_client.types import ConnectionDraft, Health, LayerResult, TestResult
 from surroundings import Nexod, wait_for
 
 MODELS = b'{"object":"list","data":[{"id":"m","object":"model"}]}'
@@ -111,6 +111,21 @@ def events_until(events, state):  # type: ignore[no-untyped-def]
         yield event
         if event.transition is not None and event.transition.to_state is state:
             return
+
+
+def test_a_test_that_is_given_up_is_over(client: Client, services: dict[str, Service]) -> None:
+    services["first"].mood = "hanging"
+    with client.testing("first") as events:
+        seen = [next(events) for _ in range(2)]
+        assert [one.layer for one in seen if isinstance(one, LayerResult)] == [Layer.CONFIGURATION, Layer.DNS]
+        events.close()
+        assert list(events) == []
+    services["first"].mood = "well"
+    *_, result = client.testing_draft(
+        ConnectionDraft(provider="custom", base_url=client.get_connection("first").base_url)
+    )
+    assert isinstance(result, TestResult)
+    assert result.ok
 
 
 def test_a_service_that_asks_to_wait_is_not_asked_again(client: Client, services: dict[str, Service]) -> None:

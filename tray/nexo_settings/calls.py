@@ -4,14 +4,13 @@ No answer holds a secret, but for that of `reveal`, which a person asks for one 
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nexo.connections.terms import UsageBy
-from nexo_client import errors, records, types
+from nexo_client import records, types
 from nexo_client.aio import AsyncClient
 from nexo_client.failures import from_reason
 from nexo_client.launch import start_daemon
@@ -107,38 +106,20 @@ class PageCalls:
         if not name and draft is None:
             raise NotUnderstood("a test needs a name or a draft")
         fixes, send_key = body.texts("fixes", 16), body.switch("send_key")
-        # Eight layers at most.
-        layers: asyncio.Queue[types.LayerResult | None] = asyncio.Queue()
-
-        async def run() -> types.TestResult:
-            try:
-                if not name:
-                    return await self.client.test_draft(
-                        draft or types.ConnectionDraft(),
-                        timeout_s=_TEST_S,
-                        on_layer=layers.put_nowait,
-                        fixes=fixes,
-                    )
-                return await self.client.test_connection(
-                    name,
-                    None if draft == types.ConnectionDraft() and not fixes else draft,
-                    timeout_s=_TEST_S,
-                    on_layer=layers.put_nowait,
-                    keep_key_for_new_origin=send_key,
-                    fixes=fixes,
-                )
-            finally:
-                layers.put_nowait(None)
-
-        task = asyncio.ensure_future(run())
-        try:
-            while (layer := await layers.get()) is not None:
-                yield {"layer": records.of(layer)}
-            yield {"result": showing.result(await task)}
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, errors.NexoError):
-                await task
+        changes = None if draft == types.ConnectionDraft() and not fixes else draft
+        if name:
+            test = self.client.testing(
+                name, changes, timeout_s=_TEST_S, keep_key_for_new_origin=send_key, fixes=fixes
+            )
+        else:
+            test = self.client.testing_draft(draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes)
+        # A tab that goes away gives the test up.
+        async with test as events:
+            async for event in events:
+                if isinstance(event, types.TestResult):
+                    yield {"result": showing.result(event)}
+                else:
+                    yield {"layer": records.of(event)}
 
     async def last_test(self, body: JsonBody) -> Record:
         """What the last test of a connection said; null if it was not tested as it is."""
