@@ -12,14 +12,14 @@ from typing import Any, Final, TypeVarTuple
 
 _Arguments = TypeVarTuple("_Arguments")
 
-ARRIVES_S: Final = 0.0003
-"""From when grpcio's threads have something to tell until it is clear that it is a call."""
+ARRIVES_TURNS: Final = 6
+"""Turns of the loop from when grpcio's threads have something to tell until it is clear that it is a call."""
+
+ARRIVES_S: Final = 0.001
+"""What was told longer ago was none, however few turns there were since."""
 
 ANSWERED_S: Final = 0.001
 """What takes longer waits for something itself: a disk, a provider."""
-
-SETTLES_S: Final = 0.0002
-"""After an answer grpcio has more to tell that nobody waits for."""
 
 
 class Calls:
@@ -28,25 +28,30 @@ class Calls:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._until = float("-inf")
-        self._answered_at = float("-inf")
+        self._arrives_until = float("-inf")
+        self._turns = 0
 
     def woken(self) -> None:
-        """There is something to tell: a call that comes, or that goes on."""
-        now = self._monotonic()
-        if now - self._answered_at > SETTLES_S:
-            self._until = max(self._until, now + ARRIVES_S)
+        """There is something to tell: a call that comes, or that goes on; or that has ended."""
+        self._turns = ARRIVES_TURNS
+        self._arrives_until = self._monotonic() + ARRIVES_S
 
     def began(self) -> None:
         """A call that is answered once has come."""
         self._until = self._monotonic() + ANSWERED_S
 
     def answered(self) -> None:
-        """It has its answer."""
-        self._until = self._answered_at = self._monotonic()
+        """It has its answer. Until its program has read that, and asks again, is the time for others."""
+        self._until = float("-inf")
+        self._turns = 0
 
     def are_under_way(self) -> bool:
-        """Whether somebody waits now, and hardly longer than moments."""
-        return self._monotonic() < self._until
+        """Whether somebody waits now, and hardly longer than moments. To be asked once a turn of the loop."""
+        now = self._monotonic()
+        if self._turns and now < self._arrives_until:
+            self._turns -= 1
+            return True
+        return now < self._until
 
 
 class TellingLoop(asyncio.SelectorEventLoop):

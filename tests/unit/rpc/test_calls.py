@@ -9,10 +9,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nexo.connections import paths
-from nexo_daemon.rpc.calls import ANSWERED_S, ARRIVES_S, SETTLES_S, Calls, TellingLoop
+from nexo_daemon.rpc.calls import ANSWERED_S, ARRIVES_S, ARRIVES_TURNS, Calls, TellingLoop
 from nexo_daemon.rpc.server import Methods
 
 EARLY = 1e-6
+TURN = "a turn"
+QUIET = [TURN] * ARRIVES_TURNS
 
 
 @pytest.mark.parametrize(
@@ -20,16 +22,17 @@ EARLY = 1e-6
     [
         ([], False),
         (["woken"], True),
+        (["woken", *QUIET[1:]], True),
+        # It was no call that had come.
+        (["woken", *QUIET], False),
+        (["woken", *QUIET[1:], "woken", *QUIET[1:]], True),
         (["woken", ARRIVES_S - EARLY], True),
         (["woken", ARRIVES_S + EARLY], False),
-        (["woken", "began", ARRIVES_S + EARLY], True),
+        (["woken", *QUIET[1:], "began", *QUIET], True),
+        (["began", ANSWERED_S - EARLY], True),
         (["began", ANSWERED_S + EARLY], False),
-        # It goes on, and nobody is told that less is left.
-        (["began", "woken", ANSWERED_S - EARLY], True),
-        (["began", "answered"], False),
-        # What grpcio has to tell behind an answer is of no call.
-        (["began", "answered", "woken"], False),
-        (["began", "answered", SETTLES_S + EARLY, "woken"], True),
+        (["woken", "began", "woken", "answered"], False),
+        (["began", "answered", "woken"], True),
         (["began", "answered", "began"], True),
     ],
     ids=str,
@@ -40,6 +43,8 @@ def test_until_when_a_call_is_under_way(story: list[str | float], under_way: boo
     for step in story:
         if isinstance(step, float):
             now[0] += step
+        elif step == TURN:
+            calls.are_under_way()
         else:
             getattr(calls, step)()
     assert calls.are_under_way() is under_way
