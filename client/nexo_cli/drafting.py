@@ -16,7 +16,7 @@ from nexo_cli import proxy_flag
 from nexo_cli.errors import CommandFailed
 from nexo_cli.parser import UsageError, nearest
 from nexo_cli.session import Session
-from nexo_client.types import ConnectionDraft, Header, MappedModel, NetworkProfile, ProviderInfo
+from nexo_client.types import Connection, ConnectionDraft, Header, MappedModel, NetworkProfile, ProviderInfo
 
 _PROVIDERS = [provider.value for provider in Provider]
 
@@ -141,12 +141,19 @@ def has_draft_options(arguments: argparse.Namespace) -> bool:
 
 
 def draft_from(
-    arguments: argparse.Namespace, session: Session, catalogue: Callable[[], Sequence[ProviderInfo]]
+    arguments: argparse.Namespace,
+    session: Session,
+    catalogue: Callable[[], Sequence[ProviderInfo]],
+    *,
+    name: str | None = None,
+    current: Connection | None = None,
 ) -> ConnectionDraft:
     """The draft that the options describe; what was not given stays None.
 
     Args:
         catalogue: asks the daemon for providers and presets; called only if needed.
+        name: what it is called, or is called from now on.
+        current: the connection that is edited; None for a new one.
 
     Raises:
         UsageError: an option makes no sense.
@@ -155,6 +162,7 @@ def draft_from(
     _one_reader_of_stdin(arguments)
     provider, preset = _provider(arguments.provider, arguments.preset, catalogue)
     return ConnectionDraft(
+        name=name,
         provider=provider,
         preset=preset,
         base_url=arguments.base_url,
@@ -170,12 +178,12 @@ def draft_from(
         key_expires_at=_date(arguments.key_expires),
         check_interval_s=arguments.check_every,
         checks_paused=arguments.checks_paused,
+        network=_network(arguments, session, current.network if current else NetworkProfile()),
+        model_map=_models(arguments, current.model_map if current else ()),
     )
 
 
-def models_from(
-    arguments: argparse.Namespace, current: Sequence[MappedModel]
-) -> tuple[MappedModel, ...] | None:
+def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tuple[MappedModel, ...] | None:
     """The model map that the options describe on top of the current one; None if none was given.
 
     Raises:
@@ -202,10 +210,10 @@ def models_from(
     return tuple(MappedModel(asked, sent) for asked, sent in (rows | given).items())
 
 
-def network_from(
-    arguments: argparse.Namespace, session: Session, current: NetworkProfile | None
+def _network(
+    arguments: argparse.Namespace, session: Session, profile: NetworkProfile
 ) -> NetworkProfile | None:
-    """The network profile that the options describe on top of the current one; None if none was given.
+    """The network profile that the options describe on top of this one; None if none was given.
 
     Raises:
         UsageError: a password of a proxy that can't be taken as it is given.
@@ -213,7 +221,6 @@ def network_from(
     proxy = proxy_flag.proxy_from(arguments, session)
     if proxy is None and arguments.no_proxy is None and arguments.ca_bundle is None:
         return None
-    profile = current or NetworkProfile()
     if proxy is not None:
         profile = replace(profile, proxy=proxy)
     if arguments.no_proxy is not None:

@@ -71,18 +71,18 @@ def ollama_base(connection: ResolvedConnection) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class SdkFace:
     """What a dialect makes of a connection: the URL in front of its paths, and the headers."""
 
     base: Callable[[ResolvedConnection], str]
     headers: Callable[[ResolvedConnection], dict[str, str]]
 
 
-FACES: Mapping[str, Endpoint] = {
-    "openai": Endpoint(openai_base, openai_headers),
-    "anthropic": Endpoint(anthropic_base, wire_headers),
-    "google": Endpoint(google_base, wire_headers),
-    "ollama": Endpoint(ollama_base, wire_headers),
+FACES: Mapping[str, SdkFace] = {
+    "openai": SdkFace(openai_base, openai_headers),
+    "anthropic": SdkFace(anthropic_base, wire_headers),
+    "google": SdkFace(google_base, wire_headers),
+    "ollama": SdkFace(ollama_base, wire_headers),
 }
 """By dialect; the names are those of the methods of `ResolvedConnection`."""
 

@@ -13,7 +13,6 @@ unless it says --save-anyway or --no-test. The first connection becomes the defa
 """
 
 import argparse
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, saving, trial
@@ -39,13 +38,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Ask, test, save."""
     with session.client() as client:
         catalogue = client.list_providers()
-        draft = drafting.draft_from(arguments, session, lambda: catalogue)
-        draft = replace(
-            draft,
-            name=arguments.name,
-            network=drafting.network_from(arguments, session, None),
-            model_map=drafting.models_from(arguments, ()),
-        )
+        draft = drafting.draft_from(arguments, session, lambda: catalogue, name=arguments.name)
         existing = client.list_connections()
         wizard = form.Wizard(session, catalogue, [connection.name for connection in existing])
         asked = form.missing_field(draft, catalogue)

@@ -55,12 +55,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Collect the change, test it, save it."""
     with session.client() as client:
         current = client.get_connection(arguments.connection)
-        changes = drafting.draft_from(arguments, session, client.list_providers)
-        changes = replace(
-            changes,
-            name=arguments.name,
-            network=drafting.network_from(arguments, session, current.network),
-            model_map=drafting.models_from(arguments, current.model_map),
+        changes = drafting.draft_from(
+            arguments, session, client.list_providers, name=arguments.name, current=current
         )
         if changes == ConnectionDraft():
             if not session.interactive:

@@ -16,7 +16,6 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
@@ -132,14 +131,8 @@ def _names(arguments: argparse.Namespace, client: "Client") -> list[str]:
 
 def _draft(arguments: argparse.Namespace, session: Session, client: "Client") -> trial.TrialSubject:
     catalogue = client.list_providers()
-    draft = drafting.draft_from(arguments, session, lambda: catalogue)
     name = arguments.connections[0] if arguments.connections else "draft"
-    draft = replace(
-        draft,
-        name=name,
-        network=drafting.network_from(arguments, session, None),
-        model_map=drafting.models_from(arguments, ()),
-    )
+    draft = drafting.draft_from(arguments, session, lambda: catalogue, name=name)
     absent = form.missing_field(draft, catalogue)
     if absent:
         if not session.interactive:
@@ -150,12 +143,7 @@ def _draft(arguments: argparse.Namespace, session: Session, client: "Client") ->
 
 def _edit(arguments: argparse.Namespace, session: Session, client: "Client") -> trial.TrialSubject:
     current = client.get_connection(arguments.connections[0])
-    changes = drafting.draft_from(arguments, session, client.list_providers)
-    changes = replace(
-        changes,
-        network=drafting.network_from(arguments, session, current.network),
-        model_map=drafting.models_from(arguments, current.model_map),
-    )
+    changes = drafting.draft_from(arguments, session, client.list_providers, current=current)
     return trial.TrialSubject(saved=current.name, draft=changes, send_key=arguments.send_key_to_new_host)
 
 
