@@ -610,10 +610,11 @@ def test_upkeep_does_what_its_buttons_say(
         tab.click("Switch on")
         tab.sees("Listens on 127.0.0.1:", "no program is behind it")
         assert client.gateway.status().gateway.listening
+        # The second one is chosen while the first is on its way.
         tab.choose("#stand-in", "claude")
-        tab.sees("1\nclaude")
         tab.choose("#stand-in", "gemini")
-        tab.sees("2\ngemini")
+        tab.sees("1\nclaude", "2\ngemini")
+        wait_for(lambda: client.get_fallback() == ("claude", "gemini"), "both stand-ins")
         tab.click("[aria-label='Move gemini up']")
         tab.sees("1\ngemini")
         tab.click("[aria-label='Remove the stand-in claude']")

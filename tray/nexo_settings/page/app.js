@@ -242,11 +242,13 @@ async function loadHandouts(name) {
 
 /** Screens that are loaded when they are first looked at: what draws each, and how it asks for what it shows. */
 const LATER = {
-  workspaces: [() => import('./workspaces.js'), async () => Object.assign(state, await ask('workspaces'))],
-  usage: [() => import('./more.js'), async () => { state.more.usage = await ask('usage', { days: state.days }); }],
-  handouts: [() => import('./more.js'), async () => { state.more.handouts = await ask('handouts', { all: true }); }],
-  upkeep: [() => import('./upkeep.js'), async () => { state.more.upkeep = await ask('upkeep'); }],
+  workspaces: [() => import('./workspaces.js'), () => ask('workspaces')],
+  usage: [() => import('./more.js'), () => ask('usage', { days: state.days })],
+  handouts: [() => import('./more.js'), () => ask('handouts', { all: true })],
+  upkeep: [() => import('./upkeep.js'), () => ask('upkeep')],
 };
+
+const latest = new Map(); // screen → number of the question whose answer counts
 
 export const isLater = (at) => at in LATER;
 
@@ -261,8 +263,14 @@ export async function loadMore(at) {
   state.more.screens[at] ??= (await load())[at];
   changed();
   if (!live()) return;
+  const mine = (latest.get(at) ?? 0) + 1;
+  latest.set(at, mine);
   try {
-    await tell();
+    const found = await tell();
+    // Answers may come in another order than they were asked for.
+    if (latest.get(at) !== mine) return;
+    if (at === 'workspaces') Object.assign(state, found);
+    else state.more[at] = found;
     changed();
   } catch {
     // As above.
@@ -312,6 +320,16 @@ const REMEDIES = {
 
 /** The button for a problem: {label, run}; null where there is none, and over a form, which it could close. */
 export const remedy = (problem) => (REMEDIES[problem?.action] && !state.dialog ? { label: problem.label, run: REMEDIES[problem.action] } : null);
+
+const turns = new Map(); // word → the last of what has its turn
+
+/** As `doing`, but what is asked for meanwhile is done next, not left out: for what acts at once, such as a list. */
+export function inTurn(word, work) {
+  const before = turns.get(word) ?? Promise.resolve();
+  const mine = before.catch(() => {}).then(() => doing(word, work));
+  turns.set(word, mine);
+  return mine;
+}
 
 export const sentence = (problem) => [problem.message, problem.hint].filter(Boolean).map(capital).join('. ');
 // A command keeps its spelling.

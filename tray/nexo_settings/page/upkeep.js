@@ -40,11 +40,17 @@ const switchGateway = (on) =>
     await app.loadMore('upkeep');
   });
 
-const setStandIns = (names) =>
-  app.doing('stand-ins', async () => {
-    await app.ask('stand_ins', { names });
-    await app.loadMore('upkeep');
+function setStandIns(names) {
+  // At once: the next click counts from here.
+  state.more.upkeep.fallback = names;
+  app.inTurn('stand-ins', async () => {
+    try {
+      await app.ask('stand_ins', { names });
+    } finally {
+      await app.loadMore('upkeep');
+    }
   });
+}
 
 /** The file goes where downloads go; it holds no secret, so it may lie there. */
 const exportAll = () =>

@@ -20,7 +20,7 @@ const place = (workspace) => (workspace.path ? { path: workspace.path } : { work
 function bind() {
   const { problem: _, ...wanted } = form;
   if (!wanted.typed.trim() || !wanted.connection) return;
-  app.doing('bind', async () => {
+  app.inTurn('bind', async () => {
     try {
       const { binding } = await app.ask('bind', { ...wanted, typed: wanted.typed.trim() });
       form = fresh();
@@ -33,7 +33,7 @@ function bind() {
 
 /** The same workspace with what is given; the rest of its binding stays. */
 const rebind = ({ workspace, connection, allow_fallback, sticky_s }, changes) =>
-  app.doing('bind', () => app.ask('bind', { ...place(workspace), connection, allow_fallback, sticky_s: Math.round(sticky_s ?? 0), ...changes }));
+  app.inTurn('bind', () => app.ask('bind', { ...place(workspace), connection, allow_fallback, sticky_s: Math.round(sticky_s ?? 0), ...changes }));
 
 const unbind = (binding) =>
   app.doing('unbind', async () => {
