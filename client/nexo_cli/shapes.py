@@ -243,6 +243,7 @@ class Event(TypedDict):
             "bindings",
             "status",
             "transition",
+            "handout",
             "lagged",
             "shutting_down",
             "away",
@@ -256,6 +257,7 @@ class Event(TypedDict):
     status: NotRequired[StatusReport]
     connection: NotRequired[Annotated[Connection | str, "The whole object; its name if it was removed."]]
     transition: NotRequired[HealthTransition]
+    handout: NotRequired[Handout]
     message: NotRequired[str]
 
 

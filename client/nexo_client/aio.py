@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nexo.connections.terms import Outcome
@@ -18,7 +19,7 @@ from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
-from nexo.connections.wire import duration, enum_to_wire
+from nexo.connections.wire import duration, enum_to_wire, timestamp
 from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
@@ -587,11 +588,16 @@ class AsyncClient(AsyncLine):
         """Stops the daemon; returns the pid of the process that is stopping."""
         return await self.ask(Call(d.ShutdownRequest(), _pid))
 
-    async def handouts(self, name: str = "", limit: int = 100) -> tuple[types.Handout, ...]:
+    async def handouts(
+        self, name: str = "", limit: int = 100, *, since: datetime | None = None
+    ) -> tuple[types.Handout, ...]:
         """The record of secrets that left the daemon, newest first.
+
+        Args:
+            since: only what was handed out then or later; `watch` tells what comes after.
 
         Raises:
             ConnectionNotFound
         """
-        request = d.ListHandoutsRequest(name=name, limit=limit)
+        request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
         return await self.ask(Call(request, _handouts, reads=True))

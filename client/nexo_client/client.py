@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nexo.connections.codec import read, read_all
@@ -16,7 +17,7 @@ from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
-from nexo.connections.wire import duration, enum_to_wire
+from nexo.connections.wire import duration, enum_to_wire, timestamp
 from nexo_client import calls, convert, types
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import InvalidField
@@ -559,13 +560,18 @@ class Client(Line):
         """Stops the daemon; returns the pid of the process that is stopping."""
         return self.ask(Call(d.ShutdownRequest(), _pid))
 
-    def handouts(self, name: str = "", limit: int = 100) -> tuple[types.Handout, ...]:
+    def handouts(
+        self, name: str = "", limit: int = 100, *, since: datetime | None = None
+    ) -> tuple[types.Handout, ...]:
         """The record of secrets that left the daemon, newest first.
+
+        Args:
+            since: only what was handed out then or later; `watch` tells what comes after.
 
         Raises:
             ConnectionNotFound
         """
-        request = d.ListHandoutsRequest(name=name, limit=limit)
+        request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
         return self.ask(Call(request, _handouts, reads=True))
 
 

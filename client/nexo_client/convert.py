@@ -122,6 +122,9 @@ def handout(message: daemon_pb2.Handout) -> types.Handout:
     return read(types.Handout, message, times=message.times or 1, **last)
 
 
+codec.READERS[types.Handout] = handout
+
+
 def watch_event(message: daemon_pb2.WatchResponse) -> types.WatchEvent:
     """One message of the event stream."""
     # An event that a newer daemon added keeps its place in the count and says nothing.

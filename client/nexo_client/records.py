@@ -140,7 +140,7 @@ def event(value: types.WatchEvent, now: datetime) -> Record:
         return record | {"event": "snapshot"} | of(value.snapshot, now)
     if value.removed is not None:
         return record | {"event": "removed", "connection": value.removed}
-    for name in ("connection", "bindings", "status", "transition"):
+    for name in ("connection", "bindings", "status", "transition", "handout"):
         if (news := getattr(value, name)) is not None:
             return record | {"event": name, name: plain(news, now)}
     return record | {"event": value.ended or "unknown"}

@@ -142,6 +142,7 @@ async def _serve(
     references = References(clock)
     registry = Registry(store, references, clock)
     journal = Journal(store, clock, registry.on_store_thread)
+    journal.recorded = registry.bus.publish
     lights = Lights(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
     resolver = Resolver(registry, lights, journal, clock)
     hub = FollowHub(resolver, clock)

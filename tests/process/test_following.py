@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -90,6 +91,17 @@ def test_a_watcher_hears_which_connection_a_program_has(client: Client) -> None:
         for name in ("two", "one"):
             client.delete_connection(name, force=True)
         told(())
+
+
+def test_a_watcher_hears_of_each_hand_out(client: Client) -> None:
+    began = datetime.now(UTC)
+    with client.watch() as events:
+        assert not next(events).handout
+        client.resolve("two")
+        told = next(event.handout for event in events if event.handout)
+    assert (told.connection, told.method, told.client.pid) == ("two", "ResolveConnection", os.getpid())
+    assert client.handouts(since=began) == (told,)
+    assert client.handouts(since=told.last_at + timedelta(seconds=1)) == ()
 
 
 def test_callbacks_come_for_what_a_program_notices_and_one_that_fails_stops_nobody(

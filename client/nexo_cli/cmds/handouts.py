@@ -1,10 +1,12 @@
 """List who was given a secret, when, and why, newest first. Repeats within an hour are one line."""
 
 import argparse
+from datetime import timedelta
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, clock
 from nexo_cli.session import Session
+from nexo_cli.spans import span
 from nexo_client import records
 
 
@@ -12,17 +14,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Of which connection, and how many."""
     parser.add_argument("connection", nargs="?", default="", metavar="NAME", help="only of this connection")
     parser.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument("--since", type=span, metavar="SPAN", help="only of so long ago or later: 1h, 7d")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the record."""
     with session.client(wait=True) as client:
-        handouts = client.handouts(arguments.connection, limit=arguments.limit)
+        since = None if arguments.since is None else session.now - timedelta(seconds=arguments.since)
+        handouts = client.handouts(arguments.connection, limit=arguments.limit, since=since)
     if session.json:
         session.printer.json(records.plain(handouts))
         return Exit.OK
     if not handouts:
-        session.printer.note("No secret was handed out yet.")
+        session.printer.note(f"No secret was handed out {'yet' if since is None else 'since then'}.")
         return Exit.OK
     columns = [
         Column("WHEN"),

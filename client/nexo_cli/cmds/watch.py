@@ -1,4 +1,4 @@
-"""Print what happens as it happens: changes of connections, health, bindings and the default.
+"""Print what happens as it happens: changes of connections, health, bindings and the default, hand-outs.
 
 Goes on when the daemon restarts. With --json, one object a line; the first one is a snapshot.
 """
@@ -73,6 +73,11 @@ def _say(session: Session, event: types.WatchEvent, known: dict[str, types.Conne
             Span(change.to_state.value, looks.state_style(change.to_state)),
             f" ({change.reason.replace('_', ' ')})" if change.reason else "",
         )
+    elif event.handout is not None:
+        given = event.handout
+        program = f"{given.client.program or given.client.name or 'a program'} ({given.client.pid})"
+        where = f" in {given.workspace}" if given.workspace else ""
+        line(Span(given.connection, Style.STRONG), f" was handed out to {program}{where}")
     elif event.status is not None and session.verbose:
         line(f"status: revision {event.status.revision}, {len(event.status.followers)} programs follow")
 

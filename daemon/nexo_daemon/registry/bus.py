@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nexo_daemon.domain.model import Transition
+from nexo_daemon.domain.model import HandoutRecord, Transition
 
 QUEUE_LIMIT = 4096
 
@@ -42,8 +42,8 @@ class Sign(enum.Enum):
     DAEMON_STOPS = enum.auto()
 
 
-Event = ConnectionChanged | ConnectionRemoved | Transition | Sign
-"""A transition is of a light that changed its colour."""
+Event = ConnectionChanged | ConnectionRemoved | Transition | HandoutRecord | Sign
+"""A transition is of a light that changed its colour; a hand-out is in the record."""
 
 
 def _key(event: Event) -> Hashable:
@@ -52,6 +52,8 @@ def _key(event: Event) -> Hashable:
             return connection_id
         case Transition():
             return (event.connection_id, event.at)
+        case HandoutRecord():
+            return event.subject
         case _:
             return event
 

@@ -40,6 +40,10 @@ class HandoutRow(NamedTuple):
     handout: HandoutRecord
 
 
+def _nobody(*_handouts: HandoutRecord) -> None:
+    return None
+
+
 class Journal:
     """The buffer between the event loop and the store thread."""
 
@@ -61,6 +65,8 @@ class Journal:
         self._wake = asyncio.Event()
         self._at_once = asyncio.Event()
         self._failure = StandingFailure(log, "health history and audit record are not written")
+        # Set by whoever tells watchers of hand-outs that are in the record.
+        self.recorded: Callable[..., None] = _nobody
 
     def health(
         self, connection_id: str, health: Health, sample: Sample | None, transition: Transition | None
@@ -185,6 +191,7 @@ class Journal:
             self._rows[handout.subject] = HandoutRow(row_id, handout)
         while len(self._rows) > SUBJECT_LIMIT:
             del self._rows[next(iter(self._rows))]
+        self.recorded(*whole)
 
     async def _write_health(self) -> None:
         samples, self._samples = list(self._samples), deque(maxlen=SAMPLE_LIMIT)

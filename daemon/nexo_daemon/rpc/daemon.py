@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from nexo.connections.codec import write
 from nexo.connections.v1 import daemon_pb2 as pb
 from nexo.connections.v1 import daemon_pb2_grpc, health_pb2
-from nexo_daemon.domain.model import Transition
+from nexo.connections.wire import moment
+from nexo_daemon.domain.model import HandoutRecord, Transition
 from nexo_daemon.registry import bus
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
@@ -79,6 +80,8 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
                 return pb.WatchResponse(
                     transition=write(health_pb2.HealthTransition, event, connection_name=connection.name)
                 )
+            case HandoutRecord():
+                return pb.WatchResponse(handout=convert.handout(event))
             case bus.Sign.LAGGED:
                 return pb.WatchResponse(lagged=pb.WatchResponse.Lagged())
             case bus.Sign.DAEMON_STOPS:
@@ -92,8 +95,9 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
         self, request: pb.ListHandoutsRequest, context: Context
     ) -> pb.ListHandoutsResponse:
         connection_id = self._registry.snapshot.get(request.name).id if request.name else None
+        since = moment(request.since)
         limit = min(request.limit if request.limit > 0 else 100, HANDOUT_LIMIT)
         await self._journal.flush()
         store = self._registry.store
-        handouts = await self._registry.on_store_thread(lambda: store.handouts(connection_id, limit))
+        handouts = await self._registry.on_store_thread(lambda: store.handouts(connection_id, limit, since))
         return pb.ListHandoutsResponse(handouts=[convert.handout(h) for h in handouts])

@@ -140,8 +140,10 @@ def _recorded(db: sa.Connection, handout: HandoutRecord, row: int | None) -> int
     return int(added[0]) if added else 0
 
 
-def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[HandoutRecord]:
-    """The newest first; of one connection, or of all."""
+def handouts(
+    db: sa.Connection, connection_id: str | None, limit: int, since: datetime | None
+) -> list[HandoutRecord]:
+    """The newest first; of one connection, or of all; with `since` what was handed out then or later."""
     statement = (
         sa.select(schema.handouts)
         .where(sound(schema.handouts))
@@ -150,6 +152,9 @@ def handouts(db: sa.Connection, connection_id: str | None, limit: int) -> list[H
     )
     if connection_id is not None:
         statement = statement.where(schema.handouts.c.connection_id == connection_id)
+    if since is not None:
+        last = sa.func.coalesce(schema.handouts.c.last_at, schema.handouts.c.at, type_=schema.Moment())
+        statement = statement.where(last >= since)
     return [rows.handout_from_row(row._asdict()) for row in db.execute(statement)]
 
 

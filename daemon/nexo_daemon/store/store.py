@@ -440,14 +440,16 @@ class Store:
             db.execute(sa.delete(schema.auto_lock))
             db.execute(sa.insert(schema.auto_lock), {"id": 1, **asdict(wanted)})
 
-    def handouts(self, connection_id: str | None, limit: int) -> list[HandoutRecord]:
-        """The audit record, newest first.
+    def handouts(
+        self, connection_id: str | None, limit: int, since: datetime | None = None
+    ) -> list[HandoutRecord]:
+        """The audit record, newest first; with `since` what was handed out then or later.
 
         Raises:
             StoreFailed: could not be read.
         """
         with self.database.reading() as db:
-            return past.handouts(db, connection_id, limit)
+            return past.handouts(db, connection_id, limit, since)
 
     def rescue(self) -> None:
         """Before the end: what is in no file any more goes among the backups, where a restore finds it."""

@@ -62,6 +62,18 @@ def test_many_hand_outs_are_written_in_order_and_in_several_jobs(store: Store) -
     assert line.jobs == 4
 
 
+def test_what_is_in_the_record_is_told_with_its_count_and_found_by_its_last_time(store: Store) -> None:
+    told: list[HandoutRecord] = []
+    journal = Journal(store, HandClock(), Line().run)
+    journal.recorded = lambda *some: told.extend(some)
+    for minutes in (0, 30):
+        journal.handout(repeat(1, NOON + timedelta(minutes=minutes)))
+        asyncio.run(journal.flush())
+    assert [one.times for one in told] == [1, 2]
+    for minutes, found in ((0, 1), (30, 1), (31, 0)):
+        assert len(store.handouts(None, 10, NOON + timedelta(minutes=minutes))) == found
+
+
 def test_what_could_not_be_written_is_written_the_next_time(store: Store) -> None:
     journal = Journal(store, HandClock(), Line(fail_at=2).run)
     for number in range(MANY):

@@ -112,6 +112,7 @@ function take(event) {
     case 'snapshot':
       Object.assign(state, { connections: event.connections, bindings: event.bindings, status: event.status });
       state.followers = event.status.followers;
+      state.handouts.clear();
       if (!state.providers.length) loadProviders();
       loadMore(state.route.at);
       break;
@@ -132,6 +133,10 @@ function take(event) {
       break;
     case 'transition':
       loadHistories([event.transition.connection], state.hours);
+      break;
+    case 'handout':
+      state.handouts.delete(event.handout.connection);
+      if (state.route.at === 'handouts') loadMore('handouts');
       break;
     case 'away':
       state.link = 'away';
@@ -658,7 +663,6 @@ export function begin(page, dialogs) {
   }, 15000);
   setInterval(() => {
     if (document.hidden || !live()) return;
-    state.handouts.clear();
     looked.clear();
     const one = selected();
     if (one) loadHistories([one.name], state.hours);

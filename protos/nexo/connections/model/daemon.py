@@ -102,6 +102,7 @@ class WatchEvent:
         sequence: counts the events of this stream from 1 without a gap.
         revision: store revision after the event.
         removed: name of the connection that is gone.
+        handout: as it stands in the record now; repeats are told within seconds.
         ended: "lagged" or "shutting_down": the last event of a stream.
     """
 
@@ -113,4 +114,5 @@ class WatchEvent:
     bindings: tuple[WorkspaceBinding, ...] | None = None
     status: Status | None = None
     transition: HealthTransition | None = None
+    handout: Handout | None = None
     ended: str = ""

@@ -28,17 +28,17 @@ from nexo.connections.v1 import health_pb2 as nexo_dot_connections_dot_v1_dot_he
 from nexo.connections.v1 import workspace_pb2 as nexo_dot_connections_dot_v1_dot_workspace__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nexo/connections/v1/daemon.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\x1a nexo/connections/v1/health.proto\x1a#nexo/connections/v1/workspace.proto\"\x87\x05\n\x06Status\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsocket_path\x18\x04 \x01(\t\x12\x15\n\rdatabase_path\x18\x05 \x01(\t\x12\x10\n\x08log_path\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12.\n\x05vault\x18\x08 \x01(\x0e\x32\x1f.nexo.connections.v1.VaultState\x12\x12\n\nvault_slot\x18\t \x01(\t\x12.\n\x05store\x18\n \x01(\x0e\x32\x1f.nexo.connections.v1.StoreState\x12\x15\n\rstore_problem\x18\x0b \x01(\t\x12\x1a\n\x12\x64\x65\x66\x61ult_connection\x18\x0c \x01(\t\x12\x13\n\x0b\x63onnections\x18\r \x01(\x05\x12\x1b\n\x13\x65nabled_connections\x18\x0e \x01(\x05\x12\x30\n\tfollowers\x18\x0f \x03(\x0b\x32\x1d.nexo.connections.v1.Follower\x12\x10\n\x08watchers\x18\x10 \x01(\x05\x12\x31\n\roffline_since\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rvault_problem\x18\x13 \x01(\t\x12\x14\n\x0cstore_advice\x18\x14 \x01(\t\x12\x18\n\x10gateway_programs\x18\x15 \x01(\x05\x12\x33\n\x06\x63hecks\x18\x16 \x01(\x0b\x32#.nexo.connections.v1.HealthSettingsJ\x04\x08\x12\x10\x13R\rchecks_paused\"\xa6\x01\n\x08Snapshot\x12\x34\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x1f.nexo.connections.v1.Connection\x12\x37\n\x08\x62indings\x18\x02 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x1b.nexo.connections.v1.Status\"\x91\x02\n\x07Handout\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12/\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x11\n\tworkspace\x18\x05 \x01(\t\x12\x35\n\x06source\x18\x06 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\r\n\x05times\x18\x07 \x01(\x03\x12+\n\x07last_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"@\n\x11GetStatusResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.nexo.connections.v1.Status\"?\n\x0cWatchRequest\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\xb1\x05\n\rWatchResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x31\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1d.nexo.connections.v1.SnapshotH\x00\x12\x35\n\nconnection\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ConnectionH\x00\x12G\n\x07removed\x18\x05 \x01(\x0b\x32\x34.nexo.connections.v1.WatchResponse.ConnectionRemovedH\x00\x12?\n\x08\x62indings\x18\x06 \x01(\x0b\x32+.nexo.connections.v1.WatchResponse.BindingsH\x00\x12-\n\x06status\x18\x07 \x01(\x0b\x32\x1b.nexo.connections.v1.StatusH\x00\x12;\n\ntransition\x18\x08 \x01(\x0b\x32%.nexo.connections.v1.HealthTransitionH\x00\x12;\n\x06lagged\x18\t \x01(\x0b\x32).nexo.connections.v1.WatchResponse.LaggedH\x00\x12H\n\rshutting_down\x18\n \x01(\x0b\x32/.nexo.connections.v1.WatchResponse.ShuttingDownH\x00\x1a\x08\n\x06Lagged\x1a\x0e\n\x0cShuttingDown\x1a-\n\x11\x43onnectionRemoved\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x1a\x43\n\x08\x42indings\x12\x37\n\x08\x62indings\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBindingB\x07\n\x05\x65vent\"\x11\n\x0fShutdownRequest\"\x1f\n\x10ShutdownResponse\x12\x0b\n\x03pid\x18\x01 \x01(\x05\"2\n\x13ListHandoutsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"F\n\x14ListHandoutsResponse\x12.\n\x08handouts\x18\x01 \x03(\x0b\x32\x1c.nexo.connections.v1.Handout*\x8f\x01\n\nVaultState\x12\x1b\n\x17VAULT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14VAULT_STATE_UNLOCKED\x10\x01\x12\x16\n\x12VAULT_STATE_LOCKED\x10\x02\x12\x18\n\x14VAULT_STATE_KEY_LOST\x10\x03\x12\x18\n\x14VAULT_STATE_TAMPERED\x10\x04*`\n\nStoreState\x12\x1b\n\x17STORE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16STORE_STATE_READ_WRITE\x10\x01\x12\x19\n\x15STORE_STATE_READ_ONLY\x10\x02\x32\xfb\x02\n\rDaemonService\x12Z\n\tGetStatus\x12%.nexo.connections.v1.GetStatusRequest\x1a&.nexo.connections.v1.GetStatusResponse\x12P\n\x05Watch\x12!.nexo.connections.v1.WatchRequest\x1a\".nexo.connections.v1.WatchResponse0\x01\x12W\n\x08Shutdown\x12$.nexo.connections.v1.ShutdownRequest\x1a%.nexo.connections.v1.ShutdownResponse\x12\x63\n\x0cListHandouts\x12(.nexo.connections.v1.ListHandoutsRequest\x1a).nexo.connections.v1.ListHandoutsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nexo/connections/v1/daemon.proto\x12\x13nexo.connections.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$nexo/connections/v1/connection.proto\x1a nexo/connections/v1/health.proto\x1a#nexo/connections/v1/workspace.proto\"\x87\x05\n\x06Status\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsocket_path\x18\x04 \x01(\t\x12\x15\n\rdatabase_path\x18\x05 \x01(\t\x12\x10\n\x08log_path\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12.\n\x05vault\x18\x08 \x01(\x0e\x32\x1f.nexo.connections.v1.VaultState\x12\x12\n\nvault_slot\x18\t \x01(\t\x12.\n\x05store\x18\n \x01(\x0e\x32\x1f.nexo.connections.v1.StoreState\x12\x15\n\rstore_problem\x18\x0b \x01(\t\x12\x1a\n\x12\x64\x65\x66\x61ult_connection\x18\x0c \x01(\t\x12\x13\n\x0b\x63onnections\x18\r \x01(\x05\x12\x1b\n\x13\x65nabled_connections\x18\x0e \x01(\x05\x12\x30\n\tfollowers\x18\x0f \x03(\x0b\x32\x1d.nexo.connections.v1.Follower\x12\x10\n\x08watchers\x18\x10 \x01(\x05\x12\x31\n\roffline_since\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rvault_problem\x18\x13 \x01(\t\x12\x14\n\x0cstore_advice\x18\x14 \x01(\t\x12\x18\n\x10gateway_programs\x18\x15 \x01(\x05\x12\x33\n\x06\x63hecks\x18\x16 \x01(\x0b\x32#.nexo.connections.v1.HealthSettingsJ\x04\x08\x12\x10\x13R\rchecks_paused\"\xa6\x01\n\x08Snapshot\x12\x34\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x1f.nexo.connections.v1.Connection\x12\x37\n\x08\x62indings\x18\x02 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBinding\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x1b.nexo.connections.v1.Status\"\x91\x02\n\x07Handout\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63onnection_name\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12/\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x11\n\tworkspace\x18\x05 \x01(\t\x12\x35\n\x06source\x18\x06 \x01(\x0e\x32%.nexo.connections.v1.ResolutionSource\x12\r\n\x05times\x18\x07 \x01(\x03\x12+\n\x07last_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"@\n\x11GetStatusResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.nexo.connections.v1.Status\"?\n\x0cWatchRequest\x12/\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\xe2\x05\n\rWatchResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x31\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1d.nexo.connections.v1.SnapshotH\x00\x12\x35\n\nconnection\x18\x04 \x01(\x0b\x32\x1f.nexo.connections.v1.ConnectionH\x00\x12G\n\x07removed\x18\x05 \x01(\x0b\x32\x34.nexo.connections.v1.WatchResponse.ConnectionRemovedH\x00\x12?\n\x08\x62indings\x18\x06 \x01(\x0b\x32+.nexo.connections.v1.WatchResponse.BindingsH\x00\x12-\n\x06status\x18\x07 \x01(\x0b\x32\x1b.nexo.connections.v1.StatusH\x00\x12;\n\ntransition\x18\x08 \x01(\x0b\x32%.nexo.connections.v1.HealthTransitionH\x00\x12;\n\x06lagged\x18\t \x01(\x0b\x32).nexo.connections.v1.WatchResponse.LaggedH\x00\x12H\n\rshutting_down\x18\n \x01(\x0b\x32/.nexo.connections.v1.WatchResponse.ShuttingDownH\x00\x12/\n\x07handout\x18\x0b \x01(\x0b\x32\x1c.nexo.connections.v1.HandoutH\x00\x1a\x08\n\x06Lagged\x1a\x0e\n\x0cShuttingDown\x1a-\n\x11\x43onnectionRemoved\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x1a\x43\n\x08\x42indings\x12\x37\n\x08\x62indings\x18\x01 \x03(\x0b\x32%.nexo.connections.v1.WorkspaceBindingB\x07\n\x05\x65vent\"\x11\n\x0fShutdownRequest\"\x1f\n\x10ShutdownResponse\x12\x0b\n\x03pid\x18\x01 \x01(\x05\"]\n\x13ListHandoutsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x14ListHandoutsResponse\x12.\n\x08handouts\x18\x01 \x03(\x0b\x32\x1c.nexo.connections.v1.Handout*\x8f\x01\n\nVaultState\x12\x1b\n\x17VAULT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14VAULT_STATE_UNLOCKED\x10\x01\x12\x16\n\x12VAULT_STATE_LOCKED\x10\x02\x12\x18\n\x14VAULT_STATE_KEY_LOST\x10\x03\x12\x18\n\x14VAULT_STATE_TAMPERED\x10\x04*`\n\nStoreState\x12\x1b\n\x17STORE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16STORE_STATE_READ_WRITE\x10\x01\x12\x19\n\x15STORE_STATE_READ_ONLY\x10\x02\x32\xfb\x02\n\rDaemonService\x12Z\n\tGetStatus\x12%.nexo.connections.v1.GetStatusRequest\x1a&.nexo.connections.v1.GetStatusResponse\x12P\n\x05Watch\x12!.nexo.connections.v1.WatchRequest\x1a\".nexo.connections.v1.WatchResponse0\x01\x12W\n\x08Shutdown\x12$.nexo.connections.v1.ShutdownRequest\x1a%.nexo.connections.v1.ShutdownResponse\x12\x63\n\x0cListHandouts\x12(.nexo.connections.v1.ListHandoutsRequest\x1a).nexo.connections.v1.ListHandoutsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexo.connections.v1.daemon_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VAULTSTATE']._serialized_start=2314
-  _globals['_VAULTSTATE']._serialized_end=2457
-  _globals['_STORESTATE']._serialized_start=2459
-  _globals['_STORESTATE']._serialized_end=2555
+  _globals['_VAULTSTATE']._serialized_start=2406
+  _globals['_VAULTSTATE']._serialized_end=2549
+  _globals['_STORESTATE']._serialized_start=2551
+  _globals['_STORESTATE']._serialized_end=2647
   _globals['_STATUS']._serialized_start=200
   _globals['_STATUS']._serialized_end=847
   _globals['_SNAPSHOT']._serialized_start=850
@@ -52,23 +52,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHREQUEST']._serialized_start=1380
   _globals['_WATCHREQUEST']._serialized_end=1443
   _globals['_WATCHRESPONSE']._serialized_start=1446
-  _globals['_WATCHRESPONSE']._serialized_end=2135
-  _globals['_WATCHRESPONSE_LAGGED']._serialized_start=1986
-  _globals['_WATCHRESPONSE_LAGGED']._serialized_end=1994
-  _globals['_WATCHRESPONSE_SHUTTINGDOWN']._serialized_start=1996
-  _globals['_WATCHRESPONSE_SHUTTINGDOWN']._serialized_end=2010
-  _globals['_WATCHRESPONSE_CONNECTIONREMOVED']._serialized_start=2012
-  _globals['_WATCHRESPONSE_CONNECTIONREMOVED']._serialized_end=2057
-  _globals['_WATCHRESPONSE_BINDINGS']._serialized_start=2059
-  _globals['_WATCHRESPONSE_BINDINGS']._serialized_end=2126
-  _globals['_SHUTDOWNREQUEST']._serialized_start=2137
-  _globals['_SHUTDOWNREQUEST']._serialized_end=2154
-  _globals['_SHUTDOWNRESPONSE']._serialized_start=2156
-  _globals['_SHUTDOWNRESPONSE']._serialized_end=2187
-  _globals['_LISTHANDOUTSREQUEST']._serialized_start=2189
-  _globals['_LISTHANDOUTSREQUEST']._serialized_end=2239
-  _globals['_LISTHANDOUTSRESPONSE']._serialized_start=2241
-  _globals['_LISTHANDOUTSRESPONSE']._serialized_end=2311
-  _globals['_DAEMONSERVICE']._serialized_start=2558
-  _globals['_DAEMONSERVICE']._serialized_end=2937
+  _globals['_WATCHRESPONSE']._serialized_end=2184
+  _globals['_WATCHRESPONSE_LAGGED']._serialized_start=2035
+  _globals['_WATCHRESPONSE_LAGGED']._serialized_end=2043
+  _globals['_WATCHRESPONSE_SHUTTINGDOWN']._serialized_start=2045
+  _globals['_WATCHRESPONSE_SHUTTINGDOWN']._serialized_end=2059
+  _globals['_WATCHRESPONSE_CONNECTIONREMOVED']._serialized_start=2061
+  _globals['_WATCHRESPONSE_CONNECTIONREMOVED']._serialized_end=2106
+  _globals['_WATCHRESPONSE_BINDINGS']._serialized_start=2108
+  _globals['_WATCHRESPONSE_BINDINGS']._serialized_end=2175
+  _globals['_SHUTDOWNREQUEST']._serialized_start=2186
+  _globals['_SHUTDOWNREQUEST']._serialized_end=2203
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=2205
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=2236
+  _globals['_LISTHANDOUTSREQUEST']._serialized_start=2238
+  _globals['_LISTHANDOUTSREQUEST']._serialized_end=2331
+  _globals['_LISTHANDOUTSRESPONSE']._serialized_start=2333
+  _globals['_LISTHANDOUTSRESPONSE']._serialized_end=2403
+  _globals['_DAEMONSERVICE']._serialized_start=2650
+  _globals['_DAEMONSERVICE']._serialized_end=3029
 # @@protoc_insertion_point(module_scope)

@@ -332,6 +332,7 @@ class WatchResponse(google.protobuf.message.Message):
     TRANSITION_FIELD_NUMBER: builtins.int
     LAGGED_FIELD_NUMBER: builtins.int
     SHUTTING_DOWN_FIELD_NUMBER: builtins.int
+    HANDOUT_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Counts the messages of this stream from 1 without a gap; conflated events
     are left out before they are counted.
@@ -358,6 +359,10 @@ class WatchResponse(google.protobuf.message.Message):
     def lagged(self) -> global___WatchResponse.Lagged: ...
     @property
     def shutting_down(self) -> global___WatchResponse.ShuttingDown: ...
+    @property
+    def handout(self) -> global___Handout:
+        """As it stands in the record now: the first to a program at once, repeats within seconds."""
+
     def __init__(
         self,
         *,
@@ -371,10 +376,11 @@ class WatchResponse(google.protobuf.message.Message):
         transition: nexo.connections.v1.health_pb2.HealthTransition | None = ...,
         lagged: global___WatchResponse.Lagged | None = ...,
         shutting_down: global___WatchResponse.ShuttingDown | None = ...,
+        handout: global___Handout | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["bindings", b"bindings", "connection", b"connection", "event", b"event", "lagged", b"lagged", "removed", b"removed", "shutting_down", b"shutting_down", "snapshot", b"snapshot", "status", b"status", "transition", b"transition"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["bindings", b"bindings", "connection", b"connection", "event", b"event", "lagged", b"lagged", "removed", b"removed", "revision", b"revision", "sequence", b"sequence", "shutting_down", b"shutting_down", "snapshot", b"snapshot", "status", b"status", "transition", b"transition"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["snapshot", "connection", "removed", "bindings", "status", "transition", "lagged", "shutting_down"] | None: ...
+    def HasField(self, field_name: typing.Literal["bindings", b"bindings", "connection", b"connection", "event", b"event", "handout", b"handout", "lagged", b"lagged", "removed", b"removed", "shutting_down", b"shutting_down", "snapshot", b"snapshot", "status", b"status", "transition", b"transition"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bindings", b"bindings", "connection", b"connection", "event", b"event", "handout", b"handout", "lagged", b"lagged", "removed", b"removed", "revision", b"revision", "sequence", b"sequence", "shutting_down", b"shutting_down", "snapshot", b"snapshot", "status", b"status", "transition", b"transition"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["snapshot", "connection", "removed", "bindings", "status", "transition", "lagged", "shutting_down", "handout"] | None: ...
 
 global___WatchResponse = WatchResponse
 
@@ -409,17 +415,24 @@ class ListHandoutsRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    SINCE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Empty: of all connections."""
     limit: builtins.int
     """0: 100."""
+    @property
+    def since(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only those whose last time is not before; unset: all."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         limit: builtins.int = ...,
+        since: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["limit", b"limit", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["since", b"since"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit", "name", b"name", "since", b"since"]) -> None: ...
 
 global___ListHandoutsRequest = ListHandoutsRequest
 
