@@ -6,15 +6,16 @@ address of another account.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nexo.connections.values import frozen
 from nexo_cli.parser import UsageError
 from nexo_client.sources import Finding, Found, Skipped, halves
 from nexo_client.sources.finding import Half, Part
 from nexo_client.sources.offers import Survey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """One part as the person gave it.
 

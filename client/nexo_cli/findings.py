@@ -1,8 +1,8 @@
 """What `nexoctl doctor` finds."""
 
 import enum
-from dataclasses import dataclass
 
+from nexo.connections.values import frozen
 from nexo_client import records
 
 
@@ -14,7 +14,7 @@ class Level(enum.StrEnum):
     BROKEN = "broken"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DoctorFinding:
     """What a check found.
 

@@ -6,16 +6,17 @@ Not for flags (see `drafting`), and not for testing or saving.
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from nexo.connections.values import frozen
 from nexo_cli.format import Span, Style
 from nexo_cli.parser import UsageError, nearest
 from nexo_cli.session import Session
 from nexo_client.types import ConnectionDraft, ProviderInfo
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wizard:
     """Asks a person for what is missing, in the order of the form: name, provider, key, URL, headers."""
 

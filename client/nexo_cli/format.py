@@ -9,11 +9,11 @@ import enum
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
 
 from nexo.connections import paths
+from nexo.connections.values import frozen
 
 
 class Style(enum.Enum):
@@ -28,7 +28,7 @@ class Style(enum.Enum):
     NAME = "36"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A piece of text of one style."""
 
@@ -39,7 +39,7 @@ class Span:
 Cell = str | Span | Sequence[Span | str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column of a table.
 

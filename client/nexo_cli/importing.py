@@ -3,9 +3,10 @@
 The command `import` and the first run share it. Not for finding (see `nexo_client.sources`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nexo.connections.values import frozen
 from nexo_cli import choosing, looks, trial
 from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from nexo_client.client import Client
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportOptions:
     """How to import.
 
@@ -36,7 +37,7 @@ class ImportOptions:
     timeout_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Imported:
     """What became of one finding.
 

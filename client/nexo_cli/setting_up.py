@@ -6,11 +6,12 @@ The token has the name of the program. One that stands in its settings already i
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nexo.connections.terms import TOKEN_PREFIX
+from nexo.connections.values import frozen
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.setups import writing
 from nexo_cli.setups.edits import PlacedValue, edited, values
@@ -23,7 +24,7 @@ from nexo_client.sources import reading
 from nexo_client.sources.reading import Unreadable, shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """What became of one file, or would.
 
@@ -41,7 +42,7 @@ class File:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetUp:
     """What was done. Holds the token where a person has to type it, so it is not for logs."""
 

@@ -5,10 +5,11 @@ Not for saving; add, edit and test decide what becomes of the result.
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from nexo.connections.terms import Layer, LayerStatus
+from nexo.connections.values import frozen
 from nexo_cli import looks
 from nexo_cli.format import Span, Style, ago, duration
 from nexo_cli.session import Session
@@ -29,7 +30,7 @@ _CLEAN_UP = "Clean the key up?"
 _APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrialOptions:
     """How to test."""
 
@@ -38,7 +39,7 @@ class TrialOptions:
     timeout_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TrialSubject:
     """What is tested: a draft, a saved connection, or an edit of one that is not saved yet.
 

@@ -11,10 +11,11 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nexo.connections import faces, proxies, run_marks
+from nexo.connections.values import frozen
 from nexo_client.errors import InvalidField
 from nexo_client.types import ResolvedConnection
 
@@ -70,7 +71,7 @@ def ollama_base(connection: ResolvedConnection) -> str:
     return _base(connection, "ollama")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SdkFace:
     """What a dialect makes of a connection: the URL in front of its paths, and the headers."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from nexo.connections.v1 import workspace_pb2 as w
+from nexo.connections.values import frozen
 from nexo.connections.version import __version__
 from nexo_client import convert, types
 from nexo_client.errors import InvalidField
@@ -48,7 +48,7 @@ def method(request: Any) -> Method:
     raise LookupError(f"no method of the contract takes {asked.full_name}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call(Generic[T]):
     """A call with one answer.
 
@@ -69,7 +69,7 @@ class Call(Generic[T]):
         return method(kind)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stream(Generic[T]):
     """A call whose answers are a stream. `limit_s` None: it ends when one side wants it to.
 

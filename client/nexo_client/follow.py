@@ -7,12 +7,13 @@ sets it; a second one ("nexo-callbacks"), started with the first `on_change`, ca
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
+from nexo.connections.values import frozen
 from nexo_client.errors import DaemonFailed, DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.types import OnStale, ResolvedConnection
 
@@ -24,14 +25,14 @@ log = logging.getLogger("nexo_client.follow")
 OnChange = Callable[[ResolvedConnection | None], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Nothing:
     """In the place of a connection: why there is none."""
 
     error: NexoError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Inherited:
     """In the place of a connection in a forked child: nobody keeps it true until it is read."""
 

@@ -7,10 +7,10 @@ import json
 import os
 import subprocess
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from nexo.connections import python, run_marks
+from nexo.connections.values import frozen
 
 NEEDS = ("nexo_settings", "uvicorn", "h11")
 """What the screen needs beyond the base install."""
@@ -26,7 +26,7 @@ class SettingsUnavailable(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenedSettings:
     """An address of the screen, good once and for a minute; whether a browser was given it."""
 

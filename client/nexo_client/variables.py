@@ -8,11 +8,11 @@ on the wire or in their sources in November 2026 (docs/programs.md has the versi
 import enum
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nexo.connections import proxies, run_marks
 from nexo.connections.terms import AuthScheme, HealthState, Provider, ResolutionSource
+from nexo.connections.values import frozen
 from nexo_client import adapters
 from nexo_client.types import Gateway, Headers, Health, NetworkProfile, ResolvedConnection
 
@@ -41,7 +41,7 @@ class When(enum.Enum):
 Maker = Callable[[ResolvedConnection], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """One variable that programs read.
 

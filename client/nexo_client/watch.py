@@ -17,10 +17,10 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from nexo.connections.values import frozen
 from nexo_client import types
 from nexo_client.errors import NexoError
 
@@ -36,7 +36,7 @@ class Link(enum.Enum):
     AWAY = "away"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkEvent:
     """One step of `watch_forever`.
 

@@ -7,9 +7,10 @@ request is refused, so that nobody behind the gateway reads it in the other.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote_to_bytes
 
+from nexo.connections.values import frozen
 from nexo_gateway.dialects import DIALECTS, Dialect
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
@@ -26,7 +27,7 @@ TOKEN_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where programs put what they take for a key, in lower case. None of them goes upstream."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """A request that may in.
 

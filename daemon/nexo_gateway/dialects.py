@@ -6,11 +6,12 @@ with three shapes. What the official packages ask for was seen on the wire in No
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from nexo.connections.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Dialect:
     """One way of asking a provider.
 

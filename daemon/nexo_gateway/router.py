@@ -1,14 +1,15 @@
 """What the gateway asks of the daemon, and what it tells it: the values between the two."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from nexo.connections.values import frozen
 from nexo_gateway.upstream import Way
 from nexo_gateway.usage import ReportedUsage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Face:
     """What one dialect makes of a connection.
 
@@ -34,7 +35,7 @@ class Face:
         return (self.path + path or "/") + (f"?{queries}" if queries else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Where a request goes. Holds secrets in the clear: kept for one request, never logged.
 
@@ -86,7 +87,7 @@ def not_known() -> GatewayRefusal:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What a request says of itself, beside its token.
 
@@ -100,7 +101,7 @@ class Asked:
     conversation: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallOutcome:
     """How a request through the gateway ended.
 

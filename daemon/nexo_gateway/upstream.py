@@ -9,11 +9,12 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import httpcore2
 
+from nexo.connections.values import frozen
 from nexo_gateway.streams import Direct
 
 CONNECT_S = 10.0
@@ -48,7 +49,7 @@ class Outdated(Exception):
     """Where the request was to go is no longer where it has to go. Nothing of it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProxyHop:
     """A proxy on the way."""
 
@@ -59,7 +60,7 @@ class ProxyHop:
     tls: ssl.SSLContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """How a host is reached. Requests of one connection on equal ways share connections."""
 
@@ -67,7 +68,7 @@ class Way:
     tls: ssl.SSLContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letter:
     """A request, complete. Holds secrets in its headers.
 
@@ -88,7 +89,7 @@ class Letter:
     is_present: Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """An answer whose body is still to come."""
 

@@ -7,8 +7,9 @@ Anthropic's events are totals that replace one another. Shapes: the providers' d
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from nexo.connections.values import frozen
 
 _LINE = 256 * 1024
 _TAIL = 64 * 1024
@@ -19,7 +20,7 @@ _DECODER = json.JSONDecoder()
 _MARKS = (b'"usage":', b'"usageMetadata":', b'"eval_count":')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedUsage:
     """Tokens of one request; None where the provider says nothing.
 

@@ -7,7 +7,9 @@ is no cookie: cookies ignore ports, so another program of 127.0.0.1 could read o
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from nexo.connections.values import frozen
 
 MAX_BODY_BYTES = 64 * 1024
 CALLS_BELOW = "/api/"
@@ -15,14 +17,14 @@ CALLS_BELOW = "/api/"
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """A file of the page; holds nothing of the person's."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRequest:
     """A call. Whether its bearer is a tab of ours is still to be seen (see `sessions`).
 
@@ -36,7 +38,7 @@ class PageRequest:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRefusal:
     """No; `text` says why, for the person who looks into the browser's console."""
 

@@ -9,11 +9,12 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from nexo.connections.values import frozen
 from nexo_client import errors, records, types
 from nexo_client.aio import AsyncClient
 from nexo_client.records import Record
@@ -40,7 +41,7 @@ _SHORTEST_SECRET = 8
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticked:
     """One ticked row as the page sends it.
 

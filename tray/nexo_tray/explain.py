@@ -2,10 +2,10 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.terms import HealthState
+from nexo.connections.values import frozen
 from nexo.connections.version import __version__
 from nexo_client.types import Connection, ModelList
 from nexo_tray import words
@@ -15,7 +15,7 @@ from nexo_tray.state import State
 _MODELS_SHOWN = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A window with a text that can be selected and copied."""
 

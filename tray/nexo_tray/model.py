@@ -5,10 +5,11 @@ Not for painting (`view`), not for learning the state (`link`), not for acting o
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.terms import HealthState, StoreState, VaultState
+from nexo.connections.values import frozen
 from nexo_client.types import Connection, Health
 from nexo_tray import words
 from nexo_tray.icons import Look
@@ -58,7 +59,7 @@ class Do(enum.Enum):
     QUIT = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Click:
     """A click: what to do, and with which connection."""
 
@@ -66,7 +67,7 @@ class Click:
     connection_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MenuItem:
     """A line of the menu.
 
@@ -88,7 +89,7 @@ class MenuItem:
 SEPARATOR = MenuItem(separator=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Picture:
     """What is on the screen. Equal pictures look the same.
 
@@ -252,7 +253,7 @@ def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """Something that is wrong, what to do, and which connection it is about (empty: none)."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nexo.connections.terms import HealthState
+from nexo.connections.values import frozen
 from nexo_client.errors import NexoError
 from nexo_client.types import DefaultSwitch, HealthTransition, TestResult
 from nexo_tray import words
@@ -16,7 +17,7 @@ from nexo_tray.model import shown_name
 _BAD = (HealthState.LIMITED, HealthState.UNHEALTHY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """A message that comes by itself.
 

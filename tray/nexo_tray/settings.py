@@ -4,13 +4,14 @@ Only what concerns this tray; everything about connections belongs to the daemon
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from nexo.connections import paths
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraySettings:
     """Settings of the tray.
 

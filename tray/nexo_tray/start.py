@@ -9,9 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nexo.connections.values import frozen
 
 EXIT_UNAVAILABLE = 69
 """EX_UNAVAILABLE of sysexits.h."""
@@ -29,7 +30,7 @@ class NoTray(Exception):
         self.fix = fix
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gi:
     """PyGObject's modules that the start needs."""
 

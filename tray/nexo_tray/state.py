@@ -4,9 +4,9 @@ Not for what is shown of it (`model`), and not for how it changes (`fold`).
 """
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime
 
+from nexo.connections.values import frozen
 from nexo_client.types import Connection, Snapshot
 
 
@@ -19,7 +19,7 @@ class LinkState(enum.StrEnum):
     AWAY = "away"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonLink:
     """The link to the daemon; `problem` and `hint` say why it is away and what to do."""
 
@@ -29,7 +29,7 @@ class DaemonLink:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Switch:
     """A click on another default that the watch has not confirmed yet.
 
@@ -42,7 +42,7 @@ class Switch:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """Everything that the picture depends on, but the time.
 

@@ -5,8 +5,8 @@ Not a command of its own; `daemon` lists these verbs.
 
 import argparse
 import contextlib
-from dataclasses import dataclass
 
+from nexo.connections.values import frozen
 from nexo_cli.cmds import status
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Cell, Span, Style
@@ -94,7 +94,7 @@ def show(arguments: argparse.Namespace, session: Session) -> int:
     return status.show(session, {"service": service.record()})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Service:
     manager: Manager | None
     unit: Unit | None

@@ -8,10 +8,12 @@ place, nothing about language. Not for sockets or threads; those are in `provide
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from nexo.connections.values import frozen
 
 
 class Behaviour(StrEnum):
@@ -32,7 +34,7 @@ class DemoFace(StrEnum):
     OLLAMA = "ollama"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DemoAccount:
     """Who holds a key, and how the provider treats them."""
 
@@ -41,7 +43,7 @@ class DemoAccount:
     behaviour: Behaviour = Behaviour.GOOD
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """An HTTP request; header names in lower case."""
 
@@ -87,7 +89,7 @@ class Request:
         return parsed if isinstance(parsed, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DemoReply:
     """An HTTP response; a streamed one has more than one chunk."""
 

@@ -8,11 +8,12 @@ import socket
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Self
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_cli.demo.faces import Behaviour, DemoAccount, DemoFace, DemoReply, Request, answer, refuse
 
 WORK = DemoAccount("work", "demo-key-of-the-work-account")
@@ -26,7 +27,7 @@ ACCOUNTS = (WORK, HOME, REVOKED, BUSY, SLOW)
 _BODY_LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """A request that the example provider has answered.
 

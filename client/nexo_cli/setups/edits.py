@@ -7,9 +7,9 @@ person, and nothing is changed.
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from nexo.connections.values import frozen
 from nexo_cli.setups import env_text, json_text, toml_text, yaml_text
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_client.sources import reading
@@ -26,7 +26,7 @@ class FileForm(enum.Enum):
     ENV = "env"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlacedValue:
     """A value for a place; `ABSENT` takes away what is there."""
 
@@ -34,7 +34,7 @@ class PlacedValue:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     parse: Callable[[str], Any]
     put: Callable[[str, Place, Any], str]

@@ -1,8 +1,9 @@
 """Where in a settings file a value stands: a path of names, of which the last may be an entry of a list."""
 
 import enum
-from dataclasses import dataclass
 from typing import Any, Final
+
+from nexo.connections.values import frozen
 
 
 class _Absent(enum.Enum):
@@ -13,7 +14,7 @@ ABSENT: Final = _Absent.ABSENT
 """Nothing stands there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListEntry:
     """The entry of a list that has this value in this field."""
 

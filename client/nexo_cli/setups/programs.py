@@ -6,10 +6,10 @@ Places as `nexoctl import` knows them. What a program takes was seen on the wire
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_client.sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
@@ -18,7 +18,7 @@ DIALECTS = ("openai", "anthropic", "google", "ollama")
 OPENAI, ANTHROPIC, GOOGLE, TOKEN, MODEL = "{openai}", "{anthropic}", "{google}", "{token}", "{model}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """The settings of one file.
 
@@ -36,7 +36,7 @@ class Setting:
         return [PlacedValue(place, filled(value, words)) for place, value in self.entries]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Program:
     """One program.
 

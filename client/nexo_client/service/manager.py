@@ -5,11 +5,11 @@ written into it, and a unit is used only by those who mean the same places.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from nexo.connections import paths, python
+from nexo.connections.values import frozen
 
 LABEL = "connections.nexo.nexod"
 
@@ -27,7 +27,7 @@ class ServiceFailed(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """The file that describes the service.
 
@@ -45,7 +45,7 @@ class Unit:
     outdated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """What the service manager knows of the daemon.
 

@@ -13,12 +13,13 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_client.sources import environment, keys, reading, services
 from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, word
@@ -35,7 +36,7 @@ _DIALECTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Account:
     """One account, nothing resolved yet.
 

@@ -13,19 +13,20 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_client.sources import accounts, codex, environment, reading, sql_export
 from nexo_client.sources.accounts import Account
 from nexo_client.sources.finding import Finding, Found, Half, Skipped
 from nexo_client.sources.reading import Unreadable, shown, table, word
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     """A provider of one program, as each version of the database and of the JSON file has it."""
 

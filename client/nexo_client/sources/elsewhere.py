@@ -3,14 +3,14 @@
 Facts as data: where a program shows that somebody uses it, and where its keys are, to copy one by hand.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from nexo.connections.values import frozen
 from nexo_client.sources.finding import Found, Skipped
 from nexo_client.sources.reading import shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnreadProgram:
     """One that is not read.
 

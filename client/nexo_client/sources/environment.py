@@ -6,11 +6,12 @@ services that speak the OpenAI dialect.
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.values import frozen
 from nexo_client.sources import keys, reading, services
 from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_client.types import Header
@@ -39,7 +40,7 @@ def find() -> Found:
     return from_variables(reading.environment(), PLACE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """Variables as one program sees them.
 

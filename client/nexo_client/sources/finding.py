@@ -2,15 +2,16 @@
 
 import enum
 import shlex
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.values import frozen
 from nexo_client import records
 from nexo_client.sources import services
 from nexo_client.types import ConnectionDraft, Header
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Finding:
     """A connection that another program has.
 
@@ -73,7 +74,7 @@ class Part(enum.StrEnum):
     ADDRESS = "base_url"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Half:
     """An account that lacks its key or its address, which only the person can add (see `halves`).
 
@@ -85,7 +86,7 @@ class Half:
     rest: Finding
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skipped:
     """Something that cannot be imported.
 
@@ -137,7 +138,7 @@ records.LAYOUTS |= {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """All that one source, or several of them, yielded."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from nexo.connections.values import frozen
 from nexo_client.sources import references
 
 POINTER_OF_LITELLM = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
@@ -50,7 +51,7 @@ _NOTHING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A key, or why there is none.
 

@@ -1,8 +1,9 @@
 """What a person can choose of what was found: the rules of `nexoctl import` and of the settings screen."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nexo.connections.values import frozen
 from nexo_client.sources.finding import Finding, Found, Half, unique_names
 from nexo_client.sources.table import Source
 from nexo_client.types import Connection
@@ -10,7 +11,7 @@ from nexo_client.types import Connection
 Survey = list[tuple[Source, Found]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """What a person can choose: a connection, or half of one, to be completed by the person.
 

@@ -6,7 +6,8 @@ fetches the same key; of any other one only its beginning is shown, as it may be
 
 import re
 import shlex
-from dataclasses import dataclass
+
+from nexo.connections.values import frozen
 
 _NAME = r"[\w@%+=:,./ -]+"
 # A form, and the reference that stands for it; what is in capitals the person fills in.
@@ -59,7 +60,7 @@ _LEADS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lead:
     """What stands in the place of a key and leads to it.
 

@@ -8,10 +8,10 @@ import http.client
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import environment, table, tables, word
 
@@ -20,7 +20,7 @@ _DEADLINE_S = 0.8
 _LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Answer:
     status: int
     body: Any

@@ -4,13 +4,13 @@ Facts as data. The daemon's catalogue has more about each service; a test holds 
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Service:
     """A provider, or a preset of the custom provider.
 

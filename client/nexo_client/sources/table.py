@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nexo.connections.terms import TOKEN_PREFIX
+from nexo.connections.values import frozen
 from nexo_client.sources import (
     aichat,
     aider,
@@ -34,7 +35,7 @@ from nexo_client.sources.finding import Finding, Found, Skipped
 from nexo_client.sources.reading import closed_shell
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A place where connections may be.
 

@@ -1,12 +1,13 @@
 """A hand-out: what a program needs to talk to its provider, secrets included."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from nexo.connections.model.connection import Endpoint
 from nexo.connections.model.health import Health
 from nexo.connections.terms import ResolutionSource
+from nexo.connections.values import frozen
 
 
 class Headers(dict[str, str]):
@@ -28,7 +29,7 @@ class Headers(dict[str, str]):
         return Headers, (tuple(self.items()),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ResolvedConnection(Endpoint):
     """A hand-out: everything that a program needs to talk to the provider.
 

@@ -6,7 +6,7 @@ as the request that needs it. Moments are aware datetimes in UTC; spans are seco
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from nexo.connections.model.connection import Configuration, KeyInfo
@@ -22,6 +22,7 @@ from nexo.connections.terms import (
     Outcome,
     ResolutionSource,
 )
+from nexo.connections.values import frozen
 from nexo_daemon.domain.secret import Secret
 
 
@@ -49,7 +50,7 @@ class SecretKind(enum.StrEnum):
     """A copy of the reference: no secret, but it decides which key goes to which host, and what runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedSecret:
     """An encrypted field as it lies in the store.
 
@@ -73,7 +74,7 @@ class SealedSecret:
     form: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """The secrets of a connection in the clear. Made for one request, never stored or cached by callers.
 
@@ -109,7 +110,7 @@ class Fact(enum.StrEnum):
 Facts = frozenset[Fact]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StoredConnection(Configuration):
     """A connection and what only the store knows of it."""
 
@@ -170,7 +171,7 @@ class WorkspaceKind(enum.StrEnum):
     NAME = "name"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkspaceKey:
     """A directory (absolute, links resolved by the caller) or a name."""
 
@@ -181,7 +182,7 @@ class WorkspaceKey:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binding:
     """A workspace and the connection it gets. `connection_name` is the last known one, for messages."""
 
@@ -193,7 +194,7 @@ class Binding:
     sticky_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The single-row table: what there is exactly one of."""
 
@@ -212,7 +213,7 @@ class EvidenceSource(enum.StrEnum):
     TRAFFIC = "traffic"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transition:
     """A change of the light, as stored and announced."""
 
@@ -228,7 +229,7 @@ class Transition:
     source: EvidenceSource = EvidenceSource.NONE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """Checks of one span of time: a single check (span 0), or an hour once thinned.
 
@@ -249,7 +250,7 @@ class Sample:
     from_traffic: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandoutRecord:
     """A secret that left the daemon.
 
@@ -284,7 +285,7 @@ class HandoutRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredState:
     """Everything that the store holds and the daemon keeps in memory, as read at start.
 

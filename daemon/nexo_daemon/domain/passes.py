@@ -1,9 +1,10 @@
 """The gateway's nouns: who may use it, whether it is wanted, what went through it. No secret in here."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
 
 
@@ -17,7 +18,7 @@ class Wish(enum.StrEnum):
     """A person switched it off: nothing but a person opens it again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewaySetting:
     """What outlives the daemon. Port 0: none was chosen yet."""
 
@@ -25,7 +26,7 @@ class GatewaySetting:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedToken:
     """A token for the settings of a program; of the token itself only the digest is kept.
 
@@ -46,7 +47,7 @@ class NamedToken:
     last_used_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunPass:
     """The token of a run: good for as long as its process lives. Of the token itself only the digest is kept.
 
@@ -65,7 +66,7 @@ class RunPass:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsageKey:
     """Whose use it was, in which hour."""
 
@@ -77,7 +78,7 @@ class UsageKey:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsageCounts:
     """What a key used, as the providers report it; `unreported` good answers said nothing of tokens."""
 

@@ -1,7 +1,6 @@
 """What is asked of a provider, and what came back: the values between registry, health and providers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.model.connection import Endpoint
@@ -10,10 +9,11 @@ from nexo.connections.model.trial import Model as Model
 from nexo.connections.model.trial import ModelList as ModelList
 from nexo.connections.model.trial import Suggestion as Suggestion
 from nexo.connections.terms import KeyVerdict, Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials, EvidenceSource, Facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProbeTarget(Endpoint):
     """Where to send a probe and with what. Holds secrets in the clear: not stored, not logged."""
 
@@ -22,7 +22,7 @@ class ProbeTarget(Endpoint):
     facts: Facts = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What one probe found. Every text is redacted.
 
@@ -53,7 +53,7 @@ class Verdict:
         return self.outcome is Outcome.OK
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestReport:
     """The result of a test: the verdict, the layers, and what was learned on the way.
 

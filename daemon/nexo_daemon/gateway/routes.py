@@ -10,7 +10,6 @@ import functools
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpcore2
@@ -20,6 +19,7 @@ from nexo.connections.errors import ConnectionNotFound, NexoError
 from nexo.connections.proxies import system_proxies
 from nexo.connections.terms import Provider
 from nexo.connections.v1 import workspace_pb2
+from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Binding, Credentials, StoredConnection, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
@@ -158,7 +158,7 @@ class Routes:
         return ProxyHop(proxy.scheme, proxy.host, proxy.port, proxy.credentials, tls)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """A workspace in which conversations stay where they began."""
 

@@ -4,14 +4,15 @@ Pure. Told from what two looks at the clocks differ by: the wall clock runs on w
 monotonic one does not, and nothing but a person (or a time server) moves them apart otherwise.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Health
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instant:
     """One moment on both clocks: `wall` is shown and stored, `mono` (seconds) is computed with."""
 
@@ -27,7 +28,7 @@ CORRECTION_S: Final = 1.0
 """A clock set by less is not worth a notice: programs that keep the time do so little by little."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Jump:
     """What the clocks did between two looks.
 

@@ -10,13 +10,14 @@ the local network say nothing about it, either way.
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import chain, islice
 from typing import Final
 
 from nexo.connections.terms import HealthState, Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
 from nexo_daemon.health.clocks import Instant
@@ -47,7 +48,7 @@ def signal(verdict: Verdict) -> Signal:
     return Signal.ANSWERED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """What has been seen since the last answer of any remote host.
 
@@ -102,7 +103,7 @@ WITNESS_SEARCH: Final = 200
 _OFFLINE_ADVICE: Final = "Checks resume by themselves when this computer is on line again."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Held:
     """A failure that would turn a light red, while others are asked whether the network is the cause."""
 

@@ -13,11 +13,12 @@ neither confirms nor hides anything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from nexo.connections.terms import HealthState, Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import EvidenceSource, Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Instant
@@ -49,7 +50,7 @@ REJECTIONS: Final = frozenset({Outcome.AUTH_ERROR, Outcome.PERMISSION})
 """The service answers, and does not like the key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspicion:
     """Failures in a row that are not believed yet (or are, once confirmed).
 
@@ -62,7 +63,7 @@ class Suspicion:
     first: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confirmation:
     """What turns a suspicion into a colour.
 
@@ -115,7 +116,7 @@ def confirmation_of(verdict: Verdict) -> Confirmation:
     return _CONFIRMATION[verdict.outcome]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Light:
     """Everything remembered about one connection: what is shown, and what is suspected.
 
@@ -142,7 +143,7 @@ class Light:
         return self.outage is None and self.rejection is None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """A connection that is to be checked.
 
@@ -160,7 +161,7 @@ class Watched:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What a verdict led to.
 

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from nexo.connections.terms import HealthState
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
@@ -34,7 +35,7 @@ _NEARLY: Final = timedelta(seconds=1)
 _LOCAL_SUFFIXES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """A check to start now."""
 
@@ -45,7 +46,7 @@ class Launch:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotChecked:
     """A check that could not be made for reasons of this computer: nothing was sent."""
 
@@ -53,7 +54,7 @@ class NotChecked:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthNotice:
     """The light of a connection was looked at again.
 
@@ -68,7 +69,7 @@ class HealthNotice:
     conclusive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OfflineNotice:
     """This computer went off line, or came back (since is None); again when its clock was set meanwhile."""
 

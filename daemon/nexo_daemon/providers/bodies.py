@@ -4,10 +4,11 @@ import enum
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any
 
+from nexo.connections.values import frozen
 from nexo_daemon.providers.exchange import Cut, HttpAnswer
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Form(enum.StrEnum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """An answer, opened.
 

@@ -4,15 +4,14 @@ Facts as data: default base URLs, the header that carries the key, where a perso
 provider is in `dialects`; services of the OpenAI dialect are in `presets`.
 """
 
-from dataclasses import dataclass
-
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.trial import ProviderInfo
 from nexo.connections.terms import AuthScheme, Provider, ProviderKind
+from nexo.connections.values import frozen
 from nexo_daemon.providers.presets import PRESETS, Preset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProviderFacts:
     """What is known about a provider.
 

@@ -1,11 +1,12 @@
 """What does an answer mean? A pure function over the table; every text that leaves it is redacted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from nexo.connections.terms import Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.exchange import Cut
@@ -18,7 +19,7 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ra
 _LONGEST_QUOTE = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """Whom a verdict is about; fills the blanks of the advice."""
 
@@ -38,7 +39,7 @@ class Subject:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Classification:
     """A verdict and the row of the table that made it; None for success and a broken body."""
 

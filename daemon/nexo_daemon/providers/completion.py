@@ -6,12 +6,12 @@ thinks before it speaks may refuse that, and gets more.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from nexo.connections.proxies import is_loopback
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Model, ProbeTarget
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json
@@ -23,7 +23,7 @@ MORE_TOKENS = 512
 """For those that refuse so few."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompletionWire:
     """How to ask for a completion, and what a completion looks like."""
 

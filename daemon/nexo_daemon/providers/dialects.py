@@ -7,12 +7,12 @@ will. What an error means is in `table`.
 import itertools
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Model
 
 MAX_MODELS = 10_000
@@ -22,7 +22,7 @@ ANTHROPIC_VERSION = "2023-06-01"
 """Accepted by every release of the service and its imitators; newer versions change nothing that we read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProviderDialect:
     """A way to speak to a provider.
 

@@ -4,16 +4,17 @@ Not for how they travel (see `transport`) and not for what they mean (see `class
 """
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from nexo.connections.terms import Layer
+from nexo.connections.values import frozen
 
 if TYPE_CHECKING:
     import httpx
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A request, complete with secrets in its headers; so its repr shows neither headers nor body.
 
@@ -38,7 +39,7 @@ class Cut(enum.StrEnum):
     ENCODING = "the body is not in an encoding that was asked for"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpAnswer:
     """A response, read to its end or to a bound.
 

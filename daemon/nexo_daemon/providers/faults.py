@@ -5,11 +5,11 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import httpcore2
 
 from nexo.connections.terms import Layer, Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault
@@ -68,7 +68,7 @@ def _another_kind(fault: ExchangeFault, _: BaseException) -> bool:
     return fault.via_proxy and fault.connected and not waits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FaultRow:
     """One row; the first whose test holds for any error in the chain of causes wins.
 

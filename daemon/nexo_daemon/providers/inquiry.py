@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nexo.connections.proxies import SYSTEM, SystemProxies, is_loopback, system_proxies
 from nexo.connections.terms import Layer, Outcome, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import Fact
@@ -32,7 +33,7 @@ _BODIES = Lane("bodies", most=4)
 """Larger bodies are parsed on a thread, so that they do not stall the loop."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What became of one question.
 

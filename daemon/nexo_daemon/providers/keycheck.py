@@ -5,9 +5,10 @@ where that does not tell, calls that run nothing are sent with and without it. W
 they are the only witnesses: they also tell whether anything answers at the address.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nexo.connections.terms import KeyVerdict, Outcome, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Fact, Facts
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.catalog import PROVIDERS
@@ -19,7 +20,7 @@ from nexo_daemon.providers.requests import parse_base, replaced_by, sends_creden
 NO_MODELS = "The service lists no models."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyFinding:
     """What was learned about the key.
 
@@ -65,7 +66,7 @@ async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
     return _of_what_is_sent(inquiry, replace(found, facts=found.facts | {Fact.NO_LIST}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Calls:
     """What calls that run nothing were answered with.
 

@@ -5,9 +5,9 @@ for the public model lists reports by their users; every [unverified] fact only 
 """
 
 import enum
-from dataclasses import dataclass
 
 from nexo.connections.terms import AuthScheme, ProviderKind
+from nexo.connections.values import frozen
 
 
 class KeyProbe(enum.Enum):
@@ -21,7 +21,7 @@ class KeyProbe(enum.Enum):
     """A chat request that cannot run, with and without the key; the model list is public."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Preset:
     """A named service of the OpenAI dialect.
 

@@ -1,9 +1,10 @@
 """The proxy that a request takes, ready to be spoken to."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote, urlsplit
 
 from nexo.connections.proxies import DEFAULT_PORTS, SystemProxies, proxy_for
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import NetworkProfile
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.exchange import ConfigFault
@@ -11,7 +12,7 @@ from nexo_daemon.providers.exchange import ConfigFault
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """A proxy to speak to. `credentials` are user and password, decoded."""
 

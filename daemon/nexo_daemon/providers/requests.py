@@ -1,12 +1,12 @@
 """What is written on the wire for a target: the URL and the headers, secrets included."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 import idna
 
 from nexo.connections.terms import AuthScheme
+from nexo.connections.values import frozen
 from nexo.connections.version import __version__
 from nexo_daemon.domain.probing import ProbeTarget
 from nexo_daemon.providers.exchange import ConfigFault, Outgoing
@@ -40,7 +40,7 @@ _OURS = frozenset(
 _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base:
     """A base URL, checked and taken apart. `host` is ASCII, without brackets."""
 

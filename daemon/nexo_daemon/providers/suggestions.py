@@ -7,11 +7,12 @@ asked without it, and is offered as found, not as tried.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from nexo.connections.proxies import is_loopback
 from nexo.connections.terms import AuthScheme, KeyVerdict, Outcome, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion, Verdict
@@ -27,7 +28,7 @@ MOST_TRIALS = 18
 TRIAL_TIMEOUT_S = 6.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tried:
     """How the whole test of a changed target ended."""
 
@@ -38,7 +39,7 @@ class Tried:
 Try = Callable[[ProbeTarget], Awaitable[Tried]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trial:
     """A changed target and what to say if it works."""
 

@@ -6,14 +6,15 @@ bodies that users pasted in public; where a fact is not documented the row only 
 outcome. A message is compared only where the provider sends no code for the case.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nexo.connections.terms import Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.providers.bodies import LONG_RETRY_CODE, Form
 from nexo_daemon.providers.meaning import Meaning
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Row:
     """One row: it matches when the status fits and, if any are given, one of codes or words is present.
 

@@ -10,7 +10,6 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpcore2
@@ -18,6 +17,7 @@ import httpx
 
 from nexo.connections.proxies import DEFAULT_PORTS, is_loopback
 from nexo.connections.terms import Layer
+from nexo.connections.values import frozen
 from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer, Outgoing
 from nexo_daemon.providers.eyeballs import first_of, is_address
 from nexo_daemon.providers.layers import PLAIN
@@ -35,7 +35,7 @@ Notice = Callable[[Layer, float | None, str], None]
 """A layer was passed after so many seconds (None: it does not apply), with evidence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Where a session leads. `host` is ASCII, without brackets."""
 

@@ -9,21 +9,21 @@ import asyncio
 import enum
 from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import HandoutRecord, Transition
 
 QUEUE_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionChanged:
     """A connection was created or changed, or its health did. Read the present state when you send it."""
 
     connection_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionRemoved:
     """A connection is gone."""
 

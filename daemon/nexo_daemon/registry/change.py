@@ -3,15 +3,16 @@
 Decided without a side effect; the `writer` carries it out.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Binding, Credentials, Settings, StoredConnection, WorkspaceKey
 from nexo_daemon.registry.edits import ENDPOINT, Plan
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """The difference between two snapshots; `Change()` changes nothing.
 
@@ -62,7 +63,7 @@ class Change:
         return after.with_settings(settings, rerouted=self.rerouted)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Effects:
     """Who has to be told of a change.
 
@@ -110,7 +111,7 @@ class Effects:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """A change that was carried out."""
 

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.connection import Configuration, MappedModel
 from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
     Binding,
     Credentials,
@@ -43,7 +44,7 @@ _TEXT_LIMIT = 8192
 _SWITCHES = {one.name: one.default for one in fields(Configuration) if one.type is bool}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """What was read.
 

@@ -5,7 +5,6 @@ Pure: nothing here looks at the store or at the network. `registry` decides what
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from nexo.connections.errors import InvalidField
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import MappedModel
 from nexo.connections.terms import AuthScheme, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, split_proxy_url
@@ -51,7 +51,7 @@ Headers = tuple[tuple[str, Secret], ...]
 """Names and values, in order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Draft(PlainDraft):
     """A connection as written down, its words read. Checked by `check_draft`.
 

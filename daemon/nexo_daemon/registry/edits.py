@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import Configuration, Endpoint
 from nexo.connections.proxies import bypasses, destination, is_loopback
 from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion
@@ -24,7 +25,7 @@ from nexo_daemon.registry.drafts import Draft, Headers, check_draft, check_heade
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A connection as it will be, with its secrets; `credentials` None leaves the sealed ones as they are."""
 

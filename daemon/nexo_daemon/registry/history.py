@@ -7,17 +7,17 @@ here take both kinds of samples.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.model.history import HealthSlice
 from nexo.connections.terms import HealthState, Outcome
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Health, Sample, Transition
 
 _UP = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     """A window in a few numbers; None where nothing is known.
 

@@ -5,9 +5,10 @@ tests of drafts, which are in `tickets` until they are saved.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import TestReport
 from nexo_daemon.registry.change import Effects
@@ -17,7 +18,7 @@ LIMIT = 256
 """Connections whose last test is kept; the one that was tested longest ago goes first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptTest:
     """A report without its models, of which there can be thousands, and when the test ended.
 

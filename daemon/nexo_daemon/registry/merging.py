@@ -9,10 +9,11 @@ may mean another connection here.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nexo.connections.model.store import ImportConsent, ImportStep
 from nexo.connections.terms import ImportAction
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
     Credentials,
     NetworkProfile,
@@ -28,7 +29,7 @@ from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault.references import ReferenceKind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergeStep(ImportStep):
     """One entry of a document, what becomes of it, and what a command needs to do it."""
 
@@ -98,7 +99,7 @@ Missing = Callable[[str], str]
 """Why a connection of that name does not arrive; empty if it does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Merge:
     document: Document
     snapshot: RegistrySnapshot

@@ -6,7 +6,7 @@ disabled is an error and never falls through to the next: one client's code must
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.errors import (
@@ -17,11 +17,12 @@ from nexo.connections.errors import (
     NoDefaultConnection,
 )
 from nexo.connections.terms import ResolutionSource
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Binding, StoredConnection, WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """The question of a program. Empty strings mean "not given"."""
 
@@ -30,7 +31,7 @@ class Question:
     environment_connection: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One rule, whether it applied and what it named."""
 
@@ -40,7 +41,7 @@ class Rule:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StandIn:
     """The connection that serves in place of an unhealthy winner (itself if all are down), and why.
 
@@ -54,7 +55,7 @@ class StandIn:
     revisit_at: datetime | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """The answer: a connection, or the error that the program gets."""
 

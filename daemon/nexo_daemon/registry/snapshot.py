@@ -4,9 +4,10 @@ Health is not in it: it changes far more often, and lives in `registry.lights`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nexo.connections.errors import ConnectionNotFound, StoreFailed
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
     Binding,
     Settings,
@@ -18,7 +19,7 @@ from nexo_daemon.domain.model import (
 from nexo_daemon.registry.drafts import name_key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySnapshot:
     """Connections in the order of their creation, bindings, settings.
 

@@ -5,11 +5,12 @@ was told it. What it stands for is saved or forgotten, never handed out. Not for
 """
 
 import secrets
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime
 
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import KeyVerdict
+from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.probing import TestReport
@@ -26,7 +27,7 @@ KEPT_S = 900.0
 _LATER = {"name", *AS_GIVEN}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proposal:
     """What create and update are asked to save.
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from nexo.connections.v1 import (
 )
 from nexo.connections.v1 import health_pb2 as nexo_health_pb2
 from nexo.connections.v1 import health_pb2_grpc as nexo_health_pb2_grpc
+from nexo.connections.values import frozen
 from nexo_daemon.rpc.calls import Calls
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
@@ -56,7 +56,7 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServedSocket:
     """A socket, which file it was when it was made, and who answers there."""
 

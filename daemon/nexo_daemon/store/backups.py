@@ -7,12 +7,12 @@ import os
 import re
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
 from nexo.connections.paths import UnsafePathError, private_directory
+from nexo.connections.values import frozen
 from nexo_daemon.store import reading, schema
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.engine import explained
@@ -26,7 +26,7 @@ _NAME = re.compile(r"connections-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z]+)\.db")
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BackupFile:
     """One backup file.
 

@@ -6,7 +6,6 @@ fallback list with them: a workspace whose override was lost must not silently g
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, schema
 from nexo_daemon.store.soundness import sound, unsound_rows
@@ -22,7 +22,7 @@ from nexo_daemon.vault.slots import WrappedKey
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreContents:
     """What was read, and in words what could not be."""
 

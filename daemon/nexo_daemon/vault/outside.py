@@ -8,10 +8,10 @@ import binascii
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nexo.connections.terms import VaultState
+from nexo.connections.values import frozen
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
@@ -28,7 +28,7 @@ SLOT_VARIABLE = "NEXO_VAULT_SLOT"
 """The kind of slot of a store that is made now: keyring, key_file or systemd_credential."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnlockContext:
     """Where outside halves can lie on this computer.
 

@@ -13,11 +13,11 @@ import enum
 import os
 import shlex
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from nexo.connections import processes
 from nexo.connections.errors import InvalidField, KeyReferenceFailed
+from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.lanes import Lane
@@ -41,7 +41,7 @@ class ReferenceKind(enum.StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A parsed reference; `words` are service and user, the path, or the program and its arguments."""
 

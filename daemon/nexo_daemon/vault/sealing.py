@@ -10,10 +10,11 @@ below by many orders of magnitude.
 
 import json
 import os
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from nexo.connections.values import frozen
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -27,7 +28,7 @@ FORM = 2
 """In which new blobs are sealed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ties:
     """What decides where a secret goes, and how.
 
@@ -42,7 +43,7 @@ class Ties:
     endpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedPlace:
     """What a sealed field is tied to.
 

@@ -3,9 +3,10 @@
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
+from nexo.connections.values import frozen
 from nexo_daemon.vault import sealing
 
 
@@ -31,7 +32,7 @@ class SlotState(enum.StrEnum):
     """Its outside half is still to be removed; it wraps nothing any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WrappedKey:
     """A row of the store.
 

@@ -4,16 +4,17 @@
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nexo.connections.errors import SecretTampered, VaultKeyLost, VaultLocked
 from nexo.connections.terms import VaultState
+from nexo.connections.values import frozen
 from nexo_daemon.domain.model import SealedSecret, SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import sealing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataKey:
     """The key that seals fields."""
 
@@ -21,7 +22,7 @@ class DataKey:
     key: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Condition:
     state: VaultState
     slot: str

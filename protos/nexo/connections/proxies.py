@@ -7,9 +7,11 @@ would be used without it, or the other way round.
 import ipaddress
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from urllib.parse import urlsplit
+
+from nexo.connections.values import frozen
 
 DIRECT = "direct"
 SYSTEM = "system"
@@ -23,7 +25,7 @@ def destination(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SystemProxies:
     """What the environment or the operating system says.
 

@@ -1,13 +1,14 @@
 """What a person changes, and what came of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.model.connection import Connection, MappedModel, NetworkProfile
 from nexo.connections.model.trial import Suggestion
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """A custom request header. The value is a secret."""
 
@@ -15,7 +16,7 @@ class Header:
     value: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PlainDraft:
     """What is no secret of a connection as written down; None: not given.
 
@@ -36,7 +37,7 @@ class PlainDraft:
     model_map: tuple[MappedModel, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ConnectionDraft(PlainDraft):
     """A connection as a person writes it down.
 
@@ -58,7 +59,7 @@ class ConnectionDraft(PlainDraft):
     remove_headers: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedConnection:
     """What was saved, and warnings about the draft that did not block it."""
 
@@ -66,7 +67,7 @@ class SavedConnection:
     warnings: tuple[Suggestion, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DefaultSwitch:
     """What `set_default` did."""
 

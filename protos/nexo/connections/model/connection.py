@@ -1,13 +1,14 @@
 """A connection as anybody may see it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.model.health import Health
 from nexo.connections.terms import AuthScheme, KeySource, KeyVerdict, Provider
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NetworkProfile:
     """How requests of a connection reach the network.
 
@@ -32,7 +33,7 @@ class NetworkProfile:
 USUAL_NETWORK = NetworkProfile()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyInfo:
     """What is known about an API key, never the key."""
 
@@ -45,7 +46,7 @@ class KeyInfo:
     previous_kept_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MappedModel:
     """A name of a model that programs ask for, and what the gateway sends to the provider in its place."""
 
@@ -53,7 +54,7 @@ class MappedModel:
     sent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Endpoint:
     """Where the requests of a connection go, and how."""
 
@@ -65,7 +66,7 @@ class Endpoint:
     network: NetworkProfile = USUAL_NETWORK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Configuration(Endpoint):
     """What is configured of a connection and is no secret: what the store and its readers have in common.
 
@@ -84,7 +85,7 @@ class Configuration(Endpoint):
     updated_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Connection(Configuration):
     """A connection as anybody may see it: no secrets."""
 

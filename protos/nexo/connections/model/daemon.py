@@ -1,15 +1,15 @@
 """The daemon itself: its status, its record of hand-outs, its stream of events."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.model.connection import Connection
 from nexo.connections.model.history import HealthSettings, HealthTransition
 from nexo.connections.model.workspace import Workspace, WorkspaceBinding
 from nexo.connections.terms import ResolutionSource, StoreState, VaultState
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientInfo:
     """What a program claims about itself."""
 
@@ -19,7 +19,7 @@ class ClientInfo:
     program: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Follower:
     """A program that follows right now.
 
@@ -34,7 +34,7 @@ class Follower:
     connections: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Handout:
     """A secret that left the daemon: what the record says.
 
@@ -54,7 +54,7 @@ class Handout:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """The daemon and its store.
 
@@ -85,7 +85,7 @@ class Status:
     gateway_programs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """Everything that the daemon shows, at one moment."""
 
@@ -94,7 +94,7 @@ class Snapshot:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchEvent:
     """One message of the event stream; exactly one of the optional fields is set, or `ended`.
 

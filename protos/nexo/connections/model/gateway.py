@@ -1,13 +1,14 @@
 """The local gateway: whether it listens, who may use it, what went through it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.model.daemon import ClientInfo
 from nexo.connections.model.workspace import Explanation, Workspace
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """The local gateway.
 
@@ -38,7 +39,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}{prefix}/{dialect}{suffix}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayToken:
     """Who may use the gateway, without the token itself.
 
@@ -57,7 +58,7 @@ class GatewayToken:
     last_used_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewGatewayToken:
     """A token that was just made. Its secret is told this once; the repr does not show it."""
 
@@ -66,7 +67,7 @@ class NewGatewayToken:
     gateway: Gateway
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunToken:
     """The token of a run, and what the run gets now; the repr does not show the token."""
 
@@ -75,7 +76,7 @@ class RunToken:
     resolution: Explanation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayUser:
     """A program behind the gateway.
 
@@ -98,7 +99,7 @@ class GatewayUser:
     last_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayOverview:
     """The gateway, and who is behind it."""
 
@@ -106,7 +107,7 @@ class GatewayOverview:
     users: tuple[GatewayUser, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """What went through the gateway, as reported by the providers; nothing is guessed.
 
@@ -135,7 +136,7 @@ class Usage:
     unreported: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsageReport:
     """Rows sorted by what was asked for, times newest first; before `hours_since` there are days only."""
 

@@ -1,12 +1,12 @@
 """The light beside a connection."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.terms import HealthState
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Health:
     """The light beside a connection, as last observed."""
 

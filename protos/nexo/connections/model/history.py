@@ -1,13 +1,13 @@
 """What the lights say and said over time, and how often they are looked at."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.model.health import Health
 from nexo.connections.terms import HealthState, Outcome
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthTransition:
     """A change of the light.
 
@@ -28,7 +28,7 @@ class HealthTransition:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthSample:
     """Checks of one span of time: a single one, or an hour once thinned.
 
@@ -48,7 +48,7 @@ class HealthSample:
     from_traffic: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthHistory:
     """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1, None when unknown."""
 
@@ -60,7 +60,7 @@ class HealthHistory:
     latency_p99_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthSlice:
     """The checks of a slice of time.
 
@@ -77,7 +77,7 @@ class HealthSlice:
     from_traffic: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlicedHistory:
     """The past of a connection in slices of `slice_s` seconds, with its newest 500 transitions; oldest first.
 
@@ -96,7 +96,7 @@ class SlicedHistory:
     latency_p99_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthSettings:
     """How often connections are checked."""
 
@@ -105,7 +105,7 @@ class HealthSettings:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionHealth:
     """The light of a named connection."""
 

@@ -1,12 +1,13 @@
 """The file behind the daemon: what a check, a backup, a restore, an export and an import say."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.terms import ImportAction as ImportAction
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backup:
     """A backup of the store; `reason` is daily, migration, request, rotation or rescue."""
 
@@ -17,7 +18,7 @@ class Backup:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckResult:
     """What a check of the store found; sound if there are no problems."""
 
@@ -27,7 +28,7 @@ class CheckResult:
     secrets: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What a restore put in place, or would put."""
 
@@ -37,7 +38,7 @@ class Restored:
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Export:
     """An export document: JSON, its secrets (if any) sealed under the passphrase."""
 
@@ -46,7 +47,7 @@ class Export:
     secrets: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportConsent:
     """What an entry would decide about keys, or about who gets which connection: show `text` uncut, and ask.
 
@@ -60,7 +61,7 @@ class ImportConsent:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportStep:
     """One entry of an import; `kind` is connection, binding, default or fallback.
 

@@ -1,12 +1,13 @@
 """What a test found, and what the providers are and offer."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider, ProviderKind
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerResult:
     """How one layer of a test ended, how long it took and what was seen."""
 
@@ -16,7 +17,7 @@ class LayerResult:
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suggestion:
     """A change of the draft that was tried and works, or a warning about it.
 
@@ -33,7 +34,7 @@ class Suggestion:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Model:
     """A model that a provider lists."""
 
@@ -44,7 +45,7 @@ class Model:
     context_window: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelList:
     """The models of a connection; truncated when the provider has more than the daemon reads."""
 
@@ -52,7 +53,7 @@ class ModelList:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestResult:
     """The verdict of a test.
 
@@ -87,7 +88,7 @@ class TestResult:
         return self.outcome is Outcome.OK
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastTest:
     """What the last test of a connection said, without its models, and when."""
 
@@ -95,7 +96,7 @@ class LastTest:
     tested_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderInfo:
     """A provider, or a preset of the custom provider.
 

@@ -1,10 +1,11 @@
 """What opens the sealed secrets."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from nexo.connections.terms import VaultState
+from nexo.connections.values import frozen
 
 
 class KeySlot(StrEnum):
@@ -16,7 +17,7 @@ class KeySlot(StrEnum):
     SYSTEMD_CREDENTIAL = "systemd_credential"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vault:
     """What opens the sealed secrets.
 
@@ -34,7 +35,7 @@ class Vault:
     recovery_made_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AutoLock:
     """When the vault locks by itself.
 
@@ -51,7 +52,7 @@ class AutoLock:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecoveryCode:
     """Shown to the person once; the repr does not show it."""
 

@@ -1,12 +1,12 @@
 """Workspaces, and why a workspace gets what it gets."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from nexo.connections.terms import ResolutionSource
+from nexo.connections.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workspace:
     """A directory (absolute, links resolved) or a name; exactly one is given."""
 
@@ -17,7 +17,7 @@ class Workspace:
         return self.path or self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkspaceBinding:
     """A workspace and the connection that it gets.
 
@@ -34,7 +34,7 @@ class WorkspaceBinding:
     sticky_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolutionStep:
     """One rule, whether it applied and what it named."""
 
@@ -44,7 +44,7 @@ class ResolutionStep:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """Which connection a workspace gets, and why; `problem` is set when it gets none."""
 
