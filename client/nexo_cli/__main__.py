@@ -2,6 +2,15 @@
 
 import sys
 
+LATER = (
+    "asyncio",
+    "google.protobuf.internal.python_message",
+    "grpc.aio",
+    "ipaddress",
+    "nexo.connections.v1.error_pb2",
+)
+"""What libraries import and most commands never use; together it costs more than everything nexoctl does."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -18,11 +27,10 @@ def main(argv: list[str] | None = None) -> int:
             pass
         else:
             return 0
+    from nexo.connections.lazy import put_off
     from nexo_cli.app import main as run
-    from nexo_cli.lazy import put_off
 
-    put_off()
-
+    put_off(LATER)
     return run(words)
 
 

@@ -4,7 +4,9 @@ Options of all commands may stand before or after the name of the command.
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
@@ -27,7 +29,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Leaves paragraphs of descriptions as written, gives options room, and keeps the usage to one line."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30)
+        # argparse makes one for each argument that is declared, and would import shutil for this.
+        super().__init__(prog, max_help_position=30, width=_columns() - 2)
 
     def add_usage(
         self,
@@ -47,6 +50,16 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
             options = ["[options]"] if any(action.option_strings for action in actions) else []
             usage = " ".join(["%(prog)s", *options, *arguments])
         super().add_usage(usage, actions, groups, prefix)
+
+
+def _columns() -> int:
+    """How wide the terminal is, or 80: COLUMNS, else what the terminal says, as shutil has it."""
+    with contextlib.suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80
 
 
 class Parser(argparse.ArgumentParser):

@@ -15,8 +15,7 @@ import shlex
 from nexo_cli import inquiry
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.session import Session
-from nexo_client import addresses, records
-from nexo_client.variables import RIVALS
+from nexo_client import addresses
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +53,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             )
         session.printer.raw(f"{resolved.api_key}\n")
     elif form == "env" and not session.json:
+        from nexo_client.variables import RIVALS
+
         variables = resolved.env()
         # What the shell has from elsewhere would go along with our key, to our address.
         for rival in sorted(set(RIVALS) & set(os.environ) - set(variables)):
@@ -61,5 +62,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         for variable, value in sorted(variables.items()):
             session.printer.raw(f"export {variable}={shlex.quote(value)}\n")
     else:
+        from nexo_client import records
+
         session.printer.json(records.of(resolved, session.now))
     return Exit.OK

@@ -121,7 +121,7 @@ def test_help_and_version_import_nothing_costly(words: list[str]) -> None:
 def test_what_is_put_off_is_not_executed_by_a_command_that_needs_none_of_it() -> None:
     probe = (
         "import sys; from nexo_cli.__main__ import main; main(['--no-start', 'list']);"
-        " from nexo_cli.lazy import LATER;"
+        " from nexo_cli.__main__ import LATER;"
         " sys.exit(' '.join(n for n in LATER"
         " if type(sys.modules.get(n)).__name__ not in ('_LazyModule', 'NoneType')) or 0)"
     )
@@ -132,7 +132,8 @@ def test_what_is_put_off_is_not_executed_by_a_command_that_needs_none_of_it() ->
 
 def test_what_is_put_off_is_whole_when_it_is_used() -> None:
     probe = (
-        "from nexo_cli.lazy import put_off; put_off(); put_off();"
+        "from nexo_cli.__main__ import LATER; from nexo.connections.lazy import put_off; put_off(LATER);"
+        " put_off(LATER);"
         " import asyncio, grpc, nexo_client.aio;"
         " from google.protobuf.internal import python_message;"
         " assert asyncio.run(asyncio.sleep(0, 'slept')) == 'slept';"
