@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from nexo.connections import limits, paths, python, run_marks
+from nexo.connections.lazy import put_off
 from nexo.connections.version import __version__
 from nexo_daemon.kept_sockets import KeptSockets
 
@@ -69,6 +70,8 @@ def _main() -> int:
         # Some are imported only when the daemon has answered, or when they are needed.
         for name in python.missing(python.DAEMON_NEEDS):
             raise ModuleNotFoundError(name=name)
+        # protobuf's other implementation, which is imported whether or not there is the compiled one.
+        put_off(["google.protobuf.internal.python_message"])
         from nexo_daemon.main import run
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("nexo"):

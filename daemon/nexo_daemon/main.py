@@ -13,6 +13,7 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nexo.connections import limits, paths, processes
 from nexo.connections.errors import NexoError
@@ -23,7 +24,7 @@ from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.gateway.door import Door
 from nexo_daemon.gateway.ledger import Ledger
 from nexo_daemon.gateway.lives import Lives
-from nexo_daemon.gateway.routes import Backend, Routes
+from nexo_daemon.gateway.routes import Routes
 from nexo_daemon.gateway.switchboard import Switchboard
 from nexo_daemon.gateway.tokens import Tokens
 from nexo_daemon.kept_sockets import KeptSockets
@@ -37,6 +38,7 @@ from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.seals import try_seals
 from nexo_daemon.registry.steady import steadily
 from nexo_daemon.registry.upkeep import keep_in_order
 from nexo_daemon.registry.watching import Told, watch_the_store
@@ -58,7 +60,9 @@ from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 from nexo_gateway.server import Listener
-from nexo_gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from nexo_gateway.upstream import Upstream
 
 log = logging.getLogger("nexod")
 
@@ -163,9 +167,7 @@ async def _serve(
     ledger = Ledger(registry, clock)
     routes = Routes(resolver, store.unseal, TlsContexts(), clock)
     switchboard = Switchboard(tokens, routes, ledger, lights.witnessed, clock)
-    listener = Listener(
-        switchboard, lambda: Upstream(lambda: Backend(routes.is_own_address)), kept, calls.are_under_way
-    )
+    listener = Listener(switchboard, lambda: _upstream(routes), kept, calls.are_under_way)
     tokens.cut = listener.cut
     view.gateway_programs = lambda: len(tokens.users())
     hub.changed = tokens.changed = registry.status_changed
@@ -199,12 +201,18 @@ async def _serve(
     await door.load()
     note(store.problem)
     registry.listen_to_routing(Told(store, note))
+    registry.listen_to_reload(lambda: try_seals(registry))
     log.info("ready with %d connections", len(registry.snapshot.connections))
     if background:
         leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
     # Should it fail, the loop's handler says so, and the first check loads what it needs.
-    await asyncio.wait({asyncio.create_task(prober.prepare(), name="prepare")})
+    await asyncio.wait(
+        {
+            asyncio.create_task(prober.prepare(), name="prepare"),
+            asyncio.create_task(try_seals(registry), name="seals"),
+        }
+    )
     # A full collection that walks through modules, schema and stored connections holds up every call for
     # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
     gc.freeze()
@@ -257,6 +265,13 @@ async def _serve(
     await ledger.flush()
     await registry.close()
     return exit_code or stop.exit_code
+
+
+def _upstream(routes: Routes) -> "Upstream":
+    from nexo_daemon.gateway.backend import Backend
+    from nexo_gateway.upstream import Upstream
+
+    return Upstream(lambda: Backend(routes.is_own_address))
 
 
 def _cause(task: asyncio.Task[None]) -> str:

@@ -5,8 +5,8 @@ from dataclasses import field
 from typing import Protocol
 
 from nexo.connections.values import frozen
-from nexo_gateway.upstream import Way
 from nexo_gateway.usage import ReportedUsage
+from nexo_gateway.way import Way
 
 
 @frozen

@@ -12,14 +12,15 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nexo.connections import peers
-from nexo_gateway.admission import hosts_of
-from nexo_gateway.app import GatewayApp
 from nexo_gateway.pace import Pace
 from nexo_gateway.router import Router
-from nexo_gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from nexo_gateway.app import GatewayApp
+    from nexo_gateway.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Listener:
     def __init__(
         self,
         router: Router,
-        upstream: Callable[[], Upstream],
+        upstream: "Callable[[], Upstream]",
         keeper: Keeper,
         others_wait: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -94,7 +95,10 @@ class Listener:
             OSError: it cannot listen for another reason.
         """
         try:
+            # Not before somebody uses the gateway: it is a tenth of a start, and most daemons have none open.
             from nexo.connections.own_http import protocols
+            from nexo_gateway.admission import hosts_of
+            from nexo_gateway.app import GatewayApp
             from nexo_gateway.protocol import GatewayProtocol
         except ImportError:
             raise OSError(0, "uvicorn is missing; install nexo-connections[daemon] again") from None

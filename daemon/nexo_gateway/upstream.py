@@ -16,6 +16,7 @@ import httpcore2
 
 from nexo.connections.values import frozen
 from nexo_gateway.streams import Direct
+from nexo_gateway.way import ProxyHop, Way
 
 CONNECT_S = 10.0
 READ_S = 1800.0
@@ -47,25 +48,6 @@ class Broken(Exception):
 
 class Outdated(Exception):
     """Where the request was to go is no longer where it has to go. Nothing of it was sent."""
-
-
-@frozen
-class ProxyHop:
-    """A proxy on the way."""
-
-    scheme: str
-    host: str
-    port: int
-    credentials: tuple[str, str] | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = None
-
-
-@frozen
-class Way:
-    """How a host is reached. Requests of one connection on equal ways share connections."""
-
-    proxy: ProxyHop | None = None
-    tls: ssl.SSLContext | None = None
 
 
 @frozen

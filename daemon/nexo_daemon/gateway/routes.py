@@ -4,15 +4,11 @@ One truth table: the resolver answers, with its bindings that fail closed, its s
 asked again right before anything is sent, so that after a switch nothing goes to the connection before it.
 """
 
-import asyncio
-import errno
 import functools
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
-
-import httpcore2
 
 from nexo.connections import faces
 from nexo.connections.errors import ConnectionNotFound, NexoError
@@ -25,16 +21,13 @@ from nexo_daemon.domain.model import Binding, Credentials, StoredConnection, Wor
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.gateway.conversations import Begun, Conversations
 from nexo_daemon.providers.exchange import ConfigFault
-from nexo_daemon.providers.eyeballs import first_of, is_address
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.requests import Base, carries_credential, parse_base
-from nexo_daemon.providers.resolver import resolve
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.resolution import Question, Resolution
 from nexo_gateway.model_name import ALIAS
 from nexo_gateway.router import Face, GatewayRefusal, Target
-from nexo_gateway.streams import Direct
-from nexo_gateway.upstream import ProxyHop, Way
+from nexo_gateway.way import ProxyHop, Way
 
 
 class RouteAnswer(Protocol):
@@ -244,38 +237,3 @@ def _secrets(key: str, headers: Mapping[str, str], credentials: Credentials) -> 
         yield credentials.proxy_credentials.reveal()
     if credentials.previous_api_key is not None:
         yield credentials.previous_api_key.reveal()
-
-
-class Backend(Direct):
-    """Connects as the probe does: names in a lane of their own, addresses a moment apart.
-
-    Args:
-        is_own_address: where it never connects to, whatever name leads there.
-    """
-
-    def __init__(self, is_own_address: Callable[[str, int], bool]) -> None:
-        self._is_own_address = is_own_address
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """See httpcore2."""
-
-        async def attempt(address: str) -> httpcore2.AsyncNetworkStream:
-            return await super(Backend, self).connect_tcp(address, port)
-
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = [host] if is_address(host) else await resolve(host, port)
-                if any(self._is_own_address(address, port) for address in addresses):
-                    raise OSError(errno.ELOOP, "the name leads to this gateway")
-                return (await first_of(addresses, attempt))[1]
-        except TimeoutError:
-            raise httpcore2.ConnectTimeout from None
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError from error

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,6 +91,9 @@ def _keep_newest(db: sa.Connection, table: sa.Table, limit: int) -> None:
 
 def merge(samples: Sequence[Sample]) -> Sample:
     """One row for the checks of an hour: the last failure if there was one, and the spread of the latency."""
+    # Of all that is stored only this needs it, and it brings fractions and decimals.
+    from statistics import median
+
     failed = [sample for sample in samples if sample.failures]
     word = failed[-1] if failed else samples[-1]
     latencies = [s.latency_median_s for s in samples if s.latency_median_s is not None]

@@ -5,7 +5,8 @@ fallback list with them: a workspace whose override was lost must not silently g
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import reduce
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, schema
-from nexo_daemon.store.soundness import sound, unsound_rows
+from nexo_daemon.store.soundness import sound
 from nexo_daemon.vault.slots import WrappedKey
 
 T = TypeVar("T")
@@ -90,22 +91,18 @@ class _Reader:
         out: list[T] = []
         damaged = 0
         try:
-            damaged = unsound_rows(self._db, table)
-            for row in self._rows(table):
-                try:
-                    out.append(convert(row))
-                except (rows.DamagedRowError, ValueError, TypeError, KeyError):
-                    damaged += 1
+            count = self._db.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            names = table.c.keys()
+            for values in self._db.execute(sa.select(table).where(sound(table))):
+                with suppress(rows.DamagedRowError, ValueError, TypeError, KeyError):
+                    out.append(convert(dict(zip(names, values, strict=True))))
+            damaged = count - len(out)
         except (DBAPIError, sqlite3.Error, ValueError, TypeError, OverflowError):
             self._problems.append(f"the table '{table.name}' is unreadable in part")
         # A light that cannot be read was never looked at, which is always true enough.
         if damaged and table is not schema.health:
             self._problems.append(f"{damaged} of the {table.name} {'is' if damaged == 1 else 'are'} damaged")
         return out
-
-    def _rows(self, table: sa.Table) -> Iterator[rows.Row]:
-        for row in self._db.execute(sa.select(table).where(sound(table))):
-            yield row._asdict()
 
 
 def check(connection: sqlite3.Connection) -> Sequence[str]:

@@ -49,15 +49,23 @@ class DamagedRowError(Exception):
 def digest(row: Row) -> bytes:
     """Fingerprint of a row as it was written."""
     values = {
-        name: microseconds(value)
-        if isinstance(value, datetime)
-        else value.hex()
-        if isinstance(value, bytes)
-        else value
+        name: value
         for name, value in row.items()
         if name not in _NOT_DIGESTED and not (name in _BEFORE and value == _BEFORE[name])
     }
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()[:16]
+    return hashlib.sha256(_AS_JSON.encode(values).encode()).digest()[:16]
+
+
+def _plain(value: object) -> int | str:
+    match value:
+        case datetime():
+            return microseconds(value)
+        case bytes():
+            return value.hex()
+    raise TypeError(type(value).__name__)
+
+
+_AS_JSON = json.JSONEncoder(sort_keys=True, default=_plain)
 
 
 def _checked(row: Row) -> Row:

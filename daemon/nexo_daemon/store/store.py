@@ -16,7 +16,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from nexo.connections.errors import NexoError, SecretTampered, StoreFailed
+from nexo.connections.errors import NexoError, StoreFailed
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
@@ -220,17 +220,6 @@ class Store:
             return
         self._loaded = result.state
         self.custody.open(result.slots, dict(result.data_keys))
-        self._try_seals()
-
-    def _try_seals(self) -> None:
-        """Name the connections whose secrets do not open; each of them is refused when it is used."""
-        if self.vault.state is not VaultState.UNLOCKED:
-            return
-        for one in self._loaded.connections:
-            try:
-                self.unseal(one)
-            except SecretTampered as error:
-                log.warning("the secrets of '%s' cannot be used: %s", one.name, error.message)
 
     def _migrate(self, revision: str) -> None:
         from nexo_daemon.store.upgrade import MigrationFailedError, upgrade

@@ -157,15 +157,6 @@ def test_swapped_blobs_open_nowhere(two: StorePlace) -> None:
     assert set(outcome(two)[1].values()) == {SecretTampered.reason}
 
 
-def test_a_seal_that_is_broken_is_named_at_the_start(
-    two: StorePlace, caplog: pytest.LogCaptureFixture
-) -> None:
-    forge(two, "UPDATE secrets SET ciphertext=zeroblob(40) WHERE connection_id='id-2'")
-    outcome(two)
-    (record,) = caplog.records
-    assert "'Work 2'" in record.message
-
-
 def test_a_whole_row_under_another_connections_id_does_not_open(two: StorePlace) -> None:
     forge(
         two,
