@@ -5,24 +5,16 @@ a daemon that does not notice holds its lock, and nobody finds it.
 """
 
 import logging
-import os
-import socket as sockets
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-from nexo.connections.paths import (
-    UnsafePathError,
-    check_private_directory,
-    check_socket_path,
-    private_directory,
-)
+from nexo.connections.paths import UnsafePathError, check_private_directory
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import StandingFailure
-from nexo_daemon.store.files import Identity
+from nexo_daemon.rpc.server import ServedSocket, Server
 
 log = logging.getLogger("nexod")
 
@@ -30,55 +22,7 @@ EVERY_S = 2.0
 _LANE = Lane("socket", most=1, deadline_s=10.0)
 
 
-class Bound(Protocol):
-    """A socket that was bound."""
-
-    @property
-    def socket(self) -> Path: ...
-    @property
-    def identity(self) -> Identity: ...
-
-
-class PresenceListener(Protocol):
-    """What is bound, and binds again."""
-
-    @property
-    def door(self) -> Bound: ...
-    async def start(self, socket: Path) -> None: ...
-
-
-def check_free(socket: Path, ours: Collection[Identity] = ()) -> None:
-    """Make the directory of a socket, and make sure that the name may be taken there.
-
-    Raises:
-        UnsafePathError: the path is too long, or its directory is not private.
-        OSError: something that is no dead socket has the name.
-    """
-    check_socket_path(socket)
-    private_directory(socket.parent)
-    try:
-        info = socket.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(info.st_mode):
-        raise OSError(f"{socket} exists and is not a socket")
-    if (info.st_dev, info.st_ino) not in ours and _somebody_listens(socket):
-        raise OSError(f"another program listens on {socket}")
-
-
-def _somebody_listens(socket: Path) -> bool:
-    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as line:
-        line.setblocking(False)
-        try:
-            line.connect(os.fspath(socket))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return True
-
-
-def loss(door: Bound) -> str:
+def loss(door: ServedSocket) -> str:
     """Why programs do not find the door; empty if they do.
 
     Raises:
@@ -97,7 +41,7 @@ def loss(door: Bound) -> str:
 
 
 async def stay_present(
-    server: PresenceListener,
+    server: Server,
     lock: InstanceLock,
     wanted: Callable[[], Path],
     moved: Callable[[Path], None],

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import os
+import socket as sockets
+import stat
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,6 @@ from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.gateway import GatewayService
 from nexo_daemon.rpc.health import HealthService
-from nexo_daemon.rpc.presence import check_free
 from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
@@ -120,7 +122,7 @@ class Server:
             UnsafePathError: the path is too long, or its directory is not private.
             OSError: it cannot be bound.
         """
-        check_free(socket, [door.identity for door in self._doors])
+        _check_free(socket, [door.identity for door in self._doors])
         # It is bound under another name, and gets its own when it answers. And grpcio removes what bears the
         # name that it has bound when it stops, be it another daemon's by now (seen).
         unready = socket.with_name(f"{socket.name[:-1]}~")
@@ -156,6 +158,37 @@ class Server:
             with contextlib.suppress(OSError):
                 if identity(door.socket) == door.identity:
                     door.socket.unlink()
+
+
+def _check_free(socket: Path, ours: Collection[Identity]) -> None:
+    """Make the directory of a socket, and make sure that the name may be taken there.
+
+    Raises:
+        UnsafePathError: the path is too long, or its directory is not private.
+        OSError: something that is no dead socket has the name.
+    """
+    paths.check_socket_path(socket)
+    paths.private_directory(socket.parent)
+    try:
+        info = socket.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(info.st_mode):
+        raise OSError(f"{socket} exists and is not a socket")
+    if (info.st_dev, info.st_ino) not in ours and _somebody_listens(socket):
+        raise OSError(f"another program listens on {socket}")
+
+
+def _somebody_listens(socket: Path) -> bool:
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as line:
+        line.setblocking(False)
+        try:
+            line.connect(os.fspath(socket))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 async def _call(socket: Path) -> None:
