@@ -163,7 +163,8 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
             printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
     if result.advice:
         printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
-    if result.price_note and not any(result.price_note in entry.evidence for entry in result.layers):
+    told = any(result.price_note in entry.evidence for entry in result.layers)
+    if result.price_note and not told and _was_billed(result):
         printer.line(Span(f"  {result.price_note}", Style.FAINT))
     for suggestion in result.suggestions:
         if not suggestion.fix and not _applies(suggestion):
@@ -184,6 +185,11 @@ def _is_told(session: Session, result: types.LayerResult) -> bool:
     return result.status is not LayerStatus.NOT_REACHED and (
         result.status is not LayerStatus.SKIPPED or session.verbose
     )
+
+
+def _was_billed(result: types.TestResult) -> bool:
+    made = (LayerStatus.PASSED, LayerStatus.FAILED)
+    return any(entry.layer is Layer.COMPLETION and entry.status in made for entry in result.layers)
 
 
 def _was_missed(result: types.LayerResult) -> bool:

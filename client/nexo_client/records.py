@@ -321,6 +321,7 @@ LAYOUTS: dict[str, Layout] = {
         notes={
             "reason": "Stable word below the outcome.",
             "models": "Ids of the models that were listed.",
+            "price_note": "What one completion costs, also when none was made; empty: no model is known.",
             "provider_message": "The provider's own words, redacted and shortened.",
         },
         without=("ticket",),

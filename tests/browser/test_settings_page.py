@@ -133,6 +133,10 @@ def test_a_failed_test_says_why_and_what_to_do(tab: Tab, nexod: Nexod, provider:
     tab.sees("Before what you changed since")
     tab.click("Test and save")
     tab.sees("Saved openai.")
+    # What a model costs is said before one is asked.
+    tab.sees("One short completion on example-small")
+    tab.click("Ask a model, too")
+    tab.sees("Completion works")
 
 
 def test_saving_what_does_not_work_is_the_persons_choice(

@@ -109,7 +109,12 @@ class PageCalls:
         changes = None if draft == types.ConnectionDraft() and not fixes else draft
         if name:
             test = self.client.testing(
-                name, changes, timeout_s=_TEST_S, keep_key_for_new_origin=send_key, fixes=fixes
+                name,
+                changes,
+                completion=body.switch("completion"),
+                timeout_s=_TEST_S,
+                keep_key_for_new_origin=send_key,
+                fixes=fixes,
             )
         else:
             test = self.client.testing_draft(draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes)

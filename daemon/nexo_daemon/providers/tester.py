@@ -157,8 +157,9 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: str | None)
         return
     if not await _authenticate(inquiry, course):
         return
-    model = wanted or (cheapest(course.listing.models) if paid is not None else "")
-    if paid is not None and model:
+    model = wanted or cheapest(course.listing.models)
+    if model:
+        # Of a completion that was not asked for, too: so that a person knows before asking for it.
         course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
     if not _find_model(inquiry, course, wanted, model, paid):
         return

@@ -83,7 +83,12 @@ def test_the_wire_of_the_sdk_and_a_model_cut_short(provider: Provider) -> None:
 def test_nothing_is_paid_for_unasked(provider: Provider) -> None:
     with Speaker(provider, {}) as server:
         url = server.origin + ask.BASE_PATHS[provider]
-        assert ask.run_test(ask.target(provider, url, GOOD)).verdict.ok
+        report = ask.run_test(ask.target(provider, url, GOOD))
+        assert report.verdict.ok
+        assert "One short completion on" in report.price_note, (
+            "what it would cost is said before it is asked for"
+        )
+        assert ask.layer(report, Layer.COMPLETION).status is LayerStatus.SKIPPED
         assert ask.check(ask.target(provider, url, GOOD)).ok
         assert server.paid == []
 

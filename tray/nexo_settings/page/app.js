@@ -372,14 +372,15 @@ export const undoDefault = () =>
     toast(`${done.connection} is the default again.`);
   });
 
-export async function testConnection(connection) {
+/** Test it; with `completion` a model is asked, which the provider bills. */
+export async function testConnection(connection, completion = false) {
   const before = state.tests.get(connection.id);
   if (before?.running || !live()) return;
   const test = { layers: [], result: null, problem: null, running: true };
   state.tests.set(connection.id, test);
   changed();
   try {
-    for await (const line of lines('test', { name: connection.name })) {
+    for await (const line of lines('test', { name: connection.name, completion })) {
       if (line.layer) test.layers.push(line.layer);
       if (line.result) test.result = line.result;
       if (line.error) test.problem = line.error;

@@ -804,7 +804,9 @@ class TestResult(google.protobuf.message.Message):
     advice: builtins.str
     """One sentence that a person can act on."""
     price_note: builtins.str
-    """Says what a paid check costs; empty when none was made."""
+    """What one completion, on the default model or the cheapest listed one, costs: one that was made, or would be.
+    Empty where no model to ask is known.
+    """
     provider_message: builtins.str
     """The provider's own words, redacted and shortened."""
     ticket: builtins.str
