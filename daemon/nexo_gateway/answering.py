@@ -7,7 +7,6 @@ from typing import Any
 
 from nexo_gateway.dialects import Dialect
 from nexo_gateway.masking import Masking
-from nexo_gateway.pace import Pace
 from nexo_gateway.passing import downwards
 from nexo_gateway.router import Target
 from nexo_gateway.upstream import Headers, Sent
@@ -84,8 +83,8 @@ def _waits(headers: Headers) -> dict[str, str]:
     return {name.decode("latin-1"): value[:_LONGEST_WAIT].decode("latin-1") for name, value in found}
 
 
-async def passed(answer: Answer, dialect: Dialect, send: Send, pace: Pace) -> None:
-    """Give the answer to the program, each piece when it is its turn.
+async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
+    """Give the answer to the program, each piece as it comes.
 
     Raises:
         Broken: the provider broke it off.
@@ -102,8 +101,6 @@ async def passed(answer: Answer, dialect: Dialect, send: Send, pace: Pace) -> No
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     passed_on, is_whole = 0, False
     async for piece in answer.error_body() if bad else answer.pieces:
-        if passed_on:
-            await pace.turn()
         passed_on += len(piece)
         if answer.tap is not None:
             answer.tap.feed(piece)

@@ -266,11 +266,10 @@ class GatewayApp:
         )
         try:
             async with self._upstream.send(letter) as sent:
-                await self._pace.turn()
                 answer = exchange.told.answer = Answer(sent, target, admitted.method)
                 if sent.status < 400:
                     target.answered()
-                await passed(answer, exchange.admitted.dialect, exchange.respond, self._pace)
+                await passed(answer, exchange.admitted.dialect, exchange.respond)
         except Fault as fault:
             exchange.told.fault, exchange.told.ended = fault.kind, "broken"
             status, reason = _STATUS_OF_FAULT[fault.kind]

@@ -108,8 +108,10 @@ class Listener:
             sockets.append(self._at_path(unix))
             self._socket = unix
         self._keeper.refuse_rest()
+        pace = Pace(self._others_wait)
         self._pools = self._upstream()
-        self._gateway = GatewayApp(self._router, self._pools, hosts_of(port), Pace(self._others_wait))
+        self._pools.pace(pace)
+        self._gateway = GatewayApp(self._router, self._pools, hosts_of(port), pace)
         loop = asyncio.get_running_loop()
         make, self._state = protocols(
             GatewayProtocol,

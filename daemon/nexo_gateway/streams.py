@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import select
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import anyio
@@ -17,6 +17,8 @@ import httpcore2
 from httpcore2._backends.anyio import AnyIOStream
 
 _UNLIMITED: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
+
+Turn = Callable[[], Awaitable[None]]
 
 MOST_AHEAD = 64 * 1024
 """Bytes that are taken from the system before somebody reads them."""
@@ -56,10 +58,15 @@ class Joined:
 
 
 class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection to a provider. Beside httpcore2's interface it has what anyio's TLS needs below it."""
+    """One connection to a provider. Beside httpcore2's interface it has what anyio's TLS needs below it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        turn: waited for before what came is looked at.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn | None = None) -> None:
         self._loop = loop
+        self._turn = turn
         self._came = b""
         self._ended = False
         self._closed = False
@@ -127,6 +134,8 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                 self._reader = None
                 if timer is not None:
                     timer.cancel()
+        if self._turn is not None:
+            await self._turn()
         came = self._came
         if not came and self._closed:
             raise OSError("closed by us")
@@ -219,7 +228,13 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
 
 class Direct(httpcore2.AsyncNetworkBackend):
-    """Connects to an address."""
+    """Connects to an address.
+
+    Attributes:
+        turn: see `Stream`.
+    """
+
+    turn: Turn | None = None
 
     async def connect_tcp(
         self,
@@ -234,7 +249,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
                 _, stream = await loop.create_connection(
-                    lambda: Stream(loop), host, port, proto=socket.IPPROTO_TCP
+                    lambda: Stream(loop, self.turn), host, port, proto=socket.IPPROTO_TCP
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error

@@ -15,6 +15,7 @@ from typing import Any
 import httpcore2
 
 from nexo.connections.values import frozen
+from nexo_gateway.pace import Pace
 from nexo_gateway.streams import Direct
 from nexo_gateway.way import ProxyHop, Way
 
@@ -80,7 +81,7 @@ class Sent:
     body: AsyncIterator[bytes]
 
 
-Backend = Callable[[], httpcore2.AsyncNetworkBackend]
+Backend = Callable[[], Direct]
 
 
 class Upstream:
@@ -89,6 +90,10 @@ class Upstream:
     def __init__(self, backend: Backend = Direct) -> None:
         self._backend = backend()
         self._pools: OrderedDict[object, httpcore2.AsyncConnectionPool] = OrderedDict()
+
+    def pace(self, pace: Pace) -> None:
+        """Take a turn for all that comes, from now on."""
+        self._backend.turn = pace.turn
 
     def _pool(self, letter: Letter, *, kept: bool) -> httpcore2.AsyncConnectionPool:
         key = (letter.pool, letter.way, kept)

@@ -67,7 +67,7 @@ class Encrypted:
 
 
 @asynccontextmanager
-async def connected(tls: Encrypted | None = None) -> AsyncIterator[tuple[Any, Peer]]:
+async def connected(tls: Encrypted | None, backend: Direct) -> AsyncIterator[tuple[Any, Peer]]:
     """A stream, and its other end."""
     peers: asyncio.Queue[Peer] = asyncio.Queue()
 
@@ -79,7 +79,7 @@ async def connected(tls: Encrypted | None = None) -> AsyncIterator[tuple[Any, Pe
     server = tls.server if tls else None
     listening = await asyncio.get_running_loop().create_server(Told, "127.0.0.1", 0, ssl=server)
     port = listening.sockets[0].getsockname()[1]
-    stream = await Direct().connect_tcp("127.0.0.1", port, 10)
+    stream = await backend.connect_tcp("127.0.0.1", port, 10)
     if tls is not None:
         stream = await stream.start_tls(tls.client, "localhost", 10)
     peer = await peers.get()
@@ -95,9 +95,9 @@ async def connected(tls: Encrypted | None = None) -> AsyncIterator[tuple[Any, Pe
 Story = Callable[[Any, Peer], Awaitable[None]]
 
 
-def told(story: Story, tls: Encrypted | None = None) -> None:
+def told(story: Story, tls: Encrypted | None = None, backend: Direct | None = None) -> None:
     async def run() -> None:
-        async with connected(tls) as (stream, peer):
+        async with connected(tls, backend or Direct()) as (stream, peer):
             await story(stream, peer)
 
     asyncio.run(asyncio.wait_for(run(), 20))
@@ -288,6 +288,33 @@ def test_a_connection_that_is_not_made_is_refused_or_late() -> None:
             await Direct().connect_tcp("127.0.0.1", port, 10)
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_what_came_is_looked_at_in_its_turn_and_waits_for_it_without_being_lost() -> None:
+    asked, may = [0], asyncio.Event()
+
+    class InTurn(Direct):
+        async def turn(self) -> None:
+            asked[0] += 1
+            await may.wait()
+
+    async def story(stream: Any, peer: Peer) -> None:
+        peer.transport.write(b"kept")
+        await until_readable(stream)
+        reading = asyncio.create_task(stream.read(9))
+        while not asked[0]:
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        reading = asyncio.create_task(stream.read(9))
+        while asked[0] < 2:
+            await asyncio.sleep(0)
+        assert not reading.done()
+        may.set()
+        assert await reading == b"kept"
+
+    told(story, backend=InTurn())
 
 
 class Recorder(asyncio.Transport):
