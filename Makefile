@@ -99,7 +99,7 @@ deb-test-upgrade: deb ## install it in a Debian 12 that becomes a Debian 13 whil
 deb-lint: deb ## hold that package against Debian's policy (lintian)
 	@lintian --fail-on error,warning --info "$$(ls -t dist/nexo-connections_*.deb | head -1)"
 
-bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing (on a quiet machine; a quarter of an hour)
+bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing (on a quiet machine; nine minutes)
 	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 	@$(BIN)/python tests/bench/table.py
 

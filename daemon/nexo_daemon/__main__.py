@@ -11,7 +11,16 @@ from pathlib import Path
 from nexo.connections import limits, paths, python, run_marks
 from nexo.connections.lazy import put_off
 from nexo.connections.version import __version__
-from nexo_daemon.kept_sockets import KeptSockets
+
+_LATER = (
+    # protobuf's other implementation, which is imported whether or not there is the compiled one.
+    "google.protobuf.internal.python_message",
+    # Where SQLAlchemy looks for plug-ins, and drivers of SQLite that are not ours.
+    "importlib.metadata",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "sqlalchemy.dialects.sqlite.pysqlcipher",
+)
+"""What libraries import and a start never uses; see `lazy`. One thread at most touches any of it."""
 
 _MISSING = (
     "nexod: the daemon needs packages that are not installed ({name}).\n"
@@ -53,7 +62,6 @@ def main() -> int:
 
 def _main() -> int:
     options = _parser().parse_args()
-    kept = KeptSockets(os.environ)
     # What the start makes stays. Looking for garbage in it is an eighth of the CPU of a start (2026-11-23);
     # `main` turns it on again when the daemon is ready.
     gc.disable()
@@ -62,6 +70,9 @@ def _main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: os._exit(0))
+    from nexo_daemon.kept_sockets import KeptSockets
+
+    kept = KeptSockets(os.environ)
     short = limits.shortages()
     if short:
         print(f"nexod: {short[0].problem}\n  {short[0].hint}", file=sys.stderr)
@@ -70,8 +81,7 @@ def _main() -> int:
         # Some are imported only when the daemon has answered, or when they are needed.
         for name in python.missing(python.DAEMON_NEEDS):
             raise ModuleNotFoundError(name=name)
-        # protobuf's other implementation, which is imported whether or not there is the compiled one.
-        put_off(["google.protobuf.internal.python_message"])
+        put_off(_LATER)
         from nexo_daemon.main import run
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("nexo"):

@@ -25,10 +25,11 @@ OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost"
 IDLE_S = 60.0
 CALLS = 300
 
+# Not httpcore2, httpx and uvicorn: the first answer needs none of them, and they are imported after it.
 IMPORTS = """
 import asyncio, sqlite3, ssl
 import cryptography.hazmat.primitives.ciphers.aead, grpc, grpc.aio, grpc_health.v1.health_pb2_grpc
-import grpc_reflection.v1alpha.reflection, httpcore2, sqlalchemy, google.rpc.status_pb2
+import grpc_reflection.v1alpha.reflection_pb2_grpc, sqlalchemy, google.rpc.status_pb2
 import nexo.connections.v1.daemon_pb2_grpc
 """
 

@@ -1,6 +1,5 @@
 """Is the wanted model among the listed ones? Pure rules about names."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -54,6 +53,8 @@ def _bare(name: str) -> str:
 
 def closest(wanted: str, models: Sequence[Model]) -> str:
     """The listed name that was most likely meant; "" when none is near."""
+    import difflib
+
     by_name = {model.id.lower(): model.id for model in models}
     found = difflib.get_close_matches(wanted.lower(), list(by_name)[:2000], n=1, cutoff=0.6)
     return by_name[found[0]] if found else ""

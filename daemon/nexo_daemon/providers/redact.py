@@ -5,7 +5,6 @@ server or a library said goes through a `Redactor` before it becomes evidence, a
 """
 
 import base64
-import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -69,6 +68,9 @@ def _unquoted(text: str, places: list[int]) -> tuple[str, list[int]]:
 
 def _meaning(quoted: str) -> str:
     if quoted[0] == "&":
+        # Two thousand names of characters, which few answers use.
+        import html
+
         return html.unescape(quoted)
     if quoted[0] == "%" or (quoted[1] in "ux" and len(quoted) > 2):
         return chr(int(quoted.lstrip("%\\ux"), 16))

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health as health_servicer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from nexo.connections import paths
 from nexo.connections.v1 import (
@@ -37,6 +37,7 @@ from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.gateway import GatewayService
 from nexo_daemon.rpc.health import HealthService
+from nexo_daemon.rpc.reflection import NAME, Reflection
 from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
@@ -96,7 +97,7 @@ class Server:
             gateway_pb2_grpc.add_GatewayServiceServicer_to_server(gateway, methods)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
             names = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-            reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], methods)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection([*names, NAME]), methods)
             server.add_generic_rpc_handlers((methods,))
 
         self._register = register
