@@ -132,7 +132,7 @@ def _take_one(session: Session, client: "Client", finding: Finding, options: Imp
     result = None
     try:
         if options.test:
-            test = trial.TrialOptions(timeout_s=options.timeout_s)
+            test = trial.TrialOptions(timeout_s=options.timeout_s, keep=True)
             if session.interactive:
                 subject, result = trial.examine(session, client, subject, test)
             else:

@@ -27,7 +27,7 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
 
 def test_options(arguments: argparse.Namespace) -> TrialOptions:
     """How to test before saving: never with a paid request."""
-    return TrialOptions(timeout_s=arguments.timeout)
+    return TrialOptions(timeout_s=arguments.timeout, keep=True)
 
 
 def may_save(session: Session, arguments: argparse.Namespace, result: types.TestResult | None) -> bool:

@@ -32,11 +32,16 @@ _APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
 
 @frozen
 class TrialOptions:
-    """How to test."""
+    """How to test.
+
+    Attributes:
+        keep: have the daemon keep what is tested, which may be saved then.
+    """
 
     completion: bool = False
     model: str = ""
     timeout_s: float = 30.0
+    keep: bool = False
 
 
 @frozen(kw_only=True)
@@ -82,6 +87,7 @@ class TrialSubject:
                 timeout_s=options.timeout_s,
                 on_layer=on_layer,
                 fixes=self.fixes,
+                keep=options.keep,
             )
         return client.test_connection(
             self.saved,
@@ -92,6 +98,7 @@ class TrialSubject:
             on_layer=on_layer,
             keep_key_for_new_origin=self.send_key,
             fixes=self.fixes,
+            keep=options.keep,
         )
 
     def save(

@@ -211,6 +211,7 @@ class AsyncClient(AsyncLine):
         on_layer: OnLayer | None = None,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> types.TestResult:
         """Tests a saved connection, or an edit of it before it is saved.
 
@@ -220,6 +221,7 @@ class AsyncClient(AsyncLine):
             changes: the edit; the stored secrets stand in for what it leaves out.
             completion: make one minimal request that the provider bills.
             on_layer: called with each layer as it finishes, where the call was made.
+            keep: have the daemon keep the edit for the call that saves it (`TestResult.ticket`).
 
         Raises:
             ConnectionNotFound, InvalidField, KeyOriginChanged, VaultLocked, KeyReferenceFailed
@@ -232,6 +234,7 @@ class AsyncClient(AsyncLine):
             timeout_s=timeout_s,
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
+            keep=keep,
         )
         return await self._test(events, on_layer)
 
@@ -244,6 +247,7 @@ class AsyncClient(AsyncLine):
         timeout_s: float = 30.0,
         on_layer: OnLayer | None = None,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> types.TestResult:
         """Tests a draft that is not saved; see `test_connection`.
 
@@ -251,7 +255,7 @@ class AsyncClient(AsyncLine):
             InvalidField, KeyReferenceFailed
         """
         events = self.testing_draft(
-            draft, completion=completion, model=model, timeout_s=timeout_s, fixes=fixes
+            draft, completion=completion, model=model, timeout_s=timeout_s, fixes=fixes, keep=keep
         )
         return await self._test(events, on_layer)
 
@@ -265,6 +269,7 @@ class AsyncClient(AsyncLine):
         timeout_s: float = 30.0,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> AsyncSubscription[types.LayerResult | types.TestResult]:
         """The layers of a test as they finish, then its result; closing it gives the test up.
 
@@ -280,6 +285,7 @@ class AsyncClient(AsyncLine):
             timeout=duration(timeout_s),
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
+            keep=keep,
         )
         return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
 
@@ -291,11 +297,17 @@ class AsyncClient(AsyncLine):
         model: str = "",
         timeout_s: float = 30.0,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> AsyncSubscription[types.LayerResult | types.TestResult]:
         """The same of a draft that is not saved; see `testing` and `test_draft`."""
         message, _ = convert.draft_to_wire(draft)
         request = c.TestDraftConnectionRequest(
-            draft=message, completion=completion, model=model, timeout=duration(timeout_s), fixes=fixes
+            draft=message,
+            completion=completion,
+            model=model,
+            timeout=duration(timeout_s),
+            fixes=fixes,
+            keep=keep,
         )
         return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
 

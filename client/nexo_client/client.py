@@ -185,6 +185,7 @@ class Client(Line):
         on_layer: OnLayer | None = None,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> types.TestResult:
         """Tests a saved connection, or an edit of it before it is saved.
 
@@ -194,6 +195,7 @@ class Client(Line):
             changes: the edit; the stored secrets stand in for what it leaves out.
             completion: make one minimal request that the provider bills.
             on_layer: called with each layer as it finishes, where the call was made.
+            keep: have the daemon keep the edit for the call that saves it (`TestResult.ticket`).
 
         Raises:
             ConnectionNotFound, InvalidField, KeyOriginChanged, VaultLocked, KeyReferenceFailed
@@ -206,6 +208,7 @@ class Client(Line):
             timeout_s=timeout_s,
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
+            keep=keep,
         )
         return self._test(events, on_layer)
 
@@ -218,6 +221,7 @@ class Client(Line):
         timeout_s: float = 30.0,
         on_layer: OnLayer | None = None,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> types.TestResult:
         """Tests a draft that is not saved; see `test_connection`.
 
@@ -225,7 +229,7 @@ class Client(Line):
             InvalidField, KeyReferenceFailed
         """
         events = self.testing_draft(
-            draft, completion=completion, model=model, timeout_s=timeout_s, fixes=fixes
+            draft, completion=completion, model=model, timeout_s=timeout_s, fixes=fixes, keep=keep
         )
         return self._test(events, on_layer)
 
@@ -239,6 +243,7 @@ class Client(Line):
         timeout_s: float = 30.0,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> Subscription[types.LayerResult | types.TestResult]:
         """The layers of a test as they finish, then its result; closing it gives the test up.
 
@@ -254,6 +259,7 @@ class Client(Line):
             timeout=duration(timeout_s),
             keep_key_for_new_origin=keep_key_for_new_origin,
             fixes=fixes,
+            keep=keep,
         )
         return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
 
@@ -265,11 +271,17 @@ class Client(Line):
         model: str = "",
         timeout_s: float = 30.0,
         fixes: Sequence[str] = (),
+        keep: bool = False,
     ) -> Subscription[types.LayerResult | types.TestResult]:
         """The same of a draft that is not saved; see `testing` and `test_draft`."""
         message, _ = convert.draft_to_wire(draft)
         request = c.TestDraftConnectionRequest(
-            draft=message, completion=completion, model=model, timeout=duration(timeout_s), fixes=fixes
+            draft=message,
+            completion=completion,
+            model=model,
+            timeout=duration(timeout_s),
+            fixes=fixes,
+            keep=keep,
         )
         return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
 

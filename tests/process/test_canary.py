@@ -233,8 +233,10 @@ def test_exceptions_of_the_sdk_do_not_carry_it(nexod: Nexod, provider: ExamplePr
     with nexod.client() as client:
         client.create_connection(draft(name="good"))
         client.create_connection(draft(name="refused", api_key=BAD))
-        ticket = client.test_draft(draft(name="tested")).ticket
+        ticket = client.test_draft(draft(name="tested"), keep=True).ticket
         assert ticket
+        # What is only tested is not kept.
+        assert not client.test_draft(draft(name="tested")).ticket
         failing: list[Callable[[], object]] = [
             lambda: client.create_connection(draft(name="")),
             lambda: client.create_connection(draft(name="good")),

@@ -115,9 +115,12 @@ class PageCalls:
                 timeout_s=_TEST_S,
                 keep_key_for_new_origin=send_key,
                 fixes=fixes,
+                keep=True,
             )
         else:
-            test = self.client.testing_draft(draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes)
+            test = self.client.testing_draft(
+                draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes, keep=True
+            )
         # A tab that goes away gives the test up.
         async with test as events:
             async for event in events:

@@ -180,6 +180,7 @@ class ImportCalls:
                         timeout_s=TEST_S,
                         on_layer=lambda layer: lines.put_nowait({"id": row.id, "layer": records.of(layer)}),
                         fixes=row.fixes,
+                        keep=True,
                     )
                 except errors.NexoError as problem:
                     lines.put_nowait({"id": row.id, **showing.refusal(problem)})

@@ -16,6 +16,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
@@ -151,6 +152,8 @@ def _test_one(
     session: Session, client: "Client", subject: trial.TrialSubject, options: trial.TrialOptions
 ) -> int:
     before = subject
+    # Only on a terminal can a correction be accepted, which is then saved.
+    options = replace(options, keep=session.interactive and bool(subject.saved))
     subject, result = trial.examine(session, client, subject, options)
     if session.json:
         session.printer.json(records.of(result))

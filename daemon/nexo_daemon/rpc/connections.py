@@ -151,11 +151,10 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerResult):
                     yield pb.TestConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
-                    ticket = ""
-                    if proposal is not None:
-                        ticket = self._registry.ticket(proposal, event, era)
-                    else:
+                    if proposal is None:
                         await self._remember(connection, event)
+                    kept = proposal if request.keep else None
+                    ticket = "" if kept is None else self._registry.ticket(kept, event, era)
                     told = replace(event, suggestions=(*notes, *event.suggestions))
                     yield pb.TestConnectionResponse(result=convert.test_result(name, told, ticket))
 
@@ -179,7 +178,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 if isinstance(event, LayerResult):
                     yield pb.TestDraftConnectionResponse(layer=write(pb.LayerResult, event))
                 else:
-                    ticket = self._registry.ticket(proposal, event, era)
+                    ticket = self._registry.ticket(proposal, event, era) if request.keep else ""
                     told = replace(event, suggestions=(*plan.notes, *event.suggestions))
                     result = convert.test_result(plan.connection.name, told, ticket)
                     yield pb.TestDraftConnectionResponse(result=result)

@@ -58,8 +58,8 @@ class TestResult:
     """The verdict of a test.
 
     Attributes:
-        ticket: stands for the draft or edit that was tested in the call that saves it; empty when there is
-            nothing to save, or the vault is locked.
+        ticket: stands for the draft or edit that was tested in the call that saves it; empty when it was not
+            to be kept, or the vault is locked.
     """
 
     # pytest collects classes by name.

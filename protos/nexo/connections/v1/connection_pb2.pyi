@@ -810,8 +810,8 @@ class TestResult(google.protobuf.message.Message):
     provider_message: builtins.str
     """The provider's own words, redacted and shortened."""
     ticket: builtins.str
-    """Stands for what was tested, secrets included, in the call that saves it. Only after the test of a draft or
-    an edit, and only while the vault is unlocked. It ends after 15 minutes, when it has been redeemed, when
+    """Stands for what was tested, secrets included, in the call that saves it. Only if the test was to keep it,
+    and only while the vault is unlocked. It ends after 15 minutes, when it has been redeemed, when
     the vault is locked and when the daemon stops. Who has it can save the draft, and nothing else.
     """
     @property
@@ -1163,6 +1163,7 @@ class TestConnectionRequest(google.protobuf.message.Message):
     TIMEOUT_FIELD_NUMBER: builtins.int
     KEEP_KEY_FOR_NEW_ORIGIN_FIELD_NUMBER: builtins.int
     FIXES_FIELD_NUMBER: builtins.int
+    KEEP_FIELD_NUMBER: builtins.int
     name: builtins.str
     completion: builtins.bool
     """Make one minimal request that is billed by the provider."""
@@ -1170,6 +1171,8 @@ class TestConnectionRequest(google.protobuf.message.Message):
     """For the completion; empty: the default model, or the cheapest listed one."""
     keep_key_for_new_origin: builtins.bool
     """Consent to send the stored secrets to the new origin of an edit, or by its new proxy or CA bundle."""
+    keep: builtins.bool
+    """Of an edit: keep it for the call that saves it; the result has its ticket."""
     @property
     def changes(self) -> global___ConnectionDraft:
         """An edit that is not saved yet; the stored secrets stand in for what it leaves out."""
@@ -1193,9 +1196,10 @@ class TestConnectionRequest(google.protobuf.message.Message):
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
         keep_key_for_new_origin: builtins.bool = ...,
         fixes: collections.abc.Iterable[builtins.str] | None = ...,
+        keep: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["changes", b"changes", "timeout", b"timeout", "update_mask", b"update_mask"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["changes", b"changes", "completion", b"completion", "fixes", b"fixes", "keep_key_for_new_origin", b"keep_key_for_new_origin", "model", b"model", "name", b"name", "timeout", b"timeout", "update_mask", b"update_mask"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "completion", b"completion", "fixes", b"fixes", "keep", b"keep", "keep_key_for_new_origin", b"keep_key_for_new_origin", "model", b"model", "name", b"name", "timeout", b"timeout", "update_mask", b"update_mask"]) -> None: ...
 
 global___TestConnectionRequest = TestConnectionRequest
 
@@ -1230,8 +1234,11 @@ class TestDraftConnectionRequest(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     TIMEOUT_FIELD_NUMBER: builtins.int
     FIXES_FIELD_NUMBER: builtins.int
+    KEEP_FIELD_NUMBER: builtins.int
     completion: builtins.bool
     model: builtins.str
+    keep: builtins.bool
+    """Keep it for the call that saves it; the result has its ticket."""
     @property
     def draft(self) -> global___ConnectionDraft: ...
     @property
@@ -1246,9 +1253,10 @@ class TestDraftConnectionRequest(google.protobuf.message.Message):
         model: builtins.str = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
         fixes: collections.abc.Iterable[builtins.str] | None = ...,
+        keep: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["draft", b"draft", "timeout", b"timeout"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["completion", b"completion", "draft", b"draft", "fixes", b"fixes", "model", b"model", "timeout", b"timeout"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completion", b"completion", "draft", b"draft", "fixes", b"fixes", "keep", b"keep", "model", b"model", "timeout", b"timeout"]) -> None: ...
 
 global___TestDraftConnectionRequest = TestDraftConnectionRequest
 
