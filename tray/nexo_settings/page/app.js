@@ -222,10 +222,12 @@ const looked = new Set(); // `${id}|${revision}` whose last test was asked for
 /** What the last test of it said, whoever made it; nothing once it was changed. */
 async function loadLastTest(connection) {
   looked.add(seenAs(connection));
+  const known = state.tests.get(connection.id);
+  if (known?.running) return;
   try {
     const { last } = await ask('last_test', { name: connection.name });
-    const known = state.tests.get(connection.id);
-    if (known?.running || (last && known?.at > last.at)) return;
+    // A test that began or ended meanwhile says more than this answer.
+    if (state.tests.get(connection.id) !== known || (last && known?.at > last.at)) return;
     if (last) state.tests.set(connection.id, { layers: last.result.layers, result: last.result, problem: null, running: false, at: last.at });
     else if (!known?.problem) state.tests.delete(connection.id);
     changed();

@@ -566,7 +566,7 @@ export const suggested = (found, may, take) => found.map((one) => html`<div clas
 const suggestions = (connection, test) => suggested(test.result?.suggestions ?? [],
   (one) => app.mayWrite() && !(one.field === 'proxy' && connection.proxy_has_credentials), (one) => app.editConnection(connection, one));
 
-const testCard = (connection, test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? html` <span class="faint">${ago(test.at)}</span>` : nothing}</h3>${layers(test)}${outcome(test, suggestions(connection, test))}${paid(connection, test)}</section>`;
+const testCard = (connection, test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? `, ${ago(test.at)}` : nothing}</h3>${layers(test)}${outcome(test, suggestions(connection, test))}${paid(connection, test)}</section>`;
 
 /** What asking a model costs, before it is asked. */
 const paid = (connection, test) => {
