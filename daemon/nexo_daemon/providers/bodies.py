@@ -3,16 +3,13 @@
 import enum
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from encodings.aliases import aliases
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nexo.connections.values import frozen
 from nexo_daemon.providers.exchange import Cut, HttpAnswer
-
-if TYPE_CHECKING:
-    import httpx
 
 _LONGEST_MESSAGE = 4000
 _DEEPEST = 6
@@ -59,7 +56,7 @@ class Reading:
     """
 
     status: int
-    headers: "httpx.Headers" = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     form: Form
     document: Any = field(repr=False, default=None)
     message: str = field(repr=False, default="")

@@ -16,7 +16,6 @@ DAEMON_NEEDS = (
     "sqlalchemy",
     "alembic",
     "cryptography",
-    "httpx",
     "httpcore2",
     "anyio",
     "keyring",
