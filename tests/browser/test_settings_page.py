@@ -267,7 +267,7 @@ def test_a_stored_secret_is_shown_on_a_click_and_goes_again(
     add(nexod, provider, "work")
     with nexod.client() as client:
         client.update_connection("work", ConnectionDraft(headers_json='{"X-Team": "canary-blue"}'))
-    tab.sees("work")
+    tab.sees("work", "X-Team")
     tab.eval(SECOND_HAND)
     tab.click("[aria-label='Edit work']")
     tab.sees("Show X-Team")
