@@ -131,8 +131,8 @@ def start_logging(path: Path, level: str) -> None:
     # A full disk or a closed terminal must not stop the daemon, and says nothing about a record.
     logging.raiseExceptions = False
     logging.basicConfig(level=known or logging.INFO, format=FORMAT, handlers=handlers, force=True)
-    # httpcore2 writes each header at its lower levels.
-    for name in ("httpcore2", "uvicorn", "asyncio", "sqlalchemy", "alembic", "keyring"):
+    # httpx writes each URL, httpcore2 each header, at their lower levels.
+    for name in ("httpx", "httpcore2", "uvicorn", "asyncio", "sqlalchemy", "alembic", "keyring"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_one_line)
     for handler in handlers:

@@ -49,7 +49,7 @@ def test_what_the_daemon_imports_is_looked_for_before_it_is_started() -> None:
 
 def test_the_first_answer_waits_for_no_library_that_it_does_not_need() -> None:
     later = {
-        *("httpcore2", "h11", "anyio", "alembic", "keyring", "uvicorn", "statistics"),
+        *("httpx", "httpcore2", "h11", "anyio", "alembic", "keyring", "uvicorn", "statistics"),
         *("nexo_daemon.providers.tester", "nexo_gateway.app", "google.protobuf.descriptor_pb2"),
     }
     code = "import sys, nexo_daemon.main; print(*sys.modules)"
@@ -59,9 +59,9 @@ def test_the_first_answer_waits_for_no_library_that_it_does_not_need() -> None:
     assert loaded & later == set()
 
 
-def test_a_check_needs_httpcore2_and_no_second_library_of_its_kind() -> None:
+def test_the_command_line_of_httpx_stays_out_of_the_daemon() -> None:
     code = "import sys; from nexo_daemon.providers.prober import _load; _load(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "httpcore2" in loaded
-    assert loaded & {"httpx", "http.cookiejar", "html.entities", "difflib"} == set()
+    assert "httpx" in loaded
+    assert loaded & {"rich", "click", "pygments"} == set()

@@ -3,13 +3,16 @@
 import enum
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import field
 from encodings.aliases import aliases
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexo.connections.values import frozen
 from nexo_daemon.providers.exchange import Cut, HttpAnswer
+
+if TYPE_CHECKING:
+    import httpx
 
 _LONGEST_MESSAGE = 4000
 _DEEPEST = 6
@@ -56,7 +59,7 @@ class Reading:
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: "httpx.Headers" = field(repr=False)
     form: Form
     document: Any = field(repr=False, default=None)
     message: str = field(repr=False, default="")

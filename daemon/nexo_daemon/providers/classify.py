@@ -131,7 +131,7 @@ def _has_header(reading: Reading, mark: str) -> bool:
     name, _, part = mark.partition(": ")
     if not name.isascii() or " " in name:
         return False
-    value = reading.headers.get(name.lower())
+    value = reading.headers.get(name)
     return value is not None and part in value.lower()
 
 
@@ -168,8 +168,9 @@ def _broken(facts: Verdict, cut: Cut, subject: Subject) -> Verdict:
 
 
 def _request_id(reading: Reading, redact: Redactor) -> str:
+    present = {name.lower() for name, _ in reading.headers.raw}
     for name in _REQUEST_ID_HEADERS:
-        if value := reading.headers.get(name):
+        if name.encode() in present and (value := reading.headers[name]):
             return redact(value, 120)
     if reading.form is Form.JSON and isinstance(reading.document, dict):
         named = reading.document.get("request_id")

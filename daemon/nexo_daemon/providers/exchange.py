@@ -4,11 +4,14 @@ Not for how they travel (see `transport`) and not for what they mean (see `class
 """
 
 import enum
-from collections.abc import Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from nexo.connections.terms import Layer
 from nexo.connections.values import frozen
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @frozen
@@ -41,13 +44,12 @@ class HttpAnswer:
     """A response, read to its end or to a bound.
 
     Attributes:
-        headers: names in lower case; several of one name are one value, with commas.
         body: decoded from gzip or deflate.
         elapsed_s: from the start of the request to the end of the body.
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: "httpx.Headers" = field(repr=False)
     body: bytes = field(repr=False)
     cut: Cut = Cut.NO
     elapsed_s: float = 0.0

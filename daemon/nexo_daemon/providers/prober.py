@@ -7,6 +7,7 @@ What sends a request and judges its answer is a good part of a start, and no pro
 loaded by `prepare` or by the first question, on a thread of its own.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from nexo.connections.errors import ProviderFailed
@@ -26,6 +27,8 @@ _IMPORTS = Lane("imports", most=1)
 
 
 def _load() -> None:
+    # httpx has a command line of its own, which brings rich, pygments and click: 6 MB that nobody uses here.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it cannot be imported
     # All that the questions below import stands under one of the two.
     import nexo_daemon.providers.tester  # noqa: F401
     from nexo_daemon.providers.transport import load_backend

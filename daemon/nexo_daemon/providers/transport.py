@@ -1,6 +1,6 @@
 """How does one request travel, and what is seen on the way? Nothing here judges the answer.
 
-An `HttpSession` is one client of one origin. It stands on httpcore2 and the
+An `HttpSession` is one client of one origin. It reads answers with httpx, and stands on httpcore2 and the
 gateway's streams: a backend of one's own sees name resolution and connection apart on the very connection
 that carries the request. Redirects are not followed at this level: a key never travels on.
 """
@@ -9,10 +9,11 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import httpcore2
+import httpx
 
 from nexo.connections.proxies import DEFAULT_PORTS, is_loopback
 from nexo.connections.terms import Layer
@@ -175,7 +176,7 @@ class _Reading:
 
     def __init__(self, max_bytes: int) -> None:
         self.status: int | None = None
-        self.headers: Mapping[str, str] = {}
+        self.headers = httpx.Headers()
         self.body = bytearray()
         self.cut = Cut.NO
         self._received = 0
@@ -185,7 +186,7 @@ class _Reading:
         return "" if self.status is None else f"status {self.status} and {self._received} bytes had arrived"
 
     async def read(self, response: httpcore2.Response) -> None:
-        self.status, self.headers = response.status, _by_name(response.headers)
+        self.status, self.headers = response.status, httpx.Headers(response.headers)
         if len(response.headers) > MAX_HEADERS:
             self.cut = Cut.TOO_MANY_HEADERS
             return
@@ -214,22 +215,6 @@ class _Reading:
                 return
         if inflate is not None and self._received and not inflate.eof:
             self.cut = Cut.INCOMPLETE
-
-
-def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Names in lower case; several of one name are one value, as RFC 9110 (5.3) has it."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = _text(raw_name).lower(), _text(raw_value)
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 class _Progress:

@@ -16,6 +16,7 @@ DAEMON_NEEDS = (
     "sqlalchemy",
     "alembic",
     "cryptography",
+    "httpx",
     "httpcore2",
     "anyio",
     "keyring",
