@@ -99,10 +99,13 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.click("[aria-label='Edit work']")
     tab.click("[aria-label='Remove the header X-Team']")
     tab.sees("X-Team (is removed")
+    tab.click("[aria-label='Change the header X-Room']")
+    tab.wait('document.activeElement.value === \'{"X-Room":""}\'', "its name is typed")
+    tab.type("5")
     tab.click("Test and save")
     tab.wait("!document.querySelector('dialog')", "it is saved")
     with nexod.client() as client:
-        assert client.get_connection("work").header_names == ("X-Room",)
+        assert client.reveal("work").headers == {"X-Room": "5"}
 
 
 def test_the_document_line_by_line(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:

@@ -535,8 +535,24 @@ function storedHeader(dialog, name) {
     touched(dialog);
     app.changed();
   };
-  return html`<code class=${gone ? 'gone' : ''}>${name}</code> (${gone ? 'is removed' : state.reveals ? showButton(dialog, name) : nothing}${gone || state.reveals ? ' · ' : ''}<button
-    class="link" aria-label=${`${gone ? 'Keep' : 'Remove'} the header ${name}`} @click=${toggle}>${gone ? 'Keep' : 'Remove'}</button>)`;
+  const button = (word, run) => html`<button class="link" aria-label=${`${word} the header ${name}`} @click=${run}>${word}</button>`;
+  if (gone) return html`<code class="gone">${name}</code> (is removed · ${button('Keep', toggle)})`;
+  return html`<code>${name}</code> (${state.reveals ? html`${showButton(dialog, name)} · ` : nothing}${button('Change', () => change(dialog, name))} · ${button('Remove', toggle)})`;
+}
+
+/** The name goes into the field, and the cursor to where its new value belongs. */
+function change(dialog, name) {
+  const field = document.querySelector('#f-headers');
+  const typed = headersProblem(dialog.headers) ? null : JSON.parse(dialog.headers.trim() || '{}');
+  if (typed && !(name in typed)) {
+    dialog.headers = JSON.stringify({ ...typed, [name]: '' });
+    touched(dialog);
+    app.changed();
+  }
+  queueMicrotask(() => {
+    field.focus();
+    field.setSelectionRange(field.value.length - 2, field.value.length - 2);
+  });
 }
 
 function headersField(dialog) {
