@@ -104,6 +104,9 @@ def _taken(wire: str, field: Any, hint: Any) -> Convert:
     optional = get_origin(hint) in (Union, types.UnionType)
     inner = get_args(hint)[0] if optional else hint
     convert = _read_as(field, inner, optional=optional)
+    if convert is _same and not optional:
+        # Most fields of a hand-out, for each of which two calls would do nothing.
+        return take
     if not optional or field.enum_type or field.message_type in (Timestamp.DESCRIPTOR, Duration.DESCRIPTOR):
         return lambda message: convert(take(message))
     if field.has_presence:
