@@ -112,6 +112,7 @@ def rest(screen: Settings) -> Iterator[Row]:
 
 def rows() -> Iterator[Row]:
     with Chromium() as chromium, Surroundings() as home, ExampleProvider() as provider:
+        home.forks = False
         daemon = home.start_nexod()
         with daemon.client() as client:
             client.update_health_settings(paused=True)

@@ -66,6 +66,8 @@ def daemon(connections: int, *, checked_at: int = 0) -> Iterator[tuple[Surroundi
             lead to a closed port.
     """
     with Surroundings() as surroundings:
+        # A process as people start it: a fork of the tests' has their memory, too.
+        surroundings.forks = False
         nexod = surroundings.start_nexod()
         with nexod.client() as client:
             if not checked_at:
