@@ -84,11 +84,7 @@ def _waits(headers: Headers) -> dict[str, str]:
 
 
 async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
-    """Give the answer to the program, each piece as it comes.
-
-    Raises:
-        Broken: the provider broke it off.
-    """
+    """Give the answer to the program, each piece as it comes. `Upstream.send` tells of one that breaks."""
     if answer.is_redirect:
         text = (
             f"nexo: '{answer.target.name}' answers with a redirect, which the gateway does not follow with "

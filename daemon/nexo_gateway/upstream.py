@@ -81,6 +81,8 @@ class Sent:
     body: AsyncIterator[bytes]
 
 
+_BROKEN = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError)
+
 Backend = Callable[[], Direct]
 
 
@@ -127,7 +129,7 @@ class Upstream:
         Raises:
             Outdated: it has to go elsewhere by now; nothing was sent.
             Fault: no answer came.
-            Broken: while iterating the body.
+            Broken: on leaving, where the body broke off within.
         """
         replayable = isinstance(letter.body, bytes)
         pool = self._pool(letter, kept=replayable)
@@ -148,7 +150,10 @@ class Upstream:
         except OSError as error:
             raise Fault("connect", _why(error)) from None
         try:
-            yield Sent(response.status, list(response.headers), _pieces(response))
+            yield Sent(response.status, list(response.headers), response.aiter_stream())
+        except _BROKEN as error:
+            # Whoever iterates does so before leaving, so that it comes by here.
+            raise Broken(type(error).__name__) from None
         finally:
             await response.aclose()
             await self._trim()
@@ -209,14 +214,6 @@ def _proxy(hop: ProxyHop | None) -> httpcore2.Proxy | None:
         auth=(pair[0].encode(), pair[1].encode()) if pair else None,
         ssl_context=hop.tls,
     )
-
-
-async def _pieces(response: httpcore2.Response) -> AsyncIterator[bytes]:
-    try:
-        async for piece in response.aiter_stream():
-            yield piece
-    except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
-        raise Broken(type(error).__name__) from None
 
 
 def _causes(error: BaseException) -> list[BaseException]:
