@@ -41,6 +41,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def moment(count: int) -> datetime:
+    """So many microseconds after the beginning of 1970, in UTC."""
+    return _EPOCH + timedelta(microseconds=count)
+
+
 def microseconds_in(span: timedelta) -> int:
     """Whole microseconds of a span."""
     return span // _MICROSECOND
@@ -58,7 +63,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From the database."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment(value)
 
 
 # Named constraints, so that a later migration can refer to them.
