@@ -35,15 +35,17 @@ _READ_AT_START = ("COVERAGE", "GRPC_", "LANG", "LC_", "LD_", "MALLOC_", "PYTHON"
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2)
 
 
-def takes(module: str, env: Mapping[str, str]) -> bool:
-    """Whether `python -m module` with this environment may be forked."""
+def takes(command: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether `python -m`, with these words and this environment, may be forked."""
 
     def read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
 
     return (
         sys.platform == "linux"
-        and module in MODULES
+        and command[:1] in [[module] for module in MODULES]
+        # It sets how much grpc says, which grpc reads when it is imported, and then becomes another program.
+        and "run" not in command
         and "COVERAGE_PROCESS_START" not in env
         and read_at_start(env) == read_at_start(os.environ)
     )

@@ -161,9 +161,9 @@ class Surroundings:
     ) -> "subprocess.Popen[Any]":
         """A program in its place; `wrapper` stands in front of one that is not forked."""
         variables = self.env | dict(env or {})
-        module = command[2] if tuple(command[:2]) == (sys.executable, "-m") else ""
-        if self.forks and not (self.prefix or pass_fds) and nursery.takes(module, variables):
-            return nursery.Forked(command[2:], env=variables, cwd=self.home, **how)
+        ours = list(command[2:]) if list(command[:2]) == [sys.executable, "-m"] else []
+        if self.forks and not (self.prefix or pass_fds) and nursery.takes(ours, variables):
+            return nursery.Forked(ours, env=variables, cwd=self.home, **how)
         whole = [*self.prefix, *wrapper, *command]
         return subprocess.Popen(whole, env=variables, cwd=self.home, pass_fds=pass_fds, **how)
 

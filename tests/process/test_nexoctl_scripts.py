@@ -433,8 +433,6 @@ def test_a_program_of_run_finds_its_stderr_and_its_environment_untouched(
     surroundings: Surroundings, work: str
 ) -> None:
     """On a busy machine grpc starts a thread at the moment when the program takes its place."""
-    # How much grpc says is settled when it is imported.
-    surroundings.forks = False
     with busy_cores():
         for _ in range(10):
             done = surroundings.run(
