@@ -243,8 +243,10 @@ class Monitor:
     def _publish(self) -> None:
         self._tell()
         if self._rests_until is not None:
-            wake = self._core.next_wake(self._now())
-            if wake is not None and wake < self._rests_until:
+            now = self._now()
+            wake = self._core.next_wake(now)
+            # What is due already, too: while a machine is suspended the clock goes on and the timer does not.
+            if wake is not None and (wake <= now.mono or wake < self._rests_until):
                 self._stir.set()
 
     def _tell(self) -> None:
