@@ -4,13 +4,14 @@ import json
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_cli.setups.programs import PROGRAMS
-from surroundings import Nexod, Surroundings
+from surroundings import Nexod, Surroundings, wait_for
 
 
 @pytest.fixture
@@ -124,10 +125,16 @@ def test_usage_says_what_the_provider_reported(work: Surroundings) -> None:
         ask(work, token)
     work.nexoctl("default", "home")
     ask(work, token)
-    rows = work.nexoctl("--json", "usage", "--by", "connection", "--by", "model", "--since", "1d").json
-    counted = {(row["connection"], row["model"]): row["requests"] for row in rows}
+
+    def all_ended() -> list[dict[str, Any]]:
+        """The rows; an answer is counted a moment after its last byte."""
+        rows = work.nexoctl("--json", "usage", "--by", "connection", "--by", "model", "--since", "1d").json
+        return rows if all(row["input_tokens"] and row["output_tokens"] for row in rows) else []
+
+    counted = {
+        (row["connection"], row["model"]): row["requests"] for row in wait_for(all_ended, "the tokens")
+    }
     assert counted == {("work", "example-small"): 2, ("home", "example-small"): 1}
-    assert all(row["input_tokens"] and row["output_tokens"] for row in rows)
     table = work.nexoctl("usage").out
     assert [line.split()[:2] for line in table.splitlines()[1:]] in (
         [["home", "1"], ["work", "2"]],
