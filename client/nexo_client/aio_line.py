@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import weakref
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
@@ -18,8 +19,8 @@ from nexo_client import calls, channel, failures, fork, types
 from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.line import AGAIN_S, Wire, closed
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
-from nexo_client.line import Wire, closed
 from nexo_client.workspace import WorkspaceLike
 
 T = TypeVar("T")
@@ -175,19 +176,20 @@ class AsyncLine:
         if not call.reads:
             # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
             channel.probe(self._socket)
-        try:
-            return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
-        except grpc.RpcError as failure:
-            error = failures.unless_repeatable(failure, self._socket, call)
-        except grpc.aio.UsageError:
-            raise closed() from None
-        if error is not None:
-            raise error
-        try:
-            # Somebody listens again, and what only reads may be asked twice.
-            return call.read(await method(call.request, timeout=deadline, wait_for_ready=True))
-        except grpc.RpcError as failure:
-            raise failures.translate(failure, self._socket, call.method.name) from None
+        give_up = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+            except grpc.RpcError as failure:
+                error = failures.unless_repeatable(failure, self._socket, call)
+                if error is None and time.monotonic() > give_up:
+                    error = failures.translate(failure, self._socket, call.method.name)
+            except grpc.aio.UsageError:
+                raise closed() from None
+            if error is not None:
+                raise error
+            # As in `line`.
+            await asyncio.sleep(AGAIN_S)
 
     def _subscribe(self, stream: Stream[T]) -> AsyncSubscription[T]:
         wire = self._connected()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,9 @@ T = TypeVar("T")
 L = TypeVar("L", bound="Line")
 
 DEFAULT_TIMEOUT_S = 10.0
+
+AGAIN_S = 0.05
+"""Between two tries to ask a daemon that listens and whose line breaks."""
 
 
 def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
@@ -191,20 +195,22 @@ class Line:
         if not call.reads:
             # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
             channel.probe(self._socket)
-        try:
-            return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
-        except grpc.RpcError as failure:
-            error = failures.unless_repeatable(failure, self._socket, call)
-        except ValueError:
-            # What grpc says of a channel that another thread has closed.
-            raise closed() from None
-        if error is not None:
-            raise error
-        try:
-            # Somebody listens again, and what only reads may be asked twice.
-            return call.read(method(call.request, timeout=deadline, wait_for_ready=True))
-        except grpc.RpcError as failure:
-            raise failures.translate(failure, self._socket, call.method.name) from None
+        give_up = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+            except grpc.RpcError as failure:
+                error = failures.unless_repeatable(failure, self._socket, call)
+                if error is None and time.monotonic() > give_up:
+                    error = failures.translate(failure, self._socket, call.method.name)
+            except ValueError:
+                # What grpc says of a channel that another thread has closed.
+                raise closed() from None
+            if error is not None:
+                raise error
+            # Somebody listens, and what only reads may be asked again. Who waits for the channel does not
+            # notice that nobody listens any more.
+            time.sleep(AGAIN_S)
 
     def _subscribe(self, stream: Stream[T]) -> Subscription[T]:
         wire = self._connected()

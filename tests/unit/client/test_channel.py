@@ -1,16 +1,19 @@
 """Which sockets are trusted, and what is said of the others."""
 
+import asyncio
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
+import nexo_client
 from nexo.connections import paths
-from nexo_client import channel
+from nexo_client import aio, channel
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField
 
 
@@ -107,3 +110,42 @@ def test_grpc_takes_any_name_for_what_it_is(directory: Path, name: str) -> None:
             grpc.channel_ready_future(line).result(10)
     finally:
         server.stop(None).wait()
+
+
+class Fickle:
+    """Accepts on a socket and hangs up, and is gone after as many callers as it has patience for."""
+
+    def __init__(self, path: Path, patience: int) -> None:
+        self._listening = listen(path)
+        self._thread = threading.Thread(target=self._serve, args=(path, patience))
+        self._thread.start()
+
+    def _serve(self, path: Path, patience: int) -> None:
+        with self._listening:
+            for _ in range(patience):
+                self._listening.accept()[0].close()
+            path.unlink()
+
+    def join(self) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@pytest.mark.parametrize("patience", [3, 4, 5, 6])
+def test_a_daemon_that_ends_while_it_is_asked_again_is_noticed(directory: Path, patience: int) -> None:
+    """However far the second try has come: as a time-out it would be told only after a minute or more."""
+    fickle = Fickle(directory / "s", patience)
+    with nexo_client.Client(directory / "s", timeout_s=300) as client, pytest.raises(DaemonNotRunning):
+        client.check_now()
+    fickle.join()
+
+
+def test_a_daemon_that_ends_while_it_is_asked_again_is_noticed_on_asyncio(directory: Path) -> None:
+    async def scenario() -> None:
+        async with aio.AsyncClient(directory / "s", timeout_s=300) as client:
+            with pytest.raises(DaemonNotRunning):
+                await client.check_now()
+
+    fickle = Fickle(directory / "s", 4)
+    asyncio.run(scenario())
+    fickle.join()
