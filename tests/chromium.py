@@ -276,7 +276,11 @@ _FIND = """(what) => {
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   const hit = document.elementFromPoint(x, y);
   const meets = (e) => e && (found.contains(e) || e.contains(found));
-  if (!box.width || !meets(hit)) return null;
+  if (!box.width || !meets(hit)) {
+    // Below a bar that stays: one scrolls on.
+    found.scrollIntoView({ block: 'center', inline: 'nearest' });
+    return null;
+  }
   // A click and not a press: the page may move between press and release.
   window.clickedOnIt = false;
   const label = found.closest('label');

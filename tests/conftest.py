@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs with these ignored, and every program under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    # What the first request of a process finds as its proxies would be asked by all later ones.
+    urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
     config.addinivalue_line(
         "markers",
         f"needs(*parts): skipped where a part is missing, failed there in CI; parts: {', '.join(NEEDS)}",
