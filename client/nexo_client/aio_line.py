@@ -19,8 +19,8 @@ from nexo_client import calls, channel, failures, fork, types
 from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
-from nexo_client.line import AGAIN_S, Wire, closed
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
+from nexo_client.line import LOOK_AGAIN_S, Wire, closed
 from nexo_client.workspace import WorkspaceLike
 
 T = TypeVar("T")
@@ -171,25 +171,42 @@ class AsyncLine:
 
     async def ask(self, call: Call[T]) -> T:
         """Sends a call and reads the answer. For the methods of the clients."""
-        method = self._connected().method(call)
+        wire = self._connected()
+        method = wire.method(call)
         deadline = self._timeout_s + call.longer_s
         if not call.reads:
             # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
             channel.probe(self._socket)
+        try:
+            return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+        except grpc.RpcError as failure:
+            error = failures.unless_repeatable(failure, self._socket, call)
+        except grpc.aio.UsageError:
+            raise closed() from None
+        if error is not None:
+            raise error
+        await self._wait_until_connected(wire, call)
+        try:
+            # What only reads may be asked twice.
+            return call.read(await method(call.request, timeout=deadline))
+        except grpc.RpcError as failure:
+            raise failures.translate(failure, self._socket, call.method.name) from None
+
+    async def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
+        """As that of `Line`."""
         give_up = time.monotonic() + self._timeout_s
         while True:
             try:
-                return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
-            except grpc.RpcError as failure:
-                error = failures.unless_repeatable(failure, self._socket, call)
-                if error is None and time.monotonic() > give_up:
-                    error = failures.translate(failure, self._socket, call.method.name)
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await wire.channel.channel_ready()
+            except TimeoutError:
+                channel.probe(self._socket)
+                if time.monotonic() > give_up:
+                    raise failures.no_answer(self._socket, call.method.name) from None
             except grpc.aio.UsageError:
                 raise closed() from None
-            if error is not None:
-                raise error
-            # As in `line`.
-            await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
     def _subscribe(self, stream: Stream[T]) -> AsyncSubscription[T]:
         wire = self._connected()

@@ -75,6 +75,14 @@ def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoE
     return translate(failure, socket, call.method.name)
 
 
+def no_answer(socket: Path, call: str) -> DeadlineExceeded:
+    """The error of a call that took too long."""
+    return DeadlineExceeded(
+        f"nexod did not answer {call} in time ({socket})",
+        hint="try again with a longer time-out; if it stays so: nexoctl daemon restart",
+    )
+
+
 def translate(failure: Failed, socket: Path, call: str) -> NexoError:
     """The typed error of a failed call.
 
@@ -93,10 +101,7 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
             metadata={"socket": str(socket)},
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(
-            f"nexod did not answer {call} in time ({socket})",
-            hint="try again with a longer time-out; if it stays so: nexoctl daemon restart",
-        )
+        return no_answer(socket, call)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return IncompatibleDaemon(
             f"the running nexod does not know {call}",

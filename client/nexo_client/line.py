@@ -30,8 +30,8 @@ L = TypeVar("L", bound="Line")
 
 DEFAULT_TIMEOUT_S = 10.0
 
-AGAIN_S = 0.05
-"""Between two tries to ask a daemon that listens and whose line breaks."""
+LOOK_AGAIN_S = 0.2
+"""How often a client that waits for a daemon to answer looks whether somebody listens."""
 
 
 def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
@@ -190,27 +190,48 @@ class Line:
 
     def ask(self, call: Call[T]) -> T:
         """Sends a call and reads the answer. For the methods of the clients."""
-        method = self._connected().method(call)
+        wire = self._connected()
+        method = wire.method(call)
         deadline = self._timeout_s + call.longer_s
         if not call.reads:
             # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
             channel.probe(self._socket)
+        try:
+            return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+        except grpc.RpcError as failure:
+            error = failures.unless_repeatable(failure, self._socket, call)
+        except ValueError:
+            # What grpc says of a channel that another thread has closed.
+            raise closed() from None
+        if error is not None:
+            raise error
+        self._wait_until_connected(wire, call)
+        try:
+            # What only reads may be asked twice.
+            return call.read(method(call.request, timeout=deadline))
+        except grpc.RpcError as failure:
+            raise failures.translate(failure, self._socket, call.method.name) from None
+
+    def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
+        """Return when somebody answers on the socket.
+
+        A call that waits for this itself does not notice that nobody listens any more, until its deadline.
+        """
         give_up = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
-            except grpc.RpcError as failure:
-                error = failures.unless_repeatable(failure, self._socket, call)
-                if error is None and time.monotonic() > give_up:
-                    error = failures.translate(failure, self._socket, call.method.name)
-            except ValueError:
-                # What grpc says of a channel that another thread has closed.
-                raise closed() from None
-            if error is not None:
-                raise error
-            # Somebody listens, and what only reads may be asked again. Who waits for the channel does not
-            # notice that nobody listens any more.
-            time.sleep(AGAIN_S)
+        connected = grpc.channel_ready_future(wire.channel)
+        try:
+            while not self._closed:
+                try:
+                    connected.result(timeout=LOOK_AGAIN_S)
+                except grpc.FutureTimeoutError:
+                    channel.probe(self._socket)
+                    if time.monotonic() > give_up:
+                        raise failures.no_answer(self._socket, call.method.name) from None
+                else:
+                    return
+            raise closed()
+        finally:
+            connected.cancel()
 
     def _subscribe(self, stream: Stream[T]) -> Subscription[T]:
         wire = self._connected()
