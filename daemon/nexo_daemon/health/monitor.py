@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CHECK_NOW_LIMIT_S: Final = 60.0
 """How long `check_now` waits at most; the callers' deadlines are shorter."""
 
-STARTS_IN_A_TURN: Final = 4
+STARTS_IN_A_TURN: Final = 2
 STARTS_IN_A_ROW: Final = 16
 STARTS_PAUSE_S: Final = 0.008
 """A few checks start in one turn of the loop, and after some turns calls have the loop for themselves.
