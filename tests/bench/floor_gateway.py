@@ -4,6 +4,7 @@ It forwards method, target and body, and gives status and pieces back: no token,
 record. Prints its port.
 """
 
+import asyncio
 import socket
 import sys
 from typing import Any
@@ -25,14 +26,19 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     headers = [(b"host", b"127.0.0.1"), (b"content-length", str(len(body)).encode())]
     request = httpcore2.Request(scope["method"], url, headers=headers, content=body)
     response = await pool.handle_async_request(request)
+    # Without it a stream whose caller has gone would go on for ever: uvicorn drops what is sent to nobody.
+    gone = asyncio.ensure_future(receive())
     try:
         kept = [(name.lower(), value) for name, value in response.headers]
         kept = [pair for pair in kept if pair[0] != b"transfer-encoding"]
         await send({"type": "http.response.start", "status": response.status, "headers": kept})
         async for piece in response.aiter_stream():
+            if gone.done():
+                return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
+        gone.cancel()
         await response.aclose()
 
 
