@@ -93,7 +93,7 @@ def _values(action: argparse.Action, current: str, names: Names) -> list[str]:
     if action.dest in _NAMED:
         return _starting(current, names(_NAMED[action.dest])) + ([FILES] if action.dest == "places" else [])
     if action.dest == "source":
-        from nexo_client.sources import SOURCES
+        from nexo_sources import SOURCES
 
         return [*_starting(current, ["all", *(source.name for source in SOURCES)]), FILES]
     if action.dest in ("ca_bundle", "file", "path", "socket", "headers_json", "workspace"):

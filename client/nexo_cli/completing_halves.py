@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from nexo.connections.values import frozen
 from nexo_cli.parser import UsageError
-from nexo_client.sources import Finding, Found, Skipped, halves
-from nexo_client.sources.finding import Half, Part
-from nexo_client.sources.offers import Survey
+from nexo_sources import Finding, Found, Skipped, halves
+from nexo_sources.finding import Half, Part
+from nexo_sources.offers import Survey
 
 
 @frozen

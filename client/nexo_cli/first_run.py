@@ -12,8 +12,8 @@ from nexo_cli.format import Span, Style
 from nexo_cli.parser import command_parser
 from nexo_cli.session import Session
 from nexo_client.service import ServiceFailed, deviations, manager
-from nexo_client.sources.offers import offers_of
-from nexo_client.sources.table import SOURCES
+from nexo_sources.offers import offers_of
+from nexo_sources.table import SOURCES
 
 
 def lead(session: Session) -> int:

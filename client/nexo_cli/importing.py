@@ -1,6 +1,6 @@
 """Importing as a person sees it: what was found, what of it is ticked, a test of each, and what came of it.
 
-The command `import` and the first run share it. Not for finding (see `nexo_client.sources`).
+The command `import` and the first run share it. Not for finding (see `nexo_sources`).
 """
 
 from dataclasses import replace
@@ -11,9 +11,9 @@ from nexo_cli import choosing, looks, trial
 from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
 from nexo_client import errors, types
-from nexo_client.sources import Finding, Source, halves, survey
-from nexo_client.sources.finding import Half, Part, unique_names
-from nexo_client.sources.offers import Offer, Survey, findings_of, key_words, same_place_words
+from nexo_sources import Finding, Source, halves, survey
+from nexo_sources.finding import Half, Part, unique_names
+from nexo_sources.offers import Offer, Survey, findings_of, key_words, same_place_words
 
 if TYPE_CHECKING:
     from nexo_client.client import Client

@@ -12,8 +12,8 @@ from nexo_client.variables import RIVALS
 
 
 def _of_claude_code() -> Iterator[str]:
-    from nexo_client.sources import accounts, claude_code, reading
-    from nexo_client.sources.reading import shown, table
+    from nexo_sources import accounts, claude_code, reading
+    from nexo_sources.reading import shown, table
 
     for path in claude_code.files():
         settings, _ = accounts.settings_of(path, reading.json_of)
@@ -31,8 +31,8 @@ def _of_claude_code() -> Iterator[str]:
 
 
 def _of_codex() -> Iterator[str]:
-    from nexo_client.sources import accounts, codex, reading
-    from nexo_client.sources.reading import shown, table
+    from nexo_sources import accounts, codex, reading
+    from nexo_sources.reading import shown, table
 
     path = codex.home() / "config.toml"
     settings, _ = accounts.settings_of(path, reading.toml_of)

@@ -20,8 +20,8 @@ from nexo_cli.setups.programs import DIALECTS, Program, Setting, filled
 from nexo_client import types
 from nexo_client.client import Client
 from nexo_client.errors import NameTaken, TokenNotFound
-from nexo_client.sources import reading
-from nexo_client.sources.reading import Unreadable, shown
+from nexo_sources import reading
+from nexo_sources.reading import Unreadable, shown
 
 
 @frozen

@@ -12,7 +12,6 @@ from nexo.connections import terms
 from nexo.connections.model.connection import Configuration
 from nexo.connections.terms import Action
 from nexo_cli.findings import DoctorFinding
-from nexo_client.sources.finding import Finding, Skipped
 from nexo_client.types import (
     AutoLock,
     Backup,
@@ -42,6 +41,7 @@ from nexo_client.types import (
     Workspace,
     WorkspaceBinding,
 )
+from nexo_sources.finding import Finding, Skipped
 
 SPREAD = object()
 

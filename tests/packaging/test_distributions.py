@@ -15,7 +15,16 @@ import pytest
 from google import protobuf
 
 REPOSITORY = Path(__file__).parent.parent.parent
-PACKAGES = ("nexo_cli", "nexo_client", "nexo_daemon", "nexo_gateway", "nexo_settings", "nexo_tray", "nexo")
+PACKAGES = (
+    "nexo_cli",
+    "nexo_client",
+    "nexo_daemon",
+    "nexo_gateway",
+    "nexo_settings",
+    "nexo_sources",
+    "nexo_tray",
+    "nexo",
+)
 
 
 def build(target: str, directory: Path, sources: Path = REPOSITORY) -> Path:
@@ -71,6 +80,7 @@ def test_wheel_has_what_is_not_python(wheel: Path) -> None:
         "nexo/connections/v1/connection_pb2.pyi",
         "nexo/py.typed",
         "nexo_cli/py.typed",
+        "nexo_sources/py.typed",
         "nexo_client/py.typed",
         "nexo_daemon/py.typed",
         "nexo_gateway/py.typed",

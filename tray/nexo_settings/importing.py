@@ -1,4 +1,4 @@
-"""What does the import screen ask for? Look, test, take, undo; `nexo_client.sources` decides what is there.
+"""What does the import screen ask for? Look, test, take, undo; `nexo_sources` decides what is there.
 
 A key that was found never goes to the page: it stays here, for a while, and the page names rows by their ids.
 """
@@ -23,8 +23,8 @@ from nexo_settings.reading import JsonBody, NotUnderstood
 
 if TYPE_CHECKING:
     # They are loaded when somebody looks: the page is there sooner without them.
-    from nexo_client.sources.finding import Skipped
-    from nexo_client.sources.offers import Offer, Survey
+    from nexo_sources.finding import Skipped
+    from nexo_sources.offers import Offer, Survey
 
 KEPT_S = 15 * 60.0
 """What was found is forgotten after this time, and with it the keys."""
@@ -129,8 +129,8 @@ class ImportCalls:
             done.exception()
 
     def _shown(self, results: "Survey", connections: tuple[types.Connection, ...]) -> Record:
-        from nexo_client.sources.finding import unique_names
-        from nexo_client.sources.offers import offers_of
+        from nexo_sources.finding import unique_names
+        from nexo_sources.offers import offers_of
 
         offers = offers_of(results)
         names = unique_names(
@@ -278,8 +278,8 @@ class ImportCalls:
         return found
 
     def _row(self, said: JsonBody) -> Ticked:
-        from nexo_client.sources import halves
-        from nexo_client.sources.finding import Part
+        from nexo_sources import halves
+        from nexo_sources.finding import Part
 
         row, part = said.text("id"), said.text("part").strip()
         offer = self._kept[row]
@@ -294,7 +294,7 @@ class ImportCalls:
 
 
 def _survey() -> "Survey":
-    from nexo_client.sources import SOURCES, survey
+    from nexo_sources import SOURCES, survey
 
     # This process has dropped the provider keys of its environment (see `hardening`), and may have been
     # started from any directory.
@@ -359,8 +359,8 @@ def _without(hidden: set[str]) -> Said:
 
 
 def _offer(offer: "Offer", connections: tuple[types.Connection, ...], said: Said) -> Record:
-    from nexo_client.sources.finding import Part
-    from nexo_client.sources.offers import existing_twin, key_words, same_place_words
+    from nexo_sources.finding import Part
+    from nexo_sources.offers import existing_twin, key_words, same_place_words
 
     finding, half = offer.finding, offer.half
     lacks = half.lacks if half else None

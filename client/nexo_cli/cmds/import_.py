@@ -22,9 +22,9 @@ from nexo_cli.format import Span, Style
 from nexo_cli.parser import UsageError, nearest
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
-from nexo_client.sources import Finding
-from nexo_client.sources.offers import Survey, existing_twin, findings_of, offers_of
-from nexo_client.sources.table import SOURCES, Source, named
+from nexo_sources import Finding
+from nexo_sources.offers import Survey, existing_twin, findings_of, offers_of
+from nexo_sources.table import SOURCES, Source, named
 
 EVERYTHING = "all"
 

@@ -12,9 +12,9 @@ from typing import Any
 from nexo.connections.values import frozen
 from nexo_cli.setups import env_text, json_text, toml_text, yaml_text
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
-from nexo_client.sources import reading
-from nexo_client.sources.loose_json import loose_json_of
-from nexo_client.sources.reading import Unreadable
+from nexo_sources import reading
+from nexo_sources.loose_json import loose_json_of
+from nexo_sources.reading import Unreadable
 
 
 class FileForm(enum.Enum):

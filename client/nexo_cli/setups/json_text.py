@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nexo_cli.setups.place import Place
-from nexo_client.sources.loose_json import TOKEN, loose_json_of
-from nexo_client.sources.reading import Unreadable
+from nexo_sources.loose_json import TOKEN, loose_json_of
+from nexo_sources.reading import Unreadable
 
 
 @dataclass(slots=True)

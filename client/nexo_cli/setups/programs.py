@@ -12,7 +12,7 @@ from typing import Any
 from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
-from nexo_client.sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
+from nexo_sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
 
 DIALECTS = ("openai", "anthropic", "google", "ollama")
 OPENAI, ANTHROPIC, GOOGLE, TOKEN, MODEL = "{openai}", "{anthropic}", "{google}", "{token}", "{model}"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nexo_cli.setups.edits import FileForm, PlacedValue, edited, says_nothing, values
 from nexo_cli.setups.place import ABSENT
-from nexo_client.sources import reading
-from nexo_client.sources.reading import Unreadable
+from nexo_sources import reading
+from nexo_sources.reading import Unreadable
 
 SUFFIX = ".before-nexo"
 _ABSENT_SUFFIX = ".not-there-before-nexo"

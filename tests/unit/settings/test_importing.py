@@ -10,14 +10,14 @@ import pytest
 
 from nexo.connections.terms import Provider
 from nexo_client.aio import AsyncClient
-from nexo_client.sources import Finding, Found, Skipped
-from nexo_client.sources.finding import Half, Part
-from nexo_client.sources.offers import Offer, Survey
-from nexo_client.sources.table import named
 from nexo_client.types import Header
 from nexo_settings import importing
 from nexo_settings.importing import KEPT_S, MOST_ROWS, ImportCalls, Offers, masked, shown_address
 from nexo_settings.reading import JsonBody, NotUnderstood
+from nexo_sources import Finding, Found, Skipped
+from nexo_sources.finding import Half, Part
+from nexo_sources.offers import Offer, Survey
+from nexo_sources.table import named
 
 KEY = "sk-canary-0a1b2c3d4e5f-found-in-a-file"
 WHOLE = Finding(name="work", place="~/.codex: config.toml", provider=Provider.OPENAI, api_key=KEY)

@@ -13,9 +13,9 @@ from nexo_cli.setups import writing
 from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at, values
 from nexo_cli.setups.place import ABSENT, ListEntry
 from nexo_cli.setups.programs import PROGRAMS, Program
-from nexo_client.sources import reading
-from nexo_client.sources.loose_json import loose_json_of
-from nexo_client.sources.reading import Unreadable
+from nexo_sources import reading
+from nexo_sources.loose_json import loose_json_of
+from nexo_sources.reading import Unreadable
 
 WORDS = {
     "openai": "http://127.0.0.1:20100/openai/v1",

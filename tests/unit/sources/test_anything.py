@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexo_client.sources import aider, claude_code, codex, continue_dev, environment, litellm, llm
-from nexo_client.sources.finding import Found
+from nexo_sources import aider, claude_code, codex, continue_dev, environment, litellm, llm
+from nexo_sources.finding import Found
 
 # The words that mean something in these files, so that chance reaches the code behind them.
 NAMES = st.sampled_from(

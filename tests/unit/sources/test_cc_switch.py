@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.sources import cc_switch
-from nexo_client.sources.finding import Part
+from nexo_sources import cc_switch
+from nexo_sources.finding import Part
 
 GATEWAY = "https://gw.example.com"
 KEY = "canary-of-the-gateway"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.sources import Found, aider, cc_switch, claude_code, codex, continue_dev, litellm, llm
-from nexo_client.sources.table import SOURCES, survey
+from nexo_sources import Found, aider, cc_switch, claude_code, codex, continue_dev, litellm, llm
+from nexo_sources.table import SOURCES, survey
 
 HOMES = Path(__file__).parent / "homes"
 

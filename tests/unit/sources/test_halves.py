@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from nexo.connections.terms import Provider
 from nexo_cli import completing_halves
 from nexo_cli.parser import UsageError
-from nexo_client.sources import (
+from nexo_client.types import Header
+from nexo_daemon.vault.references import parse as parse_reference
+from nexo_sources import (
     accounts,
     aider,
     cc_switch,
@@ -28,10 +30,8 @@ from nexo_client.sources import (
     llm,
     services,
 )
-from nexo_client.sources.finding import Finding, Found, Half, Part, Skipped
-from nexo_client.sources.table import SOURCES, Source, named, survey
-from nexo_client.types import Header
-from nexo_daemon.vault.references import parse as parse_reference
+from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.table import SOURCES, Source, named, survey
 
 GATEWAY = "https://gw.example.com"
 KEY = "canary-of-the-gateway"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexo_client.sources import (
+from nexo_sources import (
     Found,
     aichat,
     codex,
@@ -26,8 +26,8 @@ from nexo_client.sources import (
     qwen_code,
     zed,
 )
-from nexo_client.sources.loose_json import loose_json_of
-from nexo_client.sources.reading import Unreadable
+from nexo_sources.loose_json import loose_json_of
+from nexo_sources.reading import Unreadable
 
 KEY = "canary-of-a-program"
 OTHER = "canary-of-another-place"

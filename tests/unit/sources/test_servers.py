@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from nexo_client.sources import servers
+from nexo_sources import servers
 
 Pages = dict[str, tuple[int, object]]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nexo_client.sources import environment, keys
-from nexo_client.sources.finding import Found, Skipped
-from nexo_client.sources.table import SOURCES, Source, survey
+from nexo_sources import environment, keys
+from nexo_sources.finding import Found, Skipped
+from nexo_sources.table import SOURCES, Source, survey
 
 SECRETS = {
     "GITHUB_TOKEN": "canary-github",

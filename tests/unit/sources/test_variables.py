@@ -3,8 +3,8 @@
 import pytest
 
 from nexo.connections.terms import Provider
-from nexo_client.sources import environment, keys, services
 from nexo_daemon.providers import catalog
+from nexo_sources import environment, keys, services
 
 
 def test_every_service_of_the_daemon_is_known_here_with_the_same_address() -> None:

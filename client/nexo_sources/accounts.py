@@ -1,0 +1,301 @@
+"""An account as a program's configuration says it, and what it takes to have it here.
+
+What the sources of many programs share: a program keeps an address, a key (or a word for where the key is),
+headers and a model; each program has its own words for that. A program's file is put into `Account`s, and
+`found` decides: a connection, or why not and what can be done by hand.
+
+What is never done: complete an address of one place with a key of another, unless the program itself does so
+from files of this person; send a reference as if it were the key; look a variable of the shell up for a file
+of the present directory.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from nexo.connections.terms import Provider
+from nexo.connections.values import frozen
+from nexo_client.types import Header
+from nexo_sources import environment, keys, reading, services
+from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.reading import Unreadable, shown, table, word
+
+VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
+"""`$NAME` and `${NAME}`, as most programs have it."""
+
+_DIALECTS = {
+    "openai": Provider.CUSTOM,
+    "anthropic": Provider.ANTHROPIC,
+    "google": Provider.GOOGLE,
+    "ollama": Provider.OLLAMA,
+}
+
+
+@frozen(kw_only=True)
+class Account:
+    """One account, nothing resolved yet.
+
+    Attributes:
+        name: what the program calls it.
+        dialect: openai (and what is compatible), anthropic, google or ollama; empty: what the name says.
+        url: as written; empty for the program's own default, which is the service of that name.
+        key: as written.
+        variables: where the program looks when no key is written, in order.
+        reference: where else its key is, as `--api-key-ref` has it.
+        headers: as written.
+        obstacle: why it cannot be had; then the rest does not matter.
+        lost: why nobody can say which address its key is for; then only the person can.
+        template: the program writes it for everybody: without a key it is not worth a line.
+    """
+
+    name: str
+    place: str
+    dialect: str = ""
+    url: str = ""
+    key: str = field(default="", repr=False)
+    variables: tuple[str, ...] = ()
+    reference: str = ""
+    headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    model: str = ""
+    obstacle: str = ""
+    lost: str = ""
+    template: bool = False
+
+
+def found(
+    accounts: Iterable[Account], variables: Mapping[str, str], *, syntax: re.Pattern[str] = VARIABLE
+) -> Found:
+    """What of the accounts can be imported.
+
+    Args:
+        variables: what the program itself would look up.
+        syntax: how the program writes a variable; the groups that match are its name.
+    """
+    result = Found()
+    for account in accounts:
+        result += _one(account, variables, syntax)
+    return result
+
+
+def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> Found:
+    def left_out(reason: str, half: Half | None = None) -> Found:
+        if account.template:
+            return Found()
+        return Found((), (Skipped(account.name, account.place, reason, half),))
+
+    if account.obstacle:
+        return left_out(account.obstacle)
+    url, missing = expanded(account.url, variables, syntax)
+    if services.holds_password(url):
+        # Before the person is asked for what is missing, which would show the address.
+        return left_out(environment.LOGIN_IN_ADDRESS)
+    key, lacking = _key_of(account, variables, syntax)
+    target = _target(account, url)
+    lost = account.lost
+    if missing:
+        lost = f"its address needs {keys.absent(missing[0], variables)}"
+    elif isinstance(target, str):
+        lost = lost or target
+    elif not url:
+        lost = lost or _elsewhere(account, variables)
+    provider, preset, base_url = _lost_target(account) if isinstance(target, str) else target
+    rest = Finding(
+        name=_short(account.name),
+        place=account.place,
+        provider=provider,
+        preset=preset,
+        base_url="" if lost else base_url,
+        headers=tuple(Header(name, str(value)) for name, value in account.headers.items()),
+        model=account.model,
+    )
+    if lost:
+        key = "" if lacking else key
+        made = environment.without_address(rest, key, keys.NOT_ASKED, lost, what=account.name)
+        return Found() if account.template else made
+    if account.reference:
+        reason = f"its key is fetched from elsewhere; let it stay there: {rest.command(account.reference)}"
+        return left_out(reason, Half(lacks=Part.KEY, rest=rest))
+    near = on_this_network(url)
+    if lacking and not near:
+        return left_out(lacking, Half(lacks=Part.KEY, rest=rest))
+    if near and (lacking or keys.read(key, keys.NOT_ASKED).problem):
+        # Where a program insists on a key and the server does not, people write anything.
+        key = ""
+    made = environment.one(
+        rest,
+        key,
+        keys.NOT_ASKED,
+        needs_key=not (account.headers or near),
+        what=account.name,
+        of_headers=variables,
+        syntax=syntax,
+    )
+    return Found() if account.template and not made.findings else made
+
+
+def _key_of(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, str]:
+    """The key as the program has it, and why there is none."""
+    if account.key:
+        key, missing = expanded(account.key, variables, syntax)
+        return (key, f"its key is in {keys.absent(missing[0], variables)}" if missing else "")
+    key = next((variables[name].strip() for name in account.variables if variables.get(name)), "")
+    if key or account.headers or not account.variables:
+        return (key, "")
+    name = account.variables[0]
+    if not keys.is_variable(name):
+        return ("", f"its key is in {keys.absent(name, variables)}")
+    return ("", f"it has no key: {name} is not set here")
+
+
+def _elsewhere(account: Account, variables: Mapping[str, str]) -> str:
+    """A variable may send the key of an account that names no address elsewhere than to the public host."""
+    service = services.by_word(account.name)
+    beside = environment.address_of(service, {**reading.addresses(), **variables}) if service else ""
+    return f"{beside} may say where it goes; add it with --base-url" if beside else ""
+
+
+def _lost_target(account: Account) -> tuple[Provider, str, str]:
+    service = services.by_word(account.name)
+    provider = _DIALECTS.get(account.dialect) or (service.provider if service else Provider.CUSTOM)
+    return (provider, "", "")
+
+
+def on_this_network(url: str) -> bool:
+    """Whether the address is one of this computer or of a network at home, where servers go without a key."""
+    host = services.host_of(url)
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return services.is_local(url) or (bool(host) and "." not in host) or host.endswith((".local", ".lan"))
+
+
+def _target(account: Account, url: str) -> tuple[Provider, str, str] | str:
+    """Provider, preset and base URL (empty for the provider's own); or why there is none."""
+    service = services.by_word(account.name)
+    provider = _DIALECTS.get(account.dialect) or (service.provider if service else Provider.CUSTOM)
+    if not url:
+        openai = (Provider.OPENAI, Provider.CUSTOM)
+        same = service is not None and (
+            provider is service.provider or (provider in openai and service.provider in openai)
+        )
+        if service is None or not same or not service.base_url:
+            return _NO_ADDRESS
+        return (service.provider, service.preset, "")
+    if "://" not in url:
+        return "its address has no http:// or https://"
+    if provider in (Provider.CUSTOM, Provider.OPENAI):
+        provider, preset, base_url, _ = environment.openai_like(url)
+        if preset == "azure":
+            return (provider, preset, environment.azure_base_url(url))
+        return (provider, preset, base_url)
+    base_url = services.normal_base_url(provider, url)
+    own = base_url == services.default_base_url(provider, "")
+    return (provider, "", "" if own else base_url)
+
+
+_NO_ADDRESS = "its address is known to the program alone; add it by hand with --base-url"
+
+
+def in_keyring(account: Account, program: str) -> Skipped:
+    """What to say of an account whose key the program keeps in the keyring, in a form of its own."""
+    if services.holds_password(account.url):
+        return Skipped(account.name, account.place, environment.LOGIN_IN_ADDRESS)
+    target = _target(account, account.url)
+    words, half = ["nexoctl", "add", _short(account.name)], None
+    if not isinstance(target, str):
+        provider, preset, base_url = target
+        words += ["--preset", preset] if preset else ["--provider", provider.value]
+        words += ["--base-url", base_url] if base_url else []
+        rest = Finding(
+            name=_short(account.name),
+            place=account.place,
+            provider=provider,
+            preset=preset,
+            base_url=base_url,
+            model=account.model,
+        )
+        half = Half(lacks=Part.KEY, rest=rest)
+    reason = f"its key is in the keyring, where {program} keeps it; add it with: {shlex.join(words)}"
+    return Skipped(account.name, account.place, reason, half)
+
+
+def expanded(text: str, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, list[str]]:
+    """The text with its variables filled in, and the names of those that are not set."""
+    missing: list[str] = []
+
+    def fill(match: re.Match[str]) -> str:
+        name = next((group for group in match.groups() if group), "")
+        value = variables.get(name, "")
+        if not value:
+            missing.append(name)
+        return value
+
+    return syntax.sub(fill, text.strip()), missing
+
+
+def _short(name: str) -> str:
+    cleaned = re.sub(r"\s+", "-", name.strip()).strip("-").casefold()
+    return cleaned[:40] or "unnamed"
+
+
+Parse = Callable[[str], Any]
+
+
+def settings_of(path: Path, parse: Parse) -> tuple[dict[str, Any], Found]:
+    """A file's table and no complaint; or an empty one and, if it is there and cannot be read, the reason."""
+    try:
+        text = reading.text_of(path)
+        return (table(parse(text)) if text is not None else {}), Found()
+    except Unreadable as problem:
+        return {}, Found((), (Skipped(path.name, shown(path), str(problem)),))
+
+
+def variables_in(path: Path) -> tuple[dict[str, str], Found]:
+    """The assignments of a .env file, likewise."""
+    try:
+        text = reading.text_of(path)
+        return (reading.variables_of(text) if text is not None else {}), Found()
+    except Unreadable as problem:
+        return {}, Found((), (Skipped(path.name, shown(path), str(problem)),))
+
+
+def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables put over one another, entry by entry; anything else is replaced."""
+    result = dict(low)
+    for name, value in high.items():
+        both = table(result.get(name)), table(value)
+        result[name] = merged(*both) if both[0] and both[1] else value
+    return result
+
+
+def in_this_directory(paths: Iterable[Path], source: str) -> Found:
+    """Files of the present directory that a program would read: named, and read when the person says so."""
+    command = f"it belongs to this directory; if you trust it: nexoctl import {source} --file"
+    return Found(
+        (), tuple(Skipped(path.name, shown(path), f"{command} {_from_here(path)}") for path in paths)
+    )
+
+
+def _from_here(path: Path) -> str:
+    here = reading.here()
+    return shlex.quote(os.path.relpath(path, here) if here in (path.parent, *path.parents) else shown(path))
+
+
+def first_model(models: Any) -> str:
+    """The first model of a list of tables or texts, or of a table by name."""
+    if isinstance(models, Mapping):
+        return next(iter(map(str, models)), "")
+    for entry in models if isinstance(models, list) else []:
+        name = (
+            entry
+            if isinstance(entry, str)
+            else word(table(entry).get("id")) or word(table(entry).get("name"))
+        )
+        if name:
+            return name
+    return ""

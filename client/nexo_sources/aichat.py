@@ -1,0 +1,67 @@
+"""aichat: the clients of its config.yaml.
+
+Source: its config.example.yaml and guide (2026-11): AICHAT_CONFIG_FILE, AICHAT_CONFIG_DIR or
+~/.config/aichat, with a .env beside it. A client without a key takes {NAME}_API_KEY, one without an address
+{NAME}_API_BASE.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nexo_sources import accounts, keys, reading
+from nexo_sources.accounts import Account
+from nexo_sources.finding import Found
+from nexo_sources.reading import shown, tables, word
+
+# Its type: our name for it, and the dialect.
+_TYPES = {
+    "openai": ("openai", "openai"),
+    "openai-compatible": ("", "openai"),
+    "claude": ("anthropic", "anthropic"),
+    "gemini": ("google", "google"),
+    "ollama": ("ollama", "ollama"),
+    "azure-openai": ("azure", "openai"),
+    "mistral": ("mistral", "openai"),
+    "groq": ("groq", "openai"),
+    "deepseek": ("deepseek", "openai"),
+}
+
+
+def find(file: Path | None = None) -> Found:
+    """Its clients."""
+    directory = Path(
+        os.environ.get("AICHAT_CONFIG_DIR")
+        or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "aichat"
+    )
+    path = file or Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
+    settings, problems = accounts.settings_of(path, reading.yaml_of)
+    if file is not None:
+        entries = _accounts(settings, reading.addresses(), path)
+        return problems + accounts.found(entries, keys.NOT_ASKED)
+    own, unreadable = accounts.variables_in(path.parent / ".env")
+    variables = {**own, **reading.environment()}
+    return problems + unreadable + accounts.found(_accounts(settings, variables, path), variables)
+
+
+def _accounts(settings: Mapping[str, Any], variables: Mapping[str, str], path: Path) -> Iterator[Account]:
+    chosen, _, model = word(settings.get("model")).partition(":")
+    for entry in tables(settings.get("clients")):
+        kind = word(entry.get("type"))
+        ours, dialect = _TYPES.get(kind, ("", ""))
+        name = word(entry.get("name")) or kind
+        prefix = re.sub(r"[^A-Z0-9]", "_", name.upper())
+        authorization = word(entry.get("api_auth"))
+        yield Account(
+            name=ours or name,
+            place=f"{shown(path)}: clients",
+            dialect=dialect,
+            url=word(entry.get("api_base")) or variables.get(f"{prefix}_API_BASE", ""),
+            key=word(entry.get("api_key")),
+            variables=(f"{prefix}_API_KEY",),
+            headers={"Authorization": authorization} if authorization else {},
+            model=model if chosen == name else accounts.first_model(entry.get("models")),
+            obstacle="" if dialect else f"it is reached as {kind or 'nothing'}, which Nexo cannot",
+        )

@@ -1,0 +1,63 @@
+"""Files of the present directory that hold keys for whatever runs here: .env.local, .envrc, compose files.
+
+They are somebody else's as soon as the directory is a clone. So they are named and not read, until the person
+says which one; and then nothing of them looks a variable of the shell up.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nexo_sources import accounts, environment, reading, services
+from nexo_sources.finding import Found
+from nexo_sources.reading import shown, table
+
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_NAMES = (".env.local", ".envrc", *_COMPOSE)
+_KEYS = frozenset(name for service in services.SERVICES for name in service.variables)
+# Of direnv: what is more than a plain text is for the shell.
+_FOR_THE_SHELL = re.compile(r"[`$]|\\$")
+
+
+def find(file: Path | None = None) -> Found:
+    """The files that name a key of ours; what is in one of them.
+
+    Args:
+        file: one of them, or a .env file.
+    """
+    if file is not None:
+        return _read(file)
+    files = [reading.here() / name for name in _NAMES]
+    return accounts.in_this_directory([path for path in files if _names_a_key(path)], "project")
+
+
+def _names_a_key(path: Path) -> bool:
+    try:
+        text = reading.text_of(path) or ""
+    except reading.Unreadable:
+        return False
+    return any(re.search(rf"\b{name}\b", text) for name in _KEYS)
+
+
+def _read(path: Path) -> Found:
+    if path.suffix not in (".yaml", ".yml"):
+        variables, problems = accounts.variables_in(path)
+        return problems + environment.from_variables(_plain(variables), shown(path))
+    settings, problems = accounts.settings_of(path, reading.yaml_of)
+    for name, service in table(settings.get("services")).items():
+        problems += environment.from_variables(
+            _plain(_environment(table(service).get("environment"))), f"{shown(path)}: {name}"
+        )
+    return problems
+
+
+def _environment(value: Any) -> dict[str, str]:
+    if isinstance(value, list):
+        pairs = (entry.partition("=") for entry in value if isinstance(entry, str))
+        return {name.strip(): text for name, equals, text in pairs if equals}
+    return {name: str(text) for name, text in table(value).items() if isinstance(text, str | int)}
+
+
+def _plain(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not _FOR_THE_SHELL.search(value)}

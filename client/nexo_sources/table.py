@@ -1,0 +1,170 @@
+"""The table of sources: what `nexoctl import` offers, in the order in which it looks."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from nexo.connections.terms import TOKEN_PREFIX
+from nexo.connections.values import frozen
+from nexo_sources import (
+    aichat,
+    aider,
+    cc_switch,
+    claude_code,
+    codex,
+    continue_dev,
+    crush,
+    elsewhere,
+    environment,
+    gemini_cli,
+    goose,
+    hermes,
+    librechat,
+    litellm,
+    llm,
+    mods,
+    openclaw,
+    opencode,
+    project,
+    qwen_code,
+    servers,
+    zed,
+)
+from nexo_sources.finding import Finding, Found, Skipped
+from nexo_sources.reading import closed_shell
+
+
+@frozen
+class Source:
+    """A place where connections may be.
+
+    Attributes:
+        name: what people type.
+        title: what people read.
+        places: where it looks, for the help.
+        read: looks there; takes a file for sources that have files.
+        of_shell: what is there depends on the shell, or its directory, that the program was started from.
+    """
+
+    name: str
+    title: str
+    places: str
+    read: Callable[[], Found]
+    read_file: Callable[[Path], Found] | None = None
+    of_shell: bool = False
+
+    def of_file(self, path: Path) -> "Source":
+        """The same, of a file that the person names. It may lie in a clone."""
+        read = self.read_file
+        assert read is not None  # noqa: S101 - asked by the caller
+
+        def closed() -> Found:
+            with closed_shell():
+                return read(path)
+
+        return Source(self.name, self.title, self.places, closed)
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        "env",
+        "variables of this shell",
+        "OPENAI_API_KEY, ANTHROPIC_API_KEY, …",
+        environment.find,
+        of_shell=True,
+    ),
+    Source(
+        "servers",
+        "servers on this computer",
+        "Ollama, LM Studio, vLLM, llama.cpp, LiteLLM on their usual ports",
+        servers.find,
+    ),
+    Source("cc-switch", "CC Switch", "~/.cc-switch", cc_switch.find, cc_switch.find),
+    Source("claude-code", "Claude Code", "~/.claude", claude_code.find, claude_code.find),
+    Source("codex", "Codex CLI", "~/.codex", codex.find, codex.find),
+    Source("llm", "the llm command", "keys.json, extra-openai-models.yaml", llm.find, llm.find),
+    Source("aider", "aider", ".env, .aider.conf.yml", aider.find, aider.find),
+    Source("continue", "Continue", "~/.continue", continue_dev.find, continue_dev.find),
+    Source("litellm", "LiteLLM", "litellm_config.yaml", litellm.find, litellm.find),
+    Source("opencode", "OpenCode", "~/.config/opencode, auth.json", opencode.find, opencode.find),
+    Source("gemini-cli", "Gemini CLI", "~/.gemini", gemini_cli.find, gemini_cli.find),
+    Source("qwen-code", "Qwen Code", "~/.qwen", qwen_code.find, qwen_code.find),
+    Source("zed", "Zed", "~/.config/zed/settings.json", zed.find, zed.find),
+    Source("openclaw", "OpenClaw", "~/.openclaw", openclaw.find, openclaw.find),
+    Source("hermes", "Hermes Agent", "~/.hermes", hermes.find, hermes.find),
+    Source("crush", "Crush", "crush.json", crush.find, crush.find),
+    Source("librechat", "LibreChat", "librechat.yaml, .env", librechat.find, librechat.find),
+    Source("goose", "goose", "~/.config/goose", goose.find, goose.find),
+    Source("aichat", "aichat", "~/.config/aichat", aichat.find, aichat.find),
+    Source("mods", "mods", "~/.config/mods/mods.yml", mods.find, mods.find),
+    Source(
+        "project",
+        "this directory",
+        ".env.local, .envrc, compose files",
+        project.find,
+        project.find,
+        of_shell=True,
+    ),
+    Source("others", "programs that are not read", "Cline, Cursor, Jan, Open WebUI, …", elsewhere.find),
+)
+
+
+def named(name: str) -> Source | None:
+    """The source of that name."""
+    return next((source for source in SOURCES if source.name == name.casefold()), None)
+
+
+def _read(source: Source) -> Found:
+    try:
+        return _told_without_keys(_without_our_own(source.read()))
+    except OSError as error:
+        # A directory of another user, a dead mount: the other sources are still worth a look.
+        reason = f"it can't be read: {(error.strerror or 'unknown').lower()}"
+    except Exception as error:  # noqa: BLE001 - files of other programs hold anything; its text may be a key
+        reason = f"it holds what nexoctl does not expect ({type(error).__name__}); please report this"
+    return Found((), (Skipped(source.title, source.places, reason),))
+
+
+def _without_our_own(found: Found) -> Found:
+    """What was set up for the gateway is no account: as a connection it would lead the gateway to itself."""
+    ours = [finding for finding in found.findings if finding.api_key.startswith(TOKEN_PREFIX)]
+    reason = "it goes through the gateway of Nexo"
+    skipped = tuple(Skipped(finding.name, finding.place, reason) for finding in ours)
+    kept = tuple(finding for finding in found.findings if finding not in ours)
+    return Found(kept, found.skipped + skipped)
+
+
+_SHORTEST_KEY = 16
+"""Shorter ones are words that a local server takes for a key, and may be part of its name."""
+
+
+def _told_without_keys(found: Found) -> Found:
+    """No text that is shown repeats the key: files of other programs hold anything, anywhere."""
+    kept: list[Finding] = []
+    left_out: list[Skipped] = []
+    for finding in found.findings:
+        if len(finding.api_key) < _SHORTEST_KEY:
+            kept.append(finding)
+            continue
+        key = re.compile(re.escape(finding.api_key), re.IGNORECASE)
+        told = replace(finding, name=key.sub("…", finding.name), place=key.sub("…", finding.place))
+        if key.search(finding.base_url) or any(key.search(header.name) for header in finding.headers):
+            reason = "its key stands in its address or in the name of a header, too, where it would be shown"
+            left_out.append(Skipped(told.name, told.place, reason))
+        else:
+            kept.append(replace(told, model="" if key.search(finding.model) else finding.model))
+    return Found(tuple(kept), found.skipped + tuple(left_out))
+
+
+def survey(sources: Iterable[Source] = SOURCES) -> list[tuple[Source, Found]]:
+    """What each source holds, without those that hold nothing; each connection once."""
+    results = []
+    seen: set[object] = set()
+    for source in sources:
+        found = _read(source).merged()
+        fresh = tuple(finding for finding in found.findings if finding.identity not in seen)
+        seen.update(finding.identity for finding in fresh)
+        if fresh or found.skipped:
+            results.append((source, Found(fresh, found.skipped)))
+    return results
