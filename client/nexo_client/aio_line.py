@@ -9,19 +9,21 @@ import weakref
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import grpc
 import grpc.aio
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
-from nexo_client.aio_follow import AsyncLiveConnection, Following
 from nexo_client.calls import Call, OnLayer, Stream
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from nexo_client.line import LOOK_AGAIN_S, Wire, closed
 from nexo_client.workspace import WorkspaceLike
+
+if TYPE_CHECKING:
+    from nexo_client.aio_follow import AsyncLiveConnection, Following
 
 T = TypeVar("T")
 L = TypeVar("L", bound="AsyncLine")
@@ -227,6 +229,8 @@ class AsyncLine:
     def _follow(self, connection: str | None, workspace: WorkspaceLike, on_stale: types.OnStale) -> Following:
         if self._closed:
             raise closed()
+        from nexo_client.aio_follow import Following
+
         return Following(
             self._socket,
             lambda: calls.inquiry(connection, workspace),
