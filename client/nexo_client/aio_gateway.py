@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from nexo.connections.codec import duration, enum_to_wire, timestamp
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
-from nexo.connections.wire import duration, enum_to_wire, timestamp
 from nexo_client import calls, convert, types
 from nexo_client.aio_line import AsyncLine
 from nexo_client.calls import Call

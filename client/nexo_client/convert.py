@@ -14,9 +14,8 @@ from typing import TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from nexo.connections import codec, terms
-from nexo.connections.codec import read, read_all, write
+from nexo.connections.codec import enum_to_wire, read, read_all, write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
-from nexo.connections.wire import enum_to_wire
 from nexo_client import types
 from nexo_client.errors import InvalidField
 

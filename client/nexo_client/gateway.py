@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from nexo.connections.codec import read, read_all
+from nexo.connections.codec import duration, enum_to_wire, read, read_all, timestamp
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
-from nexo.connections.wire import duration, enum_to_wire, timestamp
 from nexo_client import calls, convert, types
 from nexo_client.calls import Call
 from nexo_client.errors import InvalidField

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 
-from nexo.connections.codec import write
+from nexo.connections.codec import seconds, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo.connections.v1 import connection_pb2_grpc
-from nexo.connections.wire import seconds, timestamp
 from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
 from nexo_daemon.providers import catalog

@@ -6,10 +6,9 @@ Secrets appear in `resolved` only.
 from dataclasses import replace
 
 from nexo.connections import codec
-from nexo.connections.codec import write
+from nexo.connections.codec import enum_to_wire, timestamp, write
 from nexo.connections.terms import ResolutionSource
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
-from nexo.connections.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.model import (
     Credentials,
     HandoutRecord,

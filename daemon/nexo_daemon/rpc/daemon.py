@@ -5,10 +5,9 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 
-from nexo.connections.codec import write
+from nexo.connections.codec import moment, write
 from nexo.connections.v1 import daemon_pb2 as pb
 from nexo.connections.v1 import daemon_pb2_grpc, health_pb2
-from nexo.connections.wire import moment
 from nexo_daemon.domain.model import HandoutRecord, Transition
 from nexo_daemon.registry import bus
 from nexo_daemon.registry.journal import Journal

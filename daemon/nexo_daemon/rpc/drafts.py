@@ -1,18 +1,17 @@
 """Contract → domain, for what comes in: drafts with their field masks, inquiries, claims of a caller."""
 
+from enum import StrEnum
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from nexo.connections.codec import read_all
+from nexo.connections.codec import enum_from_wire, moment, read_all, seconds
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.connection import MappedModel
 from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.v1 import connection_pb2, gateway_pb2, workspace_pb2
-from nexo.connections.wire import enum_from_wire, moment, seconds
 from nexo_daemon.domain.model import (
     ClientInfo,
-    NetworkProfile,
     ProxyMode,
     WorkspaceKey,
     WorkspaceKind,
@@ -25,45 +24,15 @@ from nexo_daemon.registry.workspaces import check_workspace
 PATHS = frozenset(connection_pb2.ConnectionDraft.DESCRIPTOR.fields_by_name)
 
 
-def _provider(number: int) -> Provider | None:
-    if number == connection_pb2.PROVIDER_UNSPECIFIED:
-        return None
-    found = enum_from_wire(Provider, number)
-    if found is None:
-        raise InvalidField.of(
-            "provider",
-            "is not one of openai, anthropic, google, ollama, custom",
-            "see 'nexoctl providers'; a newer client may know one that this daemon does not",
-        )
-    return found
-
-
-def _scheme(number: int) -> AuthScheme | None:
-    if number == connection_pb2.AUTH_SCHEME_UNSPECIFIED:
-        return None
-    found = enum_from_wire(AuthScheme, number)
-    if found is None:
-        raise InvalidField.of(
-            "auth_scheme", "is unknown", "use bearer, x-api-key, x-goog-api-key, api-key or none"
-        )
-    return found
-
-
-def _network(message: connection_pb2.NetworkProfile) -> tuple[NetworkProfile, Secret | None]:
-    mode = {"direct": ProxyMode.DIRECT, "proxy_url": ProxyMode.URL}.get(
-        message.WhichOneof("proxy") or "", ProxyMode.SYSTEM
-    )
-    return check_network(
-        mode=mode,
-        proxy_url=message.proxy_url,
-        no_proxy=tuple(message.no_proxy),
-        ca_bundle=message.ca_bundle,
-    )
-
-
-def _headers(message: connection_pb2.ConnectionDraft) -> tuple[tuple[str, Secret], ...]:
-    listed = tuple((header.name, Secret(header.value)) for header in message.headers)
-    return listed + parse_headers_json(message.headers_json)
+_ENUMS: dict[str, tuple[type[StrEnum], str, str]] = {
+    "provider": (
+        Provider,
+        "is not one of openai, anthropic, google, ollama, custom",
+        "see 'nexoctl providers'; a newer client may know one that this daemon does not",
+    ),
+    "auth_scheme": (AuthScheme, "is unknown", "use bearer, x-api-key, x-goog-api-key, api-key or none"),
+}
+"""By field: its class, and how a number is refused that has no member there."""
 
 
 def new_draft(message: connection_pb2.ConnectionDraft) -> Draft:
@@ -104,10 +73,13 @@ def _draft(message: connection_pb2.ConnectionDraft, given: set[str]) -> Draft:
 def _read(message: connection_pb2.ConnectionDraft, name: str) -> dict[str, Any]:
     """What a field of the message says of the draft."""
     match name:
-        case "provider":
-            return {name: _provider(message.provider)}
-        case "auth_scheme":
-            return {name: _scheme(message.auth_scheme)}
+        case "provider" | "auth_scheme":
+            kind, problem, next_step = _ENUMS[name]
+            number = getattr(message, name)
+            member = enum_from_wire(kind, number)
+            if number and member is None:
+                raise InvalidField.of(name, problem, next_step)
+            return {name: member}
         case "api_key" | "api_key_ref" if message.WhichOneof("key") == "api_key_ref":
             return {"api_key_ref": message.api_key_ref}
         case "api_key":
@@ -115,11 +87,18 @@ def _read(message: connection_pb2.ConnectionDraft, name: str) -> dict[str, Any]:
         case "api_key_ref":
             return {}
         case "headers" | "headers_json":
-            return {"headers": _headers(message)}
+            listed = tuple((header.name, Secret(header.value)) for header in message.headers)
+            return {"headers": listed + parse_headers_json(message.headers_json)}
         case "remove_headers":
             return {name: tuple(message.remove_headers)}
         case "network":
-            network, credentials = _network(message.network)
+            modes = {"direct": ProxyMode.DIRECT, "proxy_url": ProxyMode.URL}
+            network, credentials = check_network(
+                mode=modes.get(message.network.WhichOneof("proxy") or "", ProxyMode.SYSTEM),
+                proxy_url=message.network.proxy_url,
+                no_proxy=tuple(message.network.no_proxy),
+                ca_bundle=message.network.ca_bundle,
+            )
             return {name: network, "proxy_credentials": credentials}
         case "key_expires_at":
             expires = moment(message.key_expires_at)

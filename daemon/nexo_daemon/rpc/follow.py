@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nexo.connections.codec import write
+from nexo.connections.codec import timestamp, write
 from nexo.connections.errors import InvalidField, LimitReached, NexoError, RetryLater, ShuttingDown
 from nexo.connections.v1 import workspace_pb2
-from nexo.connections.wire import timestamp
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.resolution import Question

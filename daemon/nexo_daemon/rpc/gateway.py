@@ -3,12 +3,11 @@
 from datetime import datetime
 
 from nexo.connections import paths
-from nexo.connections.codec import write
+from nexo.connections.codec import enum_from_wire, moment, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as pb
 from nexo.connections.v1 import gateway_pb2_grpc
-from nexo.connections.wire import enum_from_wire, moment, timestamp
 from nexo_daemon.domain.model import WorkspaceKey
 from nexo_daemon.domain.passes import UsageCounts, UsageKey, Wish
 from nexo_daemon.gateway.door import Door

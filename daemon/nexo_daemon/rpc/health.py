@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
-from nexo.connections.codec import write
+from nexo.connections.codec import duration, seconds, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.history import HealthSlice
 from nexo.connections.v1 import connection_pb2, health_pb2_grpc
 from nexo.connections.v1 import health_pb2 as pb
-from nexo.connections.wire import duration, seconds, timestamp
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
 from nexo_daemon.registry.history import Summary, slices, summarize

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nexo.connections.codec import write
+from nexo.connections.codec import enum_to_wire, write
 from nexo.connections.errors import NexoError, RetryLater
 from nexo.connections.terms import ResolutionSource
 from nexo.connections.v1 import workspace_pb2
-from nexo.connections.wire import enum_to_wire
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredConnection

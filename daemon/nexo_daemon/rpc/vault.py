@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable
 
-from nexo.connections.codec import write
+from nexo.connections.codec import seconds, write
 from nexo.connections.errors import InvalidField, NexoError
 from nexo.connections.terms import VaultState
 from nexo.connections.v1 import vault_pb2 as pb
 from nexo.connections.v1 import vault_pb2_grpc
-from nexo.connections.wire import seconds
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import AutoLock, StoredState

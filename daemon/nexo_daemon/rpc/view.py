@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexo.connections import paths
-from nexo.connections.codec import write
+from nexo.connections.codec import enum_to_wire, timestamp, write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, health_pb2, workspace_pb2
 from nexo.connections.version import __version__
-from nexo.connections.wire import enum_to_wire, timestamp
 from nexo_daemon.domain.model import Binding, Health, StoredConnection
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry

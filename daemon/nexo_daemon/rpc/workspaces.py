@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from google.protobuf.message import DecodeError
 
+from nexo.connections.codec import enum_from_wire, seconds
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import Outcome
 from nexo.connections.v1 import workspace_pb2 as pb
 from nexo.connections.v1 import workspace_pb2_grpc
-from nexo.connections.wire import enum_from_wire, seconds
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry

@@ -4,17 +4,20 @@ A field has the same name on both sides, but for three habits: a span `elapsed_s
 `connection` may be `connection_name`, and `model` may be `default_model`. What has another form there has a
 reader or a writer of its own, in `READERS` and `WRITERS`.
 
-What a newer peer adds to an enum is read as its most cautious member, never as an error.
+What a newer peer adds to an enum is read as its most cautious member, never as an error. The translations of
+single values, at the end, also serve the messages that are written by hand.
 """
 
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from google.protobuf import descriptor_pool
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -23,9 +26,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nexo.connections import terms
 from nexo.connections.model.connection import NetworkProfile
 from nexo.connections.v1 import connection_pb2
-from nexo.connections.wire import EPOCH, duration, moment, seconds, timestamp
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PACKAGE = connection_pb2.DESCRIPTOR.package
 
 Convert = Callable[[Any], Any]
 Rows = tuple[tuple[str, Convert], ...]
@@ -77,79 +83,52 @@ def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
 def _reading(kind: type, message: type[Message]) -> Rows:
     """The fields of a class that the message has, and how each is taken from it."""
     known = message.DESCRIPTOR.fields_by_name
-    hints = _hints(kind)
+    hints: dict[str, Any] = {field.name: field.type for field in fields(kind)}
+    # To look for names among types that are none was a third of the work on the first answer of a process.
+    if any(isinstance(hint, str) for hint in hints.values()):
+        hints = get_type_hints(kind)
     rows = []
     for name in (field.name for field in fields(kind)):
-        wire = _first((name, name.removesuffix("_s"), f"{name}_name", f"default_{name}"), known.__contains__)
+        names = (name, name.removesuffix("_s"), f"{name}_name", f"default_{name}")
+        wire = next(filter(known.__contains__, names), "")
         if wire:
             rows.append((name, _taken(wire, known[wire], hints[name])))
     return tuple(rows)
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    # To look for names among types that are none was a third of the work on the first answer of a process.
-    hints = {field.name: field.type for field in fields(kind)}
-    return get_type_hints(kind) if any(isinstance(hint, str) for hint in hints.values()) else hints
-
-
-def _first(names: Iterable[str], fits: Callable[[str], bool]) -> str:
-    return next(filter(fits, names), "")
 
 
 def _taken(wire: str, field: Any, hint: Any) -> Convert:
     take = attrgetter(wire)
     if get_origin(hint) is tuple:
         each = _read_as(field, get_args(hint)[0])
-        return lambda message: tuple(map(each, take(message)))
+        return lambda message: tuple(take(message) if each is None else map(each, take(message)))
     optional = get_origin(hint) in (Union, types.UnionType)
     inner = get_args(hint)[0] if optional else hint
     convert = _read_as(field, inner, optional=optional)
-    if convert is _same and not optional:
+    if convert is None and not optional:
         # Most fields of a hand-out, for each of which two calls would do nothing.
         return take
+    if convert is None:
+        if field.has_presence:
+            return lambda message: take(message) if message.HasField(wire) else None
+        return lambda message: take(message) or None
     if not optional or field.enum_type or field.message_type in (Timestamp.DESCRIPTOR, Duration.DESCRIPTOR):
         return lambda message: convert(take(message))
-    if field.has_presence:
-        return lambda message: convert(take(message)) if message.HasField(wire) else None
-    return lambda message: take(message) or None
+    return lambda message: convert(take(message)) if message.HasField(wire) else None
 
 
-def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert:
+def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert | None:
+    """What makes a value of what the field holds; None: nothing has to be done."""
     if field.enum_type:
-        return _members(field.enum_type, kind, None if optional else _CAUTIOUS[kind])
+        otherwise = None if optional else _CAUTIOUS[kind]
+        wire = field.enum_type
+        return lambda number: enum_from_wire(kind, number, wire) or otherwise
     if field.message_type is None:
-        return _same
+        return None
     if field.message_type == Timestamp.DESCRIPTOR:
         return moment if optional else lambda message: moment(message) or EPOCH
     if field.message_type == Duration.DESCRIPTOR:
         return seconds if optional else lambda message: seconds(message) or 0.0
     return READERS.get(kind) or partial(read, kind)
-
-
-def _members(wire: Any, kind: Any, otherwise: StrEnum | None) -> Convert:
-    # Each looked up when met: the first answer of a process has one of every kind, not all.
-    known: dict[int, Any] = {}
-    prefix = _prefix(wire)
-
-    def member(number: int) -> Any:
-        try:
-            return known[number]
-        except KeyError:
-            if number not in wire.values_by_number:
-                return otherwise
-        name = wire.values_by_number[number].name.removeprefix(prefix)
-        return known.setdefault(number, kind.__members__.get(name, otherwise))
-
-    return member
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _prefix(wire: Any) -> str:
-    """What the names of an enum of the contract begin with: the first is FORM_UNSPECIFIED."""
-    return str(wire.values_by_number[0].name.removesuffix("UNSPECIFIED"))
 
 
 @cache
@@ -159,7 +138,7 @@ def _writing(message: type[Message], kind: type) -> Rows:
     for field in message.DESCRIPTOR.fields:
         name = field.name
         names = (name, f"{name}_s", name.removesuffix("_name"), name.removeprefix("default_"))
-        attribute = _first(names, partial(hasattr, kind))
+        attribute = next(filter(partial(hasattr, kind), names), "")
         if attribute:
             rows.append((name, _given(attribute, field)))
     return tuple(rows)
@@ -167,7 +146,7 @@ def _writing(message: type[Message], kind: type) -> Rows:
 
 def _given(attribute: str, field: Any) -> Convert:
     take, convert = attrgetter(attribute), _written_as(field)
-    if convert is _same:
+    if convert is None:
         return take
 
     def get(value: Any) -> Any:
@@ -179,13 +158,12 @@ def _given(attribute: str, field: Any) -> Convert:
     return get
 
 
-def _written_as(field: Any) -> Convert:
+def _written_as(field: Any) -> Convert | None:
     if field.enum_type:
-        names = field.enum_type.values_by_name
-        prefix = _prefix(field.enum_type)
-        return cache(lambda member: names[prefix + member.name].number)
+        wire = field.enum_type
+        return lambda member: enum_to_wire(member, wire)
     if field.message_type is None:
-        return _same
+        return None
     if field.message_type == Timestamp.DESCRIPTOR:
         return timestamp
     if field.message_type == Duration.DESCRIPTOR:
@@ -207,3 +185,56 @@ def network_to_wire(profile: NetworkProfile) -> connection_pb2.NetworkProfile:
 
 
 WRITERS[NetworkProfile] = network_to_wire
+
+
+@lru_cache(maxsize=512, typed=True)
+def enum_to_wire(member: StrEnum, wire: Any = None) -> Any:  # the stubs give each enum its own integer type
+    """The number of `member` in the contract, in the enum that is called like its class if none is given."""
+    wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{type(member).__name__}")
+    return wire.values_by_name[_prefix(wire) + member.name].number
+
+
+@lru_cache(maxsize=512)
+def enum_from_wire(kind: type[E], number: int, wire: Any = None) -> E | None:
+    """The member of `kind` with that number; None for UNSPECIFIED and for what a newer peer added."""
+    wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{kind.__name__}")
+    value = wire.values_by_number.get(number)
+    return kind.__members__.get(value.name.removeprefix(_prefix(wire))) if value else None
+
+
+def _prefix(wire: Any) -> str:
+    """What the names of an enum of the contract begin with: the first is FORM_UNSPECIFIED."""
+    return str(wire.values_by_number[0].name.removesuffix("UNSPECIFIED"))
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """An aware `datetime` as a Timestamp; None stays None."""
+    if moment is None:
+        return None
+    # FromDatetime takes four times as long.
+    since = moment - EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
+
+
+def moment(message: Timestamp | None) -> datetime | None:
+    """A Timestamp as an aware `datetime` in UTC; None and the unset (zero) one give None."""
+    if message is None or (message.seconds == 0 and message.nanos == 0):
+        return None
+    # ToDatetime takes ten times as long, and a hand-out has several.
+    return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+
+
+def duration(seconds: float | None) -> Duration | None:
+    """Seconds as a Duration; None stays None."""
+    if seconds is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(timedelta(seconds=seconds))
+    return message
+
+
+def seconds(message: Duration | None) -> float | None:
+    """A Duration in seconds; None and zero give None (zero means unset in this contract)."""
+    if message is None or (message.seconds == 0 and message.nanos == 0):
+        return None
+    return message.seconds + message.nanos / 1e9

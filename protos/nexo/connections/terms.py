@@ -1,7 +1,7 @@
 """The words that daemon, client and scripts share: enums and error reasons.
 
 Not for behaviour, and not for anything that only one side needs. Importing it costs nothing: no grpc,
-no protobuf. Each enum's values are what `--json` prints; `nexo.connections.wire` maps them to the contract.
+no protobuf. Each enum's values are what `--json` prints; `nexo.connections.codec` maps them to the contract.
 """
 
 from enum import StrEnum

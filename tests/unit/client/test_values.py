@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import pytest
 
-from nexo.connections import codec, terms, wire
+from nexo.connections import codec, terms
 from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.v1 import connection_pb2, workspace_pb2
 from nexo_client import adapters, convert, types
@@ -75,17 +75,17 @@ WITHOUT_NUMBERS = (StrEnum, terms.Reason, terms.Action, terms.ImportAction)
 @pytest.mark.parametrize("kind", [k for k in ENUMS if k not in WITHOUT_NUMBERS])
 def test_every_word_has_a_number_and_comes_back(kind: type[StrEnum]) -> None:
     for member in kind:
-        assert wire.enum_from_wire(kind, wire.enum_to_wire(member)) is member
-    assert wire.enum_from_wire(kind, 0) is None
-    assert wire.enum_from_wire(kind, 9999) is None
+        assert codec.enum_from_wire(kind, codec.enum_to_wire(member)) is member
+    assert codec.enum_from_wire(kind, 0) is None
+    assert codec.enum_from_wire(kind, 9999) is None
 
 
 def test_moments_keep_their_microseconds_and_the_unset_one_is_none() -> None:
     moment = datetime(2026, 11, 23, 7, 5, 3, 123456, tzinfo=UTC)
-    assert wire.moment(wire.timestamp(moment)) == moment
-    assert wire.moment(connection_pb2.Health().since) is None
+    assert codec.moment(codec.timestamp(moment)) == moment
+    assert codec.moment(connection_pb2.Health().since) is None
     before = datetime(1969, 7, 20, 20, 17, 40, 500000, tzinfo=UTC)
-    assert wire.moment(wire.timestamp(before)) == before
+    assert codec.moment(codec.timestamp(before)) == before
 
 
 @pytest.mark.parametrize("proxy", ["system", "direct", "socks5h://user:pw@proxy:1080"])
