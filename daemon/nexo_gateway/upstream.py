@@ -8,7 +8,7 @@ import contextlib
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import field
 from typing import Any
 
@@ -16,8 +16,9 @@ import httpcore2
 
 from nexo.connections.values import frozen
 from nexo_gateway.pace import Pace
+from nexo_gateway.pool import Connection, Pool
 from nexo_gateway.streams import Direct
-from nexo_gateway.way import ProxyHop, Way
+from nexo_gateway.way import Way
 
 CONNECT_S = 10.0
 READ_S = 1800.0
@@ -25,10 +26,7 @@ READ_S = 1800.0
 REPLAY_WITHIN_S = 5.0
 """A connection that was closed while it was kept breaks at once; what breaks later may have run."""
 
-KEPT_S = 60.0
 MOST_POOLS = 64
-MOST_CONNECTIONS = 256
-_KEPT_IDLE = 8
 
 Headers = list[tuple[bytes, bytes]]
 Body = bytes | AsyncIterable[bytes]
@@ -78,7 +76,7 @@ class Sent:
 
     status: int
     headers: Headers
-    body: AsyncIterator[bytes]
+    body: AsyncIterable[bytes]
 
 
 _BROKEN = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError)
@@ -91,50 +89,69 @@ class Upstream:
 
     def __init__(self, backend: Backend = Direct) -> None:
         self._backend = backend()
-        self._pools: OrderedDict[object, httpcore2.AsyncConnectionPool] = OrderedDict()
+        self._pools: OrderedDict[object, Pool] = OrderedDict()
 
     def pace(self, pace: Pace) -> None:
         """Take a turn for all that comes, from now on."""
         self._backend.turn = pace.turn
 
-    def _pool(self, letter: Letter, *, kept: bool) -> httpcore2.AsyncConnectionPool:
-        key = (letter.pool, letter.way, kept)
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = httpcore2.AsyncConnectionPool(
-                ssl_context=letter.way.tls,
-                proxy=_proxy(letter.way.proxy),
-                max_connections=MOST_CONNECTIONS,
-                max_keepalive_connections=_KEPT_IDLE if kept else 0,
-                keepalive_expiry=KEPT_S,
-                network_backend=self._backend,
-            )
-        self._pools.move_to_end(key)
-        return pool
-
-    async def _trim(self) -> None:
-        """Close the pool that rests for longest, where there are too many."""
-        if len(self._pools) <= MOST_POOLS:
-            return
-        for key, pool in self._pools.items():
-            if all(one.is_idle() for one in pool.connections):
-                del self._pools[key]
-                await pool.aclose()
-                return
-
-    @contextlib.asynccontextmanager
-    async def send(self, letter: Letter) -> AsyncIterator[Sent]:
-        """Sends a request; leaving closes what is still open.
+    def send(self, letter: Letter) -> "Sending":
+        """Send a request: `async with` it; leaving closes what is still open.
 
         Raises:
             Outdated: it has to go elsewhere by now; nothing was sent.
             Fault: no answer came.
             Broken: on leaving, where the body broke off within.
         """
-        replayable = isinstance(letter.body, bytes)
-        pool = self._pool(letter, kept=replayable)
+        return Sending(self, letter)
+
+    def pool(self, letter: Letter) -> Pool:
+        """The connections that it may use."""
+        key = (letter.pool, letter.way, letter.scheme, letter.host, letter.port)
+        pool = self._pools.get(key)
+        if pool is None:
+            origin = httpcore2.Origin(letter.scheme.encode(), letter.host.encode("ascii"), letter.port)
+            pool = self._pools[key] = Pool(letter.way, origin, self._backend)
+        self._pools.move_to_end(key)
+        return pool
+
+    async def trim(self) -> None:
+        """Close the pool that rests for longest, where there are too many."""
+        if len(self._pools) <= MOST_POOLS:
+            return
+        for key, pool in self._pools.items():
+            if pool.rests:
+                del self._pools[key]
+                await pool.aclose()
+                return
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        pools, self._pools = list(self._pools.values()), OrderedDict()
+        for pool in pools:
+            with contextlib.suppress(Exception):
+                await pool.aclose()
+
+
+class Sending:
+    """A request on its way, and the connection that carries it. See `Upstream.send`."""
+
+    __slots__ = ("_connection", "_letter", "_pool", "_response", "_upstream")
+
+    def __init__(self, upstream: Upstream, letter: Letter) -> None:
+        self._upstream = upstream
+        self._letter = letter
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Sent:
+        self._pool = self._upstream.pool(self._letter)
         try:
-            response = await _first_answer(pool, letter, again=replayable)
+            await self._pool.room(CONNECT_S)
+            try:
+                response = self._response = await self._first_answer()
+            except BaseException:
+                await self._leave()
+                raise
         except httpcore2.TimeoutException as error:
             late = isinstance(error, httpcore2.ConnectTimeout | httpcore2.PoolTimeout)
             raise Fault("connect" if late else "timeout", "did not answer in time") from None
@@ -149,70 +166,86 @@ class Upstream:
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
+        body: Any = response.stream
+        return Sent(response.status, response.headers, body)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
-            yield Sent(response.status, list(response.headers), response.aiter_stream())
-        except _BROKEN as error:
+            await self._response.aclose()
+        finally:
+            await self._leave()
+        if isinstance(error, _BROKEN):
             # Whoever iterates does so before leaving, so that it comes by here.
             raise Broken(type(error).__name__) from None
-        finally:
-            await response.aclose()
-            await self._trim()
 
-    async def aclose(self) -> None:
-        """Closes every connection."""
-        pools, self._pools = list(self._pools.values()), OrderedDict()
-        for pool in pools:
-            with contextlib.suppress(Exception):
-                await pool.aclose()
+    async def _first_answer(self) -> httpcore2.Response:
+        pool, letter = self._pool, self._letter
+        again = isinstance(letter.body, bytes)
+        if again:
+            self._connection = await pool.resting()
+        rested = self._connection
+        if not letter.is_present():
+            raise Outdated
+        if rested is not None:
+            began = time.monotonic()
+            try:
+                return await rested.handle_async_request(_request(letter))
+            except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
+                if time.monotonic() - began > REPLAY_WITHIN_S:
+                    raise
+            await pool.done_with(rested)
+        self._connection = pool.fresh()
+        connecting = _Connecting(letter)
+        try:
+            return await self._connection.handle_async_request(_request(letter, connecting.trace))
+        except BaseException:
+            await connecting.give_up()
+            raise
+
+    async def _leave(self) -> None:
+        pool, connection = self._pool, self._connection
+        pool.leave()
+        if connection is not None:
+            self._connection = None
+            await pool.done_with(connection)
+        await self._upstream.trim()
 
 
-async def _first_answer(
-    pool: httpcore2.AsyncConnectionPool, letter: Letter, *, again: bool
-) -> httpcore2.Response:
-    fresh = False
+class _Connecting:
+    """Sees a connection being made for a letter, which may be outdated by the time that it is there."""
 
-    async def trace(event: str, info: dict[str, Any]) -> None:
-        nonlocal fresh
-        if event == "connection.connect_tcp.started":
-            fresh = True
-        if event.endswith("send_request_headers.started"):
-            if not letter.is_present():
+    def __init__(self, letter: Letter) -> None:
+        self._letter = letter
+        self._stream: httpcore2.AsyncNetworkStream | None = None
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """The extension of httpcore2."""
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif event.endswith("send_request_headers.started"):
+            if not self._letter.is_present():
                 raise Outdated
             if info["request"].method != b"CONNECT":
                 # Of what follows nothing is needed, and to be told costs.
                 del info["request"].extensions["trace"]
 
-    began = time.monotonic()
-    try:
-        return await pool.handle_async_request(_request(letter, trace))
-    except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-        if fresh or not again or time.monotonic() - began > REPLAY_WITHIN_S:
-            raise
-    return await pool.handle_async_request(_request(letter, trace))
+    async def give_up(self) -> None:
+        """Nobody else closes one whose handshake or proxy dialogue was cancelled (httpcore2 2.16)."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
 
-def _request(letter: Letter, trace: Any) -> httpcore2.Request:
+def _request(letter: Letter, trace: Any = None) -> httpcore2.Request:
     url = httpcore2.URL(
         scheme=letter.scheme, host=letter.host, port=letter.port, target=letter.target.encode("ascii")
     )
-    wait = {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
+    extensions: dict[str, Any] = {
+        "timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
+    }
+    if trace is not None:
+        extensions["trace"] = trace
     return httpcore2.Request(
-        letter.method,
-        url,
-        headers=letter.headers,
-        content=letter.body,
-        extensions={"timeout": wait, "trace": trace},
-    )
-
-
-def _proxy(hop: ProxyHop | None) -> httpcore2.Proxy | None:
-    if hop is None:
-        return None
-    pair = hop.credentials
-    return httpcore2.Proxy(
-        url=httpcore2.URL(scheme=hop.scheme, host=hop.host, port=hop.port, target="/"),
-        auth=(pair[0].encode(), pair[1].encode()) if pair else None,
-        ssl_context=hop.tls,
+        letter.method, url, headers=letter.headers, content=letter.body, extensions=extensions
     )
 
 

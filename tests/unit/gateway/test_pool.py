@@ -1,0 +1,229 @@
+"""Which connection a request takes, against a provider on a real socket."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from nexo_gateway import pool, upstream
+from nexo_gateway.pool import _MOST_RESTING
+from nexo_gateway.upstream import Fault, Letter, Upstream
+from nexo_gateway.way import ProxyHop, Way
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Provider:
+    """Answers each request once it may; counts what is open."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.answers_once = False
+        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
+        self.gone = asyncio.Semaphore(0)
+        self.may = asyncio.Event()
+        self.may.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                await self.may.wait()
+                writer.write(ANSWER)
+                if self.answers_once:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.writers.remove(writer)
+            writer.close()
+            self.gone.release()
+
+
+@asynccontextmanager
+async def a_provider() -> AsyncIterator[tuple[Provider, Upstream]]:
+    provider, sender = Provider(), Upstream()
+    listening = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
+    provider.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield provider, sender
+    finally:
+        await sender.aclose()
+        listening.close()
+        await listening.wait_closed()
+
+
+def letter(port: int, pool: str = "a", way: Way | None = None, scheme: str = "http") -> Letter:
+    headers = [(b"host", b"h")]
+    return Letter(pool, way or Way(), scheme, "127.0.0.1", port, "GET", "/x", headers, b"", lambda: True)
+
+
+async def ask(sender: Upstream, port: int, pool: str = "a") -> bytes:
+    async with sender.send(letter(port, pool)) as sent:
+        return b"".join([piece async for piece in sent.body])
+
+
+def told(story: Callable[[Provider, Upstream], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with a_provider() as (provider, sender):
+            await story(provider, sender)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+async def one_after_the_other_takes_the_same(provider: Provider, sender: Upstream) -> None:
+    for _ in range(3):
+        assert await ask(sender, provider.port) == b"ok"
+    assert provider.connections == 1
+
+
+async def two_connections_of_ours_share_none(provider: Provider, sender: Upstream) -> None:
+    await ask(sender, provider.port, "a")
+    await ask(sender, provider.port, "b")
+    assert provider.connections == 2
+
+
+async def of_many_at_once_a_few_are_kept(provider: Provider, sender: Upstream) -> None:
+    many = 2 * _MOST_RESTING
+    provider.may.clear()
+    going = [asyncio.create_task(ask(sender, provider.port)) for _ in range(many)]
+    while provider.connections < many:
+        await asyncio.sleep(0)
+    provider.may.set()
+    assert await asyncio.gather(*going) == [b"ok"] * many
+    for _ in range(many - _MOST_RESTING):
+        await provider.gone.acquire()
+    assert len(provider.writers) == _MOST_RESTING
+
+
+async def what_rested_too_long_is_closed(provider: Provider, sender: Upstream) -> None:
+    await ask(sender, provider.port)
+    await asyncio.sleep(0.05)
+    await ask(sender, provider.port)
+    await provider.gone.acquire()
+    assert provider.connections == 2
+
+
+async def what_the_provider_closed_is_replaced(provider: Provider, sender: Upstream) -> None:
+    await ask(sender, provider.port)
+    provider.writers[0].close()
+    await ask(sender, provider.port)
+    assert provider.connections == 2
+
+
+async def one_that_is_closed_with_its_answer_carries_no_other(provider: Provider, sender: Upstream) -> None:
+    provider.answers_once = True
+    for number in range(1, 4):
+        assert await ask(sender, provider.port) == b"ok"
+        assert provider.connections == number
+
+
+async def whoever_finds_no_room_waits_a_while(provider: Provider, sender: Upstream) -> None:
+    provider.may.clear()
+    going = asyncio.create_task(ask(sender, provider.port))
+    while not provider.connections:
+        await asyncio.sleep(0)
+    with pytest.raises(Fault) as raised:
+        await ask(sender, provider.port)
+    assert (raised.value.kind, raised.value.text) == ("connect", "did not answer in time")
+    provider.may.set()
+    assert await going == b"ok"
+    assert await ask(sender, provider.port) == b"ok"
+
+
+async def closing_ends_also_what_is_in_use(provider: Provider, sender: Upstream) -> None:
+    provider.may.clear()
+    going = asyncio.create_task(ask(sender, provider.port))
+    while not provider.connections:
+        await asyncio.sleep(0)
+    await sender.aclose()
+    with pytest.raises(Fault):
+        await going
+    # What it answers now reaches nobody.
+    provider.may.set()
+    await provider.gone.acquire()
+
+
+async def too_many_pools_close_the_one_that_rests_longest(provider: Provider, sender: Upstream) -> None:
+    for name in "abc":
+        await ask(sender, provider.port, name)
+    await provider.gone.acquire()
+    await ask(sender, provider.port, "c")
+    assert provider.connections == 3
+    await ask(sender, provider.port, "a")
+    assert provider.connections == 4
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        one_after_the_other_takes_the_same,
+        two_connections_of_ours_share_none,
+        of_many_at_once_a_few_are_kept,
+        what_rested_too_long_is_closed,
+        what_the_provider_closed_is_replaced,
+        one_that_is_closed_with_its_answer_carries_no_other,
+        whoever_finds_no_room_waits_a_while,
+        closing_ends_also_what_is_in_use,
+        too_many_pools_close_the_one_that_rests_longest,
+    ],
+    ids=lambda story: story.__name__,
+)
+def test_connections(
+    story: Callable[[Provider, Upstream], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if story is what_rested_too_long_is_closed:
+        monkeypatch.setattr(pool, "KEPT_S", 0.01)
+    if story is whoever_finds_no_room_waits_a_while:
+        monkeypatch.setattr(pool, "MOST_CONNECTIONS", 1)
+        monkeypatch.setattr(upstream, "CONNECT_S", 0.05)
+    if story is too_many_pools_close_the_one_that_rests_longest:
+        monkeypatch.setattr(upstream, "MOST_POOLS", 2)
+    told(story)
+
+
+WAYS = {
+    "tls": (Way(tls=ssl.create_default_context()), "https"),
+    "socks": (Way(proxy=ProxyHop("socks5", "127.0.0.1", 0)), "http"),
+    "tunnel": (Way(proxy=ProxyHop("http", "127.0.0.1", 0), tls=ssl.create_default_context()), "https"),
+}
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(kind: str) -> None:
+    spoken, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        spoken.set()
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    async def run() -> None:
+        listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        way, scheme = WAYS[kind]
+        if way.proxy is not None:
+            way = Way(proxy=ProxyHop(way.proxy.scheme, "127.0.0.1", port), tls=way.tls)
+        sender = Upstream()
+
+        async def send() -> None:
+            async with sender.send(letter(port, way=way, scheme=scheme)):
+                raise AssertionError
+
+        going = asyncio.create_task(send())
+        await spoken.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        await gone.wait()
+        await sender.aclose()
+        listening.close()
+        await listening.wait_closed()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
