@@ -5,29 +5,33 @@ everything else beside them, so that a slow test never delays a switch.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+from nexo.connections import processes
 from nexo.connections.terms import HealthState
 from nexo_client.client import Client
 from nexo_client.errors import DaemonNotRunning, NexoError
+from nexo_client.launch import start_daemon
+from nexo_client.settings import SettingsUnavailable, open_settings
 from nexo_client.types import Connection, HealthTransition
-from nexo_tray import explain, notices, service, settings, terminal
+from nexo_tray import explain, notices, settings, terminal
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import Look
 from nexo_tray.link import Board, Now, utc_now
 from nexo_tray.model import Click, Do, shown_name
 from nexo_tray.notices import Notice, Teller
-from nexo_tray.page import open_page
 from nexo_tray.state import DaemonLink, LinkState, State, Switch
 
 _log = logging.getLogger(__name__)
 _ERRANDS = 4
 _WAITING = 12
 """Clicks beyond that many unfinished ones are dropped: somebody hammers on a daemon that hangs."""
+_START_S = 20.0
 _RESTARTS = 3
 _RESTART_WINDOW_S = 600.0
 
@@ -153,12 +157,14 @@ class Desk:
         """Start the daemon; the board says how that went."""
         self._board.change(_starting)
         try:
-            ours = service.start(self._client.socket)
+            pid = start_daemon(self._client.socket, timeout_s=_START_S)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
             link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.next_step)
             self._board.change(lambda state: state if state.live else replace(state, link=link))
             return
+        # Or it is the service manager's, or of somebody who was faster: those are not ours to stop.
+        ours = processes.parent(pid) == os.getpid()
         self._board.change(lambda state: replace(state, started_daemon=ours))
 
     def _stop_daemon(self) -> None:
@@ -234,15 +240,23 @@ class Desk:
             text = f"{settings.settings_file()}: {error.strerror}"
             self._desktop.notify(Notice("The setting is not kept", text, Look.UNHEALTHY))
 
+    def _open_page(self, at: str, name: str) -> bool:
+        """Whether a browser shows the settings screen. `at` is "add", "edit", "show", or "", the list."""
+        try:
+            return open_settings(self._client.socket, at=at, name=name, need_browser=True).opened
+        except SettingsUnavailable as problem:
+            _log.info("no settings screen: %s", problem)
+            return False
+
     def _settings(self) -> None:
-        if not open_page(self._client.socket, "", ""):
+        if not self._open_page("", ""):
             text = "No browser could be opened. This prints the address of the settings:"
             self._desktop.show(explain.Text("Settings", f"{text}\n\nnexoctl settings --no-browser"))
 
     def _why_on_page(self, connection_id: str) -> None:
         connection = self._board.state.connection(connection_id)
         at, name = ("show", connection.name) if connection else ("", "")
-        if not open_page(self._client.socket, at, name):
+        if not self._open_page(at, name):
             self._why(connection_id)
 
     def _why(self, connection_id: str) -> None:
@@ -250,7 +264,7 @@ class Desk:
 
     def _form(self, command: str, name: str = "") -> None:
         """Add or edit: on the screen, or in a terminal where there is none."""
-        if not (self._board.state.page and open_page(self._client.socket, command, name)):
+        if not (self._board.state.page and self._open_page(command, name)):
             self._wizard([command, name] if name else [command])
 
     def _wizard(self, arguments: list[str]) -> None:

@@ -14,9 +14,8 @@ from nexo_client.client import Client
 from nexo_client.errors import NexoError
 from nexo_client.types import HealthTransition
 from nexo_client.watch import watch_forever
-from nexo_tray.fold import UNCONFIRMED_AFTER, expired, fold
 from nexo_tray.model import Picture, picture
-from nexo_tray.state import State, Switch, confirmed_default
+from nexo_tray.state import UNCONFIRMED_AFTER, State, Switch, confirmed_default, expired, fold
 
 Now = Callable[[], datetime]
 
@@ -120,7 +119,8 @@ class Painter:
                 self._paint(current)
                 if self._board.pause(GAP_S, state.switch):
                     return
-            due = [moment for moment in (current.true_until, _deadline(state)) if moment is not None]
+            deadline = state.switch.at + UNCONFIRMED_AFTER if state.switch else None
+            due = [moment for moment in (current.true_until, deadline) if moment is not None]
             timeout_s = max(0.05, (min(due) - self._now()).total_seconds()) if due else None
             before = seen
             seen, state, closed = self._board.wait(seen, timeout_s)
@@ -144,10 +144,6 @@ class Painter:
         self._board.change(step)
         for switch in taken:
             self._reverted(switch)
-
-
-def _deadline(state: State) -> datetime | None:
-    return state.switch.at + UNCONFIRMED_AFTER if state.switch else None
 
 
 class WatchThread:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
 
+from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo.connections.values import frozen
 from nexo_client.types import Connection, Health
@@ -146,6 +147,7 @@ def label(state: State, connection: Connection, telling: words.Telling) -> str:
 
 def health_words(health: Health, telling: words.Telling) -> str:
     """Latency, age or reason: what stands behind the name."""
+    why = phrase(health.reason or "unknown")
     match health.state:
         case HealthState.HEALTHY:
             text = words.latency(health.latency_s) if health.latency_s is not None else "works"
@@ -154,15 +156,14 @@ def health_words(health: Health, telling: words.Telling) -> str:
             return text
         case HealthState.LIMITED:
             rest = telling.rest(health.retry_at) if health.retry_at else ""
-            return f"{words.phrase(health.reason)}, {rest}" if rest else words.phrase(health.reason)
+            return f"{why}, {rest}" if rest else why
         case HealthState.UNHEALTHY:
             since = f" {telling.ago(health.since)}" if health.since else ""
-            return f"{words.phrase(health.reason)}{since}"
+            return f"{why}{since}"
         case HealthState.UNKNOWN:
-            text = words.phrase(health.reason)
             if health.last_known in (None, HealthState.UNKNOWN) or health.reason == "never":
-                return text
-            return f"{text}, {_WAS[health.last_known or HealthState.UNKNOWN]}"
+                return why
+            return f"{why}, {_WAS[health.last_known or HealthState.UNKNOWN]}"
 
 
 def _headline(state: State, telling: words.Telling) -> str:

@@ -6,6 +6,7 @@ Not for showing them: that is the desktop's (`gtk_desktop`, `plain_desktop`).
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState
 from nexo.connections.values import frozen
 from nexo_client.errors import NexoError
@@ -54,7 +55,7 @@ class Teller:
             self._bad_since.setdefault(own, change.at)
             limited = change.to_state is HealthState.LIMITED
             return Notice(
-                f"{name}: {words.phrase(change.reason)}",
+                f"{name}: {phrase(change.reason or 'unknown')}",
                 change.advice or change.evidence or "The menu of the tray says more.",
                 Look.LIMITED if limited else Look.UNHEALTHY,
                 own,
@@ -101,9 +102,9 @@ def tested(name: str, result: TestResult, about: str) -> Notice:
         proven = ", ".join(word.replace("_", " ") for word in result.proven) or "it answers"
         took = f" in {words.latency(result.elapsed_s)}" if result.elapsed_s else ""
         return Notice(f"{shown_name(name)} works", f"Proven{took}: {proven}.", Look.HEALTHY, about)
-    text = result.advice or result.provider_message or words.phrase(result.outcome.value)
+    text = result.advice or result.provider_message or phrase(result.outcome.value)
     return Notice(
-        f"{shown_name(name)}: {words.phrase(result.reason or result.outcome.value)}",
+        f"{shown_name(name)}: {phrase(result.reason or result.outcome.value)}",
         text,
         Look.UNHEALTHY,
         about,

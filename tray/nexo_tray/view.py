@@ -46,7 +46,7 @@ class PanelIcon:
             "nexo-tray",
             icon(first.look, ICON_SIZE),
             first.tooltip[:_TOOLTIP_LIMIT],
-            pystray.Menu(self._items),
+            pystray.Menu(lambda: self._built(self._picture.menu, ())),
         )
         self.icon.lines = lambda: self._picture.menu
 
@@ -81,9 +81,6 @@ class PanelIcon:
         if picture.menu != before.menu:
             self.icon.update_menu()
 
-    def _items(self) -> Iterator[Any]:
-        return self._built(self._picture.menu, ())
-
     def _built(self, items: tuple[MenuItem, ...], above: tuple[int, ...]) -> Iterator[Any]:
         for number, item in enumerate(items):
             path = (*above, number)
@@ -95,7 +92,7 @@ class PanelIcon:
                 self._pystray.Menu(*self._built(item.children, path))
                 if item.children
                 else partial(self._clicked, path),
-                checked=None if item.checked is None else partial(_constant, item.checked),
+                checked=None if item.checked is None else (lambda _, checked=item.checked: checked),
                 radio=item.radio,
                 enabled=item.enabled,
             )
@@ -122,10 +119,6 @@ def item_at(menu: tuple[MenuItem, ...], path: tuple[int, ...]) -> MenuItem | Non
             return None
         item = item.children[number]
     return item
-
-
-def _constant(value: bool, _item: Any) -> bool:
-    return value
 
 
 def escaped(label: str, platform: str) -> str:

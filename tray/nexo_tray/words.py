@@ -1,4 +1,4 @@
-"""How does the tray say a reason, a span and a moment? Short phrases for labels, and how long they stay true.
+"""How does the tray say a span and a moment? Short phrases for labels, and how long they stay true.
 
 The daemon's own sentence of advice is shown as it is, elsewhere; here is only what fits beside a name.
 """
@@ -6,18 +6,12 @@ The daemon's own sentence of advice is shown as it is, elsewhere; here is only w
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nexo.connections import phrases
 from nexo.connections.terms import KeySource, KeyVerdict
 from nexo_client.types import KeyInfo
 
 # The tray wakes up when a label becomes untrue, so ages are told in steps that grow with the age.
 _MINUTE_STEPS = (1, 2, 5, 10, 15, 20, 30, 45)
 _REST_STEPS_S = (5, 10, 20, 30, 45, 60)
-
-
-def phrase(reason: str) -> str:
-    """The words for a reason below a health state."""
-    return phrases.phrase(reason) or "unknown"
 
 
 def latency(seconds: float) -> str:

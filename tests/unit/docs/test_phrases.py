@@ -8,7 +8,7 @@ from nexo.connections.terms import Outcome
 from nexo_cli import looks
 from nexo_daemon.providers.faults import FAULTS
 from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC
-from nexo_tray import words
+from nexo_tray import model
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,7 +39,7 @@ def test_every_reason_has_a_phrase() -> None:
 
 def test_terminal_and_tray_say_it_alike() -> None:
     for reason, said in PHRASES.items():
-        assert words.phrase(reason) == said
+        assert model.phrase(reason) == said
         assert looks.phrase(reason) == said
         assert len(said) <= 34
         assert not said.endswith(".")

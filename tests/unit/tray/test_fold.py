@@ -8,8 +8,16 @@ from nexo_client.errors import DaemonNotRunning, DaemonUnsafe
 from nexo_client.types import Snapshot, WatchEvent
 from nexo_client.watch import Link as Heard
 from nexo_client.watch import LinkEvent
-from nexo_tray.fold import UNCONFIRMED_AFTER, expired, fold
-from nexo_tray.state import DaemonLink, LinkState, State, Switch, confirmed_default
+from nexo_tray.state import (
+    UNCONFIRMED_AFTER,
+    DaemonLink,
+    LinkState,
+    State,
+    Switch,
+    confirmed_default,
+    expired,
+    fold,
+)
 from tray_states import NOW, STATUS, connection, live, snapshot, unhealthy
 
 

@@ -49,6 +49,7 @@ def line(state: State, label: str) -> MenuItem:
         (unhealthy("invalid_key", ago(hours=3)), "✕ work — key rejected 3 h ago"),
         (unhealthy("some_new_word"), "✕ work — some new word just now"),
         (unknown("never"), "○ work — never checked"),
+        (unknown(""), "○ work — unknown"),
         (unknown("checking"), "○ work — checking again"),
         (unknown("offline", HealthState.HEALTHY), "○ work — this computer is offline, was healthy"),
         (unknown("locked"), "○ work — vault locked"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_tray.words import Telling, lasted, latency, phrase
+from nexo.connections.phrases import phrase
+from nexo_tray.words import Telling, lasted, latency
 from tray_states import NOW, ago
 
 
@@ -88,4 +89,3 @@ def test_spans(seconds, text):
 def test_latencies_and_unknown_words():
     assert latency(0.0123) == "12 ms"
     assert phrase("brand_new_reason") == "brand new reason"
-    assert phrase("") == "unknown"
