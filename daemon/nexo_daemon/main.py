@@ -36,12 +36,15 @@ from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
-from nexo_daemon.registry.old_keys import forget_when_due
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.seals import try_seals
-from nexo_daemon.registry.steady import steadily
-from nexo_daemon.registry.upkeep import keep_in_order
-from nexo_daemon.registry.watching import Told, watch_the_store
+from nexo_daemon.registry.upkeep import (
+    Told,
+    forget_when_due,
+    keep_in_order,
+    steadily,
+    try_seals,
+    watch_the_store,
+)
 from nexo_daemon.rpc.calls import Calls, TellingLoop
 from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService

@@ -20,6 +20,8 @@ _MARKDOWN = re.compile(r"^!?\[[^\]]*\]\(\s*([^)\s]+)[^)]*\)")
 _IN_TEXT = re.compile(r"\bht{1,3}ps{0,2}[:：;]?[/\\]{1,3}[^\s\"'`<>|]+", re.IGNORECASE)
 # http:/x, http:///x, https//x, http:\\x, htp://x, https://https://x: the last one is what was pasted.
 _SCHEME = re.compile(r"^(?:h?t{1,3}p(s{0,2})(?:[:;]+[/\\]*|[/\\]{2,}))(?=(.*))", re.IGNORECASE | re.DOTALL)
+_EVERY_INTERFACE = re.compile(r"^(https?://)(0\.0\.0\.0|\[::\])(?=[:/?#]|$)")
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - it is replaced
 _HARMLESS = frozenset(
     {
         *("api-version", "alt", "beta", "stream", "limit", "pagesize"),
@@ -44,12 +46,15 @@ def read_address(text: str) -> str:
 def _read(text: str) -> str:
     found = _INVISIBLE.sub("", text).strip()
     found = _out_of_command(_without_wrapping(found))
-    found = found.translate(_WIDE) if _looks_like_address(found.translate(_WIDE)) else found
-    found = _without_space(found)
-    found = _with_scheme(found)
+    narrow = found.translate(_WIDE)
+    if _SCHEME.match(narrow) or re.match(r"[\w.-]+(:\d+)?(/|$)", narrow):
+        found = narrow
+    # White space beside a separator came from a line break; any other is not ours to remove.
+    found = _with_scheme(re.sub(r"\s+(?=[/:?.])|(?<=[/:.])\s+", "", found))
     if not found:
         return text.strip()
-    found = _without_harmless_query(_reachable(found))
+    # What a server listens on is no address to call: every interface is meant, this computer is near.
+    found = _without_harmless_query(_EVERY_INTERFACE.sub(lambda m: m[1] + _LOOPBACK[m[2]], found))
     return re.sub(r"\.(?=(:\d+)?/*$)", "", found).rstrip("/") or found
 
 
@@ -80,15 +85,6 @@ def _out_of_command(text: str) -> str:
     return _without_wrapping(match[0]) if match and match.start() and re.search(r"\s", text) else text
 
 
-def _looks_like_address(text: str) -> bool:
-    return bool(_SCHEME.match(text) or re.match(r"[\w.-]+(:\d+)?(/|$)", text))
-
-
-def _without_space(text: str) -> str:
-    """White space beside a separator came from a line break; any other is not ours to remove."""
-    return re.sub(r"\s+(?=[/:?.])|(?<=[/:.])\s+", "", text)
-
-
 def _with_scheme(text: str) -> str:
     scheme = ""
     while match := _SCHEME.match(text):
@@ -116,15 +112,6 @@ def _is_near(host: str) -> bool:
     except ValueError:
         return "." not in name or name.endswith((".localhost", ".local", ".lan", ".internal", ".home.arpa"))
     return address.is_private or address.is_loopback or address.is_link_local
-
-
-def _reachable(url: str) -> str:
-    """What a server listens on is no address to call: every interface is meant, this computer is near."""
-    return re.sub(
-        r"^(https?://)(0\.0\.0\.0|\[::\])(?=[:/?#]|$)",
-        lambda m: m[1] + ("127.0.0.1" if m[2] == "0.0.0.0" else "[::1]"),  # noqa: S104 - it is replaced
-        url,
-    )
 
 
 def _without_harmless_query(url: str) -> str:

@@ -39,7 +39,13 @@ class Change:
         """Write the rows that differ; the snapshot after the commit. Raises as `Transaction` does."""
         revision = None if self.same_revision else tx.next_revision()
         settings = replace(self.settings or before.settings, revision=revision or before.revision)
-        written = [_store_connection(plan, before, revision, tx) for plan in self.written]
+        written: list[StoredConnection] = []
+        for plan in self.written:
+            one = plan.connection if revision is None else replace(plan.connection, revision=revision)
+            if one.id in before.connections:
+                written.append(tx.update_connection(one, plan.credentials))
+            else:
+                written.append(tx.insert_connection(one, plan.credentials or Credentials()))
         after = before.with_connections(written)
         renamed = [
             after.bindings[binding.workspace]
@@ -118,15 +124,6 @@ class Done:
     change: Change
     before: RegistrySnapshot
     after: RegistrySnapshot
-
-
-def _store_connection(
-    plan: Plan, before: RegistrySnapshot, revision: int | None, tx: Transaction
-) -> StoredConnection:
-    connection = plan.connection if revision is None else replace(plan.connection, revision=revision)
-    if connection.id in before.connections:
-        return tx.update_connection(connection, plan.credentials)
-    return tx.insert_connection(connection, plan.credentials or Credentials())
 
 
 def _probe_differs(new: StoredConnection, before: RegistrySnapshot) -> bool:

@@ -35,23 +35,19 @@ class Plan:
     notes: tuple[Suggestion, ...] = ()
 
 
-def _mended(draft: Draft, fixes: Sequence[str]) -> Draft:
-    if draft.api_key is None or not fixes:
-        return draft
-    text = draft.api_key.reveal()
-    for fix in fixes:
-        try:
-            text = keys.apply_fix(fix, text)
-        except (KeyError, ValueError):
-            raise InvalidField.of(
-                "fixes", f"there is no fix '{fix}'", "use one that a test suggested"
-            ) from None
-    return replace(draft, api_key=Secret(text))
-
-
 def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
     """The draft, mended and checked; the refusal of a key that could be cleaned up says how (`fixes`)."""
-    draft = _mended(raw, fixes)
+    draft = raw
+    if draft.api_key is not None and fixes:
+        text = draft.api_key.reveal()
+        for fix in fixes:
+            try:
+                text = keys.apply_fix(fix, text)
+            except (KeyError, ValueError):
+                raise InvalidField.of(
+                    "fixes", f"there is no fix '{fix}'", "use one that a test suggested"
+                ) from None
+        draft = replace(draft, api_key=Secret(text))
     if draft.base_url:
         draft = replace(draft, base_url=read_address(draft.base_url))
     try:

@@ -171,14 +171,13 @@ class Journal:
         ]
         for handout in batch:
             del self._handouts[handout.subject]
+        entries = list(zip(whole, (None if row is None else row.id for row in rows), strict=True))
         ids: list[int] = []
-
-        def write() -> None:
-            entries = zip(whole, (None if row is None else row.id for row in rows), strict=True)
-            ids.extend(self._store.record_handouts(list(entries)))
-
         try:
-            await self._to_the_end(write)
+            # Whoever cancels the flush does not take back what it has handed to the store.
+            await asyncio.shield(
+                self._on_store_thread(lambda: ids.extend(self._store.record_handouts(entries)))
+            )
         except NexoError:
             first: dict[Subject, HandoutRecord] = {}
             for handout in batch:
@@ -200,13 +199,11 @@ class Journal:
         if not (samples or transitions or health):
             return
         try:
-            await self._to_the_end(lambda: self._store.record_health(samples, transitions, health))
+            await asyncio.shield(
+                self._on_store_thread(lambda: self._store.record_health(samples, transitions, health))
+            )
         except NexoError:
             self._transitions.extendleft(reversed(transitions))
             for connection_id, value in health.items():
                 self._health.setdefault(connection_id, value)
             raise
-
-    async def _to_the_end(self, work: Callable[[], None]) -> None:
-        """Whoever cancels the flush does not take back what it has handed to the store."""
-        await asyncio.shield(self._on_store_thread(work))

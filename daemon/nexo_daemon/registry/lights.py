@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +28,6 @@ from nexo_daemon.registry.bus import ConnectionChanged, Sign
 from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.resolution import StandIn
 from nexo_daemon.registry.stand_ins import StandIns
 from nexo_gateway.router import CallOutcome
 
@@ -43,7 +42,11 @@ _NEVER = Health()
 
 
 class Lights:
-    """Owns the monitor; listener of the registry, sink of the monitor."""
+    """Owns the monitor; listener of the registry, sink of the monitor.
+
+    Attributes:
+        stand_ins: who serves in place of unhealthy winners.
+    """
 
     def __init__(
         self,
@@ -62,11 +65,11 @@ class Lights:
         self._settings = HealthSettings()
         self._offline = False
         self._errands: set[asyncio.Task[None]] = set()
-        self._stand_ins = StandIns(registry, self.of, self._errand, clock)
+        self.stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
         registry.listen_to_connections(self)
         self._configure(registry.snapshot.connections)
-        self._stand_ins.configured()
+        self.stand_ins.choose_anew()
 
     # -- reads --------------------------------------------------------------------------------------
 
@@ -80,16 +83,6 @@ class Lights:
         seen = self._watched.get(connection.id)
         return known if seen is None else shown(known, seen.interval_s, self._clock.now())
 
-    @property
-    def offline_since(self) -> datetime | None:
-        """When this computer seems to have lost its network."""
-        return self.monitor.offline_since
-
-    @property
-    def stand_ins(self) -> Mapping[str, StandIn]:
-        """Who serves in place of an unhealthy winner, by the id of the winner."""
-        return self._stand_ins.chosen
-
     # -- configuration → monitor --------------------------------------------------------------------
 
     def on_change(self, effects: Effects) -> None:
@@ -101,7 +94,7 @@ class Lights:
         self._configure(effects.changed, removed)
         for connection_id in effects.probe_again & self._watched.keys():
             self.monitor.changed(connection_id)
-        self._stand_ins.configured()
+        self.stand_ins.choose_anew()
 
     def _configure(self, changed: Collection[str], removed: Collection[str] = ()) -> None:
         snapshot = self._registry.snapshot
@@ -155,7 +148,7 @@ class Lights:
                 transition.from_state,
             )
             self._registry.bus.publish(transition)
-            self._stand_ins.light_changed(connection_id)
+            self.stand_ins.light_changed(connection_id)
             if sample is not None and sample.outcome is Outcome.AUTH_ERROR:
                 self._roll_back(connection)
         if sample is not None and sample.outcome is Outcome.OK:
@@ -232,7 +225,7 @@ class Lights:
 
     async def close(self) -> None:
         """End the errands: writes finish, checks ended with the monitor, whose task its runner owns."""
-        self._stand_ins.close()
+        self.stand_ins.close()
         if self._errands:
             await asyncio.wait(self._errands)
 

@@ -90,7 +90,11 @@ def _down(light: Health) -> str:
 
 
 class StandIns:
-    """Chooses again when a light or the configuration changes, and when a choice asks to be revisited."""
+    """Chooses again when a light or the configuration changes, and when a choice asks to be revisited.
+
+    Attributes:
+        chosen: by the id of a winner that is unhealthy: who serves. The winner itself if nobody can stand in.
+    """
 
     def __init__(
         self,
@@ -104,22 +108,13 @@ class StandIns:
         self._errand = errand
         self._clock = clock
         self._choices: dict[str, StandIn] = {}
-        self._stand_ins: dict[str, StandIn] = {}
+        self.chosen: dict[str, StandIn] = {}
         self._concerned: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def chosen(self) -> Mapping[str, StandIn]:
-        """By the id of a winner that is unhealthy: who serves. The winner itself if nobody can stand in."""
-        return self._stand_ins
-
-    def configured(self) -> None:
-        """The configuration changed. Followers are told of that anyway."""
-        self._choose()
-
     def light_changed(self, connection_id: str) -> None:
         """A light changed colour."""
-        if connection_id in self._concerned and self._choose():
+        if connection_id in self._concerned and self.choose_anew():
             # A new revision, so that followers see the answer as newer.
             self._errand(self._writer.stand_ins_changed())
 
@@ -129,7 +124,8 @@ class StandIns:
             self._timer.cancel()
             self._timer = None
 
-    def _choose(self) -> bool:
+    def choose_anew(self) -> bool:
+        """The configuration or a light changed. Whether somebody else serves now."""
         self.close()
         snapshot = self._writer.snapshot
         connections = snapshot.connections
@@ -137,8 +133,8 @@ class StandIns:
             id_ for id_ in snapshot.settings.fallback_ids if id_ in connections and connections[id_].enabled
         ]
         if not fallback:
-            changed = bool(self._stand_ins)
-            self._choices, self._stand_ins, self._concerned = {}, {}, frozenset()
+            changed = bool(self.chosen)
+            self._choices, self.chosen, self._concerned = {}, {}, frozenset()
             return changed
         winners = {b.connection_id for b in snapshot.bindings.values() if b.allow_fallback}
         if snapshot.settings.default_id is not None:
@@ -150,11 +146,11 @@ class StandIns:
         self._choices = {
             id_: choose(id_, fallback, health, now, self._choices.get(id_)) for id_ in sorted(winners)
         }
-        before = self._stand_ins
-        self._stand_ins = {id_: choice for id_, choice in self._choices.items() if choice.why}
+        before = self.chosen
+        self.chosen = {id_: choice for id_, choice in self._choices.items() if choice.why}
         self._revisit()
         self._report(before)
-        return self._stand_ins != before
+        return self.chosen != before
 
     def _revisit(self) -> None:
         moments = [choice.revisit_at for choice in self._choices.values() if choice.revisit_at is not None]
@@ -164,17 +160,17 @@ class StandIns:
 
     def _due(self) -> None:
         self._timer = None
-        if self._choose():
+        if self.choose_anew():
             self._errand(self._writer.stand_ins_changed())
 
     def _report(self, before: Mapping[str, StandIn]) -> None:
-        for id_ in before.keys() | self._stand_ins.keys():
+        for id_ in before.keys() | self.chosen.keys():
             old = before[id_].connection_id if id_ in before else id_
-            new = self._stand_ins[id_].connection_id if id_ in self._stand_ins else id_
+            new = self.chosen[id_].connection_id if id_ in self.chosen else id_
             if old == new:
                 continue
             names = {c: one.name for c in (id_, new) if (one := self._writer.snapshot.connections.get(c))}
             if new == id_:
                 log.info("'%s' serves itself again", names.get(id_, "a removed connection"))
             else:
-                log.info("'%s' stands in for '%s': %s", names[new], names.get(id_), self._stand_ins[id_].why)
+                log.info("'%s' stands in for '%s': %s", names[new], names.get(id_), self.chosen[id_].why)

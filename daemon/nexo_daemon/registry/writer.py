@@ -48,6 +48,7 @@ class Writer:
         store: for what needs no turn: state, vault, unsealing.
         snapshot: what every read is answered from.
         bus: the watchers.
+        on_store_thread: runs work on the one thread that may touch the database.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -55,6 +56,7 @@ class Writer:
         self.clock = clock
         self.bus = Bus()
         self._thread = Lane("store", most=1)
+        self.on_store_thread = self._thread.run
         self._turn = asyncio.Lock()
         self._commands: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -76,10 +78,6 @@ class Writer:
     def listen_to_reload(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Run `listener` after everything that is stored was replaced, before its caller is answered."""
         self._reload_listeners.append(listener)
-
-    async def on_store_thread(self, work: Callable[[], T]) -> T:
-        """Run `work` on the one thread that may touch the database."""
-        return await self._thread.run(work)
 
     async def close(self) -> None:
         """Refuse new commands, finish the running ones, stop the store thread. The store stays open."""

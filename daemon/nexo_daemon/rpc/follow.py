@@ -74,13 +74,6 @@ class FollowSession:
             self.inquiries[follower] = question
         self.sent.pop(follower, None)
 
-    def questions(self) -> dict[Question, list[int]]:
-        """The followers of each question."""
-        groups: dict[Question, list[int]] = {}
-        for follower, question in self.inquiries.items():
-            groups.setdefault(question, []).append(follower)
-        return groups
-
     def has_applied(self, revision: int) -> bool:
         """Whether the program is told of everything up to `revision` and has applied it."""
         if self.applied >= revision:
@@ -279,7 +272,9 @@ class FollowHub:
             stream.wake.set()
 
     async def _update(self, stream: FollowSession, send: Send) -> None:
-        questions = stream.questions()
+        questions: dict[Question, list[int]] = {}
+        for follower, asked in stream.inquiries.items():
+            questions.setdefault(asked, []).append(follower)
         for gone in stream.look_ups.keys() - questions.keys():
             self._give_up(stream, gone)
         news: list[tuple[Question, list[int], ResolvedAnswer]] = []

@@ -50,7 +50,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
             health=[self._light(connection) for connection in self._chosen(list(request.names))],
-            offline_since=timestamp(self._lights.offline_since),
+            offline_since=timestamp(self._lights.monitor.offline_since),
         )
 
     async def ListHealthHistory(

@@ -15,7 +15,7 @@ from nexo.connections.terms import ResolutionSource
 from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
-from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredConnection
+from nexo_daemon.domain.model import ClientInfo, HandoutRecord
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
@@ -103,7 +103,7 @@ class Resolver:
 
     def explain(self, inquiry: Question) -> Resolution:
         """The rules, without a secret."""
-        return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins)
+        return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins.chosen)
 
     def present_signature(self, inquiry: Question) -> object:
         """The signature of the present answer: worked out once between two changes, for all who ask.
@@ -206,7 +206,9 @@ class Resolver:
         handed_out: workspace_pb2.ResolvedConnection | None = None
         if connection is not None:
             try:
-                credentials = self._credentials(connection, failures)
+                credentials = self._registry.credentials_at_hand(connection)
+                if credentials is None and connection.key_reference in failures:
+                    raise failures[connection.key_reference]
             except NexoError as error:
                 problem = error
             else:
@@ -229,14 +231,6 @@ class Resolver:
             self.signature(resolution),
             self._generation,
         )
-
-    def _credentials(
-        self, connection: StoredConnection, failures: Mapping[str, NexoError]
-    ) -> Credentials | None:
-        credentials = self._registry.credentials_at_hand(connection)
-        if credentials is None and connection.key_reference in failures:
-            raise failures[connection.key_reference]
-        return credentials
 
     async def record(self, answer: ResolvedAnswer, *, method: str, client: ClientInfo) -> bool:
         """Note in the audit record that the answer leaves the daemon, before it does.

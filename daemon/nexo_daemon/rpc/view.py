@@ -60,13 +60,8 @@ class View:
     ) -> connection_pb2.Connection:
         """A connection with its light; `snapshot` says which one is the default, if not the present one."""
         snapshot = snapshot or self._registry.snapshot
-        message = connection_pb2.Connection.FromString(self._bytes_of(value, len(snapshot.connections)))
-        message.is_default = value.id == snapshot.settings.default_id
-        return message
-
-    def _bytes_of(self, value: StoredConnection, connections: int) -> bytes:
         light, known = self._lights.of(value), self._encoded.get(value.id)
-        if known is None and len(self._encoded) >= max(2 * connections, _FEWEST_KEPT):
+        if known is None and len(self._encoded) >= max(2 * len(snapshot.connections), _FEWEST_KEPT):
             # Most of them are of connections that are gone.
             self._encoded.clear()
         if known is None or known.connection is not value:
@@ -76,7 +71,9 @@ class View:
         elif known.light is not light:
             known = _Encoded(value, known.connection_bytes, *_light(light))
             self._encoded[value.id] = known
-        return known.connection_bytes + known.light_bytes
+        message = connection_pb2.Connection.FromString(known.connection_bytes + known.light_bytes)
+        message.is_default = value.id == snapshot.settings.default_id
+        return message
 
     def connections(self) -> list[connection_pb2.Connection]:
         """All of them, in the order of their creation."""
@@ -114,7 +111,7 @@ class View:
             enabled_connections=sum(c.enabled for c in snapshot.connections.values()),
             followers=self.followers(),
             watchers=len(self._registry.bus),
-            offline_since=timestamp(self._lights.offline_since),
+            offline_since=timestamp(self._lights.monitor.offline_since),
             checks=write(health_pb2.HealthSettings, snapshot.settings.health),
             gateway_programs=self.gateway_programs(),
         )

@@ -30,9 +30,9 @@ from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import ConnectionChanged, ConnectionRemoved, Sign
 from nexo_daemon.registry.drafts import Draft
-from nexo_daemon.registry.old_keys import forget_due
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question, resolve
+from nexo_daemon.registry.upkeep import forget_due
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 

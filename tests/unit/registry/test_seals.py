@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from nexo.connections.terms import VaultState
-from nexo_daemon.registry.seals import try_seals
+from nexo_daemon.registry.upkeep import try_seals
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
 from store_parts import HandClock, put

@@ -24,7 +24,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKind,
 )
 from nexo_daemon.domain.url import is_normal, origin
-from nexo_daemon.registry.steady import steadily
+from nexo_daemon.registry.upkeep import steadily
 from nexo_daemon.store import care, schema
 from nexo_daemon.store.files import StoreUnusable
 from store_parts import NOON, HandClock, StorePlace, put
