@@ -9,7 +9,6 @@ import argparse
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
-from nexo_cli.trial import TrialOptions
 from nexo_client import records, types
 
 
@@ -23,11 +22,6 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="seconds for the whole test (default: 30)"
     )
-
-
-def test_options(arguments: argparse.Namespace) -> TrialOptions:
-    """How to test before saving: never with a paid request."""
-    return TrialOptions(timeout_s=arguments.timeout, keep=True)
 
 
 def may_save(session: Session, arguments: argparse.Namespace, result: types.TestResult | None) -> bool:

@@ -135,23 +135,24 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
             if not _is_told(session, result):
                 return
             block.above(lambda: printer.line(looks.layer(result)))
-            block.update([_next_line(result, encrypted=encrypted)])
+            order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
+            following = order[order.index(result.layer) + 1 :] if result.layer in order else []
+            name = f" {following[0].value.replace('_', ' ')}" if following else ""
+            block.update([f"  {SPINNER}{name}"])
 
         result = subject.test(client, options, on_layer)
     say_verdict(session, result)
     return result
 
 
-def _next_line(done: types.LayerResult, *, encrypted: bool) -> str:
-    order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
-    following = order[order.index(done.layer) + 1 :] if done.layer in order else []
-    return f"  {SPINNER} {following[0].value.replace('_', ' ')}" if following else f"  {SPINNER}"
-
-
 def say_verdict(session: Session, result: types.TestResult) -> None:
     """The verdict of one test, with what to do about it."""
     printer = session.printer
-    missed = [entry.layer.value.replace("_", " ") for entry in result.layers if _was_missed(entry)]
+    missed = [
+        entry.layer.value.replace("_", " ")
+        for entry in result.layers
+        if entry.status is LayerStatus.NOT_REACHED and entry.layer is not Layer.COMPLETION
+    ]
     if missed:
         printer.line(Span(f"  · not reached: {', '.join(missed)}", Style.FAINT))
     parts = [looks.outcome(result)]
@@ -171,7 +172,9 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
     if result.advice:
         printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
     told = any(result.price_note in entry.evidence for entry in result.layers)
-    if result.price_note and not told and _was_billed(result):
+    made = (LayerStatus.PASSED, LayerStatus.FAILED)
+    billed = any(entry.layer is Layer.COMPLETION and entry.status in made for entry in result.layers)
+    if result.price_note and billed and not told:
         printer.line(Span(f"  {result.price_note}", Style.FAINT))
     for suggestion in result.suggestions:
         if not suggestion.fix and not _applies(suggestion):
@@ -192,15 +195,6 @@ def _is_told(session: Session, result: types.LayerResult) -> bool:
     return result.status is not LayerStatus.NOT_REACHED and (
         result.status is not LayerStatus.SKIPPED or session.verbose
     )
-
-
-def _was_billed(result: types.TestResult) -> bool:
-    made = (LayerStatus.PASSED, LayerStatus.FAILED)
-    return any(entry.layer is Layer.COMPLETION and entry.status in made for entry in result.layers)
-
-
-def _was_missed(result: types.LayerResult) -> bool:
-    return result.status is LayerStatus.NOT_REACHED and result.layer is not Layer.COMPLETION
 
 
 def examine(

@@ -5,7 +5,6 @@ Not for sending; `calls` and the files that hold the calls are the only others t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC
 from enum import StrEnum
@@ -34,14 +33,10 @@ def network(message: connection_pb2.NetworkProfile) -> types.NetworkProfile:
 codec.READERS[types.NetworkProfile] = network
 
 
-def headers(messages: Iterable[connection_pb2.Header]) -> types.Headers:
-    """The custom headers of a hand-out."""
-    return types.Headers((header.name, header.value) for header in messages)
-
-
 def resolved(message: workspace_pb2.ResolvedConnection) -> types.ResolvedConnection:
     """A hand-out."""
-    return read(types.ResolvedConnection, message, headers=headers(message.headers))
+    headers = types.Headers((header.name, header.value) for header in message.headers)
+    return read(types.ResolvedConnection, message, headers=headers)
 
 
 def one_secret(message: workspace_pb2.ResolvedConnection, header: str) -> str:

@@ -42,10 +42,6 @@ def _again(error: NexoError) -> NexoError:
     return type(error)(error.message, hint=error.hint, metadata=error.metadata, action=error.action)
 
 
-def _same_for_a_program(old: ResolvedConnection, new: ResolvedConnection) -> bool:
-    return replace(old, health=new.health, revision=new.revision) == new
-
-
 class LiveConnection:
     """The connection that this program gets, kept true through switches and restarts of the daemon.
 
@@ -132,8 +128,7 @@ class LiveConnection:
         self._closed = True
         self._state = _Nothing(DaemonFailed("this follower is closed", hint="call client.follow() again"))
         self._ready.set()
-        for waker in tuple(self._wakers):
-            waker()
+        self._wake()
         self._stream.leave(self)
 
     def __enter__(self) -> Self:
@@ -213,7 +208,8 @@ class LiveConnection:
         self._away_since = None
         self._ready.set()
         if isinstance(before, ResolvedConnection) and isinstance(state, ResolvedConnection):
-            changed = not _same_for_a_program(before, state)
+            # What a program does not notice is the same again.
+            changed = replace(before, health=state.health, revision=state.revision) != state
         elif isinstance(before, _Nothing) and isinstance(state, NexoError):
             changed = (before.error.reason, before.error.message) != (state.reason, state.message)
         else:

@@ -94,7 +94,8 @@ def _test_and_save(
     subject = trial.TrialSubject(draft=draft)
     result = None
     if not arguments.no_test:
-        subject, result = trial.examine(session, client, subject, saving.test_options(arguments))
+        options = trial.TrialOptions(timeout_s=arguments.timeout, keep=True)
+        subject, result = trial.examine(session, client, subject, options)
     if not saving.may_save(session, arguments, result):
         return None
     saved = subject.save(client, make_default=arguments.default)

@@ -83,7 +83,8 @@ def _test_and_save(
     result = None
     needs_test = changes.network is not None or any(getattr(changes, name) is not None for name in _TESTED)
     if needs_test and not arguments.no_test:
-        subject, result = trial.examine(session, client, subject, saving.test_options(arguments))
+        options = trial.TrialOptions(timeout_s=arguments.timeout, keep=True)
+        subject, result = trial.examine(session, client, subject, options)
     if not saving.may_save(session, arguments, result):
         return False
     while True:

@@ -74,31 +74,34 @@ def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) ->
     return AuthScheme.BEARER if has_key and fallback is AuthScheme.NONE else fallback
 
 
-def _read_as(connection: StoredConnection, raw: Draft) -> tuple[Suggestion, ...]:
-    """What the person is told when their address was not taken as they wrote it."""
-    if not raw.base_url:
-        return ()
-    typed = raw.base_url.strip().rstrip("/")
-    with suppress(InvalidField):
-        typed = normalize_base_url(typed)
-    if typed == connection.base_url:
-        return ()
-    return (Suggestion("base_url", f"The address was read as {connection.base_url}."),)
-
-
-def _warnings(connection: StoredConnection, draft: Draft, *, has_secret: bool) -> tuple[Suggestion, ...]:
-    found: list[Suggestion] = []
+def _planned(
+    connection: StoredConnection,
+    credentials: Credentials | None,
+    raw: Draft,
+    draft: Draft,
+    *,
+    has_secret: bool,
+) -> Plan:
+    """The plan, with what the person is told of it: how their address was read, and what is odd."""
+    notes: tuple[Suggestion, ...] = ()
+    if raw.base_url:
+        typed = raw.base_url.strip().rstrip("/")
+        with suppress(InvalidField):
+            typed = normalize_base_url(typed)
+        if typed != connection.base_url:
+            notes = (Suggestion("base_url", f"The address was read as {connection.base_url}."),)
+    warnings = [*notes]
     if draft.api_key:
-        found.extend(keys.inspect_key(draft.api_key.reveal(), connection.provider, connection.preset))
+        warnings.extend(keys.inspect_key(draft.api_key.reveal(), connection.provider, connection.preset))
     parts = urlsplit(connection.base_url)
     if has_secret and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        found.append(
+        warnings.append(
             Suggestion(
                 "base_url",
                 "Over http:// the secrets travel unencrypted to another computer; use https:// if you can.",
             )
         )
-    return tuple(found)
+    return Plan(connection, credentials, tuple(warnings), notes)
 
 
 def _checked_preset(provider: Provider, preset: str) -> str:
@@ -182,9 +185,7 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         updated_at=now,
         **_as_given(draft),
     )
-    notes = _read_as(connection, raw)
-    warnings = _warnings(connection, draft, has_secret=has_key or bool(draft.headers))
-    return Plan(connection, credentials, (*notes, *warnings), notes)
+    return _planned(connection, credentials, raw, draft, has_secret=has_key or bool(draft.headers))
 
 
 def plan_edit(
@@ -292,9 +293,7 @@ def plan_edit(
             previous_api_key=previous,
         )
     has_secret = has_key or bool(draft.headers) or keeps_headers
-    notes = _read_as(connection, raw)
-    warnings = _warnings(connection, draft, has_secret=has_secret)
-    return Plan(connection, credentials, (*notes, *warnings), notes)
+    return _planned(connection, credentials, raw, draft, has_secret=has_secret)
 
 
 def kept_headers(old: StoredConnection, draft: Draft) -> tuple[str, ...]:

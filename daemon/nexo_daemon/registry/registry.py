@@ -27,9 +27,8 @@ from nexo_daemon.registry import commands
 from nexo_daemon.registry.change import Change, Done
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.edits import Plan, plan_edit, plan_new, target_of
-from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.snapshot import RegistrySnapshot
-from nexo_daemon.registry.tickets import Proposal, Tickets
+from nexo_daemon.registry.tested import LastTests, Proposal, Tickets
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store

@@ -117,29 +117,26 @@ def check_bounds(message: Message) -> None:
         InvalidField: naming the field; the text never quotes it, it may be a secret.
     """
     for field, value in message.ListFields():
-        if isinstance(value, Message):
-            check_bounds(value)
-        elif isinstance(value, str | bytes):
-            _check_size(field, value)
+        if isinstance(value, Message | str | bytes):
+            entries: Sequence[object] = (value,)
         elif isinstance(value, Sequence):
             limit = COUNT[key(field)]
             if len(value) > limit:
                 raise InvalidField.of(field.name, f"has {len(value)} entries", f"use at most {limit}")
-            for entry in value:
-                if isinstance(entry, Message):
-                    check_bounds(entry)
-                elif isinstance(entry, str | bytes):
-                    _check_size(field, entry)
+            entries = value
+        else:
+            continue
+        for entry in entries:
+            if isinstance(entry, Message):
+                check_bounds(entry)
+            elif isinstance(entry, str | bytes):
+                size = len(entry.encode() if isinstance(entry, str) else entry)
+                limit = BYTES[key(field)]
+                if size > limit:
+                    called = _CALLED.get(key(field), field.name)
+                    raise InvalidField.of(called, f"has {size} bytes", f"use at most {limit}")
 
 
 def key(field: FieldDescriptor) -> str:
     """The name of a field in the tables."""
     return f"{getattr(field.containing_type, 'name', '')}.{field.name}"
-
-
-def _check_size(field: FieldDescriptor, value: str | bytes) -> None:
-    size = len(value.encode() if isinstance(value, str) else value)
-    limit = BYTES[key(field)]
-    if size > limit:
-        called = _CALLED.get(key(field), field.name)
-        raise InvalidField.of(called, f"has {size} bytes", f"use at most {limit}")

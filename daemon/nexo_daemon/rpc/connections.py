@@ -19,7 +19,7 @@ from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.tickets import Proposal
+from nexo_daemon.registry.tested import Proposal
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
 from nexo_daemon.rpc.errors import Context, speaks_errors

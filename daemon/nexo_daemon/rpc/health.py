@@ -12,6 +12,7 @@ from nexo.connections.v1 import connection_pb2, health_pb2_grpc
 from nexo.connections.v1 import health_pb2 as pb
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
+from nexo_daemon.registry.drafts import INTERVAL_RANGE_S
 from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.lights import Lights
@@ -23,7 +24,6 @@ SLICES_LIMIT = 1000
 SLICES_TOGETHER = 100_000
 """Of all connections of an answer: about 2 MB."""
 TRANSITIONS_TOLD = 500
-INTERVAL_RANGE_S = (10.0, 86_400.0)
 
 
 @speaks_errors

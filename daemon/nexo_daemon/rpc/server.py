@@ -5,14 +5,14 @@ import contextlib
 import os
 import socket as sockets
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health as health_servicer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nexo.connections import paths
 from nexo.connections.v1 import (
@@ -37,7 +37,6 @@ from nexo_daemon.rpc.connections import ConnectionService
 from nexo_daemon.rpc.daemon import DaemonService
 from nexo_daemon.rpc.gateway import GatewayService
 from nexo_daemon.rpc.health import HealthService
-from nexo_daemon.rpc.reflection import NAME, Reflection
 from nexo_daemon.rpc.store import StoreService
 from nexo_daemon.rpc.vault import VaultService
 from nexo_daemon.rpc.workspaces import WorkspaceService
@@ -96,8 +95,12 @@ class Server:
             store_pb2_grpc.add_StoreServiceServicer_to_server(store, methods)
             gateway_pb2_grpc.add_GatewayServiceServicer_to_server(gateway, methods)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
-            names = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection([*names, NAME]), methods)
+            names = [
+                *self._names,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name,
+            ]
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), methods)
             server.add_generic_rpc_handlers((methods,))
 
         self._register = register
@@ -245,3 +248,23 @@ class Methods(grpc.GenericRpcHandler):
         if handler is not None and handler.unary_unary is not None:
             self._calls.began()
         return handler
+
+
+class Reflection:
+    """What this server offers, for clients without our contract.
+
+    grpcio's own servicer answers, and is loaded for the first of them: it brings the descriptors'
+    descriptors, a megabyte that few daemons need.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    async def ServerReflectionInfo(
+        self, requests: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: object
+    ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
+        """See grpc_reflection."""
+        from grpc_reflection.v1alpha.reflection import aio
+
+        async for answer in aio.ReflectionServicer(self._names).ServerReflectionInfo(requests, context):
+            yield answer

@@ -12,10 +12,10 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, Model, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.registry import last_tests
+from nexo_daemon.registry import tested
 from nexo_daemon.registry.drafts import Draft
-from nexo_daemon.registry.last_tests import LastTests
 from nexo_daemon.registry.registry import Registry
+from nexo_daemon.registry.tested import LastTests
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 from store_parts import HandClock, StorePlace
@@ -95,5 +95,5 @@ def test_there_is_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None
         assert (tests.of(connection), tests.of(second)) != (None, None)
         assert tests.of(connection) is None
 
-    monkeypatch.setattr(last_tests, "LIMIT", 1)
+    monkeypatch.setattr(tested, "LAST_TESTS_LIMIT", 1)
     live(store, body)

@@ -15,7 +15,7 @@ from nexo_daemon.domain.probing import TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.registry.tickets import KEPT_S, LIMIT, Proposal
+from nexo_daemon.registry.tested import KEPT_S, LIMIT, Proposal
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 

@@ -1,10 +1,13 @@
-"""What was tested and is not saved yet: kept by tickets for a while, so that a draft is sent once.
+"""What did tests say? By ticket what is not saved yet, and of each connection the last test.
 
-A ticket says nothing and cannot be guessed, and no call lists tickets: it is worth something only to whoever
-was told it. What it stands for is saved or forgotten, never handed out. Not for saved connections.
+A draft is sent once: a ticket stands for it for a while. It says nothing and cannot be guessed, and no call
+lists tickets: it is worth something only to whoever was told it. What it stands for is saved or forgotten,
+never handed out. Of a saved connection no secret is kept: every text of a report is redacted. Not for lights,
+which checks move as well.
 """
 
 import secrets
+from collections import OrderedDict
 from dataclasses import field, fields, replace
 from datetime import datetime
 
@@ -13,14 +16,19 @@ from nexo.connections.terms import KeyVerdict
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
+from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import TestReport
+from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.edits import AS_GIVEN, Plan, learned
+from nexo_daemon.registry.writer import Writer
 
 LIMIT = 300
 """As many as the settings screen shows rows to import: it tests them all, and saves them then."""
 SIZE_LIMIT = 64 * 1024
 """Characters of the secrets of a draft that is kept; larger ones are sent again."""
+LAST_TESTS_LIMIT = 256
+"""Connections whose last test is kept; the one that was tested longest ago goes first."""
 KEPT_S = 900.0
 """A person tests, reads, thinks and saves; what was tested before lunch is worth a new test."""
 
@@ -117,3 +125,49 @@ class Tickets:
         """Forget everything, what is being tested now included."""
         self.era += 1
         self._kept.clear()
+
+
+@frozen
+class KeptTest:
+    """A report without its models, of which there can be thousands, and when the test ended.
+
+    Attributes:
+        default_model: that the connection had; a test says whether it is listed.
+    """
+
+    report: TestReport
+    at: datetime
+    default_model: str
+
+
+class LastTests:
+    """The last test of each connection, in memory until what it was about changes; listener of the writer.
+
+    What is sent elsewhere, or with another key, was not tested.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._kept: OrderedDict[str, KeptTest] = OrderedDict()
+        writer.listen_to_connections(self)
+
+    def keep(self, connection: StoredConnection, report: TestReport) -> None:
+        """Remember the report of `connection`, unless that was changed since it was read."""
+        now = self._writer.snapshot.connections.get(connection.id)
+        if now is None or now.revision != connection.revision:
+            return
+        kept = KeptTest(replace(report, models=()), self._writer.clock.now(), connection.default_model)
+        self._kept.pop(connection.id, None)
+        self._kept[connection.id] = kept
+        while len(self._kept) > LAST_TESTS_LIMIT:
+            self._kept.popitem(last=False)
+
+    def of(self, connection: StoredConnection) -> KeptTest | None:
+        """The last test of the connection as it is; None if it was not tested since nexod started."""
+        found = self._kept.get(connection.id)
+        return found if found is not None and found.default_model == connection.default_model else None
+
+    def on_change(self, effects: Effects) -> None:
+        """See `ConnectionListener`."""
+        for connection_id in (*effects.probe_again, *(one.id for one in effects.removed)):
+            self._kept.pop(connection_id, None)
