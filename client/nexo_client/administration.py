@@ -10,13 +10,14 @@ from this file by `make aio`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from nexo.connections.codec import read, read_all, write
+from nexo.connections.codec import read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
-from nexo_client.calls import Call
+from nexo_client.calls import Call, each, one
 from nexo_client.line import Line
 
 PROMPT_S = 150.0
@@ -33,7 +34,7 @@ class VaultCalls:
 
     def status(self) -> types.Vault:
         """Its state."""
-        return self._line.ask(Call(v.GetVaultRequest(), _vault, reads=True))
+        return self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
 
     def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Open it; the keyring of the desktop may ask the person.
@@ -46,15 +47,15 @@ class VaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return self._line.ask(Call(request, _vault, longer_s=PROMPT_S))
+        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
 
     def lock(self) -> types.Vault:
         """Forget the key until it is unlocked."""
-        return self._line.ask(Call(v.LockVaultRequest(), _vault))
+        return self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
 
     def auto_lock(self) -> types.AutoLock:
         """When it locks by itself."""
-        return self._line.ask(Call(v.GetAutoLockRequest(), _auto_lock, reads=True))
+        return self._line.ask(Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True))
 
     def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Let it lock by itself from now on.
@@ -63,7 +64,7 @@ class VaultCalls:
             InvalidField, StoreReadOnly, StoreFull
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), _auto_lock))
+        return self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock")))
 
     def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -81,7 +82,7 @@ class VaultCalls:
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return self._line.ask(Call(request, _vault, longer_s=WORK_S))
+        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
     def propose_recovery_code(self) -> types.RecoveryCode:
         """A fresh code, which opens nothing before `set_recovery_code`; an earlier one is good until then."""
@@ -96,7 +97,7 @@ class VaultCalls:
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        return self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), _vault))
+        return self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault")))
 
     def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Seal every secret again under a new key, in one step.
@@ -108,7 +109,7 @@ class VaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return self._line.ask(Call(request, _vault, longer_s=WORK_S))
+        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
 
 class StoreCalls:
@@ -119,7 +120,9 @@ class StoreCalls:
 
     def check(self) -> types.CheckResult:
         """Structure, references, flipped bits, and whether every secret opens."""
-        return self._line.ask(Call(s.CheckStoreRequest(), _checked, reads=True, longer_s=WORK_S))
+        return self._line.ask(
+            Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
+        )
 
     def create_backup(self) -> types.Backup:
         """A copy of the store, checked and private.
@@ -127,11 +130,11 @@ class StoreCalls:
         Raises:
             StoreFull, DaemonFailed
         """
-        return self._line.ask(Call(s.CreateBackupRequest(), _made, longer_s=WORK_S))
+        return self._line.ask(Call(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S))
 
     def backups(self) -> tuple[types.Backup, ...]:
         """The newest first."""
-        return self._line.ask(Call(s.ListBackupsRequest(), _backups, reads=True))
+        return self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
 
     def restore(self, name: str = "", *, dry_run: bool = False, empty: bool = False) -> types.Restored:
         """Put a backup in the place of the store, once it is proven sound and its secrets open.
@@ -155,7 +158,7 @@ class StoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets do not open.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return self._line.ask(Call(request, _export, longer_s=WORK_S))
+        return self._line.ask(Call(request, partial(read, types.Export), longer_s=WORK_S))
 
     def import_document(
         self,
@@ -181,40 +184,12 @@ class StoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return self._line.ask(Call(request, _steps, longer_s=WORK_S))
-
-
-def _vault(response: Any) -> types.Vault:
-    return read(types.Vault, response.vault)
-
-
-def _auto_lock(response: Any) -> types.AutoLock:
-    return read(types.AutoLock, response.auto_lock)
+        return self._line.ask(Call(request, each(types.ImportStep, "steps"), longer_s=WORK_S))
 
 
 def _new_code(response: Any) -> types.RecoveryCode:
     return types.RecoveryCode(response.recovery_code)
 
 
-def _checked(response: Any) -> types.CheckResult:
-    return read(types.CheckResult, response)
-
-
-def _made(response: Any) -> types.Backup:
-    return read(types.Backup, response.backup)
-
-
-def _backups(response: Any) -> tuple[types.Backup, ...]:
-    return read_all(types.Backup, response.backups)
-
-
 def _restored(response: Any) -> types.Restored:
     return read(types.Restored, response, done=response.restored)
-
-
-def _export(response: Any) -> types.Export:
-    return read(types.Export, response)
-
-
-def _steps(response: Any) -> tuple[types.ImportStep, ...]:
-    return read_all(types.ImportStep, response.steps)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from nexo.connections.codec import duration, enum_to_wire, timestamp
+from nexo.connections.codec import duration, enum_to_wire, read, timestamp
 from nexo.connections.terms import Outcome
 from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
@@ -23,31 +24,19 @@ from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
-from nexo_client.calls import Call, OnLayer, Stream
+from nexo_client.calls import Call, OnLayer, Stream, each, one
 from nexo_client.client import (
     _GRACE_S,
-    _binding,
-    _connection,
-    _connections,
     _default,
     _fallback,
     _handouts,
-    _health_settings,
-    _histories,
-    _history,
     _id_of,
     _last_test,
-    _lights,
-    _models,
     _nothing,
     _pid,
-    _providers,
     _required,
     _resolved,
     _revision,
-    _saved,
-    _status,
-    _switch,
     _test_event,
     _workspaces,
 )
@@ -109,7 +98,9 @@ class AsyncClient(AsyncLine):
 
     async def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return await self.ask(Call(c.ListConnectionsRequest(), _connections, reads=True))
+        return await self.ask(
+            Call(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
+        )
 
     async def get_connection(self, name: str) -> types.Connection:
         """One connection; upper and lower case do not matter.
@@ -117,7 +108,9 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(Call(c.GetConnectionRequest(name=name), _connection, reads=True))
+        return await self.ask(
+            Call(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
+        )
 
     async def create_connection(
         self,
@@ -146,7 +139,7 @@ class AsyncClient(AsyncLine):
             ticket=ticket,
             update_mask=mask if ticket else None,
         )
-        return await self.ask(Call(request, _saved))
+        return await self.ask(Call(request, partial(read, types.SavedConnection)))
 
     async def update_connection(
         self,
@@ -181,7 +174,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             ticket=ticket,
         )
-        return await self.ask(Call(request, _saved))
+        return await self.ask(Call(request, partial(read, types.SavedConnection)))
 
     async def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -336,7 +329,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return await self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
+        return await self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     async def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Back to the default before the last switch.
@@ -345,7 +338,7 @@ class AsyncClient(AsyncLine):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return await self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
+        return await self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     async def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Asks the provider for its models, without using tokens.
@@ -354,11 +347,13 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return await self.ask(Call(request, _models, reads=True, longer_s=timeout_s))
+        return await self.ask(Call(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s))
 
     async def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return await self.ask(Call(c.ListProvidersRequest(), _providers, reads=True))
+        return await self.ask(
+            Call(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
+        )
 
     # Workspaces
 
@@ -459,7 +454,7 @@ class AsyncClient(AsyncLine):
             allow_fallback=allow_fallback,
             sticky=duration(sticky_s),
         )
-        return await self.ask(Call(request, _binding))
+        return await self.ask(Call(request, one(types.WorkspaceBinding, "binding")))
 
     async def unbind(self, workspace: WorkspaceLike) -> int:
         """Lets a workspace follow the default again; returns the new revision.
@@ -520,7 +515,9 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(Call(h.GetHealthRequest(names=names), _lights, reads=True))
+        return await self.ask(
+            Call(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
+        )
 
     async def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """Transitions and samples of the last `window_s` seconds.
@@ -529,7 +526,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return await self.ask(Call(request, _history, reads=True))
+        return await self.ask(Call(request, partial(read, types.HealthHistory), reads=True))
 
     async def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -545,7 +542,7 @@ class AsyncClient(AsyncLine):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return await self.ask(Call(request, _histories, reads=True))
+        return await self.ask(Call(request, each(types.SlicedHistory, "histories"), reads=True))
 
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -557,11 +554,15 @@ class AsyncClient(AsyncLine):
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
         # A check is free and may be asked for twice; so a daemon that just stops is noticed at once.
-        return await self.ask(Call(request, _lights, reads=True, longer_s=timeout_s))
+        return await self.ask(
+            Call(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
+        )
 
     async def health_settings(self) -> types.HealthSettings:
         """How often connections are checked."""
-        return await self.ask(Call(h.GetHealthSettingsRequest(), _health_settings, reads=True))
+        return await self.ask(
+            Call(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
+        )
 
     async def update_health_settings(
         self,
@@ -580,13 +581,13 @@ class AsyncClient(AsyncLine):
             other_interval=duration(other_interval_s),
             paused=paused,
         )
-        return await self.ask(Call(request, _health_settings))
+        return await self.ask(Call(request, one(types.HealthSettings, "settings")))
 
     # The daemon
 
     async def status(self) -> types.Status:
         """The daemon and its store."""
-        return await self.ask(Call(d.GetStatusRequest(), _status, reads=True))
+        return await self.ask(Call(d.GetStatusRequest(), one(types.Status, "status"), reads=True))
 
     def watch(self) -> AsyncSubscription[types.WatchEvent]:
         """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).

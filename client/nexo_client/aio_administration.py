@@ -4,26 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
-from nexo.connections.codec import write
+from nexo.connections.codec import read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
-from nexo_client.administration import (
-    PROMPT_S,
-    WORK_S,
-    _auto_lock,
-    _backups,
-    _checked,
-    _export,
-    _made,
-    _new_code,
-    _restored,
-    _steps,
-    _vault,
-)
+from nexo_client.administration import PROMPT_S, WORK_S, _new_code, _restored
 from nexo_client.aio_line import AsyncLine
-from nexo_client.calls import Call
+from nexo_client.calls import Call, each, one
 
 
 class AsyncVaultCalls:
@@ -34,7 +23,7 @@ class AsyncVaultCalls:
 
     async def status(self) -> types.Vault:
         """Its state."""
-        return await self._line.ask(Call(v.GetVaultRequest(), _vault, reads=True))
+        return await self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
 
     async def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Open it; the keyring of the desktop may ask the person.
@@ -47,15 +36,17 @@ class AsyncVaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return await self._line.ask(Call(request, _vault, longer_s=PROMPT_S))
+        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
 
     async def lock(self) -> types.Vault:
         """Forget the key until it is unlocked."""
-        return await self._line.ask(Call(v.LockVaultRequest(), _vault))
+        return await self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
 
     async def auto_lock(self) -> types.AutoLock:
         """When it locks by itself."""
-        return await self._line.ask(Call(v.GetAutoLockRequest(), _auto_lock, reads=True))
+        return await self._line.ask(
+            Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
+        )
 
     async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Let it lock by itself from now on.
@@ -64,7 +55,9 @@ class AsyncVaultCalls:
             InvalidField, StoreReadOnly, StoreFull
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return await self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), _auto_lock))
+        return await self._line.ask(
+            Call(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
+        )
 
     async def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -82,7 +75,7 @@ class AsyncVaultCalls:
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return await self._line.ask(Call(request, _vault, longer_s=WORK_S))
+        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
     async def propose_recovery_code(self) -> types.RecoveryCode:
         """A fresh code, which opens nothing before `set_recovery_code`; an earlier one is good until then."""
@@ -97,7 +90,9 @@ class AsyncVaultCalls:
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
-        return await self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), _vault))
+        return await self._line.ask(
+            Call(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault"))
+        )
 
     async def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Seal every secret again under a new key, in one step.
@@ -109,7 +104,7 @@ class AsyncVaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return await self._line.ask(Call(request, _vault, longer_s=WORK_S))
+        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
 
 class AsyncStoreCalls:
@@ -120,7 +115,9 @@ class AsyncStoreCalls:
 
     async def check(self) -> types.CheckResult:
         """Structure, references, flipped bits, and whether every secret opens."""
-        return await self._line.ask(Call(s.CheckStoreRequest(), _checked, reads=True, longer_s=WORK_S))
+        return await self._line.ask(
+            Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
+        )
 
     async def create_backup(self) -> types.Backup:
         """A copy of the store, checked and private.
@@ -128,11 +125,13 @@ class AsyncStoreCalls:
         Raises:
             StoreFull, DaemonFailed
         """
-        return await self._line.ask(Call(s.CreateBackupRequest(), _made, longer_s=WORK_S))
+        return await self._line.ask(
+            Call(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
+        )
 
     async def backups(self) -> tuple[types.Backup, ...]:
         """The newest first."""
-        return await self._line.ask(Call(s.ListBackupsRequest(), _backups, reads=True))
+        return await self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
 
     async def restore(self, name: str = "", *, dry_run: bool = False, empty: bool = False) -> types.Restored:
         """Put a backup in the place of the store, once it is proven sound and its secrets open.
@@ -156,7 +155,7 @@ class AsyncStoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets do not open.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return await self._line.ask(Call(request, _export, longer_s=WORK_S))
+        return await self._line.ask(Call(request, partial(read, types.Export), longer_s=WORK_S))
 
     async def import_document(
         self,
@@ -182,4 +181,4 @@ class AsyncStoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return await self._line.ask(Call(request, _steps, longer_s=WORK_S))
+        return await self._line.ask(Call(request, each(types.ImportStep, "steps"), longer_s=WORK_S))

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from nexo.connections.codec import duration, enum_to_wire, timestamp
+from nexo.connections.codec import duration, enum_to_wire, read, timestamp
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
 from nexo_client.aio_line import AsyncLine
-from nexo_client.calls import Call
+from nexo_client.calls import Call, each, one
 from nexo_client.errors import InvalidField
-from nexo_client.gateway import _created, _ended, _minted, _overview, _switched, _tokens, _used
+from nexo_client.gateway import _ended, _minted, _used
 from nexo_client.workspace import WorkspaceLike, locate
 
 
@@ -25,7 +26,9 @@ class AsyncGatewayCalls:
 
     async def status(self) -> types.GatewayOverview:
         """Whether it listens, and who is behind it."""
-        return await self._line.ask(Call(g.GetGatewayRequest(), _overview, reads=True))
+        return await self._line.ask(
+            Call(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
+        )
 
     async def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """On or off, kept over restarts. What it could not do is in `problem`; off ends what is open.
@@ -36,7 +39,9 @@ class AsyncGatewayCalls:
         Raises:
             InvalidField, StoreReadOnly, StoreFull
         """
-        return await self._line.ask(Call(g.SetGatewayRequest(on=on, port=port), _switched))
+        return await self._line.ask(
+            Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
+        )
 
     async def mint(
         self,
@@ -93,11 +98,13 @@ class AsyncGatewayCalls:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return await self._line.ask(Call(request, _created))
+        return await self._line.ask(Call(request, partial(read, types.NewGatewayToken)))
 
     async def tokens(self) -> tuple[types.GatewayToken, ...]:
         """Those with a name."""
-        return await self._line.ask(Call(g.ListGatewayTokensRequest(), _tokens, reads=True))
+        return await self._line.ask(
+            Call(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
+        )
 
     async def revoke_token(self, name: str) -> int:
         """End a token and what it has open; returns how many requests that were.

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from nexo.connections.codec import read, read_all
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo.connections.values import frozen
 from nexo.connections.version import __version__
@@ -85,6 +86,16 @@ class Stream(Generic[T]):
     def method(self) -> Method:
         kind: Any = type(self.request)  # of which the stubs say that it cannot be hashed
         return method(kind)
+
+
+def one(kind: Callable[..., T], field: str) -> Callable[[Any], T]:
+    """Reads the value in a field of an answer."""
+    return lambda response: read(kind, getattr(response, field))
+
+
+def each(kind: type[T], field: str) -> Callable[[Any], tuple[T, ...]]:
+    """Reads the values in a repeated field of an answer."""
+    return lambda response: read_all(kind, getattr(response, field))
 
 
 def client_info() -> w.ClientInfo:

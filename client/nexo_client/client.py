@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nexo.connections.codec import duration, enum_to_wire, read, read_all, timestamp
@@ -18,7 +19,7 @@ from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
-from nexo_client.calls import Call, OnLayer, Stream
+from nexo_client.calls import Call, OnLayer, Stream, each, one
 from nexo_client.errors import InvalidField
 from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
 from nexo_client.workspace import WorkspaceLike, locate
@@ -82,7 +83,7 @@ class Client(Line):
 
     def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return self.ask(Call(c.ListConnectionsRequest(), _connections, reads=True))
+        return self.ask(Call(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True))
 
     def get_connection(self, name: str) -> types.Connection:
         """One connection; upper and lower case do not matter.
@@ -90,7 +91,9 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(Call(c.GetConnectionRequest(name=name), _connection, reads=True))
+        return self.ask(
+            Call(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
+        )
 
     def create_connection(
         self,
@@ -119,7 +122,7 @@ class Client(Line):
             ticket=ticket,
             update_mask=mask if ticket else None,
         )
-        return self.ask(Call(request, _saved))
+        return self.ask(Call(request, partial(read, types.SavedConnection)))
 
     def update_connection(
         self,
@@ -154,7 +157,7 @@ class Client(Line):
             fixes=fixes,
             ticket=ticket,
         )
-        return self.ask(Call(request, _saved))
+        return self.ask(Call(request, partial(read, types.SavedConnection)))
 
     def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -309,7 +312,7 @@ class Client(Line):
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
+        return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Back to the default before the last switch.
@@ -318,7 +321,7 @@ class Client(Line):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return self.ask(Call(request, _switch, longer_s=wait_s or 0.0))
+        return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Asks the provider for its models, without using tokens.
@@ -327,11 +330,11 @@ class Client(Line):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return self.ask(Call(request, _models, reads=True, longer_s=timeout_s))
+        return self.ask(Call(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s))
 
     def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return self.ask(Call(c.ListProvidersRequest(), _providers, reads=True))
+        return self.ask(Call(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True))
 
     # Workspaces
 
@@ -432,7 +435,7 @@ class Client(Line):
             allow_fallback=allow_fallback,
             sticky=duration(sticky_s),
         )
-        return self.ask(Call(request, _binding))
+        return self.ask(Call(request, one(types.WorkspaceBinding, "binding")))
 
     def unbind(self, workspace: WorkspaceLike) -> int:
         """Lets a workspace follow the default again; returns the new revision.
@@ -491,7 +494,9 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(Call(h.GetHealthRequest(names=names), _lights, reads=True))
+        return self.ask(
+            Call(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
+        )
 
     def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """Transitions and samples of the last `window_s` seconds.
@@ -500,7 +505,7 @@ class Client(Line):
             ConnectionNotFound
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return self.ask(Call(request, _history, reads=True))
+        return self.ask(Call(request, partial(read, types.HealthHistory), reads=True))
 
     def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -516,7 +521,7 @@ class Client(Line):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return self.ask(Call(request, _histories, reads=True))
+        return self.ask(Call(request, each(types.SlicedHistory, "histories"), reads=True))
 
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -528,11 +533,11 @@ class Client(Line):
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
         # A check is free and may be asked for twice; so a daemon that just stops is noticed at once.
-        return self.ask(Call(request, _lights, reads=True, longer_s=timeout_s))
+        return self.ask(Call(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s))
 
     def health_settings(self) -> types.HealthSettings:
         """How often connections are checked."""
-        return self.ask(Call(h.GetHealthSettingsRequest(), _health_settings, reads=True))
+        return self.ask(Call(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True))
 
     def update_health_settings(
         self,
@@ -551,13 +556,13 @@ class Client(Line):
             other_interval=duration(other_interval_s),
             paused=paused,
         )
-        return self.ask(Call(request, _health_settings))
+        return self.ask(Call(request, one(types.HealthSettings, "settings")))
 
     # The daemon
 
     def status(self) -> types.Status:
         """The daemon and its store."""
-        return self.ask(Call(d.GetStatusRequest(), _status, reads=True))
+        return self.ask(Call(d.GetStatusRequest(), one(types.Status, "status"), reads=True))
 
     def watch(self) -> Subscription[types.WatchEvent]:
         """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).
@@ -589,32 +594,8 @@ class Client(Line):
 # How answers are read
 
 
-def _connection(response: Any) -> types.Connection:
-    return read(types.Connection, response.connection)
-
-
-def _connections(response: Any) -> tuple[types.Connection, ...]:
-    return read_all(types.Connection, response.connections)
-
-
 def _default(response: Any) -> types.Connection | None:
-    return _connection(response) if response.HasField("connection") else None
-
-
-def _saved(response: Any) -> types.SavedConnection:
-    return read(types.SavedConnection, response)
-
-
-def _switch(response: Any) -> types.DefaultSwitch:
-    return read(types.DefaultSwitch, response)
-
-
-def _history(response: Any) -> types.HealthHistory:
-    return read(types.HealthHistory, response)
-
-
-def _histories(response: Any) -> tuple[types.SlicedHistory, ...]:
-    return read_all(types.SlicedHistory, response.histories)
+    return read(types.Connection, response.connection) if response.HasField("connection") else None
 
 
 def _revision(response: Any) -> int:
@@ -632,14 +613,6 @@ def _last_test(response: Any) -> types.LastTest | None:
     return read(types.LastTest, response) if response.HasField("result") else None
 
 
-def _models(response: Any) -> types.ModelList:
-    return read(types.ModelList, response)
-
-
-def _providers(response: Any) -> tuple[types.ProviderInfo, ...]:
-    return read_all(types.ProviderInfo, response.providers)
-
-
 def _resolved(response: Any) -> types.ResolvedConnection:
     return convert.resolved(response.connection)
 
@@ -651,10 +624,6 @@ def _required(workspace: WorkspaceLike) -> w.Workspace:
             "workspace: is empty", hint="give a directory or a name", metadata={"field": "workspace"}
         )
     return convert.workspace_to_wire(place)
-
-
-def _binding(response: Any) -> types.WorkspaceBinding:
-    return read(types.WorkspaceBinding, response.binding)
 
 
 def _workspaces(response: Any) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
@@ -674,18 +643,6 @@ def _nothing(_response: Any) -> None:
 
 def _fallback(response: Any) -> tuple[str, ...]:
     return tuple(response.connections)
-
-
-def _lights(response: Any) -> tuple[types.ConnectionHealth, ...]:
-    return read_all(types.ConnectionHealth, response.health)
-
-
-def _health_settings(response: Any) -> types.HealthSettings:
-    return read(types.HealthSettings, response.settings)
-
-
-def _status(response: Any) -> types.Status:
-    return read(types.Status, response.status)
 
 
 def _pid(response: Any) -> int:

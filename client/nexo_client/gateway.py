@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from nexo.connections.codec import duration, enum_to_wire, read, read_all, timestamp
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
-from nexo_client.calls import Call
+from nexo_client.calls import Call, each, one
 from nexo_client.errors import InvalidField
 from nexo_client.line import Line
 from nexo_client.workspace import WorkspaceLike, locate
@@ -31,7 +32,7 @@ class GatewayCalls:
 
     def status(self) -> types.GatewayOverview:
         """Whether it listens, and who is behind it."""
-        return self._line.ask(Call(g.GetGatewayRequest(), _overview, reads=True))
+        return self._line.ask(Call(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True))
 
     def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """On or off, kept over restarts. What it could not do is in `problem`; off ends what is open.
@@ -42,7 +43,7 @@ class GatewayCalls:
         Raises:
             InvalidField, StoreReadOnly, StoreFull
         """
-        return self._line.ask(Call(g.SetGatewayRequest(on=on, port=port), _switched))
+        return self._line.ask(Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway")))
 
     def mint(
         self,
@@ -99,11 +100,13 @@ class GatewayCalls:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return self._line.ask(Call(request, _created))
+        return self._line.ask(Call(request, partial(read, types.NewGatewayToken)))
 
     def tokens(self) -> tuple[types.GatewayToken, ...]:
         """Those with a name."""
-        return self._line.ask(Call(g.ListGatewayTokensRequest(), _tokens, reads=True))
+        return self._line.ask(
+            Call(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
+        )
 
     def revoke_token(self, name: str) -> int:
         """End a token and what it has open; returns how many requests that were.
@@ -123,26 +126,10 @@ class GatewayCalls:
         return self._line.ask(Call(request, _used, reads=True))
 
 
-def _overview(response: Any) -> types.GatewayOverview:
-    return read(types.GatewayOverview, response)
-
-
-def _switched(response: Any) -> types.Gateway:
-    return read(types.Gateway, response.gateway)
-
-
 def _minted(response: Any) -> types.RunToken:
     return types.RunToken(
         response.token, read(types.Gateway, response.gateway), convert.explanation(response.resolution)
     )
-
-
-def _created(response: Any) -> types.NewGatewayToken:
-    return read(types.NewGatewayToken, response)
-
-
-def _tokens(response: Any) -> tuple[types.GatewayToken, ...]:
-    return read_all(types.GatewayToken, response.tokens)
 
 
 def _ended(response: Any) -> int:

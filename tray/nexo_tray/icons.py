@@ -41,12 +41,17 @@ COLOURS: dict[Look, Colour] = {
 WIRE: Colour = (0x8A, 0x8A, 0x8A)
 WHITE: Colour = (0xFF, 0xFF, 0xFF)
 
+_NOTHING = (0, 0, 0, 0)
+
 # Each pixel is drawn as a square of this many and averaged.
 _OVERSAMPLING = 8
 
 
 class _Pencil:
-    """Draws in units of 1/16 of the icon, enlarged for averaging; snaps edges to whole pixels."""
+    """Draws in units of 1/16 of the icon, enlarged for averaging; snaps edges to whole pixels.
+
+    The colour None rubs out.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -71,10 +76,11 @@ class _Pencil:
         return (self.centre + x * self.radius, self.centre + y * self.radius)
 
     def rectangle(
-        self, x0: float, y0: float, x1: float, y1: float, colour: Colour, corner: float = 0
+        self, x0: float, y0: float, x1: float, y1: float, colour: Colour | None, corner: float = 0
     ) -> None:
         """A box in pixels."""
-        self._draw.rounded_rectangle(self._box(x0, y0, x1, y1), corner * _OVERSAMPLING, fill=(*colour, 255))
+        fill = (*colour, 255) if colour else _NOTHING
+        self._draw.rounded_rectangle(self._box(x0, y0, x1, y1), corner * _OVERSAMPLING, fill=fill)
 
     def disc(self, colour: Colour, radius: float = 1.0) -> None:
         """A filled bead."""
@@ -94,19 +100,9 @@ class _Pencil:
         start = -90 if right else 90
         self._draw.pieslice(self._box(c - r, c - r, c + r, c + r), start, start + 180, fill=(*colour, 255))
 
-    def rub_out(self, x0: float, y0: float, x1: float, y1: float, corner: float = 0) -> None:
-        """Make a box, in pixels, transparent."""
-        self._draw.rounded_rectangle(self._box(x0, y0, x1, y1), corner * _OVERSAMPLING, fill=(0, 0, 0, 0))
-
-    def clear(self, points: list[tuple[float, float]], width: float) -> None:
-        """Rub out along a line."""
-        self._line(points, width, (0, 0, 0, 0))
-
-    def line(self, points: list[tuple[float, float]], width: float, colour: Colour) -> None:
+    def line(self, points: list[tuple[float, float]], width: float, colour: Colour | None) -> None:
         """A line with round ends and joints; width in pixels."""
-        self._line(points, width, (*colour, 255))
-
-    def _line(self, points: list[tuple[float, float]], width: float, fill: tuple[int, int, int, int]) -> None:
+        fill = (*colour, 255) if colour else _NOTHING
         scaled = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in points]
         thick = width * _OVERSAMPLING
         self._draw.line(scaled, fill=fill, width=round(thick))
@@ -135,10 +131,6 @@ class _Pencil:
         reach = self.centre - self.radius + self.stroke / 2
         self.rectangle(0, top, reach, top + self.stroke, WIRE)
         self.rectangle(self.size - reach, top, self.size, top + self.stroke, WIRE)
-
-    def finished(self) -> Image.Image:
-        """The icon at its real size."""
-        return self.image.reduce(_OVERSAMPLING)
 
 
 def _healthy(pencil: _Pencil) -> None:
@@ -171,7 +163,7 @@ def _unknown(pencil: _Pencil) -> None:
 def _offline(pencil: _Pencil) -> None:
     pencil.ring(COLOURS[Look.OFFLINE])
     ends = [pencil.at(-0.9, 0.9), pencil.at(0.9, -0.9)]
-    pencil.clear(ends, pencil.stroke * 2.2)
+    pencil.line(ends, pencil.stroke * 2.2, None)
     pencil.line(ends, pencil.stroke, COLOURS[Look.OFFLINE])
 
 
@@ -183,8 +175,8 @@ def _locked(pencil: _Pencil) -> None:
     pencil.rectangle(c - bow, top, c + bow, c, colour, corner=bow)
     pencil.rectangle(c - bow, top + bow, c + bow, c, colour)
     inner = bow - stroke
-    pencil.rub_out(c - inner, top + stroke, c + inner, c, corner=inner)
-    pencil.rub_out(c - inner, top + bow, c + inner, c)
+    pencil.rectangle(c - inner, top + stroke, c + inner, c, None, corner=inner)
+    pencil.rectangle(c - inner, top + bow, c + inner, c, None)
     pencil.rectangle(c - half, waist, c + half, bottom, colour, corner=stroke / 2)
     hole = max(1, round(stroke * 0.5))
     middle = round((waist + bottom) / 2)
@@ -197,7 +189,7 @@ def _away(pencil: _Pencil) -> None:
     pencil.half(COLOURS[Look.AWAY], right=False)
     pencil.half(COLOURS[Look.AWAY], right=True)
     gap = max(1, round(pencil.size * 0.09))
-    pencil.rub_out(pencil.centre - gap, 0, pencil.centre + gap, pencil.size)
+    pencil.rectangle(pencil.centre - gap, 0, pencil.centre + gap, pencil.size, None)
 
 
 def _empty(pencil: _Pencil) -> None:
@@ -225,4 +217,4 @@ def icon(look: Look, size: int) -> Image.Image:
     """The icon as an RGBA image of `size` by `size` pixels."""
     pencil = _Pencil(size)
     _DRAWINGS[look](pencil)
-    return pencil.finished()
+    return pencil.image.reduce(_OVERSAMPLING)

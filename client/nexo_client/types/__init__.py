@@ -1,4 +1,4 @@
-"""What the SDK returns and takes: the nouns of the contract, and two of its own, `handout` and `following`.
+"""What the SDK returns and takes: the nouns of the contract, and its own, in `handout`.
 
 Not for behaviour beyond what a value can say of itself, and free of grpc and protobuf. Only
 `ConnectionDraft`, `ResolvedConnection`, `RunToken` and `NewGatewayToken` hold secrets; no `repr` shows one.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from nexo.connections.model.trial import *
     from nexo.connections.model.vault import *
     from nexo.connections.model.workspace import *
-    from nexo_client.types.following import *
     from nexo_client.types.handout import *
 
 _HOMES = {
@@ -61,7 +60,7 @@ _HOMES = {
     "ModelList": "nexo.connections.model.trial",
     "NetworkProfile": "nexo.connections.model.connection",
     "NewGatewayToken": "nexo.connections.model.gateway",
-    "OnStale": "nexo_client.types.following",
+    "OnStale": "nexo_client.types.handout",
     "ProviderInfo": "nexo.connections.model.trial",
     "RecoveryCode": "nexo.connections.model.vault",
     "ResolutionStep": "nexo.connections.model.workspace",

@@ -1,5 +1,6 @@
-"""A hand-out: what a program needs to talk to its provider, secrets included."""
+"""A hand-out: what a program needs to talk to its provider, secrets included; and how one is followed."""
 
+import enum
 from collections.abc import Callable, Iterable
 from dataclasses import field
 from typing import Any, NoReturn
@@ -95,3 +96,12 @@ class ResolvedConnection(Endpoint):
         from nexo_client import variables
 
         return variables.of_connection(self, openai_face=openai_face)
+
+
+class OnStale(enum.Enum):
+    """What `LiveConnection.current` does while the daemon is away."""
+
+    KEEP = "keep"
+    """Gives the last known connection; `stale` says that it may be out of date."""
+    RAISE = "raise"
+    """Raises `DaemonNotRunning`."""
