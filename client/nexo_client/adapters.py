@@ -10,12 +10,10 @@ import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nexo.connections import faces, proxies, run_marks
-from nexo.connections.values import frozen
 from nexo_client.errors import InvalidField
 from nexo_client.types import ResolvedConnection
 
@@ -28,67 +26,21 @@ CREDENTIAL_HEADERS = faces.CREDENTIAL_HEADERS
 _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 
 
-def wire_headers(connection: ResolvedConnection) -> dict[str, str]:
-    """Every header that a request of this connection carries: the key's, then the custom ones, which win."""
-    return faces.headers(connection.auth_scheme, connection.api_key, connection.headers.items())
+def headers_of(connection: ResolvedConnection, dialect: str) -> dict[str, str]:
+    """Every header that a request of this dialect carries: the key's, then the custom ones, which win."""
+    scheme = faces.scheme_of(dialect, connection.provider, connection.auth_scheme)
+    return faces.headers(scheme, connection.api_key, connection.headers.items())
 
 
-def openai_headers(connection: ResolvedConnection) -> dict[str, str]:
-    """As `wire_headers`; the OpenAI faces of the other providers take the key as Bearer only."""
-    scheme = faces.scheme_of("openai", connection.provider, connection.auth_scheme)
-    return wire_headers(replace(connection, auth_scheme=scheme))
+def base_of(connection: ResolvedConnection, dialect: str) -> str:
+    """The URL in front of the paths of this dialect, of the provider's own OpenAI face where it has one.
 
-
-def openai_base(connection: ResolvedConnection) -> str:
-    """The URL in front of `/chat/completions`, of the provider's own OpenAI face where it has one."""
-    return _base(connection, "openai")
-
-
-def anthropic_base(connection: ResolvedConnection) -> str:
-    """The URL in front of `/v1/messages`.
+    These are `/chat/completions` of "openai", `/v1/messages` of "anthropic", `/v1beta/models` of "google" and
+    `/api/chat` of "ollama".
 
     Raises:
         InvalidField: the provider has no such face.
     """
-    return _base(connection, "anthropic")
-
-
-def google_base(connection: ResolvedConnection) -> str:
-    """The URL in front of `/v1beta/models`.
-
-    Raises:
-        InvalidField: the provider has no such face.
-    """
-    return _base(connection, "google")
-
-
-def ollama_base(connection: ResolvedConnection) -> str:
-    """The URL in front of `/api/chat`.
-
-    Raises:
-        InvalidField: the provider has no such face.
-    """
-    return _base(connection, "ollama")
-
-
-@frozen
-class SdkFace:
-    """What a dialect makes of a connection: the URL in front of its paths, and the headers."""
-
-    base: Callable[[ResolvedConnection], str]
-    headers: Callable[[ResolvedConnection], dict[str, str]]
-
-
-FACES: Mapping[str, SdkFace] = {
-    "openai": SdkFace(openai_base, openai_headers),
-    "anthropic": SdkFace(anthropic_base, wire_headers),
-    "google": SdkFace(google_base, wire_headers),
-    "ollama": SdkFace(ollama_base, wire_headers),
-}
-"""By dialect; the names are those of the methods of `ResolvedConnection`."""
-
-
-def _base(connection: ResolvedConnection, dialect: str) -> str:
     providers = faces.PROVIDERS[dialect]
     if connection.provider not in providers:
         raise InvalidField(
@@ -156,7 +108,7 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
 
     The two differ only if an HTTP client has to be made: for a proxy, a CA bundle, a key in another header.
     """
-    headers: dict[str, Any] = openai_headers(connection)
+    headers: dict[str, Any] = headers_of(connection, "openai")
     key = connection.api_key
     network = network_arguments(connection) | _unredirected(headers)
     if headers.get("Authorization") == f"Bearer {key}":
@@ -171,7 +123,7 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
             from openai import Omit
 
             headers[name] = Omit()
-    arguments: dict[str, Any] = {"api_key": key or NO_KEY, "base_url": openai_base(connection)}
+    arguments: dict[str, Any] = {"api_key": key or NO_KEY, "base_url": base_of(connection, "openai")}
     if headers:
         arguments["default_headers"] = headers
     if network:
@@ -203,8 +155,8 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
     """
     from anthropic import Omit
 
-    headers: dict[str, Any] = wire_headers(connection)
-    base = anthropic_base(connection)
+    headers: dict[str, Any] = headers_of(connection, "anthropic")
+    base = base_of(connection, "anthropic")
     # SDK 1 sends `api_key` as x-api-key and SDK 2 as Bearer; the header that the daemon has tested is the one
     # that is sent, whichever SDK it is.
     if headers.get("Authorization") == f"Bearer {connection.api_key}":
@@ -216,7 +168,7 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
         arguments = {"api_key": connection.api_key or NO_KEY, "base_url": base}
     if headers:
         arguments["default_headers"] = headers
-    network = network_arguments(connection) | _unredirected(wire_headers(connection))
+    network = network_arguments(connection) | _unredirected(headers_of(connection, "anthropic"))
     if network:
         from anthropic import DefaultAsyncHttpxClient, DefaultHttpxClient
 
@@ -231,12 +183,12 @@ def google(connection: ResolvedConnection) -> dict[str, Any]:
     Raises:
         InvalidField: the provider speaks no Gemini dialect.
     """
-    headers = wire_headers(connection)
+    headers = headers_of(connection, "google")
     key = headers.pop("X-Goog-Api-Key", "") or NO_KEY
-    options: dict[str, Any] = {"base_url": google_base(connection), "api_version": "v1beta"}
+    options: dict[str, Any] = {"base_url": base_of(connection, "google"), "api_version": "v1beta"}
     if headers:
         options["headers"] = headers
-    network = network_arguments(connection) | _unredirected(wire_headers(connection))
+    network = network_arguments(connection) | _unredirected(headers_of(connection, "google"))
     if network:
         options["client_args"] = dict(network)
         options["async_client_args"] = dict(network) | _without_aiohttp(network)
@@ -260,11 +212,11 @@ def ollama(connection: ResolvedConnection) -> dict[str, Any]:
     Raises:
         InvalidField: the provider speaks no Ollama dialect.
     """
-    headers = wire_headers(connection)
+    headers = headers_of(connection, "ollama")
     if "Authorization" not in headers and os.environ.get("OLLAMA_API_KEY"):
         # The SDK would send the key of the variable to this host.
         headers["Authorization"] = f"Bearer {NO_KEY}"
-    arguments: dict[str, Any] = {"host": ollama_base(connection), "follow_redirects": False}
+    arguments: dict[str, Any] = {"host": base_of(connection, "ollama"), "follow_redirects": False}
     if headers:
         arguments["headers"] = headers
     return arguments | network_arguments(connection)

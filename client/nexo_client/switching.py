@@ -12,6 +12,7 @@ import threading
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from nexo.connections import faces
 from nexo_client import adapters
 from nexo_client.errors import InvalidField
 from nexo_client.types import NetworkProfile, ResolvedConnection
@@ -43,10 +44,9 @@ def aim(
     Raises:
         InvalidField: the provider of the connection has no such face.
     """
-    face = adapters.FACES[dialect]
-    mine = face.headers(connection)
+    mine = adapters.headers_of(connection, dialect)
     replaced = _DROPPED | {name.lower() for name in mine}
-    base = face.base(connection)
+    base = adapters.base_of(connection, dialect)
     kept = [(name, value) for name, value in headers if name.lower() not in replaced]
     return base + target, [("Host", urlsplit(base).netloc), *kept, *mine.items()]
 
@@ -60,10 +60,10 @@ class FollowingAuth:
     """
 
     def __init__(self, live: Live, dialect: str = "openai") -> None:
-        if dialect not in adapters.FACES:
+        if dialect not in faces.DIALECTS:
             raise InvalidField(
                 f"dialect: '{dialect}' is unknown",
-                hint=f"use one of: {', '.join(adapters.FACES)}",
+                hint=f"use one of: {', '.join(faces.DIALECTS)}",
                 metadata={"field": "dialect"},
             )
         self._live = live

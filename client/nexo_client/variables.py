@@ -8,9 +8,10 @@ on the wire or in their sources in November 2026 (docs/programs.md has the versi
 import enum
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
-from nexo.connections import proxies, run_marks
+from nexo.connections import faces, proxies, run_marks
 from nexo.connections.terms import AuthScheme, HealthState, Provider, ResolutionSource
 from nexo.connections.values import frozen
 from nexo_client import adapters
@@ -74,7 +75,7 @@ def _lines(headers: Mapping[str, str]) -> str:
 
 
 def _openai_headers(connection: ResolvedConnection) -> str:
-    headers = adapters.openai_headers(connection)
+    headers = adapters.headers_of(connection, "openai")
     if headers.get("Authorization") == f"Bearer {connection.api_key}":
         del headers["Authorization"]
     return _lines(headers)
@@ -83,17 +84,17 @@ def _openai_headers(connection: ResolvedConnection) -> str:
 def _anthropic_headers(connection: ResolvedConnection) -> str:
     bearer = connection.auth_scheme is AuthScheme.BEARER
     carrier = "Authorization" if bearer else "X-Api-Key"
-    headers = adapters.wire_headers(connection)
+    headers = adapters.headers_of(connection, "anthropic")
     return _lines({name: value for name, value in headers.items() if name != carrier})
 
 
 def _gemini_headers(connection: ResolvedConnection) -> str:
-    headers = adapters.wire_headers(connection)
+    headers = adapters.headers_of(connection, "google")
     return ", ".join(f"{name}:{value}" for name, value in headers.items() if name != "X-Goog-Api-Key")
 
 
 def _gemini_base(connection: ResolvedConnection) -> str:
-    return adapters.google_base(connection) + "/v1beta"
+    return adapters.base_of(connection, "google") + "/v1beta"
 
 
 def _litellm_model(connection: ResolvedConnection) -> str:
@@ -102,14 +103,18 @@ def _litellm_model(connection: ResolvedConnection) -> str:
     return f"{prefix}/{connection.model}" if connection.model else ""
 
 
+_openai_base, _anthropic_base, _google_base, _ollama_base = (
+    partial(adapters.base_of, dialect=dialect) for dialect in faces.DIALECTS
+)
+
 VARIABLES = (
     # Most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI; Copilot CLI.
     Variable("OPENAI_API_KEY", "openai", Holds.KEY, _key),
-    Variable("OPENAI_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
-    Variable("OPENAI_API_BASE", "openai", Holds.ADDRESS, adapters.openai_base),
-    Variable("OPENAI_API_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("OPENAI_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
+    Variable("OPENAI_API_BASE", "openai", Holds.ADDRESS, _openai_base),
+    Variable("OPENAI_API_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
     Variable("COPILOT_PROVIDER_API_KEY", "openai", Holds.KEY, _key),
-    Variable("COPILOT_PROVIDER_BASE_URL", "openai", Holds.ADDRESS, adapters.openai_base),
+    Variable("COPILOT_PROVIDER_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
     Variable("OPENAI_CUSTOM_HEADERS", "openai", Holds.HEADERS, _openai_headers),
     Variable("OPENAI_MODEL", "openai", Holds.MODEL, _model),
     Variable("COPILOT_MODEL", "openai", Holds.MODEL, _model),
@@ -117,9 +122,9 @@ VARIABLES = (
     # Claude Code asks the person about a key that it does not know, and not about a token.
     Variable("ANTHROPIC_AUTH_TOKEN", "anthropic", Holds.KEY, _key, When.BEARER),
     Variable("ANTHROPIC_API_KEY", "anthropic", Holds.KEY, _key, When.NOT_BEARER),
-    Variable("ANTHROPIC_BASE_URL", "anthropic", Holds.ADDRESS, adapters.anthropic_base),
-    Variable("ANTHROPIC_API_URL", "anthropic", Holds.ADDRESS, adapters.anthropic_base),  # LangChain
-    Variable("ANTHROPIC_API_BASE", "anthropic", Holds.ADDRESS, adapters.anthropic_base),  # LiteLLM
+    Variable("ANTHROPIC_BASE_URL", "anthropic", Holds.ADDRESS, _anthropic_base),
+    Variable("ANTHROPIC_API_URL", "anthropic", Holds.ADDRESS, _anthropic_base),  # LangChain
+    Variable("ANTHROPIC_API_BASE", "anthropic", Holds.ADDRESS, _anthropic_base),  # LiteLLM
     Variable("ANTHROPIC_CUSTOM_HEADERS", "anthropic", Holds.HEADERS, _anthropic_headers),
     Variable("ANTHROPIC_MODEL", "anthropic", Holds.MODEL, _model),
     # Claude Code sends the key, and our headers, to api.anthropic.com beside the requests that count.
@@ -127,7 +132,7 @@ VARIABLES = (
     Variable("GOOGLE_API_KEY", "google", Holds.KEY, _key),
     Variable("GEMINI_API_KEY", "google", Holds.KEY, _key),
     # Gemini CLI 0.61 refuses to start where this is set without a line in its settings.
-    Variable("GOOGLE_GEMINI_BASE_URL", "google", Holds.ADDRESS, adapters.google_base, When.NOT_VENDOR),
+    Variable("GOOGLE_GEMINI_BASE_URL", "google", Holds.ADDRESS, _google_base, When.NOT_VENDOR),
     Variable("GEMINI_API_BASE", "google", Holds.ADDRESS, _gemini_base),  # LiteLLM, DSPy, smolagents
     Variable("GOOGLE_GENAI_API_VERSION", "google", Holds.VERSION, lambda _: "v1beta"),
     Variable("GEMINI_CLI_CUSTOM_HEADERS", "google", Holds.HEADERS, _gemini_headers),
@@ -135,8 +140,8 @@ VARIABLES = (
     # Their readers know no variable for the address (Vercel AI SDK, llm-gemini).
     Variable("GOOGLE_GENERATIVE_AI_API_KEY", "google", Holds.KEY, _key, When.VENDOR),
     Variable("LLM_GEMINI_KEY", "google", Holds.KEY, _key, When.VENDOR),
-    Variable("OLLAMA_HOST", "ollama", Holds.ADDRESS, adapters.ollama_base),
-    Variable("OLLAMA_API_BASE", "ollama", Holds.ADDRESS, adapters.ollama_base),  # LiteLLM, aider
+    Variable("OLLAMA_HOST", "ollama", Holds.ADDRESS, _ollama_base),
+    Variable("OLLAMA_API_BASE", "ollama", Holds.ADDRESS, _ollama_base),  # LiteLLM, aider
     Variable("OLLAMA_API_KEY", "ollama", Holds.KEY, lambda connection: connection.api_key),
     Variable("AIDER_MODEL", "any", Holds.MODEL, _litellm_model),
 )

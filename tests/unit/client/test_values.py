@@ -145,7 +145,7 @@ def test_each_dialect_gets_the_base_url_that_its_package_wants(
     provider: Provider, configured: str, dialect: str, expected: str
 ) -> None:
     connection = resolved(provider=provider, base_url=configured)
-    assert adapters.FACES[dialect].base(connection) == expected
+    assert adapters.base_of(connection, dialect) == expected
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_each_dialect_gets_the_base_url_that_its_package_wants(
 )
 def test_a_dialect_that_the_provider_does_not_speak_is_refused(provider: Provider, dialect: str) -> None:
     with pytest.raises(InvalidField) as refused:
-        adapters.FACES[dialect].base(resolved(provider=provider))
+        adapters.base_of(resolved(provider=provider), dialect)
     assert refused.value.field == "provider"
 
 
 def test_a_custom_header_replaces_the_one_made_of_the_key_whatever_its_case() -> None:
     connection = resolved(headers=Headers([("AUTHORIZATION", "Bearer other"), ("X-Team", "blue")]))
-    assert adapters.wire_headers(connection) == {"Authorization": "Bearer other", "X-Team": "blue"}
+    assert adapters.headers_of(connection, "openai") == {"Authorization": "Bearer other", "X-Team": "blue"}
 
 
 def test_the_environment_of_each_provider() -> None:
