@@ -154,8 +154,8 @@ async def _serve(
     resolver = Resolver(registry, lights, journal, clock)
     hub = FollowHub(resolver, clock)
     # In this order: the resolver forgets shared answers before a follower asks for one.
-    registry.listen_to_routing(resolver)
-    registry.listen_to_routing(hub)
+    registry.listen_to_routing(resolver.on_routing)
+    registry.listen_to_routing(hub.on_routing)
     view = View(
         registry,
         lights,
@@ -203,7 +203,7 @@ async def _serve(
     await server.start(socket)
     await door.load()
     note(store.problem)
-    registry.listen_to_routing(Told(store, note))
+    registry.listen_to_routing(Told(store, note).on_routing)
     registry.listen_to_reload(lambda: try_seals(registry))
     log.info("ready with %d connections", len(registry.snapshot.connections))
     if background:

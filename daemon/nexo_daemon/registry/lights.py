@@ -67,7 +67,7 @@ class Lights:
         self._errands: set[asyncio.Task[None]] = set()
         self.stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
-        registry.listen_to_connections(self)
+        registry.listen_to_connections(self.on_change)
         self._configure(registry.snapshot.connections)
         self.stand_ins.choose_anew()
 
@@ -86,7 +86,7 @@ class Lights:
     # -- configuration → monitor --------------------------------------------------------------------
 
     def on_change(self, effects: Effects) -> None:
-        """See `ConnectionListener`."""
+        """See `Writer.listen_to_connections`."""
         removed = frozenset(connection.id for connection in effects.removed)
         for connection_id in removed:
             self._health.pop(connection_id, None)

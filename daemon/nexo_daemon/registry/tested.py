@@ -149,7 +149,7 @@ class LastTests:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._kept: OrderedDict[str, KeptTest] = OrderedDict()
-        writer.listen_to_connections(self)
+        writer.listen_to_connections(self.on_change)
 
     def keep(self, connection: StoredConnection, report: TestReport) -> None:
         """Remember the report of `connection`, unless that was changed since it was read."""
@@ -168,6 +168,6 @@ class LastTests:
         return found if found is not None and found.default_model == connection.default_model else None
 
     def on_change(self, effects: Effects) -> None:
-        """See `ConnectionListener`."""
+        """See `Writer.listen_to_connections`."""
         for connection_id in (*effects.probe_again, *(one.id for one in effects.removed)):
             self._kept.pop(connection_id, None)

@@ -75,7 +75,7 @@ class Told:
         self._said = store.problem
 
     def on_routing(self) -> None:
-        """See `RoutingListener`."""
+        """See `Writer.listen_to_routing`."""
         problem = self._store.problem
         if problem != self._said:
             self._said = problem

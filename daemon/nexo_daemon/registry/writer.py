@@ -6,7 +6,7 @@ What a command changes is decided in `commands`.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from nexo.connections.errors import ShuttingDown, StoreReadOnly
 from nexo.connections.terms import StoreState
@@ -25,20 +25,6 @@ from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.store.store import Store
 
 T = TypeVar("T")
-
-
-class ConnectionListener(Protocol):
-    """Told after each committed change what it is about, on the event loop; must not block."""
-
-    def on_change(self, effects: Effects) -> None:
-        """Something changed."""
-
-
-class RoutingListener(Protocol):
-    """Told after each committed change and what followed from it, on the event loop; must not block."""
-
-    def on_routing(self) -> None:
-        """What some program gets may have changed: default, binding, connection, vault, stand-in."""
 
 
 class Writer:
@@ -60,19 +46,22 @@ class Writer:
         self._turn = asyncio.Lock()
         self._commands: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self._connection_listeners: list[ConnectionListener] = []
-        self._routing_listeners: list[RoutingListener] = []
+        self._connection_listeners: list[Callable[[Effects], None]] = []
+        self._routing_listeners: list[Callable[[], None]] = []
         self._reload_listeners: list[Callable[[], Awaitable[None]]] = []
         state = store.load()
         self.snapshot = RegistrySnapshot.of(state)
         self.stored_health = dict(state.health)
 
-    def listen_to_connections(self, listener: ConnectionListener) -> None:
-        """Tell `listener` of every committed change from now on."""
+    def listen_to_connections(self, listener: Callable[[Effects], None]) -> None:
+        """Tell `listener` of every committed change from now on, on the event loop; it must not block."""
         self._connection_listeners.append(listener)
 
-    def listen_to_routing(self, listener: RoutingListener) -> None:
-        """Tell `listener` of every committed change from now on, after those who listen to connections."""
+    def listen_to_routing(self, listener: Callable[[], None]) -> None:
+        """Tell `listener` when what some program gets may have changed: default, binding, vault, stand-in.
+
+        After those who listen to connections, on the event loop; it must not block.
+        """
         self._routing_listeners.append(listener)
 
     def listen_to_reload(self, listener: Callable[[], Awaitable[None]]) -> None:
@@ -150,9 +139,9 @@ class Writer:
             events.append(Sign.STATUS_CHANGED)
         self.bus.publish(*events)
         for listener in self._connection_listeners:
-            listener.on_change(effects)
+            listener(effects)
         for concerned in self._routing_listeners:
-            concerned.on_routing()
+            concerned()
 
     async def stand_ins_changed(self) -> None:
         """A stand-in came or went: a new revision, so that followers see it as newer."""

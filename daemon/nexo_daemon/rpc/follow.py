@@ -141,7 +141,7 @@ class FollowHub:
         ]
 
     def on_routing(self) -> None:
-        """See `RoutingListener`: wake every stream."""
+        """See `Writer.listen_to_routing`: wake every stream."""
         for stream in self._streams:
             stream.dirty = True
             stream.wake.set()

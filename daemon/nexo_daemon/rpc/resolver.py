@@ -91,7 +91,7 @@ class Resolver:
         self._signatures: dict[Question, object] = {}
 
     def on_routing(self) -> None:
-        """See `RoutingListener`."""
+        """See `Writer.listen_to_routing`."""
         self._generation += 1
         self._shared.clear()
         self._signatures.clear()

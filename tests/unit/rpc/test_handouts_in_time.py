@@ -63,8 +63,8 @@ class Daemon:
         self.lights = Lights(self.registry, Prober(clock), self.journal, clock, random.Random(1))
         self.resolver = Resolver(self.registry, self.lights, self.journal, clock)
         self.hub = FollowHub(self.resolver, clock)
-        self.registry.listen_to_routing(self.resolver)
-        self.registry.listen_to_routing(self.hub)
+        self.registry.listen_to_routing(self.resolver.on_routing)
+        self.registry.listen_to_routing(self.hub.on_routing)
 
     async def add(self, name: str, reference: str = "") -> None:
         key = {"api_key_ref": reference} if reference else {"api_key": Secret(f"key-{name}")}
