@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from nexo_cli.commands import Command
 
 COMMON = "options of every command"
+_SPANS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class UsageError(Exception):
@@ -170,3 +171,24 @@ def _with_nearest_choice(message: str) -> str:
     word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
     near = nearest(word.strip("'\""), [choice.strip(" '\"") for choice in choices.rstrip(")").split(",")])
     return f"{message}; did you mean {near}?" if near else message
+
+
+def span(text: str) -> float:
+    """A span of time as a person types it ("30s", "5m", "12h", "7d", or seconds), in seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no span.
+    """
+    number = text.strip().lower()
+    unit = "s"
+    for name in sorted(_SPANS, key=len, reverse=True):
+        if number.endswith(name):
+            number, unit = number.removesuffix(name).strip(), name
+            break
+    try:
+        seconds = float(number) * _SPANS[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a valid duration; write 30s, 5m, 12h or 7d")
+    return seconds

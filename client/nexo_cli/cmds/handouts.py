@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, clock
+from nexo_cli.parser import span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import records
 
 

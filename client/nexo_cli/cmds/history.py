@@ -14,8 +14,8 @@ from nexo.connections.phrases import phrase
 from nexo_cli import charts, looks
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style, clock, duration
+from nexo_cli.parser import span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import records, types
 
 _CHART_WIDTH = 72

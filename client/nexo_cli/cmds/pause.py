@@ -6,15 +6,40 @@ A connection whose checks are paused is shown as unknown, with the state that wa
 
 import argparse
 
-from nexo_cli import pausing
+from nexo_cli.errors import Exit
+from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
+from nexo_client.types import ConnectionDraft
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Of which connections."""
-    pausing.configure(parser)
+    parser.add_argument("connections", nargs="*", metavar="NAME", help="connections; all if none is named")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Switch them off."""
-    return pausing.switch(arguments.connections, session, paused=True)
+    return switch(arguments.connections, session, paused=True)
+
+
+def switch(names: list[str], session: Session, *, paused: bool) -> int:
+    """Pause or resume; says what holds now."""
+    with session.client() as client:
+        for name in names:
+            client.get_connection(name)
+        for name in names:
+            client.update_connection(name, ConnectionDraft(checks_paused=paused))
+        settings = client.health_settings() if names else client.update_health_settings(paused=paused)
+        still = [c.name for c in client.list_connections() if c.checks_paused]
+    if session.json:
+        session.printer.json({"paused": settings.paused, "paused_connections": still})
+        return Exit.OK
+    if settings.paused:
+        session.printer.line("Background checks are ", Span("paused", Style.WARNING), " for all connections.")
+    elif still:
+        session.printer.line(
+            "Background checks are ", Span("paused", Style.WARNING), f" for {', '.join(still)}."
+        )
+    else:
+        session.printer.line("Background checks run for all connections.")
+    return Exit.OK

@@ -5,15 +5,11 @@ What was paused by name is resumed by name.
 
 import argparse
 
-from nexo_cli import pausing
+from nexo_cli.cmds.pause import configure as configure
+from nexo_cli.cmds.pause import switch
 from nexo_cli.session import Session
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Of which connections."""
-    pausing.configure(parser)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Switch them on."""
-    return pausing.switch(arguments.connections, session, paused=False)
+    return switch(arguments.connections, session, paused=False)

@@ -14,9 +14,8 @@ import argparse
 from nexo_cli import inquiry
 from nexo_cli.errors import Exit
 from nexo_cli.format import Cell, Column, Span, Style, ago, clock
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import records, types
 
 

@@ -15,8 +15,8 @@ from nexo.connections.terms import UsageBy
 from nexo_cli import charts
 from nexo_cli.errors import Exit
 from nexo_cli.format import Cell, Column, Span, Style
+from nexo_cli.parser import span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import records, types
 
 _BAR_WIDTH = 24

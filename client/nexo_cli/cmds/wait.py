@@ -13,8 +13,8 @@ from nexo.connections.terms import HealthState
 from nexo_cli import looks
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
+from nexo_cli.parser import span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import errors, records
 
 _PAUSE_S = 2.0

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style, ago, duration
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, span
 from nexo_cli.session import Session
-from nexo_cli.spans import span
 from nexo_client import records, types
 
 

@@ -8,7 +8,7 @@ import pytest
 from nexo.connections.terms import Outcome
 from nexo_cli.charts import latency_line
 from nexo_cli.format import Style
-from nexo_cli.spans import span
+from nexo_cli.parser import span
 from nexo_daemon.domain.model import Sample
 from nexo_daemon.registry.history import slices
 
