@@ -19,6 +19,11 @@ _LATER = (
     "importlib.metadata",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.dialects.sqlite.pysqlcipher",
+    # Of httpcore2: proxies that speak SOCKS, and contexts that it makes where none is given.
+    "socksio",
+    "truststore",
+    # Of httpx: uploads of files.
+    "mimetypes",
 )
 """What libraries import and a start never uses; see `lazy`. One thread at most touches any of it."""
 

@@ -29,8 +29,31 @@ class _Finder:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
+            spec.loader = _Loader(spec.loader)
         return spec
+
+
+class _Loader(LazyLoader):
+    """Leaves a module alone when it is only imported again.
+
+    An import of what is imported already asks for `__spec__`, which `LazyLoader` takes for use: what two
+    modules import was executed after all (Python 3.11 to 3.14).
+    """
+
+    lazy: type[ModuleType] = ModuleType
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        _Loader.lazy = type(module)
+        module.__class__ = _Untouched
+
+
+class _Untouched(ModuleType):
+    def __getattribute__(self, name: str) -> object:
+        if name == "__spec__":
+            return super().__getattribute__(name)
+        self.__class__ = _Loader.lazy  # type: ignore[assignment]  # a kind of module, as this is
+        return getattr(self, name)
 
 
 def put_off(names: Iterable[str]) -> None:

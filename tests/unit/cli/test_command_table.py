@@ -123,11 +123,22 @@ def test_what_is_put_off_is_not_executed_by_a_command_that_needs_none_of_it() ->
         "import sys; from nexo_cli.__main__ import main; main(['--no-start', 'list']);"
         " from nexo_cli.__main__ import LATER;"
         " sys.exit(' '.join(n for n in LATER"
-        " if type(sys.modules.get(n)).__name__ not in ('_LazyModule', 'NoneType')) or 0)"
+        " if type(sys.modules.get(n)).__name__ not in ('_Untouched', 'NoneType')) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "nexod is not running" in done.stderr
+
+
+def test_what_is_put_off_stays_so_when_two_import_it() -> None:
+    probe = (
+        "import sys; from nexo.connections.lazy import put_off; put_off(['mimetypes']);"
+        " import mimetypes; import mimetypes as again;"
+        " assert 'guess_type' not in object.__getattribute__(again, '__dict__');"
+        " assert again.guess_type('a.html')[0] == 'text/html'"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_is_put_off_is_whole_when_it_is_used() -> None:
