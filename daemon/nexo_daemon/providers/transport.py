@@ -9,8 +9,8 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Protocol, cast
 
 import httpcore2
 import httpx
@@ -112,20 +112,19 @@ class HttpSession:
             httpcore2.URL(scheme=route.scheme, host=route.host, port=port, target=outgoing.target),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in outgoing.headers],
             content=outgoing.body,
-            extensions={
-                "trace": self._progress.trace,
-                # For the rest there is one time-out around all of it.
-                "timeout": {"connect": min(CONNECT_TIMEOUT_S, wait)},
-            },
+            # For the rest there is one time-out around all of it.
+            extensions={"timeout": {"connect": min(CONNECT_TIMEOUT_S, wait)}} | self._progress.tracing,
         )
         reading = _Reading(max_bytes)
         try:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
+                # What arrives, without the generator and the checks that the response puts before it.
+                stream = cast("_Body", response.stream)
                 try:
-                    await reading.read(response)
+                    await reading.read(response.status, response.headers, stream)
                 finally:
-                    await response.aclose()
+                    await stream.aclose()
         except _BROKEN as error:
             if reading.status is None:
                 raise self._progress.fault(error, started) from error
@@ -171,6 +170,14 @@ class _OneConnection:
             await known.aclose()
 
 
+class _Body(Protocol):
+    """What httpcore2 answers with."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class _Reading:
     """A body as it arrives, bounded before and after decompression."""
 
@@ -185,9 +192,9 @@ class _Reading:
     def describe(self) -> str:
         return "" if self.status is None else f"status {self.status} and {self._received} bytes had arrived"
 
-    async def read(self, response: httpcore2.Response) -> None:
-        self.status, self.headers = response.status, httpx.Headers(response.headers)
-        if len(response.headers) > MAX_HEADERS:
+    async def read(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: _Body) -> None:
+        self.status, self.headers = status, httpx.Headers(headers)
+        if len(headers) > MAX_HEADERS:
             self.cut = Cut.TOO_MANY_HEADERS
             return
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
@@ -196,7 +203,7 @@ class _Reading:
             return
         # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
         inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _COMPRESSED else None
-        async for chunk in response.aiter_stream():
+        async for chunk in body:
             self._received += len(chunk)
             room = self._max - len(self.body)
             if inflate is None:
@@ -223,12 +230,19 @@ class _Progress:
     def __init__(self, route: Route, notice: Notice | None) -> None:
         self._route = route
         self._notice = notice
+        self._plain = route.scheme == "http" and route.proxy is None
         self._since = 0.0
         self._layer = Layer.HTTP
         self._peer = ""
         self._reported: set[Layer] = set()
         self._addresses: Sequence[str] = ()
         self.fresh = False
+
+    @property
+    def tracing(self) -> dict[str, Any]:
+        """What has httpcore2 tell of each step. In the clear and without a proxy there is none to tell of:
+        once the connection is made, what follows is HTTP."""
+        return {} if self._plain else {"trace": self.trace}
 
     def begin(self) -> None:
         self.fresh = False
@@ -267,6 +281,8 @@ class _Progress:
 
     def connected(self, address: str, port: int) -> None:
         self._peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        if self._plain:
+            self._sending()
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         where, _, step = event.partition(".")
@@ -281,12 +297,15 @@ class _Progress:
                 evidence = _describe_tls(info["return_value"]) if self._notice else ""
                 self._pass(Layer.TLS, self._lap(), evidence)
         elif step == "send_request_headers.started" and info["request"].method != b"CONNECT":
-            if self._route.scheme == "http" and Layer.TCP not in self._reported and self._peer:
-                self._tcp_passed()
-                self._pass(Layer.TLS, None, PLAIN)
-            self._layer, self._since = Layer.HTTP, time.monotonic()
+            self._sending()
             # Of what follows nothing is needed, and to be told costs.
             del info["request"].extensions["trace"]
+
+    def _sending(self) -> None:
+        if self._route.scheme == "http" and Layer.TCP not in self._reported and self._peer:
+            self._tcp_passed()
+            self._pass(Layer.TLS, None, PLAIN)
+        self._layer, self._since = Layer.HTTP, time.monotonic()
 
     def _tcp_passed(self) -> None:
         via = f"proxy {self._route.proxy.scheme} " if self._route.proxy else ""
