@@ -9,7 +9,7 @@ LATER = (
     "ipaddress",
     "nexo.connections.v1.error_pb2",
 )
-"""What libraries import and most commands never use; together it costs more than everything nexoctl does."""
+"""Libraries import these and most commands never use them; together they cost more than nexoctl itself."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.write(f"nexoctl {__version__}\n")
             sys.stdout.flush()
         except (OSError, AttributeError):
-            # A full disk, a reader that went away, no stdout: told below as of every command.
+            # The output failed (a full disk, a closed pipe, no stdout): `main` reports it as for every
+            # command.
             pass
         else:
             return 0

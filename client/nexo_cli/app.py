@@ -31,11 +31,11 @@ def main(words: list[str]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # The reader went away (`| head`): not an error worth a word. Python would complain at exit.
+        # The reader closed the pipe (`| head`): that is no error. Python would complain at exit.
         _discard(sys.stdout)
         return 141
     except OSError as problem:
-        # Commands tell of their own files; what is left is the output: a full disk, most likely.
+        # Commands report their own files, so this is the output: most likely the disk is full.
         _discard(sys.stdout)
         return _report(
             _wants_json(words), "OUTPUT_FAILED", f"the output can't be written: {problem.strerror}", "", 1
@@ -54,7 +54,7 @@ _PLAIN = str.maketrans(
 
 
 def _plain(problem: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that the output can't have; what has no likeness is written as an escape."""
+    """Replacements for characters that the output's encoding lacks; an escape if none is similar."""
     if not isinstance(problem, UnicodeEncodeError):
         raise problem
     text = problem.object[problem.start : problem.end].translate(_PLAIN)
@@ -62,7 +62,7 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 
 
 def _prepare_streams() -> None:
-    """A closed stream, or a name that the terminal can't show, must not end the command."""
+    """A closed stream, or a name that the terminal cannot show, must not end the command."""
     codecs.register_error("nexoctl-plain", _plain)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
@@ -73,7 +73,7 @@ def _prepare_streams() -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let Python's own flush at exit go nowhere: its failure would change the exit status."""
+    """Point the stream at /dev/null: if Python's flush at exit failed, it would change the exit status."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, stream.fileno())
     os.close(devnull)
@@ -87,7 +87,7 @@ def _flushed(stream: TextIO) -> None:
 
 
 def top_parser() -> Parser:
-    """The parser of what stands before the name of the command."""
+    """The parser for the options before the command's name."""
     parser = Parser(
         prog="nexoctl",
         usage="nexoctl [--json] [--socket PATH] [--no-start] [-v] COMMAND …",
@@ -109,7 +109,7 @@ def full_help() -> str:
     for group in dict.fromkeys(command.group for command in COMMANDS):
         lines += ["", f"{group}:"]
         lines += [f"  {c.name.ljust(size)}{c.summary}" for c in COMMANDS if c.group == group]
-    lines += ["", "environment (with what it comes to here):", *_environment(), ""]
+    lines += ["", "environment variables (with their values here):", *_environment(), ""]
     lines.append(
         "exit codes: 0 ok · 1 failed · 2 usage · 3 daemon not reachable · 4 permission or vault locked ·\n"
         "            5 not found · 6 test failed or unhealthy · 7 refused (in use, conflict, read-only)"
@@ -123,7 +123,7 @@ def full_help() -> str:
 
 
 def _schema() -> str:
-    """`nexoctl --json --help`: the JSON Schema of what the commands print."""
+    """`nexoctl --json --help`: the JSON Schema of the commands' output."""
     import json
 
     from nexo_cli.schema import schema
@@ -206,24 +206,24 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
     except (KeyboardInterrupt, UsageError):
         raise
     except UnicodeEncodeError:
-        # An argument or variable with bytes that this locale does not know; only such text can't be sent.
+        # An argument or variable has bytes that this locale cannot decode; only such text cannot be sent.
         raise UsageError(
             "a name, path or value has bytes that are not UTF-8, which the daemon needs",
             "give it another name; if it is UTF-8, let the locale say so: export LC_ALL=C.UTF-8",
         ) from None
     except OSError as problem:
         if problem.filename is None:
-            # A stream; `main` knows what to do about it.
+            # A stream failed; `main` handles it.
             raise
         return _report(session.json, "FILE_FAILED", f"{problem.filename}: {problem.strerror}", "", 1)
     except Exception as problem:  # noqa: BLE001 - the last stop: a person gets a sentence, never a traceback
         if session.verbose:
             import traceback
 
-            # Without the text of the exception, which may quote input.
+            # The exception's text is left out because it may quote input.
             for line in "".join(traceback.format_tb(problem.__traceback__)).splitlines():
                 session.printer.note(line)
-        message = f"nexoctl met a case that it does not know ({type(problem).__name__})"
+        message = f"nexoctl failed with an unexpected error ({type(problem).__name__})"
         hint = (
             "run it again with -v and report what it prints" if not session.verbose else "please report this"
         )
@@ -238,7 +238,7 @@ def _report(
     from nexo_cli.terminal import Terminal
 
     printer = printer_for(Terminal(), json_errors=json_errors)
-    # Where nobody can be told why, the exit status still says it.
+    # If stderr is closed, too, the exit status still tells.
     _flushed(sys.stdout)
     with contextlib.suppress(OSError):
         printer.error(error_record(reason, message, hint, more), message, hint)

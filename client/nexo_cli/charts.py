@@ -1,6 +1,6 @@
-"""Small charts of the past for a terminal: one column a slice of time. Pure.
+"""Small charts of a connection's past for a terminal: one column for each slice of time. Pure.
 
-A bar's height is the latency, its colour the light at that time; slices without a check are dots.
+A bar's height is the latency, its colour the health state at that time; slices without a check are dots.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,6 @@ def _bar(part: HealthSlice, low: float, high: float, bars: str, *, plain: bool) 
 
 
 def bar(value: int, most: int, width: int, *, plain: bool) -> str:
-    """A horizontal bar; something that is there shows, however small."""
+    """A horizontal bar; a value above zero is always visible."""
     length = max(round(value / most * width), 1) if value and most else 0
     return ("#" if plain else "█") * length

@@ -1,4 +1,4 @@
-"""How a person ticks some of many: numbers, ranges, "all" or "none". Pure but for the question."""
+"""Let a person tick some of many entries: numbers, ranges, "all" or "none"."""
 
 import re
 
@@ -11,7 +11,7 @@ def ask_numbers(terminal: Terminal, question: str, count: int, ticked: frozenset
 
     def check(answer: str) -> str:
         return (
-            "" if parsed(answer, count) is not None else f"Write numbers up to {count} (1,3-4), all or none."
+            "" if parsed(answer, count) is not None else f"Enter numbers up to {count} (1,3-4), all or none."
         )
 
     answer = terminal.ask(f"{question} (numbers, all, none)", default, check=check)
@@ -21,7 +21,7 @@ def ask_numbers(terminal: Terminal, question: str, count: int, ticked: frozenset
 
 
 def parsed(answer: str, count: int) -> frozenset[int] | None:
-    """The numbers that an answer means; None if it means nothing."""
+    """The numbers that an answer stands for; None if it cannot be parsed."""
     words = [word for word in re.split(r"[,\s]+", answer.strip().casefold()) if word]
     if words in (["none"], ["no"], ["n"]):
         return frozenset()
@@ -40,7 +40,7 @@ def parsed(answer: str, count: int) -> frozenset[int] | None:
 
 
 def written(numbers: frozenset[int]) -> str:
-    """Numbers as a person would write them: "1-3, 5"."""
+    """The numbers as ranges: "1-3, 5"."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:

@@ -1,7 +1,7 @@
 """Which words can come next on a command line? One implementation for all shells.
 
-The scripts of `nexoctl completion` ask it by the hidden command `_complete`. Names of connections and tokens
-come from the daemon if it runs; it is never started for a completion, and a failure completes nothing.
+The scripts of `nexoctl completion` call it through the hidden command `_complete`. Names of connections and
+tokens come from a running daemon; completion never starts it, and a failure completes nothing.
 """
 
 import argparse
@@ -14,21 +14,21 @@ from nexo_cli.parser import add_common_options, command_parser, subparsers_of
 CONNECTION, TOKEN = "connection", "token"
 Names = Callable[[str], Iterable[str]]
 
-# What an argument takes the name of, by its `dest`.
+# The kind of name that an argument takes, by its `dest`.
 _NAMED = {
     **dict.fromkeys(("connection", "connections", "replace_with", "places"), CONNECTION),
     "token": TOKEN,
 }
-# Told to the shell when it has to complete file names itself.
+# Tells the shell to complete file names itself.
 FILES = ":files"
 
 
 def candidates(words: list[str], names: Names) -> list[str]:
-    """What can stand at the place of the last word.
+    """The candidates for the last word.
 
     Args:
-        words: the words after `nexoctl`, the last one being completed (maybe empty).
-        names: the names of all connections, or of all tokens; called only if they are wanted.
+        words: the words after `nexoctl`; the last one is being completed and may be empty.
+        names: returns the names of all connections, or of all tokens; called only if they are needed.
     """
     *before, current = words or [""]
     position = _command_position(before)

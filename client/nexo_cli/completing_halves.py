@@ -1,7 +1,7 @@
-"""The parts that flags of `nexoctl import` give to halves: which half is meant, and what it becomes.
+"""The flags of `nexoctl import` that complete a half, an entry without its key or address.
 
-A part is meant for one account. Where several lack it, the person says for which: a key would be lost at the
-address of another account.
+Each value is for one account. If several accounts lack that part, the person has to name the account: a key
+sent to the address of another account would leak.
 """
 
 import os
@@ -20,7 +20,7 @@ class Given:
     """One part as the person gave it.
 
     Attributes:
-        flag: the one that it came with, for complaints.
+        flag: the flag of the part, for error messages.
         text: `VALUE`, or `NAME=VALUE` if several accounts lack such a part.
     """
 
@@ -31,12 +31,12 @@ class Given:
 
 
 def address(text: str) -> Given:
-    """Where a key goes."""
+    """An account's base URL."""
     return Given("--base-url", Part.ADDRESS, text, halves.with_address)
 
 
 def reference(text: str) -> Given:
-    """Where a key is, and stays."""
+    """A reference to a key."""
     return Given("--api-key-ref", Part.KEY, text, halves.with_reference)
 
 
@@ -60,10 +60,10 @@ def _from_variable(half: Half, name: str) -> Finding:
 
 
 def completed(results: Survey, parts: list[Given]) -> Survey:
-    """The survey with the halves made whole that the parts belong to.
+    """The survey with each part put into its half.
 
     Raises:
-        UsageError: a part belongs to none, or to more than one.
+        UsageError: a part fits no half, or several.
     """
     for part in parts:
         results = _with(results, part)
@@ -84,14 +84,14 @@ def _with(results: Survey, part: Given) -> Survey:
     what = "address" if part.lacks is Part.ADDRESS else "key"
     if not meant:
         raise UsageError(
-            f"{part.flag}: nothing found is missing its {what}",
+            f"{part.flag}: no entry that was found lacks its {what}",
             "`nexoctl import` shows what was found",
         )
     if len(meant) > 1:
         names = ", ".join(sorted({half.rest.name for _, half in meant}))
         raise UsageError(
-            f"{part.flag}: {len(meant)} that were found lack their {what} ({names})",
-            f"name the source and the one: nexoctl import SOURCE {part.flag} NAME=…; or use `nexoctl add`",
+            f"{part.flag}: {len(meant)} entries lack their {what} ({names})",
+            f"name the source and the entry: nexoctl import SOURCE {part.flag} NAME=…; or use `nexoctl add`",
         )
     (skipped, half) = meant[0]
     finding = part.complete(half, value.strip())

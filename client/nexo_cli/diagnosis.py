@@ -1,7 +1,7 @@
-"""What can be wrong on this computer? Each check looks at one thing and says the fix. For `nexoctl doctor`.
+"""What can be wrong on this computer? Each check looks at one thing and names the fix. For `nexoctl doctor`.
 
-Checks look and never change anything; none starts the daemon. Later checks assume nothing of earlier ones,
-except that what asks the daemon is left out when nothing answers.
+Checks change nothing, and none starts the daemon. No check depends on an earlier one, but checks that need
+the daemon are left out if it does not answer.
 """
 
 import os
@@ -24,7 +24,7 @@ from nexo_client import channel, errors, types
 
 _NEEDED_BY_TRAY = ("nexo_tray", "pystray", "PIL")
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-# Less is nothing but rounding of file systems.
+# A smaller difference is only the rounding of file systems.
 _CLOCK_SLACK = timedelta(minutes=2)
 
 
@@ -52,7 +52,7 @@ def diagnose(session: Session) -> Iterator[DoctorFinding]:
 
 
 def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
-    """What the check finds; whatever it runs into is a finding of its own, and no end of the others."""
+    """The findings of one check; an exception in it becomes a finding, so that the other checks still run."""
     try:
         yield from check()
     except errors.NexoError as problem:
@@ -63,11 +63,11 @@ def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Itera
         where = f"{problem.filename}: " if problem.filename else ""
         yield DoctorFinding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}")
     except Exception as problem:  # noqa: BLE001 - the doctor goes on
-        yield DoctorFinding(topic, Level.WARNING, f"this could not be looked at ({type(problem).__name__})")
+        yield DoctorFinding(topic, Level.WARNING, f"this check failed ({type(problem).__name__})")
 
 
 def _answer(session: Session) -> Iterator[DoctorFinding]:
-    """What the daemon says, or why it does not."""
+    """The daemon's findings, or why it does not answer."""
     answer = _ask(session)
     if isinstance(answer, errors.NexoError):
         not_running = isinstance(answer, errors.DaemonNotRunning)
@@ -91,19 +91,19 @@ def _ask(
             try:
                 return status, client.list_connections(), client.list_workspaces()[0]
             except errors.StoreFailed:
-                # The status says why.
+                # The status tells why.
                 return status, (), ()
     except errors.NexoError as problem:
         return problem
 
 
 def _gateway(session: Session) -> Iterator[DoctorFinding]:
-    """Programs hold its address: whoever has taken its port is sent tokens and prompts."""
+    """Check the gateway, because programs send tokens and prompts to whichever process has its port."""
     try:
         with session.client(start=False, timeout_s=5.0) as client:
             gateway = client.gateway.status().gateway
     except errors.NexoError:
-        # What the daemon says is said above; an older one has no gateway.
+        # The daemon's own error is reported above; an older daemon has no gateway.
         return
     if gateway.listening:
         yield DoctorFinding("gateway", Level.OK, f"listens on 127.0.0.1:{gateway.port}")
@@ -180,7 +180,7 @@ def _private(topic: str, path: Path, variable: str) -> DoctorFinding:
 
 
 def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | None:
-    """What is wrong when a place is not there and the daemon can't make it."""
+    """The problem if a directory does not exist and the daemon cannot create it."""
     try:
         paths.check_leads_somewhere(path)
     except paths.UnsafePathError as problem:
@@ -193,7 +193,7 @@ def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | No
         topic,
         Level.BROKEN,
         f"{path} can't be made: {above} {why}",
-        f"put that in order, or choose another place: export {variable}=…",
+        f"correct that, or choose another place: export {variable}=…",
     )
 
 
@@ -212,7 +212,7 @@ def _private_file(path: Path) -> DoctorFinding:
 
 
 def _user() -> Iterator[DoctorFinding]:
-    """`sudo -E` keeps HOME: what root makes there, its owner cannot use."""
+    """Check for `sudo -E`, which keeps HOME: files that root creates there are unusable for their owner."""
     if os.geteuid() != 0:
         return
     for directory in (paths.config_dir(), paths.data_dir(), paths.state_dir()):
@@ -225,7 +225,7 @@ def _user() -> Iterator[DoctorFinding]:
 
 
 def _limits() -> Iterator[DoctorFinding]:
-    """What this process may use; a daemon that is started from here may use the same."""
+    """Check the limits of this process; a daemon that is started from here gets the same ones."""
     from nexo.connections import limits
 
     for shortage in limits.shortages():
@@ -233,7 +233,7 @@ def _limits() -> Iterator[DoctorFinding]:
 
 
 def _disks(socket: Path) -> Iterator[DoctorFinding]:
-    """Each disk that the daemon writes to: whether it takes anything, and has room."""
+    """Check each file system that the daemon writes to: is it writable, and does it have free space?"""
     import tempfile
 
     places = (
@@ -243,7 +243,7 @@ def _disks(socket: Path) -> Iterator[DoctorFinding]:
         ("socket", socket.parent),
         ("temporary files", Path(tempfile.gettempdir())),
     )
-    # By disk, and apart what of it was mounted read-only: a bind mount is no disk of its own.
+    # One finding for each disk, but read-only mounts apart: a bind mount is no separate disk.
     seen: dict[tuple[int, int], list[str]] = {}
     where: dict[tuple[int, int], Path] = {}
     for what, place in places:
@@ -284,7 +284,7 @@ def _environment() -> Iterator[DoctorFinding]:
         )
     inside = os.environ.get("NEXO_RUN")
     if inside:
-        yield DoctorFinding("environment", Level.OK, f"inside of `nexoctl run` (connection {inside})")
+        yield DoctorFinding("environment", Level.OK, f"inside `nexoctl run` (connection {inside})")
     proxies = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
     if proxies:
         text = (
@@ -311,13 +311,15 @@ def _clock() -> DoctorFinding:
 
 
 def _lock() -> Iterator[DoctorFinding]:
-    """A daemon that starts at this moment, or one that is not seen from here. (One that lives and is not
-    found on its socket is told of by the error itself.)"""
+    """A daemon that is just starting, or one in another container. (If a running daemon does not answer on
+    its
+    socket, the error itself says so.)
+    """
     found = lock_note.living()
     if found is not None and not found.ready:
-        text = f"nexod (pid {found.pid}) is just starting, on {found.socket}"
+        text = f"nexod (pid {found.pid}) is starting, on {found.socket}"
         yield DoctorFinding(
-            "lock", Level.WARNING, text, "wait a moment; if it stays so: nexoctl daemon restart"
+            "lock", Level.WARNING, text, "wait a moment; if this stays: nexoctl daemon restart"
         )
     elif found is None and lock_note.held():
         text = f"a nexod that cannot be seen from here holds {paths.lock_file()}"
@@ -344,7 +346,7 @@ def _daemon(
         yield DoctorFinding("vault", Level.OK, f"unlocked ({slot})")
         key_file = paths.key_file()
         if status.vault_slot == "key_file" and not key_file.exists():
-            text = f"{key_file} is gone; the daemon has the key in memory, and not after a restart"
+            text = f"{key_file} is gone; the daemon has the key in memory only, and loses it at a restart"
             yield DoctorFinding(
                 "vault", Level.BROKEN, text, "move it back, or: nexoctl vault rekey --to key_file"
             )
@@ -416,7 +418,9 @@ Redact = Callable[[str], str]
 
 
 def redactor() -> Redact:
-    """Takes what identifies a person out of a report: home directory, user and host name."""
+    """Returns a function that removes personal data from a report: home directory, user name and host
+    name.
+    """
     import getpass
     import socket
 
@@ -429,7 +433,7 @@ def redactor() -> Redact:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = ""
-    # A short name would tear words apart.
+    # Replacing a short name would damage other words.
     words += [
         (word, hidden) for word, hidden in ((user, "USER"), (socket.gethostname(), "HOST")) if len(word) > 3
     ]

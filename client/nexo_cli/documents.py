@@ -1,4 +1,4 @@
-"""Importing what `nexoctl export` wrote: what it would do, what it needs consent for, and what it did.
+"""Import a file that `nexoctl export` wrote: the planned changes, the consents they need, and the results.
 
 Not for other programs' files.
 """
@@ -24,9 +24,9 @@ _STYLES = {"add": Style.GOOD, "change": Style.WARNING, "keep": Style.FAINT, "ski
 
 
 def is_export(path: Path) -> bool:
-    """Whether a file looks like an export document; the daemon checks it in full."""
+    """Whether a file looks like an export document; the daemon validates it in full."""
     try:
-        # A pipe would wait for whoever writes to it.
+        # Reading a pipe would wait for its writer.
         if not path.is_file():
             return False
         with path.open("rb") as file:
@@ -45,7 +45,7 @@ def import_file(
     consents: Sequence[str] = (),
     passphrase_stdin: bool = False,
 ) -> int:
-    """Merge an export into the store, or show what that would change."""
+    """Merge an export into the store, or show the changes that it would make."""
     try:
         with path.open("rb") as file:
             document = file.read(_SIZE_LIMIT)
@@ -53,7 +53,7 @@ def import_file(
         raise CommandFailed(f"{path}: {error.strerror}", hint="check the name of the file") from None
     passphrase = _passphrase(session, from_stdin=passphrase_stdin) if _has_secrets(document) else ""
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        # What is agreed to is bound to these bytes, whatever becomes of the file meanwhile.
+        # A consent is bound to these bytes, even if the file changes meanwhile.
         planned = client.store.import_document(
             document, passphrase=passphrase, dry_run=True, overwrite=overwrite
         )
@@ -83,12 +83,12 @@ def _ask(session: Session, planned: Sequence[types.ImportStep]) -> list[str]:
     if not needs:
         return []
     session.printer.note(
-        "This file decides about keys, or about who gets which connection. Read each; what you do not agree "
-        "to is left out."
+        "This file changes keys, or which programs get which connection. Read each change; the ones that "
+        "you do not agree to are left out."
     )
     for number, need in enumerate(needs, 1):
         session.printer.note(f"{number:>3}  ", need.text)
-    chosen = choosing.ask_numbers(session.terminal, "Agree to which?", len(needs), frozenset())
+    chosen = choosing.ask_numbers(session.terminal, "Which do you agree to?", len(needs), frozenset())
     return [need.id for number, need in enumerate(needs, 1) if number in chosen]
 
 
@@ -97,8 +97,8 @@ def _say_planned(session: Session, steps: Sequence[types.ImportStep]) -> int:
         session.printer.json(_record(steps, imported=False))
         return Exit.OK
     _say_steps(session, steps)
-    _say_needs(session, steps, "Left out unless you agree to it, by the number or with --consent ID:")
-    session.printer.note("Nothing was changed; without --dry-run it is done.")
+    _say_needs(session, steps, "Left out unless you agree, by number or with --consent ID:")
+    session.printer.note("Nothing was changed. Run it without --dry-run to import.")
     return Exit.OK
 
 
@@ -112,9 +112,9 @@ def _say_done(session: Session, steps: Sequence[types.ImportStep]) -> int:
         _say_steps(session, steps)
         if unasked:
             left = _left(steps)
-            _say_needs(session, left, "Left out without your consent; give it with --consent ID:")
+            _say_needs(session, left, "Left out without your consent; agree with --consent ID:")
         if any(step.action is types.ImportAction.SKIP and not step.needs for step in steps):
-            session.printer.note("What was skipped is as before; --overwrite changes what exists.")
+            session.printer.note("Skipped entries were not changed; --overwrite changes existing ones.")
     return Exit.REFUSED if unasked else Exit.OK
 
 
@@ -133,7 +133,7 @@ def _say_needs(session: Session, steps: Sequence[types.ImportStep], heading: str
     if needs:
         session.printer.line(Span(heading, Style.WARNING))
     for need in needs:
-        # Not a table: nothing of this may be cut off.
+        # Not a table, because no part of the text may be cut off.
         session.printer.line("  ", Span(need.id, Style.NAME), "  ", need.text)
 
 

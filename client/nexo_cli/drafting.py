@@ -1,7 +1,7 @@
-"""From flags to a `ConnectionDraft`: the options that add, edit and test share. For answers see `form`.
+"""From flags to a `ConnectionDraft`: the options that add, edit and test share. For questions see `form`.
 
-A key never comes from the command line, which every process of the computer can read: it is typed hidden,
-piped in, taken from a variable, or stays where it is (a reference).
+A key never comes from the command line, because every process on the computer can read it. A key is typed
+hidden, piped in, taken from a variable, or given as a reference to its place.
 """
 
 import argparse
@@ -25,27 +25,27 @@ KEY_OPTIONS = ("api_key_stdin", "api_key_env", "api_key_ref", "no_key")
 
 def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None:
     """Declare the options that describe a connection."""
-    what = parser.add_argument_group("what to connect to")
+    what = parser.add_argument_group("the endpoint")
     what.add_argument(
         "--provider",
         metavar="P",
         help=f"{', '.join(_PROVIDERS)}; or the name of a preset (see `nexoctl providers`)",
     )
     what.add_argument("--preset", metavar="P", help="a known service of the provider custom, such as groq")
-    what.add_argument("--base-url", metavar="URL", help="filled in by the provider or preset if left out")
+    what.add_argument("--base-url", metavar="URL", help="default: that of the provider or preset")
     what.add_argument("--model", metavar="M", help="default model that programs get with the connection")
     what.add_argument(
         "--map",
         action="append",
         metavar="ASKED=SENT",
-        help="the gateway sends the model SENT where a program asks for ASKED, exactly; may be repeated",
+        help="if a program asks the gateway for exactly ASKED, send the model SENT; may be repeated",
     )
     if editing:
         what.add_argument(
             "--unmap",
             action="append",
             metavar="ASKED",
-            help="send ASKED as it is again; may be repeated",
+            help="remove the mapping of ASKED; may be repeated",
         )
     what.add_argument(
         "--auth-scheme",
@@ -80,7 +80,7 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
             "--keep-headers",
             action="store_const",
             const=True,
-            help="keep the stored headers that the given ones do not name",
+            help="keep the other stored headers",
         )
         secret.add_argument(
             "--remove-header",
@@ -100,13 +100,13 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
         action="store_const",
         const=False,
         dest="enabled",
-        help="keep it, but hand it out no more",
+        help="keep it, but do not give it to programs any more",
     )
     checks.add_argument(
         "--check-every",
         metavar="SECONDS",
         type=float,
-        help="own interval of health checks; 0: the global one",
+        help="interval of its health checks; 0: the global one",
     )
     checks.add_argument(
         "--pause-checks", action="store_const", const=True, dest="checks_paused", help="no health checks"
@@ -148,11 +148,11 @@ def draft_from(
     name: str | None = None,
     current: Connection | None = None,
 ) -> ConnectionDraft:
-    """The draft that the options describe; what was not given stays None.
+    """The draft that the options describe; fields that were not given stay None.
 
     Args:
-        catalogue: asks the daemon for providers and presets; called only if needed.
-        name: what it is called, or is called from now on.
+        catalogue: fetches providers and presets from the daemon; called only if needed.
+        name: the new or changed name.
         current: the connection that is edited; None for a new one.
 
     Raises:
@@ -187,7 +187,7 @@ def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tu
     """The model map that the options describe on top of the current one; None if none was given.
 
     Raises:
-        UsageError: an entry that is none, one that is given twice, or one to take away that is not there.
+        UsageError: an entry is malformed, was given twice, or is to be removed and does not exist.
     """
     if arguments.map is None and getattr(arguments, "unmap", None) is None:
         return None
@@ -195,14 +195,14 @@ def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tu
     for asked in getattr(arguments, "unmap", None) or ():
         if rows.pop(asked.strip(), None) is None:
             known = ", ".join(rows) or "none is mapped"
-            raise UsageError(f"--unmap: '{asked}' is not mapped", f"these are: {known}")
+            raise UsageError(f"--unmap: '{asked}' is not mapped", f"mapped: {known}")
     given: dict[str, str] = {}
     for text in arguments.map or ():
         asked, equals, sent = (part.strip() for part in text.partition("="))
         if not equals:
             raise UsageError(
                 f"--map: '{text}' has no '='",
-                "write what programs ask for, and what is sent: --map gpt-5=llama3",
+                "write the asked model and the sent one: --map gpt-5=llama3",
             )
         if asked in given:
             raise UsageError(f"--map: '{asked}' is given twice", "keep one of them")
@@ -216,7 +216,7 @@ def _network(
     """The network profile that the options describe on top of this one; None if none was given.
 
     Raises:
-        UsageError: a password of a proxy that can't be taken as it is given.
+        UsageError: the proxy's password was not given in a safe way.
     """
     proxy = proxy_flag.proxy_from(arguments, session)
     if proxy is None and arguments.no_proxy is None and arguments.ca_bundle is None:
@@ -244,7 +244,7 @@ def _one_reader_of_stdin(arguments: argparse.Namespace) -> None:
     ]
     if len(readers) > 1:
         raise UsageError(
-            f"{' and '.join(readers)} both read stdin", "give one of them by a variable or a file"
+            f"{' and '.join(readers)} both read stdin", "give one of them as a variable or a file"
         )
 
 
@@ -281,7 +281,7 @@ def _key(arguments: argparse.Namespace, session: Session) -> str | None:
     if arguments.api_key_stdin:
         if session.interactive:
             return session.terminal.ask_secret("API key")
-        # One line break at the end belongs to the shell that wrote it, not to the key.
+        # The line break at the end comes from the shell's echo, not from the key.
         key = session.terminal.stdin.read().removesuffix("\n").removesuffix("\r")
         if not key:
             raise UsageError("api_key: stdin was empty", "pipe the key in: … | nexoctl … --api-key-stdin")
@@ -298,7 +298,7 @@ def _headers(arguments: argparse.Namespace) -> tuple[Header, ...] | None:
     for position, text in enumerate(arguments.header, start=1):
         name, colon, value = text.partition(":")
         if not colon:
-            # Without quoting it: what stands there may be the secret.
+            # The text is not quoted because it may hold the secret.
             raise UsageError(f"--header number {position} has no colon", "write --header 'Name: value'")
         headers.append(Header(name.strip(), value.strip()))
     return tuple(headers)
@@ -308,7 +308,7 @@ def _removed_headers(arguments: argparse.Namespace) -> tuple[str, ...] | None:
     removed = getattr(arguments, "remove_header", None)
     keeps = removed is not None or getattr(arguments, "keep_headers", None)
     if keeps and getattr(arguments, "no_headers", False):
-        raise UsageError("--no-headers is given with what keeps some of them", "give one of them")
+        raise UsageError("--no-headers cannot be combined with options that keep headers", "give one of them")
     return None if removed is None else tuple(removed)
 
 

@@ -1,4 +1,4 @@
-"""What a failure looks like on the command line: exit code, sentence, `--json` object.
+"""How failures appear on the command line: exit code, sentence, `--json` object.
 
 Not for raising: commands raise the errors of `nexo_client.errors`, or `CommandFailed`.
 """
@@ -20,16 +20,16 @@ class Exit(enum.IntEnum):
     NOT_FOUND = 5
     TEST_FAILED = 6
     REFUSED = 7
-    # What a shell reports when the program of `nexoctl run` can't be started.
+    # The codes that a shell reports when the program of `nexoctl run` cannot be started.
     NO_PERMISSION_TO_RUN = 126
     NO_PROGRAM = 127
-    # 128 + SIGINT, 128 + SIGPIPE: what a shell reports for a program that died of the signal.
+    # 128 + SIGINT and 128 + SIGPIPE, as a shell reports a program that died of the signal.
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 class CommandFailed(Exception):
-    """A command cannot go on for a reason that the daemon knows nothing of.
+    """A command failed for a reason that does not come from the daemon.
 
     Attributes:
         reason: stable word for `--json`.
@@ -45,7 +45,7 @@ class CommandFailed(Exception):
         self.code = code
 
 
-# The first row that fits decides, so subclasses stand before their bases.
+# The first row that matches is used, so subclasses stand before their bases.
 _EXIT_CODES: tuple[tuple[type[errors.NexoError], Exit], ...] = (
     (errors.DaemonNotRunning, Exit.NO_DAEMON),
     (errors.DeadlineExceeded, Exit.NO_DAEMON),
@@ -74,11 +74,11 @@ def hint_of(error: errors.NexoError) -> str:
 
 
 def error_record(reason: str, message: str, hint: str, more: Mapping[str, object]) -> dict[str, object]:
-    """What `--json` prints on stderr; `more` is `facts_of` the error of the SDK, if it is one."""
+    """The object that `--json` prints on stderr; `more` is `facts_of` the error, if the SDK raised it."""
     return {"error": {"reason": reason, "message": message, "hint": hint, "action": None, **more}}
 
 
 def facts_of(error: errors.NexoError) -> dict[str, object]:
-    """What `--json` says of an error beside the sentences."""
+    """The machine-readable facts of an error for `--json`."""
     users = {"used_by": list(error.used_by)} if isinstance(error, errors.ConnectionInUse) else {}
     return {"action": error.action.value if error.action else None, **users}

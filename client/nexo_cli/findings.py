@@ -1,4 +1,4 @@
-"""What `nexoctl doctor` finds."""
+"""The findings of `nexoctl doctor`."""
 
 import enum
 
@@ -16,10 +16,10 @@ class Level(enum.StrEnum):
 
 @frozen
 class DoctorFinding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        fix: the command or step that mends it; empty when nothing has to be done.
+        fix: the command or step that mends it; empty if nothing has to be done.
     """
 
     topic: str

@@ -1,7 +1,7 @@
-"""What `nexoctl` alone does for somebody who has no connections yet, on a terminal.
+"""The first run: `nexoctl` without arguments, on a terminal, when there are no connections yet.
 
-Starts the daemon, shows what other programs have, imports what is ticked, tests it; else leads through the
-first connection. Every step can be declined. In a pipe `overview` prints its few lines instead.
+Starts the daemon, lists connections of other programs, imports the ticked ones and tests them; otherwise asks
+for the first connection. Every step can be declined. In a pipe, `overview` prints a few lines instead.
 """
 
 from nexo_cli import importing
@@ -17,7 +17,7 @@ from nexo_sources.table import SOURCES
 
 
 def lead(session: Session) -> int:
-    """From nothing to a tested connection; returns the exit code of the last step."""
+    """Lead to a tested connection; returns the exit code of the last step."""
     printer = session.printer
     printer.line(Span("Welcome to Nexo Connections.", Style.STRONG))
     printer.line("It keeps your LLM connections in one place, checks that they work, and hands the right one")
@@ -42,7 +42,10 @@ def _import(session: Session) -> int:
     session.printer.line("Other programs on this computer have connections already:")
     importing.say_found(session, results, {}, numbered=True)
     session.printer.note(
-        Span("What you choose is tested, then saved here, sealed. The files stay as they are.", Style.FAINT)
+        Span(
+            "The connections that you choose are tested, then saved here, sealed. The files are not changed.",
+            Style.FAINT,
+        )
     )
     options = importing.ImportOptions()
     chosen = importing.choose(session, offers, {}, options)
@@ -71,7 +74,7 @@ def _count(session: Session) -> int:
 
 def _offer_service(session: Session) -> None:
     found = manager()
-    # A person who moved the places does it for a reason that a login would not know.
+    # If a person moved the directories, a start at login would not know the new ones.
     if found is None or found.installed() or deviations(session.socket) or found.problem():
         return
     session.printer.line()
@@ -84,7 +87,7 @@ def _offer_service(session: Session) -> None:
     try:
         arguments.run(arguments, session)
     except (CommandFailed, ServiceFailed) as problem:
-        # The connections are saved and work; this is no reason to end with an error.
+        # The connections are saved and work, so the command does not fail.
         session.printer.warn(f"{problem.message}; {problem.hint}")
 
 

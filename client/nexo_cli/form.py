@@ -1,4 +1,4 @@
-"""The form on a terminal: asks for what a draft lacks, in the order name, provider, key, base URL, headers.
+"""The form on a terminal: asks for missing fields in the order name, provider, key, base URL, headers.
 
 Not for flags (see `drafting`), and not for testing or saving.
 """
@@ -18,14 +18,14 @@ from nexo_client.types import ConnectionDraft, ProviderInfo
 
 @frozen
 class Wizard:
-    """Asks a person for what is missing, in the order of the form: name, provider, key, URL, headers."""
+    """Asks a person for missing fields in the order of the form: name, provider, key, URL, headers."""
 
     session: Session
     catalogue: Sequence[ProviderInfo]
     taken: Sequence[str]
 
     def complete(self, draft: ConnectionDraft) -> ConnectionDraft:
-        """The draft with every field that was not given asked for."""
+        """The draft, with answers for every field that was not given."""
         if draft.name is None:
             draft = replace(draft, name=self.ask_name())
         if draft.provider is None:
@@ -39,7 +39,7 @@ class Wizard:
         return draft
 
     def again(self, draft: ConnectionDraft, field: str) -> ConnectionDraft | None:
-        """Ask once more for the field that was refused; None if it is not one of the form."""
+        """Ask again for the field that was refused; None if the form has no such field."""
         questions: dict[str, Callable[[], ConnectionDraft]] = {
             "name": lambda: replace(draft, name=self.ask_name()),
             "provider": lambda: self.ask_provider(draft),
@@ -48,7 +48,7 @@ class Wizard:
             "base_url": lambda: self.ask_base_url(draft),
             "headers": lambda: self.ask_headers(draft),
             "headers_json": lambda: self.ask_headers(draft),
-            # Forgotten while the person thought: it is tested again as it is.
+            # The daemon forgot the test while the person thought, so the same draft is tested again.
             "ticket": lambda: draft,
         }
         question = questions.get(field)
@@ -100,7 +100,7 @@ class Wizard:
         required = entry is not None and entry.key_required
         question = "API key (hidden)" if required else "API key (hidden; Enter for none)"
         while True:
-            # White space around a pasted key is never part of it.
+            # White space around a pasted key never belongs to it.
             key = self.session.terminal.ask_secret(question).strip()
             if key or not required or self.session.terminal.confirm("Really without a key?"):
                 return replace(draft, api_key=key, api_key_ref=None)
@@ -127,7 +127,7 @@ class Wizard:
 
 
 def headers_problem(text: str) -> str:
-    """What is wrong with headers as a person typed them; empty when nothing is."""
+    """The error in headers as a person typed them; empty if there is none."""
     if not text:
         return ""
     try:
@@ -144,7 +144,7 @@ def entry_of(draft: ConnectionDraft, catalogue: Iterable[ProviderInfo]) -> Provi
 
 
 def missing_field(draft: ConnectionDraft, catalogue: Sequence[ProviderInfo]) -> str:
-    """The first field that is needed and not given: name, provider, api_key or base_url; empty for none."""
+    """The first required field that is missing: name, provider, api_key or base_url; empty if none is."""
     if not draft.name:
         return "name"
     if not draft.provider:
@@ -166,5 +166,5 @@ _MISSING_HINTS = {
 
 
 def missing(field: str) -> UsageError:
-    """What a script forgot to give."""
+    """The error for a required field that a script did not give."""
     return UsageError(f"{field}: is missing", _MISSING_HINTS[field])

@@ -1,7 +1,7 @@
-"""How values look in a terminal and in a pipe: tables, field lists, colours, times. Nothing else prints.
+"""How values look in a terminal and in a pipe: tables, field lists, colours, times. No other module prints.
 
-In a pipe there are no colours and nothing is cut off. Text that came from elsewhere (names, provider
-messages) can't move the cursor or change colours: control characters are shown as escapes.
+In a pipe there are no colours and nothing is cut off. Text from elsewhere (names, provider messages) cannot
+move the cursor or change colours, because control characters are shown as escapes.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from nexo.connections.values import frozen
 
 
 class Style(enum.Enum):
-    """What a piece of text means; the terminal decides how that looks."""
+    """The meaning of a piece of text; the terminal maps it to a look."""
 
     PLAIN = ""
     STRONG = "1"
@@ -44,9 +44,9 @@ class Column:
     """A column of a table.
 
     Attributes:
-        flexible: may be cut (with an ellipsis) down to so many characters when the terminal is narrow.
-        droppable: may be left out when that is not enough; the highest number goes first.
-        right: numbers are set to the right.
+        flexible: may be cut (with an ellipsis) to this many characters if the terminal is narrow.
+        droppable: may be left out if cutting is not enough; the highest number goes first.
+        right: aligned to the right, for numbers.
     """
 
     title: str
@@ -55,12 +55,12 @@ class Column:
     right: bool = False
 
 
-# When nothing is left to drop, columns may get as narrow as that.
+# When no column is left to drop, columns may get as narrow as this.
 _NARROWEST = 8
 _GAP = 2
 _SPACE = Span(" " * _GAP)
 
-# Printable spans and the columns that they take: measured once, asked for several times.
+# Printable spans and their widths: measured once, used several times.
 _Measured = tuple[tuple[Span, ...], int]
 
 
@@ -132,7 +132,7 @@ def _cut(spans: Sequence[Span], width: int) -> tuple[Span, ...]:
 
 
 def paint(spans: Sequence[Span], *, colour: bool) -> str:
-    """The spans as one string, with colours if asked for."""
+    """The spans as one string, with colours if `colour` is set."""
     if not colour:
         return "".join(span.text for span in spans)
     return "".join(
@@ -232,7 +232,7 @@ def field_lines(fields: Sequence[tuple[str, Cell]], *, colour: bool) -> list[str
 
 
 def duration(seconds: float | None) -> str:
-    """A span as a person says it: "85 ms", "3.2 s", "12 min", "5 h", "3 d"."""
+    """A span of time for a person: "85 ms", "3.2 s", "12 min", "5 h", "3 d"."""
     if seconds is None:
         return ""
     if seconds < 0.9995:
@@ -262,12 +262,12 @@ def _whole(seconds: float) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    """A moment in the zone of this computer, to the second."""
+    """A moment in the time zone of this computer, to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
 class Printer:
-    """Writes to stdout what was asked for, and to stderr what a person should know besides.
+    """Writes the requested output to stdout, and remarks to stderr.
 
     Attributes:
         width: columns of the terminal; None when stdout is no terminal.
@@ -297,7 +297,7 @@ class Printer:
         self._out.flush()
 
     def raw(self, text: str) -> None:
-        """Text for a program, exactly as it is: in UTF-8, whatever the terminal's encoding lacks."""
+        """Text for a program, exactly as given: in UTF-8, even if the terminal has another encoding."""
         self._out.flush()
         stream = getattr(self._out, "buffer", None)
         if stream is None:
@@ -324,7 +324,7 @@ class Printer:
         self._out.flush()
 
     def note(self, *cells: Cell) -> None:
-        """One line on stderr: what happened besides. Where it can't be told, the command goes on."""
+        """A remark on stderr. If it cannot be written, the command continues."""
         spans = [span for cell in cells for span in _spans(cell)]
         with contextlib.suppress(OSError):
             self._err.write(paint(spans, colour=self._colour_err) + "\n")
@@ -335,7 +335,7 @@ class Printer:
         self.note(Span("warning: ", Style.WARNING), text)
 
     def error(self, record: dict[str, object], message: str, hint: str) -> None:
-        """A failure on stderr, as JSON if that was asked for."""
+        """A failure on stderr; as JSON with `--json`."""
         self._out.flush()
         if self._json_errors:
             self._err.write(_json_for(self._err, record))
@@ -347,6 +347,6 @@ class Printer:
 
 
 def _json_for(stream: TextIO, record: object, indent: int | None = None) -> str:
-    """The value on lines of its own; what the stream's encoding lacks in the escapes of JSON."""
+    """The value on its own lines; characters that the stream's encoding lacks are written as JSON escapes."""
     name = (getattr(stream, "encoding", None) or "utf-8").replace("_", "-").casefold()
     return json.dumps(record, ensure_ascii=name != "utf-8", indent=indent) + "\n"

@@ -1,4 +1,4 @@
-"""How is the process of the daemon ended, if it cannot be asked?"""
+"""How is the daemon's process ended if it does not answer?"""
 
 import os
 import signal
@@ -18,12 +18,12 @@ def gone_within(pid: int, seconds: float) -> bool:
 
 
 def ask(pid: int) -> None:
-    """The signal of an orderly stop."""
+    """Send the signal for an orderly stop."""
     _send(pid, signal.SIGTERM)
 
 
 def end(pid: int, patience_s: float) -> bool:
-    """Ask the process to end, then make it. What the daemon has acknowledged survives that."""
+    """Ask the process to end, then kill it. Changes that the daemon has acknowledged survive that."""
     for number, seconds in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
         _send(pid, number)
         if gone_within(pid, seconds):

@@ -1,6 +1,6 @@
-"""Importing as a person sees it: what was found, what of it is ticked, a test of each, and what came of it.
+"""Importing, as a person sees it: what was found, what is ticked, a test of each entry, and the results.
 
-The command `import` and the first run share it. Not for finding (see `nexo_sources`).
+The command `import` and the first run share it. Finding is in `nexo_sources`.
 """
 
 from dataclasses import replace
@@ -24,10 +24,10 @@ class ImportOptions:
     """How to import.
 
     Attributes:
-        everything: take what is ticked without asking.
-        again: tick also what leads to the same place as a connection that exists.
+        everything: import the ticked entries without asking.
+        again: also tick entries with the same address as an existing connection.
         test: test each before it is saved.
-        save_anyway: save also what fails the test.
+        save_anyway: also save entries that fail the test.
     """
 
     everything: bool = False
@@ -39,7 +39,7 @@ class ImportOptions:
 
 @frozen
 class Imported:
-    """What became of one finding.
+    """The result for one finding.
 
     Attributes:
         problem: why it was not saved; empty if it was.
@@ -52,13 +52,13 @@ class Imported:
 
 
 def look(session: Session, sources: tuple[Source, ...]) -> Survey:
-    """Ask the sources, with a spinner should it take long."""
+    """Search the sources, with a spinner if that takes long."""
     with session.terminal.progress("looking for connections"):
         return survey(sources)
 
 
 def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbered: bool = False) -> None:
-    """List what was found by source, and what of it cannot be imported."""
+    """List the findings by source, and those that cannot be imported."""
     printer = session.printer
     say = printer.note if numbered else printer.line
     named = iter(findings_of(results))
@@ -79,7 +79,7 @@ def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbe
             say(Span(mark, Style.FAINT), skipped.what.ljust(14), " ", skipped.reason)
             say(Span(f"     {skipped.place}", Style.FAINT))
     if any(found.halves for _, found in results):
-        say(Span("  Where there is a ?, the key or the address is missing; you can give it.", Style.FAINT))
+        say(Span("  An entry with a ? lacks its key or its address; you can add it.", Style.FAINT))
 
 
 def _described(finding: Finding, twins: dict[str, str]) -> list[Span]:
@@ -94,7 +94,9 @@ def _described(finding: Finding, twins: dict[str, str]) -> list[Span]:
 def choose(
     session: Session, offers: list[Offer], twins: dict[str, str], options: ImportOptions
 ) -> list[Finding]:
-    """What is to be imported: all that is ticked, or what the person says and, of a half, adds."""
+    """The findings to import: all ticked ones, or those that the person chooses and, if necessary,
+    completes.
+    """
     ticked = frozenset(
         number
         for number, offer in enumerate(offers, 1)
@@ -110,7 +112,7 @@ def choose(
 
 
 def _asked(session: Session, half: Half) -> Finding | None:
-    """The half with what the person types; None without an answer."""
+    """The half, completed with the person's answer; None without an answer."""
     name, terminal = half.rest.name, session.terminal
     if half.lacks is Part.ADDRESS:
         url = terminal.ask(f"Base URL for {name} (Enter to leave it out)")
@@ -122,7 +124,7 @@ def _asked(session: Session, half: Half) -> Finding | None:
 def take_over(
     session: Session, client: "Client", chosen: list[Finding], options: ImportOptions
 ) -> list[Imported]:
-    """Test and save one after the other; one that fails does not stop the rest."""
+    """Test and save one after the other; a failure does not stop the rest."""
     taken = tuple(connection.name for connection in client.list_connections())
     return [_take_one(session, client, finding, options) for finding in unique_names(tuple(chosen), taken)]
 
@@ -161,7 +163,7 @@ def _save_anyway(session: Session, options: ImportOptions) -> bool:
 
 
 def say_outcomes(session: Session, outcomes: list[Imported]) -> None:
-    """How many were imported, what was left, and what still lies where it was."""
+    """Print how many were imported, how many were not, and that the source files still hold their keys."""
     printer = session.printer
     saved = [outcome for outcome in outcomes if outcome.saved]
     printer.line()
@@ -177,4 +179,4 @@ def say_outcomes(session: Session, outcomes: list[Imported]) -> None:
             "The default is ", Span(default, Style.NAME), "; programs that ask for a connection get it."
         )
     if any(outcome.finding.api_key for outcome in saved):
-        printer.line(Span("The files that the keys came from are as they were, keys included.", Style.FAINT))
+        printer.line(Span("The source files were not changed; they still contain the keys.", Style.FAINT))

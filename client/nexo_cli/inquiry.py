@@ -1,4 +1,4 @@
-"""How commands name the program they ask for: options and values of "which connection does it get?"."""
+"""The options --connection and --workspace, shared by commands that ask which connection a program gets."""
 
 import argparse
 
@@ -8,7 +8,9 @@ from nexo_client.types import Workspace
 
 def add_inquiry_options(parser: argparse.ArgumentParser) -> None:
     """Declare --connection and --workspace."""
-    parser.add_argument("--connection", metavar="NAME", help="this connection, whatever is bound or default")
+    parser.add_argument(
+        "--connection", metavar="NAME", help="use this connection, whatever is bound or the default"
+    )
     parser.add_argument(
         "--workspace",
         metavar="W",
@@ -17,10 +19,10 @@ def add_inquiry_options(parser: argparse.ArgumentParser) -> None:
 
 
 def connection_of(text: str | None) -> str | None:
-    """The connection that a person names; None where they name none.
+    """The connection that a person names; None if no name was given.
 
     Raises:
-        UsageError: the name is empty, as that of a variable that is not set: never the default's.
+        UsageError: the name is empty, as from a variable that is not set; it must not mean the default.
     """
     if text is not None and not text.strip():
         raise UsageError("--connection is empty", "name a connection, or leave the option out")
@@ -28,5 +30,5 @@ def connection_of(text: str | None) -> str | None:
 
 
 def workspace_of(text: str | None) -> Workspace | str:
-    """The workspace that a person means; without one, the current directory."""
+    """The workspace that a person gave; by default, the current directory."""
     return text if text is not None else "."

@@ -1,4 +1,4 @@
-"""How the nouns of the product look to a person: lights, keys, marks. Pure; used by several commands."""
+"""How health, keys and marks are shown to a person. Pure; used by several commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OUTCOMES = {
     Outcome.QUOTA_EXHAUSTED: "out of credit or quota",
     Outcome.UNREACHABLE: "could not be reached",
     Outcome.PROVIDER_DOWN: "the provider is down",
-    Outcome.NOT_COMPATIBLE: "answers, but not as this provider does",
+    Outcome.NOT_COMPATIBLE: "answers, but not like this provider",
     Outcome.CONFIG_ERROR: "the configuration is wrong",
 }
 
@@ -41,9 +41,9 @@ _HEADLINES = {
     "model_not_listed": "the model is not listed",
     "model_unavailable": "the model cannot be used",
 }
-"""Reasons that say more than their outcome."""
+"""Reasons that are more specific than their outcome."""
 _SAID = ("invalid_key", "rate_limited", "quota")
-"""Reasons that say no more than their outcome."""
+"""Reasons that add nothing to their outcome."""
 
 _KEY_VERDICTS = {
     KeyVerdict.NONE: ("no key", Style.FAINT),
@@ -59,12 +59,12 @@ def state_style(state: HealthState) -> Style:
 
 
 def state(health: types.Health) -> Span:
-    """A state with its light."""
+    """A state with its symbol."""
     return Span(f"● {health.state.value}", _STATES[health.state])
 
 
 def reason(health: types.Health, now: datetime) -> str:
-    """The reason of a state, with the time it lasts if the provider named one."""
+    """The reason for a state, with the time until it ends if the provider gave one."""
     words = phrase(health.reason)
     if health.state is HealthState.UNKNOWN and health.last_known is not None:
         words = f"{words}, was {health.last_known.value}".removeprefix(", ")
@@ -74,13 +74,13 @@ def reason(health: types.Health, now: datetime) -> str:
 
 
 def light(health: types.Health, now: datetime, *, short: bool = False) -> Cell:
-    """State and reason in one cell; the short form leaves out until when."""
+    """State and reason in one cell; the short form leaves out the end time."""
     words = phrase(health.reason) if short else reason(health, now)
     return (state(health), Span(f" ({words})" if words else "", Style.FAINT))
 
 
 def key(value: types.KeyInfo) -> Span:
-    """What is known about a key in two or three words."""
+    """The state of a key in two or three words."""
     if value.source is KeySource.NONE:
         return Span("none", Style.FAINT)
     text, style = _KEY_VERDICTS[value.verdict]
@@ -89,7 +89,7 @@ def key(value: types.KeyInfo) -> Span:
 
 
 def expiry(value: types.KeyInfo, now: datetime) -> str:
-    """A sentence if the key has expired or will within a week; else empty."""
+    """A sentence if the key has expired or expires within a week; else empty."""
     if value.source is KeySource.NONE or value.expires_at is None or value.expires_at - now >= _SOON:
         return ""
     over = value.expires_at < now

@@ -1,7 +1,7 @@
-"""What in a program's own settings wins over the variables that `nexoctl run` sets?
+"""Which settings of a program override the variables that `nexoctl run` sets?
 
-Source: the settings reference of Claude Code (`env` and `apiKeyHelper` win over the shell); what Codex does
-(its address and key come from config.toml alone); November 2026.
+Source: the settings reference of Claude Code (`env` and `apiKeyHelper` override the shell); tests with Codex
+(it reads its address and key only from config.toml); November 2026.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +25,8 @@ def _of_claude_code() -> Iterator[str]:
         names += ["apiKeyHelper"] if settings.get("apiKeyHelper") else []
         if names:
             yield (
-                f"{shown(path)} sets {', '.join(names)}, which wins over what `nexoctl run` sets: remove it"
-                " there, or let it lead to the gateway: nexoctl gateway setup claude-code --write"
+                f"{shown(path)} sets {', '.join(names)}, which overrides the variables of `nexoctl run`:"
+                " remove it there, or point it at the gateway: nexoctl gateway setup claude-code --write"
             )
 
 
@@ -40,7 +40,7 @@ def _of_codex() -> Iterator[str]:
     provider = table(table(settings.get("model_providers")).get(str(chosen)))
     if not str(provider.get("experimental_bearer_token", "")).startswith(TOKEN_PREFIX):
         yield (
-            f"codex takes its address and key from {shown(path)}, not from what `nexoctl run` sets:"
+            f"codex takes its address and key from {shown(path)}, not from the variables of `nexoctl run`:"
             " nexoctl gateway setup codex --write"
         )
 
@@ -49,6 +49,6 @@ _PROGRAMS: Mapping[str, Callable[[], Iterator[str]]] = {"claude": _of_claude_cod
 
 
 def winning(program: str) -> tuple[str, ...]:
-    """A sentence for each file that leads this program elsewhere; nothing for programs that are not known."""
+    """A sentence for each file that overrides the variables for this program; empty for unknown programs."""
     found = _PROGRAMS.get(Path(program).stem)
     return tuple(found()) if found is not None else ()

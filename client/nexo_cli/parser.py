@@ -1,6 +1,6 @@
 """How nexoctl reads its arguments: one parser class, the options that every command takes, usage errors.
 
-Options of all commands may stand before or after the name of the command.
+Options common to all commands may stand before or after the name of the command.
 """
 
 import argparse
@@ -27,10 +27,10 @@ class UsageError(Exception):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves paragraphs of descriptions as written, gives options room, and keeps the usage to one line."""
+    """Keeps paragraphs of descriptions as written, gives options room, and keeps the usage on one line."""
 
     def __init__(self, prog: str) -> None:
-        # argparse makes one for each argument that is declared, and would import shutil for this.
+        # argparse creates a formatter for each argument, and would import shutil for its width.
         super().__init__(prog, max_help_position=30, width=_columns() - 2)
 
     def add_usage(
@@ -40,7 +40,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         groups: Iterable[Any],
         prefix: str | None = None,
     ) -> None:
-        """The arguments in full, the options (which are listed below anyway) in a word."""
+        """All arguments, and one word for the options, which are listed below anyway."""
         actions = list(actions)
         if usage is None:
             arguments = [
@@ -54,7 +54,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _columns() -> int:
-    """How wide the terminal is, or 80: COLUMNS, else what the terminal says, as shutil has it."""
+    """The width of the terminal, or 80: COLUMNS, else the terminal's own answer, like shutil."""
     with contextlib.suppress(KeyError, ValueError):
         if (columns := int(os.environ["COLUMNS"])) > 0:
             return columns
@@ -67,7 +67,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises `UsageError`, and takes the common options at every level."""
 
     def __init__(self, *args: Any, common: bool = True, **kwargs: Any) -> None:
-        # An abbreviation that works today breaks the day an option is added.
+        # An abbreviation that works today would break when an option is added.
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)
@@ -75,12 +75,12 @@ class Parser(argparse.ArgumentParser):
             add_common_options(self)
 
     def format_help(self) -> str:
-        """The help, with the options of every command at its end."""
+        """The help text, with the options for every command at its end."""
         self._action_groups.sort(key=lambda group: group.title == COMMON)
         return super().format_help()
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # Not that of argparse, which takes a full disk for success; and it ends the program after this.
+        # argparse's own action ignores a full disk and ends the program.
         stream = file or sys.stderr
         stream.write(message)
         stream.flush()
@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command takes; absent options leave the namespace alone."""
+    """Declare the options of every command; an absent option does not change the namespace."""
     group = parser.add_argument_group(COMMON)
     group.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too"
@@ -113,7 +113,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help="fail (exit code 3) if the daemon is not running, do not start it",
     )
     group.add_argument(
-        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say more on stderr"
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="print more on stderr"
     )
 
 
@@ -159,7 +159,7 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """The known word that `word` is most likely a slip of; empty when none is near."""
+    """The known word that is closest to `word`; empty if none is close."""
     import difflib
 
     by_folded = {candidate.casefold(): candidate for candidate in known}

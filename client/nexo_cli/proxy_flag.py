@@ -1,6 +1,6 @@
-"""The proxy of a connection as flags describe it. Its password never comes from the command line.
+"""The flags for a connection's proxy. Its password never comes from the command line.
 
-As with an API key: it is typed hidden, piped in, or taken from a variable.
+Like an API key, it is typed hidden, piped in, or taken from a variable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SAFE_WAYS = "the password is asked for, or comes with --proxy-password-stdin or
 
 
 def add_proxy_options(group: argparse._ArgumentGroup) -> None:
-    """Declare the proxy and the ways of its password."""
+    """Declare the proxy and the sources of its password."""
     group.add_argument(
         "--proxy", metavar="URL|direct|system", help="proxy of this connection, such as http://ann@proxy:3128"
     )
@@ -31,10 +31,10 @@ def add_proxy_options(group: argparse._ArgumentGroup) -> None:
 
 
 def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
-    """The proxy with its password in it; None if none was given.
+    """The proxy URL with its password; None if none was given.
 
     Raises:
-        UsageError: a password on the command line, or one for nobody.
+        UsageError: the command line holds a password, or a password has no user name.
     """
     proxy: str | None = arguments.proxy
     wanted = any(getattr(arguments, name, None) for name in SECRET_OPTIONS)
@@ -42,14 +42,14 @@ def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
     user, _, exposed = user.partition(":")
     if exposed:
         raise UsageError(
-            "proxy: other programs can read a password that stands on the command line",
+            "proxy: other programs can read a password on the command line",
             f"write --proxy {head}USER@{host}; {_SAFE_WAYS}",
         )
     if not user:
         if wanted:
             raise UsageError(
                 "proxy: there is a password but no user name",
-                "say who and where: --proxy http://USER@HOST:PORT",
+                "give both in the URL: --proxy http://USER@HOST:PORT",
             )
         return proxy
     password = _password(arguments, session, host)
@@ -61,7 +61,7 @@ def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
 
 
 def _parts(proxy: str) -> tuple[str, str, str]:
-    """`http://`, what stands before the @, and the rest."""
+    """The URL in three parts: `http://`, the text before the @, and the rest."""
     scheme, mark, rest = proxy.partition("://")
     if not mark:
         scheme, rest = "", proxy

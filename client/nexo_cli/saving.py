@@ -1,7 +1,7 @@
-"""After a test: save, or not? One rule for add and edit.
+"""Should a connection be saved after its test? One rule for add and edit.
 
-A test that passed is saved. After one that failed a person is asked (the answer that Enter gives is no), and
-a script gets exit code 6, unless it said `--save-anyway`.
+After a test that passed, it is saved. After a failed test, a person is asked (Enter means no), and a script
+gets exit code 6, unless it said `--save-anyway`.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from nexo_client import records, types
 
 
 def add_test_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how the test before saving goes."""
+    """Declare the options for the test before saving."""
     group = parser.add_argument_group("the test before saving")
     group.add_argument("--no-test", action="store_true", help="save without testing")
     group.add_argument(
-        "--save-anyway", action="store_true", help="test, warn, and save even if the test fails"
+        "--save-anyway", action="store_true", help="save even if the test fails, with a warning"
     )
     group.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="seconds for the whole test (default: 30)"
@@ -31,12 +31,12 @@ def may_save(session: Session, arguments: argparse.Namespace, result: types.Test
         False if the person said no.
 
     Raises:
-        CommandFailed: the test failed and nobody can be asked.
+        CommandFailed: the test failed and there is nobody to ask.
     """
     if result is None or result.ok:
         return True
     if arguments.save_anyway:
-        session.printer.warn("the test failed; saving anyway, as you said")
+        session.printer.warn("the test failed; saving anyway, because of --save-anyway")
         return True
     if session.interactive:
         return session.terminal.confirm("The test failed. Save it anyway?")
@@ -45,14 +45,14 @@ def may_save(session: Session, arguments: argparse.Namespace, result: types.Test
     why = f"{result.outcome.value}: {result.reason}" if result.reason else result.outcome.value
     raise CommandFailed(
         f"the test failed ({why}); nothing was saved",
-        hint="correct it and try again, or say --save-anyway (or --no-test)",
+        hint="correct it and try again, or give --save-anyway (or --no-test)",
         reason="TEST_FAILED",
         code=Exit.TEST_FAILED,
     )
 
 
 def say_saved(session: Session, saved: types.SavedConnection, result: types.TestResult | None) -> None:
-    """What was saved, and warnings about it."""
+    """Print the saved connection, and warnings about it."""
     connection = saved.connection
     if session.json:
         record = records.of(connection, session.now)

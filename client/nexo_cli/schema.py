@@ -1,6 +1,6 @@
-"""The JSON Schema of what `nexoctl --json` prints, which `nexoctl --json --help` prints.
+"""The JSON Schema of the `--json` output; `nexoctl --json --help` prints it.
 
-A noun of the SDK is described as `records` writes it; the rest is in `shapes`.
+For a noun of the SDK, it describes the object that `records` writes; the other definitions are in `shapes`.
 """
 
 import inspect
@@ -29,9 +29,9 @@ from nexo_client.types import Headers
 Schema = dict[str, Any]
 
 _ABOUT = (
-    "`commands` says what each command prints, by the definitions below it; `watch`, `health --watch` and "
+    "`commands` lists the definition of each command's output; `watch`, `health --watch` and "
     "`daemon logs` print one such object a line. `error` goes to stderr. Names stay; a new version "
-    "may add some. What is not known is null."
+    "may add some. An unknown value is null."
 )
 _SIMPLE: dict[Any, Schema] = {
     str: {"type": "string"},
@@ -59,7 +59,7 @@ def schema() -> Schema:
 
 
 def _of(hint: Any, definitions: dict[str, Schema]) -> Schema:
-    """The schema of a type; what it refers to is added to `definitions`."""
+    """The schema of a type; types that it refers to are added to `definitions`."""
     if hint in _SIMPLE:
         return dict(_SIMPLE[hint])
     if isinstance(hint, type) and issubclass(hint, StrEnum):
@@ -92,7 +92,9 @@ def _annotated(schema: Schema, notes: tuple[Any, ...]) -> Schema:
 
 
 def _any_of(choices: list[Schema]) -> Schema:
-    """A plain type that may be null is one type with two names; everything else is a list of choices."""
+    """A plain type that may be null becomes one type with two names; anything else becomes a list of
+    choices.
+    """
     match choices:
         case [{"type": str(kind), **rest}, {"type": "null"}]:
             words = {"enum": [*rest["enum"], None]} if "enum" in rest else {}
@@ -118,7 +120,7 @@ def _snake(name: str) -> str:
 
 
 def _fields(kind: Any) -> Iterable[tuple[str, Any]]:
-    """The names of a JSON object with their types; a later one goes before an earlier one."""
+    """The names of a JSON object with their types; a later entry replaces an earlier one."""
     if is_typeddict(kind):
         found: dict[str, Any] = {}
         for key, hint in get_type_hints(kind, include_extras=True).items():
@@ -129,7 +131,7 @@ def _fields(kind: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _hint(member: records.Member) -> Any:
-    """The type of a name of a noun's object, with the words and the note that its layout has."""
+    """The type of one field of an object, with the words and the note from its layout."""
     if isinstance(member.source, str):
         hint = get_type_hints(member.owner, include_extras=True)[member.source]
     else:

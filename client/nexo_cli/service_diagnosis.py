@@ -11,13 +11,13 @@ _TOPIC = "service"
 
 
 def service_findings(socket: Path) -> Iterator[DoctorFinding]:
-    """How the service manager sees the daemon; nothing where there is no service manager that we know."""
+    """The service manager's view of the daemon; nothing if there is no known service manager."""
     found = manager()
     if found is None:
         return
     unit = found.installed()
     if unit is None:
-        yield DoctorFinding(_TOPIC, Level.OK, "not installed; the daemon is started by what needs it")
+        yield DoctorFinding(_TOPIC, Level.OK, "not installed; commands that need the daemon start it")
         return
     problem = found.problem()
     if problem:
@@ -34,7 +34,9 @@ def service_findings(socket: Path) -> Iterator[DoctorFinding]:
 
 
 def socket_unit_findings(gateway: Gateway) -> Iterator[DoctorFinding]:
-    """Has systemd been told to listen elsewhere than the gateway? Whoever connects there waits for ever."""
+    """Does systemd listen on another port than the gateway? A client that connects there would wait for
+    ever.
+    """
     found = systemd.ports_of_socket_unit()
     if found is None:
         return
@@ -62,7 +64,7 @@ def _judged(unit: Unit, standing: Standing, socket: Path) -> DoctorFinding:
         text = f"{unit.path} starts {unit.program}, which is not there any more"
         return DoctorFinding(_TOPIC, Level.BROKEN, text, "nexoctl daemon install")
     if unit.environment != deviations(socket):
-        text = f"{unit.path} is for another socket or other directories than this shell"
+        text = f"{unit.path} has another socket or other directories than this shell"
         return DoctorFinding(
             _TOPIC, Level.WARNING, text, "unset the NEXO_… variables, or nexoctl daemon install"
         )

@@ -1,4 +1,4 @@
-"""What a command works with: the common options, the terminal, the printer and the way to the daemon."""
+"""The context of a command: the common options, the terminal, the printer and the channel to the daemon."""
 
 import argparse
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Session:
     """One run of nexoctl.
 
     Attributes:
-        json: print records for programs; nobody is asked anything.
+        json: print records for programs; never ask a question.
         interactive: a person can be asked.
     """
 
@@ -35,14 +35,14 @@ class Session:
 
     @property
     def socket(self) -> Path:
-        """The socket of the daemon, by the options and the environment."""
+        """The socket of the daemon, from the options and the environment."""
         from nexo_client.channel import locate
 
         return locate(self._socket)
 
     @property
     def now(self) -> datetime:
-        """The time, for ages."""
+        """The present time, for ages."""
         return datetime.now(UTC)
 
     @contextmanager
@@ -53,11 +53,11 @@ class Session:
 
         Args:
             start: start the daemon if it is not running, unless the person said `--no-start`.
-            wait: show that the daemon is being waited for; nothing may be printed meanwhile.
-            quiet: do not say that the daemon was started, or is of another version.
+            wait: show a spinner while waiting for the daemon; nothing may be printed meanwhile.
+            quiet: do not print that the daemon was started, or has another version.
 
         Raises:
-            DaemonNotRunning: it is not running and was not to be started.
+            DaemonNotRunning: it is not running, and was not started.
         """
         from nexo_client.client import connect
 
@@ -79,7 +79,7 @@ class Session:
         waiting = self.terminal.progress("waiting for the daemon") if wait else nullcontext()
         with client, waiting:
             yield client
-        # Not before: where the command fails because of it, its error says the same.
+        # Not earlier: if the command fails because of it, the error says the same.
         if not silent:
             self._say_trouble()
 
@@ -103,7 +103,7 @@ class Session:
         return note if note and note.socket == str(self.socket) else None
 
     def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
-        """Start the daemon, say so (unless `quiet`), and return its process id."""
+        """Start the daemon, print that (unless `quiet`), and return its process id."""
         from nexo.connections import lock_note
         from nexo_client.launch import start_daemon
 
@@ -111,7 +111,7 @@ class Session:
         with self.terminal.progress("starting the daemon"):
             pid = start_daemon(socket, timeout_s=timeout_s)
         if not quiet and before and before.pid == pid:
-            self.printer.note(f"The daemon (nexod, pid {pid}) had lost its socket, and has made it anew.")
+            self.printer.note(f"The daemon (nexod, pid {pid}) had lost its socket, and has created it again.")
         elif not quiet:
             self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
         return pid

@@ -1,6 +1,6 @@
-"""Setting a program up for the gateway: a token of its own, and its settings files; and back.
+"""Set a program up for the gateway: make a token for it, write its settings files; and undo both.
 
-The token has the name of the program. One that stands in its settings already is used again.
+The token has the name of the program. A valid token that is already in its settings is used again.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from nexo_sources.reading import Unreadable, shown
 
 @frozen
 class File:
-    """What became of one file, or would.
+    """The result for one file, or a preview.
 
     Attributes:
-        entries: places and values, as people read them; None is taken away.
-        backup: where it is as it was; empty where it was not there.
-        problem: why it was left alone.
+        entries: places and values, for people; None means removed.
+        backup: the copy of the old file; empty if there was none.
+        problem: why the file was not changed.
     """
 
     shown: str
@@ -44,7 +44,7 @@ class File:
 
 @frozen
 class SetUp:
-    """What was done. Holds the token where a person has to type it, so it is not for logs."""
+    """The result. Holds the token if a person has to type it, so it must not be logged."""
 
     program: Program
     files: tuple[File, ...]
@@ -55,12 +55,12 @@ class SetUp:
 
     @property
     def failed(self) -> tuple[File, ...]:
-        """The files that were left alone."""
+        """The files that were not changed."""
         return tuple(file for file in self.files if file.problem)
 
 
 def preview(client: Client, program: Program, model: str) -> SetUp:
-    """What `write` would do."""
+    """A preview of `write`."""
     words = _words(client.gateway.status().gateway, "TOKEN", model)
     files = tuple(_file(setting, setting.changes(words)) for setting in program.settings)
     return SetUp(program, files, _by_hand(program, words))
@@ -91,7 +91,7 @@ def write(
     if kept is not None and (connection is not None or workspace is not None):
         raise CommandFailed(
             f"{program.title} is set up already, with the token '{program.name}'",
-            hint=f"take that back first: nexoctl gateway setup {program.name} --undo",
+            hint=f"undo that first: nexoctl gateway setup {program.name} --undo",
             reason="NAME_TAKEN",
             code=Exit.REFUSED,
         )
@@ -110,7 +110,7 @@ def write(
 
 
 def undo(client: Client, program: Program) -> SetUp:
-    """Give the files back, and revoke the token."""
+    """Restore the files, and revoke the token."""
     files = _all_undone(program)
     if not any(file.problem for file in files):
         with contextlib.suppress(TokenNotFound):
@@ -119,7 +119,7 @@ def undo(client: Client, program: Program) -> SetUp:
 
 
 def record(done: SetUp) -> dict[str, Any]:
-    """What `--json` prints."""
+    """The object for `--json`."""
     return {
         "program": done.program.name,
         "written": done.written,
@@ -145,15 +145,15 @@ def _make(client: Client, name: str, connection: str | None, workspace: str | No
         return client.gateway.create_token(name, connection=connection, workspace=workspace)
     except NameTaken:
         raise CommandFailed(
-            f"there is a token '{name}' already, and not in the settings of this program",
-            hint=f"if nothing else uses it: nexoctl token revoke {name}",
+            f"there is a token '{name}' already, but it is not in this program's settings",
+            hint=f"revoke it if nothing else uses it: nexoctl token revoke {name}",
             reason="NAME_TAKEN",
             code=Exit.REFUSED,
         ) from None
 
 
 def _kept_token(client: Client, program: Program) -> tuple[types.GatewayToken, str] | None:
-    """The token that stands in the settings, if it is still one."""
+    """The token in the settings, if it is still valid."""
     token = next((one for one in client.gateway.tokens() if one.name == program.name), None)
     if token is None:
         return None
@@ -196,7 +196,7 @@ def _written(setting: Setting, words: dict[str, str]) -> File:
 
 
 def _all_undone(program: Program) -> tuple[File, ...]:
-    # The last first: a directory was made for the first, and can go once nothing else is in it.
+    # In reverse order: a directory that was created for the first file can be removed once it is empty.
     return tuple([_undone(setting) for setting in reversed(program.settings)][::-1])
 
 
@@ -236,7 +236,7 @@ def _by_hand(program: Program, words: dict[str, str]) -> tuple[str, ...]:
 def _words(gate: types.Gateway, token: str, model: str) -> dict[str, str]:
     addresses = {dialect: gate.base_url(dialect) for dialect in DIALECTS}
     if not gate.port:
-        # It is chosen when the gateway opens for the first time.
+        # The port is chosen when the gateway opens for the first time.
         addresses = {dialect: url.replace(":0/", ":PORT/") for dialect, url in addresses.items()}
     return {
         **addresses,

@@ -1,8 +1,8 @@
-"""What each command prints with --json: nouns of the SDK as `records` writes them, and what only nexoctl has.
+"""The output of each command with --json: nouns of the SDK as `records` writes them, and nexoctl's own
+objects.
 
-Read by type checkers and by `schema`; no command imports it for its own work. In `Annotated`, a text says
-what a field means, a class or a tuple lists the words that it may be, and `SPREAD` puts the fields of a noun
-in its place.
+Read by type checkers and by `schema`; no command imports it for its own work. In `Annotated`, a text explains
+the field, a class or a tuple lists its possible words, and `SPREAD` inserts the fields of a noun.
 """
 
 from datetime import datetime
@@ -56,7 +56,7 @@ NAMES = {
     "TakenOver": "imported",
     "VaultSummary": "vault_state",
 }
-"""How a shape is called in the schema, where it is not by its class."""
+"""Names of shapes in the schema that differ from their class names."""
 
 
 class Failure(TypedDict):
@@ -92,7 +92,7 @@ class NotSaved(TypedDict):
 
 
 class Untested(TypedDict):
-    """In the list of nexoctl test: a test that could not be made."""
+    """An entry of nexoctl test for a test that could not be made."""
 
     connection: str
     outcome: None
@@ -122,7 +122,7 @@ class Doctor(TypedDict):
 
 
 class TakenOver(TypedDict):
-    """One that was saved."""
+    """A finding that was saved."""
 
     connection: Connection
     place: str
@@ -138,7 +138,7 @@ class NotImported(TypedDict):
 
 
 class LeftOut(TypedDict):
-    """What cannot be imported as it is."""
+    """An entry that cannot be imported as it is."""
 
     source: str
     skipped: Annotated[Skipped, SPREAD]
@@ -191,7 +191,7 @@ class Overview(TypedDict):
 
 
 class UnitReport(TypedDict):
-    """How the daemon stands as a service of the login session."""
+    """The daemon as a service of the login session."""
 
     manager: Literal["systemd", "launchd"]
     unit: str

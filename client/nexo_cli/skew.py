@@ -1,7 +1,8 @@
-"""Are nexoctl and the daemon of one version? Said once for each pair, not with every command.
+"""Do nexoctl and the daemon have the same version? Reported once for each pair, not with every command.
 
-Read from the daemon's lock file, so that it costs no call. Neighbouring versions understand each other; what
-an older daemon cannot do, it says itself when it is asked.
+Read from the daemon's lock file, so it costs no call. Neighbouring versions understand each other; if an
+older
+daemon cannot do something, it says so itself when it is asked.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ _LIMIT = 4096
 
 
 def untold_skew(note: Note) -> str:
-    """What to tell the person now; empty if the versions are equal, or if it was said before."""
+    """The sentence for the person; empty if the versions are equal, or if it was already printed."""
     if note.version == __version__:
         return ""
     version = note.version
@@ -25,7 +26,7 @@ def untold_skew(note: Note) -> str:
     with contextlib.suppress(OSError, ValueError):
         if _head(told) == pair:
             return ""
-    # Unwritable: it is said again next time, which is better than never.
+    # Not writable: the sentence is printed again next time, which is better than never.
     with contextlib.suppress(OSError):
         descriptor = os.open(
             told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -33,7 +34,7 @@ def untold_skew(note: Note) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(pair)
     return (
-        f"nexoctl is version {__version__}, the daemon that runs is {version}; bring them together with: "
+        f"nexoctl is version {__version__}, the running daemon is version {version}; restart it with: "
         "nexoctl daemon restart"
     )
 

@@ -9,17 +9,17 @@ from nexo_cli.session import Session
 from nexo_client import errors
 from nexo_client.service import ServiceFailed, responsible
 
-# A signal follows, which is an orderly stop as well.
+# A signal follows, which is an orderly stop, too.
 _ASK_S = 3.0
-# It promises 5 s, whatever hangs; what is not gone then cannot even read a signal.
+# The daemon promises to stop within 5 s; a process that still runs then cannot even handle a signal.
 _STOPS_WITHIN_S = 8.0
 
 
 def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> int | None:
-    """Stop the daemon and wait until it is gone; returns its pid, None if none was there.
+    """Stop the daemon and wait until it is gone; returns its pid, None if it was not running.
 
     Args:
-        force: end the process if it does not answer or does not stop.
+        force: kill the process if it does not answer or does not stop.
     """
     try:
         with session.client(start=False, timeout_s=min(timeout_s, _ASK_S)) as client:
@@ -39,15 +39,15 @@ def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> 
         return pid
     raise CommandFailed(
         f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
-        hint="nexoctl daemon stop --force ends it; nothing that it has acknowledged is lost",
+        hint="nexoctl daemon stop --force kills it; acknowledged changes are not lost",
         code=Exit.NO_DAEMON,
     )
 
 
 def replace_running(socket: Path, timeout_s: float) -> int | None:
-    """Have the service manager replace its daemon; returns the old pid, None if it does not do that.
+    """Let the service manager replace its daemon; returns the old pid, None if that is not possible.
 
-    What cannot be replaced can still be stopped and started, which then says why it fails.
+    The daemon can then still be stopped and started, which reports why it fails.
     """
     service = responsible(socket)
     if service is None:
@@ -60,7 +60,7 @@ def replace_running(socket: Path, timeout_s: float) -> int | None:
 
 
 def _require_nobody(problem: errors.NexoError) -> None:
-    """No process is found that could be ended. That is fine only if nobody holds the lock either."""
+    """Raise `problem` unless the lock is free: no process was found, so none may hold the lock either."""
     if lock_note.held():
         raise CommandFailed(
             f"a nexod that cannot be seen from here holds {paths.lock_file()}",

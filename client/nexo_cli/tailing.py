@@ -1,4 +1,4 @@
-"""The end of the daemon's log, and what is added to it, through rotations. Not for printing."""
+"""Yields the end of the daemon's log and new lines, through rotations. Not for printing."""
 
 import os
 import time
@@ -10,12 +10,12 @@ _PAUSE_S = 0.2
 
 
 def tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
-    """The last lines, those before a recent rotation too; then, with `follow`, every added line for ever.
+    """The last lines, also from before a recent rotation; then, with `follow`, every new line for ever.
 
     A log that is rotated meanwhile is read to its end, then the new one from its beginning.
 
     Raises:
-        OSError: there is no log, or it can't be read.
+        OSError: there is no log, or it cannot be read.
     """
     log: BinaryIO = path.open("rb")
     try:
@@ -23,7 +23,8 @@ def tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
         begun = present.pop() if follow and present and not present[-1].endswith(b"\n") else b""
         yield from map(_text, _last(_before(path, count - len(present)) + present, count))
         while follow:
-            # Looked for before the old one is read to its end: nothing is written to it after a rotation.
+            # Looked up before the old file is read to its end, because nothing is written to it after a
+            # rotation.
             newer = _replacement(log, path)
             while added := log.readline():
                 begun += added
@@ -42,7 +43,7 @@ def tail(path: Path, count: int, *, follow: bool) -> Iterator[str]:
 
 
 def _before(path: Path, count: int) -> list[bytes]:
-    """The last lines of what was rotated away."""
+    """The last lines of the rotated log."""
     if count <= 0:
         return []
     try:
@@ -60,12 +61,12 @@ def _text(line: bytes) -> str:
 
 
 def _replacement(log: BinaryIO, path: Path) -> BinaryIO | None:
-    """The file that has taken the place of an open one; the same one again if it was emptied."""
+    """The file that replaced an open one; the same one again if it was truncated."""
     was = os.fstat(log.fileno())
     try:
         newer = path.open("rb")
     except FileNotFoundError:
-        # Between the two steps of a rotation.
+        # The rotation is between its two steps.
         return None
     now = os.fstat(newer.fileno())
     if (now.st_dev, now.st_ino) != (was.st_dev, was.st_ino) or now.st_size < log.tell():

@@ -1,6 +1,6 @@
-"""The person at the other end: questions, hidden input, confirmation, live progress, width.
+"""The terminal of the person: questions, hidden input, confirmation, live progress, width.
 
-Not for values (see `format`). Prompts and progress go to stderr, so that stdout stays what was asked for.
+Not for values (see `format`). Prompts and progress go to stderr, so that stdout holds only the output.
 """
 
 import contextlib
@@ -17,21 +17,21 @@ from nexo_cli.errors import CommandFailed
 from nexo_cli.format import Cell, Span, Style, cut, paint, printable
 
 SPINNER = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""Where a line of a `LiveBlock` has this character, the spinner turns."""
+"""In a line of a `LiveBlock`, the spinner replaces this character."""
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAMES_ASCII = "|/-\\"
 _TICK_S = 0.1
-# Faster than that, a spinner is only flicker.
+# If the work takes less time, a spinner would only flicker.
 _QUIET_S = 0.5
 
 
 class Terminal:
-    """The standard streams, and what they can do.
+    """The standard streams, and their abilities.
 
     Attributes:
-        interactive: somebody can be asked: stdin and stderr are terminals.
-        live: progress may move the cursor: stderr is a terminal that can.
+        interactive: a person can be asked, because stdin and stderr are terminals.
+        live: progress may move the cursor, because stderr is a terminal that supports it.
         width: columns of stdout; None when it is no terminal.
     """
 
@@ -72,7 +72,7 @@ class Terminal:
         """The answer to a question; Enter takes the default.
 
         Args:
-            check: returns what is wrong with an answer (the question is asked again), or nothing.
+            check: returns the error in an answer (the question is then asked again), or an empty text.
         """
         shown = f" [{printable(default)}]" if default else ""
         while True:
@@ -83,7 +83,7 @@ class Terminal:
             self._say(f"  {problem}\n", Style.WARNING)
 
     def ask_secret(self, question: str) -> str:
-        """An answer that is not shown while it is typed."""
+        """Read an answer that is not shown while it is typed."""
         import termios
 
         from nexo_cli.terminal_modes import read_hidden
@@ -99,7 +99,7 @@ class Terminal:
             raise KeyboardInterrupt from None
 
     def confirm(self, question: str, *, default: bool = False) -> bool:
-        """A yes or no; Enter takes the default."""
+        """Ask a yes-or-no question; Enter takes the default."""
         choices = "Y/n" if default else "y/N"
         while True:
             answer = self._read_line(f"{question} [{choices}] ").strip().casefold()
@@ -115,7 +115,7 @@ class Terminal:
 
     def _read_line(self, prompt: str) -> str:
         if self.stdin is sys.stdin and self.stdin.isatty() and self.stdout.isatty():
-            # Arrow keys work in input() once readline is there.
+            # Importing readline makes arrow keys work in input().
             with contextlib.suppress(ImportError):
                 import readline  # noqa: F401 - imported, it edits the line
             self.stderr.flush()
@@ -132,7 +132,7 @@ class Terminal:
         return line
 
     def _given_back(self, prompt: str) -> contextlib.AbstractContextManager[object]:
-        """Let the modes that readline sets end with the program, and come back with it."""
+        """Restores the terminal modes that readline sets when the program ends or is stopped."""
         import termios
 
         from nexo_cli.terminal_modes import Modes
@@ -144,24 +144,24 @@ class Terminal:
         return Modes(self.stdin.fileno(), echo=True, question=prompt)
 
     def progress(self, text: str) -> "LiveBlock":
-        """A spinner with a text, shown when it takes longer than half a second."""
+        """A spinner with a text, shown if it takes longer than half a second."""
         return LiveBlock(self, [f"{SPINNER} {text}"], quiet_s=_QUIET_S)
 
     def block(self, lines: Sequence[Cell] = (), *, keep: bool = False) -> "LiveBlock":
         """Lines that are redrawn in place while something runs.
 
         Args:
-            keep: leave the last lines standing at the end.
+            keep: leave the last lines on the screen at the end.
         """
         return LiveBlock(self, lines, quiet_s=_TICK_S, keep=keep)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Notice a Ctrl-C that comes after the prompt is shown and before the wait for a key has begun.
+    """Handle a Ctrl-C that comes after the prompt is shown and before the wait for a key has begun.
 
-    Python would act on it only after the next key (seen in a test, on a busy machine). A signal five times a
-    second ends the wait for a moment, and Python then looks for signals that it has not acted on.
+    Python would handle it only after the next key (seen in a test, on a busy machine). A signal five times a
+    second interrupts the wait for a moment, and Python then handles pending signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -176,10 +176,10 @@ def _interruptible() -> Iterator[None]:
 
 
 class LiveBlock:
-    """Lines at the bottom of the terminal, redrawn in place; a spinner turns where they say `SPINNER`.
+    """Lines at the bottom of the terminal, redrawn in place; a spinner replaces `SPINNER`.
 
-    A context manager that owns the redrawing thread. What `above` prints scrolls past over the block.
-    Does nothing when stderr is no terminal, except for `above`.
+    A context manager that owns the redrawing thread. Output of `above` scrolls past over the block.
+    Without a terminal on stderr, only `above` does something.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class LiveBlock:
             self._lines = list(lines)
 
     def above(self, write: Callable[[], None]) -> None:
-        """Let `write` print something for good, above the block."""
+        """Let `write` print something permanent, above the block."""
         with self._lock:
             self._erase()
             write()
@@ -245,7 +245,7 @@ class LiveBlock:
         )
         up = f"\x1b[{self._drawn}A\r" if self._drawn else ""
         rest = "\x1b[J" if len(lines) < self._drawn else ""
-        # One write a frame, so that the terminal never shows half of it.
+        # One write for each frame, so that the terminal never shows half of it.
         self._terminal.stderr.write(up + text + rest)
         self._terminal.stderr.flush()
         self._drawn = len(lines)

@@ -1,7 +1,8 @@
-"""The modes of the terminal while somebody is asked: a program that stops or ends gives them back.
+"""The modes of the terminal during a question; they are restored when the program stops or ends.
 
-A stopped or killed program that had switched the echo off would leave a shell that shows nothing; one that
-goes on after Ctrl-Z and does not switch it off again would show the key. `getpass` knows neither.
+If a program switches the echo off and is then stopped or killed, the shell would show no input; if it
+continues
+after Ctrl-Z without switching the echo off again, it would show the key. `getpass` handles neither case.
 """
 
 import contextlib
@@ -22,11 +23,11 @@ class Modes:
     """A context manager over the modes of one terminal.
 
     Raises:
-        termios.error: on entry, when it is no terminal.
+        termios.error: on entry, if it is no terminal.
     """
 
     def __init__(self, descriptor: int, *, echo: bool, question: str) -> None:
-        """Args: question: shown once more after the program went on."""
+        """Args: question: shown again after the program continues."""
         self._descriptor = descriptor
         self._echo = echo
         self._question = question
@@ -56,18 +57,18 @@ class Modes:
             signal.signal(number, handler)
 
     def _handle(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
-        # What is ignored stays so (nohup), and so does what somebody else sees to.
+        # Ignored signals stay ignored (nohup), and so do signals with another handler.
         if signal.getsignal(number) is signal.SIG_DFL:
             self._handlers[number] = signal.signal(number, handler)
 
     def _set(self, modes: list[Any]) -> None:
-        # The terminal may be gone: then there is nothing to give back.
+        # The terminal may be gone; then there is nothing to restore.
         with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, modes)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self._echo:
-            # Those of readline.
+            # The modes of readline.
             with contextlib.suppress(termios.error, OSError):
                 self._during = termios.tcgetattr(self._descriptor)
         self._set(self._before)
@@ -76,7 +77,7 @@ class Modes:
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
         self._set(self._during)
-        # Not through a stream: the signal may have come while somebody writes to it.
+        # Not through a stream, because the signal may have come during a write to it.
         with contextlib.suppress(OSError):
             os.write(self._descriptor, self._question.encode(errors="replace"))
 
@@ -86,20 +87,20 @@ class Modes:
 
     @staticmethod
     def _act(number: int) -> None:
-        """Let the signal do what it does by itself; to this thread, so that it has been done on return."""
+        """Let the signal have its default effect; sent to this thread, so that it has happened on return."""
         signal.signal(number, signal.SIG_DFL)
         signal.pthread_kill(threading.get_ident(), number)
 
 
 def read_hidden(prompt: str, show: Callable[[str], None]) -> str:
-    """A line that is not shown while it is typed.
+    """Read a line that is not shown while it is typed.
 
     Args:
-        show: writes to where the person looks.
+        show: writes to the terminal that the person sees.
 
     Raises:
-        EOFError: there will be no answer.
-        termios.error: what is typed cannot be hidden here.
+        EOFError: the input has ended.
+        termios.error: the input cannot be hidden here.
         OSError: there is no terminal.
     """
     descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -115,7 +116,7 @@ def read_hidden(prompt: str, show: Callable[[str], None]) -> str:
 
 
 def _line(descriptor: int) -> str:
-    """One line. A signal ends the wait even if it comes just before: Python then acts on it at once."""
+    """Read one line. A signal ends the wait even if it comes just before, so Python handles it at once."""
     if threading.current_thread() is not threading.main_thread():
         return _text(descriptor)
     woken, wakes = os.pipe()

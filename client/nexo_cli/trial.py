@@ -1,6 +1,6 @@
-"""One test in front of a person: layers tick off live, the verdict, and suggestions applied on yes.
+"""One test shown to a person: layers appear live, then the verdict, then suggestions to accept.
 
-Not for saving; add, edit and test decide what becomes of the result.
+Not for saving; add, edit and test decide about the result.
 """
 
 import shlex
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 COMPLETION_NOTE = (
     "--completion sends one minimal request to a model, which the provider bills; its price class "
-    "is said before it is sent."
+    "is printed before it is sent."
 )
 
 _CLEAN_UP = "Clean the key up?"
 
-# Fields of a suggestion that a person can accept with a yes; secrets have `fix` instead.
+# A person can accept a suggestion for these fields with a yes; secrets have `fix` instead.
 _APPLICABLE = ("base_url", "preset", "provider", "auth_scheme", "default_model")
 
 
@@ -35,7 +35,7 @@ class TrialOptions:
     """How to test.
 
     Attributes:
-        keep: have the daemon keep what is tested, which may be saved then.
+        keep: the daemon keeps the tested draft, because it may be saved then.
     """
 
     completion: bool = False
@@ -46,14 +46,14 @@ class TrialOptions:
 
 @frozen(kw_only=True)
 class TrialSubject:
-    """What is tested: a draft, a saved connection, or an edit of one that is not saved yet.
+    """The tested object: a draft, a saved connection, or an edit of one that is not saved yet.
 
     Attributes:
         saved: name of the saved connection; empty for a draft.
         draft: the draft, or the changes of the saved connection.
         fixes: clean-ups of the key that the person accepted.
         send_key: consent to send the stored secrets to the new host of an edit.
-        ticket: of the test of exactly this; empty when there was none.
+        ticket: of the test of exactly this draft; empty if there was none.
     """
 
     saved: str = ""
@@ -64,7 +64,7 @@ class TrialSubject:
 
     @property
     def label(self) -> str:
-        """What to call it."""
+        """Its display name."""
         return self.saved or self.draft.name or "the draft"
 
     @property
@@ -78,7 +78,7 @@ class TrialSubject:
         options: TrialOptions,
         on_layer: Callable[[types.LayerResult], None] | None = None,
     ) -> types.TestResult:
-        """Ask the daemon for a verdict."""
+        """Let the daemon test it; returns the verdict."""
         if not self.saved:
             return client.test_draft(
                 self.draft,
@@ -104,7 +104,7 @@ class TrialSubject:
     def save(
         self, client: "Client", *, make_default: bool = False, revision: int = 0
     ) -> types.SavedConnection:
-        """Save it; what was tested is not sent again."""
+        """Save it; a tested draft is not sent again."""
         draft = types.ConnectionDraft() if self.ticket else self.draft
         fixes = () if self.ticket else self.fixes
         if not self.saved:
@@ -120,7 +120,7 @@ class TrialSubject:
 
 
 def run(session: Session, client: "Client", subject: TrialSubject, options: TrialOptions) -> types.TestResult:
-    """Test with live layers (none with `--json`) and say the verdict."""
+    """Test with live layers (none with `--json`) and print the verdict."""
     if session.json:
         return subject.test(client, options)
     printer = session.printer
@@ -146,7 +146,7 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
 
 
 def say_verdict(session: Session, result: types.TestResult) -> None:
-    """The verdict of one test, with what to do about it."""
+    """Print the verdict of one test, with the next step."""
     printer = session.printer
     missed = [
         entry.layer.value.replace("_", " ")
@@ -182,7 +182,7 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
 
 
 def say_again(session: Session, last: types.LastTest) -> None:
-    """The layers and the verdict of a test that was made before."""
+    """Print the layers and the verdict of an earlier test."""
     tested = f"Tested {last.result.connection} {ago(last.tested_at, session.now)}"
     session.printer.line(Span(tested, Style.STRONG))
     for result in last.result.layers:
@@ -200,10 +200,10 @@ def _is_told(session: Session, result: types.LayerResult) -> bool:
 def examine(
     session: Session, client: "Client", subject: TrialSubject, options: TrialOptions
 ) -> tuple[TrialSubject, types.TestResult]:
-    """Test, offer what the daemon suggests, and test again for as long as the person says yes.
+    """Test, offer the daemon's suggestions, and test again for as long as the person accepts one.
 
     Raises:
-        KeyOriginChanged: the stored key would go to a new host and nobody agreed to it.
+        KeyOriginChanged: the stored key would go to a new host without consent.
     """
     tested: list[TrialSubject] = []
     while True:
@@ -234,8 +234,8 @@ def examine(
 
 
 def send_question(problem: errors.KeyOriginChanged) -> str:
-    """What to ask before a stored key goes where it has not gone before."""
-    ways = {"proxy": "through the new proxy", "ca_bundle": "to whom the new certificates vouch for"}
+    """The question to ask before a stored key is sent to a new place."""
+    ways = {"proxy": "through the new proxy", "ca_bundle": "to servers trusted by the new CA bundle"}
     return f"Send the stored key {ways.get(problem.metadata.get('field', ''), 'to the new address')}?"
 
 
@@ -244,7 +244,7 @@ def offer(
 ) -> TrialSubject | None:
     """The subject with the first suggestion that the person accepts; None if there is none.
 
-    What was tested before is not offered again, so that the questions come to an end.
+    A suggestion that was already tested is not offered again, so that the questions come to an end.
     """
     for suggestion in result.suggestions:
         question = _question(suggestion, subject)
@@ -268,7 +268,9 @@ def _same_draft(one: TrialSubject, other: TrialSubject) -> bool:
 
 
 def _applies(suggestion: types.Suggestion) -> bool:
-    """Whether the change can be made on a yes: it was tried, or it is an address where an API was found."""
+    """Whether a yes is enough to apply the change: it was tested, or it is an address where an API was
+    found.
+    """
     found = suggestion.verified or suggestion.field == "base_url"
     return bool(suggestion.value) and suggestion.field in _APPLICABLE and found
 
@@ -297,5 +299,5 @@ def _accepted(subject: TrialSubject, suggestion: types.Suggestion) -> TrialSubje
         return replace(subject, fixes=(*subject.fixes, suggestion.fix))
     change: dict[str, Any] = {suggestion.field: suggestion.value}
     draft = replace(subject.draft, **change)
-    # The question named the new address, so the yes is the consent.
+    # The question named the new address, so a yes is the consent.
     return replace(subject, draft=draft, send_key=subject.send_key or suggestion.field == "base_url")

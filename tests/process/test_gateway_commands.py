@@ -161,7 +161,7 @@ def test_which_names_who_is_behind_the_gateway_with_a_connection(work: Surroundi
     assert ask(work, token) == (200, "work")
     (user,) = work.nexoctl("--json", "which").json["gateway_programs"]
     assert (user["token"], user["connection"]) == ("editor", "work")
-    assert "behind the gateway with it: editor" in work.nexoctl("which").out
+    assert "programs that use it through the gateway: editor" in work.nexoctl("which").out
     assert "behind" not in work.nexoctl("which", "--connection", "home").out
 
 

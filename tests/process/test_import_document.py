@@ -80,7 +80,7 @@ def test_on_a_terminal_enter_agrees_to_nothing(
 ) -> None:
     with Typist([*NEXOCTL, "import", str(hostile)], env=surroundings.env) as person:
         person.expect(f"touch {marked}")
-        person.expect("Agree to which? (numbers, all, none) [none]: ")
+        person.expect("Which do you agree to? (numbers, all, none) [none]: ")
         person.type_in("1\n" if agrees else "\n")
         assert person.wait() == 0
     names = [one["name"] for one in surroundings.nexoctl("list", "--json").json]

@@ -128,5 +128,5 @@ def test_the_command_gives_no_key_for_another_address_than_that_of_the_settings(
     done = subprocess.run(command, env=env, cwd=home.home, capture_output=True, text=True, check=False)
     assert done.returncode == 7
     assert WORK.key not in done.stdout + done.stderr
-    assert "its key is not given out for that address" in done.stderr
+    assert "its key is not printed for that address" in done.stderr
     assert done.stdout == ""

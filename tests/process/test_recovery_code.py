@@ -30,7 +30,7 @@ def test_a_code_that_nobody_confirmed_replaces_none(
 ) -> None:
     earlier = code_of(surroundings)
     with Typist([*NEXOCTL, "vault", command], env=surroundings.env, cwd=surroundings.home) as person:
-        person.expect("shown this once")
+        person.expect("shown only this once")
         person.expect("Type its last group")
         person.type_in("0000\n")
         person.expect("that is not the last of")
@@ -55,8 +55,8 @@ def test_a_code_that_was_typed_back_is_the_one(
 ) -> None:
     earlier = code_of(surroundings)
     with Typist([*NEXOCTL, "vault", command], env=surroundings.env, cwd=surroundings.home) as person:
-        person.expect("shown this once:")
-        shown = person.expect("Keep it apart").strip()
+        person.expect("shown only this once:")
+        shown = person.expect("Keep it somewhere else").strip()
         person.expect("Type its last group")
         person.type_in(shown.rpartition("-")[2].lower() + "\n")
         person.expect("no longer works")

@@ -1,14 +1,14 @@
 """Add a connection: it is tested first, then saved.
 
-On a terminal, what is missing is asked for: name, provider, API key (hidden), base URL (filled in) and
-custom headers. In a script give it as options; the key comes from stdin, a variable or a reference,
-because every process of the computer can read command lines:
+On a terminal, you are asked for the missing parts: name, provider, API key (hidden), base URL (filled in) and
+custom headers. In a script, give them as options. The key comes from stdin, a variable or a reference,
+because every process on the computer can read command lines:
 
   printf %s "$KEY" | nexoctl add work --provider openai --api-key-stdin
   nexoctl add local --provider ollama
   nexoctl add fast --provider groq --api-key-env GROQ_API_KEY
 
-If the test fails you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
+If the test fails, you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
 unless it says --save-anyway or --no-test. The first connection becomes the default.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Name, the options of a draft, and what becomes of it."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what you call the connection")
+    """Declare the name, the options of a draft, and the options for saving."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the new connection")
     parser.add_argument("--default", action="store_true", help="make it the default")
     drafting.add_draft_options(parser, editing=False)
     saving.add_test_options(parser)
@@ -72,19 +72,19 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def quoted(saved: SavedConnection) -> str:
-    """The name of a connection as a shell takes it."""
+    """The connection's name, quoted for a shell."""
     import shlex
 
     return shlex.quote(saved.connection.name)
 
 
 def _refuse_taken_name(draft: ConnectionDraft, wizard: form.Wizard) -> None:
-    # Before the test: a key need not travel for a connection that can't be saved.
+    # Checked before the test: a connection that cannot be saved need not send a key.
     for name in wizard.taken:
         if draft.name is not None and name.casefold() == draft.name.casefold():
             raise errors.NameTaken(
                 f"name: there is a connection '{name}' already",
-                hint=f"choose another name, or change that one with: nexoctl edit '{name}'",
+                hint=f"choose another name, or change the existing one: nexoctl edit '{name}'",
             )
 
 

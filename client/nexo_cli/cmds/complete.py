@@ -1,4 +1,4 @@
-"""Candidates for a shell that completes a command line; asked by the scripts of `nexoctl completion`."""
+"""Candidates for shell completion; the scripts of `nexoctl completion` run it."""
 
 import argparse
 
@@ -9,12 +9,12 @@ from nexo_client import errors
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The words so far, after `--`; the last one is being completed."""
+    """Declare the words so far, after `--`; the last one is being completed."""
     parser.add_argument("words", nargs=argparse.REMAINDER)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """One candidate a line."""
+    """Print one candidate on each line."""
 
     def names(of: str) -> list[str]:
         try:
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                     return [token.name for token in client.gateway.tokens()]
                 return [connection.name for connection in client.list_connections()]
         except errors.NexoError:
-            # A person who presses Tab has no use for an error.
+            # An error message is useless to a person who presses Tab.
             return []
 
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words

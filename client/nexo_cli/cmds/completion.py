@@ -1,4 +1,4 @@
-"""Print the completion script of a shell. Names of connections are completed, too.
+"""Print the completion script for a shell. It completes names of connections, too.
 
 bash:  nexoctl completion bash > ~/.local/share/bash-completion/completions/nexoctl
 zsh:   nexoctl completion zsh > "${fpath[1]}/_nexoctl"

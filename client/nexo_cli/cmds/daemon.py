@@ -1,7 +1,7 @@
-"""Start, stop or restart the daemon, have it started at login, see whether it runs, or read its log.
+"""Start, stop or restart the daemon, start it at login, see whether it runs, or read its log.
 
 Commands that need the daemon start it by themselves; it then runs until it is stopped or you log out.
-With `install` the service manager of your session starts it at login and restarts it if it fails.
+With `install`, the service manager of your session starts it at login and restarts it if it fails.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from nexo_client import errors
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(
         metavar="start|stop|restart|install|uninstall|status|logs", required=True, dest="verb"
     )
@@ -27,16 +27,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     stop.set_defaults(run=_stop)
     restart = verbs.add_parser("restart", help="stop it and start it", description="Restart the daemon.")
     restart.set_defaults(run=_restart)
-    install = verbs.add_parser("install", help="have it started at login and watched")
+    install = verbs.add_parser("install", help="start it at login, and restart it if it fails")
     service.add_install(install)
-    uninstall = verbs.add_parser("uninstall", help="take it out of the service manager")
+    uninstall = verbs.add_parser("uninstall", help="remove it from the service manager")
     service.add_uninstall(uninstall)
     for verb in (start, stop, restart, install):
         verb.add_argument(
             "--timeout", type=float, default=20.0, metavar="S", help="seconds to wait (default: 20)"
         )
     for verb in (stop, restart):
-        verb.add_argument("--force", action="store_true", help="end it even if it does not answer")
+        verb.add_argument("--force", action="store_true", help="kill it if it does not stop in time")
     state = verbs.add_parser(
         "status",
         help="like `nexoctl status`, with the service",
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     state.set_defaults(run=service.show)
     logs = verbs.add_parser("logs", help="print its log", description="Print the end of the log.")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (default: 50)")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     logs.set_defaults(run=_logs)
 
 

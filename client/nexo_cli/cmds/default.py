@@ -1,7 +1,7 @@
-"""Show, switch or undo the default: the connection that programs get unless something else was chosen.
+"""Show, switch or undo the default: programs get this connection unless another one was chosen for them.
 
 Running programs that follow apply a switch at once; --wait waits until all of them have, and names those
-that have not (exit code 1). Switching to a connection that does not work is possible and says what is wrong.
+that have not (exit code 1). You can switch to a connection that does not work; the problem is then printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LIST_S = 5.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The new default, or --undo; without either the present one is shown."""
+    """Declare the new default and --undo; without either, the present default is shown."""
     parser.add_argument("connection", nargs="?", metavar="NAME", help="the new default")
     parser.add_argument("--undo", action="store_true", help="back to the default before the last switch")
     parser.add_argument(
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def missed_models(client: Client, switch: types.DefaultSwitch) -> list[str]:
-    """Programs that asked the former default for models within the hour which the new one does not list."""
+    """Programs that asked the former default within the hour for models that the new one does not list."""
     former = switch.previous.name if switch.previous else ""
     try:
         asking = [
@@ -66,7 +66,7 @@ def missed_models(client: Client, switch: types.DefaultSwitch) -> list[str]:
             return []
         offered = {model.id for model in client.list_models(switch.connection.name, timeout_s=_LIST_S).models}
     except errors.NexoError:
-        # The switch is done; a list that cannot be had is no news about it.
+        # The switch is done; a failure to fetch the list says nothing about it.
         return []
     sent = {row.asked: row.sent for row in switch.connection.model_map}
 

@@ -1,7 +1,8 @@
-"""See it all work: a throw-away daemon and made-up providers in a temporary directory.
+"""See it all work: a temporary daemon and example providers in a temporary directory.
 
-Adds, tests, stars, resolves from another process, switches, shows that the process followed, and cleans up.
-Your own connections and daemon are not touched. Takes less than 15 seconds and needs no key.
+Adds and tests connections, sets the default, resolves it in another process, switches, shows that the process
+followed, and cleans up. Does not touch your own connections and daemon. Takes less than 15 seconds and needs
+no key.
 """
 
 import argparse
@@ -11,12 +12,12 @@ from nexo_cli.session import Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Whatever is left is for the demo."""
+    """Pass all arguments on to the demo."""
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Hand over to the demo."""
+    """Run the demo."""
     try:
         from nexo_cli.demo import main
     except ImportError as problem:

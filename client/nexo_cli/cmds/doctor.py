@@ -1,7 +1,7 @@
-"""Find what is wrong on this computer, and say the fix. Looks, changes nothing, never starts the daemon.
+"""Find problems on this computer, and print the fix for each. Changes nothing and never starts the daemon.
 
-Exit code 0 if nothing is broken, else 1. --report leaves out names of connections, your home directory, your
-user name and the host name, so that it can be pasted into a bug report.
+Exits with 0 if nothing is broken, else with 1. --report leaves out names of connections, your home directory,
+your user name and the host name, so that you can paste it into a bug report.
 """
 
 import argparse
@@ -18,12 +18,12 @@ _MARKS = {Level.OK: ("✓", Style.GOOD), Level.WARNING: ("!", Style.WARNING), Le
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """How to print the findings."""
+    """Declare how findings are printed."""
     parser.add_argument("--report", action="store_true", help="redacted, to paste into a bug report")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Print every finding; the broken ones decide the exit code."""
+    """Print every finding; the exit code is 1 if one is broken."""
     findings = list(diagnose(session))
     if arguments.report:
         findings = _redacted(findings)

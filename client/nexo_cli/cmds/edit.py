@@ -1,12 +1,12 @@
 """Change a connection: the change is tested first, then saved.
 
-Only what you name changes. The stored key is used for the test unless you replace it, so you need not type
-it again. Changing the provider replaces the base URL only if it still is the default of the old provider.
-A stored key goes to another host, through another proxy, or to whom other certificates vouch for, only if
-you agree (on a terminal you are asked; a script says --send-key-to-new-host). Without any option, a
-terminal asks field by field; Enter keeps what is there.
+Only the options that you give change something. The test uses the stored key unless you replace it, so you
+need not type it again. If you change the provider, the base URL is replaced only if it is the default of the
+old provider. The stored key is sent to another host, through another proxy, or to servers trusted by another
+CA bundle only if you agree (on a terminal you are asked; a script says --send-key-to-new-host). Without any
+option, a terminal asks field by field; Enter keeps the present value.
 
-If the test fails you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
+If the test fails, you are asked whether to save anyway; a script gets exit code 6 and nothing is saved,
 unless it says --save-anyway or --no-test.
 """
 
@@ -24,7 +24,7 @@ from nexo_client.types import Connection, ConnectionDraft, ProviderInfo
 if TYPE_CHECKING:
     from nexo_client.client import Client
 
-# What changes how a provider is reached or asked; nothing else needs a test before it is saved.
+# These fields change how a provider is reached or asked; no other field needs a test before it is saved.
 _TESTED = (
     "provider",
     "preset",
@@ -39,7 +39,7 @@ _TESTED = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The connection, the options of a draft, and what becomes of the change."""
+    """Declare the connection, the options of a draft, and the options for saving."""
     parser.add_argument("connection", metavar="NAME", help="the connection to change")
     parser.add_argument("--name", metavar="NEW", help="new name")
     drafting.add_draft_options(parser, editing=True)
@@ -91,7 +91,7 @@ def _test_and_save(
         try:
             saved = subject.save(client, revision=current.revision)
         except errors.KeyOriginChanged as problem:
-            # Met here only with --no-test; with a test the question was asked before it.
+            # Reached only with --no-test; with a test, the question was asked before it.
             if not session.interactive or subject.send_key:
                 raise
             session.printer.note(problem.message)
@@ -105,7 +105,7 @@ def _test_and_save(
 
 def _ask(session: Session, current: Connection, catalogue: tuple[ProviderInfo, ...]) -> ConnectionDraft:
     terminal = session.terminal
-    session.printer.note("Enter keeps what is there.")
+    session.printer.note("Enter keeps the present value.")
     name = terminal.ask("Name", current.name)
     wizard = form.Wizard(session, catalogue, ())
     old_choice = current.preset or current.provider.value

@@ -1,7 +1,7 @@
 """Write all connections to a file that another computer can import.
 
-Without --with-secrets it is readable JSON and holds no secret. With it, the API keys and header values are
-in it too, sealed under a passphrase that is asked for.
+Without --with-secrets it is readable JSON without any secret. With it, the file also holds the API keys and
+header values, sealed under a passphrase that you are asked for.
 
   nexoctl export > connections.json
   nexoctl export --with-secrets --output connections.json
@@ -18,10 +18,14 @@ _TIMEOUT_S = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """What to write, and where."""
-    parser.add_argument("--with-secrets", action="store_true", help="with the secrets, under a passphrase")
+    """Declare the content and the destination."""
+    parser.add_argument(
+        "--with-secrets", action="store_true", help="include the secrets, sealed under a passphrase"
+    )
     parser.add_argument("--passphrase-stdin", action="store_true", help="read the passphrase from stdin")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of stdout (mode 0600)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write to this file instead of stdout (mode 0600)"
+    )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
@@ -75,6 +79,6 @@ def _write(path: Path, document: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        # Half of an export looks like one.
+        # Half an export would look like a whole one.
         path.unlink(missing_ok=True)
         raise CommandFailed(f"{path}: {error.strerror}", hint="choose another place") from None

@@ -1,8 +1,9 @@
-"""Choose connections that stand in while the default is down. Off unless you switch it on.
+"""Choose stand-ins: connections that replace the default while it is down. Off unless you switch it on.
 
 While the default is unhealthy, programs that follow it get the first healthy connection of the list, marked
-source=fallback; when the default has been well again for two minutes they get it back. A bound workspace is
-left alone unless it was bound with --allow-fallback. If all are down, the default is handed out as ever.
+source=fallback. When the default has been healthy again for two minutes, they get it back. A bound workspace
+keeps its connection unless it was bound with --allow-fallback. If all stand-ins are down, programs get the
+default as before.
 
   nexoctl fallback set backup local
   nexoctl fallback show
@@ -17,10 +18,10 @@ from nexo_cli.session import Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(metavar="set|show|off", required=True, dest="verb")
     setting = verbs.add_parser("set", help="choose the stand-ins, in order", description=__doc__)
-    setting.add_argument("connections", nargs="+", metavar="NAME", help="stand-ins, the first choice first")
+    setting.add_argument("connections", nargs="+", metavar="NAME", help="the stand-ins, first choice first")
     setting.set_defaults(run=_set)
     showing = verbs.add_parser("show", help="show the stand-ins", description="Show the stand-ins.")
     showing.set_defaults(run=_show)

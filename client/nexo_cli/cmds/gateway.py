@@ -1,12 +1,12 @@
 """The local gateway: programs keep one address and one token, and follow every switch.
 
 It listens on 127.0.0.1 only. Each request goes to the connection that the program has at that moment; the key
-stays with the daemon. It opens at its first use and stays on until it is switched off.
+stays in the daemon. The gateway opens at its first use and stays on until you switch it off.
 
-  nexoctl gateway status                    whether it listens, and who is behind it
+  nexoctl gateway status                    whether it listens, and which programs use it
   nexoctl gateway setup codex               the settings that Codex needs
-  nexoctl gateway setup codex --write       write them, with a token of its own
-  nexoctl gateway setup codex --undo        give the file back as it was, and revoke the token
+  nexoctl gateway setup codex --write       write them, with a new token for Codex
+  nexoctl gateway setup codex --undo        restore the file, and revoke the token
 """
 
 import argparse
@@ -23,10 +23,10 @@ from nexo_client.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(metavar="status|on|off|setup", required=True, dest="verb")
     status = verbs.add_parser(
-        "status", help="say whether it listens, and who is behind it", description=__doc__
+        "status", help="show whether it listens, and which programs use it", description=__doc__
     )
     status.set_defaults(run=_status)
     on = verbs.add_parser("on", help="switch it on", description="Switch the gateway on, and keep it on.")
@@ -34,11 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--port",
         type=int,
         metavar="N",
-        help="listen there from now on; programs that hold the old address do not find it any more",
+        help="listen on this port from now on; programs with the old address stop working",
     )
     on.set_defaults(run=_on)
     off = verbs.add_parser(
-        "off", help="switch it off", description="Switch it off, and end the requests that are under way."
+        "off",
+        help="switch it off",
+        description="Switch the gateway off, and end the requests that are under way.",
     )
     off.set_defaults(run=_off)
     setup = verbs.add_parser(
@@ -53,9 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=", ".join(program.name for program in PROGRAMS),
     )
     what = setup.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write them, and keep the file as it was")
-    what.add_argument("--undo", action="store_true", help="take them back, and revoke the token")
-    setup.add_argument("--model", metavar="ID", help="the model, for programs whose settings name one")
+    what.add_argument("--write", action="store_true", help="write them, and keep a copy of the old file")
+    what.add_argument("--undo", action="store_true", help="restore the old file, and revoke the token")
+    setup.add_argument("--model", metavar="ID", help="the model to write, if the program's settings name one")
     add_owner_options(setup)
     setup.set_defaults(run=_setup)
 
@@ -101,7 +103,7 @@ def _say(session: Session, overview: types.GatewayOverview) -> int:
         session.printer.line()
         _users(session, overview.users)
     elif gate.listening:
-        session.printer.note("No program is behind it now.")
+        session.printer.note("No program uses it now.")
     return Exit.OK
 
 
@@ -169,7 +171,7 @@ def _setup(arguments: argparse.Namespace, session: Session) -> int:
     if done.failed:
         raise CommandFailed(
             "; ".join(f"{file.shown}: {file.problem}" for file in done.failed),
-            hint=f"see what to add by hand: nexoctl gateway setup {program.name}",
+            hint=f"print the settings and add them by hand: nexoctl gateway setup {program.name}",
             reason="FILE_FAILED",
         )
     return Exit.OK
@@ -198,4 +200,6 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
     if done.written:
         printer.note(f"{done.program.title} gets ", follows(done.token) if done.token else "", ".")
     elif not done.undone:
-        printer.note(f"Write it, with a token of its own: nexoctl gateway setup {done.program.name} --write")
+        printer.note(
+            f"Write it, with a new token for the program: nexoctl gateway setup {done.program.name} --write"
+        )

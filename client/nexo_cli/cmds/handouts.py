@@ -1,4 +1,4 @@
-"""List who was given a secret, when, and why, newest first. Repeats within an hour are one line."""
+"""List the programs that got a secret, when, and why; newest first. Repeats within an hour are one line."""
 
 import argparse
 from datetime import timedelta
@@ -11,10 +11,16 @@ from nexo_client import records
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Of which connection, and how many."""
-    parser.add_argument("connection", nargs="?", default="", metavar="NAME", help="only of this connection")
-    parser.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="how many (default: 100)")
-    parser.add_argument("--since", type=span, metavar="SPAN", help="only of so long ago or later: 1h, 7d")
+    """Declare which connection, and how many entries."""
+    parser.add_argument(
+        "connection", nargs="?", default="", metavar="NAME", help="only hand-outs of this connection"
+    )
+    parser.add_argument(
+        "-n", "--limit", type=int, default=100, metavar="N", help="how many entries (default: 100)"
+    )
+    parser.add_argument(
+        "--since", type=span, metavar="SPAN", help="only hand-outs within this time, such as 1h or 7d"
+    )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:

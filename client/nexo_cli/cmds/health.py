@@ -1,7 +1,7 @@
-"""Show the health of the connections, as the daemon observed it in the background.
+"""Show the health of the connections, as the daemon's background checks found it.
 
-The background checks use no tokens. `age` says how old the observation is; --check makes a new one now.
---watch keeps the picture up to date (with --json: one object a line for every change).
+The background checks use no tokens. The column `age` shows how old a result is; --check checks now.
+--watch keeps the table up to date (with --json: one object on a line for every change).
 """
 
 import argparse
@@ -32,14 +32,14 @@ COLUMNS = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Which connections, and whether to look again."""
+    """Declare which connections, and whether to check now."""
     parser.add_argument("connections", nargs="*", metavar="NAME", help="connections; all if none is named")
     parser.add_argument("--watch", action="store_true", help="keep showing it until Ctrl-C")
     parser.add_argument("--check", action="store_true", help="check now instead of showing the last check")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Show the lights; exit code 6 if a connection that was named is unhealthy."""
+    """Print the health; exit code 6 if a connection that was named is unhealthy."""
     if arguments.watch and arguments.check:
         raise UsageError("--watch and --check are both given", "give one of them")
     with session.client() as client:
@@ -103,7 +103,7 @@ def _watch(session: Session, client: "Client", names: list[str]) -> int:
 
 
 def _apply(step: "LinkEvent", known: dict[str, types.Connection], wanted: set[str]) -> list[types.Connection]:
-    """Bring `known` up to date; the connections whose light may have changed."""
+    """Bring `known` up to date; returns the connections whose health may have changed."""
     event = step.event
     if event is None:
         return []

@@ -1,7 +1,7 @@
-"""Show how a connection did over time: uptime, latency, and every change of its light with the reason.
+"""Show a connection's past: uptime, latency, and every change of its health with the reason.
 
-In the chart each column is a slice of the window: its height is the latency, its colour the light. Single
-checks are kept for a day, after that one summary an hour; changes of the light are kept for 90 days.
+In the chart each column is a slice of the window: its height is the latency, its colour the health. Single
+checks are kept for a day, then one summary for each hour; changes of health are kept for 90 days.
 
   nexoctl history work                the last day
   nexoctl history work --window 7d
@@ -20,11 +20,11 @@ from nexo_client import records, types
 
 _CHART_WIDTH = 72
 _CHANGES_TOLD = 500
-"""As the contract has it."""
+"""The contract's limit for one answer."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Of which connection, and how far back."""
+    """Declare which connection, and how far back."""
     parser.add_argument("connection", metavar="NAME", help="the connection")
     parser.add_argument(
         "--window", type=span, default=86400.0, metavar="SPAN", help="how far back, up to 90d (default: 1d)"
@@ -76,9 +76,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         ]
         printer.table(columns, [_row(turn) for turn in changes])
     if len(past.transitions) >= _CHANGES_TOLD:
-        printer.note("Only the newest changes are shown; with --json all of them.")
+        printer.note("Only the newest changes are shown; --json prints all of them.")
     if not any(part.checks for part in past.slices) and not changes:
-        printer.note("Nothing was observed in this window.")
+        printer.note("There was no check in this window.")
     return Exit.OK
 
 

@@ -1,16 +1,16 @@
-"""Import connections that other programs have: list what is there, or take a source over.
+"""Import connections from other programs: list them, or import a source.
 
-  nexoctl import                                     what is found here, and what of it can't be imported
+  nexoctl import                                     list what was found, and what cannot be imported
   nexoctl import codex                               choose from one source, test, save
   nexoctl import all --dry-run                       say what would be imported, change nothing
-  nexoctl import llm --all                           everything of a source, without a question
-  nexoctl import litellm --file proxy/config.yaml    a file in another place
+  nexoctl import llm --all                           import everything from a source, without a question
+  nexoctl import litellm --file proxy/config.yaml    read a file in another place
 
 Sources are only read, never moved or edited. Keys are never shown; they go to the daemon, which seals them.
-What leads to the same address as a connection that you have is left unticked, unless you say --again.
-What is listed with a ? lacks its key or its address, which are never guessed: on a terminal you are asked for
+An entry with the same address as a connection that you have is not ticked, unless you say --again.
+An entry with a ? lacks its key or its address, which are never guessed: on a terminal you are asked for
 the part; else give it with --base-url, --api-key-env, --api-key-ref or --api-key-stdin.
-A file that `nexoctl export` wrote is imported with its path: nexoctl import FILE.
+To import a file that `nexoctl export` wrote, give its path: nexoctl import FILE.
 """
 
 import argparse
@@ -30,45 +30,51 @@ EVERYTHING = "all"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The source, and how much to ask."""
+    """Declare the source, and how much to ask."""
     names = ", ".join((*(source.name for source in SOURCES), EVERYTHING))
     parser.add_argument(
-        "source", nargs="?", metavar="SOURCE", help=f"one of {names}; or an export of nexoctl"
+        "source", nargs="?", metavar="SOURCE", help=f"one of {names}; or a file that `nexoctl export` wrote"
     )
-    parser.add_argument("--file", metavar="PATH", help="the file of the source, if it lies in another place")
+    parser.add_argument("--file", metavar="PATH", help="the source's file, if it is in another place")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be imported, and stop")
-    parser.add_argument("--all", action="store_true", help="import all that is ticked without asking")
+    parser.add_argument("--all", action="store_true", help="import all ticked entries without asking")
     parser.add_argument(
-        "--again", action="store_true", help="also what leads where a connection leads already"
+        "--again",
+        action="store_true",
+        help="also entries with the same address as a connection that you have",
     )
-    part = parser.add_argument_group("what is missing from an account (NAME= if several lack it)")
+    part = parser.add_argument_group("the base URL that an account lacks (NAME=URL if several lack it)")
     part.add_argument("--base-url", action="append", default=[], metavar="[NAME=]URL", help="its address")
     part.add_argument(
-        "--api-key-env", action="append", default=[], metavar="[NAME=]VAR", help="the variable with its key"
+        "--api-key-env",
+        action="append",
+        default=[],
+        metavar="[NAME=]VAR",
+        help="the variable with the key that an account lacks",
     )
     part.add_argument(
         "--api-key-ref",
         action="append",
         default=[],
         metavar="[NAME=]REF",
-        help="where its key is and stays: keyring:SERVICE/USER, file:PATH or command:PROGRAM ARGUMENTS",
+        help="a reference to the key: keyring:SERVICE/USER, file:PATH or command:PROGRAM ARGUMENTS",
     )
-    part.add_argument("--api-key-stdin", action="store_true", help="read its key from stdin")
+    part.add_argument("--api-key-stdin", action="store_true", help="read the key from stdin")
     parser.add_argument(
-        "--overwrite", action="store_true", help="an export: change connections that exist already"
+        "--overwrite", action="store_true", help="for an export: change connections that exist already"
     )
     parser.add_argument(
         "--consent",
         action="append",
         default=[],
         metavar="ID",
-        help="an export: agree to what --dry-run shows under this ID; may be given more than once",
+        help="for an export: agree to the change that --dry-run shows under this ID; may be repeated",
     )
     parser.add_argument(
-        "--passphrase-stdin", action="store_true", help="an export: read its passphrase from stdin"
+        "--passphrase-stdin", action="store_true", help="for an export: read its passphrase from stdin"
     )
     parser.add_argument("--no-test", action="store_true", help="save without testing")
-    parser.add_argument("--save-anyway", action="store_true", help="save also what fails the test")
+    parser.add_argument("--save-anyway", action="store_true", help="also save connections that fail the test")
     parser.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="seconds for each test (default: 30)"
     )
@@ -101,7 +107,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if not (arguments.all or session.interactive):
         raise UsageError(
             "there is no terminal to ask on",
-            "say --all for all of them, or --dry-run to see them",
+            "give --all to import all of them, or --dry-run to see them",
         )
     options = importing.ImportOptions(
         everything=arguments.all,
@@ -142,7 +148,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[Source, ...]:
     if arguments.source in (None, EVERYTHING):
         if arguments.file:
             raise UsageError(
-                "--file: say which source the file belongs to", "nexoctl import SOURCE --file PATH"
+                "--file needs the source that the file belongs to", "nexoctl import SOURCE --file PATH"
             )
         return SOURCES
     source = named(arguments.source)
@@ -151,7 +157,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[Source, ...]:
     if arguments.file is None:
         return (source,)
     if source.read_file is None:
-        raise UsageError(f"--file: {source.title} are no file", f"nexoctl import {source.name}")
+        raise UsageError(f"--file: {source.title} are not read from a file", f"nexoctl import {source.name}")
     path = Path(arguments.file).expanduser()
     if not path.exists():
         raise CommandFailed(f"{path}: there is no such file", hint="check the path", code=Exit.NOT_FOUND)
@@ -162,7 +168,7 @@ def _unknown(word: str) -> UsageError | CommandFailed:
     names = [*(source.name for source in SOURCES), EVERYTHING]
     if Path(word).expanduser().exists():
         return CommandFailed(
-            f"{word}: is not an export of nexoctl",
+            f"{word}: not a file that nexoctl export wrote",
             hint=f"say which program the file belongs to: nexoctl import SOURCE --file {word}",
         )
     if "/" in word or word.endswith(".json"):
@@ -231,7 +237,7 @@ def _nothing(session: Session, results: Survey) -> int:
         return Exit.OK
     importing.say_found(session, results, {})
     session.printer.line(
-        "Nothing that can be imported was found."
+        "Nothing was found that can be imported."
         if results
         else "No connections of other programs were found."
     )

@@ -1,4 +1,4 @@
-"""List the connections: the default has a star, the light says what the last check proved."""
+"""List the connections: a star marks the default, the light shows what the last check found."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""List the models that a connection offers, as the provider tells right now. Uses no tokens."""
+"""List the models that a connection offers; the provider is asked now. Uses no tokens."""
 
 import argparse
 
@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Print the models: a table on a terminal, one id a line in a pipe."""
+    """Print the models: a table on a terminal, one id on each line in a pipe."""
     with session.client() as client, session.terminal.progress("asking the provider"):
         listing = client.list_models(arguments.connection, timeout_s=arguments.timeout)
     printer = session.printer

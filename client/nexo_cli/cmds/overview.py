@@ -1,4 +1,4 @@
-"""What to do next. This is what `nexoctl` alone prints; on a terminal it leads to the first connection."""
+"""Suggest the next command. `nexoctl` alone prints this; on a terminal it leads to the first connection."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Say in a few lines where the person stands and which command comes next."""
+    """Print the state in a few lines, and the commands that come next."""
     printer = session.printer
     leading = session.interactive and session.may_start
     try:
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             raise
         connections = None
     if not connections and leading:
-        # Imported here: everybody else pays nothing for it.
+        # Imported here so that no other command pays for it.
         from nexo_cli.first_run import lead
 
         return lead(session)

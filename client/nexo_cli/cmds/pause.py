@@ -1,7 +1,7 @@
-"""Pause the background checks, of the connections named or of all. `nexoctl resume` lets them go on.
+"""Pause the background checks of the named connections, or of all. `nexoctl resume` resumes them.
 
-A connection whose checks are paused is shown as unknown, with the state that was last seen. `nexoctl health
---check` and `nexoctl test` work as ever.
+A connection whose checks are paused is shown as unknown, with its last state. `nexoctl health --check` and
+`nexoctl test` still work.
 """
 
 import argparse
@@ -13,17 +13,17 @@ from nexo_client.types import ConnectionDraft
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Of which connections."""
+    """Declare which connections."""
     parser.add_argument("connections", nargs="*", metavar="NAME", help="connections; all if none is named")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Switch them off."""
+    """Pause the checks."""
     return switch(arguments.connections, session, paused=True)
 
 
 def switch(names: list[str], session: Session, *, paused: bool) -> int:
-    """Pause or resume; says what holds now."""
+    """Pause or resume the checks; prints the new state."""
     with session.client() as client:
         for name in names:
             client.get_connection(name)

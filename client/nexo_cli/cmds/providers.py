@@ -1,4 +1,4 @@
-"""List the providers, and the presets: known services of the provider custom, with their URL filled in."""
+"""List the providers and the presets. A preset is a known service of the provider custom, with its URL."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Print what `--provider` and `--preset` take."""
+    """Print the values that `--provider` and `--preset` accept."""
     with session.client(wait=True) as client:
         known = client.list_providers()
     if session.json:

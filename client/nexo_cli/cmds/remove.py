@@ -1,8 +1,9 @@
 """Remove a connection and its secrets.
 
-A connection in use (the default, or bound to a workspace) is not removed: --replace-with NAME moves its users
-to another one in the same step; --force removes it anyway, and what was bound to it gets an error, never a
-silent substitute.
+A connection in use (the default, or bound to a workspace) is not removed. --replace-with NAME moves its users
+to another connection in the same step. --force removes it anyway; workspaces that were bound to it then get
+an
+error, never another connection.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from nexo_cli.session import Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The connection, and what becomes of its users."""
+    """Declare the connection, and what its users get instead."""
     parser.add_argument("connection", metavar="NAME", help="the connection to remove")
     users = parser.add_mutually_exclusive_group()
     users.add_argument("--replace-with", metavar="NAME", default="", help="move its users to this connection")

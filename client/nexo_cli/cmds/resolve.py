@@ -1,11 +1,11 @@
-"""Hand out the connection that a program gets, its key included. The daemon keeps a record of it.
+"""Print the connection that a program gets, its key included. The daemon records it.
 
---format key prints the bare key, for programs that can run a key helper; give it the address of the program's
-settings with --for-url, and no key of another address is printed. --format env prints shell
-assignments, and unsets what would win over them: eval "$(nexoctl resolve --format env)"; --format json,
-the default, prints everything.
-Which connection that is: --connection, else NEXO_CONNECTION, else what the directory (or the named
-workspace) is bound to, else the default. `nexoctl which` explains it without handing anything out.
+--format key prints the bare key, for programs that can run a key helper. Give it the address in the program's
+settings with --for-url, and a key for another address is not printed. --format env prints shell assignments,
+and unsets variables that would override them: eval "$(nexoctl resolve --format env)". --format json, the
+default, prints everything.
+The connection is chosen in this order: --connection, NEXO_CONNECTION, the connection that the directory (or
+the named workspace) is bound to, the default. `nexoctl which` explains the choice without printing a secret.
 """
 
 import argparse
@@ -19,20 +19,20 @@ from nexo_client import addresses
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """For whom, and in which form."""
+    """Declare the program's place, and the output format."""
     inquiry.add_inquiry_options(parser)
     parser.add_argument(
         "--for-url",
         metavar="URL",
-        help="the address that the program will use: refuse a connection of another one",
+        help="the address that the program will use; fail if the connection has another one",
     )
-    parser.add_argument("--format", choices=["json", "env", "key"], default=None, help="form of the answer")
+    parser.add_argument("--format", choices=["json", "env", "key"], default=None, help="output format")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Print the hand-out on stdout, and nothing else."""
+    """Print the connection on stdout, and nothing else."""
     form = arguments.format or "json"
-    # Some programs that run a key helper take what it says on stderr for a part of the key (mods, 2026).
+    # Some programs that run a key helper take its stderr for a part of the key (mods, 2026).
     quiet = form == "key" and not session.verbose
     with session.client(wait=True, quiet=quiet) as client:
         resolved = client.resolve(
@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         )
     if arguments.for_url is not None and not addresses.covers(resolved.base_url, arguments.for_url):
         raise CommandFailed(
-            f"{resolved.name} is for {resolved.base_url}, and the program uses {arguments.for_url}; "
-            "its key is not given out for that address",
-            hint="switch to a connection of that address, or change the address in the program's settings",
+            f"{resolved.name} is for {resolved.base_url}, but the program uses {arguments.for_url}; "
+            "its key is not printed for that address",
+            hint="switch to a connection with that address, or change the address in the program's settings",
             reason="OTHER_ADDRESS",
             code=Exit.REFUSED,
         )
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         from nexo_client.variables import RIVALS
 
         variables = resolved.env()
-        # What the shell has from elsewhere would go along with our key, to our address.
+        # A variable that the shell already has would be sent along with our key, to our address.
         for rival in sorted(set(RIVALS) & set(os.environ) - set(variables)):
             session.printer.raw(f"unset {rival}\n")
         for variable, value in sorted(variables.items()):

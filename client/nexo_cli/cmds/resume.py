@@ -1,6 +1,6 @@
-"""Let background checks go on that `nexoctl pause` stopped, of the connections named or of all.
+"""Resume background checks that `nexoctl pause` stopped, of the named connections or of all.
 
-What was paused by name is resumed by name.
+Connections that were paused by name are resumed by name.
 """
 
 import argparse
@@ -11,5 +11,5 @@ from nexo_cli.session import Session
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Switch them on."""
+    """Resume the checks."""
     return switch(arguments.connections, session, paused=False)

@@ -1,14 +1,14 @@
-"""Run a program through the gateway: it follows every switch, and holds no key.
+"""Run a program through the gateway: it follows every switch, and has no key.
 
   nexoctl run -- python agent.py
   nexoctl run --connection work -- aider
   nexoctl run --direct -- ./own-client
 
 The variables that programs read are set to the address of the local gateway, with a token that ends with the
-program, and rivals that would win over them are removed. The program takes the place of nexoctl, so signals
-and the exit code are its own. Each request goes to: --connection, else NEXO_CONNECTION, else what the
-directory is bound to, else the default, as it is then. With --direct the program gets address and key of the
-connection that this is now, talks to the provider itself, and keeps them until it ends.
+program; variables that would override them are removed. The program replaces nexoctl, so signals and the exit
+code are its own. Each request goes to the first of these at that moment: --connection, NEXO_CONNECTION, the
+connection that the directory is bound to, the default. With --direct the program gets the address and key of
+that connection once, talks to the provider itself, and keeps them until it ends.
 """
 
 import argparse
@@ -33,21 +33,26 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """For whom, and the program."""
+    """Declare the workspace and the program."""
     parser.usage = "%(prog)s [options] -- PROGRAM [ARGUMENT ...]"
     inquiry.add_inquiry_options(parser)
     parser.add_argument(
         "--openai-face",
         action="store_true",
-        help="set the OpenAI variables for a connection of Anthropic or Google, too",
+        help="also set the OpenAI variables for a connection to Anthropic or Google",
     )
     parser.add_argument(
         "--direct",
         action="store_true",
-        help="hand the real key out to the program; it does not follow a switch",
+        help="give the program the real key; it does not follow a switch",
     )
-    parser.add_argument("--nested", action="store_true", help="allow a run inside of a run")
-    parser.add_argument("program", nargs=argparse.REMAINDER, metavar="-- PROGRAM", help="what to run")
+    parser.add_argument("--nested", action="store_true", help="allow a run inside another run")
+    parser.add_argument(
+        "program",
+        nargs=argparse.REMAINDER,
+        metavar="-- PROGRAM",
+        help="the program to run, and its arguments",
+    )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
@@ -57,20 +62,20 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         raise UsageError("no program was given", "nexoctl run -- PROGRAM ARGUMENTS")
     if os.environ.get(run_marks.NAME) and not arguments.nested:
         raise CommandFailed(
-            f"this runs inside of `nexoctl run` already (connection {os.environ[run_marks.NAME]})",
-            hint="say --nested if the inner program is to get a connection of its own",
+            f"this already runs inside `nexoctl run` (connection {os.environ[run_marks.NAME]})",
+            hint="give --nested if the inner program needs its own connection",
             reason="NESTED_RUN",
             code=Exit.REFUSED,
         )
     inherited = dict(os.environ)
-    # Before grpc is imported: its threads end while this process becomes the program, and would complain
-    # on its stderr.
+    # Before grpc is imported: grpc's threads would end while this process becomes the program, and would
+    # write complaints to its stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     prepare = _direct if arguments.direct else _through_gateway
     with session.client(wait=True) as client:
         environment = prepare(client, arguments, session, inherited, program[0])
     if arguments.connection:
-        # What the program starts with nexo_client gets the same one.
+        # A program that this one starts with nexo_client gets the same connection.
         environment["NEXO_CONNECTION"] = environment[run_marks.NAME]
     for sentence in winning(program[0]):
         session.printer.note(Span(sentence, Style.WARNING))
@@ -80,7 +85,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 def _through_gateway(
     client: "Client", arguments: argparse.Namespace, session: Session, inherited: Mapping[str, str], name: str
 ) -> dict[str, str]:
-    """The environment of a program that gets a token."""
+    """The environment for a program that gets a token."""
     made = client.gateway.mint(
         inquiry.connection_of(arguments.connection),
         workspace=inquiry.workspace_of(arguments.workspace),
@@ -110,7 +115,7 @@ def _through_gateway(
 def _direct(
     client: "Client", arguments: argparse.Namespace, session: Session, inherited: Mapping[str, str], name: str
 ) -> dict[str, str]:
-    """The environment of a program that gets the key."""
+    """The environment for a program that gets the key."""
     resolved = client.resolve(
         inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
     )
@@ -120,7 +125,7 @@ def _direct(
         )
     lost = not_carried(resolved)
     if lost and session.interactive:
-        session.printer.note(f"Some programs do not get from variables: {'; '.join(lost)}.")
+        session.printer.note(f"Variables cannot give some programs: {'; '.join(lost)}.")
     return environment_for(inherited, resolved, openai_face=arguments.openai_face)
 
 
@@ -144,13 +149,15 @@ def _become(program: list[str], environment: Mapping[str, str]) -> NoReturn:
 def environment_for(
     inherited: Mapping[str, str], resolved: ResolvedConnection, *, openai_face: bool = False
 ) -> dict[str, str]:
-    """What the program gets: the inherited environment without rivals, then the connection."""
+    """The program's environment: the inherited one without overriding variables, plus the connection's
+    variables.
+    """
     before, kept = _without_rivals(inherited)
     return run_marks.marked(kept | resolved.env(openai_face=openai_face), before, resolved.name)
 
 
 def _without_rivals(inherited: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The environment as it is outside of a run, and what of it the program inherits."""
+    """The environment as it was outside the run, and the part that the program inherits."""
     before = dict(inherited)
     run_marks.take_back(before)
     return before, {name: value for name, value in before.items() if name not in RIVALS}

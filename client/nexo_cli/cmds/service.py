@@ -1,6 +1,6 @@
 """`nexoctl daemon install`, `uninstall` and `status`: the daemon as a service of the login session.
 
-Not a command of its own; `daemon` lists these verbs.
+Not a command; `daemon` lists these verbs.
 """
 
 import argparse
@@ -16,20 +16,22 @@ from nexo_client import errors
 from nexo_client.service import Manager, ServiceFailed, Standing, Unit, deviations, manager
 
 _INSTALL = """\
-Have the daemon started at login, watched and restarted by the service manager: a systemd user unit on
+Have the service manager start the daemon at login and restart it if it fails: a systemd user unit on
 Linux, a launchd agent on macOS. Needs no administrator. Running it again brings the unit up to date and
 restarts the daemon; connections and keys stay where they are.
 """
 _UNINSTALL = """\
-Stop the daemon and take it out of the service manager. Connections and keys stay where they are, and
-commands that need the daemon start it as before.
+Stop the daemon and remove it from the service manager. Connections and keys stay where they are, and
+commands that need the daemon start it themselves.
 """
 
 
 def add_install(parser: argparse.ArgumentParser) -> None:
     """Options of install."""
     parser.description = _INSTALL
-    parser.add_argument("--no-now", action="store_true", help="from the next login on; leave what runs alone")
+    parser.add_argument(
+        "--no-now", action="store_true", help="start it from the next login on; leave a running daemon alone"
+    )
     parser.set_defaults(run=install)
 
 
@@ -40,7 +42,7 @@ def add_uninstall(parser: argparse.ArgumentParser) -> None:
 
 
 def install(arguments: argparse.Namespace, session: Session) -> int:
-    """Write the unit, then bring the daemon under it."""
+    """Write the unit, then run the daemon under it."""
     found = _manager()
     try:
         unit = found.install(session.socket)
@@ -69,7 +71,7 @@ def install(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def uninstall(arguments: argparse.Namespace, session: Session) -> int:
-    """Stop the service and remove what install wrote."""
+    """Stop the service and remove the files of `install`."""
     found = _manager()
     try:
         unit = found.uninstall()
@@ -82,12 +84,12 @@ def uninstall(arguments: argparse.Namespace, session: Session) -> int:
     else:
         kept = "" if unit.ours else f" {unit.path} belongs to a package and stays; it is switched off."
         session.printer.line(Span("Uninstalled the service.", Style.GOOD), kept)
-        session.printer.line("Your connections and keys are where they were.")
+        session.printer.line("Your connections and keys were not changed.")
     return Exit.OK
 
 
 def show(arguments: argparse.Namespace, session: Session) -> int:
-    """The service, then what `nexoctl status` says; exit code 3 if the daemon is not running."""
+    """Print the service, then the output of `nexoctl status`; exit code 3 if the daemon is not running."""
     service = _look(session)
     if not session.json:
         session.printer.fields([("Service", service.cell())])
@@ -104,7 +106,7 @@ class _Service:
 
     def cell(self) -> Cell:
         if self.manager is None:
-            return Span("no service manager that we know on this system", Style.FAINT)
+            return Span("no known service manager on this system", Style.FAINT)
         if self.unit is None:
             why = f" ({self.problem})" if self.problem else "; nexoctl daemon install"
             return Span(f"not installed{why}", Style.FAINT)

@@ -1,7 +1,8 @@
-"""Open the settings screen in your browser: add, edit, test and star connections with the mouse.
+"""Open the settings screen in your browser: add, edit and test connections, and set the default.
 
-It is a page on 127.0.0.1 that only your own processes reach. The address is good once and for a minute; the
-program behind it ends two minutes after the last tab. --no-browser prints the address alone on stdout.
+It is a page on 127.0.0.1 that only your own processes can reach. The address works once and for one minute;
+the program behind it ends two minutes after the last tab is closed. --no-browser prints only the address on
+stdout.
 """
 
 import argparse
@@ -12,25 +13,23 @@ from nexo_client import channel, errors, settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Where it opens, and how."""
-    parser.add_argument("--add", action="store_true", help="begin with a new connection")
-    parser.add_argument(
-        "--no-browser", action="store_true", help="print the address, and leave opening it to you"
-    )
+    """Declare the first page, and how it opens."""
+    parser.add_argument("--add", action="store_true", help="start with a new connection")
+    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
     parser.add_argument(
         "--no-reveal",
         action="store_true",
-        help="show no stored key or header, also on a screen that is open; for a display that others see",
+        help="never show a stored key or header, also on a screen that is already open; for a shared display",
     )
     parser.add_argument(
         "--no-uid-check",
         action="store_true",
-        help="do not ask the kernel whose a connection is; for systems that do not say (WSL 1)",
+        help="do not ask the kernel which user opened a TCP connection; for systems that cannot tell (WSL 1)",
     )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Start the daemon if need be, then the screen."""
+    """Start the daemon if necessary, then the screen."""
     socket = session.socket
     try:
         channel.probe(socket)

@@ -1,6 +1,6 @@
 """Show one connection.
 
-Secrets are left out, unless you say --reveal; that leaves a record (see `nexoctl handouts`).
+Secrets are left out unless you say --reveal; the daemon then records it (see `nexoctl handouts`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The connection, and whether its secrets are shown."""
+    """Declare the connection, and whether to show its secrets."""
     parser.add_argument("connection", metavar="NAME", help="the connection to show")
     parser.add_argument("--reveal", action="store_true", help="show the API key and the header values")
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _reveal(client: Client, name: str) -> types.ResolvedConnection:
-    # Imported here: without --reveal nobody needs it.
+    # Imported here because only --reveal needs it.
 
     return client.reveal(name)
 

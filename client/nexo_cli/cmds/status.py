@@ -1,4 +1,4 @@
-"""Show the state of the daemon: what runs, what it serves, who follows. Never starts it."""
+"""Show the state of the daemon: version, connections, programs that follow. Never starts it."""
 
 import argparse
 
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def show(session: Session, more: dict[str, object]) -> int:
-    """Print the status, and `more` with `--json`; exit code 3 if the daemon is not running."""
+    """Print the status, with `more` added to `--json`; exit code 3 if the daemon is not running."""
     try:
         with session.client(start=False, wait=True) as client:
             status = client.status()
@@ -39,7 +39,7 @@ def show(session: Session, more: dict[str, object]) -> int:
 
 
 def gateway_of(client: Client) -> types.GatewayOverview | None:
-    """The gateway; None of a daemon that has none."""
+    """The gateway; None if the daemon has none."""
     try:
         return client.gateway.status()
     except errors.IncompatibleDaemon:
@@ -104,7 +104,7 @@ def _behind(overview: types.GatewayOverview) -> Cell:
 
 
 def name_of(user: types.GatewayUser) -> str:
-    """What to call a program behind the gateway."""
+    """A display name for a program behind the gateway."""
     if user.client is None:
         return user.token.name
     return f"{user.client.program or user.program} (pid {user.client.pid})"

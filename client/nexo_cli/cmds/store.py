@@ -1,9 +1,11 @@
-"""Check, back up and restore the store in which the connections lie.
+"""Check, back up and restore the store, the file that holds the connections.
 
-nexoctl store check
-nexoctl store backup
-nexoctl store restore              the newest backup
-nexoctl store restore NAME --dry-run
+  nexoctl store check
+  nexoctl store backup
+  nexoctl store restore              the newest backup
+  nexoctl store restore NAME --dry-run
+
+A restore keeps the present file beside the backups.
 """
 
 import argparse
@@ -17,12 +19,12 @@ _TIMEOUT_S = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(metavar="check|backup|backups|restore", required=True, dest="verb")
     check = verbs.add_parser(
         "check",
-        help="look for damage, and try every sealed secret",
-        description="Look for damage in the store, and try whether every sealed secret opens.",
+        help="look for damage, and try to open every sealed secret",
+        description="Look for damage in the store, and try to open every sealed secret.",
     )
     check.set_defaults(run=_check)
     backup = verbs.add_parser("backup", help="make a backup now", description="Make a backup now.")
@@ -31,13 +33,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     backups.set_defaults(run=_backups)
     restore = verbs.add_parser(
         "restore",
-        help="put a backup in place, once it is proven sound",
-        description="Put a backup in the place of the store. The present file is kept beside the backups.",
+        help="replace the store with a backup, after checking it",
+        description="Replace the store with a backup, after checking it. The present file is kept.",
     )
     restore.add_argument("backup", nargs="?", default="", metavar="NAME", help="default: the newest")
     how = restore.add_mutually_exclusive_group()
-    how.add_argument("--dry-run", action="store_true", help="only prove that it could be done")
-    how.add_argument("--empty", action="store_true", help="no backup: begin anew, where the store is gone")
+    how.add_argument("--dry-run", action="store_true", help="only check that it would work")
+    how.add_argument(
+        "--empty",
+        action="store_true",
+        help="if the store is gone: start with an empty one, not with a backup",
+    )
     restore.set_defaults(run=_restore)
 
 

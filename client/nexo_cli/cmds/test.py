@@ -3,12 +3,12 @@
   nexoctl test work                                         a saved connection
   nexoctl test --all                                        all of them, in parallel
   nexoctl test work --base-url https://llm.example.com/v1   an edit of it, before it is saved
-  nexoctl test --draft --provider groq --api-key-env KEY    one that is not saved; options as of `nexoctl add`
-  nexoctl test work --last                                  what the last test said; nothing is sent
+  nexoctl test --draft --provider groq --api-key-env KEY    an unsaved one; options as for `nexoctl add`
+  nexoctl test work --last                                  the result of the last test; nothing is sent
 
-Nothing is saved, unless the daemon found a correction that works and you say yes to it. The first layer that
-fails decides; the result says what was proven and what to do next. Uses no tokens, unless you say
---completion, which sends one minimal request that the provider bills. Exit code 6 if any test fails.
+Nothing is saved, unless the daemon found a correction that works and you accept it. The first layer that
+fails decides the result, which says what was proven and what to do next. Uses no tokens, unless you say
+--completion, which sends one minimal request that the provider bills. Exits with 6 if any test fails.
 """
 
 import argparse
@@ -30,21 +30,23 @@ from nexo_client import errors, records, types
 if TYPE_CHECKING:
     from nexo_client.client import Client
 
-# Tests spend their time waiting; the daemon bounds what it runs at once.
+# Tests mostly wait; the daemon limits how many run at once.
 _PARALLEL = 32
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """What to test, and how far."""
+    """Declare what to test, and how far."""
     parser.add_argument(
-        "connections", nargs="*", metavar="NAME", help="saved connections; the default if none"
+        "connections", nargs="*", metavar="NAME", help="saved connections; the default if none is named"
     )
     parser.add_argument("--all", action="store_true", help="test every connection that is switched on")
     parser.add_argument(
-        "--draft", action="store_true", help="test what the options describe, without saving it"
+        "--draft",
+        action="store_true",
+        help="test the connection that the options describe, without saving it",
     )
     parser.add_argument(
-        "--last", action="store_true", help="test nothing: show what the last test of the connection said"
+        "--last", action="store_true", help="test nothing; show the result of the connection's last test"
     )
     parser.add_argument(
         "--completion", action="store_true", help="also send one minimal, billed request to a model"
@@ -55,13 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--send-key-to-new-host",
         action="store_true",
-        help="agree that an edit under test sends the stored key to its new address, or through its proxy",
+        help="agree that the test sends the stored key to the new address, or through the new proxy",
     )
     drafting.add_draft_options(parser, editing=True)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Choose the subjects and test them."""
+    """Choose the connections and test them."""
     described = drafting.has_draft_options(arguments)
     only_model = described and arguments.completion and not arguments.draft and _only_model(arguments)
     model = (arguments.model or "") if arguments.completion else ""
@@ -75,7 +77,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         )
     if arguments.last:
         if described or arguments.completion or arguments.all or arguments.draft:
-            raise UsageError("--last is given with what describes a test", "nexoctl test NAME --last")
+            raise UsageError(
+                "--last cannot be combined with options that describe a test", "nexoctl test NAME --last"
+            )
         return _last(session, arguments)
     with session.client() as client:
         if arguments.completion:
@@ -94,11 +98,11 @@ def _last(session: Session, arguments: argparse.Namespace) -> int:
     with session.client() as client:
         names = _names(arguments, client)
         if len(names) != 1:
-            raise UsageError("--last is given with several names", "nexoctl test NAME --last")
+            raise UsageError("--last takes one name", "nexoctl test NAME --last")
         last = client.last_test(names[0])
     if last is None:
         raise CommandFailed(
-            f"'{names[0]}' was not tested since nexod started, or since it was changed",
+            f"'{names[0]}' has not been tested since the daemon started, or since the connection was changed",
             hint=f"test it: nexoctl test {names[0]}",
             code=Exit.NOT_FOUND,
         )
@@ -152,7 +156,7 @@ def _test_one(
     session: Session, client: "Client", subject: trial.TrialSubject, options: trial.TrialOptions
 ) -> int:
     before = subject
-    # Only on a terminal can a correction be accepted, which is then saved.
+    # An accepted correction is saved, and it can be accepted only on a terminal.
     options = replace(options, keep=session.interactive and bool(subject.saved))
     subject, result = trial.examine(session, client, subject, options)
     if session.json:
@@ -164,7 +168,7 @@ def _test_one(
 
 
 def _may_apply(session: Session, before: trial.TrialSubject) -> bool:
-    """Whether an accepted correction is saved: at once, unless the person was only trying an edit."""
+    """Whether an accepted correction is saved: always, but for the test of an edit the person is asked."""
     if not before.has_changes:
         return True
     return session.terminal.confirm(f"It works. Save the edit of {before.saved}?", default=True)
@@ -195,7 +199,9 @@ def _test_many(session: Session, client: "Client", names: list[str], options: tr
 
 
 def _in_parallel(client: "Client", names: Iterable[str], options: trial.TrialOptions) -> Iterable[Finished]:
-    """Each result as it comes. On Ctrl-C the closing client cancels the calls, which ends the threads."""
+    """Yield each result as it arrives. On Ctrl-C closing the client cancels the calls, which ends the
+    threads.
+    """
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     done: queue.SimpleQueue[Finished | BaseException] = queue.SimpleQueue()
     count = 0
@@ -241,7 +247,7 @@ def _in_parallel(client: "Client", names: Iterable[str], options: trial.TrialOpt
 
 def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | BaseException:
     while True:
-        # A wait without end could miss a Ctrl-C that comes just before it begins.
+        # A wait without a timeout could miss a Ctrl-C that comes just before it begins.
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=0.5)
 

@@ -1,8 +1,8 @@
-"""Tokens for the gateway: what programs hold in place of a key.
+"""Tokens for the gateway: programs hold one instead of a key.
 
-A token stands in the settings of a program that cannot be started by `nexoctl run`. It is worth something on
-this computer only, can be revoked, and is shown once. Without --workspace or --connection it gets the
-default, whatever that is at the time of a request.
+Put a token into the settings of a program that cannot be started by `nexoctl run`. It works on this computer
+only, can be revoked, and is shown once. Without --workspace or --connection, each request with it goes to the
+default connection at that moment.
 
   nexoctl token add cursor
   nexoctl token add ci --connection cheap --expires 7d
@@ -20,41 +20,47 @@ from nexo_client import records, types
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(metavar="add|list|revoke", required=True, dest="verb")
     adding = verbs.add_parser("add", help="make a token and print it, once", description=__doc__)
-    adding.add_argument("name", metavar="NAME", help="what to call it; the program that will hold it")
+    adding.add_argument(
+        "name", metavar="NAME", help="name of the token, such as the program that will hold it"
+    )
     add_owner_options(adding)
     adding.add_argument(
-        "--expires", type=span, metavar="SPAN", help="good for so long, such as 7d (default: until revoked)"
+        "--expires", type=span, metavar="SPAN", help="lifetime, such as 7d (default: until it is revoked)"
     )
     adding.set_defaults(run=_add)
     listing = verbs.add_parser("list", help="list the tokens", description="List the tokens.")
     listing.set_defaults(run=_list)
     revoking = verbs.add_parser(
-        "revoke", help="revoke a token", description="Revoke a token, and end the requests under way with it."
+        "revoke",
+        help="revoke a token",
+        description="Revoke a token, and end the requests that are under way with it.",
     )
     revoking.add_argument("token", metavar="NAME", help="its name")
     revoking.set_defaults(run=_revoke)
 
 
 def add_owner_options(parser: argparse.ArgumentParser) -> None:
-    """Declare whose connection a token gets."""
-    parser.add_argument("--workspace", metavar="W", help="what this directory or name is bound to")
-    parser.add_argument("--connection", metavar="NAME", help="this connection, whatever the default is")
+    """Declare the options for the connection that a token gets."""
+    parser.add_argument(
+        "--workspace", metavar="W", help="use the connection that this directory or name is bound to"
+    )
+    parser.add_argument("--connection", metavar="NAME", help="always use this connection")
 
 
 def check_owner_options(arguments: argparse.Namespace) -> None:
-    """Raises UsageError where both are given, or one is empty."""
+    """Raise UsageError if both options are given, or one is empty."""
     if arguments.workspace is not None and arguments.connection is not None:
         raise UsageError("--workspace and --connection are both given", "give one of them")
     inquiry.connection_of(arguments.connection)
     if arguments.workspace is not None and not arguments.workspace.strip():
-        raise UsageError("--workspace is empty", "name one, or leave the option out for the default")
+        raise UsageError("--workspace is empty", "give a name, or leave the option out for the default")
 
 
 def follows(token: types.GatewayToken) -> Cell:
-    """Whose connection a token gets, in words."""
+    """The connection that a token gets, in words."""
     if token.workspace is not None:
         return f"what {token.workspace} gets"
     if token.connection is None:
@@ -75,7 +81,7 @@ def _add(arguments: argparse.Namespace, session: Session) -> int:
         session.printer.json(records.of(made.token) | {"token": made.secret})
         return Exit.OK
     session.printer.line(made.secret)
-    session.printer.note("It is shown this once. It gets ", follows(made.token), ".")
+    session.printer.note("It is shown only this once. It gets ", follows(made.token), ".")
     if made.gateway.listening:
         session.printer.note(
             f"The gateway: {made.gateway.base_url('openai')} and others (nexoctl gateway status)"
@@ -92,7 +98,7 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
         session.printer.json(records.plain(tokens))
         return Exit.OK
     if not tokens:
-        session.printer.note("There is no token. Make one: nexoctl token add NAME")
+        session.printer.note("There are no tokens. Make one: nexoctl token add NAME")
         return Exit.OK
     columns = [
         Column("NAME", flexible=12),

@@ -1,7 +1,7 @@
-"""Show what went through the gateway: requests and tokens, as the providers reported them.
+"""Show the requests and tokens that went through the gateway, as the providers reported them.
 
-Nothing is guessed: an answer that says nothing of tokens is counted as such. Hours are kept for a month, days
-for a year. No prompt and no answer is kept.
+Nothing is estimated: a response that reports no tokens is counted as such. Hours are kept for a month, days
+for a year. No prompt and no response is kept.
 
   nexoctl usage                             by connection, the last 30 days
   nexoctl usage --since 1d --by program --by model
@@ -23,7 +23,7 @@ _BAR_WIDTH = 24
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """How far back, and added up by what."""
+    """Declare the time span, and the grouping."""
     parser.add_argument(
         "--since", type=span, default=30 * 86400.0, metavar="SPAN", help="how far back (default: 30d)"
     )
@@ -73,9 +73,7 @@ def _table(session: Session, rows: tuple[types.Usage, ...], by: list[UsageBy]) -
     session.printer.table(columns, cells)
     unreported = sum(row.unreported for row in rows)
     if unreported:
-        session.printer.note(
-            f"{unreported:,} answers said nothing of tokens; the sums are too small by them."
-        )
+        session.printer.note(f"{unreported:,} responses reported no tokens; the sums do not include them.")
 
 
 def _tokens(row: types.Usage) -> int:
@@ -83,7 +81,7 @@ def _tokens(row: types.Usage) -> int:
 
 
 def _counted(row: types.Usage, count: int) -> Cell:
-    """A sum of nothing but answers that said nothing is not zero."""
+    """The cell for a sum. If no response reported tokens, the sum is unknown, not zero."""
     told = row.requests - row.failed - row.unreported
     return f"{count:,}" if count or told > 0 or not row.unreported else Span("not reported", Style.FAINT)
 

@@ -1,12 +1,12 @@
-"""Show and change what opens the stored keys.
+"""Show and change how the vault of stored keys is unlocked.
 
-The keys are sealed with a data key, and that is locked in a slot: the keyring of the desktop, a key file, a
-passphrase, or a credential of systemd. The slot is chosen once and never changes by itself.
+The keys are sealed with a data key, which is locked in a slot: the keyring of the desktop, a key file, a
+passphrase, or a credential of systemd. You choose the slot once; it never changes by itself.
 
   nexoctl vault status
   nexoctl vault rekey --to passphrase    ask for a passphrase after each start of the daemon
   nexoctl vault auto-lock --idle 30      lock it after 30 minutes in which no program asked for a key
-  nexoctl vault recovery                 print a code for the day when the key file or keyring is lost
+  nexoctl vault recovery                 print a recovery code in case the key file or keyring is lost
 """
 
 import argparse
@@ -27,48 +27,50 @@ _SWITCH = ("on", "off")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(
         metavar="status|unlock|lock|auto-lock|rekey|recovery|rotate", required=True, dest="verb"
     )
-    status = verbs.add_parser("status", help="show what opens the vault", description="Show the vault.")
+    status = verbs.add_parser("status", help="show the state of the vault", description="Show the vault.")
     status.set_defaults(run=_status)
     unlock = verbs.add_parser(
         "unlock",
-        help="open it; may ask you",
-        description="Open the vault: the keyring may show its dialog, a passphrase is asked for here.",
+        help="unlock it; may ask for a passphrase",
+        description="Unlock the vault. The keyring may show a dialog; a passphrase is asked for here.",
     )
-    unlock.add_argument("--recovery", action="store_true", help="with the recovery code")
+    unlock.add_argument("--recovery", action="store_true", help="use the recovery code")
     unlock.add_argument("--stdin", action="store_true", help="read the passphrase or code from stdin")
     unlock.set_defaults(run=_unlock)
     lock = verbs.add_parser(
-        "lock", help="forget the key until it is unlocked", description="Lock the vault until it is unlocked."
+        "lock",
+        help="lock it: forget the data key until it is unlocked again",
+        description="Lock the vault: the daemon forgets the data key until the vault is unlocked again.",
     )
     lock.set_defaults(run=_lock)
     auto = verbs.add_parser(
         "auto-lock",
-        help="let it lock by itself",
+        help="choose when it locks by itself",
         description="Show or set when the vault locks by itself. Without options, nothing is changed.",
     )
-    auto.add_argument("--idle", type=_idle, metavar="MINUTES|off", help="after so long without a hand-out")
+    auto.add_argument("--idle", type=_idle, metavar="MINUTES|off", help="after this time without a hand-out")
     auto.add_argument("--suspend", choices=_SWITCH, help="when the computer goes to sleep")
     auto.add_argument("--screen-lock", choices=_SWITCH, help="when your screen is locked")
     auto.set_defaults(run=_auto_lock)
     rekey = verbs.add_parser(
-        "rekey", help="let another slot open it", description="Move the data key to another slot."
+        "rekey", help="move the data key to another slot", description="Move the data key to another slot."
     )
-    rekey.add_argument("--to", required=True, choices=_SLOTS, help="the slot that opens it from now on")
+    rekey.add_argument("--to", required=True, choices=_SLOTS, help="the slot that unlocks it from now on")
     rekey.add_argument("--stdin", action="store_true", help="read a passphrase from stdin")
     rekey.add_argument(
         "--forget-secrets",
         action="store_true",
-        help="if the key is lost for good: give up the stored API keys and begin anew",
+        help="if the data key is lost for good: give up the stored API keys and start again",
     )
     rekey.set_defaults(run=_rekey)
     recovery = verbs.add_parser(
         "recovery",
         help="print a recovery code, once",
-        description="Make a recovery code and print it once. When you have it, it replaces an earlier one.",
+        description="Print a recovery code, once. When you have confirmed it, it replaces an earlier code.",
     )
     recovery.set_defaults(run=_recovery)
     rotate = verbs.add_parser(
@@ -101,7 +103,9 @@ def _unlock(arguments: argparse.Namespace, session: Session) -> int:
             vault = client.vault.unlock(passphrase=words, recovery_code=code)
     _show(session, vault)
     if arguments.recovery and not session.json:
-        session.printer.note("Now give it a slot that opens by itself: nexoctl vault rekey --to key_file")
+        session.printer.note(
+            "Now move the data key to a slot that opens by itself: nexoctl vault rekey --to key_file"
+        )
     return Exit.OK
 
 
@@ -194,7 +198,7 @@ def _rotate(arguments: argparse.Namespace, session: Session) -> int:
         if arguments.stdin or vault.slot is KeySlot.PASSPHRASE:
             words = _secret(session, "Passphrase of the vault", from_stdin=arguments.stdin)
         code = client.vault.propose_recovery_code() if vault.recovery_made_at else None
-        # As in every document, what it says holds if the exit status is 0.
+        # As for every document, its content is final only if the exit status is 0.
         _hand_over(session, {"rotated": True, "recovery_code": code.code if code else None}, code)
         client.vault.rotate(passphrase=words, recovery_code=code.code if code else "")
     if code is not None:
@@ -206,22 +210,22 @@ def _rotate(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _hand_over(session: Session, document: "dict[str, object]", code: "RecoveryCode | None") -> None:
-    """Whoever keeps the code gets it before it counts: an answer that is lost leaves the earlier one good."""
+    """Print the code before it takes effect; if the answer is lost, the earlier code stays valid."""
     if session.json:
         session.printer.json(document)
     elif code is not None:
-        session.printer.line("Recovery code, shown this once:")
+        session.printer.line("Recovery code, shown only this once:")
         session.printer.line()
         session.printer.line("  ", Span(code.code, Style.STRONG))
         session.printer.line()
-        session.printer.note("Keep it apart from this computer.")
+        session.printer.note("Keep it somewhere else than on this computer.")
     session.terminal.stdout.flush()
     if code is None or session.json or not session.interactive:
         return
     last = code.code.rpartition("-")[2]
     session.terminal.ask(
         "Type its last group when you have written it down (Ctrl-C: nothing changes)",
-        check=lambda typed: "" if typed.upper() == last else f"that is not the last of {code.code}",
+        check=lambda typed: "" if typed.upper() == last else f"that is not the last group of {code.code}",
     )
 
 

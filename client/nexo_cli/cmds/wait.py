@@ -1,7 +1,7 @@
-"""Wait until a connection is healthy; for scripts. Exit code 0 when it is, 6 when it is not in time.
+"""Wait until a connection is healthy; for scripts. Exit code 0 when it is, 6 if it is not in time.
 
-While it waits it has the connection checked every few seconds; these checks use no tokens. A provider that
-asked not to be called for a while is not called.
+While waiting, the daemon checks the connection every few seconds; these checks use no tokens. A provider that
+asked for a pause is not contacted before the pause ends.
 
   nexoctl wait work --healthy --timeout 30s && ./nightly-job
 """
@@ -21,18 +21,16 @@ _PAUSE_S = 2.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """For which connection, and how long."""
+    """Declare the connection, and how long to wait."""
     parser.add_argument("connection", metavar="NAME", help="the connection")
+    parser.add_argument("--healthy", action="store_true", help="wait until it is healthy (the default)")
     parser.add_argument(
-        "--healthy", action="store_true", help="until it is healthy; this is what it waits for anyway"
-    )
-    parser.add_argument(
-        "--timeout", type=span, default=60.0, metavar="SPAN", help="give up after so long (default: 1m)"
+        "--timeout", type=span, default=60.0, metavar="SPAN", help="give up after this time (default: 1m)"
     )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Look, have it checked, look again."""
+    """Read the health, request a check, repeat."""
     until = time.monotonic() + arguments.timeout
     name: str = arguments.connection
     with session.client() as client, session.terminal.progress(f"waiting for {name}"):
@@ -40,7 +38,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         (light,) = client.health([name])
         while light.health.state is not HealthState.HEALTHY and (left := until - time.monotonic()) > 0:
             try:
-                # Not shorter than a check takes: a result that arrives too late is of use to the next round.
+                # Not shorter than a check takes; a result that arrives too late counts for the next round.
                 (light,) = client.check_now([name], timeout_s=min(left, 30.0))
             except (errors.RetryLater, errors.DeadlineExceeded):
                 (light,) = client.health([name])

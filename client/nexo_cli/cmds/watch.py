@@ -1,6 +1,6 @@
-"""Print what happens as it happens: changes of connections, health, bindings and the default, hand-outs.
+"""Print events as they happen: changes of connections, health, bindings and the default, and hand-outs.
 
-Goes on when the daemon restarts. With --json, one object a line; the first one is a snapshot.
+Continues when the daemon restarts. With --json, one object on a line; the first one is a snapshot.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from nexo_client import records, types
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """How much to print."""
+    """Declare how much to print."""
     parser.add_argument("--count", type=int, metavar="N", help="end after N events")
 
 

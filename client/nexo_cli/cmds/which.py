@@ -1,8 +1,8 @@
 """Say which connection a directory (or a named workspace) gets, and the rule that chose it.
 
-Hands out nothing. The rules in order: the name given in the call (--connection), NEXO_CONNECTION, the
-nearest bound directory above (or the bound name), the default. A rule that names a connection that is gone or
-switched off is an error; none falls through to the next.
+Prints no secret. The rules in order: the name given in the call (--connection), NEXO_CONNECTION, the nearest
+bound directory above (or the bound name), the default. If a rule names a connection that is gone or switched
+off, that is an error; the next rule is not tried.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """For whom."""
+    """Declare the directory or workspace."""
     parser.add_argument("path", nargs="?", metavar="PATH", help="a directory (default: the current one)")
     parser.add_argument("--workspace", metavar="NAME", help="the name of a workspace, instead of a directory")
-    parser.add_argument("--connection", metavar="NAME", help="as if the program asked for this one")
-    parser.add_argument("--explain", action="store_true", help="show every rule, the losers too")
+    parser.add_argument("--connection", metavar="NAME", help="as if the program asked for this connection")
+    parser.add_argument(
+        "--explain", action="store_true", help="show every rule, also those that did not apply"
+    )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
-    """Print winner and rule; the exit code is that of `resolve`."""
+    """Print the connection and the rule; the exit code is that of `resolve`."""
     if arguments.path and arguments.workspace:
         raise UsageError("a directory and --workspace are both given", "give one of them")
     place = arguments.workspace or types.Workspace(path=arguments.path or ".")
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         _say(session, found, everything=arguments.explain or problem is not None)
         if users:
             names = "; ".join(name_of(user) for user in users)
-            session.printer.line(Span(f"behind the gateway with it: {names}", Style.FAINT))
+            session.printer.line(Span(f"programs that use it through the gateway: {names}", Style.FAINT))
     if problem is not None:
         raise problem
     return Exit.OK

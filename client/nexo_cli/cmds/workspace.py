@@ -1,11 +1,11 @@
 """Bind directories and names to connections.
 
 A program in a bound directory, or below it, gets that connection whatever the default is; the nearest bound
-directory wins. A program that calls itself by a bound name gets that name's connection.
+directory wins. A program that states a bound name as its workspace gets that name's connection.
 
   nexoctl workspace bind ~/clients/acme acme-key      this directory and everything below it
   nexoctl workspace bind acme-key                     the current directory
-  nexoctl workspace bind --workspace nightly cheap    programs that call themselves "nightly"
+  nexoctl workspace bind --workspace nightly cheap    programs with the workspace name "nightly"
 """
 
 import argparse
@@ -19,7 +19,7 @@ from nexo_client import records, types
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a verb."""
+    """Declare one subcommand for each verb."""
     verbs = parser.add_subparsers(metavar="bind|unbind|list", required=True, dest="verb")
     bind = verbs.add_parser("bind", help="bind a directory or a name", description=__doc__)
     bind.usage = "%(prog)s [options] [PATH] CONNECTION"
@@ -28,17 +28,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     bind.add_argument("--workspace", metavar="NAME", help="bind this name instead of a directory")
     bind.add_argument(
-        "--allow-fallback", action="store_true", help="stand-ins may serve it while the connection is down"
+        "--allow-fallback", action="store_true", help="allow stand-ins while the connection is down"
     )
     bind.add_argument(
         "--sticky",
         type=span,
         metavar="SPAN",
-        help="a conversation that began stays on its connection until it rests for so long, such as 12h",
+        help="keep a conversation on its first connection until it pauses for this time, such as 12h",
     )
     bind.set_defaults(run=_bind)
     unbind = verbs.add_parser(
-        "unbind", help="remove a binding", description="Let it follow the default again."
+        "unbind",
+        help="remove a binding",
+        description="Remove the binding, so that the directory or name gets the default again.",
     )
     unbind.add_argument("path", nargs="?", metavar="PATH", help="the bound directory (default: .)")
     unbind.add_argument("--workspace", metavar="NAME", help="the bound name")
@@ -71,7 +73,7 @@ def _bind(arguments: argparse.Namespace, session: Session) -> int:
             Span(str(binding.workspace), Style.STRONG), " gets ", Span(binding.connection, Style.STRONG)
         )
     if binding.workspace.path and not Path(binding.workspace.path).is_dir():
-        session.printer.warn("there is no such directory; the binding counts once there is")
+        session.printer.warn("there is no such directory; the binding applies once it exists")
     return Exit.OK
 
 
@@ -82,7 +84,7 @@ def _unbind(arguments: argparse.Namespace, session: Session) -> int:
     if session.json:
         session.printer.json({"unbound": records.of(place), "revision": revision})
     else:
-        session.printer.line("Unbound; it follows the default again.")
+        session.printer.line("Unbound; it gets the default again.")
     return Exit.OK
 
 

@@ -1,7 +1,7 @@
-"""`nexoctl demo`: the real parts at work in a directory that is thrown away.
+"""`nexoctl demo`: the real daemon and SDK in a temporary directory.
 
-`story` tells it, `workspace` is the program that follows the switch, `provider` and `faces` are the provider
-that it talks to. Nothing here is needed by a program that uses the SDK.
+`story` runs it, `workspace` is the program that follows the switch, `provider` and `faces` are the example
+provider. No program that uses the SDK needs anything from here.
 """
 
 

@@ -1,8 +1,8 @@
-"""What would a provider answer? The bundled example provider's replies, as pure functions.
+"""What would a provider answer? The example provider's responses, as pure functions.
 
-Speaks the list and chat calls of OpenAI, Anthropic, Google and Ollama well enough for their official Python
-packages. The models are invented and the "answers" are canned: it shows that the right key reached the right
-place, nothing about language. Not for sockets or threads; those are in `provider`.
+Supports the list and chat calls of OpenAI, Anthropic, Google and Ollama well enough for their official Python
+packages. The models are invented and the "answers" are canned: they show that the right key reached the right
+endpoint. Not for sockets or threads; those are in `provider`.
 """
 
 import json
@@ -173,9 +173,12 @@ def refuse(face: DemoFace, status: int, *, retry_after_s: int = 0) -> DemoReply:
 
 
 def answer(request: Request, account: DemoAccount | None, *, retry_after_s: int) -> DemoReply:
-    """The reply to a request of the holder of a key; `account` is None for an unknown key.
+    """The response to a request.
 
-    Whoever serves the reply does the waiting for a SLOW account.
+    The caller does the waiting for a SLOW account.
+
+    Args:
+        account: the holder of the key; None for an unknown key.
     """
     face = request.face
     if face is DemoFace.OLLAMA:
@@ -305,7 +308,7 @@ def _google(request: Request, account: DemoAccount) -> DemoReply:
 
 
 def _ollama(request: Request) -> DemoReply:
-    """No key, as on a person's own machine."""
+    """Ollama's responses; it checks no key, like an Ollama server on a person's own computer."""
     if request.method in ("GET", "HEAD"):
         if request.path == "/":
             return DemoReply(200, (b"Ollama is running",), "text/plain")

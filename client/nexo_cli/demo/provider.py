@@ -1,7 +1,7 @@
-"""The bundled example provider: a small HTTP server on loopback with keys that behave in known ways.
+"""The example provider: a small HTTP server on loopback with keys that behave in known ways.
 
-For `nexoctl demo` and for tests. Standard library only. What it answers is in `faces`; here are the
-socket, the threads and the record of requests. Not for the network: it binds 127.0.0.1 and nothing else.
+For `nexoctl demo` and for tests. Uses only the standard library. `faces` makes the responses; this module has
+the socket, the threads and the record of requests. Not for the network: it binds only to 127.0.0.1.
 """
 
 import socket
@@ -22,7 +22,7 @@ REVOKED = DemoAccount("former", "demo-key-that-was-revoked", Behaviour.REVOKED)
 BUSY = DemoAccount("busy", "demo-key-over-its-rate-limit", Behaviour.RATE_LIMITED)
 SLOW = DemoAccount("slow", "demo-key-with-slow-answers", Behaviour.SLOW)
 ACCOUNTS = (WORK, HOME, REVOKED, BUSY, SLOW)
-"""The keys that `ExampleProvider` knows unless told otherwise; any other key is refused with 401."""
+"""The keys that `ExampleProvider` knows by default; it refuses any other key with 401."""
 
 _BODY_LIMIT = 1 << 20
 
@@ -94,7 +94,7 @@ class ExampleProvider:
 
     @property
     def waiting(self) -> int:
-        """Number of requests of a SLOW account that have come in and have no answer yet."""
+        """Number of requests of a SLOW account that were received and are not answered yet."""
         with self._lock:
             return self._waiting
 
@@ -118,7 +118,7 @@ class ExampleProvider:
     def _serve(self, request: Request) -> DemoReply:
         account = self._accounts.get(request.key)
         if account and account.behaviour is Behaviour.SLOW:
-            # Ends early when the provider stops, so that nobody waits for a demonstration of slowness.
+            # Ends early when the provider stops, so that the demo does not wait for a slow answer.
             with self._lock:
                 self._waiting += 1
             self._stopping.wait(self._slow_s)
@@ -138,7 +138,7 @@ class ExampleProvider:
             protocol_version = "HTTP/1.1"
             server_version = "nexo-example-provider"
             sys_version = ""
-            # A client that connects and says nothing gives its thread back.
+            # A client that connects and sends nothing releases its thread after a timeout.
             timeout = 10
 
             def _respond(self) -> None:
@@ -152,13 +152,14 @@ class ExampleProvider:
                 try:
                     self._send(reply)
                 except OSError:
-                    # The client went away; that is its good right.
+                    # The client closed the connection, which it may do.
                     self.close_connection = True
 
             def _send(self, reply: DemoReply) -> None:
                 self.send_response(reply.status)
                 self.send_header("Content-Type", reply.content_type)
-                # One request a connection: an idle one must not hold one of the few threads.
+                # One request for each TCP connection, because an idle one must not occupy one of the few
+                # threads.
                 self.send_header("Connection", "close")
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
@@ -178,13 +179,13 @@ class ExampleProvider:
             do_GET = do_HEAD = do_POST = _respond  # noqa: N815 - names that http.server calls
 
             def log_message(self, *_: object) -> None:
-                """Says nothing: a request line on the terminal of a demo is noise."""
+                """Print nothing, because a request line on the terminal of a demo is noise."""
 
         return Handler
 
 
 class _BoundedServer(HTTPServer):
-    """A thread a request, and never more than so many."""
+    """One thread for each request, up to a limit."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -194,7 +195,7 @@ class _BoundedServer(HTTPServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        # HTTPServer looks its own name up by DNS here, which can take seconds on a machine without network.
+        # HTTPServer looks up its own name by DNS here, which can take seconds on a machine without a network.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super(HTTPServer, self).server_bind()
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
@@ -207,7 +208,7 @@ class _BoundedServer(HTTPServer):
         try:
             self.finish_request(request, client_address)  # type: ignore[arg-type]  # socketserver's own types
         except OSError:
-            # The client closed the connection, or said nothing for too long.
+            # The client closed the TCP connection, or sent nothing for too long.
             pass
         finally:
             self.shutdown_request(request)  # type: ignore[arg-type]  # socketserver's own types

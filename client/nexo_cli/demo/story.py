@@ -1,9 +1,10 @@
-"""What `nexoctl demo` shows, in the order in which it shows it.
+"""The steps of `nexoctl demo`, in their order.
 
-Real parts only: a daemon of its own, nexoctl as a person would type it, a workspace in a process of its own,
-the example provider on loopback. Every claim is checked before it is printed; a step that goes wrong ends the
-demo with exit status 1. Everything lies in one temporary directory, which is removed at the end, also after
-Ctrl-C or SIGTERM.
+Only real parts: a separate daemon, nexoctl as a person would type it, a workspace in a separate process, the
+example provider on loopback. Every claim is checked before it is printed; a step that fails ends the demo
+with
+exit status 1. All files are in one temporary directory, which is removed at the end, also after Ctrl-C or
+SIGTERM.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ _MODEL = "example-small"
 
 
 class DemoError(Exception):
-    """A step of the demo did not do what the demo says; the text says which and how."""
+    """A step of the demo had another result than the demo claims; the text names the step and the result."""
 
 
 def tell() -> int:
@@ -51,16 +52,16 @@ def tell() -> int:
             _play(stage)
     except DemoError as problem:
         sys.stdout.flush()
-        sys.stderr.write(f"\nThe demo stopped: {problem}\nNothing of it is left on this computer.\n")
+        sys.stderr.write(f"\nThe demo stopped: {problem}\nAll its files were removed.\n")
         return 1
     except KeyboardInterrupt:
         sys.stdout.flush()
-        sys.stderr.write("\nStopped. Nothing of the demo is left on this computer.\n")
+        sys.stderr.write("\nStopped. All files of the demo were removed.\n")
         return 130
     _say(
         f"Done in {time.monotonic() - began:.0f} s. The daemon has stopped, the directory is gone, and your "
         "own connections were never touched.",
-        "Your turn: `nexoctl add` asks for what it needs, `nexoctl --help` lists the rest.",
+        "Your turn: `nexoctl add` adds a connection, `nexoctl --help` lists the other commands.",
     )
     return 0
 
@@ -91,11 +92,11 @@ def _play(stage: "Stage") -> None:
 
     _title("A key that does not work says why, before anything is saved")
     stage.nexoctl("test", "--draft", *openai, key=REVOKED, expect=6)
-    _say("And one that is over its limit is not called broken:")
+    _say("A key over its rate limit is reported as limited, not as broken:")
     stage.nexoctl("test", "--draft", *anthropic, key=BUSY, expect=6)
     stage.nexoctl("list")
 
-    _title("Star the default; a program gets it")
+    _title("Choose the default; a program gets it")
     stage.nexoctl("default", "work")
     workspace = stage.start_workspace()
     _say(
@@ -130,7 +131,7 @@ def _play(stage: "Stage") -> None:
 
 
 class DemoWorkspace:
-    """A process that follows, and the lines that it prints."""
+    """A process that follows, and its output lines."""
 
     def __init__(self, command: list[str], env: dict[str, str], directory: Path) -> None:
         self.process = subprocess.Popen(
@@ -140,7 +141,7 @@ class DemoWorkspace:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Ctrl-C is for the demo, which then ends this process.
+            # Ctrl-C goes to the demo, which then ends this process.
             start_new_session=True,
         )
         self._lines: queue.Queue[str] = queue.Queue(maxsize=1000)
@@ -154,20 +155,20 @@ class DemoWorkspace:
         self._lines.put("")
 
     def asks(self) -> None:
-        """Has it ask a question."""
+        """Make it ask a question."""
         assert self.process.stdin  # noqa: S101 - a pipe was asked for
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def expect(self, account: DemoAccount) -> None:
-        """Waits until it says that the provider billed `account`, and prints what it said."""
+        """Wait until it prints that the provider billed `account`, and print that line."""
         give_up = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 line = self._lines.get(timeout=max(0.0, give_up - time.monotonic()))
             except queue.Empty:
                 raise DemoError(
-                    f"the workspace process did not come to use the account {account.name!r}"
+                    f"the workspace process did not switch to the account {account.name!r}"
                 ) from None
             if not line:
                 raise DemoError("the workspace process ended")
@@ -176,7 +177,7 @@ class DemoWorkspace:
                 return
 
     def stop(self) -> None:
-        """Ends the process; it has two seconds to end by itself."""
+        """End the process; it gets two seconds to end by itself."""
         _end(self.process)
         self._reader.join(2)
         for pipe in (self.process.stdin, self.process.stdout):
@@ -185,7 +186,7 @@ class DemoWorkspace:
 
 
 class Stage:
-    """The temporary directory and all that runs in it; leaving it removes everything."""
+    """The temporary directory and everything that runs in it; leaving the context removes everything."""
 
     def __init__(self, interrupts: "Interrupts") -> None:
         self._interrupts = interrupts
@@ -196,7 +197,7 @@ class Stage:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of the demo's programs: nothing in it leads to the user's own data."""
+        """The environment of the demo's programs; no variable leads to the user's own data."""
         steering = ("NEXO_", "XDG_")
         proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
         kept = {
@@ -210,13 +211,13 @@ class Stage:
             "NEXO_CONFIG_DIR": str(self.directory / "config"),
             "NEXO_DATA_DIR": str(self.directory / "data"),
             "NEXO_STATE_DIR": str(self.directory / "state"),
-            # The keyring of the person is theirs: the demo's store has its key in a file beside it.
+            # The demo must not use the person's keyring, so the demo's store has its key in a file.
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             "DBUS_SESSION_BUS_ADDRESS": "disabled:",
         }
 
     def start_daemon(self) -> None:
-        """Starts nexod and waits until it answers."""
+        """Start nexod and wait until it answers."""
         from nexo_client import connect
         from nexo_client.errors import NexoError
 
@@ -248,11 +249,11 @@ class Stage:
             raise DemoError(f"the daemon did not start: {said[-1] if said else 'it said nothing'}")
 
     def nexoctl(self, *words: str, key: DemoAccount | None = None, expect: int = 0) -> None:
-        """Prints a command, runs it, and lets it print.
+        """Print a command, run it, and show its output.
 
         Args:
             key: given to the command in an environment variable, never in its arguments.
-            expect: the exit status without which the demo stops.
+            expect: the demo stops if the exit status is another one.
         """
         shown, env = list(words), self.env
         if key:
@@ -281,7 +282,7 @@ class Stage:
         return self._start(python.of_ours("nexo_cli.demo.workspace"))
 
     def start_stranger(self) -> DemoWorkspace:
-        """Starts the program that knows nothing of us."""
+        """Start the program that does not know about Nexo."""
         _command("nexoctl run -- python stranger.py")
         program = python.of_ours("nexo_cli.demo.stranger")
         return self._start(python.of_ours("nexo_cli", "--no-start", "run", "--", *program))
@@ -292,7 +293,7 @@ class Stage:
         return self._workspaces[-1]
 
     def check_with_provider(self) -> None:
-        """Asks the other side: the accounts of the chat requests, in their order."""
+        """Check with the example provider which accounts the chat requests used, in their order."""
         billed = [
             one.account
             for one in self.provider.requests()
@@ -306,7 +307,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A second Ctrl-C must not leave half of it behind; what follows takes a moment at most.
+        # A second Ctrl-C must not leave half of it behind; the cleanup takes a moment at most.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for workspace in self._workspaces:
             workspace.stop()
@@ -326,7 +327,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 class Interrupts:
-    """SIGTERM, and the terminal going away, clean up as Ctrl-C does; leaving it puts the handlers back."""
+    """Make SIGTERM and a closed terminal clean up like Ctrl-C; on exit, restores the handlers."""
 
     _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -341,7 +342,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Puts an interrupt off: one amid the start of a process would leave a process that nobody ends."""
+        """Delay interrupts, because one during the start of a process would leave an orphan."""
         self._holding = True
         try:
             yield

@@ -1,7 +1,7 @@
-"""The stranger of the demo: a program that knows nothing of Nexo, and asks a question for every line.
+"""A program that does not know about Nexo: it asks the provider a question for every input line.
 
-Run as a process of its own. It takes an address and a key from its environment when it starts, as programs
-do, and never looks again.
+Runs as a separate process. It reads an address and a key from its environment once, when it starts, as most
+programs do.
 """
 
 import json
@@ -12,7 +12,7 @@ import urllib.request
 
 
 def main() -> int:
-    """Asks until standard input closes."""
+    """Ask until standard input closes."""
     address = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
     headers = {
         "Authorization": f"Bearer {os.environ['OPENAI_API_KEY']}",

@@ -1,8 +1,7 @@
-"""The workspace of the demo: a program that follows the connection that it is given, and uses it.
+"""The workspace of the demo: a program that follows its connection, and uses it.
 
-Run as a process of its own: `python -m nexo_cli.demo.workspace`. Any program that talks to a provider
-looks like this; one that uses a provider's own package has `openai.OpenAI(**connection.openai())` instead of
-`ask`.
+Runs as a separate process: `python -m nexo_cli.demo.workspace`. Any program that talks to a provider looks
+like this; one that uses a provider's own package has `openai.OpenAI(**connection.openai())` instead of `ask`.
 """
 
 import json
@@ -18,7 +17,7 @@ from nexo_client.types import ResolvedConnection
 
 
 def ask(connection: ResolvedConnection) -> str:
-    """One chat request with the standard library; the answer's text, or what went wrong."""
+    """Send one chat request with the standard library; returns the response's text, or the error."""
     body: dict[str, object] = {
         "model": connection.model,
         "messages": [{"role": "user", "content": "Who pays?"}],
@@ -45,14 +44,14 @@ def ask(connection: ResolvedConnection) -> str:
 
 
 def main() -> int:
-    """Asks once for every connection that it is given, until standard input closes."""
+    """Ask once for every connection that it gets, until standard input closes."""
     changed = threading.Event()
     asked = ""
     with nexo_client.connect() as client, client.follow() as live:
         live.on_change(lambda _: changed.set())
         threading.Thread(target=_end_with_standard_input, daemon=True).start()
         while True:
-            # Cleared first: a change between here and the next line is then seen by one of the two.
+            # Cleared first, so that a change between here and the next line is seen by one of the two.
             changed.clear()
             connection = live.current
             if connection.connection_id != asked:

@@ -1,1 +1,1 @@
-"""The settings with which other programs use the gateway, and how they get into their files."""
+"""The settings with which other programs use the gateway, and how they are written to their files."""

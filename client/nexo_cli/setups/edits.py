@@ -1,8 +1,9 @@
-"""How a settings file gets some values and keeps everything else: comments, order, spelling. Pure.
+"""Change some values of a settings file and keep everything else: comments, order, spelling. Pure.
 
-The text is changed in place, never written anew from what was parsed. Afterwards the new text has to say
-exactly what the old one said plus the changes; otherwise the file is of a kind that is better left to the
-person, and nothing is changed.
+The text is changed in place, never written again from the parsed values. Afterwards the new text is parsed
+and
+has to equal the old values plus the changes. If it does not, the file is too unusual to edit safely, and
+nothing is changed.
 """
 
 import enum
@@ -18,7 +19,7 @@ from nexo_sources.reading import Unreadable
 
 
 class FileForm(enum.Enum):
-    """How a file is written."""
+    """The format of a file."""
 
     JSON = "json"
     TOML = "toml"
@@ -28,7 +29,7 @@ class FileForm(enum.Enum):
 
 @frozen
 class PlacedValue:
-    """A value for a place; `ABSENT` takes away what is there."""
+    """A value for a place; `ABSENT` removes the present one."""
 
     place: Place
     value: Any
@@ -53,7 +54,7 @@ def edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     """The text with the changes.
 
     Raises:
-        Unreadable: it cannot be read, or not be changed without a risk for the rest of it.
+        Unreadable: it cannot be read, or cannot be changed without a risk for the rest of it.
     """
     kind = _KINDS[form]
     wanted = _parsed(text, form)
@@ -70,12 +71,12 @@ def edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     except Unreadable:
         got = ABSENT
     if _pruned(got) != _pruned(wanted):
-        raise Unreadable("it is written in a way that can't be changed safely; add the settings by hand")
+        raise Unreadable("its format can't be changed safely; add the settings by hand")
     return text
 
 
 def values(text: str, form: FileForm, places: Iterable[Place]) -> list[PlacedValue]:
-    """What the text says at the places.
+    """The values at the places.
 
     Raises:
         Unreadable: it cannot be read.
@@ -85,7 +86,7 @@ def values(text: str, form: FileForm, places: Iterable[Place]) -> list[PlacedVal
 
 
 def says_nothing(text: str, form: FileForm) -> bool:
-    """Whether nothing but comments would be lost with the text."""
+    """Whether the text holds no values, only comments at most."""
     return not _pruned(_parsed(text, form))
 
 
@@ -99,7 +100,7 @@ def _parsed(text: str, form: FileForm) -> Any:
 
 
 def value_at(tree: Any, place: Place) -> Any:
-    """What a parsed file holds at a place, or `ABSENT`."""
+    """The value that a parsed file has at a place, or `ABSENT`."""
     for step in place:
         if isinstance(step, ListEntry):
             entries = tree if isinstance(tree, list) else []
@@ -117,10 +118,10 @@ def _with(tree: Any, place: Place, value: Any) -> Any:
     step, rest = place[0], place[1:]
     if isinstance(step, ListEntry):
         if tree is not None and not isinstance(tree, list):
-            raise Unreadable("it holds something else than a list where a list is needed")
+            raise Unreadable("it holds another type where a list is needed")
         return _with_entry(tree or [], step, value)
     if tree is not None and not isinstance(tree, dict):
-        raise Unreadable(f"it holds something else than a table where '{step}' belongs")
+        raise Unreadable(f"it holds another type than a table where '{step}' belongs")
     result = dict(tree or {})
     inner = _with(result.get(step), rest, value)
     if inner is ABSENT:
@@ -137,7 +138,7 @@ def _with_entry(entries: list[Any], item: ListEntry, value: Any) -> list[Any]:
 
 
 def _pruned(tree: Any) -> Any:
-    """Without empty tables and lists: whether one that became empty stays makes no difference."""
+    """The tree without empty tables and lists, so that one that became empty makes no difference."""
     if isinstance(tree, dict):
         kept = {name: _pruned(entry) for name, entry in tree.items()}
         return {name: entry for name, entry in kept.items() if entry not in ({}, [], None)} or None

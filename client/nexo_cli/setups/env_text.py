@@ -1,4 +1,4 @@
-"""A .env file with a variable set or taken away; every other line stays as it is. Pure."""
+"""Set or remove a variable in the text of a .env file; other lines are not changed. Pure."""
 
 import re
 from typing import Any
@@ -8,19 +8,19 @@ from nexo_cli.setups.place import Place
 
 
 def put(text: str, place: Place, value: Any) -> str:
-    """Set a variable: where it stands, else at the end."""
+    """Set a variable: in its line, else at the end."""
     line = f"{place[0]}={value}\n"
     lines = lines_of(text)
     at = _lines_of(lines, str(place[0]))
     if at:
-        # The last one counts.
+        # The last assignment counts.
         lines[at[-1]] = line
         return "".join(lines)
     return "".join([*lines, line])
 
 
 def take(text: str, place: Place) -> str:
-    """Take every assignment of a variable away."""
+    """Remove every assignment of a variable."""
     lines = lines_of(text)
     gone = set(_lines_of(lines, str(place[0])))
     return "".join(line for number, line in enumerate(lines) if number not in gone)

@@ -1,4 +1,4 @@
-"""JSON, also with comments and trailing commas, with a value set or taken away in place. Pure."""
+"""Set or remove a value in JSON text in place, also with comments and trailing commas. Pure."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ from nexo_sources.reading import Unreadable
 
 @dataclass(slots=True)
 class _Member:
-    """A name and its value; the numbers are positions in the text, `comma` that after the value, or -1."""
+    """A name and its value. The numbers are positions in the text; `comma` is that of the comma after it,
+    or -1.
+    """
 
     name: str
     start: int
@@ -24,7 +26,7 @@ class _Member:
 
 @dataclass(slots=True)
 class _Table:
-    """What stands in a pair of braces; `end` is behind the second one."""
+    """The content of a pair of braces; `end` is the position after the second one."""
 
     start: int
     end: int = 0
@@ -32,7 +34,7 @@ class _Table:
 
 
 def put(text: str, place: Place, value: Any) -> str:
-    """Set a value; tables on the way are made."""
+    """Set a value; creates tables on the way."""
     if not text.strip():
         text = "{}\n"
     table = _root(text)
@@ -50,7 +52,7 @@ def put(text: str, place: Place, value: Any) -> str:
 
 
 def take(text: str, place: Place) -> str:
-    """Take a value away, each one where it stands there twice."""
+    """Remove a value, every occurrence of it."""
     while True:
         table, member = _root(text), None
         for step in place:
@@ -72,7 +74,7 @@ def _nested(names: list[str], value: Any) -> Any:
 
 
 def _member(table: _Table, name: str) -> _Member | None:
-    # Of two with the same name the last one counts.
+    # If two members have the same name, the last one counts.
     return next((one for one in reversed(table.members) if one.name == name), None)
 
 
@@ -130,7 +132,7 @@ def _root(text: str) -> _Table:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
-    """What is no space and no comment: kind, spelling, position."""
+    """The tokens except space and comments: kind, spelling, position."""
     position = 0
     while position < len(text):
         match = TOKEN.match(text, position)

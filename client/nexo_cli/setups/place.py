@@ -1,4 +1,4 @@
-"""Where in a settings file a value stands: a path of names, of which the last may be an entry of a list."""
+"""The place of a value in a settings file: a path of names, of which the last may be an entry of a list."""
 
 import enum
 from typing import Any, Final
@@ -11,18 +11,18 @@ class _Absent(enum.Enum):
 
 
 ABSENT: Final = _Absent.ABSENT
-"""Nothing stands there."""
+"""There is no value."""
 
 
 @frozen
 class ListEntry:
-    """The entry of a list that has this value in this field."""
+    """The list entry with this value in this field."""
 
     field: str
     value: str
 
     def is_(self, entry: Any) -> bool:
-        """Whether an entry is the one."""
+        """Whether an entry is the one meant."""
         return isinstance(entry, dict) and entry.get(self.field) == self.value
 
 

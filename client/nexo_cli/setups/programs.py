@@ -1,7 +1,7 @@
 """The table of programs: which settings make each of them use the gateway.
 
-Places as `nexoctl import` knows them. What a program takes was seen on the wire through a gateway in November
-2026, where `seen` says so, else read in its documentation.
+The files are those that `nexoctl import` reads. `seen` means that the program was run through a gateway in
+November 2026 and used these settings; the others follow its documentation.
 """
 
 import os
@@ -23,8 +23,8 @@ class Setting:
     """The settings of one file.
 
     Attributes:
-        file: where it is on this computer.
-        entries: places and values; a value may hold the words in braces.
+        file: its path on this computer.
+        entries: places and values; a value may contain words in braces.
     """
 
     file: Callable[[], Path]
@@ -42,9 +42,9 @@ class Program:
 
     Attributes:
         name: what people type.
-        settings: its files; without any, `by_hand` is all that there is.
-        by_hand: what the person does besides, with the same words in braces.
-        seen: it was driven through a gateway and followed a switch.
+        settings: its files; without any, `by_hand` holds all instructions.
+        by_hand: further steps for the person, with the same words in braces.
+        seen: it was run through a gateway and followed a switch.
     """
 
     name: str
@@ -98,11 +98,11 @@ PROGRAMS = (
                 FileForm.JSON,
                 (
                     (("env", "ANTHROPIC_BASE_URL"), ANTHROPIC),
-                    # It asks about a key that it does not know, and not about a token.
+                    # The program asks the person about an unknown key, but not about a token.
                     (("env", "ANTHROPIC_AUTH_TOKEN"), TOKEN),
                     (("env", "ANTHROPIC_API_KEY"), ABSENT),
                     (("env", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"), "1"),
-                    # Its key would be sent instead.
+                    # Otherwise its own key would be sent.
                     (("apiKeyHelper",), ABSENT),
                 ),
             ),
@@ -125,7 +125,7 @@ PROGRAMS = (
                 ),
             ),
         ),
-        ("A `codex app-server` that runs keeps its old settings: end it, or start Codex anew.",),
+        ("A running `codex app-server` keeps its old settings: end it, or restart Codex.",),
         seen=True,
     ),
     Program(
@@ -137,7 +137,7 @@ PROGRAMS = (
                 FileForm.ENV,
                 ((("GEMINI_API_KEY",), TOKEN), (("GOOGLE_GEMINI_BASE_URL",), GOOGLE)),
             ),
-            # It refuses to start with an address of its own unless this is said.
+            # It refuses to start with another address unless this is set.
             Setting(
                 lambda: gemini_cli.home() / "settings.json",
                 FileForm.JSON,
@@ -215,7 +215,7 @@ PROGRAMS = (
                 ((("openai-api-base",), OPENAI), (("openai-api-key",), TOKEN)),
             ),
         ),
-        ("A key in the .env of a directory wins over it.", "Then: aider --model openai/{model}"),
+        ("A key in the .env file of a directory overrides it.", "Then: aider --model openai/{model}"),
     ),
     Program(
         "crush",
@@ -261,7 +261,7 @@ PROGRAMS = (
                 ),
             ),
         ),
-        ("It keeps keys in the keyring: give it this one in its settings of the providers: {token}",),
+        ("It keeps keys in the keyring: enter this one in its provider settings: {token}",),
     ),
     Program(
         "cline",
@@ -297,8 +297,8 @@ PROGRAMS = (
         "other",
         "any other program",
         by_hand=(
-            "OpenAI and what is compatible: {openai}",
-            "Anthropic: {anthropic} (with /v1 behind it where a program wants that)",
+            "OpenAI and compatible: {openai}",
+            "Anthropic: {anthropic} (with /v1 at its end if a program needs that)",
             "Gemini: {google}",
             "Ollama: {ollama}",
             "The key: {token}",

@@ -1,7 +1,8 @@
-"""TOML with a value set or taken away, line by line. Pure.
+"""Set or remove a value in TOML text, line by line. Pure.
 
-Only what stands on a line of its own is changed. A file that says the same in another way (dotted names,
-tables in braces) does not say what it should afterwards, which `edits` finds out.
+Only a value on its own line is changed. If a file has it in another form (dotted names, tables in braces),
+the
+result differs from what was wanted, and `edits` notices that.
 """
 
 import json
@@ -22,7 +23,7 @@ _ENTRY = re.compile(
 
 
 def put(text: str, place: Place, value: Any) -> str:
-    """Set a value; its table is made at the end of the file."""
+    """Set a value; a new table is added at the end of the file."""
     *tables, name = map(str, place)
     lines = lines_of(text)
     section = _section(lines, tables)
@@ -41,7 +42,7 @@ def put(text: str, place: Place, value: Any) -> str:
 
 
 def take(text: str, place: Place) -> str:
-    """Take a value away, and its table if that becomes empty."""
+    """Remove a value, and its table if that becomes empty."""
     *tables, name = map(str, place)
     lines = lines_of(text)
     section = _section(lines, tables)
@@ -59,7 +60,7 @@ def take(text: str, place: Place) -> str:
 
 
 def _section(lines: list[str], tables: list[str]) -> tuple[int, int] | None:
-    """The lines of a table, without its header; the root ends where the first table begins."""
+    """The lines of a table, without its header; the root ends at the first table."""
     headers = [number for number, line in enumerate(lines) if _ANY_HEADER.match(line)]
     if not tables:
         return 0, headers[0] if headers else len(lines)
@@ -91,7 +92,7 @@ def _entry(lines: list[str], section: tuple[int, int], name: str) -> int | None:
 
 
 def _end(lines: list[str], section: tuple[int, int]) -> int:
-    """Behind the last line of a table that says something."""
+    """The index after the last line of a table that holds an entry."""
     end = section[1]
     while end > section[0] and not lines[end - 1].strip():
         end -= 1

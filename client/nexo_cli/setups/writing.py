@@ -1,8 +1,9 @@
 """How a changed settings file replaces the old one, and how that is undone.
 
-The file appears at once or not at all, keeps its mode, and stays a link where it is one. What was there
-before is kept beside it, once, until `undo`: the file, or a note that there was none, with the directories
-that were made for it.
+The file appears at once or not at all, keeps its mode, and stays a link if it was one. Before the first
+change,
+a copy is kept beside it until `undo`: the file, or a note that there was none, with the directories that were
+created for it.
 """
 
 import contextlib
@@ -23,16 +24,16 @@ _NEW_MODE = 0o600
 
 
 def backup_of(path: Path) -> Path:
-    """Where the file as it was before the first change is kept."""
+    """The path of the copy from before the first change."""
     real = path.resolve()
     return real.with_name(real.name + SUFFIX)
 
 
 def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
-    """Change the file, and keep what was there; returns whether anything changed.
+    """Change the file, and keep a copy; returns whether anything changed.
 
     Raises:
-        Unreadable: it cannot be read or changed safely; it is as it was.
+        Unreadable: it cannot be read or changed safely; it was not changed.
         OSError: it cannot be written; likewise.
     """
     before = reading.text_of(path)
@@ -43,7 +44,7 @@ def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
     if before is None:
         _note_absence(real)
     elif not _absence_of(real).exists():
-        # Never over an older one: that is how it was before the first change.
+        # Never replaces an older copy, because that is from before the first change.
         with contextlib.suppress(FileExistsError):
             _create(backup_of(path), real.read_bytes(), _mode(real))
     _replace(real, before, after)
@@ -51,9 +52,9 @@ def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
 
 
 def undo(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
-    """Give the file back what it said at the places before `write`; returns whether anything changed.
+    """Restore the values from before `write`; returns whether anything changed.
 
-    What was changed in it since stays. Where nothing was, it is as before to the byte.
+    Other changes since then stay. If there were none, the file is the same as before, byte for byte.
 
     Raises:
         Unreadable, OSError: as `write`.
@@ -94,7 +95,7 @@ def _replace(real: Path, before: str | None, after: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         if reading.text_of(real) != before:
-            raise Unreadable("another program changed it in this moment; try again")
+            raise Unreadable("another program changed it at the same time; try again")
         Path(name).replace(real)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -113,14 +114,14 @@ def _note_absence(real: Path) -> None:
 
 
 def _leave(real: Path) -> None:
-    """Remove the directories that `write` made for this file and that are empty now."""
+    """Remove the directories that `write` created for this file and that are empty now."""
     note = _absence_of(real)
     if not note.is_file() or note.is_symlink():
         return
     made = {Path(os.fsdecode(name)) for name in note.read_bytes().split(b"\0") if name}
     note.unlink()
     with contextlib.suppress(OSError):
-        # The innermost first; the first one that holds something ends it.
+        # The innermost first; stops at the first one that is not empty.
         for parent in real.parents:
             if parent not in made:
                 return

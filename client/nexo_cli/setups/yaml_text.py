@@ -1,6 +1,7 @@
-"""YAML in its usual form, one entry a line, with a value set or taken away. Pure.
+"""Set or remove a value in YAML of the usual form, one entry on a line. Pure.
 
-A file in another form (braces, anchors) does not say what it should afterwards, which `edits` finds out.
+If a file has another form (braces, anchors), the result differs from what was wanted, and `edits` notices
+that.
 """
 
 import itertools
@@ -22,7 +23,7 @@ Lines = list[str]
 
 
 def put(text: str, place: Place, value: Any) -> str:
-    """Set a value; what is missing on the way is made behind the last entry."""
+    """Set a value; missing parents are created after the last entry."""
     lines = lines_of(text)
     start, end, indent = 0, len(lines), 0
     for depth, step in enumerate(place):
@@ -47,7 +48,7 @@ def put(text: str, place: Place, value: Any) -> str:
 
 
 def take(text: str, place: Place) -> str:
-    """Take a value away."""
+    """Remove a value."""
     lines = lines_of(text)
     start, end, indent = 0, len(lines), 0
     for depth, step in enumerate(place):
@@ -93,7 +94,7 @@ def _entry(lines: Lines, start: int, end: int, indent: int, name: str) -> int | 
 
 
 def _block_end(lines: Lines, at: int, end: int, indent: int) -> int:
-    """Where what belongs to an entry ends; a list may stand below its name without being moved in."""
+    """The end of an entry's block; a list may stand below its name without indentation."""
     for number in range(at + 1, end):
         line = lines[number]
         if _says(line) and _indent(line) <= indent:
@@ -104,7 +105,7 @@ def _block_end(lines: Lines, at: int, end: int, indent: int) -> int:
 
 
 def _behind(lines: Lines, start: int, end: int, indent: int) -> int:
-    """Behind the last line that belongs to a block; a comment further out does not."""
+    """The index after the last line of a block; a comment with less indentation does not belong to it."""
     while end > start:
         line = lines[end - 1]
         if line.strip() and (_says(line) or _indent(line) >= indent):
@@ -114,7 +115,7 @@ def _behind(lines: Lines, start: int, end: int, indent: int) -> int:
 
 
 def _open(lines: Lines, at: int) -> None:
-    """Take an empty value away, so that entries can stand below."""
+    """Remove an empty value, so that entries can be added below."""
     match = _ENTRY.match(lines[at].rstrip("\n"))
     if match and (match["value"] or "").strip() in _EMPTY:
         lines[at] = f"{match['before']}{match['after']}\n"
@@ -143,7 +144,7 @@ def _with_item(lines: Lines, start: int, end: int, indent: int, item: ListEntry,
 
 
 def _item(lines: Lines, start: int, end: int, item: ListEntry) -> tuple[int, int] | None:
-    """The lines of an entry of a list."""
+    """The lines of a list's entry."""
     level = _indent_of(lines, start, end, 0)
     begins = [
         number

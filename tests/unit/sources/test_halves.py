@@ -653,7 +653,7 @@ def test_a_part_for_several_needs_a_name_and_a_part_for_nobody_is_refused() -> N
         completing_halves.completed(several, [completing_halves.reference("file:/k")])
     ((_, found),) = completing_halves.completed(several, [completing_halves.reference("HOME=file:/k")])
     assert [(one.name, one.api_key_ref) for one in found.findings] == [("home", "file:/k")]
-    with pytest.raises(UsageError, match="is missing its address"):
+    with pytest.raises(UsageError, match="lacks its address"):
         completing_halves.completed(several, [completing_halves.address(GATEWAY)])
 
 
