@@ -33,7 +33,7 @@ def test_a_code_that_nobody_confirmed_replaces_none(
         person.expect("shown only this once")
         person.expect("Type its last group")
         person.type_in("0000\n")
-        person.expect("that is not the last of")
+        person.expect("that is not the last group of")
         os.kill(person.program_pid(), ending)
         assert person.wait() != 0
     assert opens(surroundings, earlier)

@@ -2,8 +2,8 @@
 
   nexoctl store check
   nexoctl store backup
-  nexoctl store restore              the newest backup
-  nexoctl store restore NAME --dry-run
+  nexoctl store restore --dry-run    check that the newest backup can be restored
+  nexoctl store restore              restore it
 
 A restore keeps the present file beside the backups.
 """
