@@ -1,29 +1,31 @@
-"""Every error that a caller of the daemon can meet: raised there, carried by its reason, raised again here.
+"""Every error that a caller of the daemon can get. The daemon raises it, its reason crosses the wire, and
+the client raises it again.
 
-    NexoError
-    ├── DaemonNotRunning            nothing answers on the socket
-    ├── DaemonUnsafe                the socket or its directory belongs to somebody else
-    ├── DeadlineExceeded            the daemon did not answer in time
-    ├── IncompatibleDaemon          it answers, and does not know the call
-    ├── InvalidField                bad input; `.field` and `.hint` say what to change
-    ├── NotFound
-    │   ├── ConnectionNotFound
-    │   └── WorkspaceNotFound, TokenNotFound
-    ├── NoDefaultConnection
-    ├── ConnectionDisabled
-    ├── BindingBroken               the workspace is bound to a connection that is gone
-    ├── Refused                     conflict, in use, read-only
-    │   ├── NameTaken, StaleRevision, ConnectionInUse, KeyOriginChanged,
-    │   └── NothingToUndo, RetryLater, LimitReached, StoreReadOnly, StoreFull, GatewayClosed
-    ├── VaultLocked
-    │   ├── VaultKeyLost
-    │   └── SecretTampered
-    ├── KeyReferenceFailed          the key is kept elsewhere and could not be fetched
-    ├── ProviderFailed              the provider refused or did not answer
-    └── DaemonFailed                store failure, shutdown, internal error
+NexoError
+├── DaemonNotRunning            no process answers on the socket
+├── DaemonUnsafe                the socket or its directory belongs to another user
+├── DeadlineExceeded            the daemon did not answer in time
+├── IncompatibleDaemon          the daemon does not know the call
+├── InvalidField                bad input; `.field` and `.hint` say what to change
+├── NotFound
+│   ├── ConnectionNotFound
+│   └── WorkspaceNotFound, TokenNotFound
+├── NoDefaultConnection
+├── ConnectionDisabled
+├── BindingBroken               the workspace is bound to a connection that is gone
+├── Refused                     conflict, in use, read-only
+│   ├── NameTaken, StaleRevision, ConnectionInUse, KeyOriginChanged,
+│   └── NothingToUndo, RetryLater, LimitReached, StoreReadOnly, StoreFull, GatewayClosed
+├── VaultLocked
+│   ├── VaultKeyLost
+│   └── SecretTampered
+├── KeyReferenceFailed          the key is kept elsewhere and could not be fetched
+├── ProviderFailed              the provider refused or did not answer
+└── DaemonFailed                store failure, shutdown, internal error
 
-A text is for a person: it names the field or object, the reason and the next step. No text holds a secret
-or a provider's unredacted words. What can be done about it by a button is its `action`, with the words of
+A message is for a person: it names the field or object, the reason and the next step. No message holds a
+secret
+or a provider's unredacted words. If a button could solve the problem, `action` names it, with the texts in
 `REMEDIES`; a hint may name a command of nexoctl.
 """
 
@@ -34,12 +36,12 @@ from nexo.connections.terms import Action, Reason
 
 
 class Remedy(NamedTuple):
-    """An action for a person.
+    """An action that solves a problem.
 
     Attributes:
-        label: of a button that does it.
-        words: the same in a sentence, for whoever has no terminal at hand.
-        command: the same in a terminal; capitals stand for what has to be named.
+        label: text for a button.
+        words: the same in a sentence, for a person without a terminal.
+        command: the same in a terminal; words in capitals are placeholders.
     """
 
     label: str
@@ -83,19 +85,19 @@ REMEDIES: Mapping[Action, Remedy] = {
     ),
     Action.OPEN_GATEWAY: Remedy("Open the gateway", "open the gateway", "nexoctl gateway on"),
 }
-"""Every action; daemon, nexoctl, tray and settings screen have their words from here."""
+"""Every action; daemon, nexoctl, tray and settings screen use these texts."""
 
 _OF_A_TERMINAL = ("nexoctl ", "--")
 
 
 class NexoError(Exception):
-    """Base of all errors: a sentence for a person, and what a program needs to tell one from another.
+    """Base of all errors: a sentence for a person, and facts for a program.
 
     Attributes:
         reason: stable word, see `nexo.connections.terms.Reason`.
         hint: the next step in one sentence; may be empty.
         metadata: further facts, by the reason (`field`, `used_by`, `current_revision`, …).
-        action: what to do, where a button could do it; None where only the hint says.
+        action: the action of a button; None if only the hint says what to do.
         code: name of the canonical status code that the call ends with.
     """
 
@@ -128,20 +130,22 @@ class NexoError(Exception):
 
     @property
     def next_step(self) -> str:
-        """What to do for whoever has no terminal at hand: the hint, unless that names a command."""
+        """The next step for a person without a terminal: the hint, or the remedy if the hint names a
+        command.
+        """
         for_terminals = not self.hint or any(mark in self.hint for mark in _OF_A_TERMINAL)
         return self.remedy.words if self.remedy and for_terminals else self.hint
 
 
 class DaemonNotRunning(NexoError):
-    """Nothing answers on the socket; `.hint` names the command that starts the daemon."""
+    """No process answers on the socket; `.hint` names the command that starts the daemon."""
 
     reason = Reason.DAEMON_NOT_RUNNING
     action = Action.START_DAEMON
 
 
 class DaemonUnsafe(NexoError):
-    """The socket or its directory is not private to this user, so no key is asked for through it."""
+    """The socket or its directory is not private to this user, so the client does not use it."""
 
     reason = Reason.DAEMON_UNSAFE
 
@@ -154,7 +158,7 @@ class DeadlineExceeded(NexoError):
 
 
 class IncompatibleDaemon(NexoError):
-    """The daemon is of a version that does not know the call."""
+    """The daemon has another version that does not know the call."""
 
     reason = Reason.INCOMPATIBLE
     action = Action.RESTART_DAEMON
@@ -168,7 +172,7 @@ class InvalidField(NexoError):
 
     @classmethod
     def of(cls, field: str, problem: str, hint: str) -> "InvalidField":
-        """The error of one field."""
+        """The error for one field."""
         return cls(f"{field}: {problem}", hint=hint, metadata={"field": field})
 
     @property
@@ -235,7 +239,7 @@ class NameTaken(Refused):
 
 
 class StaleRevision(Refused):
-    """Somebody changed the connection in between; read it again."""
+    """Another client changed the connection in between; read it again."""
 
     reason = Reason.STALE_REVISION
     action = Action.LOOK_AGAIN
@@ -243,7 +247,7 @@ class StaleRevision(Refused):
 
 
 class ConnectionInUse(Refused):
-    """It is the default or bound; `.used_by` lists by whom."""
+    """The connection is the default or bound; `.used_by` lists its users."""
 
     reason = Reason.CONNECTION_IN_USE
     action = Action.REPLACE_USERS
@@ -281,7 +285,7 @@ class RetryLater(Refused):
 
 
 class LimitReached(Refused):
-    """Too many of something; the text says of what and how many."""
+    """A limit is reached; the message says which."""
 
     reason = Reason.LIMIT_REACHED
     code = "RESOURCE_EXHAUSTED"
@@ -315,7 +319,7 @@ class VaultKeyLost(VaultLocked):
 
 
 class SecretTampered(VaultLocked):
-    """A sealed secret was changed or moved, so it is not handed out."""
+    """A sealed secret was changed or moved, so the daemon refuses to use it."""
 
     reason = Reason.SECRET_TAMPERED
     action = Action.ENTER_AGAIN
@@ -335,7 +339,7 @@ class ProviderFailed(NexoError):
 
 
 class DaemonFailed(NexoError):
-    """The daemon could not do it for a reason of its own."""
+    """The daemon failed for an internal reason."""
 
     code = "INTERNAL"
 
@@ -361,4 +365,4 @@ def _leaves(kind: type[NexoError]) -> list[type[NexoError]]:
 BY_REASON: Mapping[str, type[NexoError]] = {
     kind.reason: kind for kind in _leaves(NexoError) if "reason" in vars(kind) and kind is not NexoError
 }
-"""The class of each reason; what a newer daemon adds becomes `DaemonFailed`."""
+"""The class of each reason; an unknown reason from a newer daemon becomes `DaemonFailed`."""

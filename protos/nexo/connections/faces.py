@@ -1,7 +1,9 @@
-"""What does each dialect make of a connection: the URL in front of its paths, and the headers of a request?
+"""The base URL and the request headers of a connection in each dialect.
 
-One piece for the SDK, which tells it to a program's own client, and the gateway, which sends it itself. What
-the official packages make of a base URL was seen on the wire in November 2026 (openai 3.54, anthropic 2.12,
+Shared by the SDK, which gives them to a program's own client, and the gateway, which sends them itself. The
+way
+the official packages extend a base URL was recorded on the wire in November 2026 (openai 3.54, anthropic
+2.12,
 google-genai 3.4, ollama 0.6).
 """
 
@@ -31,7 +33,7 @@ CREDENTIAL_HEADERS = frozenset(name.lower() for name in SCHEME_HEADER.values())
 
 
 def base_url(dialect: str, provider: Provider, url: str) -> str:
-    """The URL in front of the dialect's paths; ask `PROVIDERS` first whether there is one."""
+    """The URL before the dialect's paths; check `PROVIDERS` first whether the provider has the dialect."""
     if dialect == "openai":
         return _openai_base(provider, url)
     versions = {"anthropic": ("/v1",), "google": ("/v1beta", "/v1alpha", "/v1"), "ollama": ("/v1", "/api")}
@@ -55,7 +57,9 @@ def scheme_of(dialect: str, provider: Provider, scheme: AuthScheme) -> AuthSchem
 
 
 def headers(scheme: AuthScheme, key: str, custom: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Every header of a connection that a request carries: the key's, then the custom ones, which win."""
+    """Every header that a request of the connection carries: the key's, then custom headers, which
+    override it.
+    """
     own = list(custom)
     found: dict[str, str] = {}
     carrier = SCHEME_HEADER.get(scheme)
@@ -63,13 +67,13 @@ def headers(scheme: AuthScheme, key: str, custom: Iterable[tuple[str, str]]) -> 
         found[carrier] = f"Bearer {key}" if scheme is AuthScheme.BEARER else key
     canonical = {name.lower(): name for name in SCHEME_HEADER.values()}
     for name, value in own:
-        # An SDK that merges without regard to case would send a header of its own beside ours.
+        # An SDK that compares header names by case would send its own header in addition to ours.
         found[canonical.get(name.lower(), name)] = value
     return found
 
 
 def without(url: str, *versions: str) -> str:
-    """The URL without the first of these ends that it has, and without a query."""
+    """The URL without a query, and without the first of these endings that it has."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     for version in versions:

@@ -1,17 +1,17 @@
-"""Locks on open files: who holds one excludes the others until it is closed, or the process has ended.
+"""Locks on open files: they last until the file is closed or the process ends.
 
-The one module that knows flock(2) and fcntl(2) locks. Its import fails where Python has no `fcntl` (Windows).
+The only module that uses flock(2) and fcntl(2) locks. Its import fails where Python has no `fcntl` (Windows).
 """
 
 import fcntl
 
 
 def take(descriptor: int) -> None:
-    """Lock it for this process alone.
+    """Lock the file exclusively.
 
     Raises:
-        BlockingIOError: somebody else has it.
-        OSError: the file system has no locks.
+        BlockingIOError: another process holds a lock.
+        OSError: the file system does not support locks.
     """
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -22,19 +22,19 @@ def wait_for(descriptor: int) -> None:
 
 
 def share(descriptor: int) -> None:
-    """Lock it against those who want it alone.
+    """Take a shared lock.
 
     Raises:
-        BlockingIOError: somebody has it alone.
-        OSError: the file system has no locks.
+        BlockingIOError: another process holds an exclusive lock.
+        OSError: the file system does not support locks.
     """
     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def share_byte(descriptor: int, place: int) -> None:
-    """Lock one byte as SQLite locks its own, by fcntl(2), which some file systems have not.
+    """Take a shared lock on one byte with fcntl(2), as SQLite does; some file systems lack these locks.
 
     Raises:
-        OSError: the file system has no such locks, or somebody has the byte alone.
+        OSError: the file system does not support them, or another process holds the byte exclusively.
     """
     fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, place)

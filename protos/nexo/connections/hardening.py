@@ -1,7 +1,7 @@
-"""What the process does so that its memory and environment do not leak keys. Called once, first in `main`.
+"""Prevents that keys leak from this process's memory and environment. Called once, first in `main`.
 
-Stops accidents (a core dump in a bug report, a key inherited by a child, `/proc/PID/environ` in a support
-bundle), not a program that runs as the same user and means harm; docs/security.md draws that line.
+Protects against accidents (a core dump in a bug report, a key inherited by a child, `/proc/PID/environ` in a
+support bundle), not against a malicious program of the same user; docs/security.md explains that limit.
 For programs that hold keys: the daemon and the settings screen.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
-# Read by the official SDKs, by httpx for no purpose of ours, and by nobody in the daemon.
+# The official SDKs read these, httpx does for its own purposes, and the daemon never does.
 PROVIDER_VARIABLES = (
     "OPENAI_API_KEY",
     "OPENAI_ADMIN_KEY",
@@ -39,13 +39,13 @@ PROVIDER_VARIABLES = (
 
 
 def harden() -> int:
-    """Private files, no core dumps, no ptrace and no readable `/proc/PID` for others, no provider keys.
+    """Private files, no core dumps, no ptrace, no readable `/proc/PID` for others, no provider keys.
 
     Returns:
-        The umask that was: of the person, for what is no secret.
+        The former umask, for files that hold no secret.
     """
     umask = os.umask(0o077)
-    # Where the system forbids one of them, the daemon runs without it.
+    # If the system forbids one of them, the daemon runs without it.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError, AttributeError):

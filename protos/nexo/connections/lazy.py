@@ -1,12 +1,12 @@
-"""Imports that wait until somebody touches them.
+"""Imports that are delayed until the first use of the module.
 
-A cold program spends most of its time in imports of libraries that import what it never uses: grpc brings
-asyncio and its own asyncio half, protobuf the implementation for machines without the compiled one.
-`importlib.util.LazyLoader` (the standard library's) puts an empty module in their place, and loads it when an
-attribute is asked for. Not for what two threads may touch first at the same moment: until Python 3.12 the
-second of them sees a module that is half there.
+A cold program spends most of its time on imports that its libraries never use: grpc imports asyncio and its
+own
+asyncio half, protobuf the pure-Python implementation. `importlib.util.LazyLoader` (standard library) puts an
+empty module in their place and loads it at the first access to an attribute. Not for modules that two threads
+may access first at the same moment: until Python 3.12 the second thread sees a half-loaded module.
 
-Only for programs of ours: one that uses the SDK decides for itself about its imports.
+Only for our own programs; a program that uses the SDK decides about its imports itself.
 """
 
 import sys
@@ -17,7 +17,7 @@ from types import ModuleType
 
 
 class _Finder:
-    """Finds modules as usual, and puts the execution of some off."""
+    """Finds modules as usual, and delays the execution of some."""
 
     later: frozenset[str] = frozenset()
 

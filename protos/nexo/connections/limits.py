@@ -1,4 +1,4 @@
-"""May this process use enough of the computer for a daemon? Where not, it hangs or aborts, and says no cause.
+"""Do this process's resource limits allow a daemon? If not, it would hang or abort without naming the cause.
 
 Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a dozen connections has 23 files
 open, 12 threads, and 977 MB of addresses at its peak, most of which are reserved and never touched.
@@ -16,7 +16,7 @@ ADDRESSES_MB = 1024
 
 
 class Shortage(NamedTuple):
-    """A limit that is too low, and how it is raised."""
+    """A limit that is too low, and how to raise it."""
 
     problem: str
     hint: str
@@ -36,7 +36,7 @@ def shortages(
         problem = f"this process may use {addresses // 1024**2} MB of memory addresses, and the daemon needs "
         hint = f"raise it: ulimit -v {ADDRESSES_MB * 1024} (in a unit: LimitAS={ADDRESSES_MB}M)"
         found.append(Shortage(f"{problem}{ADDRESSES_MB}", hint))
-    # Root is not held to this one.
+    # This limit does not apply to root.
     processes = None if os.geteuid() == 0 else _limit(resource.RLIMIT_NPROC)
     if processes is not None and processes < THREADS:
         problem = f"this user may have {processes} threads, and the daemon alone needs {THREADS}"
@@ -49,7 +49,7 @@ def shortages(
 
 
 def raise_files() -> None:
-    """Have as many files open as the system allows; a system that does not allow it is no obstacle."""
+    """Raise the limit for open files to the system's maximum; does nothing if the system forbids it."""
     # At the limit new clients hang until their deadline (seen); each follower holds one descriptor.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
@@ -64,7 +64,7 @@ def _limit(kind: int, *, hard: bool = False) -> int | None:
 
 
 def _tasks(groups: Path, tree: Path) -> int | None:
-    """The least `pids.max` of the control groups that this process is in."""
+    """The lowest `pids.max` of the control groups of this process."""
     try:
         lines = groups.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,7 +1,8 @@
-"""Which process is the daemon, even if it does not answer? The note in its lock file, written and read.
+"""Finds the daemon's process even if it does not answer: reads and writes the note in its lock file.
 
-The daemon holds the lock for life, and so is found by it when its socket is gone, denied, or in a place that
-this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
+The daemon holds the lock for life. So it is found through it when its socket is gone, denied, or in a
+directory
+that this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
 """
 
 import json
@@ -16,13 +17,13 @@ LIMIT = 8192
 _PROBLEM_LIMIT = 1000
 
 
-# No dataclass: importing that costs `nexoctl --help` 12 ms.
+# Not a dataclass, because importing that costs `nexoctl --help` 12 ms.
 class Note(NamedTuple):
-    """Who holds the lock, as its file says.
+    """The process that holds the lock, as its file says.
 
     Attributes:
-        ready: it has listened on its socket.
-        problem: why its store takes no changes; said with every command.
+        ready: it listens on its socket.
+        problem: why its store is read-only; printed with every command.
     """
 
     pid: int
@@ -34,7 +35,7 @@ class Note(NamedTuple):
 
 def encode(note: Note) -> bytes:
     """The content of the lock file."""
-    # One that is too long to be read whole would be no note at all.
+    # A note that is too long to be read whole would be unreadable.
     shorter = note._replace(problem=note.problem[:_PROBLEM_LIMIT])
     return json.dumps(shorter._asdict()).encode()
 
@@ -81,14 +82,14 @@ def living() -> Note | None:
     if note is None or not processes.alive(note.pid):
         return None
     command = processes.command_line(note.pid)
-    # /proc that is mounted with hidepid shows no command line: then the lock itself tells.
+    # If /proc is mounted with hidepid, the command line is hidden; then the lock itself tells.
     return note if "nexo" in command or (not command and held()) else None
 
 
 def held() -> bool:
-    """Whether a process holds the lock, this system's or that of another container with the same home.
+    """Whether a process holds the lock, on this system or in another container with the same home.
 
-    Taking the lock for a moment is no obstacle for a daemon that starts: it tries for longer than that.
+    Taking the lock for a moment does not stop a daemon that starts, because it tries for longer.
     """
     return any(_held(path) for path in _files())
 

@@ -1,7 +1,7 @@
-"""Where things lie on this computer: one function a place, each with its environment override.
+"""The locations of our files on this computer: one function for each, with its environment override.
 
-Both sides import it, so that they can't disagree. Nothing here creates, locks or deletes anything,
-except `private_directory`, which both sides call before they trust a directory.
+Daemon and clients both import it, so that they cannot disagree. It creates, locks and deletes nothing, except
+`private_directory`, which both sides call before they trust a directory.
 
 Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD for the length of a path.
 """
@@ -30,10 +30,10 @@ SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 
 
 class UnsafePathError(Exception):
-    """A path cannot be trusted or used; the text says which, why and what to do.
+    """A path cannot be trusted or used; the message names the path, the reason and the fix.
 
     Attributes:
-        path: the offending path.
+        path: the path.
         hint: the command or change that mends it.
     """
 
@@ -44,7 +44,9 @@ class UnsafePathError(Exception):
 
 
 class Place(NamedTuple):
-    """A location, and the variable that overrides it. No dataclass: importing that costs `--help` 12 ms."""
+    """A location, and the variable that overrides it. No dataclass, because importing that costs `--help`
+    12 ms.
+    """
 
     path: Path
     variable: str
@@ -57,7 +59,7 @@ def home() -> Path:
     Raises:
         UnsafePathError: neither HOME nor the system knows one (a container, `DynamicUser=`).
     """
-    # HOME= and a relative one would put keys wherever a program happens to be started.
+    # An empty or relative HOME would put keys into the directory where a program happens to be started.
     named = Path(os.environ.get("HOME", ""))
     if named.is_absolute():
         return named
@@ -86,7 +88,7 @@ def _xdg(variable: str, fallback: str) -> Path:
 
 
 def make_absolute(environment: MutableMapping[str, str]) -> None:
-    """Have the variables that name a place mean the same for a process that leaves this directory."""
+    """Make relative paths in our variables absolute, before this process changes its directory."""
     for variable in _NAMES_OF_PLACES:
         value = environment.get(variable, "")
         if value:
@@ -94,7 +96,7 @@ def make_absolute(environment: MutableMapping[str, str]) -> None:
 
 
 def config_dir() -> Path:
-    """Settings and the key file of the vault: in another tree than the database on purpose."""
+    """Settings and the vault's key file; not in the same tree as the database, on purpose."""
     return _from_env("NEXO_CONFIG_DIR") or _xdg("XDG_CONFIG_HOME", ".config")
 
 
@@ -104,7 +106,7 @@ def data_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """Lock, log, and the socket where there is no run-time directory."""
+    """Lock, log, and the socket if there is no run-time directory."""
     return _from_env("NEXO_STATE_DIR") or _xdg("XDG_STATE_HOME", ".local/state")
 
 
@@ -114,17 +116,17 @@ def database() -> Path:
 
 
 def key_file() -> Path:
-    """The key file slot of the vault."""
+    """The file of the vault's key-file slot."""
     return config_dir() / "vault.key"
 
 
 def lock_file() -> Path:
-    """Held by the one daemon of this user for as long as it lives."""
+    """The only daemon of this user holds this file for as long as it lives."""
     return state_dir() / "nexod.lock"
 
 
 def known_stores() -> Path:
-    """Where stores have been, so that one that is gone is missed."""
+    """A list of the places where stores have been, so that a missing store is noticed."""
     return state_dir() / "stores.json"
 
 
@@ -139,7 +141,7 @@ def log_file() -> Path:
 
 
 def is_private(path: Path) -> bool:
-    """Whether `path` is a directory of ours that nobody else can enter; never follows a link."""
+    """Whether `path` is a directory that belongs to us and nobody else can enter; never follows a link."""
     try:
         info = path.lstat()
     except OSError:
@@ -169,10 +171,12 @@ def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def gateway_socket_path(socket: Path) -> Path:
-    """The gateway's socket, beside that of the daemon.
+    """The gateway's socket, beside the daemon's.
 
-    In a directory of its own, so that a container can be given this one without the other, whose callers get
-    keys; and the directory rather than the file, because every start of the gateway makes the file anew.
+    It has its own directory, so that a container can get this socket without the daemon's, whose callers get
+    keys.
+    A container gets the directory and not the file, because every start of the gateway creates the file
+    again.
     """
     return socket.parent / "gateway" / "gateway.sock"
 
@@ -189,7 +193,7 @@ def check_socket_path(path: Path) -> None:
 
 
 DATABASE_PATH_LIMIT = 511 - len("-journal")
-"""What SQLite takes of a database with its journal beside it."""
+"""The longest path that SQLite accepts for a database with its journal beside it."""
 
 
 def check_database_path(path: Path, room: int = 0) -> None:
@@ -204,14 +208,14 @@ def check_database_path(path: Path, room: int = 0) -> None:
 
 
 def grpc_name(socket: Path) -> str:
-    """The socket as grpc has it on both sides: a URI, in which any byte of a path can be written."""
+    """The socket as a URI for grpc, in which any byte of a path can be written."""
     from urllib.parse import quote
 
     return "unix:" + quote(os.fsencode(socket), safe="/")
 
 
 def shown(text: Path | str) -> str:
-    """A path, or what is said of one, as text that can be sent; a byte that is no UTF-8 as `\\xff`."""
+    """A path, or a text about one, as text that can be sent; a byte that is no UTF-8 becomes `\xff`."""
     bytes_of = re.sub("[\udc80-\udcff]", lambda one: f"\\x{ord(one[0]) - 0xDC00:02x}", str(text))
     return bytes_of.encode("utf-8", "backslashreplace").decode()
 
@@ -224,7 +228,8 @@ def check_private_directory(path: Path) -> None:
     """
     info = path.lstat()
     if stat.S_ISLNK(info.st_mode):
-        # A symbolic link of ours, to a directory of ours, is a person's choice; anybody else's is a trick.
+        # Our own symbolic link to our own directory is a person's choice; a link of another user is an
+        # attack.
         if info.st_uid not in (0, os.geteuid()):
             raise UnsafePathError(path, "a symbolic link made by another user", f"remove it: rm '{path}'")
         info = path.stat()
@@ -254,7 +259,9 @@ def _owner_hint(path: Path, owner: int) -> str:
 
 
 def _check_not_for_root(path: Path) -> None:
-    """`sudo -E` keeps HOME: what root makes there, its owner cannot use, and neither can their daemon."""
+    """Refuse if root was started with `sudo -E`: the owner of HOME could not use files that root creates
+    there.
+    """
     if os.geteuid() != 0:
         return
     above = next((place for place in path.parents if place.exists()), path)
@@ -264,7 +271,9 @@ def _check_not_for_root(path: Path) -> None:
 
 
 def check_leads_somewhere(path: Path) -> None:
-    """Raise `UnsafePathError` if a link on the way to `path` leads to nothing: nothing can be made there."""
+    """Raise `UnsafePathError` if a link on the way to `path` is broken, because nothing can be created
+    there.
+    """
     for place in (*reversed(path.parents), path):
         if place.is_symlink() and not place.exists():
             target = place.readlink()

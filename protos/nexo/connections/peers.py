@@ -1,8 +1,10 @@
-"""Whose process is at the other end of a local connection? The kernel is asked, the peer is not believed.
+"""Which account is at the other end of a local connection? The kernel is asked, the peer is not trusted.
 
-A TCP port of loopback is open to every account of the computer, and a token that it learned would do. So the
-account is asked for before a byte is read. On Linux from the socket tables (half a millisecond); macOS tells
-it of Unix sockets only.
+Every account of the computer can connect to a TCP port of loopback, and could use a stolen token. So the
+account
+is checked before a byte is read: on Linux from the socket tables (half a millisecond); macOS knows the
+account
+only for Unix sockets.
 """
 
 import contextlib
@@ -24,7 +26,7 @@ _LISTENS = "0A"
 
 
 def uid_of(connection: socket.socket) -> int | None:
-    """The account at the other end; None where the kernel does not say: treat it as a stranger."""
+    """The account at the other end; None if the kernel does not tell: treat the peer as a stranger."""
     try:
         if connection.family == socket.AF_UNIX:
             return _uid_of_unix(connection)
@@ -36,7 +38,7 @@ def uid_of(connection: socket.socket) -> int | None:
 def is_ours(connection: socket.socket) -> bool:
     """Whether the other end is a process of this account.
 
-    On macOS a TCP connection cannot be told apart, so it is taken for ours: see docs/security.md.
+    On macOS the account of a TCP connection is unknown, so it counts as ours: see docs/security.md.
     """
     uid = uid_of(connection)
     if uid is None and connection.family != socket.AF_UNIX and sys.platform == "darwin":
@@ -45,7 +47,7 @@ def is_ours(connection: socket.socket) -> bool:
 
 
 def uid_of_listener(port: int) -> int | None:
-    """Whose program listens on a TCP port of this computer; None where the kernel does not say."""
+    """The account whose program listens on a TCP port of this computer; None if the kernel does not tell."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
@@ -71,7 +73,7 @@ def _uid_of_tcp(peer: tuple[str, int], own: tuple[str, int], family: int) -> int
     except FileNotFoundError:
         return None
     except OSError:
-        # A sandbox or an emulated kernel without this netlink family.
+        # A sandbox or an emulated kernel may lack this netlink family.
         return _look_into_proc(peer, own, family)
 
 
@@ -79,7 +81,7 @@ def _ask_netlink(peer: tuple[str, int], own: tuple[str, int], family: int) -> in
     def address(text: str) -> bytes:
         return socket.inet_pton(family, text).ljust(16, b"\0")
 
-    # As the other end's socket sees it: its own address is the peer's.
+    # From the view of the other end's socket: its own address is the peer's.
     wanted = struct.pack("!HH16s16s", peer[1], own[1], address(peer[0]), address(own[0])) + struct.pack(
         "=III", 0, _NO_COOKIE, _NO_COOKIE
     )

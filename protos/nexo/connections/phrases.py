@@ -1,7 +1,7 @@
-"""How is a reason said to a person? One short phrase each, the same in terminal, tray and pages.
+"""One short phrase for each reason, the same in terminal, tray and settings screen.
 
-A phrase tells what happened, because an age may follow it ("key rejected 3 h ago"). What to do is the
-daemon's advice. `--json` and the contract carry the reason itself.
+A phrase tells what happened, because an age may follow it ("key rejected 3 h ago"). The daemon's advice says
+what to do. `--json` and the contract carry the reason itself.
 """
 
 from typing import Final
@@ -103,5 +103,5 @@ PHRASES: Final = {
 
 
 def phrase(reason: str) -> str:
-    """The words for a reason; a word that a newer daemon added is shown as it is."""
+    """The phrase for a reason; an unknown reason of a newer daemon is returned unchanged."""
     return PHRASES.get(reason) or reason.replace("_", " ")

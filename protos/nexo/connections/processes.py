@@ -1,6 +1,6 @@
-"""Other processes: is one alive, when was it born, what is it, and an end to one with all that it started.
+"""Other processes: whether one is alive, when it started, its command line, and how to kill its group.
 
-The one module that reads the process table (`/proc/PID`, or `ps`) and knows process groups.
+The only module that reads the process table (`/proc/PID`, or `ps`) and knows process groups.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not waited for does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -24,7 +24,7 @@ def alive(pid: int) -> bool:
 
 
 def born(pid: int) -> str:
-    """When the process began: tells it from a later one of the same number. Empty where nobody tells."""
+    """When the process started, to tell it from a later one with the same number. Empty if unknown."""
     with suppress(OSError, IndexError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {_stat(pid)[19]}"
@@ -32,7 +32,7 @@ def born(pid: int) -> str:
 
 
 def command_line(pid: int) -> str:
-    """The words that it was started with; empty where nobody tells."""
+    """The process's command line; empty if unknown."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:
@@ -41,19 +41,19 @@ def command_line(pid: int) -> str:
 
 
 def parent(pid: int) -> int:
-    """The parent of a process; 0 where nobody tells."""
+    """The parent of a process; 0 if unknown."""
     said = _told_by_ps("ppid=", pid).strip()
     return int(said) if said.isdigit() else 0
 
 
 def end_group(leader: int) -> None:
-    """Kill the process that was started in a session of its own, and all that it has started there."""
+    """Kill the leader of a session and all processes in its group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of proc(5) stat from the state on: behind the name, which may hold anything."""
+    """The fields of proc(5) stat from the state on: after the name, which may contain anything."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
 
 

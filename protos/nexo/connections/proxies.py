@@ -1,7 +1,8 @@
-"""Which proxy does a request take? The daemon and every program decide by these rules.
+"""Which proxy does a request use? The daemon and every program decide by these rules.
 
-HTTP libraries read NO_PROXY in different ways, so none of them is asked: what is checked through a proxy
-would be used without it, or the other way round.
+HTTP libraries read NO_PROXY in different ways, so none of them decides: otherwise a connection that was
+checked
+through a proxy would be used without it, or the other way round.
 """
 
 import ipaddress
@@ -27,11 +28,11 @@ def destination(url: str) -> tuple[str, str, int]:
 
 @frozen
 class SystemProxies:
-    """What the environment or the operating system says.
+    """The proxy settings of the environment or the operating system.
 
     Attributes:
         urls: proxy URL by scheme ("http", "https", "all"); may hold passwords.
-        bypass: hosts that take no proxy.
+        bypass: hosts that use no proxy.
     """
 
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -39,11 +40,11 @@ class SystemProxies:
 
 
 def system_proxies(environment: Mapping[str, str]) -> SystemProxies:
-    """Reads these variables; without any of them, on macOS and Windows the network settings."""
+    """The settings from these variables; without any of them, on macOS and Windows the network settings."""
     urls: dict[str, str] = {}
     for scheme in ("http", "https", "all", "no"):
         lower = environment.get(f"{scheme}_proxy")
-        # In a CGI program, HTTP_PROXY is what a caller sent as the header "Proxy".
+        # In a CGI program, HTTP_PROXY is the value that a caller sent as the header "Proxy".
         upper = None if scheme == "http" and "REQUEST_METHOD" in environment else f"{scheme}_proxy".upper()
         value = environment.get(upper or "", "") if lower is None else lower
         if value:
@@ -65,10 +66,10 @@ def _complete(url: str) -> str:
 def proxy_for(
     scheme: str, host: str, port: int, *, proxy: str, no_proxy: Iterable[str], system: SystemProxies
 ) -> str | None:
-    """The URL of the proxy for one origin; None to go there directly.
+    """The URL of the proxy for one origin; None for a direct connection.
 
-    A system proxy is never used for this computer's own addresses: no proxy can reach them, and every
-    browser does the same. A proxy that the person gave for this connection is used for them as well.
+    A system proxy is never used for this computer's own addresses, because no proxy can reach them, and every
+    browser does the same. A proxy that the person set for this connection is used for them, too.
 
     Args:
         proxy: of the connection: `SYSTEM`, `DIRECT` or a URL.
@@ -93,9 +94,10 @@ def is_loopback(host: str) -> bool:
 
 
 def bypasses(host: str, port: int, patterns: Iterable[str]) -> bool:
-    """Whether a list in the manner of NO_PROXY names the host.
+    """Whether a NO_PROXY list contains the host.
 
-    "*" is everything; "example.com" and ".example.com" are the domain and what is below it; an address or a
+    "*" matches everything; "example.com" and ".example.com" match the domain and its subdomains; an address
+    or a
     network (10.0.0.0/8) is compared as a number; ":PORT" after a name restricts it to that port.
     """
     name = host.strip("[]").rstrip(".").lower()

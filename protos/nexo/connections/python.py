@@ -1,10 +1,9 @@
-"""How do we start Python for a module of ours, and what does the daemon need of it?
+"""The command line that starts Python for one of our modules, and the modules that the daemon needs.
 
-Started so that nothing of the working directory runs in it.
-
-`python -m` puts the present directory in front of everything: a `random.py` or `secrets.py` of somebody's
-homework would run in the daemon, and a cloned repository could bring a `keyring_child.py` of its own. Nothing
-else names `sys.executable` (a test looks).
+It keeps code in the working directory from running. `python -m` puts the present directory before everything
+else: a `random.py` or `secrets.py` in somebody's homework would run in the daemon, and a cloned repository
+could
+bring its own `keyring_child.py`. No other module names `sys.executable` (a test checks it).
 """
 
 import importlib.util
@@ -28,7 +27,7 @@ DAEMON_NEEDS = (
     "grpc_reflection",
     "google.rpc",
 )
-"""What `python -m nexo_daemon` imports beyond the base install; a test compares it with the imports."""
+"""The modules that `python -m nexo_daemon` imports beyond the base install; a test compares the list."""
 
 
 def missing(modules: tuple[str, ...]) -> list[str]:
@@ -37,10 +36,11 @@ def missing(modules: tuple[str, ...]) -> list[str]:
 
 
 def of_ours(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of ours in this very Python.
+    """The command line that runs one of our modules in this same Python.
 
-    Neither the directory it is started in nor PYTHONPATH has a say. What `pip install --user` has put aside
-    has, where this Python looks there, too: we may be installed there.
+    The working directory and PYTHONPATH have no influence. Modules from `pip install --user` are found if
+    this
+    Python looks for them, because we may be installed there.
     """
     isolated = ["-P", "-E"] if site.ENABLE_USER_SITE else ["-I"]
     return [sys.executable, *isolated, "-m", module, *arguments]

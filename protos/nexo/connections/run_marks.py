@@ -1,7 +1,8 @@
-"""What `nexoctl run` leaves in an environment: what it set for one connection is taken back for others.
+"""Variables that `nexoctl run` sets for one connection, and how they are reverted for others.
 
-A shell or editor that was started so lives for days. The proxy and the certificates in it are of one
-connection, and a daemon that is started there must not take them for those of the system.
+A shell or editor that was started by it lives for days. The proxy and the certificates in its environment
+belong
+to one connection, and a daemon that is started there must not take them for those of the system.
 """
 
 import json
@@ -23,14 +24,14 @@ NETWORK = (
     "REQUESTS_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
-"""What a run sets for the proxy and the certificates of its connection."""
+"""The variables of a run for the proxy and the certificates of its connection."""
 
 
 def marked(environment: dict[str, str], before: Mapping[str, str], connection: str) -> dict[str, str]:
     """The environment of a run.
 
     Args:
-        before: what `nexoctl run` was started in.
+        before: the environment that `nexoctl run` was started in.
     """
     changed = {
         name: before.get(name) for name in NETWORK if environment.get(name, "") != before.get(name, "")
@@ -39,7 +40,7 @@ def marked(environment: dict[str, str], before: Mapping[str, str], connection: s
 
 
 def outside(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The variables as they would be outside of the run; elsewhere, these."""
+    """The variables as they would be outside the run; not in a run, these variables."""
     if NAME not in environment and BEFORE not in environment:
         return environment
     before = dict(environment)
@@ -48,7 +49,7 @@ def outside(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def take_back(environment: MutableMapping[str, str]) -> None:
-    """Put the network variables back as they were before the run; elsewhere, do nothing."""
+    """Restore the network variables from before the run; not in a run, do nothing."""
     said = environment.pop(BEFORE, None)
     inside = environment.pop(NAME, None)
     if said is None and inside is None:
@@ -58,7 +59,7 @@ def take_back(environment: MutableMapping[str, str]) -> None:
     except ValueError:
         before = None
     if not isinstance(before, dict):
-        # A run of an earlier version says nothing: what may be of its connection goes.
+        # A run by an earlier version left no note: remove the variables that may come from its connection.
         before = dict.fromkeys(NETWORK)
     for name in NETWORK:
         value = before.get(name, environment.get(name))

@@ -1,7 +1,7 @@
-"""The words that daemon, client and scripts share: enums and error reasons.
+"""The terms that daemon, client and scripts share: enums and error reasons.
 
-Not for behaviour, and not for anything that only one side needs. Importing it costs nothing: no grpc,
-no protobuf. Each enum's values are what `--json` prints; `nexo.connections.codec` maps them to the contract.
+Not for behaviour, and not for terms that only one side needs. Importing it is cheap: no grpc, no protobuf.
+Each enum's values appear in `--json`; `nexo.connections.wire` maps them to the contract.
 """
 
 from enum import StrEnum
@@ -44,7 +44,7 @@ class KeySource(StrEnum):
 
 
 class KeyVerdict(StrEnum):
-    """What a test has proven about the API key."""
+    """The proof that a test has about the API key."""
 
     NONE = "none"
     VERIFIED = "verified"
@@ -53,7 +53,7 @@ class KeyVerdict(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a probe found, at the coarsest."""
+    """The main result of a probe."""
 
     OK = "ok"
     AUTH_ERROR = "auth_error"
@@ -67,7 +67,7 @@ class Outcome(StrEnum):
 
 
 class HealthState(StrEnum):
-    """The light beside a connection."""
+    """The health state of a connection."""
 
     HEALTHY = "healthy"
     LIMITED = "limited"
@@ -124,7 +124,7 @@ class StoreState(StrEnum):
 
 
 class ImportAction(StrEnum):
-    """What an import does, or would do, with an entry."""
+    """The action of an import for an entry."""
 
     ADD = "add"
     CHANGE = "change"
@@ -168,7 +168,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """What to do about a refusal; `nexo.connections.errors.REMEDIES` has words and command of each."""
+    """The solution for a refusal; `nexo.connections.errors.REMEDIES` has its words and command."""
 
     START_DAEMON = "start_daemon"
     RESTART_DAEMON = "restart_daemon"
@@ -187,7 +187,7 @@ class Action(StrEnum):
 
 
 class UsageBy(StrEnum):
-    """What the use of the gateway is added up by."""
+    """How the use of the gateway is grouped."""
 
     CONNECTION = "connection"
     WORKSPACE = "workspace"
@@ -201,4 +201,4 @@ ERROR_DOMAIN = "connections.nexo"
 """`google.rpc.ErrorInfo.domain` of every error that the daemon raises."""
 
 TOKEN_PREFIX = "nexo_"  # noqa: S105 - a prefix, not a password
-"""What the tokens of the gateway begin with; for secret scanners to know one by."""
+"""The prefix of the gateway's tokens, by which secret scanners recognise one."""

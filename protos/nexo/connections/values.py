@@ -1,9 +1,10 @@
-"""Frozen values: what `@dataclass(frozen=True, slots=True)` makes, at a quarter of the cost of an import.
+"""Frozen values: like `@dataclass(frozen=True, slots=True)`, at a quarter of the import cost.
 
-The standard library writes six methods of each class as text and compiles them at every start. We have more
-than a hundred such classes, and they were a fifth of the CPU of a start of the daemon, and half of what
-nexoctl takes beyond importing gRPC (2026-11-27). Here only `__init__` is compiled; the others are the same
-for all. `fields`, `replace`, `asdict`, patterns, copies and mypy see a dataclass.
+The standard library writes six methods of each class as text and compiles them at every start. For our more
+than a hundred such classes that was a fifth of the CPU time of a daemon start, and half of nexoctl's time
+beyond
+importing gRPC (2026-11-27). Here only `__init__` is compiled; all classes share the other methods. `fields`,
+`replace`, `asdict`, patterns, copies and mypy see a dataclass.
 """
 
 import dataclasses
@@ -30,8 +31,9 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[T]], type[T]]: ...
 def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
     """Make a class a frozen dataclass with slots; bare, or as `@frozen(kw_only=True)`.
 
-    Equal are values of one class whose fields are equal, but for those with `field(compare=False)`. What the
-    class defines itself stays. Not for classes with `InitVar` or with `field(init=False)`.
+    Values are equal if they have one class and equal fields, ignoring those with `field(compare=False)`.
+    Methods
+    that the class defines stay. Not for classes with `InitVar` or with `field(init=False)`.
     """
     if cls is None:
         return lambda decorated: _made(decorated, kw_only=kw_only)
@@ -62,7 +64,7 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
 
 
 def _init(made: type[Any], every: tuple[dataclasses.Field[Any], ...]) -> Any:
-    """The only one that is compiled: who makes a value by mistake is told which argument is missing."""
+    """The only compiled method, so that a wrong call reports which argument is missing."""
     known: dict[str, Any] = {"_missing": _MISSING}
     positional = ["self"]
     named: list[str] = []
@@ -101,7 +103,7 @@ def _repr(shown: list[str]) -> Any:
 
 
 def _comparison(compared: list[str]) -> dict[str, Any]:
-    # Of one name it gives the value itself, of several a tuple.
+    # For one name it returns the value itself, for several a tuple.
     key: Callable[[Any], Any] = attrgetter(*compared) if compared else lambda _: ()
 
     def equal(self: Any, other: object) -> Any:

@@ -1,5 +1,6 @@
 """The nouns of the contract: frozen dataclasses that the daemon and its clients share.
 
-Not for behaviour beyond what a value can say of itself, and free of grpc and protobuf; `codec` makes messages
-of them. Moments are aware datetimes in UTC, spans are seconds as float, unless a name says otherwise.
+Without grpc, protobuf and I/O; `codec` converts them to messages. Moments are aware datetimes in UTC,
+durations
+are seconds as float, unless a name says otherwise.
 """

@@ -1,4 +1,4 @@
-"""What a person changes, and what came of it."""
+"""A person's changes, and their results."""
 
 from dataclasses import field
 from datetime import datetime
@@ -18,10 +18,10 @@ class Header:
 
 @frozen(kw_only=True)
 class PlainDraft:
-    """What is no secret of a connection as written down; None: not given.
+    """The public part of a draft; None means not given.
 
     Attributes:
-        check_interval_s: 0 goes back to the global setting.
+        check_interval_s: 0 resets it to the global setting.
     """
 
     name: str | None = None
@@ -39,15 +39,15 @@ class PlainDraft:
 
 @frozen(kw_only=True)
 class ConnectionDraft(PlainDraft):
-    """A connection as a person writes it down.
+    """A connection as a person enters it.
 
     Every field is optional: None means "not given" (the default when creating, unchanged when editing).
     At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
 
     Attributes:
-        headers: of an edit, they take the place of all that are stored, unless `keep_other_headers`.
-        keep_other_headers: those that `headers` and `headers_json` do not name stay.
-        remove_headers: names of stored headers that go; the others stay.
+        headers: for an edit, they replace all stored headers, unless `keep_other_headers`.
+        keep_other_headers: stored headers that `headers` and `headers_json` do not name stay.
+        remove_headers: names of stored headers to remove; the others stay.
     """
 
     provider: str | None = None
@@ -61,7 +61,7 @@ class ConnectionDraft(PlainDraft):
 
 @frozen
 class SavedConnection:
-    """What was saved, and warnings about the draft that did not block it."""
+    """The saved connection, and warnings about the draft that did not prevent saving."""
 
     connection: Connection
     warnings: tuple[Suggestion, ...] = ()
@@ -69,7 +69,7 @@ class SavedConnection:
 
 @frozen
 class DefaultSwitch:
-    """What `set_default` did."""
+    """The result of `set_default`."""
 
     connection: Connection
     previous: Connection | None

@@ -1,4 +1,4 @@
-"""A connection as anybody may see it."""
+"""A connection without its secrets."""
 
 from dataclasses import field
 from datetime import datetime
@@ -18,7 +18,7 @@ class NetworkProfile:
         ca_bundle: absolute path of a PEM file; empty for the certificates of the system.
     """
 
-    # May hold a password on the way to the daemon and in a hand-out; nowhere else.
+    # May hold a password in a draft and in a hand-out; nowhere else.
     proxy: str = field(default="system", repr=False)
     no_proxy: tuple[str, ...] = ()
     ca_bundle: str = ""
@@ -29,7 +29,7 @@ class NetworkProfile:
         return "" if self.proxy in ("system", "direct") else self.proxy
 
 
-# What nearly every connection has; one object serves them all.
+# Nearly every connection has this profile; one object serves them all.
 USUAL_NETWORK = NetworkProfile()
 
 
@@ -48,7 +48,7 @@ class KeyInfo:
 
 @frozen
 class MappedModel:
-    """A name of a model that programs ask for, and what the gateway sends to the provider in its place."""
+    """A model name that programs ask for, and the name that the gateway sends instead."""
 
     asked: str
     sent: str
@@ -68,10 +68,10 @@ class Endpoint:
 
 @frozen(kw_only=True)
 class Configuration(Endpoint):
-    """What is configured of a connection and is no secret: what the store and its readers have in common.
+    """The configuration of a connection without its secrets.
 
     Attributes:
-        revision: of the store, at the last change of it.
+        revision: the store's revision when it last changed.
     """
 
     id: str
@@ -87,7 +87,7 @@ class Configuration(Endpoint):
 
 @frozen(kw_only=True)
 class Connection(Configuration):
-    """A connection as anybody may see it: no secrets."""
+    """A connection without its secrets."""
 
     key: KeyInfo
     header_names: tuple[str, ...]

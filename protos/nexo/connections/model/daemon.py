@@ -11,7 +11,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class ClientInfo:
-    """What a program claims about itself."""
+    """A program's own statements about itself."""
 
     name: str = ""
     version: str = ""
@@ -21,10 +21,10 @@ class ClientInfo:
 
 @frozen
 class Follower:
-    """A program that follows right now.
+    """A program that follows at this moment.
 
     Attributes:
-        connections: what it gets now, by name; none where it is refused, or from an older daemon.
+        connections: names of its present connections; empty if it is refused, or from an older daemon.
     """
 
     client: ClientInfo
@@ -36,11 +36,11 @@ class Follower:
 
 @frozen
 class Handout:
-    """A secret that left the daemon: what the record says.
+    """An entry in the record of secrets that left the daemon.
 
     Attributes:
         at: the first time.
-        client: the program; its process is that of the last time.
+        client: the program, with its process at the last time.
         times: how often within the hour after `at`.
     """
 
@@ -59,7 +59,7 @@ class Status:
     """The daemon and its store.
 
     Attributes:
-        gateway_programs: how many are behind the gateway: runs, and named tokens used within the hour.
+        gateway_programs: number of programs behind the gateway: runs, and named tokens used within the hour.
     """
 
     version: str
@@ -87,7 +87,7 @@ class Status:
 
 @frozen
 class Snapshot:
-    """Everything that the daemon shows, at one moment."""
+    """The complete state that the daemon shows, at one moment."""
 
     connections: tuple[Connection, ...]
     bindings: tuple[WorkspaceBinding, ...]
@@ -101,8 +101,8 @@ class WatchEvent:
     Attributes:
         sequence: counts the events of this stream from 1 without a gap.
         revision: store revision after the event.
-        removed: name of the connection that is gone.
-        handout: as it stands in the record now; repeats are told within seconds.
+        removed: name of the removed connection.
+        handout: the present entry in the record; repeats arrive within seconds.
         ended: "lagged" or "shutting_down": the last event of a stream.
     """
 
