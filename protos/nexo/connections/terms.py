@@ -1,7 +1,7 @@
 """The terms that daemon, client and scripts share: enums and error reasons.
 
 Not for behaviour, and not for terms that only one side needs. Importing it is cheap: no grpc, no protobuf.
-Each enum's values appear in `--json`; `nexo.connections.wire` maps them to the contract.
+Each enum's values appear in `--json`; `nexo.connections.codec` maps them to the contract.
 """
 
 from enum import StrEnum
