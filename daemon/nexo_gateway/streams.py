@@ -154,8 +154,9 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close without waiting for what was not sent."""
-        self._closed = True
-        self._transport.abort()
+        if not self._closed:
+            self._closed = True
+            self._transport.abort()
 
     # -- httpcore2
 

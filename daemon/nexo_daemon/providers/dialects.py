@@ -50,7 +50,9 @@ def _text(value: Any) -> str:
     """A string of the provider as it may be shown: printable, bounded, no lone surrogates."""
     if not isinstance(value, str):
         return ""
-    return "".join(c for c in value[:_LONGEST_LABEL] if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF)
+    label = value[:_LONGEST_LABEL]
+    # Lone surrogates are not printable either.
+    return label if label.isprintable() else "".join(c for c in label if c.isprintable())
 
 
 def _id(value: Any) -> str:
@@ -60,6 +62,9 @@ def _id(value: Any) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         return ""
+    # What is printable holds neither, and is what nearly all are; a list may have thousands.
+    if value.isprintable():
+        return value
     return "" if any(unicodedata.category(c) in ("Cc", "Cs") for c in value) else value
 
 
