@@ -212,7 +212,7 @@ async def _serve(
     # Should it fail, the loop's handler says so, and the first check loads what it needs.
     await asyncio.wait(
         {
-            asyncio.create_task(prober.prepare(), name="prepare"),
+            asyncio.create_task(_prepare(registry, prober), name="prepare"),
             asyncio.create_task(try_seals(registry), name="seals"),
         }
     )
@@ -268,6 +268,14 @@ async def _serve(
     await ledger.flush()
     await registry.close()
     return exit_code or stop.exit_code
+
+
+async def _prepare(registry: Registry, prober: Prober) -> None:
+    """Load what the first answer did not need; one after the other, to leave time for calls in between."""
+    # What cannot be prepared is said by the first change.
+    with contextlib.suppress(NexoError):
+        await registry.on_store_thread(registry.store.prepare)
+    await prober.prepare()
 
 
 def _upstream(routes: Routes) -> "Upstream":

@@ -50,12 +50,13 @@ def test_what_the_daemon_imports_is_looked_for_before_it_is_started() -> None:
 def test_the_first_answer_waits_for_no_library_that_it_does_not_need() -> None:
     later = {
         *("httpx", "httpcore2", "h11", "anyio", "alembic", "keyring", "uvicorn", "statistics"),
+        *("sqlalchemy", "nexo_daemon.store.schema", "nexo_daemon.store.writing"),
         *("nexo_daemon.providers.tester", "nexo_gateway.app", "google.protobuf.descriptor_pb2"),
     }
     code = "import sys, nexo_daemon.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "sqlalchemy" in loaded
+    assert "nexo_daemon.store.tables" in loaded
     assert loaded & later == set()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -99,3 +100,39 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     with pytest.raises(DaemonNotRunning, match="a_package_that_nobody_has") as missing:
         nexo_client.connect(start=True)
     assert "nexo-connections[daemon]" in missing.value.hint
+
+
+_UNTIL_READY = """
+import os, sys
+from nexo_daemon import notify
+
+def ready(state):
+    os.write(1, " ".join(sys.modules).encode())
+    os._exit(0)
+
+notify.notify = ready
+from nexo_daemon.__main__ import main
+main()
+"""
+
+
+def test_what_writes_and_asks_providers_is_loaded_after_the_first_answer(surroundings: Surroundings) -> None:
+    nexod = surroundings.start_nexod()
+    surroundings.nexoctl("add", "work", "--provider", "ollama", "--no-test")
+    surroundings.nexoctl("workspace", "bind", "--workspace", "here", "work")
+    surroundings.nexoctl("token", "add", "laptop")
+    nexod.stop()
+    loaded = set(surroundings.run([sys.executable, "-c", _UNTIL_READY]).out.split())
+    assert "nexo_daemon.store.tables" in loaded
+    later = (
+        "sqlalchemy",
+        "alembic",
+        "keyring",
+        "httpx",
+        "httpcore2",
+        "h11",
+        "anyio",
+        "uvicorn",
+        "statistics",
+    )
+    assert loaded & {*later, "nexo_daemon.store.schema", "nexo_daemon.providers.tester"} == set()

@@ -73,8 +73,7 @@ class Ledger:
         seen, self._seen = self._seen, {}
 
         def work() -> None:
-            with self._writer.store.database.begin() as db:
-                passes.record(db, list(waiting.items()), list(seen.items()))
+            self._writer.store.record_usage(list(waiting.items()), list(seen.items()))
 
         try:
             await self._writer.on_store_thread(work)

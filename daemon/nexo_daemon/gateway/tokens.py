@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from nexo.connections.errors import InvalidField, LimitReached, NameTaken, NexoError, TokenNotFound
 from nexo.connections.processes import born
@@ -26,6 +27,9 @@ from nexo_daemon.registry.resolution import Question
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
 from nexo_gateway.model_name import ALIAS
+
+if TYPE_CHECKING:
+    from nexo_daemon.store.writing import Writing
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +272,7 @@ class Tokens:
         self.changed()
         return self.cut(bearer.id)
 
-    async def _write(self, write: Callable[[passes.Database], None]) -> None:
+    async def _write(self, write: Callable[["Writing"], None]) -> None:
         self._writer.require_writable()
 
         def work() -> None:

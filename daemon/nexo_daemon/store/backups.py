@@ -13,10 +13,10 @@ from pathlib import Path
 from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.values import frozen
-from nexo_daemon.store import reading, schema
+from nexo_daemon.store import reading, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.engine import explained
 from nexo_daemon.store.files import create_private, sync_directory
+from nexo_daemon.store.sqlite import explained
 
 DAILY = timedelta(days=1)
 KEPT = {"daily": 7, "migration": 3, "request": 10, "rotation": 2, "rescue": 5}
@@ -175,7 +175,7 @@ def examine(path: Path) -> tuple[str, ...]:
         return (f"cannot be read: {error.strerror}",)
     if (
         not head.startswith(b"SQLite format 3\0")
-        or int.from_bytes(head[68:72], "big") != schema.APPLICATION_ID
+        or int.from_bytes(head[68:72], "big") != tables.APPLICATION_ID
     ):
         return ("is not a store of Nexo Connections",)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
@@ -183,7 +183,7 @@ def examine(path: Path) -> tuple[str, ...]:
         if problems:
             return problems
         found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-    if not found or found[0] not in schema.REVISIONS:
+    if not found or found[0] not in tables.REVISIONS:
         return ("was written by a newer version of Nexo Connections",)
     return ()
 

@@ -2,15 +2,12 @@
 
 from contextlib import suppress
 
-import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
-
 from nexo.connections.errors import NexoError, StoreFailed, VaultLocked
 from nexo.connections.model.store import CheckResult, Restored
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import StoredState
-from nexo_daemon.store import backups, history, reading, resealing, restoring, schema
+from nexo_daemon.store import backups, history, reading, resealing, restoring, tables
 from nexo_daemon.store.backups import BackupFile
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.files import StoreUnusable
@@ -129,19 +126,19 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
 def _present_revision(store: Store) -> int:
     """The newest that a client can have seen; what a damaged store still tells of it."""
     revision = store.load().settings.revision
-    with suppress(NexoError, SQLAlchemyError), store.database.reading() as db:
-        revision = max(revision, db.execute(sa.select(schema.settings.c.revision)).scalar() or 0)
+    with suppress(NexoError), store.database.reading() as db:
+        revision = max([revision, *(row["revision"] for row in tables.select(db, tables.settings))])
     return revision
 
 
 def _bring_up_to_date(candidate: restoring.Candidate) -> None:
     with candidate.database.bare() as raw:
         revision = raw.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-    if revision != schema.HEAD:
+    if revision != tables.HEAD:
         from nexo_daemon.store.upgrade import upgrade
 
         with candidate.database.outside_transactions() as db:
-            upgrade(db, schema.HEAD)
+            upgrade(db, tables.HEAD)
 
 
 def _key_for(

@@ -7,16 +7,17 @@ import errno
 import os
 import secrets
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from nexo.connections.paths import UnsafePathError, check_database_path
 from nexo_daemon.domain.model import Settings
-from nexo_daemon.store import rows, schema
-from nexo_daemon.store.engine import lacking, open_engine
+from nexo_daemon.store import rows, schema, tables
 from nexo_daemon.store.files import StoreUnusable, create_private, require_locks, sync_directory, unfit_for
+from nexo_daemon.store.sqlite import connect, lacking
+from nexo_daemon.store.writing import Writer
 
 
 def create(path: Path) -> None:
@@ -35,12 +36,11 @@ def create(path: Path) -> None:
         sync_directory(path.parent)
     except UnsafePathError as error:
         raise StoreUnusable(str(error), error.hint) from None
-    except (OSError, sa.exc.DBAPIError) as error:
-        cause = getattr(error, "orig", error)
-        unfit = lacking(cause) if isinstance(cause, sqlite3.Error) else ""
+    except (OSError, sqlite3.Error) as error:
+        unfit = lacking(error) if isinstance(error, sqlite3.Error) else ""
         if unfit:
             raise StoreUnusable(*unfit_for(path, unfit)) from None
-        reason = getattr(error, "strerror", None) or str(cause)
+        reason = getattr(error, "strerror", None) or str(error)
         raise StoreUnusable(
             f"the store {path} cannot be made: {reason}",
             "check free space and permissions there, or choose another place with NEXO_DATA_DIR",
@@ -63,14 +63,9 @@ def _name(temporary: Path, path: Path) -> None:
 
 
 def _fill(path: Path) -> None:
-    engine = open_engine(path, wal=False)
-    try:
-        with engine.connect() as db:
-            db.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            db.commit()
-            with db.begin():
-                schema.metadata.create_all(db)
-                db.execute(sa.insert(schema.version), {"version_num": schema.HEAD})
-                db.execute(sa.insert(schema.settings), rows.settings_to_row(Settings(), rows.NO_BINDINGS))
-    finally:
-        engine.dispose()
+    with closing(connect(path, wal=False)) as connection:
+        connection.execute(f"PRAGMA application_id={tables.APPLICATION_ID}")
+        with closing(Writer(connection)) as writer, writer.transaction() as db:
+            schema.metadata.create_all(writer.connection)
+            db.execute(sa.insert(schema.version), {"version_num": tables.HEAD})
+            db.insert(tables.settings, rows.settings_to_row(Settings(), rows.NO_BINDINGS))

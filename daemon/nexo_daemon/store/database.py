@@ -1,18 +1,23 @@
-"""The one connection to the database, and who may use it when. Transactions come from here."""
+"""The one connection to the database, and who may use it when. Transactions come from here.
+
+Who reads gets SQLite's own connection, who writes SQLAlchemy's, which is on the same one.
+"""
 
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-
-from nexo.connections.errors import NexoError, StoreFailed, StoreReadOnly
-from nexo_daemon.store.engine import explained, lacking, open_engine
+from nexo.connections.errors import StoreFailed, StoreReadOnly
 from nexo_daemon.store.files import Identity, StoreUnusable, identity, unfit_for
+from nexo_daemon.store.sqlite import BEGIN, connect, explained, lacking
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from nexo_daemon.store.writing import Writer, Writing
 
 RESTORE_HINT = "nexoctl store restore brings back a backup"
 GONE_ADVICE = (
@@ -71,8 +76,8 @@ class Database:
         self.read_only = ""
         """Why nothing can be changed; empty when it can."""
         self.advice = RESTORE_HINT
-        self._engine: sa.Engine | None = None
-        self._connection: sa.Connection | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
         self._lock = threading.RLock()
         self._file: _File | None = None
 
@@ -84,12 +89,10 @@ class Database:
             StoreUnusable: the file system has no locks, or nothing to use in place of shared memory.
         """
         with self._lock, explained():
-            self._engine = open_engine(path)
             try:
-                self._connection = self._engine.connect()
-            except (DBAPIError, sqlite3.Error) as error:
-                cause = getattr(error, "orig", error)
-                unfit = lacking(cause) if isinstance(cause, sqlite3.Error) else ""
+                self._connection = connect(path)
+            except sqlite3.Error as error:
+                unfit = lacking(error)
                 if unfit:
                     raise StoreUnusable(*unfit_for(path, unfit)) from None
                 raise
@@ -99,15 +102,15 @@ class Database:
         """Disconnect, the log written back into the file first. May be called twice."""
         with self._lock:
             if self._connection is not None:
-                with suppress(DBAPIError, sqlite3.Error):
-                    self._connection.rollback()
+                self._roll_back()
+                with suppress(sqlite3.Error):
                     # A log that has lost its name is written back as well: that is what saves it.
                     if not self.read_only or self.loss() is not None:
-                        self._driver().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                if self._writer is not None:
+                    self._writer.close()
                 self._connection.close()
-            if self._engine is not None:
-                self._engine.dispose()
-            self._connection = self._engine = self._file = None
+            self._connection = self._writer = self._file = None
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +118,7 @@ class Database:
         return self._connection is not None
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
+    def begin(self) -> "Iterator[Writing]":
         """A transaction that writes: committed at the end of the block, rolled back on any error.
 
         Raises:
@@ -127,9 +130,8 @@ class Database:
             self._require_its_file()
             with explained():
                 try:
-                    self._connection.begin()
-                    yield self._connection
-                    self._connection.commit()
+                    with self._written(self._connection).transaction() as writing:
+                        yield writing
                     # What went into a file that was removed in between is not saved.
                     self._require_its_file()
                 except BaseException:
@@ -147,62 +149,65 @@ class Database:
             raise StoreReadOnly(f"the change was not saved: {loss.problem}", hint=loss.advice)
 
     @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """A transaction that only reads.
 
         Raises:
             StoreFailed: nothing is open, or it cannot be read.
         """
-        with self._lock:
-            if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
-            with explained():
-                try:
-                    self._connection.begin()
-                    yield self._connection
-                finally:
-                    # A commit after reading a damaged page fails and would hide what could be read (seen).
-                    self._roll_back()
+        with self.bare() as connection:
+            connection.execute(BEGIN)
+            yield connection
 
     @contextmanager
     def bare(self) -> Iterator[sqlite3.Connection]:
         """SQLite's own connection, outside of any transaction: backup, checks, pragmas.
 
         Raises:
-            StoreFull, StoreFailed: as SQLite says.
+            StoreFull, StoreFailed: nothing is open, or as SQLite says.
         """
-        with self._lock:
-            if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
-            with explained():
-                try:
-                    yield self._driver()
-                finally:
-                    self._connection.rollback()
+        with self._lock, explained():
+            connection = self._require_open()
+            try:
+                yield connection
+            finally:
+                # A commit after reading a damaged page fails and would hide what could be read (seen).
+                self._roll_back()
 
     @contextmanager
-    def outside_transactions(self) -> Iterator[sa.Connection]:
+    def outside_transactions(self) -> "Iterator[sa.Connection]":
         """The connection for who begins by himself: the migrations."""
         with self._lock:
-            if self._connection is None:
-                raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
-            yield self._connection
+            yield self._written(self._require_open()).connection
+
+    def prepare(self) -> None:
+        """Load what writes, so that the first change does not wait for it.
+
+        Raises:
+            StoreFailed: as SQLite says.
+        """
+        with self._lock, explained():
+            if self._connection is not None:
+                self._written(self._connection)
+
+    def _require_open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
+        return self._connection
+
+    def _written(self, connection: sqlite3.Connection) -> "Writer":
+        if self._writer is None:
+            from nexo_daemon.store.writing import Writer
+
+            self._writer = Writer(connection)
+        return self._writer
 
     def _roll_back(self) -> None:
-        with suppress(DBAPIError, sqlite3.Error):
-            if self._connection is not None:
-                self._connection.rollback()
+        with suppress(sqlite3.Error):
+            if self._writer is not None:
+                self._writer.roll_back()
         # After a COMMIT that failed (disk full, a deferred foreign key), SQLAlchemy takes the transaction
         # for finished, while SQLite still holds it open (seen).
-        with suppress(NexoError, sqlite3.Error):
-            driver = self._driver()
-            if driver.in_transaction:
-                driver.rollback()
-
-    def _driver(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise StoreFailed("the store is closed")
-        driver = self._connection.connection.driver_connection
-        if not isinstance(driver, sqlite3.Connection):
-            raise StoreFailed("the store is closed")
-        return driver
+        with suppress(sqlite3.Error):
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.rollback()

@@ -8,18 +8,20 @@ pinned slot opens the vault, and the next start clears away what is left over.
 import logging
 import secrets
 from datetime import datetime
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from nexo.connections.errors import NexoError, SecretTampered, VaultKeyLost
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import resealing, rows, schema
+from nexo_daemon.store import resealing, rows, tables
 from nexo_daemon.store.database import Database
 from nexo_daemon.vault import derivation, outside
 from nexo_daemon.vault.outside import OutsideError, UnlockContext
 from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
 from nexo_daemon.vault.vault import DataKey
+
+if TYPE_CHECKING:
+    from nexo_daemon.store.writing import Writing
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +104,12 @@ class KeySlots:
             or (slot.state is SlotState.RECOVERY and slot.data_key_id != data_key.id)
         ]
         with self._database.begin() as db:
-            known = db.execute(sa.select(schema.data_keys.c.id)).scalars().all()
+            known = [row["id"] for row in db.select(tables.data_keys)]
             if data_key.id not in known:
                 # Founding, or beginning anew after a loss: nothing can open the old secrets.
-                db.execute(sa.delete(schema.secrets))
-                db.execute(sa.delete(schema.data_keys))
-                db.execute(sa.insert(schema.data_keys), {"id": data_key.id, "created_at": now})
+                db.delete(tables.secrets)
+                db.delete(tables.data_keys)
+                db.insert(tables.data_keys, {"id": data_key.id, "created_at": now})
             for slot in (pinned, *retired):
                 _write_slot(db, slot)
         if data_key.id not in known:
@@ -138,7 +140,7 @@ class KeySlots:
                 continue
             try:
                 with self._database.begin() as db:
-                    db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
+                    db.delete(tables.key_slots, id=slot.id)
             except NexoError as error:
                 # It opens nothing, and the next start tries again.
                 log.warning("a key slot that is no longer used is still in the store: %s", error.message)
@@ -174,12 +176,12 @@ class KeySlots:
         recovery = self._recovery_slot(code, new) if code else None
         now = self._clock.now()
         with self._database.begin() as db:
-            db.execute(sa.insert(schema.data_keys), {"id": new.id, "created_at": now})
+            db.insert(tables.data_keys, {"id": new.id, "created_at": now})
             resealing.reseal_all(db, old, new)
             _write_slot(db, wrapped)
             if recovery is not None:
                 self._replace_recovery(db, recovery)
-            db.execute(sa.delete(schema.data_keys).where(schema.data_keys.c.id == old.id))
+            db.delete(tables.data_keys, id=old.id)
         self._slots[wrapped.id] = wrapped
         if recovery is not None:
             self._remember_recovery(recovery)
@@ -191,8 +193,8 @@ class KeySlots:
         key = derivation.from_recovery_code(code, empty.id)
         return empty.wrapping(data_key.id, data_key.key, key, SlotState.RECOVERY)
 
-    def _replace_recovery(self, db: sa.Connection, slot: WrappedKey) -> None:
-        db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.state == str(SlotState.RECOVERY)))
+    def _replace_recovery(self, db: "Writing", slot: WrappedKey) -> None:
+        db.delete(tables.key_slots, state=str(SlotState.RECOVERY))
         _write_slot(db, slot)
 
     def _remember_recovery(self, slot: WrappedKey) -> None:
@@ -200,6 +202,6 @@ class KeySlots:
         self._slots = {**others, slot.id: slot}
 
 
-def _write_slot(db: sa.Connection, slot: WrappedKey) -> None:
-    db.execute(sa.delete(schema.key_slots).where(schema.key_slots.c.id == slot.id))
-    db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))
+def _write_slot(db: "Writing", slot: WrappedKey) -> None:
+    db.delete(tables.key_slots, id=slot.id)
+    db.insert(tables.key_slots, rows.slot_to_row(slot))

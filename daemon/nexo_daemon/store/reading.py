@@ -11,13 +11,11 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
-from nexo_daemon.store import rows, schema
-from nexo_daemon.store.soundness import sound
+from nexo_daemon.store import rows, tables
+from nexo_daemon.store.soundness import sound_rows
+from nexo_daemon.store.tables import Table
 from nexo_daemon.vault.slots import WrappedKey
 
 T = TypeVar("T")
@@ -33,36 +31,36 @@ class StoreContents:
     problems: tuple[str, ...]
 
 
-def read(db: sa.Connection) -> StoreContents:
+def read(db: sqlite3.Connection) -> StoreContents:
     """Read all tables that are kept in memory."""
     problems: list[str] = []
     reader = _Reader(db, problems)
-    slots = reader.all(schema.key_slots, rows.slot_from_row)
-    data_keys = dict(reader.all(schema.data_keys, lambda row: (str(row["id"]), row["created_at"])))
+    slots = reader.all(tables.key_slots, rows.slot_from_row)
+    data_keys = dict(reader.all(tables.data_keys, lambda row: (str(row["id"]), row["created_at"])))
     sealed: dict[str, list[SealedSecret]] = {}
     for connection_id, one in reader.all(
-        schema.secrets, lambda row: (row["connection_id"], rows.secret_from_row(row))
+        tables.secrets, lambda row: (row["connection_id"], rows.secret_from_row(row))
     ):
         sealed.setdefault(connection_id, []).append(one)
     connections = reader.all(
-        schema.connections,
+        tables.connections,
         lambda row: rows.connection_from_row(
             row, tuple(sorted(sealed.get(row["id"], ()), key=lambda one: (one.kind, one.position)))
         ),
     )
     known = {connection.id for connection in connections}
     health = dict(
-        reader.all(schema.health, lambda row: (str(row["connection_id"]), rows.health_from_row(row)))
+        reader.all(tables.health, lambda row: (str(row["connection_id"]), rows.health_from_row(row)))
     )
     before = len(problems)
-    bindings = reader.all(schema.bindings, rows.binding_from_row)
+    bindings = reader.all(tables.bindings, rows.binding_from_row)
     together = reduce(rows.combined, (rows.binding_to_row(b)["digest"] for b in bindings), rows.NO_BINDINGS)
     entries = sorted(
-        reader.all(schema.fallback, lambda row: (int(row["position"]), str(row["connection_id"])))
+        reader.all(tables.fallback, lambda row: (int(row["position"]), str(row["connection_id"])))
     )
     fallback_ids = tuple(connection_id for _, connection_id in entries)
     found = reader.all(
-        schema.settings,
+        tables.settings,
         lambda row: (rows.settings_from_row(row, fallback_ids), row["bindings_digest"]),
     )
     if len(found) != 1 and len(problems) == before:
@@ -82,47 +80,26 @@ def read(db: sa.Connection) -> StoreContents:
 
 
 class _Reader:
-    def __init__(self, db: sa.Connection, problems: list[str]) -> None:
+    def __init__(self, db: sqlite3.Connection, problems: list[str]) -> None:
         self._db = db
         self._problems = problems
 
-    def all(self, table: sa.Table, convert: Callable[[rows.Row], T]) -> list[T]:
+    def all(self, table: Table, convert: Callable[[rows.Row], T]) -> list[T]:
         """The rows that can be read; a problem is noted for the rest."""
         out: list[T] = []
         damaged = 0
         try:
-            count = self._db.exec_driver_sql(f'SELECT count(*) FROM "{table.name}"').scalar_one()  # noqa: S608 - ours
-            names = table.c.keys()
-            typed = [
-                (column.name, _FROM_SQLITE[type(column.type)]) for column in table.c if _is_typed(column)
-            ]
-            for values in self._db.exec_driver_sql(_every_sound_row(table)):
+            count = self._db.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0]  # noqa: S608 - ours
+            for row in sound_rows(self._db, table):
                 with suppress(rows.DamagedRowError, ValueError, TypeError, KeyError):
-                    row = dict(zip(names, values, strict=True))
-                    for name, meant in typed:
-                        if row[name] is not None:
-                            row[name] = meant(row[name])
                     out.append(convert(row))
             damaged = count - len(out)
-        except (DBAPIError, sqlite3.Error, ValueError, TypeError, OverflowError):
+        except (sqlite3.Error, ValueError, TypeError, OverflowError):
             self._problems.append(f"the table '{table.name}' is unreadable in part")
         # A light that cannot be read was never looked at, which is always true enough.
-        if damaged and table is not schema.health:
+        if damaged and table is not tables.health:
             self._problems.append(f"{damaged} of the {table.name} {'is' if damaged == 1 else 'are'} damaged")
         return out
-
-
-_FROM_SQLITE: Mapping[type, Callable[[Any], Any]] = {schema.Moment: schema.moment, sa.Boolean: bool}
-
-
-def _is_typed(column: sa.Column[Any]) -> bool:
-    return type(column.type) in _FROM_SQLITE
-
-
-def _every_sound_row(table: sa.Table) -> str:
-    # In words of our own: to compile the statements of eight tables takes longer than to answer them.
-    names = ", ".join(f'"{name}"' for name in table.c.keys())  # noqa: SIM118 - columns, not a dict
-    return f'SELECT {names} FROM "{table.name}" WHERE {sound(table)}'  # noqa: S608 - all of it is ours
 
 
 def check(connection: sqlite3.Connection) -> Sequence[str]:

@@ -1,23 +1,26 @@
 """Every sealed secret of the store at once: sealed again under another key, or tried whether it opens."""
 
 import logging
+import sqlite3
 from collections.abc import Iterator
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from nexo.connections.errors import NexoError, SecretTampered
 from nexo_daemon.domain.model import SealedSecret, StoredConnection
-from nexo_daemon.store import rows, schema
+from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.ties import ties
 from nexo_daemon.store.unsealing import unseal
 from nexo_daemon.vault.sealing import FORM
 from nexo_daemon.vault.vault import DataKey, SecretVault
 
+if TYPE_CHECKING:
+    from nexo_daemon.store.writing import Writing
+
 log = logging.getLogger(__name__)
 
 
-def reseal_all(db: sa.Connection, old: DataKey, new: DataKey) -> None:
+def reseal_all(db: "Writing", old: DataKey, new: DataKey) -> None:
     """Open each with `old` and seal it with `new`, in the caller's transaction.
 
     Raises:
@@ -26,7 +29,7 @@ def reseal_all(db: sa.Connection, old: DataKey, new: DataKey) -> None:
     opening, sealing = SecretVault(), SecretVault()
     opening.unlocked(old, "")
     sealing.unlocked(new, "")
-    for connection, sealed in _all(db):
+    for connection, sealed in _all(db.sqlite):
         bound = ties(connection, sealed.kind)
         try:
             secret = opening.open(sealed, connection_id=connection.id, ties=bound)
@@ -41,8 +44,7 @@ def reseal_all(db: sa.Connection, old: DataKey, new: DataKey) -> None:
             position=sealed.position,
             ties=bound,
         )
-        table = schema.secrets
-        db.execute(sa.update(table).where(table.c.id == sealed.id), rows.secret_to_row(fresh, connection.id))
+        db.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
 
 
 def reseal_old_forms(database: Database, key: DataKey) -> None:
@@ -51,15 +53,14 @@ def reseal_old_forms(database: Database, key: DataKey) -> None:
     Raises:
         StoreReadOnly, StoreFull, StoreFailed: nothing was changed.
     """
-    table = schema.secrets
-    old = sa.and_(table.c.form != FORM, table.c.key_id == key.id)
+    old = ("form <> ? AND key_id = ?", (FORM, key.id))
     with database.reading() as db:
-        if not db.execute(sa.select(sa.exists().where(old))).scalar():
+        if not any(tables.select(db, tables.secrets, *old)):
             return
     vault = SecretVault()
     vault.unlocked(key, "")
-    with database.begin() as db:
-        for connection, sealed in _all(db, old):
+    with database.begin() as changes:
+        for connection, sealed in _all(changes.sqlite, *old):
             bound = ties(connection, sealed.kind)
             try:
                 secret = vault.open(sealed, connection_id=connection.id, ties=bound)
@@ -75,18 +76,17 @@ def reseal_old_forms(database: Database, key: DataKey) -> None:
                 position=sealed.position,
                 ties=bound,
             )
-            row = rows.secret_to_row(fresh, connection.id)
-            db.execute(sa.update(table).where(table.c.id == sealed.id), row)
+            changes.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
 
 
-def unopenable(db: sa.Connection, vault: SecretVault) -> tuple[str, ...]:
+def unopenable(db: sqlite3.Connection, vault: SecretVault) -> tuple[str, ...]:
     """Names of the connections with a secret that does not open."""
     sealed: dict[str, list[SealedSecret]] = {}
     for connection, one in _all(db):
         sealed.setdefault(connection.id, []).append(one)
     names = []
-    for row in db.execute(sa.select(schema.connections)):
-        connection = rows.connection_from_row(row._asdict(), tuple(sealed.get(row.id, ())))
+    for row in tables.select(db, tables.connections):
+        connection = rows.connection_from_row(row, tuple(sealed.get(row["id"], ())))
         try:
             unseal(vault, connection)
         except NexoError:
@@ -95,12 +95,11 @@ def unopenable(db: sa.Connection, vault: SecretVault) -> tuple[str, ...]:
 
 
 def _all(
-    db: sa.Connection, which: sa.ColumnElement[bool] | None = None
+    db: sqlite3.Connection, where: str = "1", values: tuple[object, ...] = ()
 ) -> Iterator[tuple[StoredConnection, SealedSecret]]:
     connections = {
-        row.id: rows.connection_from_row(row._asdict(), ())
-        for row in db.execute(sa.select(schema.connections))
+        row["id"]: rows.connection_from_row(row, ()) for row in tables.select(db, tables.connections)
     }
-    chosen = sa.select(schema.secrets) if which is None else sa.select(schema.secrets).where(which)
-    for row in db.execute(chosen).all():
-        yield connections[row.connection_id], rows.secret_from_row(row._asdict())
+    # All of them at once: who asks changes the table meanwhile.
+    for row in list(tables.select(db, tables.secrets, where, values)):
+        yield connections[row["connection_id"]], rows.secret_from_row(row)

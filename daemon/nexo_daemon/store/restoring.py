@@ -13,13 +13,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from nexo_daemon.store import rows, schema
+from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.files import create_private, sync_directory
 from nexo_daemon.vault.slots import WrappedKey
+
+if TYPE_CHECKING:
+    from nexo_daemon.store.writing import Writing
 
 _SIDES = ("-wal", "-shm", "-journal")
 
@@ -44,9 +46,8 @@ class Candidate:
     def carry_over(self, slots: tuple[WrappedKey, ...], revision: int) -> None:
         """Give it the key slots that open today, and a revision that no client has seen."""
         with self.database.begin() as db:
-            db.execute(sa.delete(schema.key_slots))
-            for slot in slots:
-                db.execute(sa.insert(schema.key_slots), rows.slot_to_row(slot))
+            db.delete(tables.key_slots)
+            db.insert(tables.key_slots, *map(rows.slot_to_row, slots))
             self._settle(db, revision)
 
     def settle(self, revision: int) -> None:
@@ -55,12 +56,11 @@ class Candidate:
             self._settle(db, revision)
 
     @staticmethod
-    def _settle(db: sa.Connection, revision: int) -> None:
-        row = db.execute(sa.select(schema.settings)).one()
-        settings = rows.settings_from_row(row._asdict(), ())
+    def _settle(db: "Writing", revision: int) -> None:
+        (row,) = db.select(tables.settings)
+        settings = rows.settings_from_row(row, ())
         later = replace(settings, revision=max(settings.revision, revision) + 1)
-        changed = rows.settings_to_row(later, row.bindings_digest)
-        db.execute(sa.update(schema.settings), changed)
+        db.update_settings(rows.settings_to_row(later, row["bindings_digest"]))
 
     def commit(self) -> None:
         """Make it the prepared file; from here on the restore will happen."""

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from nexo.connections.model.connection import MappedModel
@@ -30,7 +31,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKind,
     proxy_mode,
 )
-from nexo_daemon.store.schema import microseconds
+from nexo_daemon.store.tables import microseconds
 from nexo_daemon.vault.slots import WrappedKey
 
 Row = Mapping[str, Any]
@@ -48,11 +49,12 @@ class DamagedRowError(Exception):
 
 def digest(row: Row) -> bytes:
     """Fingerprint of a row as it was written."""
-    values = {
-        name: value
-        for name, value in row.items()
-        if name not in _NOT_DIGESTED and not (name in _BEFORE and value == _BEFORE[name])
-    }
+    values = dict(row)
+    for name in _NOT_DIGESTED:
+        values.pop(name, None)
+    for name, before in _BEFORE.items():
+        if name in values and values[name] == before:
+            del values[name]
     return hashlib.sha256(_AS_JSON.encode(values).encode()).digest()[:16]
 
 
@@ -300,7 +302,7 @@ def sample_to_row(sample: Sample) -> dict[str, Any]:
     return _columns(sample)
 
 
-SAMPLE_FIELDS = tuple(field.name for field in fields(Sample))
+_OF_A_SAMPLE = itemgetter(*(field.name for field in fields(Sample)))
 _OUTCOMES = {word.value: word for word in Outcome}
 
 
@@ -309,9 +311,9 @@ def sample_from_row(row: Row) -> Sample:
     return _value(Sample, row)
 
 
-def samples_from(found: Iterable[Sequence[Any]]) -> list[Sample]:
-    """The same of many rows with the columns of `SAMPLE_FIELDS`: a day of one connection has 1 440."""
-    return [Sample(row[0], row[1], _OUTCOMES[row[2]], *row[3:]) for row in found]
+def samples_from(found: Iterable[Row]) -> list[Sample]:
+    """The same of many rows: a day of one connection has 1 440."""
+    return [Sample(v[0], v[1], _OUTCOMES[v[2]], *v[3:]) for v in map(_OF_A_SAMPLE, found)]
 
 
 def transition_to_row(transition: Transition) -> dict[str, Any]:

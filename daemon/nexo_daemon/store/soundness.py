@@ -1,13 +1,14 @@
-"""Which rows of a table can be read? Asked in SQL, from the schema: one wrong word costs its own row only.
+"""Which rows of a table can be read? Asked in SQL, from `tables`: one wrong word costs its own row only.
 
 A column holds what its type says, within what the contract and Python can carry, and only words that this
 version knows. Any other row is skipped, counted by `store check`, and kept: a newer version may know it.
 """
 
 import enum
+import sqlite3
+from collections.abc import Iterator, Sequence
 from functools import cache
-
-import sqlalchemy as sa
+from typing import Any
 
 from nexo.connections.terms import (
     AuthScheme,
@@ -18,7 +19,7 @@ from nexo.connections.terms import (
 )
 from nexo_daemon.domain.model import EvidenceSource, ProxyMode, SecretKind, WorkspaceKind
 from nexo_daemon.domain.passes import Wish
-from nexo_daemon.store import schema
+from nexo_daemon.store.tables import Column, Kind, Table, select
 from nexo_daemon.vault.slots import SlotKind, SlotState
 
 WORDS: dict[tuple[str, str], type[enum.Enum]] = {
@@ -50,44 +51,51 @@ _LONGEST_S = 1e10
 
 
 @cache
-def sound(table: sa.Table) -> sa.ColumnElement[bool]:
-    """True for the rows that can be read, false for the others; never NULL.
+def sound(table: Table) -> str:
+    """A condition in SQL: true for the rows that can be read, false for the others; never NULL.
 
     Text, because a start asks eight tables, and SQLAlchemy took longer to write these conditions down than
     SQLite to answer them (2026-11-27). Nothing in it comes from outside of the code.
     """
-    return sa.literal_column(f"({' AND '.join(_fits(table, column) for column in table.c)})", sa.Boolean())
+    return f"({' AND '.join(_fits(table, column) for column in table.columns)})"
 
 
-def unsound_rows(db: sa.Connection, table: sa.Table) -> int:
+def sound_rows(
+    db: sqlite3.Connection, table: Table, where: str = "1", values: Sequence[object] = ()
+) -> Iterator[dict[str, Any]]:
+    """Those that can be read, as `tables.select` gives them."""
+    return select(db, table, f"{sound(table)} AND {where}", values)
+
+
+def unsound_rows(db: sqlite3.Connection, table: Table) -> int:
     """How many rows cannot be read."""
-    statement = sa.select(sa.func.count()).select_from(table).where(sa.not_(sound(table)))
-    return int(db.execute(statement).scalar() or 0)
+    found = db.execute(f'SELECT count(*) FROM "{table.name}" WHERE NOT {sound(table)}')  # noqa: S608 - ours
+    return int(found.fetchone()[0])
 
 
-def _fits(table: sa.Table, column: sa.Column[object]) -> str:
+def _fits(table: Table, column: Column) -> str:
     raw = f'"{table.name}"."{column.name}"'
     fits = _of_its_kind(table, column, raw)
-    return f"({raw} IS NULL OR {fits})" if column.nullable else fits
+    return f"({raw} IS NULL OR {fits})" if column.optional else fits
 
 
-def _of_its_kind(table: sa.Table, column: sa.Column[object], raw: str) -> str:
-    match column.type:
-        case schema.Moment():
+def _of_its_kind(table: Table, column: Column, raw: str) -> str:
+    match column.kind:
+        case Kind.MOMENT:
             return f"(typeof({raw}) = 'integer' AND {raw} BETWEEN 0 AND {_LATEST})"
-        case sa.Boolean():
+        case Kind.BOOLEAN:
             return f"(typeof({raw}) = 'integer' AND {raw} BETWEEN 0 AND 1)"
-        case sa.Integer():
+        case Kind.INTEGER:
             most = (1 << 62) if column.name in _LONG else (1 << 31) - 1
             return f"(typeof({raw}) = 'integer' AND {raw} BETWEEN 0 AND {most})"
-        case sa.Float():
+        case Kind.REAL:
             return f"(typeof({raw}) IN ('real', 'integer') AND {raw} BETWEEN 0 AND {_LONGEST_S})"
-        case sa.LargeBinary():
+        case Kind.BLOB:
             return f"typeof({raw}) = 'blob'"
     words = WORDS.get((table.name, column.name))
     if words is not None:
         # An optional word may be the empty one.
-        known = [str(word) for word in words] + ([""] if column.nullable else [])
+        known = [str(word) for word in words] + ([""] if column.optional else [])
         return f"(typeof({raw}) = 'text' AND {raw} IN ({', '.join(map(_quoted, known))}))"
     shape = _JSON.get((table.name, column.name))
     if shape is not None:

@@ -13,8 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from nexo.connections.errors import NexoError, StoreFailed
 from nexo.connections.terms import StoreState, VaultState
@@ -30,18 +29,22 @@ from nexo_daemon.domain.model import (
     StoredState,
     Transition,
 )
-from nexo_daemon.store import creation, files, passes, reading, restoring, rows, schema, unsealing
+from nexo_daemon.store import files, reading, restoring, rows, tables, unsealing
 from nexo_daemon.store import history as past
 from nexo_daemon.store.backups import Backups
 from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.database import RESTORE_HINT, Database
-from nexo_daemon.store.engine import lacking, lacks_shared_memory
 from nexo_daemon.store.files import FoundStore, StoreUnusable
 from nexo_daemon.store.remembered import Remembered
-from nexo_daemon.store.soundness import sound
+from nexo_daemon.store.soundness import sound_rows
+from nexo_daemon.store.sqlite import lacking, lacks_shared_memory
 from nexo_daemon.store.transaction import Transaction
 from nexo_daemon.vault.outside import UnlockContext
 from nexo_daemon.vault.vault import SecretVault
+
+if TYPE_CHECKING:
+    from nexo_daemon.domain.passes import UsageCounts, UsageKey
+    from nexo_daemon.store.writing import Writing
 
 __all__ = ["Store", "StoreUnusable", "Transaction"]
 
@@ -126,17 +129,17 @@ class Store:
             if self._remembered.knows(self.path):
                 self._serve_missing()
                 return
-            creation.create(self.path)
+            _create(self.path)
             found = files.inspect(self.path)
         if found is FoundStore.EMPTY:
             self._serve_nothing("the file has no bytes, which no store of ours ever has")
             return
-        if found is FoundStore.SOMETHING_ELSE or files.application_id(self.path) != schema.APPLICATION_ID:
+        if found is FoundStore.SOMETHING_ELSE or files.application_id(self.path) != tables.APPLICATION_ID:
             self._serve_nothing("the file is not a store of Nexo Connections, or its first page is destroyed")
             return
         files.require_locks(self.path)
         obstacle, advice = files.write_obstacle(self.path)
-        problems, revision = ([], schema.HEAD) if obstacle else self._examine()
+        problems, revision = ([], tables.HEAD) if obstacle else self._examine()
         if obstacle or problems:
             self._serve_copy(obstacle, problems, advice)
             return
@@ -195,7 +198,7 @@ class Store:
     def _revision(self, db: sqlite3.Connection) -> str:
         found = db.execute("SELECT version_num FROM alembic_version").fetchone()
         revision = str(found[0]) if found else "none"
-        if revision not in schema.REVISIONS:
+        if revision not in tables.REVISIONS:
             raise StoreUnusable(
                 f"the store {self.path} has the schema '{revision}', which this version does not know: "
                 "a newer version of Nexo Connections wrote it",
@@ -206,7 +209,7 @@ class Store:
     def _serve(self, revision: str) -> None:
         try:
             self.database.open(self.path)
-            if revision != schema.HEAD:
+            if revision != tables.HEAD:
                 self._migrate(revision)
             with self.database.reading() as db:
                 result = reading.read(db)
@@ -222,15 +225,17 @@ class Store:
         self.custody.open(result.slots, dict(result.data_keys))
 
     def _migrate(self, revision: str) -> None:
+        from sqlalchemy.exc import DBAPIError
+
         from nexo_daemon.store.upgrade import MigrationFailedError, upgrade
 
         self.backups.make(self.database, "migration", self._clock.now())
         try:
             with self.database.outside_transactions() as db:
-                upgrade(db, schema.HEAD)
-        except (MigrationFailedError, sa.exc.DBAPIError) as error:
+                upgrade(db, tables.HEAD)
+        except (MigrationFailedError, DBAPIError) as error:
             raise StoreUnusable(
-                f"the store {self.path} could not be migrated from schema {revision} to {schema.HEAD}: "
+                f"the store {self.path} could not be migrated from schema {revision} to {tables.HEAD}: "
                 f"{getattr(error, 'orig', error)}",
                 "nothing was changed; install the earlier version again and report this",
             ) from None
@@ -252,7 +257,7 @@ class Store:
     def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
         self._set_problem(f"{self.path}: {obstacle}", advice)
         # Whatever a damaged file does to the reader, the daemon starts and says so.
-        with suppress(OSError, NexoError, sqlite3.Error, sa.exc.SQLAlchemyError):
+        with suppress(OSError, NexoError, sqlite3.Error):
             self._copy = files.private_copy(self.path)
             self.database.open(self._copy)
             with self.database.reading() as db:
@@ -303,10 +308,20 @@ class Store:
         """
         if not self.missing or self.path.exists():
             raise StoreFailed(f"there is a store: {self.path}", hint="nexoctl store check says how it is")
-        creation.create(self.path)
+        _create(self.path)
         return self.reopen()
 
     # --- reading and changing ----------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Load what writes (SQLAlchemy), so that the first change does not wait for it. On the store thread.
+
+        Raises:
+            StoreFailed: as SQLite says; the first change then says it too.
+        """
+        from nexo_daemon.store import recording  # noqa: F401
+
+        self.database.prepare()
 
     def load(self) -> StoredState:
         """Everything that is kept in memory, as it was when the store was opened or last `reload`ed."""
@@ -360,12 +375,10 @@ class Store:
             transaction.write_settings()
         self._current = (transaction.settings, transaction.bindings_digest)
 
-    def _read_settings(self, db: sa.Connection) -> tuple[Settings, bytes]:
-        fallback = db.execute(
-            sa.select(schema.fallback.c.connection_id).order_by(schema.fallback.c.position)
-        ).scalars()
-        row = db.execute(sa.select(schema.settings)).one()
-        return rows.settings_from_row(row._asdict(), tuple(fallback)), row.bindings_digest
+    def _read_settings(self, db: "Writing") -> tuple[Settings, bytes]:
+        fallback = [row["connection_id"] for row in db.select(tables.fallback, "1 ORDER BY position")]
+        (row,) = db.select(tables.settings)
+        return rows.settings_from_row(row, tuple(fallback)), row["bindings_digest"]
 
     def record_health(
         self, samples: Sequence[Sample], transitions: Sequence[Transition], health: Mapping[str, Health]
@@ -375,8 +388,10 @@ class Store:
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
         """
+        from nexo_daemon.store import recording
+
         with self.database.begin() as db:
-            past.record_health(db, samples, transitions, health)
+            recording.record_health(db, samples, transitions, health)
 
     def history(self, connection_id: str, since: datetime) -> tuple[list[Transition], list[Sample]]:
         """Changes and checks of a connection since then, oldest first.
@@ -393,20 +408,37 @@ class Store:
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: nothing was changed.
         """
+        from nexo_daemon.store import recording
+
         with self.database.begin() as db:
-            past.thin(db, now)
-            passes.thin(db, now)
+            recording.thin(db, now)
+            recording.thin_usage(db, now)
         if self.backups.due(now):
             self.backups.make(self.database, "daily", now)
 
     def record_handouts(self, handouts: Sequence[tuple[HandoutRecord, int | None]]) -> list[int]:
-        """Add to the audit record: see `history.record_handouts`.
+        """Add to the audit record: see `recording.record_handouts`.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
         """
+        from nexo_daemon.store import recording
+
         with self.database.begin() as db:
-            return past.record_handouts(db, handouts)
+            return recording.record_handouts(db, handouts)
+
+    def record_usage(
+        self, used: Sequence[tuple["UsageKey", "UsageCounts"]], seen: Sequence[tuple[str, datetime]]
+    ) -> None:
+        """Add to what was used, and note when tokens were used last.
+
+        Raises:
+            StoreReadOnly, StoreFull, StoreFailed: not saved.
+        """
+        from nexo_daemon.store import recording
+
+        with self.database.begin() as db:
+            recording.record_usage(db, used, seen)
 
     def auto_lock(self) -> AutoLock:
         """When the vault locks by itself; never, if that cannot be read.
@@ -414,10 +446,9 @@ class Store:
         Raises:
             StoreFailed: the store could not be read.
         """
-        table = schema.auto_lock
         with self.database.reading() as db:
-            row = db.execute(sa.select(table).where(sound(table))).one_or_none()
-        return AutoLock() if row is None else AutoLock(row.idle_s, row.on_suspend, row.on_screen_lock)
+            found = list(sound_rows(db, tables.auto_lock))
+        return next((AutoLock(r["idle_s"], r["on_suspend"], r["on_screen_lock"]) for r in found), AutoLock())
 
     def set_auto_lock(self, wanted: AutoLock) -> None:
         """From now on.
@@ -426,8 +457,8 @@ class Store:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
         """
         with self.database.begin() as db:
-            db.execute(sa.delete(schema.auto_lock))
-            db.execute(sa.insert(schema.auto_lock), {"id": 1, **asdict(wanted)})
+            db.delete(tables.auto_lock)
+            db.insert(tables.auto_lock, {"id": 1, **asdict(wanted)})
 
     def handouts(
         self, connection_id: str | None, limit: int, since: datetime | None = None
@@ -457,3 +488,9 @@ class Store:
         if self._copy is not None:
             shutil.rmtree(self._copy.parent, ignore_errors=True)
             self._copy = None
+
+
+def _create(path: Path) -> None:
+    from nexo_daemon.store.creation import create
+
+    create(path)

@@ -2,9 +2,7 @@
 
 import secrets
 from dataclasses import replace
-
-import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from typing import TYPE_CHECKING
 
 from nexo.connections.errors import ConnectionNotFound, KeyOriginChanged
 from nexo_daemon.domain.model import (
@@ -18,22 +16,19 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
 )
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import rows, schema
+from nexo_daemon.store import rows, tables
 from nexo_daemon.store.ties import destination, ties
 from nexo_daemon.vault.vault import SecretVault
 
-# The statement of every change. SQLite's own connection takes it: SQLAlchemy's way to it was a third of what
-# a transaction costs beside the disk (2026-11-27).
-_WRITE_SETTINGS = str(sa.update(schema.settings).compile(dialect=sqlite.dialect(paramstyle="named")))
+if TYPE_CHECKING:
+    from nexo_daemon.store.writing import Writing
 
 
 class Transaction:
     """Changes that are committed together or not at all."""
 
-    def __init__(
-        self, connection: sa.Connection, vault: SecretVault, settings: Settings, bindings_digest: bytes
-    ) -> None:
-        self._db = connection
+    def __init__(self, db: "Writing", vault: SecretVault, settings: Settings, bindings_digest: bytes) -> None:
+        self._db = db
         self._vault = vault
         self._settings = settings
         self._before = settings
@@ -61,7 +56,7 @@ class Transaction:
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered: it has secrets and there is no key to seal with.
         """
-        self._db.execute(sa.insert(schema.connections), rows.connection_to_row(connection))
+        self._db.insert(tables.connections, rows.connection_to_row(connection))
         return replace(connection, sealed=self._seal(connection, credentials))
 
     def update_connection(
@@ -76,18 +71,13 @@ class Transaction:
             KeyOriginChanged: a secret was left in place and would now go to another host.
             VaultLocked, VaultKeyLost, SecretTampered: a secret has to be sealed and cannot be.
         """
-        table = schema.connections
-        found = self._db.execute(
-            sa.select(*(table.c[name] for name in rows.ENDPOINT)).where(table.c.id == connection.id)
-        ).one_or_none()
-        if found is None:
+        found = self._db.select(tables.connections, "id = ?", (connection.id,))
+        if not found:
             raise ConnectionNotFound(f"no connection '{connection.name}' in the store")
-        self._db.execute(
-            sa.update(table).where(table.c.id == connection.id), rows.connection_to_row(connection)
-        )
+        self._db.update(tables.connections, rows.connection_to_row(connection), id=connection.id)
         if credentials is None:
-            return self._keep_secrets(connection, rows.with_endpoint(connection, found._asdict()))
-        self._db.execute(sa.delete(schema.secrets).where(schema.secrets.c.connection_id == connection.id))
+            return self._keep_secrets(connection, rows.with_endpoint(connection, found[0]))
+        self._db.delete(tables.secrets, connection_id=connection.id)
         return replace(connection, sealed=self._seal(connection, credentials))
 
     def delete_connection(self, connection_id: str) -> None:
@@ -98,7 +88,7 @@ class Transaction:
             previous_default_id=_unless(self._settings.previous_default_id, connection_id),
             fallback_ids=tuple(other for other in self._settings.fallback_ids if other != connection_id),
         )
-        self._db.execute(sa.delete(schema.connections).where(schema.connections.c.id == connection_id))
+        self._db.delete(tables.connections, id=connection_id)
 
     def set_default(self, default_id: str | None, previous_id: str | None) -> None:
         """Which connection is the default, and which one an undo brings back."""
@@ -108,25 +98,23 @@ class Transaction:
         """Bind a workspace, in place of what it was bound to."""
         self.delete_binding(binding.workspace)
         row = rows.binding_to_row(binding)
-        self._db.execute(sa.insert(schema.bindings), row)
+        self._db.insert(tables.bindings, row)
         self._bindings_digest = rows.combined(self._bindings_digest, row["digest"])
 
     def delete_binding(self, workspace: WorkspaceKey) -> None:
         """Unbind a workspace; missing is fine."""
-        table = schema.bindings
-        this = sa.and_(table.c.kind == str(workspace.kind), table.c.value == workspace.value)
-        for digest in self._db.execute(sa.select(table.c.digest).where(this)).scalars():
-            self._bindings_digest = rows.combined(self._bindings_digest, digest)
-        self._db.execute(sa.delete(table).where(this))
+        kind, value = str(workspace.kind), workspace.value
+        for row in self._db.select(tables.bindings, "kind = ? AND value = ?", (kind, value)):
+            self._bindings_digest = rows.combined(self._bindings_digest, row["digest"])
+        self._db.delete(tables.bindings, kind=kind, value=value)
 
     def set_fallback(self, ids: tuple[str, ...]) -> None:
         """The connections that may stand in, in order."""
         self._settings = replace(self._settings, fallback_ids=tuple(ids))
-        self._db.execute(sa.delete(schema.fallback))
-        for position, connection_id in enumerate(ids):
-            self._db.execute(
-                sa.insert(schema.fallback), {"position": position, "connection_id": connection_id}
-            )
+        self._db.delete(tables.fallback)
+        self._db.insert(
+            tables.fallback, *({"position": number, "connection_id": one} for number, one in enumerate(ids))
+        )
 
     def set_health_settings(self, settings: HealthSettings) -> None:
         """How often connections are checked."""
@@ -135,10 +123,7 @@ class Transaction:
     def write_settings(self) -> None:
         """The last statement before the commit; called by the store."""
         if (self._settings, self._bindings_digest) != (self._before, self._bindings_digest_before):
-            row = rows.settings_to_row(self._settings, self._bindings_digest)
-            driver = self._db.connection.driver_connection
-            assert driver is not None  # noqa: S101 - a transaction is open on it
-            driver.execute(_WRITE_SETTINGS, row)
+            self._db.update_settings(rows.settings_to_row(self._settings, self._bindings_digest))
 
     def _seal(self, connection: StoredConnection, credentials: Credentials) -> tuple[SealedSecret, ...]:
         fields: list[tuple[SecretKind, str, int, Secret]] = []
@@ -170,17 +155,11 @@ class Transaction:
         return sealed
 
     def _insert_secrets(self, sealed: tuple[SealedSecret, ...], connection_id: str) -> None:
-        if sealed:
-            self._db.execute(
-                sa.insert(schema.secrets), [rows.secret_to_row(one, connection_id) for one in sealed]
-            )
+        self._db.insert(tables.secrets, *(rows.secret_to_row(one, connection_id) for one in sealed))
 
     def _keep_secrets(self, connection: StoredConnection, old: StoredConnection) -> StoredConnection:
-        table = schema.secrets
-        found = self._db.execute(
-            sa.select(table).where(table.c.connection_id == connection.id).order_by(table.c.position)
-        ).all()
-        sealed = [rows.secret_from_row(row._asdict()) for row in found]
+        found = self._db.select(tables.secrets, "connection_id = ? ORDER BY position", (connection.id,))
+        sealed = [rows.secret_from_row(row) for row in found]
         kept = [one for one in sealed if _still_wanted(one, connection)]
         if any(one.origin != destination(connection, one.kind) for one in kept):
             raise KeyOriginChanged(
@@ -191,7 +170,7 @@ class Transaction:
         if moved:
             kept = [self._moved(one, connection, old) for one in kept]
         if sealed and (moved or len(kept) < len(sealed)):
-            self._db.execute(sa.delete(table).where(table.c.connection_id == connection.id))
+            self._db.delete(tables.secrets, connection_id=connection.id)
             self._insert_secrets(tuple(kept), connection.id)
         return replace(connection, sealed=tuple(kept))
 

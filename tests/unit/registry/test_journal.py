@@ -10,7 +10,7 @@ import pytest
 from nexo.connections.errors import StoreFull
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord
 from nexo_daemon.registry.journal import HANDOUTS_A_JOB, Journal
-from nexo_daemon.store.history import HANDOUTS_KEPT
+from nexo_daemon.store.recording import HANDOUTS_KEPT
 from nexo_daemon.store.store import Store
 from store_parts import NOON, HandClock
 
@@ -153,7 +153,7 @@ def test_a_row_that_a_restore_took_or_gave_to_another_is_not_counted_in(store: S
     journal.handout(repeat(1, NOON))
     asyncio.run(journal.flush())
     with store.database.begin() as db:
-        db.exec_driver_sql("UPDATE handouts SET client_program = 'another'")
+        db.sqlite.execute("UPDATE handouts SET client_program = 'another'")
     journal.handout(repeat(1, NOON))
     asyncio.run(journal.flush())
     assert [(name, times) for name, times, *_ in record(store)] == [("another", 1), ("loop", 2)]

@@ -24,7 +24,7 @@ def test_a_seal_that_is_broken_is_named_at_the_start(
 ) -> None:
     put(store, *range(2, 60))
     with store.database.begin() as db:
-        db.exec_driver_sql("UPDATE secrets SET ciphertext=zeroblob(40) WHERE connection_id='id-2'")
+        db.sqlite.execute("UPDATE secrets SET ciphertext=zeroblob(40) WHERE connection_id='id-2'")
     store.reload()
     prepare(store)
     asyncio.run(try_seals(Writer(store, HandClock())))

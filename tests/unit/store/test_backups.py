@@ -356,7 +356,7 @@ def test_a_check_finds_nothing_in_a_sound_store(store: Store) -> None:
 def test_a_check_names_the_connection_whose_secret_does_not_open(store: Store) -> None:
     put(store, 1, 2)
     with store.database.begin() as db:
-        db.exec_driver_sql("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
+        db.sqlite.execute("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
     (problem,) = care.check(store).problems
     assert "Work 2" in problem
 

@@ -235,7 +235,7 @@ def test_rotation_seals_everything_under_a_new_key(place: StorePlace, store: Sto
 def test_rotation_stops_at_a_secret_that_does_not_open(place: StorePlace, store: Store) -> None:
     put(store, 1, 2)
     with store.database.begin() as db:
-        db.exec_driver_sql("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
+        db.sqlite.execute("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
     old = store.vault.data_key()
     with pytest.raises(SecretTampered, match="Work 2"):
         store.custody.rotate()

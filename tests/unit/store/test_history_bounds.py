@@ -6,7 +6,7 @@ import pytest
 
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord, Sample, Transition
-from nexo_daemon.store import history
+from nexo_daemon.store import recording
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
 
@@ -62,8 +62,8 @@ def test_changes_are_kept_for_90_days(store: Store) -> None:
 
 
 def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "SAMPLES_KEPT", 5)
-    monkeypatch.setattr(history, "TRANSITIONS_KEPT", 3)
+    monkeypatch.setattr(recording, "SAMPLES_KEPT", 5)
+    monkeypatch.setattr(recording, "TRANSITIONS_KEPT", 3)
     owner = put_one(store)
     moments = [NOON - timedelta(minutes=number) for number in range(10, 0, -1)]
     store.record_health([check(owner, at) for at in moments], [turn(owner, at) for at in moments], {})
@@ -76,7 +76,7 @@ def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: p
 def test_the_record_of_hand_outs_is_bounded_and_outlives_its_connection(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "HANDOUTS_KEPT", 5)
+    monkeypatch.setattr(recording, "HANDOUTS_KEPT", 5)
     owner = put_one(store)
     made = [
         HandoutRecord(NOON + timedelta(seconds=second), owner, "Work 1", "ResolveConnection", ClientInfo())

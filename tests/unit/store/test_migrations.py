@@ -13,16 +13,17 @@ import pytest
 from nexo.connections.errors import SecretTampered
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import creation, files, schema, upgrade
+from nexo_daemon.store import creation, files, tables, upgrade
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.engine import open_engine
 from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.sqlite import connect
 from nexo_daemon.store.upgrade import MigrationFailedError
+from nexo_daemon.store.writing import Writer
 from store_parts import HandClock, StorePlace, put
 
 RELEASED = Path(__file__).parent / "released"
 
-HEAD, NEXT = schema.HEAD, f"{int(schema.HEAD) + 1:04d}"
+HEAD, NEXT = tables.HEAD, f"{int(tables.HEAD) + 1:04d}"
 
 ADD_A_COLUMN = f"""
 import sqlalchemy as sa
@@ -57,7 +58,9 @@ def shape(path: Path) -> dict[str, list[str]]:
     for name, sql in found:
         body = re.sub(r"\s+", " ", sql)
         body = body.replace("CONSTRAINT alembic_version_pkc", "CONSTRAINT pk_alembic_version")
-        body = re.sub(r" CONSTRAINT (ck_\w+) CHECK \(([^)]*)\)(?=,)", r", CONSTRAINT \1 CHECK (\2)", body)
+        body = re.sub(
+            r"(?<!,) CONSTRAINT (ck_\w+) CHECK \(([^)]*)\)(?=,)", r", CONSTRAINT \1 CHECK (\2)", body
+        )
         head, _, inner = body.partition("(")
         clauses = re.split(r",(?![^(]*\))", inner.rstrip(")").strip() + (")" if inner.endswith("))") else ""))
         out[name] = [head.strip(), *sorted(re.sub(r"[\s,()]+", " ", clause).strip() for clause in clauses)]
@@ -67,20 +70,20 @@ def shape(path: Path) -> dict[str, list[str]]:
 def test_the_migrations_arrive_at_the_schema_of_a_new_store(tmp_path: Path) -> None:
     creation.create(tmp_path / "new.db")
     files.create_private(tmp_path / "migrated.db")
-    engine = open_engine(tmp_path / "migrated.db", wal=False)
-    with engine.connect() as db:
-        upgrade.upgrade(db, "head")
-        assert db.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == schema.HEAD
-    engine.dispose()
+    writer = Writer(connect(tmp_path / "migrated.db", wal=False))
+    upgrade.upgrade(writer.connection, "head")
+    writer.close()
+    with closing(sqlite3.connect(tmp_path / "migrated.db")) as db:
+        assert db.execute("SELECT version_num FROM alembic_version").fetchone() == (tables.HEAD,)
     assert shape(tmp_path / "migrated.db") == shape(tmp_path / "new.db")
 
 
 def test_the_revisions_that_a_start_knows_are_the_ones_that_there_are() -> None:
     found = sorted(Path(creation.__file__).parent.glob("migrations/versions/r*.py"))
-    assert tuple(path.name[1:5] for path in found) == schema.REVISIONS
+    assert tuple(path.name[1:5] for path in found) == tables.REVISIONS
 
 
-@pytest.mark.parametrize("revision", schema.REVISIONS)
+@pytest.mark.parametrize("revision", tables.REVISIONS)
 def test_a_stored_file_of_each_released_schema_opens_with_everything_in_it(
     revision: str, tmp_path: Path
 ) -> None:
@@ -163,8 +166,8 @@ def versions(tmp_path: Path, text: str) -> list[Path]:
 
 def counts(path: Path) -> dict[str, int]:
     with closing(sqlite3.connect(path)) as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
-        return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        return {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # noqa: S608
 
 
 def test_rebuilding_a_parent_table_keeps_its_children(place: StorePlace, tmp_path: Path) -> None:
@@ -202,8 +205,8 @@ def test_a_store_is_backed_up_before_it_is_migrated(
 ) -> None:
     database_of(place).close()
     where = versions(tmp_path, ADD_A_COLUMN)
-    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, NEXT))
-    monkeypatch.setattr(schema, "HEAD", NEXT)
+    monkeypatch.setattr(tables, "REVISIONS", (*tables.REVISIONS, NEXT))
+    monkeypatch.setattr(tables, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": where})
     store = place.open()
     assert store.state is StoreState.READ_WRITE
@@ -218,8 +221,8 @@ def test_a_failed_migration_refuses_the_start(
     place: StorePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database_of(place).close()
-    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, NEXT))
-    monkeypatch.setattr(schema, "HEAD", NEXT)
+    monkeypatch.setattr(tables, "REVISIONS", (*tables.REVISIONS, NEXT))
+    monkeypatch.setattr(tables, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": versions(tmp_path, FAIL_HALF_WAY)})
     with pytest.raises(StoreUnusable, match="could not be migrated"):
         place.open()

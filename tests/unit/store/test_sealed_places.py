@@ -8,25 +8,17 @@ import pytest
 from nexo.connections.errors import NexoError, SecretTampered
 from nexo.connections.terms import StoreState
 from nexo_daemon.domain.model import Credentials, StoredState
-from nexo_daemon.store import care, rows, schema
+from nexo_daemon.store import care, rows, tables
 from store_parts import CANARY, StorePlace, connection, put
 
 
 def forge(place: StorePlace, *statements: str) -> None:
     """Edit the file as somebody with sqlite3 and our source code would, digests included."""
     with closing(sqlite3.connect(place.file, isolation_level=None)) as db:
-        db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys=OFF")
         for statement in statements:
             db.execute(statement)
-        moments = {c.name for c in schema.connections.c if isinstance(c.type, schema.Moment)}
-        moment = schema.Moment()
-        for row in db.execute("SELECT * FROM connections").fetchall():
-            values = dict(row)
-            for name in moments:
-                values[name] = moment.process_result_value(values[name], None)  # type: ignore[arg-type]
-            for name in ("enabled", "checks_paused"):
-                values[name] = bool(values[name])
+        for values in list(tables.select(db, tables.connections)):
             db.execute("UPDATE connections SET digest=? WHERE id=?", (rows.digest(values), values["id"]))
 
 
@@ -102,7 +94,7 @@ def test_every_column_that_decides_where_a_key_goes_is_tried_above() -> None:
     said = {"id", "name", "name_folded", "default_model", "model_map", "enabled", "key_reference"}
     said |= {"revision", "digest"}
     said |= {"created_at", "updated_at"}
-    names = {column.name for column in schema.connections.c}
+    names = {column.name for column in tables.connections.columns}
     said |= {name for name in names if name.startswith(("key_", "previous_", "check"))}
     assert names - said == set(rows.ENDPOINT)
 

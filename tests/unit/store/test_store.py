@@ -27,7 +27,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKind,
 )
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import schema
+from nexo_daemon.store import tables
 from nexo_daemon.store.store import Store
 from store_parts import CANARY, NOON, StorePlace, connection, credentials, put
 
@@ -153,8 +153,8 @@ def test_deleting_takes_secrets_health_and_stand_ins_but_not_bindings(store: Sto
     assert state.bindings == (binding,)
     assert state.health == {}
     with store.database.reading() as db:
-        owners = db.execute(sa.select(schema.secrets.c.connection_id)).scalars().all()
-    assert set(owners) == {"id-2"}
+        owners = {row["connection_id"] for row in tables.select(db, tables.secrets)}
+    assert owners == {"id-2"}
 
 
 def test_an_edit_without_credentials_leaves_the_secrets_as_they_are(store: Store) -> None:

@@ -1,0 +1,112 @@
+"""Changes of rows, by SQLAlchemy on the connection that SQLite has open.
+
+It takes longer to import than to read a thousand connections, so the first write imports it, or
+`Store.prepare` when the daemon has answered.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from nexo_daemon.store import schema, tables
+from nexo_daemon.store.sqlite import BEGIN
+from nexo_daemon.store.tables import Table
+
+# The statement of every change. SQLite's own connection takes it: SQLAlchemy's way to it was a third of what
+# a transaction costs beside the disk (2026-11-27).
+_UPDATE_SETTINGS = str(sa.update(schema.settings).compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+class Writer:
+    """SQLAlchemy's connection, which is this one of SQLite's. Its errors are SQLite's own."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: driver, poolclass=StaticPool, hide_parameters=True
+        )
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(_: sa.Connection) -> None:
+            # By SQLite's own connection: SQLAlchemy's way to a statement takes longer than this one.
+            try:
+                driver.execute(BEGIN)
+            except sqlite3.Error as error:
+                raise OperationalError(BEGIN, None, error) from None
+
+        with _as_sqlite_says():
+            self.connection = engine.connect()
+
+    @contextmanager
+    def transaction(self) -> "Iterator[Writing]":
+        """Committed at the end of the block; after an error, `roll_back`."""
+        with _as_sqlite_says():
+            self.connection.begin()
+            yield Writing(self.connection, self._driver)
+            self.connection.commit()
+
+    def roll_back(self) -> None:
+        """Forget the transaction."""
+        with _as_sqlite_says():
+            self.connection.rollback()
+
+    def close(self) -> None:
+        """Close it, and with it SQLite's."""
+        self.connection.close()
+        self.connection.engine.dispose()
+
+
+class Writing:
+    """A transaction that writes."""
+
+    def __init__(self, connection: sa.Connection, driver: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.sqlite = driver
+
+    def select(self, table: Table, where: str = "1", values: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+        """See `tables.select`."""
+        return list(tables.select(self.sqlite, table, where, values))
+
+    def insert(self, table: Table, *rows: Mapping[str, object]) -> None:
+        """Add rows."""
+        if rows:
+            self.execute(sa.insert(_named(table)), rows[0] if len(rows) == 1 else list(rows))
+
+    def update(self, table: Table, values: Mapping[str, object], **which: object) -> int:
+        """Change the rows that have all of these values; how many there were."""
+        return self.execute(sa.update(_named(table)).where(*_same(table, which)), values).rowcount
+
+    def delete(self, table: Table, **which: object) -> None:
+        """Remove the rows that have all of these values; without any, all rows."""
+        self.execute(sa.delete(_named(table)).where(*_same(table, which)))
+
+    def update_settings(self, row: Mapping[str, object]) -> None:
+        """Change the single row, all of it."""
+        self.sqlite.execute(_UPDATE_SETTINGS, row)
+
+    def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
+        """What needs more words."""
+        return self._connection.execute(statement, values)
+
+
+@contextmanager
+def _as_sqlite_says() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise error.orig or error from None
+
+
+def _named(table: Table) -> sa.Table:
+    return schema.metadata.tables[table.name]
+
+
+def _same(table: Table, which: Mapping[str, object]) -> Iterator[sa.ColumnElement[bool]]:
+    columns = _named(table).c
+    return (columns[name] == value for name, value in which.items())
