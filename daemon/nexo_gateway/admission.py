@@ -95,7 +95,9 @@ def admit(
     path, token = _token_in_path(path)
     dialect, rest = _dialect_of(path)
     if (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in headers]:
-        raise NotAdmitted(426, "no_websocket", "nexo: the gateway carries no WebSocket; use HTTP", dialect)
+        raise NotAdmitted(
+            426, "no_websocket", "nexo: the gateway does not support WebSocket; use HTTP", dialect
+        )
     kept, key = _without_key(query)
     return Admitted(
         method=method,
@@ -119,7 +121,7 @@ def _check_framing(headers: Headers) -> None:
         raise NotAdmitted(
             400,
             "ambiguous_request",
-            "nexo: the length or host of the request can be read in two ways",
+            "nexo: the length or host of the request is ambiguous",
             close=True,
         )
 
@@ -136,7 +138,7 @@ def _check_sender(method: str, headers: Headers, hosts: frozenset[bytes] | None)
 def _checked_path(raw: bytes) -> str:
     if _PLAIN_PATH.fullmatch(raw):
         return raw.decode("ascii")
-    refused = NotAdmitted(400, "bad_target", "nexo: the path of the request is not one", close=True)
+    refused = NotAdmitted(400, "bad_target", "nexo: the path of the request is invalid", close=True)
     if not raw.startswith(b"/") or raw.startswith(b"//"):
         raise refused
     try:

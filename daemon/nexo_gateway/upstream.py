@@ -161,7 +161,7 @@ class Sending:
             tls = any(isinstance(cause, ssl.SSLError) for cause in _causes(error))
             raise Fault("tls" if tls else "connect", _why(error)) from None
         except httpcore2.LocalProtocolError:
-            raise Fault("reset", "was to get a request that cannot be written") from None
+            raise Fault("reset", "cannot be sent this request, because its headers are invalid") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:

@@ -133,7 +133,7 @@ def test_a_service_that_asks_to_wait_is_not_asked_again(client: Client, services
     (checked,) = client.check_now(["first"])
     assert (checked.health.state, checked.health.retry_at is None) == (HealthState.LIMITED, False)
     asked = len(services["first"].server.requests)
-    with pytest.raises(RetryLater, match="asked not to be called before"):
+    with pytest.raises(RetryLater, match="asked for no requests before"):
         client.check_now(["first"])
     client.report_outcome(client.get_connection("first").id, Outcome.AUTH_ERROR)
     both = client.check_now()

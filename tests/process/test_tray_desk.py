@@ -166,7 +166,7 @@ def test_details_url_models_and_why(tray: Tray, provider: ExampleProvider) -> No
     tray.click(Do.COPY_URL, "work")
     assert tray.paper.copied == [provider.base_url(Provider.OPENAI)]
     tray.click(Do.WHY)
-    assert tray.paper.texts[-1].body == "Nothing is wrong that the tray knows of."
+    assert tray.paper.texts[-1].body == "The tray knows of no problem."
     tray.click(Do.MODELS, "work")
     wait_for(lambda: tray.paper.texts[-1].title == "Models of work", "the models")
 

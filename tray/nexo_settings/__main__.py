@@ -36,10 +36,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="the connection that is shown or edited")
     parser.add_argument("--open", action="store_true", help="open the browser")
     parser.add_argument("--need-browser", action="store_true", help="open it, or end at once")
-    parser.add_argument("--no-reveal", action="store_true", help="show no stored secret, whoever asks")
-    parser.add_argument("--no-uid-check", action="store_true", help="do not ask whose a connection is")
+    parser.add_argument("--no-reveal", action="store_true", help="never show a stored secret")
     parser.add_argument(
-        "--idle", type=float, default=IDLE_S, metavar="SECONDS", help="how long it outlives the last tab"
+        "--no-uid-check", action="store_true", help="do not check which user opened a TCP connection"
+    )
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=IDLE_S,
+        metavar="SECONDS",
+        help="how long it keeps running after the last tab",
     )
     parser.add_argument("--version", action="version", version=f"nexo_settings {__version__}")
     return parser

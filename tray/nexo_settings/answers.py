@@ -65,7 +65,7 @@ async def _outcome(answer: Awaitable[Record]) -> tuple[int, Record]:
     except Exception as problem:  # noqa: BLE001 - a mistake of ours in one call must not end the page
         # Without the text of the exception, which may quote input.
         log.error("a call failed: %s", type(problem).__name__)
-        return 500, error("INTERNAL", "the settings met a case that they do not know")
+        return 500, error("INTERNAL", "the settings screen failed with an unexpected error")
 
 
 async def _guarded(lines: AsyncIterator[Record]) -> AsyncGenerator[Record, None]:

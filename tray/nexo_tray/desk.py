@@ -238,7 +238,7 @@ class Desk:
             settings.save(settings.TraySettings(notifications=state.notifications))
         except OSError as error:
             text = f"{settings.settings_file()}: {error.strerror}"
-            self._desktop.notify(Notice("The setting is not kept", text, Look.UNHEALTHY))
+            self._desktop.notify(Notice("The setting could not be saved", text, Look.UNHEALTHY))
 
     def _open_page(self, at: str, name: str) -> bool:
         """Whether a browser shows the settings screen. `at` is "add", "edit", "show", or "", the list."""
@@ -250,7 +250,7 @@ class Desk:
 
     def _settings(self) -> None:
         if not self._open_page("", ""):
-            text = "No browser could be opened. This prints the address of the settings:"
+            text = "No browser could be opened. This command prints the address of the settings:"
             self._desktop.show(explain.Text("Settings", f"{text}\n\nnexoctl settings --no-browser"))
 
     def _why_on_page(self, connection_id: str) -> None:

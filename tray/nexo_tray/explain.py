@@ -32,7 +32,7 @@ def why(state: State, connection_id: str, now: datetime) -> Text:
     connection = state.connection(connection_id)
     if connection is None:
         found = [f"{p.text}\n{p.advice}".strip() for p in problems(state, words.Telling(now))]
-        return Text("What is wrong", "\n\n".join(found) or "Nothing is wrong that the tray knows of.")
+        return Text("What is wrong", "\n\n".join(found) or "The tray knows of no problem.")
     health = connection.health
     lines = [f"{health.state.value.capitalize()}: {health_words(health, words.Telling(now))}"]
     if health.advice:
@@ -90,4 +90,4 @@ def _about(state: State) -> Iterator[str]:
     yield f"Store: {status.database_path}"
     yield f"Log: {status.log_path}"
     yield ""
-    yield "Whatever the tray does, nexoctl does as well: nexoctl --help"
+    yield "nexoctl can do everything that the tray can: nexoctl --help"

@@ -56,7 +56,7 @@ class Teller:
             limited = change.to_state is HealthState.LIMITED
             return Notice(
                 f"{name}: {phrase(change.reason or 'unknown')}",
-                change.advice or change.evidence or "The menu of the tray says more.",
+                change.advice or change.evidence or "The tray's menu has the details.",
                 Look.LIMITED if limited else Look.UNHEALTHY,
                 own,
                 urgent=not limited,

@@ -126,7 +126,7 @@ class Door:
         """
         if port is not None and not 1024 <= port <= 65_535:
             raise InvalidField.of(
-                "port", f"{port} is not between 1024 and 65535", "leave it out for one of ours"
+                "port", f"{port} is not between 1024 and 65535", "leave it out to let the daemon choose one"
             )
         async with self._turn:
             moved = port is not None and port != self.setting.port

@@ -21,8 +21,8 @@ _BY_STATUS: Final = {
     429: (Outcome.RATE_LIMITED, "rate_limited"),
 }
 _ADVICE: Final = {
-    402: "A program was told that nothing is left to pay with; see the account at the provider.",
-    429: "A program was told to wait; ask less often, or use another connection until then.",
+    402: "The provider told a program that the account has no credit left; check the account there.",
+    429: "The provider told a program to wait; send fewer requests, or use another connection until then.",
 }
 
 

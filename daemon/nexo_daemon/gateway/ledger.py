@@ -34,7 +34,7 @@ class Ledger:
         self._waiting: dict[UsageKey, UsageCounts] = {}
         self._seen: dict[str, datetime] = {}
         self._anything = asyncio.Event()
-        self._failure = StandingFailure(log, "what went through the gateway is not written")
+        self._failure = StandingFailure(log, "usage of the gateway is not written")
 
     def add(self, key: UsageKey, counts: UsageCounts) -> None:
         """Count a request. `key.at` is any moment within its hour."""

@@ -111,7 +111,7 @@ class Routes:
             base = _base(connection.base_url, connection.provider, dialect)
             if self.is_own_address(base.host, base.port):
                 # It came with an import, or the port is ours since.
-                fault = "the address is that of this gateway, and a request would go round in a circle"
+                fault = "the address is that of this gateway, so a request would loop"
                 raise ConfigFault("base_url", "base_url", fault)
             way = await self._way(connection, base, credentials.proxy_credentials)
         except ConfigFault as fault:

@@ -167,7 +167,7 @@ class Tokens:
         bearer = Bearer(uuid.uuid4().hex, inquiry, self._clock.now(), client=client)
         if not self._lives.watch(client.pid, lambda: self._gone(digest, bearer)):
             raise InvalidField.of(
-                "client.pid", f"there is no process {client.pid} here", "give the id of the process that runs"
+                "client.pid", f"there is no process {client.pid} here", "give the id of a running process"
             )
         self._add(digest, bearer)
         run = RunPass(
@@ -211,7 +211,9 @@ class Tokens:
         """
         _check_name(name)
         if lifetime is not None and not timedelta() < lifetime <= LIFETIME_LIMIT:
-            raise InvalidField.of("lifetime", "is not between a moment and ten years", "for example 90d")
+            raise InvalidField.of(
+                "lifetime", "has to be more than zero and at most ten years", "for example 90d"
+            )
 
         async def work() -> tuple[Bearer, str]:
             named = self.named()

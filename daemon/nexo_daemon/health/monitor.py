@@ -146,8 +146,8 @@ class Monitor:
         moments = [h.retry_at for id_ in wanted if (h := self._core.health(id_)) and h.retry_at]
         until = min(moments).isoformat(timespec="seconds") if moments else "a later moment"
         return RetryLater(
-            f"The provider asked not to be called before {until}.",
-            hint="The check follows by itself then; until then the connection is shown as limited.",
+            f"The provider asked for no requests before {until}.",
+            hint="The daemon checks it again at that time; until then the connection is shown as limited.",
             metadata={"retry_at": until} if moments else {},
         )
 
@@ -224,7 +224,7 @@ class Monitor:
                 outcome=Outcome.UNREACHABLE,
                 reason="timeout",
                 evidence=f"no complete answer within {launch.deadline_s:.3g} s",
-                advice="See whether the provider has an outage, or a proxy or firewall is in the way.",
+                advice="Check whether the provider has an outage, or a proxy or firewall blocks it.",
             )
         except NexoError as error:
             if error.reason in (Reason.VAULT_LOCKED, Reason.VAULT_KEY_LOST):

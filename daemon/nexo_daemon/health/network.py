@@ -100,7 +100,7 @@ DEBOUNCE_S: Final = 2.0
 
 WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
-_OFFLINE_ADVICE: Final = "Checks resume by themselves when this computer is on line again."
+_OFFLINE_ADVICE: Final = "Checks resume automatically when this computer is online again."
 
 
 @frozen

@@ -438,5 +438,5 @@ def shown(health: Health, interval_s: float, now: datetime) -> Health:
         reason=STALE,
         since=limit,
         last_known=health.state,
-        advice="The last check is overdue; ask for one with: nexoctl health --check",
+        advice="A check is overdue; run one with: nexoctl health --check",
     )

@@ -139,20 +139,20 @@ _BROKEN = {
     Cut.TOO_LARGE: (
         Outcome.NOT_COMPATIBLE,
         "too_large",
-        "{host} sends more than a model list can be; {path}",
+        "{host} sent more data than a model list has; {path}",
     ),
-    Cut.TOO_MANY_HEADERS: (Outcome.NOT_COMPATIBLE, "too_large", "{host} sends hundreds of headers; {path}"),
+    Cut.TOO_MANY_HEADERS: (Outcome.NOT_COMPATIBLE, "too_large", "{host} sent hundreds of headers; {path}"),
     Cut.ENCODING: (
         Outcome.NOT_COMPATIBLE,
         "encoding",
-        "{host} sends a body that cannot be decoded; check for a faulty proxy in between.",
+        "{host} sent a body that cannot be decoded; check for a faulty proxy in between.",
     ),
     Cut.CLOSED: (
         Outcome.UNREACHABLE,
         "reset",
-        "The connection to {host} broke off in the answer; try again.",
+        "The connection to {host} broke off during the response; try again.",
     ),
-    Cut.INCOMPLETE: (Outcome.UNREACHABLE, "reset", "The answer of {host} is not complete; try again."),
+    Cut.INCOMPLETE: (Outcome.UNREACHABLE, "reset", "The response from {host} is incomplete; try again."),
 }
 _CHECK_PATH = "check the path of the base URL."
 

@@ -34,9 +34,9 @@ class Cut(enum.StrEnum):
     NO = ""
     CLOSED = "the connection was closed before the end of the body"
     INCOMPLETE = "the compressed body is not complete"
-    TOO_LARGE = "the body is larger than is read"
-    TOO_MANY_HEADERS = "there are more headers than are read"
-    ENCODING = "the body is not in an encoding that was asked for"
+    TOO_LARGE = "the body is too large"
+    TOO_MANY_HEADERS = "there are too many headers"
+    ENCODING = "the body has an encoding that was not requested"
 
 
 @frozen

@@ -105,7 +105,7 @@ FAULTS: tuple[FaultRow, ...] = (
         name="proxy-kind",
         test=_another_kind,
         reason="proxy_kind",
-        said="what took the connection does not speak as this kind of proxy",
+        said="the server at the proxy's address is not this kind of proxy",
         advice=(
             "What listens at the address of the proxy is not the kind of proxy that its URL says; check the"
             " scheme (http, https or socks5) and the port, or use --proxy direct."
@@ -125,7 +125,7 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_gai(socket.EAI_AGAIN),
         reason="dns",
         said="name resolution fails for now",
-        advice="The name {host} cannot be resolved just now; check this computer's network.",
+        advice="The name {host} cannot be resolved at the moment; check this computer's network.",
         suspect=True,
     ),
     FaultRow(
@@ -144,7 +144,7 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_all(_at(Layer.DNS), _timeout),
         reason="dns",
         said="the name server did not answer in time",
-        advice="The name {host} is not resolved in time; check this computer's network and name server.",
+        advice="The name {host} was not resolved in time; check this computer's network and name server.",
         suspect=True,
     ),
     FaultRow(

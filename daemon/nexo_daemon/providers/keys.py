@@ -66,7 +66,7 @@ _WRONG_KIND = (
     ("sk-ant-oat", "This is an OAuth token of Claude, not an API key; make an API key in the console."),
     ("sk-ant-admin", "This is an Anthropic admin key; it manages an organisation and calls no model."),
     ("sk-admin-", "This is an OpenAI admin key; it manages an organisation and calls no model."),
-    ("AIza", "Google rejects keys that begin with AIza step by step; a new key begins with AQ."),
+    ("AIza", "Google is phasing out keys that begin with AIza; a new key begins with AQ."),
 )
 
 
@@ -109,7 +109,7 @@ _FIX_TEXTS = {
     "strip_white_space": "The key has white space before or after it.",
     "strip_quotes": "The key has quotation marks around it.",
     "strip_assignment": "The key has the name of a variable in front of it.",
-    "strip_auth_prefix": 'The key has "Bearer" or a header name before it; only the key is wanted.',
+    "strip_auth_prefix": 'The key has "Bearer" or a header name before it; enter only the key.',
     "join_lines": "The key has white space or a line break inside.",
 }
 
@@ -159,7 +159,7 @@ def _foreign_owner(key: str, provider: Provider, preset: str) -> str:
             if owner != own_name:
                 return (
                     f"The key looks like one of {owner}, but the connection is for {own_name};"
-                    " check the provider, or go on if this is meant."
+                    " check the provider, or continue if this is right."
                 )
             break
     for prefix, text in _WRONG_KIND:

@@ -96,7 +96,7 @@ def parse_base(url: str) -> Base:
     if parts.scheme not in ("http", "https"):
         raise refuse("has to begin with https:// or http://")
     if "://" in parts.path or (parts.hostname in ("http", "https") and parts.path.startswith("//")):
-        raise refuse("holds two addresses; leave one")
+        raise refuse("holds two addresses; keep one")
     if parts.username is not None or parts.password is not None:
         raise refuse("holds a user name or password; use the API key or a custom header for it")
     if not parts.hostname or port == 0:

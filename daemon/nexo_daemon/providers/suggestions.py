@@ -85,11 +85,11 @@ async def suggest(
                 proven_fixes |= set(trial.fixes)
         elif trial.elsewhere(target):
             if tried.verdict.ok or _nearer(verdict, tried.verdict):
-                text = f"{trial.text} Found, not tried: an API answers there; it was asked without the key."
+                text = f"{trial.text} Found, not tested: an API answers there; the key was not sent."
                 found.append(Suggestion(trial.field, text, trial.value))
         elif works:
             found.append(
-                Suggestion(trial.field, f"{trial.text} This was tried and works.", trial.value, True)
+                Suggestion(trial.field, f"{trial.text} This was tested and works.", trial.value, True)
             )
         elif _nearer(verdict, tried.verdict):
             said = tried.verdict.reason.replace("_", " ")

@@ -285,7 +285,7 @@ EDGE: tuple[Row, ...] = (
         forms=_PAGE,
         outcome=Outcome.NOT_COMPATIBLE,
         reason="not_json",
-        advice="{host} answered with a page, not with an API; check the path of the base URL.",
+        advice="{host} answered with a web page, not an API response; check the path of the base URL.",
     ),
 )
 
@@ -663,7 +663,7 @@ BY_STATUS: tuple[Row, ...] = (
         statuses=((0, 199), (600, 999)),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="protocol",
-        advice="{host} does not speak HTTP as a provider does; check host and port.",
+        advice="{host} does not speak HTTP like a provider; check host and port.",
     ),
     # Reached only when the body is not what was asked for; see classify().
     Row(
@@ -671,7 +671,7 @@ BY_STATUS: tuple[Row, ...] = (
         statuses=((200, 299),),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="wrong_shape",
-        advice="{host} answers, but not as {service} does; check the provider and the path of the base URL.",
+        advice="{host} answers, but not like {service}; check the provider and the path of the base URL.",
     ),
     Row(
         name="other-redirect",
@@ -744,7 +744,7 @@ BY_STATUS: tuple[Row, ...] = (
         statuses=_on(408),
         outcome=Outcome.PROVIDER_DOWN,
         reason="server_timeout",
-        advice="{service} was too slow for itself; try again later.",
+        advice="{service} timed out internally; try again later.",
     ),
     Row(
         name="conflict",
@@ -765,7 +765,7 @@ BY_STATUS: tuple[Row, ...] = (
         statuses=((500, 500), (502, 502), (505, 528), (530, 599)),
         outcome=Outcome.PROVIDER_DOWN,
         reason="server_error",
-        advice="{service} has a problem of its own; try again later.",
+        advice="{service} has an internal problem; try again later.",
     ),
     Row(
         name="overloaded",

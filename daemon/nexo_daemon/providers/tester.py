@@ -55,7 +55,7 @@ class _Course:
 
 OLLAMA_CALLS = "/api/chat"
 SOCKS_NOTE = (
-    "A program that connects by itself needs SOCKS support of its own (Python: pip install 'httpx[socks]');"
+    "A program that connects directly needs its own SOCKS support (Python: pip install 'httpx[socks]');"
     " through the gateway it needs none."
 )
 

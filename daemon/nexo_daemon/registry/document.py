@@ -143,7 +143,7 @@ def _check_version(version: object, *, has_secrets: bool) -> None:
     if version == 1 and has_secrets:
         raise InvalidField.of(
             "document",
-            "was sealed by an earlier version, which did not protect its default and its bindings",
+            "was sealed by an earlier version, which did not protect the default and the bindings",
             'export it again; without its "secrets" the rest of it can be imported',
         )
     if type(version) is not int or version not in (1, VERSION):
@@ -287,7 +287,7 @@ def _open(document: dict[str, Any], passphrase: Secret) -> dict[str, Any]:
         raise InvalidField.of(
             "passphrase",
             "does not open the secrets of this document, or the document was edited after it was written",
-            "type it again; without it everything but the secrets can be imported",
+            "enter it again; without it, everything except the secrets can be imported",
         ) from None
     opened = json.loads(plain)
     if not isinstance(opened, dict):

@@ -152,7 +152,7 @@ def check_headers(headers: Headers) -> Headers:
         if name.lower() in _FORBIDDEN_HEADERS:
             raise InvalidField.of(
                 "headers",
-                f"'{name}' belongs to a single hop or to the HTTP library, so it can't be set",
+                f"'{name}' is set by the HTTP library or belongs to a single hop, so it can't be set",
                 "leave it out",
             )
         if name.lower() in seen:
@@ -267,7 +267,7 @@ def check_model_map(rows: tuple[MappedModel, ...]) -> tuple[MappedModel, ...]:
     for row in rows:
         asked, sent = _check_model(row.asked, "model_map"), _check_model(row.sent, "model_map")
         if not asked or not sent:
-            raise InvalidField.of("model_map", "has an empty name", "say what is asked for and what is sent")
+            raise InvalidField.of("model_map", "has an empty name", "give the asked model and the sent one")
         if asked == ALIAS:
             raise InvalidField.of(
                 "model_map", f"'{ALIAS}' stands for the default model", "set that one: --model ID"

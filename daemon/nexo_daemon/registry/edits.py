@@ -354,7 +354,7 @@ def _moves(
     ways = {
         "base_url": "from {} to {}",
         "proxy": "through the proxy {1}",
-        "ca_bundle": "to whoever the certificates of {1} vouch for",
+        "ca_bundle": "to servers trusted by the CA bundle {1}",
     }
     before = _stations(old.base_url, old.network)
     said = ", and ".join(ways[field].format(before[field], place) for field, place in moved.items())

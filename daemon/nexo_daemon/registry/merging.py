@@ -218,7 +218,7 @@ def _decided(draft: Draft, present: StoredConnection | None) -> list[tuple[str, 
     if replace(network, ca_bundle="") != replace(before, ca_bundle=""):
         found.append(("proxy", _route(network, before, url)))
     if network.ca_bundle != before.ca_bundle:
-        whom = f"whom the certificates of {network.ca_bundle} vouch for" if network.ca_bundle else ""
+        whom = f"servers with certificates from {network.ca_bundle}" if network.ca_bundle else ""
         found.append(("ca_bundle", f"trusts {whom or 'the certificates of this computer again'} to be {url}"))
     if present is not None and url != present.base_url:
         kept = _kept(draft, present)
@@ -251,8 +251,8 @@ def _route(network: NetworkProfile, before: NetworkProfile, url: str) -> str:
     instead = f" instead of the proxy {before.proxy_url}" if before.proxy_url else ""
     ways = {
         ProxyMode.URL: f"sends what is for {url}, the key included, through the proxy {network.proxy_url}",
-        ProxyMode.DIRECT: f"sends what is for {url} past every proxy of this computer",
-        ProxyMode.SYSTEM: f"sends what is for {url} as this computer is set up",
+        ProxyMode.DIRECT: f"sends requests for {url} without any proxy of this computer",
+        ProxyMode.SYSTEM: f"sends requests for {url} through the proxy settings of this computer",
     }
     past = f", past it to {', '.join(network.no_proxy)}" if network.no_proxy else ""
     return ways[proxy_mode(network)] + instead + past

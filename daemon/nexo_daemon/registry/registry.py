@@ -148,7 +148,7 @@ class Registry(Writer):
         if self.is_own_address(host, port):
             raise InvalidField.of(
                 "base_url",
-                "is the address of Nexo's own gateway, and a request would go round in a circle",
+                "is the address of Nexo's own gateway, so a request would loop",
                 "give the address of the service itself",
             )
 

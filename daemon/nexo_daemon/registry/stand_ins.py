@@ -71,11 +71,11 @@ def _with_winner_up(
         return StandIn(winner)
     if light.state not in _WELL:
         # Off line, paused, just edited: nothing says that the winner is back.
-        return StandIn(current, f"it was down, and is not known to be back ({light.reason})")
+        return StandIn(current, f"it was down, and has not been healthy since ({light.reason})")
     back_at = (light.since or now) + timedelta(seconds=RETURN_AFTER_S)
     if now >= back_at:
         return StandIn(winner)
-    why = f"it is back, and gets its place again when it has been well for {RETURN_AFTER_S:.0f} s"
+    why = f"it is healthy again, and replaces the stand-in after {RETURN_AFTER_S:.0f} s"
     # A clock that was set back must not hold programs for longer than the rule says.
     revisit = min(back_at, now + timedelta(seconds=RETURN_AFTER_S))
     return StandIn(current, why, revisit_at=revisit)

@@ -65,7 +65,7 @@ class Proposal:
         changed = {one.name: getattr(later, one.name) for one in fields(later)}
         changed = {name: value for name, value in changed.items() if value != getattr(nothing, name)}
         for name in changed.keys() - _LATER:
-            raise InvalidField.of("ticket", f"stands for a test without this {name}", "test it again")
+            raise InvalidField.of("ticket", f"belongs to a test without this {name}", "test it again")
         return replace(self, draft=replace(self.draft, **changed))
 
     def proven(self, plan: Plan, now: datetime) -> Plan:
@@ -112,7 +112,7 @@ class Tickets:
                 "test it again",
             )
         if found.connection_id != connection_id:
-            raise InvalidField.of("ticket", "stands for something else that was tested", "test this one")
+            raise InvalidField.of("ticket", "belongs to another test", "test this draft")
         return found
 
     def end(self, ticket: str) -> Proposal | None:

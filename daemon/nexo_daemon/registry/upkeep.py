@@ -36,9 +36,9 @@ async def steadily(name: str, work: Callable[[], Awaitable[None]], clock: Clock)
         try:
             await work()
             # It is not meant to end: to its owner that is a surprise like any other.
-            log.error("the task '%s' ended; it begins anew", name)
+            log.error("the task '%s' ended; it restarts", name)
         except Exception as error:  # noqa: BLE001 - that is the point
-            log.error("the task '%s' begins anew after a surprise (%s)", name, type(error).__name__)
+            log.error("the task '%s' restarts after an unexpected error (%s)", name, type(error).__name__)
         await clock.sleep(AGAIN_AFTER_S)
 
 
@@ -123,7 +123,7 @@ async def forget_due(registry: Registry, now: datetime) -> int:
         try:
             forgotten += await registry.forget_previous_key(due.id, now)
         except NexoError as error:
-            log.info("the replaced key of '%s' is still kept: %s", due.name, error.message)
+            log.info("the replaced key of '%s' could not be deleted: %s", due.name, error.message)
     return forgotten
 
 

@@ -30,7 +30,7 @@ def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
         raise InvalidField.of("workspace", f"has {size} bytes", f"use at most {limit}")
     problem = _path_problem(workspace.value) if is_path else _name_problem(workspace.value)
     if problem:
-        raise InvalidField.of("workspace", problem, _RESOLVE if is_path else "give its name as it is bound")
+        raise InvalidField.of("workspace", problem, _RESOLVE if is_path else "give the name that was bound")
     return workspace
 
 

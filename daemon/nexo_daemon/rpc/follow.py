@@ -150,7 +150,9 @@ class FollowHub:
         """End every stream."""
         self._closed = True
         for stream in self._streams:
-            stream.error = ShuttingDown("the daemon is stopping", hint="it is followed again when it is back")
+            stream.error = ShuttingDown(
+                "the daemon is stopping", hint="following resumes when the daemon is back"
+            )
             stream.wake.set()
 
     async def wait_applied(self, revision: int, timeout_s: float) -> tuple[int, list[str]]:

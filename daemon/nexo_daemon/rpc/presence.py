@@ -33,10 +33,10 @@ def loss(door: ServedSocket) -> str:
         if (info.st_dev, info.st_ino) != door.identity:
             return "another file has its name"
         if stat.S_IMODE(info.st_mode) & 0o600 != 0o600:
-            return "its permissions were taken away"
+            return "its permissions were removed"
         check_private_directory(door.socket.parent)
     except OSError as error:
-        return error.strerror or "it cannot be looked at"
+        return error.strerror or "it cannot be read"
     return ""
 
 

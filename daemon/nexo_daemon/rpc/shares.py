@@ -29,10 +29,12 @@ class Shares:
         if self._open.total() >= self._most:
             raise LimitReached(f"{self._most} {self._what} already", hint="close some of them")
         if self._open[pid] >= self._of_a_program:
-            who = f"the program with pid {pid} has" if pid else "programs that do not say who they are have"
+            who = (
+                f"the program with pid {pid} has" if pid else "programs that do not identify themselves have"
+            )
             raise LimitReached(
                 f"{who} {self._of_a_program} of the {self._most} {self._what}",
-                hint="share one client per process (nexo_client does), and close what is not read",
+                hint="share one client per process (nexo_client does), and close unused streams",
             )
         self._open[pid] += 1
 

@@ -30,7 +30,7 @@ def _read(request: bytes) -> tuple[Question, ClientInfo]:
         message = pb.ResolveConnectionRequest.FromString(request)
     except DecodeError:
         raise InvalidField.of(
-            "request", "is not a ResolveConnectionRequest", "generate the client from the .proto files anew"
+            "request", "is not a ResolveConnectionRequest", "generate the client from the .proto files again"
         ) from None
     check_bounds(message)
     return inquiry(message.inquiry), client_info(message.client)

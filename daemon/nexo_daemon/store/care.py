@@ -51,7 +51,7 @@ def backup(store: Store, clock: Clock) -> BackupFile:
     """
     if store.damaged:
         raise StoreFailed(
-            f"a backup of this store would be worth nothing: {store.problem}",
+            f"a backup of this store would be useless: {store.problem}",
             hint="nexoctl store restore brings an earlier one back",
         )
     return store.backups.make(store.database, "request", clock.now())
@@ -99,7 +99,7 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
                 raise StoreFailed(
                     f"{source}: the secrets of {', '.join(broken[:5])} do not open with the present key; "
                     "nothing was changed",
-                    hint="unlock the vault with the key of that time, or choose another backup",
+                    hint="unlock the vault with the key from that time, or choose another backup",
                 )
         elif secrets and not (store.damaged or store.missing):
             raise VaultLocked(
@@ -151,7 +151,7 @@ def _key_for(
     if store.vault.state is VaultState.UNLOCKED and store.vault.data_key().id in result.data_keys:
         return store.vault
     own = SecretVault()
-    candidate.database.read_only = "it is only being looked at"
+    candidate.database.read_only = "it is only being checked"
     try:
         Custody(candidate.database, own, store.custody.surroundings, clock).open(
             result.slots, dict(result.data_keys)
@@ -162,6 +162,6 @@ def _key_for(
         raise StoreFailed(
             f"the secrets in that backup were sealed with a key that is not here: {own.problem}; "
             "nothing was changed",
-            hint="put the key of that time back, or choose another backup",
+            hint="restore the key from that time, or choose another backup",
         )
     return own if own.state is VaultState.UNLOCKED else None

@@ -188,7 +188,7 @@ class Custody:
             except OutsideError as error:
                 raise _refusal(error.state, error.problem, error.hint) from None
             except DoesNotOpenError:
-                raise VaultLocked("that does not open the pinned slot", hint="try again") from None
+                raise VaultLocked("this does not unlock the present key slot", hint="try again") from None
             new = DataKey(secrets.token_hex(8), new_key())
             code = recovery_code.reveal() if recovery_code is not None else ""
             wrapped = self._slots.rotate(old, new, slot_key, code)
@@ -305,7 +305,7 @@ class Custody:
         self._unlocked(
             DataKey(slot.data_key_id or "", data_key),
             kind,
-            problem="it was opened with the recovery code; its slot will not open it" if lost else "",
+            problem="it was unlocked with the recovery code; its key slot does not unlock it" if lost else "",
             hint="nexoctl vault rekey --to key_file (or keyring, passphrase)" if lost else "",
         )
 
@@ -333,7 +333,7 @@ def _check_code(code: Secret) -> None:
     try:
         derivation.from_recovery_code(code.reveal(), "")
     except derivation.BadWordsError as error:
-        raise InvalidField.of("recovery_code", str(error), "give it as it was proposed") from None
+        raise InvalidField.of("recovery_code", str(error), "enter the code that was shown") from None
 
 
 def _refusal(state: VaultState, problem: str, hint: str) -> VaultLocked | VaultKeyLost | SecretTampered:

@@ -54,8 +54,8 @@ class _File:
         except FileNotFoundError:
             return Loss(f"{self._path} was removed or moved", GONE_ADVICE)
         except OSError as error:
-            advice = f"look who may enter (ls -ld '{self._path.parent}'); if it is yours: chmod 700"
-            return Loss(f"{self._path} cannot be looked at: {error.strerror}", advice)
+            advice = f"check its permissions (ls -ld '{self._path.parent}'); if it is yours: chmod 700"
+            return Loss(f"{self._path} cannot be read: {error.strerror}", advice)
         try:
             log = identity(self._log_path)
         except OSError:

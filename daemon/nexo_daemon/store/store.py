@@ -182,7 +182,7 @@ class Store:
             copy = files.private_copy(self.path)
         except OSError as error:
             raise StoreUnusable(
-                f"the store {self.path} cannot be copied to be looked at: {error.strerror}",
+                f"the store {self.path} cannot be copied for a check: {error.strerror}",
                 "make room in the temporary directory (TMPDIR), then start again",
             ) from None
         try:

@@ -164,7 +164,7 @@ class Transaction:
         if any(one.origin != destination(connection, one.kind) for one in kept):
             raise KeyOriginChanged(
                 f"the stored secrets of '{connection.name}' belong to another host",
-                hint="enter the key again, or say that it may go to the new host",
+                hint="enter the key again, or agree to send it to the new host",
             )
         moved = [one for one in kept if ties(old, one.kind) != ties(connection, one.kind)]
         if moved:

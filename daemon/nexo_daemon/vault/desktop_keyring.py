@@ -45,7 +45,7 @@ class KeyringUnusableError(Exception):
 
 _WORDS = {
     KeyringState.UNLOCKED: ("the keyring is unlocked", ""),
-    KeyringState.LOCKED: ("the keyring of the desktop is locked", "nexoctl vault unlock asks it to open"),
+    KeyringState.LOCKED: ("the keyring of the desktop is locked", "unlock it with: nexoctl vault unlock"),
     KeyringState.EMPTY: (
         "the keyring of the desktop has no default collection",
         "make one with the password manager of your desktop (Seahorse, KWalletManager)",
@@ -103,7 +103,7 @@ def put(service: str, user: str, value: str, *, deadline_s: float = DEADLINE_S) 
     """
     _ask({"call": "put", "service": service, "user": user, "value": value}, deadline_s)
     if get(service, user, deadline_s=deadline_s) != value:
-        raise KeyringUnusableError(KeyringState.FAILED, "it did not keep what was written")
+        raise KeyringUnusableError(KeyringState.FAILED, "it did not store the key")
 
 
 def remove(service: str, user: str, *, deadline_s: float = DEADLINE_S) -> None:

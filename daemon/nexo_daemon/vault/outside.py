@@ -140,7 +140,7 @@ def fetch(
         case SlotKind.PASSPHRASE:
             return _from_passphrase(slot, passphrase)
         case SlotKind.RECOVERY:
-            raise OutsideError(VaultState.LOCKED, "a recovery slot opens by its code only", _RECOVER)
+            raise OutsideError(VaultState.LOCKED, "a recovery slot opens only with its code", _RECOVER)
 
 
 def parameters(kind: SlotKind) -> dict[str, str | int]:

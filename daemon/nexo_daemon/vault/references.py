@@ -153,7 +153,7 @@ class References:
         key = found.strip()
         if not key:
             raise KeyReferenceFailed(
-                f"{reference.kind}: the key it leads to is empty",
+                f"{reference.kind}: the key at this reference is empty",
                 hint="put the key there, or edit the reference",
             )
         return Secret(key)

@@ -66,7 +66,7 @@ def test_a_wait_that_the_provider_asked_for_refuses_check_now() -> None:
         async with running(provider, news) as monitor:
             monitor.configure(watch("a", "b"), {})
             await news.until(lambda: len(news.samples) == 2)
-            with pytest.raises(RetryLater, match="asked not to be called before"):
+            with pytest.raises(RetryLater, match="asked for no requests before"):
                 await monitor.check_now(["a"])
             both = await monitor.check_now(["a", "b"])
         assert both["a"].state is HealthState.LIMITED
