@@ -301,7 +301,7 @@ def test_a_damaged_store_is_mended_by_a_restore_while_the_daemon_runs(place: Sto
     broken = place.open()
     assert broken.state is StoreState.READ_ONLY
     assert care.check(broken).problems
-    with pytest.raises(StoreFailed, match="worth nothing"):
+    with pytest.raises(StoreFailed, match="useless"):
         care.backup(broken, place.clock)
     care.restore(broken, "", clock=place.clock)
     assert broken.state is StoreState.READ_WRITE
