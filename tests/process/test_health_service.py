@@ -203,7 +203,7 @@ def test_a_stand_in_is_kept_until_the_default_has_been_well_for_a_while(
     (checked,) = client.check_now(["first"])
     assert checked.health.state is HealthState.HEALTHY
     assert client.resolve().name == "second"
-    assert any("well for" in step.text for step in client.explain().steps)
+    assert any("replaces the stand-in after" in step.text for step in client.explain().steps)
 
 
 def test_stopping_does_not_wait_for_a_check_that_hangs(
