@@ -111,7 +111,7 @@ def test_it_cleans_up_when_it_is_interrupted(
     reader.join(PATIENCE_S)
     assert not reader.is_alive(), "a process of the demo still holds its output"
     assert "Traceback" not in "".join(lines)
-    assert "Nothing of the demo is left" in "".join(lines)
+    assert "All files of the demo were removed" in "".join(lines)
     assert list(directory.iterdir()) == []
     assert processes_naming(f"{directory}/nexo-demo-") == []
 

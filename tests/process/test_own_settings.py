@@ -52,7 +52,7 @@ def test_claude_codes_settings_that_win_are_named(
 ) -> None:
     write(surroundings.home / ".claude" / name, json.dumps(settings))
     warning = said(surroundings, programs / "claude")
-    assert f"~/.claude/{name} sets {named}, which wins" in warning
+    assert f"~/.claude/{name} sets {named}, which overrides" in warning
     assert "canary" not in warning
     assert "PAGER" not in warning
     assert said(surroundings, programs / "other") == ""

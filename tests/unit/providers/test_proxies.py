@@ -140,7 +140,7 @@ def test_socks_resolves_the_name_and_takes_the_password(scheme: str, password: s
         report = ask.run_test(wanted)
         assert report.verdict.ok, report
         # The OpenAI package says so with its first request only.
-        assert "SOCKS support of its own" in report.verdict.advice
+        assert "its own SOCKS support" in report.verdict.advice
         assert set(proxy.asked_for) == {"only-the-proxy-knows.invalid"}
 
 

@@ -113,7 +113,7 @@ DECIDING: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"network": {**PROXY, "proxy_url": "http://me:x@evil.example"}},
         ("evil.example",),
     ),
-    "direct": ({"network": DIRECT}, ("past every proxy",)),
+    "direct": ({"network": DIRECT}, ("without any proxy",)),
     "no-proxy": ({"network": {**SYSTEM, "no_proxy": ["example.com"]}}, ("example.com",)),
     "ca": ({"network": {**SYSTEM, "ca_bundle": "/home/ann/customer/ca.pem"}}, ("/home/ann/customer/ca.pem",)),
     "all": (

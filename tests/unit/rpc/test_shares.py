@@ -14,7 +14,7 @@ def test_a_program_gets_its_share_and_the_others_get_theirs() -> None:
         shares.take(7)
     for _ in range(4):
         shares.take(0)
-    with pytest.raises(LimitReached, match="do not say who they are"):
+    with pytest.raises(LimitReached, match="do not identify themselves"):
         shares.take(0)
     shares.take(8)
     shares.take(9)
