@@ -38,7 +38,7 @@ function filled(dialog) {
   if (dialog.name !== undefined) return dialog;
   const { original } = dialog;
   const from = dialog.values ?? {};
-  const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, removedHeaders: [], authScheme: '', search: '', picking: false, abort: null };
+  const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, removedHeaders: [], authScheme: '', search: '', picking: false, enter: false, abort: null };
   if (original) {
     const reference = original.key.source === 'reference';
     if (dialog.takes) queueMicrotask(() => takeOver(dialog, dialog.takes));
@@ -410,25 +410,36 @@ function editor(given) {
 
 const GROUPS = [['cloud', 'Providers'], ['service', 'Services'], ['local', 'On this computer']];
 
-function picker(dialog) {
+/** The providers that the search finds, in the order in which they stand. */
+function offered(dialog) {
   const wanted = dialog.search.trim().toLowerCase();
-  const shown = state.providers.filter((one) => !wanted || `${one.display_name} ${one.name}`.toLowerCase().includes(wanted));
+  return state.providers.filter((one) => !wanted || `${one.display_name} ${one.name}`.toLowerCase().includes(wanted));
+}
+
+function picker(dialog) {
+  const shown = offered(dialog);
   const pickFirst = (event) => {
-    if (event.key === 'Enter' && shown.length) {
-      event.preventDefault();
-      choose(dialog, shown[0]);
-    }
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    // Somebody may be faster than the list of providers: then the first is taken once it is here.
+    dialog.enter = !state.providers.length;
+    const [first] = offered(dialog);
+    if (first) choose(dialog, first);
   };
+  if (dialog.enter && shown.length) {
+    dialog.enter = false;
+    queueMicrotask(() => dialog.picking && choose(dialog, shown[0]));
+  }
   return html`<div class="picker">
     <input data-first type="search" aria-label="Find a provider" placeholder="Which provider?" autocomplete="off" spellcheck="false"
-      .value=${dialog.search} @keydown=${pickFirst} @input=${(e) => { dialog.search = e.target.value; app.changed(); }}>
+      .value=${dialog.search} @keydown=${pickFirst} @input=${(e) => { dialog.search = e.target.value; dialog.enter = false; app.changed(); }}>
     ${GROUPS.map(([kind, words]) => {
       const group = shown.filter((one) => one.kind === kind);
       return group.length ? html`<h3 id="group-${kind}">${words}</h3><ul class="tiles" aria-labelledby="group-${kind}">${group.map((one) => html`<li>
         <button @click=${() => choose(dialog, one)} aria-pressed=${one.name === dialog.choice ? 'true' : 'false'}>${tile(one.provider, one.is_preset ? one.name : '')}
           <span><b>${shortName(one.display_name)}</b><span class="sub">${one.default_base_url ? host(one) : one.is_preset ? 'your own address' : 'any compatible address'}</span></span></button></li>`)}</ul>` : nothing;
     })}
-    ${shown.length ? nothing : html`<p class="faint">None has this name. <b>Custom</b> speaks to any OpenAI-compatible address.</p>`}
+    ${shown.length || !state.providers.length ? nothing : html`<p class="faint">None has this name. <b>Custom</b> speaks to any OpenAI-compatible address.</p>`}
     ${dialog.choice ? html`<p><button @click=${() => { dialog.picking = false; app.changed(); }}>Back</button></p>` : nothing}
   </div>`;
 }
