@@ -147,7 +147,9 @@ class Tab:
 
         def ask() -> Any:
             try:
-                return self.eval(f"((found) => (found instanceof Node ? true : found))({expression})")
+                return self.eval(
+                    f"(async () => ((found) => (found instanceof Node ? true : found))({expression}))()"
+                )
             except AssertionError as problem:
                 # The page is being replaced.
                 if "context" in str(problem) or "navigat" in str(problem):
@@ -203,7 +205,7 @@ class Tab:
         A page that moves between the look and the click is clicked on again, as a person would.
         """
         for _ in range(_MISSES):
-            place = self.wait(f"({_FIND})({json.dumps(what)})", f"there is {what!r} to click on")
+            place = self.wait(f"await ({_FIND})({json.dumps(what)})", f"there is {what!r} to click on")
             self.click_at(*place)
             # Undefined on a page that the click put in the place of this one.
             if self.eval("window.clickedOnIt === undefined || window.clickedOnIt"):
@@ -260,7 +262,7 @@ class Tab:
         file.write_bytes(base64.b64decode(shot))
 
 
-_FIND = """(what) => {
+_FIND = """async (what) => {
   const words = (e) => (e.getAttribute('aria-label') || e.innerText || '').trim();
   const all = [...document.querySelectorAll('button, a, summary')];
   let found = null;
@@ -268,11 +270,14 @@ _FIND = """(what) => {
   const open = document.querySelector('dialog[open]');
   found ??= all.find((e) => words(e) === what && (!open || open.contains(e)));
   if (!found || found.disabled) return null;
-  const before = found.getBoundingClientRect();
   found.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  const before = found.getBoundingClientRect();
+  // A click meets what was drawn last, and one that misses meets something else: nobody clicks on what moves.
+  const frame = () => new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 100); });
+  await frame();
+  await frame();
   const box = found.getBoundingClientRect();
-  // A click meets what was drawn last: what had to be scrolled is looked at again.
-  if (before.x !== box.x || before.y !== box.y) return null;
+  if (before.x !== box.x || before.y !== box.y || found.disabled) return null;
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   const hit = document.elementFromPoint(x, y);
   const meets = (e) => e && (found.contains(e) || e.contains(found));
