@@ -19,6 +19,14 @@ from surroundings import Nexod, Surroundings, wait_for
 pytestmark = pytest.mark.needs("chromium")
 
 STAR = "[data-row='{}'] .star"
+LATE_PROVIDERS = """
+const comes = new Promise((come) => { window.providersCome = come; });
+const fetched = window.fetch;
+window.fetch = async (where, ...rest) => {
+  if (String(where).includes('providers')) await comes;
+  return fetched(where, ...rest);
+};
+"""
 
 
 def add(nexod: Nexod, provider: ExampleProvider, *names: str, key: str = WORK.key) -> None:
@@ -192,6 +200,19 @@ def test_all_of_it_by_the_keyboard(tab: Tab, nexod: Nexod, provider: ExampleProv
     tab.wait("document.activeElement.closest('[data-row]')?.dataset.row === 'third'", "the focus is back")
     # The whole list is one stop for each kind of its buttons.
     assert tab.eval("[...document.querySelectorAll('[data-row] [tabindex=\"0\"]')].length") == 3
+
+
+def test_an_enter_that_is_faster_than_the_list_of_providers_counts(tab: Tab) -> None:
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=LATE_PROVIDERS)
+    tab.call("Page.reload")
+    tab.sees("No connection yet")
+    tab.press("n")
+    tab.wait("document.querySelector('.picker input')", "the choice of a provider")
+    tab.fill(".picker input", "anthropic")
+    tab.press("Enter")
+    assert not tab.eval("document.querySelectorAll('.tiles button').length")
+    tab.eval("window.providersCome()")
+    tab.wait("document.querySelector('#f-name')?.value === 'anthropic'", "the first of the list is chosen")
 
 
 def test_a_typed_key_is_not_thrown_away_by_a_key_press(tab: Tab) -> None:
