@@ -16,7 +16,7 @@ from typing import Any
 
 from nexo_gateway.admission import Admitted, NotAdmitted, admit
 from nexo_gateway.answering import Answer, own_answer, passed
-from nexo_gateway.bodies import Body, CallerLeft, Presence, TooLarge
+from nexo_gateway.bodies import Body, CallerLeft, CallerPresence, TooLarge
 from nexo_gateway.conversation import conversation_of
 from nexo_gateway.dialects import Dialect
 from nexo_gateway.model_name import ALIAS, body_for, model_of, path_for
@@ -157,7 +157,7 @@ class GatewayApp:
             send,
             asyncio.current_task(),
         )
-        presence: Presence = scope["state"]["presence"]
+        presence: CallerPresence = scope["state"]["presence"]
         self._running[bearer].add(exchange)
         self._router.began(bearer, asked)
         try:
@@ -174,7 +174,7 @@ class GatewayApp:
             if not running:
                 del self._running[bearer]
 
-    async def _exchange(self, exchange: _Exchange, presence: Presence) -> None:
+    async def _exchange(self, exchange: _Exchange, presence: CallerPresence) -> None:
         told = exchange.told
         try:
             await self._answered(exchange, presence)
@@ -215,7 +215,7 @@ class GatewayApp:
             text = "nexo: the gateway closes; try again in a moment"
             await own_answer(exchange.send, 503, admitted.dialect, "closing", text, close=True)
 
-    async def _answered(self, exchange: _Exchange, presence: Presence) -> None:
+    async def _answered(self, exchange: _Exchange, presence: CallerPresence) -> None:
         """Given up as soon as the program closes its connection: also before the first byte."""
         await exchange.body.begin(lambda: presence.watch(lambda: exchange.give_up("left")))
         held = exchange.body.held

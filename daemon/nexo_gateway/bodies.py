@@ -18,7 +18,7 @@ class TooLarge(Exception):
     """A body of unknown length went beyond the bound."""
 
 
-class Presence:
+class CallerPresence:
     """Whether the program is still there: told without a task that waits for it."""
 
     __slots__ = ("_on_left", "_resume", "left")

@@ -6,7 +6,7 @@ from typing import Any
 import h11
 
 from nexo.connections.own_http import OwnProtocol
-from nexo_gateway.bodies import Presence
+from nexo_gateway.bodies import CallerPresence
 from nexo_gateway.streams import Joined
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class GatewayProtocol(OwnProtocol):
         """See `asyncio.Protocol`."""
         self._joined = Joined(transport, self.loop)
         super().connection_made(self._joined)
-        self._presence = Presence(self.flow.resume_reading)
+        self._presence = CallerPresence(self.flow.resume_reading)
         self.app_state = {"presence": self._presence}
 
     def connection_lost(self, exc: Exception | None) -> None:

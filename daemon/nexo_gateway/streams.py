@@ -57,7 +57,7 @@ class Joined:
         return getattr(self._transport, name)
 
 
-class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     """One connection to a provider. Beside httpcore2's interface it has what anyio's TLS needs below it.
 
     Args:
@@ -232,7 +232,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
     """Connects to an address.
 
     Attributes:
-        turn: see `Stream`.
+        turn: see `ProviderStream`.
     """
 
     turn: Turn | None = None
@@ -250,7 +250,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
                 _, stream = await loop.create_connection(
-                    lambda: Stream(loop, self.turn), host, port, proto=socket.IPPROTO_TCP
+                    lambda: ProviderStream(loop, self.turn), host, port, proto=socket.IPPROTO_TCP
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error

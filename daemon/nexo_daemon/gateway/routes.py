@@ -46,7 +46,7 @@ class RouteAnswer(Protocol):
         """Why nothing is."""
 
 
-class Answers(Protocol):
+class RouteResolver(Protocol):
     """Whoever answers `resolve`."""
 
     async def answer(self, inquiry: Question) -> Any:
@@ -61,7 +61,7 @@ class Routes:
 
     def __init__(
         self,
-        answers: Answers,
+        answers: RouteResolver,
         unseal: Callable[[StoredConnection], Credentials],
         contexts: TlsContexts,
         clock: Clock,

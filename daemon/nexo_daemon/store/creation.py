@@ -17,7 +17,7 @@ from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema, tables
 from nexo_daemon.store.files import StoreUnusable, create_private, require_locks, sync_directory, unfit_for
 from nexo_daemon.store.sqlite import connect, lacking
-from nexo_daemon.store.writing import Writer
+from nexo_daemon.store.writing import SqlAlchemyConnection
 
 
 def create(path: Path) -> None:
@@ -65,7 +65,7 @@ def _name(temporary: Path, path: Path) -> None:
 def _fill(path: Path) -> None:
     with closing(connect(path, wal=False)) as connection:
         connection.execute(f"PRAGMA application_id={tables.APPLICATION_ID}")
-        with closing(Writer(connection)) as writer, writer.transaction() as db:
+        with closing(SqlAlchemyConnection(connection)) as writer, writer.transaction() as db:
             schema.metadata.create_all(writer.connection)
             db.execute(sa.insert(schema.version), {"version_num": tables.HEAD})
             db.insert(tables.settings, rows.settings_to_row(Settings(), rows.NO_BINDINGS))

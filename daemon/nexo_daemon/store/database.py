@@ -17,7 +17,7 @@ from nexo_daemon.store.sqlite import BEGIN, connect, explained, lacking
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from nexo_daemon.store.writing import Writer, Writing
+    from nexo_daemon.store.writing import SqlAlchemyConnection, Writing
 
 RESTORE_HINT = "nexoctl store restore brings back a backup"
 GONE_ADVICE = (
@@ -77,7 +77,7 @@ class Database:
         """Why nothing can be changed; empty when it can."""
         self.advice = RESTORE_HINT
         self._connection: sqlite3.Connection | None = None
-        self._writer: Writer | None = None
+        self._writer: SqlAlchemyConnection | None = None
         self._lock = threading.RLock()
         self._file: _File | None = None
 
@@ -195,11 +195,11 @@ class Database:
             raise StoreFailed(f"the store cannot be read: {self.read_only}", hint=self.advice)
         return self._connection
 
-    def _written(self, connection: sqlite3.Connection) -> "Writer":
+    def _written(self, connection: sqlite3.Connection) -> "SqlAlchemyConnection":
         if self._writer is None:
-            from nexo_daemon.store.writing import Writer
+            from nexo_daemon.store.writing import SqlAlchemyConnection
 
-            self._writer = Writer(connection)
+            self._writer = SqlAlchemyConnection(connection)
         return self._writer
 
     def _roll_back(self) -> None:

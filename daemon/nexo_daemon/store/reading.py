@@ -15,7 +15,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.soundness import sound_rows
-from nexo_daemon.store.tables import Table
+from nexo_daemon.store.tables import StoredTable
 from nexo_daemon.vault.slots import WrappedKey
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class _Reader:
         self._db = db
         self._problems = problems
 
-    def all(self, table: Table, convert: Callable[[rows.Row], T]) -> list[T]:
+    def all(self, table: StoredTable, convert: Callable[[rows.Row], T]) -> list[T]:
         """The rows that can be read; a problem is noted for the rest."""
         out: list[T] = []
         damaged = 0

@@ -19,7 +19,7 @@ from nexo_daemon.domain.passes import UsageCounts, UsageKey
 from nexo_daemon.store import rows, schema, tables
 from nexo_daemon.store.passes import COUNTS, DAY, HOUR, WORDS, day_of, hours_since
 from nexo_daemon.store.soundness import sound
-from nexo_daemon.store.tables import Table
+from nexo_daemon.store.tables import StoredTable
 from nexo_daemon.store.writing import Writing
 
 SINGLE_CHECKS_KEPT = timedelta(days=1)
@@ -171,7 +171,7 @@ def thin_usage(db: Writing, now: datetime) -> None:
         db.execute(sa.delete(table).where(table.c.id <= newest - USAGE_KEPT))
 
 
-def _sound(table: Table) -> sa.ColumnElement[bool]:
+def _sound(table: StoredTable) -> sa.ColumnElement[bool]:
     return sa.literal_column(sound(table), sa.Boolean())
 
 

@@ -66,7 +66,7 @@ metadata = MetaData(
 )
 
 
-def _kept(table: tables.Table, *how: SchemaItem, **defaults: str) -> Table:
+def _kept(table: tables.StoredTable, *how: SchemaItem, **defaults: str) -> Table:
     columns: Iterator[Column[Any]] = (
         Column(
             column.name,

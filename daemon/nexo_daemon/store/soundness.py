@@ -19,7 +19,7 @@ from nexo.connections.terms import (
 )
 from nexo_daemon.domain.model import EvidenceSource, ProxyMode, SecretKind, WorkspaceKind
 from nexo_daemon.domain.passes import Wish
-from nexo_daemon.store.tables import Column, Kind, Table, select
+from nexo_daemon.store.tables import Kind, StoredColumn, StoredTable, select
 from nexo_daemon.vault.slots import SlotKind, SlotState
 
 WORDS: dict[tuple[str, str], type[enum.Enum]] = {
@@ -51,7 +51,7 @@ _LONGEST_S = 1e10
 
 
 @cache
-def sound(table: Table) -> str:
+def sound(table: StoredTable) -> str:
     """A condition in SQL: true for the rows that can be read, false for the others; never NULL.
 
     Text, because a start asks eight tables, and SQLAlchemy took longer to write these conditions down than
@@ -61,25 +61,25 @@ def sound(table: Table) -> str:
 
 
 def sound_rows(
-    db: sqlite3.Connection, table: Table, where: str = "1", values: Sequence[object] = ()
+    db: sqlite3.Connection, table: StoredTable, where: str = "1", values: Sequence[object] = ()
 ) -> Iterator[dict[str, Any]]:
     """Those that can be read, as `tables.select` gives them."""
     return select(db, table, f"{sound(table)} AND {where}", values)
 
 
-def unsound_rows(db: sqlite3.Connection, table: Table) -> int:
+def unsound_rows(db: sqlite3.Connection, table: StoredTable) -> int:
     """How many rows cannot be read."""
     found = db.execute(f'SELECT count(*) FROM "{table.name}" WHERE NOT {sound(table)}')  # noqa: S608 - ours
     return int(found.fetchone()[0])
 
 
-def _fits(table: Table, column: Column) -> str:
+def _fits(table: StoredTable, column: StoredColumn) -> str:
     raw = f'"{table.name}"."{column.name}"'
     fits = _of_its_kind(table, column, raw)
     return f"({raw} IS NULL OR {fits})" if column.optional else fits
 
 
-def _of_its_kind(table: Table, column: Column, raw: str) -> str:
+def _of_its_kind(table: StoredTable, column: StoredColumn, raw: str) -> str:
     match column.kind:
         case Kind.MOMENT:
             return f"(typeof({raw}) = 'integer' AND {raw} BETWEEN 0 AND {_LATEST})"

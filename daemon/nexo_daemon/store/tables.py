@@ -52,14 +52,14 @@ class Kind(enum.Enum):
     MOMENT = enum.auto()
 
 
-class Holds(NamedTuple):
+class ColumnType(NamedTuple):
     """Of what kind the values of a column are, and whether there may be none."""
 
     kind: Kind
     optional: bool = False
 
 
-class Column(NamedTuple):
+class StoredColumn(NamedTuple):
     """A column of a table."""
 
     name: str
@@ -67,23 +67,23 @@ class Column(NamedTuple):
     optional: bool
 
 
-class Table(NamedTuple):
+class StoredTable(NamedTuple):
     """A table and its columns, in the order in which a new store has them."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[StoredColumn, ...]
 
 
-TEXT, INTEGER, REAL, BOOLEAN, BLOB, MOMENT = map(Holds, Kind)
+TEXT, INTEGER, REAL, BOOLEAN, BLOB, MOMENT = map(ColumnType, Kind)
 
 
-def maybe(holds: Holds) -> Holds:
+def maybe(type_: ColumnType) -> ColumnType:
     """The same, or nothing."""
-    return holds._replace(optional=True)
+    return type_._replace(optional=True)
 
 
-def _table(name: str, /, **columns: Holds) -> Table:
-    return Table(name, tuple(Column(of, *holds) for of, holds in columns.items()))
+def _table(name: str, /, **columns: ColumnType) -> StoredTable:
+    return StoredTable(name, tuple(StoredColumn(of, *type_) for of, type_ in columns.items()))
 
 
 settings = _table(
@@ -324,7 +324,7 @@ _MEANT: Mapping[Kind, Callable[[Any], Any]] = {Kind.MOMENT: moment, Kind.BOOLEAN
 
 
 def select(
-    db: sqlite3.Connection, table: Table, where: str = "1", values: Sequence[object] = ()
+    db: sqlite3.Connection, table: StoredTable, where: str = "1", values: Sequence[object] = ()
 ) -> Iterator[dict[str, Any]]:
     """Rows as values by the names of their columns.
 
@@ -342,7 +342,7 @@ def select(
 
 
 @cache
-def _selection(table: Table) -> tuple[tuple[str, ...], str, list[tuple[str, Callable[[Any], Any]]]]:
+def _selection(table: StoredTable) -> tuple[tuple[str, ...], str, list[tuple[str, Callable[[Any], Any]]]]:
     # In words of our own: to compile the statements of eight tables takes longer than to answer them.
     names = tuple(column.name for column in table.columns)
     columns = ", ".join(f'"{name}"' for name in names)

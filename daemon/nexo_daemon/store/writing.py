@@ -16,14 +16,14 @@ from sqlalchemy.pool import StaticPool
 
 from nexo_daemon.store import schema, tables
 from nexo_daemon.store.sqlite import BEGIN
-from nexo_daemon.store.tables import Table
+from nexo_daemon.store.tables import StoredTable
 
 # The statement of every change. SQLite's own connection takes it: SQLAlchemy's way to it was a third of what
 # a transaction costs beside the disk (2026-11-27).
 _UPDATE_SETTINGS = str(sa.update(schema.settings).compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
-class Writer:
+class SqlAlchemyConnection:
     """SQLAlchemy's connection, which is this one of SQLite's. Its errors are SQLite's own."""
 
     def __init__(self, driver: sqlite3.Connection) -> None:
@@ -69,20 +69,22 @@ class Writing:
         self._connection = connection
         self.sqlite = driver
 
-    def select(self, table: Table, where: str = "1", values: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+    def select(
+        self, table: StoredTable, where: str = "1", values: tuple[object, ...] = ()
+    ) -> list[dict[str, Any]]:
         """See `tables.select`."""
         return list(tables.select(self.sqlite, table, where, values))
 
-    def insert(self, table: Table, *rows: Mapping[str, object]) -> None:
+    def insert(self, table: StoredTable, *rows: Mapping[str, object]) -> None:
         """Add rows."""
         if rows:
             self.execute(sa.insert(_named(table)), rows[0] if len(rows) == 1 else list(rows))
 
-    def update(self, table: Table, values: Mapping[str, object], **which: object) -> int:
+    def update(self, table: StoredTable, values: Mapping[str, object], **which: object) -> int:
         """Change the rows that have all of these values; how many there were."""
         return self.execute(sa.update(_named(table)).where(*_same(table, which)), values).rowcount
 
-    def delete(self, table: Table, **which: object) -> None:
+    def delete(self, table: StoredTable, **which: object) -> None:
         """Remove the rows that have all of these values; without any, all rows."""
         self.execute(sa.delete(_named(table)).where(*_same(table, which)))
 
@@ -103,10 +105,10 @@ def _as_sqlite_says() -> Iterator[None]:
         raise error.orig or error from None
 
 
-def _named(table: Table) -> sa.Table:
+def _named(table: StoredTable) -> sa.Table:
     return schema.metadata.tables[table.name]
 
 
-def _same(table: Table, which: Mapping[str, object]) -> Iterator[sa.ColumnElement[bool]]:
+def _same(table: StoredTable, which: Mapping[str, object]) -> Iterator[sa.ColumnElement[bool]]:
     columns = _named(table).c
     return (columns[name] == value for name, value in which.items())

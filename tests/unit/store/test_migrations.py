@@ -18,7 +18,7 @@ from nexo_daemon.store.database import Database
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.sqlite import connect
 from nexo_daemon.store.upgrade import MigrationFailedError
-from nexo_daemon.store.writing import Writer
+from nexo_daemon.store.writing import SqlAlchemyConnection
 from store_parts import HandClock, StorePlace, put
 
 RELEASED = Path(__file__).parent / "released"
@@ -70,7 +70,7 @@ def shape(path: Path) -> dict[str, list[str]]:
 def test_the_migrations_arrive_at_the_schema_of_a_new_store(tmp_path: Path) -> None:
     creation.create(tmp_path / "new.db")
     files.create_private(tmp_path / "migrated.db")
-    writer = Writer(connect(tmp_path / "migrated.db", wal=False))
+    writer = SqlAlchemyConnection(connect(tmp_path / "migrated.db", wal=False))
     upgrade.upgrade(writer.connection, "head")
     writer.close()
     with closing(sqlite3.connect(tmp_path / "migrated.db")) as db:
