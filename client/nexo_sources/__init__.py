@@ -1,8 +1,8 @@
-"""Where connections may be found already: one module a program, all of them readers.
+"""Finds connections in the configuration of other programs; one module for each program.
 
-A source is asked for what it holds and says two things: what can be imported, and what cannot and why.
-Nothing here writes, moves or sends anything, except that `servers` asks loopback addresses whether somebody
-answers. Not for saving (see `nexo_cli.importing` and `nexo_settings.importing`).
+A source returns the connections that can be imported, and the entries that cannot, with the reason.
+Nothing here writes, moves or sends anything, except that `servers` sends requests to loopback addresses.
+`nexo_cli.importing` and `nexo_settings.importing` save what was found.
 """
 
 from nexo_sources.finding import Finding, Found, Skipped

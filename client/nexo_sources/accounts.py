@@ -1,12 +1,12 @@
-"""An account as a program's configuration says it, and what it takes to have it here.
+"""An account as another program's configuration describes it, and its conversion into a connection.
 
-What the sources of many programs share: a program keeps an address, a key (or a word for where the key is),
-headers and a model; each program has its own words for that. A program's file is put into `Account`s, and
-`found` decides: a connection, or why not and what can be done by hand.
+Most sources share this module. Each program stores an address, a key (or a reference to one), headers and a
+model in its own format. A source reads the format into `Account`s. `found` turns each account into a
+connection, or gives the reason why that is impossible and what the user can do by hand.
 
-What is never done: complete an address of one place with a key of another, unless the program itself does so
-from files of this person; send a reference as if it were the key; look a variable of the shell up for a file
-of the present directory.
+Three rules hold. An address from one place is never combined with a key from another, unless the program
+itself does so with files of this user. A reference is never sent as if it were a key. Variables of the shell
+are never looked up for a file in the current directory.
 """
 
 import os
@@ -26,7 +26,7 @@ from nexo_sources.finding import Finding, Found, Half, Part, Skipped
 from nexo_sources.reading import Unreadable, shown, table, word
 
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
-"""`$NAME` and `${NAME}`, as most programs have it."""
+"""`$NAME` and `${NAME}`: the variable syntax of most programs."""
 
 _DIALECTS = {
     "openai": Provider.CUSTOM,
@@ -38,19 +38,21 @@ _DIALECTS = {
 
 @frozen(kw_only=True)
 class Account:
-    """One account, nothing resolved yet.
+    """One account, as written; nothing is resolved yet.
 
     Attributes:
-        name: what the program calls it.
-        dialect: openai (and what is compatible), anthropic, google or ollama; empty: what the name says.
-        url: as written; empty for the program's own default, which is the service of that name.
+        name: the program's name for it.
+        place: where it was found, shown to the user.
+        dialect: openai (and compatible APIs), anthropic, google or ollama; if empty, `name` decides.
+        url: as written; empty for the program's default address of the service called `name`.
         key: as written.
-        variables: where the program looks when no key is written, in order.
-        reference: where else its key is, as `--api-key-ref` has it.
+        variables: the variables in which the program looks for the key if `key` is empty, in order.
+        reference: where the key is stored, in the syntax of `--api-key-ref`.
         headers: as written.
-        obstacle: why it cannot be had; then the rest does not matter.
-        lost: why nobody can say which address its key is for; then only the person can.
-        template: the program writes it for everybody: without a key it is not worth a line.
+        model: the model that the program uses with it.
+        obstacle: why it cannot be imported; the other fields are then ignored.
+        lost: why the address for the key is unknown; only the user can give it then.
+        template: an entry that the program writes for every user; it is not reported if it has no key.
     """
 
     name: str
@@ -70,11 +72,11 @@ class Account:
 def found(
     accounts: Iterable[Account], variables: Mapping[str, str], *, syntax: re.Pattern[str] = VARIABLE
 ) -> Found:
-    """What of the accounts can be imported.
+    """Convert accounts into connections, and report those that cannot be imported.
 
     Args:
-        variables: what the program itself would look up.
-        syntax: how the program writes a variable; the groups that match are its name.
+        variables: the variables that the program itself would look up.
+        syntax: how the program writes a variable; the group that matches is its name.
     """
     result = Found()
     for account in accounts:
@@ -92,7 +94,7 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         return left_out(account.obstacle)
     url, missing = expanded(account.url, variables, syntax)
     if services.holds_password(url):
-        # Before the person is asked for what is missing, which would show the address.
+        # Checked first: asking the user for a missing part would show the address.
         return left_out(environment.LOGIN_IN_ADDRESS)
     key, lacking = _key_of(account, variables, syntax)
     target = _target(account, url)
@@ -118,13 +120,13 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         made = environment.without_address(rest, key, keys.NOT_ASKED, lost, what=account.name)
         return Found() if account.template else made
     if account.reference:
-        reason = f"its key is fetched from elsewhere; let it stay there: {rest.command(account.reference)}"
+        reason = f"its key is fetched from elsewhere; to leave it there: {rest.command(account.reference)}"
         return left_out(reason, Half(lacks=Part.KEY, rest=rest))
     near = on_this_network(url)
     if lacking and not near:
         return left_out(lacking, Half(lacks=Part.KEY, rest=rest))
     if near and (lacking or keys.read(key, keys.NOT_ASKED).problem):
-        # Where a program insists on a key and the server does not, people write anything.
+        # Some programs require a key that the server does not; users then write an arbitrary one.
         key = ""
     made = environment.one(
         rest,
@@ -139,7 +141,7 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
 
 
 def _key_of(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, str]:
-    """The key as the program has it, and why there is none."""
+    """The key as the program resolves it, and the reason if there is none."""
     if account.key:
         key, missing = expanded(account.key, variables, syntax)
         return (key, f"its key is in {keys.absent(missing[0], variables)}" if missing else "")
@@ -153,10 +155,10 @@ def _key_of(account: Account, variables: Mapping[str, str], syntax: re.Pattern[s
 
 
 def _elsewhere(account: Account, variables: Mapping[str, str]) -> str:
-    """A variable may send the key of an account that names no address elsewhere than to the public host."""
+    """Why an account without an address may not use the public host: a variable may set another address."""
     service = services.by_word(account.name)
     beside = environment.address_of(service, {**reading.addresses(), **variables}) if service else ""
-    return f"{beside} may say where it goes; add it with --base-url" if beside else ""
+    return f"{beside} may set its address; add it with --base-url" if beside else ""
 
 
 def _lost_target(account: Account) -> tuple[Provider, str, str]:
@@ -166,7 +168,7 @@ def _lost_target(account: Account) -> tuple[Provider, str, str]:
 
 
 def on_this_network(url: str) -> bool:
-    """Whether the address is one of this computer or of a network at home, where servers go without a key."""
+    """Whether the address is on this computer or in a private network, where servers often need no key."""
     host = services.host_of(url)
     try:
         return ip_address(host).is_private
@@ -175,7 +177,7 @@ def on_this_network(url: str) -> bool:
 
 
 def _target(account: Account, url: str) -> tuple[Provider, str, str] | str:
-    """Provider, preset and base URL (empty for the provider's own); or why there is none."""
+    """Provider, preset and base URL (empty for the provider's default), or the reason if there are none."""
     service = services.by_word(account.name)
     provider = _DIALECTS.get(account.dialect) or (service.provider if service else Provider.CUSTOM)
     if not url:
@@ -198,11 +200,11 @@ def _target(account: Account, url: str) -> tuple[Provider, str, str] | str:
     return (provider, "", "" if own else base_url)
 
 
-_NO_ADDRESS = "its address is known to the program alone; add it by hand with --base-url"
+_NO_ADDRESS = "only the program knows its address; add it by hand with --base-url"
 
 
 def in_keyring(account: Account, program: str) -> Skipped:
-    """What to say of an account whose key the program keeps in the keyring, in a form of its own."""
+    """Report an account whose key the program keeps in the keyring in its own format."""
     if services.holds_password(account.url):
         return Skipped(account.name, account.place, environment.LOGIN_IN_ADDRESS)
     target = _target(account, account.url)
@@ -225,7 +227,7 @@ def in_keyring(account: Account, program: str) -> Skipped:
 
 
 def expanded(text: str, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, list[str]]:
-    """The text with its variables filled in, and the names of those that are not set."""
+    """The text with its variables replaced by their values, and the names of variables that are not set."""
     missing: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
@@ -247,7 +249,7 @@ Parse = Callable[[str], Any]
 
 
 def settings_of(path: Path, parse: Parse) -> tuple[dict[str, Any], Found]:
-    """A file's table and no complaint; or an empty one and, if it is there and cannot be read, the reason."""
+    """The parsed table of a file; an empty one if the file is missing or unreadable, which is reported."""
     try:
         text = reading.text_of(path)
         return (table(parse(text)) if text is not None else {}), Found()
@@ -256,7 +258,7 @@ def settings_of(path: Path, parse: Parse) -> tuple[dict[str, Any], Found]:
 
 
 def variables_in(path: Path) -> tuple[dict[str, str], Found]:
-    """The assignments of a .env file, likewise."""
+    """The assignments in a .env file; empty if it is missing or unreadable, which is reported."""
     try:
         text = reading.text_of(path)
         return (reading.variables_of(text) if text is not None else {}), Found()
@@ -265,7 +267,7 @@ def variables_in(path: Path) -> tuple[dict[str, str], Found]:
 
 
 def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables put over one another, entry by entry; anything else is replaced."""
+    """Merge nested tables; for other values, `high` wins."""
     result = dict(low)
     for name, value in high.items():
         both = table(result.get(name)), table(value)
@@ -274,7 +276,7 @@ def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_this_directory(paths: Iterable[Path], source: str) -> Found:
-    """Files of the present directory that a program would read: named, and read when the person says so."""
+    """Report files in the current directory that a program would read; `--file` reads one."""
     command = f"it belongs to this directory; if you trust it: nexoctl import {source} --file"
     return Found(
         (), tuple(Skipped(path.name, shown(path), f"{command} {_from_here(path)}") for path in paths)
@@ -287,7 +289,7 @@ def _from_here(path: Path) -> str:
 
 
 def first_model(models: Any) -> str:
-    """The first model of a list of tables or texts, or of a table by name."""
+    """The first model in a list of tables or strings, or in a table whose keys are model names."""
     if isinstance(models, Mapping):
         return next(iter(map(str, models)), "")
     for entry in models if isinstance(models, list) else []:

@@ -1,7 +1,7 @@
 """aichat: the clients of its config.yaml.
 
 Source: its config.example.yaml and guide (2026-11): AICHAT_CONFIG_FILE, AICHAT_CONFIG_DIR or
-~/.config/aichat, with a .env beside it. A client without a key takes {NAME}_API_KEY, one without an address
+~/.config/aichat, with a .env beside it. The default for the key is {NAME}_API_KEY, for the address
 {NAME}_API_BASE.
 """
 
@@ -16,7 +16,7 @@ from nexo_sources.accounts import Account
 from nexo_sources.finding import Found
 from nexo_sources.reading import shown, tables, word
 
-# Its type: our name for it, and the dialect.
+# aichat's client type -> the service in `services`, and the dialect.
 _TYPES = {
     "openai": ("openai", "openai"),
     "openai-compatible": ("", "openai"),
@@ -31,7 +31,7 @@ _TYPES = {
 
 
 def find(file: Path | None = None) -> Found:
-    """Its clients."""
+    """The clients in config.yaml."""
     directory = Path(
         os.environ.get("AICHAT_CONFIG_DIR")
         or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "aichat"
@@ -63,5 +63,5 @@ def _accounts(settings: Mapping[str, Any], variables: Mapping[str, str], path: P
             variables=(f"{prefix}_API_KEY",),
             headers={"Authorization": authorization} if authorization else {},
             model=model if chosen == name else accounts.first_model(entry.get("models")),
-            obstacle="" if dialect else f"it is reached as {kind or 'nothing'}, which Nexo cannot",
+            obstacle="" if dialect else f"it is reached as {kind or 'nothing'}, which is not supported",
         )

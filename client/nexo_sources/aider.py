@@ -1,4 +1,4 @@
-"""aider: .env and .aider.conf.yml in the home directory; those of the repository and of here are named.
+"""aider: .env and .aider.conf.yml in the home directory; those in the repository are only reported.
 
 Source: aider.chat, "API Keys", "Config with .env" and "YAML config file" (2026-10).
 """
@@ -24,7 +24,7 @@ _MODEL_OF = {"openai": "OPENAI_MODEL", "anthropic": "ANTHROPIC_MODEL", "google":
 
 
 def find(file: Path | None = None) -> Found:
-    """Keys and addresses of either kind of file; the two of a directory belong together."""
+    """The accounts in both kinds of files; the two files in a directory are read together."""
     home = tuple(Path.home() / name for name in _NAMES)
     if file is not None:
         beside = tuple(file.parent / name for name in _NAMES)
@@ -48,17 +48,17 @@ def _directories() -> tuple[Path, ...]:
 
 
 def _together(paths: Iterable[Path], around: dict[str, str]) -> Found:
-    """What the files say.
+    """The accounts in the files, read together.
 
     Args:
-        around: variables of other files, of which addresses count, too.
+        around: variables of other files; only the addresses among them are used.
     """
     variables, problems, place = _merged(paths)
     return problems + environment.from_variables(variables, place, around=around)
 
 
 def _merged(paths: Iterable[Path]) -> tuple[dict[str, str], Found, str]:
-    """The variables of the files, and which one decides; a .env wins over the options of the other."""
+    """The variables in the files, the problems, and the last file with variables; later files win."""
     variables: dict[str, str] = {}
     problems, place = Found(), ""
     for path in paths:

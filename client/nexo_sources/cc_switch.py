@@ -1,11 +1,11 @@
 """CC Switch: the database of the desktop program, or the JSON file that older versions wrote.
 
-Source: github.com/farion1231/cc-switch, `database/schema.rs` (schemas 0 to 17: the columns read are in all),
-`database/backup.rs`, `provider.rs`, `app_config.rs`, `app_store.rs` of 21 Aug 2026. Table `providers` has one
-row a provider and program; `settings_config` is what it writes into that program's configuration,
-`meta.apiFormat` what the address speaks behind its own proxy. Universal providers are one JSON table in
-`settings`. config.json of version 1 had `providers` at the top. `app_paths.json` names another directory. An
-export is that database as SQL.
+Source: github.com/farion1231/cc-switch, `database/schema.rs` (schemas 0 to 17 all have the columns that are
+read), `database/backup.rs`, `provider.rs`, `app_config.rs`, `app_store.rs` of 21 Aug 2026. The table
+`providers` has one row for each provider and program. `settings_config` is the text that CC Switch writes
+into that program's configuration; `meta.apiFormat` is the API of the address behind CC Switch's proxy. The
+universal providers are one JSON table in `settings`. In version 1, config.json had `providers` at the top
+level. `app_paths.json` can name another directory. An export is the same database as SQL.
 """
 
 import json
@@ -28,7 +28,7 @@ from nexo_sources.reading import Unreadable, shown, table, word
 
 @frozen
 class _Row:
-    """A provider of one program, as each version of the database and of the JSON file has it."""
+    """A provider of one program, from any version of the database or the JSON file."""
 
     app: str
     name: str
@@ -37,7 +37,7 @@ class _Row:
 
     @property
     def speaks(self) -> str:
-        """What the address speaks, where its own proxy stands before Claude Code; empty for Claude's."""
+        """The API of the address behind CC Switch's proxy for Claude Code; empty for Anthropic's API."""
         older = table(self.settings)
         compatible = str(older.get("openrouter_compat_mode", "")).strip().casefold() in ("true", "1")
         said = word(self.meta.get("apiFormat")) or word(older.get("api_format"))
@@ -45,7 +45,7 @@ class _Row:
 
     @property
     def whole_address(self) -> bool:
-        """The address is one endpoint, to which nothing is added."""
+        """Whether the address is a complete endpoint, to which no path is added."""
         return self.meta.get("isFullUrl") is True
 
 
@@ -54,14 +54,14 @@ def find(file: Path | None = None) -> Found:
     home = _directory()
     candidates = [file] if file else [home / "cc-switch.db", home / "config.json"]
     for path in candidates:
-        # The older file stays behind after an upgrade, with what was true then.
+        # An upgrade leaves the older file behind with outdated contents.
         if path.is_file():
             return _read(path)
     return Found()
 
 
 def _directory() -> Path:
-    """The directory of its own, or the one that the person moved it to."""
+    """The default directory, or the one that the user chose in CC Switch."""
     own = Path.home() / ".cc-switch"
     if sys.platform == "darwin":
         data = Path.home() / "Library/Application Support"
@@ -87,8 +87,8 @@ def _read(path: Path) -> Found:
 
 def _database(path: Path) -> Found:
     wal = path.with_name(path.name + "-wal")
-    # Without a log of pending changes nothing beside the file is needed, and SQLite then creates nothing.
-    # With one, the reader must see it, and shares the files that the other program has made already.
+    # Without a write-ahead log the file is complete, and `immutable` keeps SQLite from creating other files.
+    # With one, SQLite must read it, and uses the files that CC Switch has already created.
     live = wal.exists() and wal.stat().st_size > 0
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{'mode=ro' if live else 'immutable=1'}"
     try:
@@ -100,7 +100,7 @@ def _database(path: Path) -> Found:
 
 
 def _rows_of(connection: sqlite3.Connection, place: str) -> Found:
-    """The providers of an open database, which is closed."""
+    """The providers in an open database. Closes the connection."""
     try:
         connection.row_factory = sqlite3.Row
         rows = connection.execute("SELECT * FROM providers ORDER BY app_type, name").fetchall()
@@ -118,15 +118,15 @@ def _rows_of(connection: sqlite3.Connection, place: str) -> Found:
 
 
 def _no_database(error: sqlite3.Error) -> Unreadable:
-    # Without the text: it may quote a value.
-    return Unreadable(f"it is no database that can be read ({type(error).__name__})")
+    # SQLite's own text is left out, because it may quote a value.
+    return Unreadable(f"it is not a readable database ({type(error).__name__})")
 
 
 def _universal(connection: sqlite3.Connection, place: str) -> Found:
     try:
         row = connection.execute("SELECT value FROM settings WHERE key = 'universal_providers'").fetchone()
     except sqlite3.OperationalError:
-        # Older versions do not have them.
+        # Older versions have no universal providers.
         return Found()
     found = Found()
     for entry in map(table, table(_json(row[0])).values() if row else ()):
@@ -148,7 +148,7 @@ def _universal(connection: sqlite3.Connection, place: str) -> Found:
 
 
 def _with_version(url: str) -> str:
-    """As it does for Codex: a bare host gets /v1, a path is left as it is."""
+    """As CC Switch does for Codex: add /v1 to an address without a path."""
     url = url.strip().rstrip("/")
     return url if "/" in url.partition("://")[2] else f"{url}/v1"
 
@@ -183,7 +183,7 @@ def _one(row: _Row, place: str) -> Found:
         return Found((), (Skipped(row.name, place, reason),))
 
     if not isinstance(row.settings, dict):
-        return left_out("its settings are no JSON object")
+        return left_out("its settings are not a JSON object")
     config = table(row.settings)
     if row.app in ("claude", "claude-desktop", "gemini"):
         variables = _texts(config.get("env"))
@@ -197,13 +197,13 @@ def _one(row: _Row, place: str) -> Found:
     elif row.app in _PLAIN:
         found = _address(row.app, config, place)
     else:
-        return left_out(f"connections of {row.app} are of a kind that Nexo does not know")
+        return left_out(f"Nexo does not support the connections of {row.app}")
     if not found:
         return left_out("it is the program's own login, not an API key")
     return _called(row.name, found)
 
 
-# What a base address becomes by itself: then the whole endpoint says the base, too.
+# The path that each API adds to a base address. A complete endpoint that ends in it also gives the base.
 _ENDPOINTS = {
     "": "/v1/messages",
     "anthropic": "/v1/messages",
@@ -266,7 +266,7 @@ def _codex(config: dict[str, Any], place: str) -> Found:
     return codex.from_settings(settings, table(config.get("auth")), place)
 
 
-# Where each of these keeps address, key and dialect.
+# The fields in which each of these programs keeps the address, the key and the dialect.
 _PLAIN = {
     "opencode": ("baseURL", "apiKey", "npm"),
     "openclaw": ("baseUrl", "apiKey", "api"),
@@ -294,7 +294,7 @@ def _address(app: str, config: dict[str, Any], place: str) -> Found:
         key=key,
         headers=table(options.get("headers")),
         model=accounts.first_model(config.get("models")),
-        # It writes an address into each of them: a key alone says nothing of where it goes.
+        # CC Switch always writes an address, so a key without one is for an unknown service.
         lost="" if url else "it has no address",
     )
     return accounts.found([account], reading.environment())

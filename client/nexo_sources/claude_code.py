@@ -1,8 +1,8 @@
-"""Claude Code: the `env` of its settings files of this person; those of the present directory are named.
+"""Claude Code: `env` in the user's settings files; those in the current directory are only reported.
 
 Source: its settings reference (`env`, `apiKeyHelper`, managed settings, CLAUDE_CONFIG_DIR; 2026-11). Settings
-win over the shell, the project's over the person's, managed ones over all. `primaryApiKey` of ~/.claude.json
-is the key that a login at the Console made.
+win over the shell, the project's settings over the user's, managed settings over all others. `primaryApiKey`
+in ~/.claude.json is a key that was created by a login at the Console.
 """
 
 import os
@@ -29,27 +29,27 @@ _MANAGED = (
     Path("/Library/Application Support/ClaudeCode") if sys.platform == "darwin" else Path("/etc/claude-code")
 ) / "managed-settings.json"
 _STAND_IN = "the-key-that-the-command-prints"
-# Its words for a model, with the one of its variables that says which model is meant.
+# Aliases for models; a variable such as ANTHROPIC_DEFAULT_OPUS_MODEL says which model is meant.
 _ALIAS = re.compile(r"(opus|sonnet|haiku)(plan)?(\[[^\]]*\])?", re.IGNORECASE)
 
 
 def home() -> Path:
-    """Where Claude Code keeps its settings of this person."""
+    """The directory with the user's settings."""
     return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
 
 
 def files() -> list[Path]:
-    """All settings files that it reads in the present directory."""
+    """All settings files that Claude Code reads in the current directory."""
     own, project = (home() / name for name in _NAMES), (reading.here() / ".claude" / name for name in _NAMES)
     return list(dict.fromkeys([*own, *project, _MANAGED]))
 
 
 def find(file: Path | None = None) -> Found:
-    """Key and gateway, as far as they are in the settings."""
+    """The key and the address that the settings contain."""
     own = home()
     user = [*(own / name for name in _NAMES), _MANAGED]
     if file is not None:
-        # The two of a directory belong together: an address in the shared one, the token in the private one.
+        # Both files in a directory are read: the shared one often has the address, the private one the token.
         beside = [file.parent / name for name in _NAMES]
         paths = beside if file in beside else [file]
         return _settings(paths, _merged(user)[0] if file.parent != own else {})
@@ -75,7 +75,7 @@ def _decides(path: Path) -> bool:
 
 
 def _merged(paths: Sequence[Path]) -> tuple[dict[str, Any], Found, str]:
-    """What several files say together, later ones over earlier ones, and which one decides."""
+    """The merged settings (later files win), the problems, and the last file that sets a key or address."""
     settings: dict[str, Any] = {}
     problems, place = Found(), ""
     for path in paths:
@@ -87,11 +87,11 @@ def _merged(paths: Sequence[Path]) -> tuple[dict[str, Any], Found, str]:
 
 
 def _settings(paths: Sequence[Path], around: dict[str, Any], console: Path | None = None) -> Found:
-    """The account of these files.
+    """The account in these files.
 
     Args:
-        around: settings of which addresses count, too.
-        console: where the key of a login at the Console is.
+        around: other settings; only the addresses among them are used.
+        console: the file with the key that a login at the Console created.
     """
     settings, problems, place = _merged(paths)
     variables = _texts(settings.get("env"))
@@ -105,7 +105,7 @@ def _settings(paths: Sequence[Path], around: dict[str, Any], console: Path | Non
     if not has_key and not helper and console is not None:
         login, problem = accounts.settings_of(console, reading.json_of)
         problems += problem
-        # People write a word there to get past the question for a login.
+        # Some users write an arbitrary word there to skip the login prompt.
         if word(login.get("primaryApiKey")).startswith("sk-ant-"):
             variables["ANTHROPIC_API_KEY"] = word(login["primaryApiKey"])
             place = shown(console)
@@ -118,14 +118,14 @@ def _settings(paths: Sequence[Path], around: dict[str, Any], console: Path | Non
 
 
 def _translated(model: str, variables: dict[str, str]) -> str:
-    """The model that one of its words stands for, where the settings say so."""
+    """The model for an alias, if the settings define it."""
     alias = _ALIAS.fullmatch(model.strip())
     return variables.get(f"ANTHROPIC_DEFAULT_{alias[1].upper()}_MODEL", "") if alias else model
 
 
 def _from_helper(helper: str, variables: dict[str, str], outer: dict[str, str], place: str) -> Found:
-    """An account whose key a command prints; whether that is a key is for the person to say."""
-    # With a stand-in for the key the rest of the account is read as ever.
+    """Report an account whose key is printed by a command, because the user has to approve the command."""
+    # A placeholder for the key makes the usual code read the rest of the account.
     rest = environment.from_variables({**variables, "ANTHROPIC_API_KEY": _STAND_IN}, place, around=outer)
     reason = "its key comes from a command (apiKeyHelper); add it with --api-key-ref 'command:…'"
     halves = [
@@ -137,5 +137,5 @@ def _from_helper(helper: str, variables: dict[str, str], outer: dict[str, str], 
 
 
 def _texts(value: Any) -> dict[str, str]:
-    # Numbers and booleans are written without quotes there.
+    # Numbers and booleans may stand there without quotes.
     return {name: str(entry) for name, entry in table(value).items() if isinstance(entry, str | int)}

@@ -54,7 +54,7 @@ def find(file: Path | None = None) -> Found:
 
 
 def _claims(path: Path) -> frozenset[str]:
-    """Whether a project's own configuration sends the key of OpenAI elsewhere."""
+    """The services to which a project's configuration gives another address: OpenAI or none."""
     settings, _ = accounts.settings_of(path, reading.toml_of)
     elsewhere = any(settings.get(name) for name in ("openai_base_url", "model_provider", "model_providers"))
     return frozenset({"openai"}) if elsewhere else frozenset()
@@ -63,10 +63,10 @@ def _claims(path: Path) -> frozenset[str]:
 def from_settings(
     settings: dict[str, Any], auth: dict[str, Any], place: str, variables: Mapping[str, str] | None = None
 ) -> Found:
-    """What the two files say; CC Switch keeps the same two in its database.
+    """The accounts in config.toml and auth.json. CC Switch stores the same two files in its database.
 
     Args:
-        variables: what Codex would look up; its .env wins over the shell.
+        variables: the variables that Codex would look up; its .env wins over the shell.
     """
     variables = reading.environment() if variables is None else variables
     settings = {**settings, **table(table(settings.get("profiles")).get(word(settings.get("profile"))))}
@@ -75,7 +75,7 @@ def from_settings(
     chosen = word(settings.get("model_provider")) or "openai"
     found = Found()
     for name, value in table(settings.get("model_providers")).items():
-        # Codex sends the key of auth.json to the provider in use when that one names no key of its own.
+        # Codex sends the key in auth.json to the provider in use, unless that provider has its own key.
         lent = key if name == chosen else ""
         found += _provider(name, table(value), lent, model if name == chosen else "", place, variables)
     if key and not any(finding.api_key == key for finding in found.findings):
@@ -98,7 +98,9 @@ def _provider(
         rest = Finding(name=name, place=place, provider=Provider.CUSTOM, model=model)
         return environment.without_address(rest, key, variables, "it has no base_url; add it with --base-url")
     if table(entry.get("query_params")) and "azure" not in url:
-        return Found((), (Skipped(name, place, "it adds parameters to every address, which Nexo cannot"),))
+        return Found(
+            (), (Skipped(name, place, "it adds parameters to every address, which is not supported"),)
+        )
     if command := table(entry.get("auth")):
         return _from_command(name, command, url, model, place)
     key = word(entry.get("experimental_bearer_token"))
@@ -117,7 +119,7 @@ def _provider(
         reason = f"its key is in {keys.absent(variable, variables)}"
         return Found((), (Skipped(name, place, reason, Half(lacks=Part.KEY, rest=rest)),))
     headers = [Header(header, str(value)) for header, value in table(entry.get("http_headers")).items()]
-    # It sends what stands there as it is, and leaves out a header whose variable is not set.
+    # Codex sends header values unchanged, and omits a header whose variable is not set.
     for header, source in table(entry.get("env_http_headers")).items():
         if variables.get(str(source)):
             headers.append(Header(header, variables[str(source)]))
@@ -136,7 +138,7 @@ def _provider(
 
 
 def _from_command(name: str, auth: dict[str, Any], url: str, model: str, place: str) -> Found:
-    """A provider whose key a command prints: the command is for the person to agree to."""
+    """Report a provider whose key is printed by a command, because the user has to approve the command."""
     provider, preset, base_url, _ = environment.openai_like(url)
     rest = Finding(name=name, place=place, provider=provider, preset=preset, base_url=base_url, model=model)
     arguments = auth.get("args") if isinstance(auth.get("args"), list) else []
@@ -147,7 +149,7 @@ def _from_command(name: str, auth: dict[str, Any], url: str, model: str, place: 
 
 
 def _azure_key(entry: dict[str, Any]) -> str:
-    """Azure's key travels in a header of its own, so that is where people put it."""
+    """The key of an Azure provider, which users write as the header `api-key`."""
     literal = {header.casefold(): str(value) for header, value in table(entry.get("http_headers")).items()}
     named = {header.casefold(): str(name) for header, name in table(entry.get("env_http_headers")).items()}
     return literal.get("api-key", "") or (f"${{{named['api-key']}}}" if named.get("api-key") else "")

@@ -25,13 +25,13 @@ def _home() -> Path:
 
 
 def own_file() -> Path:
-    """The file that counts; of several formats Continue reads the newer one alone."""
+    """The file that Continue uses; if both formats exist, it reads only the newer one."""
     files = [_home() / name for name in ("config.yaml", "config.yml", "config.json")]
     return next((path for path in files if path.is_file()), files[0])
 
 
 def find(file: Path | None = None) -> Found:
-    """The models, put together by provider, address and key."""
+    """The models, grouped by provider, address and key."""
     home = _home()
     if file is not None:
         return _read(file)
@@ -41,7 +41,7 @@ def find(file: Path | None = None) -> Found:
 
 
 def _of_this_directory(home: Path) -> list[Path]:
-    """What it reads of a workspace: blocks with models, and a file over the person's own."""
+    """The files that Continue reads in a workspace: model blocks, and a file that overrides the user's."""
     here = reading.here()
     directory = here / ".continue"
     blocks = [] if directory == home else [*directory.glob("models/*.y*ml"), *directory.glob("config.y*ml")]

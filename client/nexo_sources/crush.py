@@ -1,8 +1,8 @@
-"""Crush: the providers of crush.json of this person, and the keys that it keeps itself.
+"""Crush: the providers in the user's crush.json, and the keys that Crush stores itself.
 
-Source: its README, docs/config and the crush-config skill (2026-11): ~/.config/crush/crush.json, over which
-lies the state of ~/.local/share/crush/crush.json; values are expanded as a shell would, `$(command)` too. A
-crushrc is a script of Bash and is not run.
+Source: its README, docs/config and the crush-config skill (2026-11): the state in
+~/.local/share/crush/crush.json overrides ~/.config/crush/crush.json; values are expanded as in a shell,
+including `$(command)`. A crushrc is a Bash script and is not run.
 """
 
 import os
@@ -32,12 +32,12 @@ _COMMAND = re.compile(r"\$\((.*)\)", re.DOTALL)
 
 
 def home() -> Path:
-    """Where its settings of this person are."""
+    """The directory with the user's settings."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush"
 
 
 def find(file: Path | None = None) -> Found:
-    """Its providers."""
+    """The providers that Crush has."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
         return problems + accounts.found(_accounts(settings, file), keys.NOT_ASKED)
@@ -48,7 +48,7 @@ def find(file: Path | None = None) -> Found:
         layer, problem = accounts.settings_of(path, loose_json_of)
         settings, problems = accounts.merged(settings, layer), problems + problem
     if (config / "crushrc").is_file():
-        reason = "it is a script of Bash, which is not run; add its providers with: nexoctl add"
+        reason = "it is a Bash script, which is not run; add its providers with: nexoctl add"
         problems += Found((), (Skipped("crushrc", shown(config / "crushrc"), reason),))
     here = [
         path for path in (reading.here() / ".crush.json", reading.here() / "crush.json") if path.is_file()
@@ -82,7 +82,7 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
         service = services.by_word(name)
         obstacle = ""
         if dialect is None:
-            obstacle = f"it is reached as {word(entry.get('type'))}, which Nexo cannot"
+            obstacle = f"it is reached as {word(entry.get('type'))}, which is not supported"
         elif table(entry.get("oauth")):
             obstacle = "it is a login, not an API key"
         elif command and command[0] != key:

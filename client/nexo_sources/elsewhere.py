@@ -1,6 +1,6 @@
-"""Programs that are on this computer, have keys of their own, and are not read: each is named with one line.
+"""Reports programs on this computer that have API keys but cannot be imported.
 
-Facts as data: where a program shows that somebody uses it, and where its keys are, to copy one by hand.
+The table says which files show that a program is in use, and where the user finds its keys.
 """
 
 from pathlib import Path
@@ -12,11 +12,11 @@ from nexo_sources.reading import shown
 
 @frozen
 class UnreadProgram:
-    """One that is not read.
+    """A program whose keys are not read.
 
     Attributes:
-        places: below the home directory; `*` stands for any name.
-        keeps: where its keys are.
+        places: paths that exist if the program is in use, relative to the home directory; `*` is any name.
+        keeps: where its keys are, as part of a sentence.
     """
 
     title: str
@@ -56,7 +56,7 @@ PROGRAMS = (
 )
 
 
-# Where programs keep their files, in a home: people link these to a disk, a repository, a cloud.
+# Directories that contain files of programs. Users replace them by links to a disk, a repository or a cloud.
 _LINKED = (
     *(
         ".config",
@@ -74,7 +74,7 @@ _LINKED = (
 
 
 def find() -> Found:
-    """Those of which there is a trace, and links that lead to nothing, behind which there may be more."""
+    """The programs that are in use, and dangling links, behind which there may be more."""
     home = Path.home()
     skipped = [
         Skipped(name, shown(home / name), f"it is a link to {(home / name).readlink()}, which is not there")

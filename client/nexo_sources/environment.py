@@ -1,7 +1,7 @@
-"""The variables that the official SDKs read, in this shell or in any table of variables.
+"""Accounts in environment variables: those that the official SDKs read, in this shell or in any table.
 
-Source: providers' SDKs (openai, anthropic, google-genai, ollama) and what aider and LiteLLM document for the
-services that speak the OpenAI dialect.
+Source: the providers' SDKs (openai, anthropic, google-genai, ollama), and for services with the OpenAI
+dialect the documentation of aider and LiteLLM.
 """
 
 import re
@@ -20,7 +20,7 @@ PLACE = "environment"
 LOGIN_IN_ADDRESS = "its address holds a user name or password; give the key as the API key or a header"
 
 _SPECIAL = ("openai", "anthropic", "google", "azure")
-# Of a server of one's own, of other clouds: not where that key goes.
+# Addresses of the user's own server or of other clouds, to which the key is not sent.
 _NO_ADDRESS = (
     "OLLAMA_HOST",
     "ANTHROPIC_BEDROCK_BASE_URL",
@@ -36,7 +36,7 @@ _GOOGLE_ADDRESSES = ("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", "GEMINI_API_BA
 
 
 def find() -> Found:
-    """What the variables of this shell say."""
+    """The accounts in the variables of this shell."""
     return from_variables(reading.environment(), PLACE)
 
 
@@ -45,9 +45,9 @@ class Table:
     """Variables as one program sees them.
 
     Attributes:
-        values: by name, addresses of elsewhere included.
-        pointers: where a value that names a variable leads; never to an address of elsewhere.
-        place: where they stand, for people.
+        values: all variables, including addresses from outside the table.
+        pointers: the variables to which a value may point; excludes addresses from outside the table.
+        place: where they were found, shown to the user.
     """
 
     values: Mapping[str, str]
@@ -55,23 +55,24 @@ class Table:
     place: str
 
     def get(self, name: str) -> str:
-        """The value; empty if there is none."""
+        """The value of a variable; empty if it is not set."""
         return self.values.get(name, "").strip()
 
     def first(self, names: Iterable[str]) -> str:
-        """The first of the names that has a value."""
+        """The first name that has a value; empty if none has."""
         return next((name for name in names if self.get(name)), "")
 
 
 def from_variables(
     variables: Mapping[str, str], place: str, *, around: Mapping[str, str] = keys.NOT_ASKED
 ) -> Found:
-    """What a table of variables says.
+    """The accounts in a table of variables.
 
-    A program that reads its own table reads the shell as well, so an address that only the shell has counts.
+    A program that reads such a table also reads the shell, so addresses that only the shell has are used.
 
     Args:
-        around: what the program reads besides; of it, too, only addresses count.
+        place: where the table was found, shown to the user.
+        around: other variables that the program reads; only the addresses among them are used.
     """
     outer = {**reading.addresses(), **around}
     own = {name: value for name, value in variables.items() if value.strip()}
@@ -85,7 +86,7 @@ def from_variables(
 
 
 def _addresses_for(variables: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
-    """The addresses of elsewhere for the keys of a table that has no address for them."""
+    """The addresses in `outer` for keys that have no address in `variables`."""
     found: dict[str, str] = {}
     for service in services.SERVICES:
         for variable in service.variables:
@@ -99,13 +100,13 @@ def _addresses_for(variables: Mapping[str, str], outer: Mapping[str, str]) -> di
 
 
 def address_of(service: services.Service, variables: Mapping[str, str]) -> str:
-    """A variable that says where the key of this service goes, in whatever name; empty if there is none."""
+    """The name of a variable that sets the address of this service; empty if there is none."""
     prefixes = [prefix for variable in service.variables for prefix in _prefixes(variable)]
     return _other_address(variables, prefixes, ())
 
 
 def claims(variables: Mapping[str, str]) -> frozenset[str]:
-    """The services of which these variables have the address and not the key."""
+    """The services for which these variables have an address but no key."""
     return frozenset(
         one.name
         for one in services.SERVICES
@@ -116,17 +117,23 @@ def claims(variables: Mapping[str, str]) -> frozenset[str]:
 
 
 def claims_by_word(addresses: Mapping[str, object]) -> frozenset[str]:
-    """Likewise, of a program's own words for services; each with its address, if it has no key."""
+    """The services with an address but no key.
+
+    Args:
+        addresses: a program's name for a service -> its address; empty or None if it has a key.
+    """
     known = {services.by_word(name) for name, address in addresses.items() if address}
     return frozenset(one.name for one in known if one is not None)
 
 
 def claimed(found: Found, claims: Set[str], where: str) -> Found:
-    """Without the keys that are for the public host elsewhere, and here for an address that somebody set.
+    """Replace findings whose service has another address here by halves without an address.
+
+    Such a key would otherwise be imported for the public host.
 
     Args:
         claims: services that have an address here.
-        where: what says so, for people.
+        where: the file that sets the address, shown to the user.
     """
     kept: list[Finding] = []
     halves = Found()
@@ -135,15 +142,15 @@ def claimed(found: Found, claims: Set[str], where: str) -> Found:
         if not finding.api_key or finding.base_url or name not in claims:
             kept.append(finding)
             continue
-        reason = f"{where} sends it elsewhere here; say where it belongs with --base-url"
+        reason = f"{where} gives its service another address; give the right one with --base-url"
         halves += without_address(finding, finding.api_key, keys.NOT_ASKED, reason)
     return Found(tuple(kept), found.skipped) + halves
 
 
 def _prefixes(variable: str) -> tuple[str, ...]:
-    """MISTRAL_ of MISTRAL_API_KEY."""
+    """The prefixes of variables for the same service, such as MISTRAL_ for MISTRAL_API_KEY."""
     if variable in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
-        # Not all of GOOGLE_: a redirect of its logins is no address of the API.
+        # GOOGLE_ alone would also match redirect addresses of Google logins.
         return _GOOGLE_PREFIXES
     return (re.sub(r"(_OPENAI)?(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_",)
 
@@ -164,18 +171,18 @@ def _service(service: services.Service, variable: str, table: Table) -> Found:
 def _whole(
     finding: Finding, variable: str, table: Table, prefixes: Iterable[str], known: Iterable[str]
 ) -> Found:
-    """The finding, unless an address is beside it that no SDK reads: then it is not for the public host."""
+    """The finding; without its address if a variable that no SDK reads sets another one."""
     other = "" if table.first(known) else _other_address(table.values, prefixes, known)
     if not other:
         return one(finding, table.get(variable), table.pointers)
-    reason = f"{other} beside it says where it goes, which Nexo does not read; add it with --base-url"
+    reason = f"{other} sets its address, and Nexo does not read that variable; add it with --base-url"
     return without_address(finding, table.get(variable), table.pointers, reason)
 
 
 def without_address(
     finding: Finding, key_text: str, variables: Mapping[str, str], reason: str, *, what: str = ""
 ) -> Found:
-    """A key (or nothing) of which nobody can say where it goes: for the person to say.
+    """Report an account whose address is unknown. If it has a key, the user can add the address.
 
     Args:
         what: its name in the source.
@@ -188,7 +195,7 @@ def without_address(
 
 
 def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known: Iterable[str]) -> str:
-    """A variable that says where the key goes, in a name that no SDK has: it is not for the public host."""
+    """The name of a variable with one of the prefixes that sets an address, except those in `known`."""
     return next(
         (
             name
@@ -213,14 +220,16 @@ def one(
     of_headers: Mapping[str, str] | None = None,
     syntax: re.Pattern[str] | None = None,
 ) -> Found:
-    """The finding with its key, or the reason why not.
+    """The finding with its key, or the reason why it cannot be imported.
 
     Args:
+        key_text: the key as written; it may be a pointer to a variable or a placeholder.
+        variables: the variables to which the key may point.
         what: its name in the source, for the reason.
-        of_headers: where pointers in headers lead, if not where that of the key does.
+        of_headers: the variables to which headers may point; `variables` if left out.
         syntax: how the program writes a variable in a header (see `keys.filled`).
     """
-    # At an address of one's own a model may have any name.
+    # At a custom address a model may have any name.
     whose = Provider.CUSTOM if finding.base_url else finding.provider
     finding = replace(finding, model=services.whole_model(finding.model, whose))
 
@@ -228,7 +237,7 @@ def one(
         return Found((), (Skipped(what or finding.name, finding.place, reason, half),))
 
     if services.holds_password(finding.base_url):
-        # Not shown: the address is in what is said of a finding.
+        # Only the reason is reported, because a finding shows its address.
         return left_out(LOGIN_IN_ADDRESS)
     headers = []
     of_headers = variables if of_headers is None else of_headers
@@ -250,20 +259,20 @@ def one(
 
 
 def openai_like(url: str) -> tuple[Provider, str, str, str]:
-    """Provider, preset, base URL and name for an address of the OpenAI dialect; the URL may be empty."""
+    """Provider, preset, base URL and name for an address with the OpenAI dialect; empty means OpenAI's."""
     url = services.normal_base_url(Provider.CUSTOM, url)
     service = services.by_address(url) if url else services.by_name("openai")
     if service is None:
         return (Provider.CUSTOM, "", url, name_of_address(url))
     if service.provider not in (Provider.OPENAI, Provider.CUSTOM):
-        # The OpenAI face of a provider that has its own dialect, too.
+        # The OpenAI-compatible API of a provider that also has its own dialect.
         return (Provider.CUSTOM, "", url, f"{service.name}-openai")
     base_url = "" if url == service.base_url else url
     return (service.provider, service.preset, base_url, service.name)
 
 
 def headers_of(text: str) -> tuple[Header, ...]:
-    """`Name: value` lines, as OPENAI_CUSTOM_HEADERS and ANTHROPIC_CUSTOM_HEADERS hold them."""
+    """Parse `Name: value` lines, the format of OPENAI_CUSTOM_HEADERS and ANTHROPIC_CUSTOM_HEADERS."""
     pairs = (line.partition(":") for line in text.splitlines())
     return tuple(
         Header(name.strip(), value.strip()) for name, colon, value in pairs if colon and name.strip()
@@ -348,7 +357,7 @@ def _azure(table: Table) -> Found:
 
 
 def azure(endpoint: str, key: str, variables: Mapping[str, str], place: str) -> Found:
-    """An Azure resource; its key travels in a header of its own."""
+    """The connection to an Azure resource."""
     finding = Finding(
         name="azure", place=place, provider=Provider.CUSTOM, preset="azure", base_url=azure_base_url(endpoint)
     )
@@ -356,12 +365,12 @@ def azure(endpoint: str, key: str, variables: Mapping[str, str], place: str) -> 
 
 
 def azure_base_url(endpoint: str) -> str:
-    """The address of a resource, however much of it was written."""
+    """The base URL of a resource; `endpoint` may have a part of its path or none."""
     return endpoint.strip().rstrip("/").removesuffix("/v1").removesuffix("/openai") + "/openai/v1"
 
 
 def _remote_ollama(table: Table) -> Found:
-    # A local one is found by asking it (see `servers`).
+    # `servers` finds local ones.
     host = table.get("OLLAMA_HOST")
     url = host if "://" in host else f"http://{host}"
     if not host or services.is_local(url) or host.startswith(":"):
@@ -375,7 +384,7 @@ def _remote_ollama(table: Table) -> Found:
 
 
 def _open_webui(table: Table) -> Found:
-    """Open WebUI's lists: the first key is for the first address, and so on."""
+    """Open WebUI's lists of keys and addresses: the first key is for the first address, and so on."""
     keys_, addresses = table.get("OPENAI_API_KEYS"), table.get("OPENAI_API_BASE_URLS")
     found = Found()
     if not keys_:
@@ -394,7 +403,7 @@ def _open_webui(table: Table) -> Found:
 
 
 def name_of_address(url: str) -> str:
-    """A short name for an address: "gateway" of gateway.example.com, "local-8080" of a local one."""
+    """A short name for an address: "gateway" for gateway.example.com, "local-8080" for a local one."""
     host = services.host_of(url) or "custom"
     if services.is_local(url):
         try:

@@ -1,4 +1,4 @@
-"""What a source yields: connections to be, and what had to be left out with the reason."""
+"""The result of a source: connections that can be imported, and skipped entries with the reason."""
 
 import enum
 import shlex
@@ -16,11 +16,11 @@ class Finding:
     """A connection that another program has.
 
     Attributes:
-        name: what to call it here; need not be unique yet.
-        place: where it stands, for people.
+        name: the proposed name; not necessarily unique.
+        place: where it was found, shown to the user.
         base_url: in the form that the provider's own SDK takes; empty for the provider's default.
-        api_key_ref: where its key is, if the person said so; then there is no `api_key`.
-        model: one that the program uses with it.
+        api_key_ref: a reference to the key, if the user gave one; `api_key` is then empty.
+        model: a model that the program uses with it.
     """
 
     name: str
@@ -36,29 +36,29 @@ class Finding:
 
     @property
     def address(self) -> str:
-        """Where it leads, also when the base URL is the provider's default."""
+        """The base URL, or the provider's default."""
         return self.base_url or services.default_base_url(self.provider, self.preset)
 
     @property
     def identity(self) -> tuple[str, str, str, tuple[Header, ...]]:
-        """Two findings with the same are one connection."""
+        """Findings with equal identities are the same connection."""
         return (self.provider.value, self.address.rstrip("/"), self.api_key, self.headers)
 
     def command(self, reference: str) -> str:
-        """What to type to have it with its key where the key is."""
+        """The `nexoctl add` command line that adds it with a reference to its key."""
         words = ["nexoctl", "add", self.name]
         words += ["--preset", self.preset] if self.preset else ["--provider", self.provider.value]
         words += ["--base-url", self.base_url] if self.base_url else []
         return shlex.join([*words, "--api-key-ref", reference])
 
     def draft(self) -> ConnectionDraft:
-        """The connection as the daemon takes it."""
+        """The draft that the daemon accepts."""
         return ConnectionDraft(
             name=self.name,
             provider=self.provider.value,
             preset=self.preset or None,
             base_url=self.base_url or None,
-            # Empty means: no key, do not ask for one.
+            # An empty string means that there is no key and none is to be asked for.
             api_key=None if self.api_key_ref else self.api_key,
             api_key_ref=self.api_key_ref or None,
             auth_scheme=self.auth_scheme.value if self.auth_scheme else None,
@@ -68,7 +68,7 @@ class Finding:
 
 
 class Part(enum.StrEnum):
-    """What an account may lack; named as the fields of a connection are."""
+    """A part that an account may lack; the values are field names of a connection."""
 
     KEY = "api_key"
     ADDRESS = "base_url"
@@ -76,10 +76,11 @@ class Part(enum.StrEnum):
 
 @frozen(kw_only=True)
 class Half:
-    """An account that lacks its key or its address, which only the person can add (see `halves`).
+    """An account that lacks its key or its address, which only the user can give (see `halves`).
 
     Attributes:
-        rest: all but that part. It is no finding: without its address it would lead to the provider's own.
+        lacks: the missing part.
+        rest: the other parts. Must not be imported as it is: without an address it would use the default one.
     """
 
     lacks: Part
@@ -92,8 +93,9 @@ class Skipped:
 
     Attributes:
         what: its name in the source.
-        reason: why, and what can be done instead.
-        half: what is there, if the person can add the rest.
+        place: where it was found, shown to the user.
+        reason: why, and what the user can do instead.
+        half: the known part, if the user can give the missing one.
     """
 
     what: str
@@ -122,7 +124,7 @@ records.LAYOUTS |= {
     "Finding": records.Layout(
         "finding",
         "A connection that another program has; nexoctl import.",
-        notes={"place": "Where it stands, for people."},
+        notes={"place": "Where it was found, shown to the user."},
         without=("api_key", "api_key_ref", "auth_scheme", "headers"),
         made={"base_url": _address, "has_key": _has_key, "header_names": _header_names},
         last=("model", "place"),
@@ -130,7 +132,7 @@ records.LAYOUTS |= {
     "Skipped": records.Layout(
         "",
         "",
-        notes={"lacks": "The part that a person can add to have it after all."},
+        notes={"lacks": "The missing part, if the user can give it and then import it."},
         words={"lacks": ("", *Part)},
         without=("half",),
         made={"lacks": _lacks},
@@ -140,7 +142,7 @@ records.LAYOUTS |= {
 
 @frozen
 class Found:
-    """All that one source, or several of them, yielded."""
+    """The result of one or more sources."""
 
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
@@ -152,7 +154,7 @@ class Found:
         return bool(self.findings or self.skipped)
 
     def merged(self) -> "Found":
-        """Each connection once, under a name of its own; the first one found stays."""
+        """The result without duplicates, under unique names; the first of equal connections is kept."""
         kept: dict[object, Finding] = {}
         for finding in self.findings:
             known = kept.setdefault(finding.identity, finding)
@@ -161,19 +163,19 @@ class Found:
         left_out: dict[object, Skipped] = {}
         for skipped in self.skipped:
             half = skipped.half
-            # Several models of one account lack the same, and it is given once.
+            # Several models of one account lack the same part; the user gives it once.
             same = (skipped.reason, half.lacks, half.rest.identity) if half else skipped
             left_out.setdefault(same, skipped)
         return Found(unique_names(tuple(kept.values()), ()), tuple(left_out.values()))
 
     @property
     def halves(self) -> tuple[Half, ...]:
-        """Those that the person can complete."""
+        """The accounts that the user can complete."""
         return tuple(one.half for one in self.skipped if one.half is not None)
 
 
 def unique_names(findings: tuple[Finding, ...], taken: tuple[str, ...]) -> tuple[Finding, ...]:
-    """The findings with a number added to names that are taken, compared without regard to case."""
+    """Make names unique by adding a number to those that are taken; case is ignored."""
     used = {name.casefold() for name in taken}
     named = []
     for finding in findings:

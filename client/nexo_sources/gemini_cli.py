@@ -1,7 +1,8 @@
-"""Gemini CLI: the key of its .env files, with the address and the model that its settings give it.
+"""Gemini CLI: the key in its .env files, with the address and the model from its settings.
 
-Source: its configuration reference and settings.ts (2026-11): the first .env that is found upwards counts,
-`.gemini` first, then the home directory; variables of the shell win; system settings win over the person's.
+Source: its configuration reference and settings.ts (2026-11): it uses the first .env file on the way from the
+current directory up, `.gemini/.env` before `.env`, then the home directory; variables of the shell win;
+system settings win over the user's.
 """
 
 import os
@@ -19,12 +20,12 @@ _KEY, _ADDRESS, _MODEL = "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GEMINI_MOD
 
 
 def home() -> Path:
-    """Where Gemini CLI keeps its files of this person."""
+    """The directory with the user's files."""
     return Path.home() / ".gemini"
 
 
 def find(file: Path | None = None) -> Found:
-    """Its key.
+    """The account of Gemini CLI.
 
     Args:
         file: a .env file.
@@ -47,7 +48,7 @@ def find(file: Path | None = None) -> Found:
 
 
 def _of_this_directory(end: Path) -> Path | None:
-    """The file that it takes here instead of the person's: the first one upwards, as far as the home."""
+    """The .env file that it would use here instead of the user's; the search ends at `end`."""
     here = reading.here()
     for directory in (here, *here.parents):
         if directory == end:

@@ -1,8 +1,8 @@
-"""goose: the hosts of its config.yaml, its custom providers, and secrets.yaml if it does without the keyring.
+"""goose: the hosts in its config.yaml, its custom providers, and secrets.yaml if it does not use the keyring.
 
-Source: its configuration files and environment pages and its config crate (2026-11): variables win over
-config.yaml; keys are in the keyring (service goose, user secrets) unless GOOSE_DISABLE_KEYRING; a provider of
-its own takes {NAME}_HOST as its address.
+Source: its pages on configuration files and environment, and its config crate (2026-11): variables win over
+config.yaml; keys are in the keyring (service goose, user secrets) unless GOOSE_DISABLE_KEYRING is set; the
+address of a built-in provider is {NAME}_HOST.
 """
 
 import os
@@ -16,7 +16,7 @@ from nexo_sources.finding import Found
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import shown, table, word
 
-# Its provider: our name, the variable of the key and of the host, and what belongs behind the host.
+# goose's provider -> our name, the variables of the key and the host, and the path after the host.
 _PROVIDERS = {
     "openai": ("openai", "OPENAI_API_KEY", "OPENAI_HOST", "/v1"),
     "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_HOST", ""),
@@ -38,7 +38,7 @@ _ENGINES = {
 
 
 def find(file: Path | None = None) -> Found:
-    """The provider in use, those that have a key in secrets.yaml, and the custom ones."""
+    """The provider in use, providers with a key in secrets.yaml, and custom providers."""
     directory = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "goose"
     path = file or directory / "config.yaml"
     settings, problems = accounts.settings_of(path, reading.yaml_of)
@@ -63,7 +63,7 @@ def find(file: Path | None = None) -> Found:
 
 
 def _unknown(own: Mapping[str, str], customs: list[Account], path: Path) -> Iterator[Account]:
-    """The provider in use, if it is none that is read."""
+    """The provider in use, if goose's files do not describe it."""
     used = own.get("GOOSE_PROVIDER") or own.get("active_provider", "")
     described = {Path(one.place).stem for one in customs} | {one.name for one in customs}
     if used and used not in _PROVIDERS and not described & {used, used.removeprefix("custom_")}:
@@ -72,7 +72,7 @@ def _unknown(own: Mapping[str, str], customs: list[Account], path: Path) -> Iter
 
 
 def _chosen(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The providers that were set up by its newer settings, each with its model."""
+    """The providers in the settings of newer versions, each with its model."""
     entries = {name: table(entry) for name, entry in table(settings.get("providers")).items()}
     return {name: word(one.get("model")) for name, one in entries.items() if one.get("configured") is True}
 
@@ -84,7 +84,7 @@ def _built_in(
     in_file = own.get("GOOSE_PROVIDER") or own.get("active_provider")
     for name, (ours, key, host, rest) in _PROVIDERS.items():
         written = own.get(host, "")
-        # A key that only the shell has is a connection of the shell.
+        # `environment` reports keys that only the shell has.
         if not (own.get(key) or (name == used and in_file) or name in chosen):
             continue
         if name == "openai" and variables.get("OPENAI_BASE_PATH"):
@@ -118,5 +118,5 @@ def _customs(directory: Path) -> Iterator[Account]:
             headers=table(settings.get("headers")),
             model=accounts.first_model(settings.get("models")),
             lost="" if word(settings.get("base_url")) else "it has no base_url; add it with --base-url",
-            obstacle="" if engine in _ENGINES else f"it speaks {engine or 'nothing'}, which Nexo cannot",
+            obstacle="" if engine in _ENGINES else f"it speaks {engine or 'nothing'}, which is not supported",
         )

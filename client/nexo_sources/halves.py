@@ -1,7 +1,7 @@
-"""What becomes of half an account when the person gives the part that it lacks.
+"""Completes an account with the address or the key that the user gives.
 
-The address is typed by a person, the key is typed, piped or named by one: never guessed, and never the public
-host of a provider because the service's name was known.
+The missing part always comes from the user. It is never guessed; in particular, a known service name does not
+make the provider's public host the address.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from nexo_sources.finding import Finding, Half, Part
 
 
 def with_address(half: Half, url: str) -> Finding:
-    """The connection at that address."""
+    """The connection at the given address."""
     assert half.lacks is Part.ADDRESS  # noqa: S101 - asked by the caller
     rest = half.rest
     if rest.preset == "azure":
@@ -26,12 +26,12 @@ def with_address(half: Half, url: str) -> Finding:
 
 
 def with_key(half: Half, key: str) -> Finding:
-    """The connection with that key."""
+    """The connection with the given key."""
     assert half.lacks is Part.KEY  # noqa: S101 - asked by the caller
     return replace(half.rest, api_key=key)
 
 
 def with_reference(half: Half, reference: str) -> Finding:
-    """The connection whose key stays where it is."""
+    """The connection with a reference to its key, in the syntax of `--api-key-ref`."""
     assert half.lacks is Part.KEY  # noqa: S101 - asked by the caller
     return replace(half.rest, api_key_ref=reference)

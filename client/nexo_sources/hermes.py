@@ -1,8 +1,8 @@
 """Hermes Agent: config.yaml and .env in ~/.hermes.
 
-Source: hermes-agent.nousresearch.com, configuration (2026-11): `model` says provider, address and key of the
-one in use, `custom_providers` (a list) and `providers` (a table) name others; `${NAME}` and `key_env` lead
-into .env and the shell.
+Source: hermes-agent.nousresearch.com, configuration (2026-11): `model` has the provider, address and key in
+use; `custom_providers` (a list) and `providers` (a table) have others; `${NAME}` and `key_env` name variables
+of .env and the shell.
 """
 
 import os
@@ -15,7 +15,7 @@ from nexo_sources.accounts import Account
 from nexo_sources.finding import Found
 from nexo_sources.reading import shown, table, tables, word
 
-# Its words for logins of other programs and plans: there is no key of theirs to have.
+# Its names for logins of other programs and plans, which have no API key.
 _LOGINS = ("openai-codex", "nous", "copilot", "copilot-acp", "minimax-oauth", "qwen-oauth", "xai-oauth")
 _DIALECTS = {"anthropic_messages": "anthropic", "anthropic": "anthropic"}
 
@@ -30,7 +30,7 @@ def find(file: Path | None = None) -> Found:
     variables = {**own, **reading.environment()}
     entries = [*_accounts(settings, path)]
     used = {account.name for account in entries}
-    # The key of OpenAI is that of the custom endpoint in use.
+    # A custom endpoint in use takes its key from OPENAI_API_KEY.
     used |= {"openai"} if any("OPENAI_API_KEY" in one.variables for one in entries) else set()
     entries += _of_variables(own, used, dotenv)
     return problems + unreadable + accounts.found(entries, variables)
@@ -57,7 +57,7 @@ def _of_variables(own: Mapping[str, str], known: Set[str], path: Path) -> Iterat
             dialect="openai" if openai else "",
             url=url,
             key=own[variable],
-            # There it is the key of whatever custom endpoint is in use.
+            # Hermes uses this variable for any custom endpoint.
             lost="it is a key without an address; add it with --base-url" if openai and not url else "",
         )
 

@@ -1,4 +1,4 @@
-"""What stands where a key is expected: the key, a pointer to a variable, a placeholder, or another secret?"""
+"""Classifies the text in a key field: a key, a pointer to a variable, a placeholder or another secret."""
 
 import re
 from collections.abc import Mapping
@@ -24,19 +24,19 @@ _PLACEHOLDERS = re.compile(
     r"(.*[-_])?(?P<one>[^-_])(?P=one){3,})$",
     re.IGNORECASE,
 )
-# A key travels in a header and is made by a machine: no space, nothing beyond ASCII, no bracket.
+# A key is sent in a header and was generated: it has no space, no bracket and only ASCII characters.
 _NO_KEY = re.compile(r"[^\x21-\x7e]|[<>{}`\"]")
-# Within a longer text, such as "Bearer ${TOKEN}".
+# A pointer within a longer text, such as "Bearer ${TOKEN}".
 _WITHIN = re.compile(
     r"\$\{\{\s*(?:secrets|inputs)\.([A-Za-z_]\w*)\s*\}\}|\$?\{env:([A-Za-z_]\w*)\}|\$\{([A-Za-z_]\w*)\}"
 )
 LITERAL = re.compile(r"(?!)()")
-"""For a program that has no variables in its headers: what looks like one is named."""
+"""The syntax of a program without variables in headers; a text that looks like one is reported."""
 # Headers whose value is a secret.
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 NOT_ASKED: Mapping[str, str] = MappingProxyType({})
-"""In the place of the shell, for a file that may be somebody else's: it would choose what is sent where."""
-# What people write where a program insists on a key and the server does not.
+"""Used instead of the shell's variables for an untrusted file, which must not choose what is sent where."""
+# Words for a key when a program requires one and the server does not.
 _NOTHING = (
     "",
     "none",
@@ -53,12 +53,13 @@ _NOTHING = (
 
 @frozen
 class Key:
-    """A key, or why there is none.
+    """A key, or the reason why there is none.
 
     Attributes:
-        problem: why it cannot be used; empty with or without a key.
-        reference: where it is, as `--api-key-ref` has it.
-        login: it is one of another program, and no key would take its place.
+        value: the key; empty if there is none.
+        problem: why the text cannot be used; empty if it is a key or says that there is no key.
+        reference: where the key is stored, in the syntax of `--api-key-ref`.
+        login: the text is another program's login, which an API key cannot replace.
     """
 
     value: str = field(default="", repr=False)
@@ -68,10 +69,10 @@ class Key:
 
 
 def read(text: str, variables: Mapping[str, str]) -> Key:
-    """The key that `text` stands for.
+    """Read the text of a key field.
 
     Args:
-        variables: where pointers lead, such as the environment and the program's own .env file.
+        variables: the variables to which it may point, such as the environment and the program's .env file.
     """
     text = text.strip()
     for pattern in _POINTERS:
@@ -85,45 +86,46 @@ def read(text: str, variables: Mapping[str, str]) -> Key:
     if text.casefold() in _NOTHING:
         return Key()
     if _PLACEHOLDERS.match(text):
-        return Key(problem="where the key belongs stands a placeholder")
+        return Key(problem="its key is a placeholder")
     if lead := references.read(text):
-        stands = f"where the key belongs stands a reference ({lead.shown.strip()}…)"
-        return Key(problem=f"{stands}; take it over with --api-key-ref", reference=lead.reference)
+        problem = f"its key is a reference ({lead.shown.strip()}…); add it with --api-key-ref"
+        return Key(problem=problem, reference=lead.reference)
     if _NO_KEY.search(text):
-        return Key(problem="where the key belongs stands a placeholder")
+        return Key(problem="its key is a placeholder")
     if text.startswith("sk-ant-oat"):
         reason = "it is the login of a Claude subscription (OAuth), not an API key"
         return Key(problem=reason, login=True)
     return Key(text)
 
 
-# As people name variables. Anything else in the place of a name may be the key itself (openai/codex#5566).
+# Usual names of variables. Anything else in place of a name may be the key itself (openai/codex#5566).
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Za-z_][A-Za-z0-9_]{0,15}|[a-z]+(?:_[a-z]+)*")
-# Hexadecimal digits with a name's length, or a prefix of a provider: no name.
+# Long hexadecimal digits, or the prefix of a provider's keys: not a name.
 _NO_VARIABLE = re.compile(r"(?i:sk|gsk|xai|hf|nvapi|r8|aiza|akia)[-_][A-Za-z0-9_-]{8,}|[0-9a-fA-F]{16,}")
 
 
 def is_variable(name: str) -> bool:
-    """Whether this is a name, and may be shown."""
+    """Whether the text is the name of a variable, and may therefore be shown."""
     return bool(_VARIABLE.fullmatch(name)) and not _NO_VARIABLE.fullmatch(name)
 
 
 def absent(name: str, variables: Mapping[str, str]) -> str:
-    """A variable that was looked up in vain, or was not looked up."""
+    """Describe a variable that is not set or was not looked up, as part of a sentence."""
     if not is_variable(name):
         return "a variable whose name looks like the key itself; write the name there, or use --api-key-stdin"
     if variables is NOT_ASKED:
-        return f"the variable {name}, which a file that you name does not look up; --api-key-env {name} does"
+        return f"the variable {name}, which is not looked up for a named file; use --api-key-env {name}"
     return f"the variable {name}, which is not set here"
 
 
 def filled(
     name: str, text: str, variables: Mapping[str, str], syntax: re.Pattern[str] | None = None
 ) -> tuple[str, str]:
-    """A header's value with its pointers followed; and why that cannot be done, or nothing.
+    """Replace the pointers in a header's value. Returns the value, and a problem or an empty string.
 
     Args:
-        syntax: how the program writes a variable, its name in the group that matches; any form if left out.
+        name: the name of the header.
+        syntax: how the program writes a variable; the group that matches is its name. Any form if left out.
     """
     missing: list[str] = []
 
@@ -139,7 +141,7 @@ def filled(
         return value, f"needs {absent(missing[0], variables)}"
     literal = pattern.sub("", text).strip()
     if _WITHIN.search(literal) or "{{" in literal:
-        return value, "needs what only the program fills in"
+        return value, "needs a value from the program itself"
     if _CREDENTIAL.search(name):
         secret = re.sub(r"^(bearer|basic|token)\s+", "", literal, flags=re.IGNORECASE)
         lead = references.read(secret) if literal == text.strip() else None

@@ -1,4 +1,4 @@
-"""LibreChat: the custom endpoints of librechat.yaml and the keys of the .env beside it.
+"""LibreChat: the custom endpoints in librechat.yaml and the keys in the .env beside it.
 
 Source: librechat.ai/docs/configuration (2026-11): `apiKey` is a key, `${NAME}` of .env, or `user_provided`;
 the built-in endpoints take OPENAI_API_KEY, ANTHROPIC_API_KEY and GOOGLE_KEY, and OPENAI_REVERSE_PROXY,
@@ -18,7 +18,7 @@ from nexo_sources.reading import shown, table, tables, word
 
 _SYNTAX = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 _USERS = "user_provided"
-# Its own variable, our service, the variable of the address.
+# LibreChat's variable for the key, our service, LibreChat's variable for the address.
 _BUILT_IN = (
     ("OPENAI_API_KEY", "openai", "OPENAI_REVERSE_PROXY"),
     ("ANTHROPIC_API_KEY", "anthropic", "ANTHROPIC_REVERSE_PROXY"),
@@ -27,7 +27,7 @@ _BUILT_IN = (
 
 
 def find(file: Path | None = None) -> Found:
-    """Its endpoints.
+    """The endpoints of LibreChat.
 
     Args:
         file: librechat.yaml; the .env beside it belongs to it.
@@ -67,7 +67,7 @@ def _custom(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             headers=table(entry.get("headers")),
             model=accounts.first_model(table(entry.get("models")).get("default")),
             obstacle=obstacle,
-            # Its name is the person's own, whatever service has the same.
+            # The user chose the name, so it does not identify a service.
             lost="" if url else "it has no baseURL; add it with --base-url",
         )
 

@@ -1,7 +1,7 @@
 """LiteLLM's config.yaml: the services behind the proxy, and the proxy itself when it has a master key.
 
-Source: docs.litellm.ai, "Config.yaml" and "Providers" (2026-10). There is no usual place for the file: the
-home directory is searched, one of the directory that the person is in is named, and `--file` takes any.
+Source: docs.litellm.ai, "Config.yaml" and "Providers" (2026-10). The file has no usual place. The home
+directory is searched, files in the current directory are only reported, and `--file` takes any.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def find(file: Path | None = None) -> Found:
     found = Found()
     for path in home:
         found += _read(path, reading.environment(), asked=False)
-    # Whoever wrote a file of this directory would choose which variable of this shell is sent where.
+    # The author of a file in the current directory must not choose which variable of the shell is sent where.
     here = [reading.here() / name for name in _NAMES]
     theirs = [path for path in here if path not in home and _read(path, keys.NOT_ASKED, asked=False)]
     return found + accounts.in_this_directory(theirs, "litellm")
@@ -42,7 +42,7 @@ def find(file: Path | None = None) -> Found:
 def _read(path: Path, shell: Mapping[str, str], *, asked: bool) -> Found:
     try:
         text = reading.text_of(path)
-        # Many programs have a config.yaml; without this line it is none of LiteLLM's.
+        # Many programs have a config.yaml; LiteLLM's contains this word.
         if text is None or (not asked and "model_list" not in text):
             return Found()
         config = table(reading.yaml_of(text))
@@ -67,7 +67,7 @@ def _read(path: Path, shell: Mapping[str, str], *, asked: bool) -> Found:
 
 
 def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], place: str) -> Found:
-    # Only the first word is LiteLLM's: openrouter/openai/gpt-5 is openai/gpt-5 at OpenRouter.
+    # Only the first part is LiteLLM's prefix: openrouter/openai/gpt-5 is openai/gpt-5 at OpenRouter.
     prefix, slash, model = word(params.get("model")).partition("/")
     prefix, model = (prefix.casefold(), model) if slash else ("", prefix)
     if prefix in services.CLOUDS:
@@ -90,12 +90,12 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
         service = services.by_name("openai")
     key = word(params.get("api_key"))
     if not key:
-        # What LiteLLM does: the variable of the service.
+        # Like LiteLLM, use the variable of the service.
         key = next((variables[name] for name in service.variables if variables.get(name)), "")
     around = {**reading.addresses(), **variables}
     if not url and (beside := environment.address_of(service, around)):
-        # LiteLLM reads it, too, in some spellings: then the key is not for the public host.
-        reason = f"{beside} may say where it goes; add it with --base-url"
+        # LiteLLM reads some of these variables as well; the key is then not for the public host.
+        reason = f"{beside} may set its address; add it with --base-url"
         rest = Finding(
             name=service.name, place=place, provider=service.provider, preset=service.preset, model=model
         )

@@ -1,7 +1,7 @@
 """The `llm` command: keys.json and extra-openai-models.yaml in its directory.
 
 Source: the package itself (`llm keys path`, "Adding more OpenAI models" in its documentation). Keys are
-stored under names that the person or a plugin chose; those of plugins are the words of `services`.
+stored under names that the user or a plugin chose; `services` has the names of plugins among its words.
 """
 
 import os
@@ -16,7 +16,7 @@ from nexo_sources.reading import Unreadable, shown, table, tables, word
 
 
 def directory() -> Path:
-    """Where `llm` keeps its files."""
+    """The directory of `llm`'s files."""
     chosen = os.environ.get("LLM_USER_PATH")
     if chosen:
         return Path(chosen)
@@ -27,7 +27,7 @@ def directory() -> Path:
 
 
 def find(file: Path | None = None) -> Found:
-    """Stored keys, and servers of the OpenAI dialect that were added.
+    """Stored keys, and added servers with the OpenAI dialect.
 
     Args:
         file: the directory, or a file in it.
@@ -44,7 +44,7 @@ def find(file: Path | None = None) -> Found:
                 name=service.name, place=where, provider=service.provider, preset=service.preset
             )
             if beside := environment.address_of(service, reading.addresses()):
-                reason = f"{beside} may say where it goes; add it with --base-url"
+                reason = f"{beside} may set its address; add it with --base-url"
                 found += environment.without_address(finding, key, keys_of.NOT_ASKED, reason, what=name)
             else:
                 found += environment.one(finding, key, keys_of.NOT_ASKED)

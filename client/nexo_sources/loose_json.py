@@ -1,4 +1,4 @@
-"""JSON as people write it: comments, trailing commas, single quotes, names without quotes (JSONC, JSON5)."""
+"""A parser for JSONC and JSON5: comments, trailing commas, single quotes, names without quotes."""
 
 import json
 import re
@@ -18,20 +18,20 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def loose_json_of(text: str) -> Any:
-    """The parsed text.
+    """Parse JSON, JSONC or JSON5.
 
     Raises:
-        Unreadable: it is neither; with the line, and never quoted.
+        Unreadable: the text is not valid; the message has the line number and quotes nothing.
     """
     strict: list[str] = []
     position = 0
     while position < len(text):
         match = TOKEN.match(text, position)
         if match is None:
-            raise Unreadable(f"it is no valid JSON (line {text.count(chr(10), 0, position) + 1})")
+            raise Unreadable(f"it is not valid JSON (line {text.count(chr(10), 0, position) + 1})")
         position = match.end()
         strict.append(_strict(match))
-    # A comma before a closing bracket; what lies between them are line breaks only.
+    # Drop commas before a closing bracket; only white space can be between the two.
     written: list[str] = []
     closed = True
     for piece in reversed(strict):
@@ -47,7 +47,7 @@ def _strict(match: re.Match[str]) -> str:
     written = match[0]
     match match.lastgroup:
         case "space":
-            # Kept, so that a complaint names the line.
+            # Line breaks are kept, so that an error has the right line number.
             return "\n" * written.count("\n") or " "
         case "single":
             return json.dumps(re.sub(r"\\(['\"])", r"\1", written[1:-1]))

@@ -1,8 +1,8 @@
 """mods: the services of its mods.yml.
 
 Source: its config_template.yml and config.go (2026-11): a key is `api-key`, the output of `api-key-cmd` (no
-shell), or in the variable `api-key-env`. The file that it writes for everybody names a dozen services, so one
-without a key is not worth a line.
+shell), or in the variable `api-key-env`. Its default file names a dozen services, so services without a key
+are not reported.
 """
 
 import os
@@ -21,12 +21,12 @@ _OTHERS = ("cohere", "copilot", "azure-ad")
 
 
 def own_file() -> Path:
-    """Where its settings are."""
+    """The settings file."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mods/mods.yml"
 
 
 def find(file: Path | None = None) -> Found:
-    """Its services."""
+    """The services in mods.yml."""
     path = file or own_file()
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     variables = reading.environment() if file is None else keys.NOT_ASKED
@@ -41,7 +41,7 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
         variable = word(entry.get("api-key-env")) or _OWN_VARIABLES.get(name, "")
         models = table(entry.get("models"))
         url = word(entry.get("base-url"))
-        # Placeholders of the file that everybody gets.
+        # Entries of the default file.
         if name in _OTHERS or "YOUR_" in url or (name in ("ollama", "localai") and not key):
             continue
         yield Account(
@@ -54,6 +54,6 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             reference=f"command:{command}" if command and not key else "",
             model=model if name == chosen or model in models else "",
             template=not key and not command,
-            # It would send any other one's key to OpenAI.
+            # mods sends the key of any other service to OpenAI.
             lost="" if url or name in _OWN_VARIABLES else "it has no base-url; add it with --base-url",
         )

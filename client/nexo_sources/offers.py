@@ -1,4 +1,4 @@
-"""What a person can choose of what was found: the rules of `nexoctl import` and of the settings screen."""
+"""The choices for an import: rules that `nexoctl import` and the settings screen share."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,10 +13,11 @@ Survey = list[tuple[Source, Found]]
 
 @frozen
 class Offer:
-    """What a person can choose: a connection, or half of one, to be completed by the person.
+    """One choice: a connection, or one that the user has to complete.
 
     Attributes:
-        finding: under a name of its own; of a half, all but the part that it lacks.
+        finding: the connection under a unique name, without the part that `half` lacks.
+        half: set if a part is missing.
     """
 
     finding: Finding
@@ -24,7 +25,7 @@ class Offer:
 
 
 def offers_of(results: Survey) -> list[Offer]:
-    """All that can be chosen, in the order in which it is shown; halves stand behind what is whole."""
+    """All choices in the order in which they are shown: complete connections first."""
     whole = unique_names(tuple(one for _, found in results for one in found.findings), ())
     taken = tuple(one.name for one in whole)
     halves = [half for _, found in results for half in found.halves]
@@ -34,7 +35,7 @@ def offers_of(results: Survey) -> list[Offer]:
 
 
 def findings_of(results: Survey) -> list[Finding]:
-    """All that can be imported as it is, each under a name of its own."""
+    """The complete connections, each under a unique name."""
     return [offer.finding for offer in offers_of(results) if offer.half is None]
 
 
@@ -52,12 +53,12 @@ def existing_twin(finding: Finding, connections: Iterable[Connection]) -> str:
 
 
 def same_place_words(twin: str) -> str:
-    """Why a finding is not ticked by itself."""
-    return f"you have '{twin}' there already"
+    """Why a finding is not preselected."""
+    return f"you already have '{twin}' at this address"
 
 
 def key_words(finding: Finding) -> str:
-    """What becomes of its key, never the key."""
+    """What happens to the key, as a phrase; never the key itself."""
     if finding.api_key:
         return "with its key"
     return "its key stays where it is" if finding.api_key_ref else "no key needed"

@@ -1,8 +1,8 @@
-"""OpenClaw: openclaw.json, its .env, and the keys of its `models auth`.
+"""OpenClaw: openclaw.json, its .env, and the keys that `models auth` stored.
 
 Source: docs.openclaw.ai, configuration and model providers (2026-11): JSON5 in ~/.openclaw (or
-OPENCLAW_STATE_DIR, OPENCLAW_CONFIG_PATH); `${NAME}` is filled in from the shell, .env and `env`; a key may be
-a reference with a `source`.
+OPENCLAW_STATE_DIR, OPENCLAW_CONFIG_PATH); `${NAME}` is a variable of the shell, .env or `env`; a key may be a
+reference with a `source`.
 """
 
 import os
@@ -28,7 +28,7 @@ _DIALECTS = {
 
 
 def find(file: Path | None = None) -> Found:
-    """Its providers, and its keys of providers that it knows itself."""
+    """The configured providers, and the stored keys for built-in providers."""
     home = Path(os.environ.get("OPENCLAW_STATE_DIR") or Path.home() / ".openclaw")
     path = file or Path(os.environ.get("OPENCLAW_CONFIG_PATH") or home / "openclaw.json")
     settings, problems = accounts.settings_of(path, loose_json_of)
@@ -61,7 +61,7 @@ def _providers(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
         key, reference, obstacle = _key(entry.get("apiKey"))
         service = services.by_word(name)
         if dialect is None:
-            obstacle = f"it speaks {word(entry.get('api'))}, which Nexo cannot"
+            obstacle = f"it speaks {word(entry.get('api'))}, which is not supported"
         yield Account(
             name=name,
             place=f"{shown(path)}: models.providers.{name}",
@@ -77,7 +77,7 @@ def _providers(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
 
 
 def _key(value: Any) -> tuple[str, str, str]:
-    """The key as written, a reference, or why neither."""
+    """The key as written, a reference to it, and an obstacle; two of the three are empty."""
     entry = table(value)
     where, name = word(entry.get("source")), word(entry.get("id"))
     if not entry:
@@ -103,7 +103,7 @@ def _profiles(store: Mapping[str, Any], settings: Mapping[str, Any], path: Path)
             yield Account(
                 name=provider,
                 place=place,
-                # The program sends it to the address that the provider was given, if any.
+                # OpenClaw sends the key to the configured address of the provider, if there is one.
                 dialect=_DIALECTS.get(word(entry.get("api")), "") if entry else "",
                 url=word(entry.get("baseUrl")),
                 key=key,

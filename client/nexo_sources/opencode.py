@@ -1,8 +1,8 @@
-"""OpenCode: opencode.json of this person, and the keys of its `auth login`.
+"""OpenCode: the user's opencode.json, and the keys that `auth login` stored.
 
 Source: opencode.ai/docs/config and /docs/providers, and its config.ts and auth (2026-11): the global
 directory, OPENCODE_CONFIG, the managed directory and OPENCODE_CONFIG_CONTENT are merged; a key in the
-configuration wins over auth.json, and that over a variable.
+configuration wins over auth.json, and auth.json over a variable.
 """
 
 import os
@@ -21,7 +21,7 @@ _NAMES = ("config.json", "opencode.json", "opencode.jsonc")
 _MANAGED = Path("/etc/opencode")
 _SYNTAX = re.compile(r"\{env:([^}]+)\}")
 _FILE = re.compile(r"\{file:([^}]+)\}")
-# The packages that it speaks through; any other one is not one of our dialects.
+# OpenCode's provider packages -> dialect; other packages are not supported.
 _DIALECTS = {
     "": "",
     "@ai-sdk/openai": "openai",
@@ -37,13 +37,13 @@ _DIALECTS = {
 
 
 def own_file() -> Path:
-    """Its settings of this person: the last of those that are there, which wins."""
+    """The user's settings file; the last one that exists, because it wins."""
     files = [_directory("XDG_CONFIG_HOME", ".config") / name for name in _NAMES]
     return next((path for path in reversed(files) if path.exists()), files[1])
 
 
 def find(file: Path | None = None) -> Found:
-    """The providers of its configuration with their keys, and those that it only has a key of."""
+    """The configured providers with their keys, and providers for which there is only a key."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
         return problems + _found(settings, {}, file, keys.NOT_ASKED)
@@ -85,7 +85,7 @@ def _of_this_directory() -> list[Path]:
 
 
 def _claims(paths: list[Path]) -> frozenset[str]:
-    """The services that the files of this directory give an address."""
+    """The services to which files in the current directory give an address but no key."""
     addresses: dict[str, object] = {}
     for path in paths:
         for name, entry in table(accounts.settings_of(path, loose_json_of)[0].get("provider")).items():
@@ -124,7 +124,7 @@ def _account(
     service = services.by_word(name)
     dialect = _DIALECTS.get(word(entry.get("npm")))
     if not (options or login or entry.get("npm")):
-        # It adds models to a provider; the account is one of the shell, or of auth.json.
+        # The entry only adds models to a provider; its account is in the shell or in auth.json.
         return None
     file = _FILE.fullmatch(key)
     return Account(
@@ -139,7 +139,7 @@ def _account(
         model=model or accounts.first_model(entry.get("models")),
         obstacle=""
         if dialect is not None
-        else f"it speaks through {word(entry.get('npm'))}, which Nexo cannot",
+        else f"it speaks through {word(entry.get('npm'))}, which is not supported",
     )
 
 

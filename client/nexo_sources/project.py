@@ -1,7 +1,7 @@
-"""Files of the present directory that hold keys for whatever runs here: .env.local, .envrc, compose files.
+"""Files in the current directory with keys for programs that run there: .env.local, .envrc, compose files.
 
-They are somebody else's as soon as the directory is a clone. So they are named and not read, until the person
-says which one; and then nothing of them looks a variable of the shell up.
+In a clone of a repository somebody else wrote them. They are only reported, until the user names one; even
+then, variables of the shell are not looked up for it.
 """
 
 import re
@@ -16,15 +16,15 @@ from nexo_sources.reading import shown, table
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _NAMES = (".env.local", ".envrc", *_COMPOSE)
 _KEYS = frozenset(name for service in services.SERVICES for name in service.variables)
-# Of direnv: what is more than a plain text is for the shell.
+# .envrc is a shell script (direnv); values with these characters are not literal.
 _FOR_THE_SHELL = re.compile(r"[`$]|\\$")
 
 
 def find(file: Path | None = None) -> Found:
-    """The files that name a key of ours; what is in one of them.
+    """Report the files that name a known key variable, or read one file.
 
     Args:
-        file: one of them, or a .env file.
+        file: one of these files, or a .env file.
     """
     if file is not None:
         return _read(file)

@@ -1,8 +1,8 @@
-"""Qwen Code: the model providers of its settings, with keys from its .env, its `env` and the shell.
+"""Qwen Code: the model providers in its settings, with keys from its .env, its `env` and the shell.
 
-Source: its settings, model providers and environment pages (2026-11): the shell wins over .env, that over
-`env`; system settings win over those of the person. A provider is a list of models of one protocol, or a
-table with `protocol` and `models`; each model names its address and the variable of its key.
+Source: its pages on settings, model providers and environment (2026-11): the shell wins over .env, and .env
+over `env`; system settings win over the user's. A provider is a list of models with one protocol, or a table
+with `protocol` and `models`; each model has its address and the variable with its key.
 """
 
 import os
@@ -16,7 +16,7 @@ from nexo_sources.finding import Found
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import shown, table, tables, word
 
-# Protocol: dialect, and the variables of its key, address and model where a model names none.
+# Protocol -> dialect, and the default variables for the key, the address and the model.
 _PROTOCOLS = {
     "openai": ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
     "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"),
@@ -26,7 +26,7 @@ _NAMES = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 
 def find(file: Path | None = None) -> Found:
-    """Its accounts, each once."""
+    """The accounts of Qwen Code, without duplicates."""
     if file is not None:
         settings, problems = accounts.settings_of(file, loose_json_of)
         own = _texts(settings.get("env"))
@@ -107,7 +107,7 @@ def _providers(settings: Mapping[str, Any], variables: Mapping[str, str], path: 
                 name=(word(model.get("provider")) or named) if url else _NAMES[protocol],
                 place=f"{shown(path)}: modelProviders.{name}",
                 dialect=dialect,
-                # Without one it takes the variable of the protocol, or the vendor's own address.
+                # The default is the variable of the protocol, then the vendor's own address.
                 url=url or (variables.get(address, "") if variable == key else ""),
                 variables=(variable,),
                 headers=table(table(model.get("generationConfig")).get("customHeaders")),
@@ -119,7 +119,7 @@ def _providers(settings: Mapping[str, Any], variables: Mapping[str, str], path: 
 def _direct(
     settings: Mapping[str, Any], variables: Mapping[str, str], own: Mapping[str, str], path: Path
 ) -> Iterator[Account]:
-    """What stands in `env`, .env or `security.auth`, without a list of models; not the shell's own."""
+    """The accounts in `env`, .env and `security.auth`, which have no list of models; not the shell's."""
     auth = _auth(settings)
     if word(auth.get("apiKey")):
         yield _openai(path, "security.auth", word(auth.get("baseUrl")), word(auth.get("apiKey")))
@@ -147,7 +147,7 @@ def _direct(
 
 
 def _openai(path: Path, what: str, url: str, key: str, model: str = "") -> Account:
-    # It is made for other hosts than OpenAI's: a key alone does not say which one it is for.
+    # Qwen Code is usually used with other hosts than OpenAI's, so a key alone does not tell its address.
     return Account(
         name="openai",
         place=f"{shown(path)}: {what}",

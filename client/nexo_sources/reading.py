@@ -1,7 +1,7 @@
-"""How files of other programs are read: bounded, never changed, and never quoted in a complaint.
+"""Reads files of other programs: with a size limit, without changing them, without quoting them in errors.
 
-A parser's own message may repeat the line that it stumbled over, and that line may be the key. So a complaint
-says the file, the kind of fault and the line number, nothing else.
+A parser's own message may quote the faulty line, and that line may contain the key. Therefore an error has
+only the file, the kind of fault and the line number.
 """
 
 import errno
@@ -18,18 +18,18 @@ from typing import Any
 
 from nexo_sources.keys import NOT_ASKED
 
-# A configuration file that is larger is something else.
+# No configuration file is larger.
 _LIMIT = 4 << 20
 
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 
 
 class Unreadable(Exception):
-    """A file cannot be used; the text says why and never quotes it."""
+    """A file cannot be used. The message says why and quotes nothing from the file."""
 
 
 def shown(path: Path) -> str:
-    """The path as people write it."""
+    """The path for display, with `~` for the home directory."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except ValueError:
@@ -37,7 +37,7 @@ def shown(path: Path) -> str:
 
 
 def here() -> Path:
-    """The present directory; when it was removed, a place where nothing is."""
+    """The current directory; if it was deleted, a path that does not exist."""
     try:
         return Path.cwd()
     except OSError:
@@ -45,26 +45,26 @@ def here() -> Path:
 
 
 def text_of(path: Path, limit: int = _LIMIT) -> str | None:
-    """The text of a file; None if there is none.
+    """The text of a file; None if it does not exist.
 
     Args:
-        limit: the most bytes that are read.
+        limit: the largest accepted size, in bytes.
 
     Raises:
-        Unreadable: it is there and can't be read as text.
+        Unreadable: the file exists but cannot be read as UTF-8 text.
     """
     try:
-        # A named pipe would wait for whoever writes to it; 1Password mounts a .env as one.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer; 1Password mounts .env files as pipes.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unreadable("it is no regular file")
+                raise Unreadable("it is not a regular file")
             content = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            # Links in a circle: nothing is there (see `elsewhere`).
+            # A cycle of links counts as a missing file; `elsewhere` reports dangling links.
             return None
         raise Unreadable(f"it can't be read: {(error.strerror or 'unknown').lower()}") from None
     if len(content) > limit:
@@ -72,7 +72,7 @@ def text_of(path: Path, limit: int = _LIMIT) -> str | None:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Unreadable("it is no UTF-8 text") from None
+        raise Unreadable("it is not UTF-8 text") from None
 
 
 def json_of(text: str) -> Any:
@@ -80,7 +80,7 @@ def json_of(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise Unreadable(f"it is no valid JSON (line {error.lineno})") from None
+        raise Unreadable(f"it is not valid JSON (line {error.lineno})") from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
 
@@ -91,7 +91,7 @@ def toml_of(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
-        raise Unreadable("it is no valid TOML" + (f" (line {line[1]})" if line else "")) from None
+        raise Unreadable("it is not valid TOML" + (f" (line {line[1]})" if line else "")) from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
 
@@ -108,13 +108,13 @@ def yaml_of(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise Unreadable("it is no valid YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
+        raise Unreadable("it is not valid YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
     except (RecursionError, ValueError):
-        raise Unreadable("it is no valid YAML") from None
+        raise Unreadable("it is not valid YAML") from None
 
 
 def variables_of(text: str) -> dict[str, str]:
-    """The assignments of a .env file: `NAME=value`, quotes and `export` allowed, comments left out."""
+    """The assignments in the text of a .env file; quotes, `export` and comments are understood."""
     found = {}
     for line in text.splitlines():
         match = _ASSIGNMENT.match(line)
@@ -130,7 +130,7 @@ def variables_of(text: str) -> dict[str, str]:
 
 
 def table(value: object) -> dict[str, Any]:
-    """`value` if it is a table, else an empty one: files of other programs hold anything."""
+    """`value` if it is a table, else an empty table."""
     return {str(name): entry for name, entry in value.items()} if isinstance(value, Mapping) else {}
 
 
@@ -141,7 +141,7 @@ def tables(value: object) -> Iterator[dict[str, Any]]:
 
 
 def word(value: object) -> str:
-    """A text, trimmed; empty for anything else."""
+    """A string without surrounding white space; empty for any other value."""
     return value.strip() if isinstance(value, str) else ""
 
 
@@ -150,7 +150,7 @@ _closed: ContextVar[bool] = ContextVar("closed", default=False)
 
 @contextmanager
 def closed_shell() -> Iterator[None]:
-    """Within it nothing looks a variable of the shell up: a file is read that may be somebody else's."""
+    """Hides the shell's variables from `environment` while an untrusted file is read."""
     token = _closed.set(True)
     try:
         yield
@@ -158,19 +158,19 @@ def closed_shell() -> Iterator[None]:
         _closed.reset(token)
 
 
-# Part of the name of a variable that says where requests go.
+# Matches names of variables that set an address.
 ADDRESS = re.compile(r"BASE|URL|URI|HOST|ENDPOINT|PROXY")
 
 
 def addresses() -> dict[str, str]:
-    """Variables of the shell that say where requests go.
+    """Variables of the shell that set an address.
 
-    Also for a file that may be somebody else's: the program that reads it heeds them, and a key of the file
-    that went to the public host instead would go astray. They name a place: nothing may be looked up in them.
+    They are used for untrusted files as well: the program that owns the file obeys them, so without them a
+    key from the file would be sent to the public host. Pointers in a file must not be looked up in them.
     """
     return {name: value for name, value in os.environ.items() if ADDRESS.search(name) and value.strip()}
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of this process, which are those of the person's shell."""
+    """The environment variables; empty within `closed_shell`."""
     return NOT_ASKED if _closed.get() else os.environ

@@ -1,7 +1,7 @@
-"""A word that leads to a key: how does `--api-key-ref` have it?
+"""Translates references to keys from the syntaxes of other tools into that of `--api-key-ref`.
 
-Other programs write where a key is in a dozen ways. A word of a known form becomes the reference that
-fetches the same key; of any other one only its beginning is shown, as it may be a secret after all.
+Other programs have a dozen ways to say where a key is stored. A known form becomes a reference that fetches
+the same key. For any other form only the beginning of the text is shown, because it may contain a secret.
 """
 
 import re
@@ -10,7 +10,7 @@ import shlex
 from nexo.connections.values import frozen
 
 _NAME = r"[\w@%+=:,./ -]+"
-# A form, and the reference that stands for it; what is in capitals the person fills in.
+# (form, equivalent reference); the user replaces the words in capitals.
 _FORMS: tuple[tuple[str, str], ...] = (
     (r"(?P<a>op://[\w@%+=:,./ ?&-]+)", "command:op read {a}"),
     (r"(?P<a>ref\+[a-z][a-z0-9+.-]*://[\w@%+=:,./?&#-]+)", "command:vals get {a}"),
@@ -40,7 +40,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
     (r"ENC\[.*", "command:sops decrypt --extract '[\"NAME\"]' FILE"),
 )
 _COMPILED = tuple((re.compile(form), reference) for form, reference in _FORMS)
-# Programs that print secrets: what a person may be told to let a reference call.
+# Programs that print secrets; a reference that calls one may be proposed to the user.
 _TOOLS = frozenset(
     """
     op pass gopass security secret-tool keyring vault vals sops age gpg bw bws rbw lpass doppler infisical aws
@@ -48,10 +48,10 @@ _TOOLS = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better
 )
 _COMMAND = re.compile(r"!\s*(?P<bang>.+)|\$\((?P<dollar>.+)\)|`(?P<ticks>.+)`|(?P<bare>\S+ .+)", re.DOTALL)
-# What only a shell understands, and a reference has none.
+# Shell syntax, which a reference cannot contain because it is run without a shell.
 _FOR_A_SHELL = re.compile(r"[|;&<>$`*?\n\r]")
 
-# Where a key is kept, in the words of a tool or a cloud that fetches it; the group is what may be shown.
+# The beginnings of references to secret stores; the group is the part that may be shown.
 _LEADS = re.compile(
     r"([a-z][a-z0-9+.-]*://|ref\+|encrypted:|ENC\[|!|\$\(|`|arn:aws|projects/[^/]+/secrets/"
     r"|(?:~|\.{1,2}|/(?:run|etc|home|Users|var|opt|root))/"
@@ -62,11 +62,11 @@ _LEADS = re.compile(
 
 @frozen
 class Lead:
-    """What stands in the place of a key and leads to it.
+    """A reference to a key, found where the key was expected.
 
     Attributes:
-        shown: its beginning.
-        reference: the same as `--api-key-ref` has it; empty if there is no such form.
+        shown: its beginning, which is safe to show.
+        reference: the equivalent in the syntax of `--api-key-ref`; empty if there is none.
     """
 
     shown: str
@@ -74,7 +74,7 @@ class Lead:
 
 
 def read(text: str) -> Lead | None:
-    """What the text leads to; None if it is no word of this kind."""
+    """Parse a reference to a key; None if the text is not one."""
     tool = _command(text)
     start = _LEADS.match(text)
     if start is None and not tool:
@@ -90,7 +90,7 @@ def read(text: str) -> Lead | None:
 
 
 def _command(text: str) -> str:
-    """The call of a program that fetches secrets; anything else may hold one, and is not shown."""
+    """The command in the text, if it calls a program in `_TOOLS` and needs no shell; otherwise empty."""
     match = _COMMAND.fullmatch(text.strip())
     command = next((group for group in match.groups() if group), "").strip() if match else ""
     try:

@@ -1,7 +1,7 @@
-"""Model servers that run on this computer right now, on their usual ports.
+"""Finds model servers that are running on this computer, on their usual ports.
 
-Asks loopback addresses and nothing else, with requests that use no token and load no model, without a key,
-without a proxy, without following redirects. What answers must prove what it is: a port alone proves nothing.
+Sends requests to loopback addresses only. They use no tokens, load no model, carry no key, bypass proxies and
+follow no redirects. A server is identified by its responses; an open port alone proves nothing.
 """
 
 import http.client
@@ -36,7 +36,7 @@ def find() -> Found:
 
 def _usual() -> dict[str, int]:
     ports = {"ollama": 11434, "lmstudio": 1234, "vllm": 8000, "llamacpp": 8080, "litellm": 4000}
-    # Ollama reads its own address from the same variable as its clients.
+    # The Ollama server and its clients read the address from the same variable.
     port = environment().get("OLLAMA_HOST", "").rpartition(":")[2].strip("/")
     if port.isdigit() and 0 < int(port) < 65536:
         ports["ollama"] = int(port)
@@ -44,10 +44,10 @@ def _usual() -> dict[str, int]:
 
 
 def ask_ports(ports: dict[str, int]) -> Found:
-    """Ask all of them at the same time.
+    """Query all ports at the same time.
 
     Args:
-        ports: by the name of the service that usually has it.
+        ports: service name -> its usual port.
     """
     found = Found()
     with ThreadPoolExecutor(max_workers=len(ports) or 1, thread_name_prefix="nexo-import") as pool:
@@ -61,7 +61,7 @@ def _identify(usual: str, port: int) -> Found:
         return _get(port, path)
 
     place = f"http://{HOST}:{port}"
-    # Ollama first: it has an OpenAI face as well, and only its own one says what is installed.
+    # Ollama's own API is tried first: Ollama also has an OpenAI API, which does not list installed models.
     version = ask("/api/version")
     if version is None:
         return Found()
@@ -85,7 +85,7 @@ def _openai_like(usual: str, port: int, place: str, ask: _Ask) -> Found:
         return Found()
     if listing.status in (401, 403):
         how = f"nexoctl add {usual} --provider {usual} --base-url {place}/v1"
-        return Found((), (Skipped(usual, place, f"a server is there and wants a key; add it with: {how}"),))
+        return Found((), (Skipped(usual, place, f"the server needs a key; add it with: {how}"),))
     entries = list(tables(table(listing.body).get("data")))
     if listing.status != 200 or not isinstance(table(listing.body).get("data"), list):
         return Found()
@@ -105,14 +105,14 @@ def _openai_like(usual: str, port: int, place: str, ask: _Ask) -> Found:
 
 
 def _kind(usual: str, entries: list[dict[str, Any]], ask: _Ask) -> str:
-    """Which server it is, as far as it says so; empty if it does not."""
+    """The service that the responses identify; empty if they do not."""
     owners = {word(entry.get("owned_by")) for entry in entries}
     if "vllm" in owners:
         return "vllm"
     if "llamacpp" in owners:
         return "llamacpp"
     if usual == "lmstudio":
-        # Its own interface has the states of models; unknown paths are answered with 200 there, too.
+        # LM Studio's own API lists the states of models. It answers unknown paths with 200 as well.
         own = ask("/api/v0/models")
         if own is not None and any("state" in entry for entry in tables(table(own.body).get("data"))):
             return "lmstudio"

@@ -1,6 +1,6 @@
-"""Which service is meant by a variable, by a word in another program's file, or by the host of an address?
+"""Identifies a service by a variable, by another program's name for it, or by the host of an address.
 
-Facts as data. The daemon's catalogue has more about each service; a test holds the two together.
+The daemon's catalogue knows more about each service; a test checks that the two agree.
 """
 
 import re
@@ -16,8 +16,8 @@ class Service:
 
     Attributes:
         name: as in the catalogue of the daemon.
-        words: what other programs call it.
-        variables: where its key stands in the environment; the first one that is set counts.
+        variables: the environment variables with its key; the first one that is set is used.
+        words: other programs' names for it.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Service:
 
     @property
     def preset(self) -> str:
-        """Empty for a provider."""
+        """The name of the preset; empty for a provider."""
         return self.name if self.provider is Provider.CUSTOM else ""
 
 
@@ -111,7 +111,7 @@ SERVICES: tuple[Service, ...] = (
 _BY_NAME = {service.name: service for service in SERVICES}
 _BY_WORD = {word: service for service in SERVICES for word in (service.name, *service.words)}
 
-# Other programs reach these with credentials that are not API keys.
+# Other programs' names for services that need cloud credentials instead of API keys.
 CLOUDS = {
     "bedrock": "Amazon Bedrock",
     "sagemaker": "Amazon SageMaker",
@@ -123,12 +123,12 @@ CLOUDS = {
 
 
 def by_word(word: str) -> Service | None:
-    """The service that other programs call `word`."""
+    """The service that other programs call `word`; None if it is unknown."""
     return _BY_WORD.get(word.strip().casefold())
 
 
 def by_name(name: str) -> Service:
-    """The service of that name.
+    """The service with this name.
 
     Raises:
         KeyError: there is none.
@@ -137,7 +137,7 @@ def by_name(name: str) -> Service:
 
 
 def host_of(url: str) -> str:
-    """The host of an address in lower case; empty for what is no address."""
+    """The host of an address in lower case; empty if the text is not an address."""
     try:
         return (urlsplit(url).hostname or "").casefold()
     except ValueError:
@@ -145,7 +145,7 @@ def host_of(url: str) -> str:
 
 
 def by_address(url: str) -> Service | None:
-    """The public service that answers at this address; a local address says nothing of who answers."""
+    """The public service at this address; None for other addresses and for local ones."""
     host = host_of(url)
     if not host or is_local(url):
         return None
@@ -157,14 +157,14 @@ def by_address(url: str) -> Service | None:
 
 
 def vendor(model: str) -> str:
-    """Whose model it is, by its name alone; empty if that does not say."""
+    """The vendor of a model, guessed from its name; empty if unknown."""
     if model.startswith("claude"):
         return "anthropic"
     return "openai" if model.startswith(("gpt-", "o1", "o3", "o4", "chatgpt-")) else ""
 
 
 def default_base_url(provider: Provider, preset: str) -> str:
-    """The address that is meant when none is given."""
+    """The default address of a preset or provider; empty if there is none."""
     service = _BY_NAME.get(preset or provider.value)
     return service.base_url if service else ""
 
@@ -176,7 +176,7 @@ def is_local(url: str) -> bool:
 
 
 def normal_base_url(provider: Provider, url: str) -> str:
-    """`url` in the form of the provider's own SDK, without a version that the SDK adds itself."""
+    """`url` in the form that the provider's SDK takes, without the version and path that the SDK adds."""
     url = url.strip().rstrip("/")
     endings = {
         Provider.ANTHROPIC: ("/v1/messages", "/v1"),
@@ -192,19 +192,19 @@ def normal_base_url(provider: Provider, url: str) -> str:
 
 
 def holds_password(url: str) -> bool:
-    """Whether there is a user name or a password in the address."""
+    """Whether the address contains a user name or a password."""
     try:
         return urlsplit(url).username is not None or urlsplit(url).password is not None
     except ValueError:
         return False
 
 
-# What programs write for one of several models, or for the same one with a longer context.
+# Programs' words for a choice of models, and their suffix for a longer context.
 _WORDS = frozenset({"auto", "default", "opus", "sonnet", "haiku", "opusplan", "best", "inherit"})
 _SUFFIX = re.compile(r"\[[^\]]*\]$")
 
 
-# At the three big ones: "models/gemini-…" of Google's own list, "anthropic/claude-…" of LiteLLM and others.
+# Prefixes of model names: "models/gemini-…" in Google's own list, "anthropic/claude-…" in LiteLLM and others.
 _OWNERS = {
     Provider.OPENAI: ("openai/",),
     Provider.ANTHROPIC: ("anthropic/",),
@@ -213,12 +213,13 @@ _OWNERS = {
 
 
 def whole_model(text: str, provider: Provider = Provider.CUSTOM) -> str:
-    """The model that a program names, as the service knows it; empty for a word of the program's own."""
+    """The service's name for a model that a program names; empty for an alias of that program."""
     model = _SUFFIX.sub("", text.strip())
     for owner in _OWNERS.get(provider, ()):
         model = model.removeprefix(owner)
     if model.casefold() in _WORDS or model.startswith("auto-"):
         return ""
-    # Theirs begin with a letter and have a number or a dash; "4o" and "flash" are aider's and llm's.
+    # The providers' names begin with a letter and have a digit or a dash; "4o" and "flash" are aliases of
+    # aider and llm.
     own = re.match(r"[a-zA-Z]", model) and re.search(r"[\d-]", model)
     return model if own or provider not in _OWNERS else ""

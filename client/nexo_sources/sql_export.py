@@ -1,7 +1,7 @@
-"""An SQL export as a database in memory: two of its tables, and nothing that SQL could do besides.
+"""Loads two tables of an SQL export into a database in memory.
 
-A file of SQL is a program of whoever wrote it. So only statements that make or fill the wanted tables are
-run, and SQLite is told to allow nothing else: no other file, no function, no query without an end.
+An SQL file can run anything that its author wants. Therefore only statements that create or fill the two
+tables are run, and SQLite denies everything else: other files, functions, endless queries.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from nexo_sources import reading
 from nexo_sources.reading import Unreadable
 
-# With the records of requests that it keeps, such a file can be large.
+# The export also contains a log of requests, so it can be large.
 _LIMIT = 64 << 20
 _TABLES = ("providers", "settings")
 _NAME = rf"[\"`\[]?(?:{'|'.join(_TABLES)})[\"`\]]?"
@@ -20,7 +20,7 @@ _WANTED = re.compile(
     rf"(?:CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*\(|INSERT\s+INTO\s+{_NAME}\s*[(V])",
     re.IGNORECASE,
 )
-# Making a table writes into SQLite's own; its primary key makes an index.
+# CREATE TABLE writes into SQLite's own tables, and a primary key creates an index.
 _ALLOWED = frozenset(
     (
         sqlite3.SQLITE_CREATE_TABLE,
@@ -36,15 +36,15 @@ _STEPS = 1_000_000
 
 
 def database_of(path: Path) -> sqlite3.Connection:
-    """The tables of the export.
+    """The two tables of the export, in a database in memory.
 
     Raises:
-        Unreadable: it is none; without a word of what stands in it.
+        Unreadable: it is not such an export; the text quotes nothing from the file.
     """
     text = reading.text_of(path, _LIMIT)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.set_authorizer(_may)
-    # A statement that takes so long is none of an export's.
+    # No statement of a real export takes this many steps.
     connection.set_progress_handler(lambda: 1, _STEPS)
     try:
         for statement in _statements(text or ""):
@@ -52,17 +52,17 @@ def database_of(path: Path) -> sqlite3.Connection:
                 connection.execute(statement)
     except (sqlite3.Error, sqlite3.Warning, MemoryError) as error:
         connection.close()
-        raise Unreadable(f"it is no SQL export that can be read ({type(error).__name__})") from None
+        raise Unreadable(f"it is not a readable SQL export ({type(error).__name__})") from None
     return connection
 
 
 def _may(action: int, first: str | None, *_rest: str | None) -> int:
-    # A function in a value, such as CAST of an odd text, is none; zeroblob and load_extension are.
+    # CAST in a value is not a function for SQLite; zeroblob and load_extension are, and are denied.
     return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
 
 
 def _statements(text: str) -> Iterator[str]:
-    """The statements: a line that ends in `;` ends one, unless a text is open (its quotes are doubled)."""
+    """Split at lines that end in `;`, unless a string literal is open (its quotes are doubled)."""
     lines: list[str] = []
     quotes = 0
     for line in text.splitlines(keepends=True):

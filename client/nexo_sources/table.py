@@ -1,4 +1,4 @@
-"""The table of sources: what `nexoctl import` offers, in the order in which it looks."""
+"""The table of sources that `nexoctl import` offers, in the order in which they are searched."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -37,14 +37,15 @@ from nexo_sources.reading import closed_shell
 
 @frozen
 class Source:
-    """A place where connections may be.
+    """A program or place that may contain connections.
 
     Attributes:
-        name: what people type.
-        title: what people read.
-        places: where it looks, for the help.
-        read: looks there; takes a file for sources that have files.
-        of_shell: what is there depends on the shell, or its directory, that the program was started from.
+        name: the name that users type.
+        title: the name that users see.
+        places: the files or variables that it reads, for the help.
+        read: searches the usual places.
+        read_file: reads one file; None if the source has no files.
+        of_shell: the result depends on the environment or directory of the shell that started the program.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Source:
     of_shell: bool = False
 
     def of_file(self, path: Path) -> "Source":
-        """The same, of a file that the person names. It may lie in a clone."""
+        """A source that reads the file that the user named. It is not trusted: it may be in a clone."""
         read = self.read_file
         assert read is not None  # noqa: S101 - asked by the caller
 
@@ -111,7 +112,7 @@ SOURCES: tuple[Source, ...] = (
 
 
 def named(name: str) -> Source | None:
-    """The source of that name."""
+    """The source with this name; None if there is none."""
     return next((source for source in SOURCES if source.name == name.casefold()), None)
 
 
@@ -119,15 +120,15 @@ def _read(source: Source) -> Found:
     try:
         return _told_without_keys(_without_our_own(source.read()))
     except OSError as error:
-        # A directory of another user, a dead mount: the other sources are still worth a look.
+        # For example another user's directory or a dead mount. The other sources are still searched.
         reason = f"it can't be read: {(error.strerror or 'unknown').lower()}"
     except Exception as error:  # noqa: BLE001 - files of other programs hold anything; its text may be a key
-        reason = f"it holds what nexoctl does not expect ({type(error).__name__}); please report this"
+        reason = f"nexoctl cannot interpret its content ({type(error).__name__}); please report this"
     return Found((), (Skipped(source.title, source.places, reason),))
 
 
 def _without_our_own(found: Found) -> Found:
-    """What was set up for the gateway is no account: as a connection it would lead the gateway to itself."""
+    """Skip accounts with a token of our gateway: such a connection would lead the gateway to itself."""
     ours = [finding for finding in found.findings if finding.api_key.startswith(TOKEN_PREFIX)]
     reason = "it goes through the gateway of Nexo"
     skipped = tuple(Skipped(finding.name, finding.place, reason) for finding in ours)
@@ -136,11 +137,11 @@ def _without_our_own(found: Found) -> Found:
 
 
 _SHORTEST_KEY = 16
-"""Shorter ones are words that a local server takes for a key, and may be part of its name."""
+"""Shorter keys are words for local servers, such as "ollama", and may also be part of a name."""
 
 
 def _told_without_keys(found: Found) -> Found:
-    """No text that is shown repeats the key: files of other programs hold anything, anywhere."""
+    """Remove keys from texts that are shown; a file may contain its key anywhere, even in a name."""
     kept: list[Finding] = []
     left_out: list[Skipped] = []
     for finding in found.findings:
@@ -150,7 +151,7 @@ def _told_without_keys(found: Found) -> Found:
         key = re.compile(re.escape(finding.api_key), re.IGNORECASE)
         told = replace(finding, name=key.sub("…", finding.name), place=key.sub("…", finding.place))
         if key.search(finding.base_url) or any(key.search(header.name) for header in finding.headers):
-            reason = "its key stands in its address or in the name of a header, too, where it would be shown"
+            reason = "its key is also in its address or in a header name, where it would be shown"
             left_out.append(Skipped(told.name, told.place, reason))
         else:
             kept.append(replace(told, model="" if key.search(finding.model) else finding.model))
@@ -158,7 +159,7 @@ def _told_without_keys(found: Found) -> Found:
 
 
 def survey(sources: Iterable[Source] = SOURCES) -> list[tuple[Source, Found]]:
-    """What each source holds, without those that hold nothing; each connection once."""
+    """The result of each source without duplicates; sources with an empty result are left out."""
     results = []
     seen: set[object] = set()
     for source in sources:

@@ -1,7 +1,7 @@
-"""Zed: the addresses of `language_models` in its settings; its keys are in the keyring, or in variables.
+"""Zed: the addresses in `language_models` of its settings; the keys are in the keyring or in variables.
 
-Source: zed.dev/docs/ai/use-api-access (2026-11): a variable that is set wins over the keyring; a provider of
-`openai_compatible` has a variable of its own name. Keys are never in settings.json.
+Source: zed.dev/docs/ai/use-api-access (2026-11): a variable wins over the keyring; for a provider in
+`openai_compatible`, the variable is named after the provider. Keys are never in settings.json.
 """
 
 import os
@@ -16,7 +16,7 @@ from nexo_sources.finding import Found
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import shown, table, tables, word
 
-# Zed's word: ours, and the dialect that it speaks there.
+# Zed's name for a service -> our name, and the dialect.
 _OWN = {
     "anthropic": ("anthropic", "anthropic"),
     "openai": ("openai", "openai"),
@@ -32,12 +32,12 @@ _COMPATIBLE = {"openai_compatible": "openai", "anthropic_compatible": "anthropic
 
 
 def own_file() -> Path:
-    """Where its settings of this person are."""
+    """The user's settings file."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "zed/settings.json"
 
 
 def find(file: Path | None = None) -> Found:
-    """The addresses that somebody wrote, with a key where a variable has one."""
+    """The configured addresses, with the key if a variable has it."""
     path = file or own_file()
     settings, problems = accounts.settings_of(path, loose_json_of)
     variables = reading.environment() if file is None else keys.NOT_ASKED

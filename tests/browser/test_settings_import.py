@@ -118,7 +118,7 @@ def test_a_name_that_is_taken_can_be_changed(
     open_import(tab)
     # Another name is proposed, and what leads to a known place is not ticked by itself.
     tab.wait("document.querySelector(\"[aria-label='Import work-2']\")", "a free name")
-    tab.sees("You have 'there' there already.", "0 of 2 ticked")
+    tab.sees("You already have 'there' at this address.", "0 of 2 ticked")
     tab.click("[aria-label='Import work-2']")
     tab.fill(field("work-2"), "WORK")
     tab.sees("There is a connection “work” already.")
@@ -153,7 +153,7 @@ def test_a_missing_part_is_typed_and_what_cannot_be_taken_says_why(
     tab = open_page()
     open_import(tab)
     tab.sees("CORP_KEY", "0 of 1 ticked")
-    tab.sees("Cannot be imported", "It is no valid JSON (line 1)")
+    tab.sees("Cannot be imported", "It is not valid JSON (line 1)")
     assert tab.eval("document.querySelector(\"[aria-label='Import corp']\").disabled")
     tab.click(".offer .field input")
     tab.type(WORK.key)

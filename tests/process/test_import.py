@@ -65,7 +65,7 @@ def test_importing_twice_adds_nothing(
     codex_home(surroundings, provider, work=WORK.key)
     surroundings.nexoctl("import", "codex", "--all", env=QUIET)
     again = surroundings.nexoctl("import", "codex", "--all", env=QUIET)
-    assert "you have 'work' there already" in again.out
+    assert "you already have 'work' at this address" in again.out
     assert "Nothing was imported." in again.out
     surroundings.nexoctl("import", "codex", "--all", "--again", env=QUIET)
     names = [one["name"] for one in surroundings.nexoctl("list", "--json").json]

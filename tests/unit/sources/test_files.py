@@ -119,7 +119,7 @@ def test_aider_files(home: Path) -> None:
         ("mistral", "canary-aider-mistral"),
         ("xai", "xai-canary-aider"),
     }
-    assert reasons(found) == {"groq": "where the key belongs stands a placeholder"}
+    assert reasons(found) == {"groq": "its key is a placeholder"}
 
 
 def test_continue_reads_comments_in_its_older_file(home: Path) -> None:

@@ -523,7 +523,7 @@ def test_the_proposal_is_a_whole_command_and_a_half(home: Path) -> None:
     [
         ("Authorization", "Bearer your-token-here", "placeholder"),
         ("X-Api-Key", "op://v/i/f", "reference"),
-        ("X-Team", "{{user.id}}", "only the program"),
+        ("X-Team", "{{user.id}}", "the program itself"),
         ("X-Team", "${TEAM}", "TEAM"),
         ("X-Mode", "change-tracking", ""),
         ("HTTP-Referer", "https://example.com", ""),
@@ -544,7 +544,7 @@ def test_codex_has_no_variables_in_its_headers(home: Path, monkeypatch: pytest.M
     )
     found = codex.find()
     assert "canary-github" not in repr(found)
-    assert [one.reason for one in found.skipped] == ["its header X-A needs what only the program fills in"]
+    assert [one.reason for one in found.skipped] == ["its header X-A needs a value from the program itself"]
 
 
 # -- the key in the place of the name of its variable (openai/codex#5566, openai/codex#1219)
@@ -715,7 +715,7 @@ def test_a_key_that_stands_elsewhere_too_is_not_shown_there() -> None:
         ("plain", "here", ""),
     ]
     assert [(one.what, one.place) for one in told.skipped] == [("n-…", "~/…")]
-    assert "in the name of a header" in told.skipped[0].reason
+    assert "in a header name" in told.skipped[0].reason
 
 
 def test_a_password_in_an_address_is_not_shown_with_what_is_missing() -> None:

@@ -131,10 +131,10 @@ def test_opencode_leaves_what_it_cannot_have_where_it_is(home: Path) -> None:
     found = opencode.find()
     assert not found.findings
     assert reasons(found) == {
-        "filed": "its key is fetched from elsewhere; let it stay there: nexoctl add filed --provider custom "
+        "filed": "its key is fetched from elsewhere; to leave it there: nexoctl add filed --provider custom "
         f"--base-url https://llm.example/v1 --api-key-ref file:{home}/.secrets/key",
-        "cloud": "it speaks through @ai-sdk/amazon-bedrock, which Nexo cannot",
-        "unknown-to-us": "its address is known to the program alone; add it by hand with --base-url",
+        "cloud": "it speaks through @ai-sdk/amazon-bedrock, which is not supported",
+        "unknown-to-us": "only the program knows its address; add it by hand with --base-url",
         "absent": "its key is in the variable NOT_SET, which is not set here",
     }
 
@@ -342,10 +342,10 @@ def test_openclaw_reads_json5_its_variables_and_its_profiles(home: Path) -> None
         ("openrouter", "openrouter", "https://openrouter.ai/api/v1", OTHER, ""),
     ]
     assert reasons(found) == {
-        "claude": "its key is fetched from elsewhere; let it stay there: "
+        "claude": "its key is fetched from elsewhere; to leave it there: "
         "nexoctl add claude --provider anthropic --base-url https://gateway.example/anthropic "
         "--api-key-ref 'command:pass show '\"'\"'my key'\"'\"''",
-        "cloud": "it speaks bedrock-converse-stream, which Nexo cannot",
+        "cloud": "it speaks bedrock-converse-stream, which is not supported",
         "anthropic": "it is a login, not an API key",
     }
 
@@ -452,7 +452,7 @@ endpoints:
     ]
     assert reasons(found) == {
         "Users": "each person types the key (user_provided)",
-        "Agent": "its header X-User needs what only the program fills in",
+        "Agent": "its header X-User needs a value from the program itself",
     }
 
 
@@ -504,7 +504,7 @@ def test_crush_puts_its_state_over_its_configuration(home: Path, monkeypatch: py
     named = reasons(found)
     assert "command:sh -c" in named["safe"]
     assert "op://a/b" in named["safe"]
-    assert named["cloud"] == "it is reached as bedrock, which Nexo cannot"
+    assert named["cloud"] == "it is reached as bedrock, which is not supported"
     assert "not run" in named["crushrc"]
 
 
@@ -545,7 +545,7 @@ clients:
     ]
     assert reasons(found) == {
         "anthropic": "it has no key: CLAUDE_API_KEY is not set here",
-        "bedrock": "it is reached as bedrock, which Nexo cannot",
+        "bedrock": "it is reached as bedrock, which is not supported",
     }
 
 
@@ -650,7 +650,7 @@ apis:
         ("groq", "groq", "https://api.groq.com/openai/v1", OTHER, ""),
     ]
     assert reasons(found) == {
-        "openai": "its key is fetched from elsewhere; let it stay there: "
+        "openai": "its key is fetched from elsewhere; to leave it there: "
         "nexoctl add openai --provider openai --api-key-ref 'command:rbw get -f OPENAI_API_KEY chat'"
     }
 
