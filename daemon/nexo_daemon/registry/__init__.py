@@ -1,1 +1,1 @@
-"""The rules of the domain: the single writer, its snapshot and its events."""
+"""The configuration in memory: the single writer, its snapshot and its events."""

@@ -1,4 +1,4 @@
-"""Locks that nobody has to remember: after a while without a hand-out, at suspend, with the screen."""
+"""Locks the vault automatically: after a time without hand-outs, at suspend, with the screen."""
 
 import asyncio
 import logging
@@ -19,10 +19,10 @@ _AGAIN_AFTER_S = 60.0
 
 
 class AutoLocker:
-    """The setting, and the task that follows it.
+    """Holds the setting, and runs the task that applies it.
 
     Attributes:
-        problem: why suspend and screen lock are not noticed; empty if they are, or are not asked for.
+        problem: why suspend and screen lock cannot be noticed; empty if they can, or need not be.
     """
 
     def __init__(self, writer: Writer, clock: Clock, used_at: Callable[[], float]) -> None:
@@ -35,14 +35,14 @@ class AutoLocker:
         self.problem = ""
 
     async def load(self) -> None:
-        """What the store says."""
+        """Read the setting from the store."""
         try:
             self.setting = await self._writer.on_store_thread(self._writer.store.auto_lock)
         except NexoError as error:
-            log.warning("when to lock the vault cannot be read: %s", error.message)
+            log.warning("the auto-lock setting cannot be read: %s", error.message)
 
     async def set(self, wanted: AutoLock) -> None:
-        """From now on.
+        """Save and apply the setting.
 
         Raises:
             InvalidField: the time is too short or too long.
@@ -57,11 +57,11 @@ class AutoLocker:
         self._changed.set()
 
     def used(self) -> None:
-        """Somebody wants the vault open: the time begins anew."""
+        """Restart the idle time, because somebody used the vault."""
         self._since = self._clock.monotonic()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Lock the vault when the setting says so; runs until cancelled."""
         while True:
             self._changed.clear()
             work = [
@@ -78,7 +78,7 @@ class AutoLocker:
 
     async def _lock_when_idle(self) -> None:
         while True:
-            # Asked anew after each sleep: another setting may be on its way to this task.
+            # Read again after each sleep: the setting may have changed in the meantime.
             idle_s = self.setting.idle_s
             if idle_s is None:
                 return await self._never()

@@ -1,8 +1,8 @@
-"""Who is told of changes: watchers with a bounded, conflating queue each.
+"""Tells watchers about changes, through one bounded queue for each watcher.
 
-Not a general message bus. Events of the same object replace each other while they wait (the reader gets
-the newest whole object, at the place of the first); transitions are all kept. A watcher whose queue is full
-can't be trusted to have a true picture any more: it gets LAGGED and is closed.
+Not a general message bus. A waiting event is replaced by a newer one about the same object, which keeps
+its place in the queue; transitions are all kept. A watcher whose queue is full has missed changes: it
+gets LAGGED and its stream ends.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ QUEUE_LIMIT = 4096
 
 @frozen
 class ConnectionChanged:
-    """A connection was created or changed, or its health did. Read the present state when you send it."""
+    """A connection was created or changed, or its health did. Read its present state when you send it."""
 
     connection_id: str
 
 
 @frozen
 class ConnectionRemoved:
-    """A connection is gone."""
+    """A connection was removed."""
 
     connection_id: str
     name: str
 
 
 class Sign(enum.Enum):
-    """What says all by its name; the last two end a stream."""
+    """Events without data; the last two end a stream."""
 
     BINDINGS_CHANGED = enum.auto()
     STATUS_CHANGED = enum.auto()
@@ -43,7 +43,7 @@ class Sign(enum.Enum):
 
 
 Event = ConnectionChanged | ConnectionRemoved | Transition | HandoutRecord | Sign
-"""A transition is of a light that changed its colour; a hand-out is in the record."""
+"""A transition is a change of a connection's health state; a hand-out has been recorded."""
 
 
 def _key(event: Event) -> Hashable:
@@ -68,7 +68,7 @@ class EventQueue:
         self._last: Event | None = None
 
     def put(self, event: Event) -> None:
-        """Add an event; after the last one nothing more is taken."""
+        """Add an event; ignored after the event that ends the stream."""
         if self._last is not None:
             return
         if event is Sign.DAEMON_STOPS:
@@ -81,7 +81,7 @@ class EventQueue:
         self._wake.set()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What happened, conflated; ends after LAGGED or SHUTTING_DOWN."""
+        """Yield the events, the newest for each object; ends after LAGGED or SHUTTING_DOWN."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -93,7 +93,7 @@ class EventQueue:
 
 
 class Bus:
-    """The watchers of the daemon, and followers that only need to be woken."""
+    """The watchers of the daemon, and the followers, which only need to be woken."""
 
     def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
         self._queue_limit = queue_limit
@@ -105,7 +105,7 @@ class Bus:
 
     @contextmanager
     def subscribe(self) -> Iterator[EventQueue]:
-        """A queue that fills from now on. Take the snapshot in the same step, without an await between."""
+        """A queue for the events from now on. Take the snapshot without an await in between."""
         watcher = EventQueue(self._queue_limit)
         if self._closed:
             watcher.put(Sign.DAEMON_STOPS)
@@ -122,6 +122,6 @@ class Bus:
                 watcher.put(event)
 
     def close(self) -> None:
-        """End every stream with SHUTTING_DOWN, the future ones too."""
+        """End every stream with SHUTTING_DOWN, future ones too."""
         self._closed = True
         self.publish(Sign.DAEMON_STOPS)

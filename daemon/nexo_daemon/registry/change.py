@@ -1,6 +1,6 @@
-"""What does a command change, and who has to be told?
+"""What a command changes, and who has to be told.
 
-Decided without a side effect; the `writer` carries it out.
+This module decides without side effects; `writer` carries it out.
 """
 
 from dataclasses import replace
@@ -17,14 +17,14 @@ class Change:
     """The difference between two snapshots; `Change()` changes nothing.
 
     Attributes:
-        written: connections that are new or replace the one of the same id.
+        written: connections that are added, or replace the one with the same id.
         removed: ids of connections.
-        bound: bindings that are new or replace the one of the same workspace.
-        unbound: workspaces that follow the default again.
-        settings: as they will be but for the revision; None if they stay.
-        same_revision: nothing of it concerns whoever edits a connection or gets one: what a test proved, a
-            replaced key that is due, how often to check.
-        rerouted: programs get another connection though the configuration stays (a stand-in came or went).
+        bound: bindings that are added, or replace the one of the same workspace.
+        unbound: workspaces whose binding is removed.
+        settings: the new settings, with the old revision; None if unchanged.
+        same_revision: keep the revision, because the change matters neither to editors nor to followers:
+            facts that a test proved, the removal of an old key, the check settings.
+        rerouted: programs get another connection although the configuration is the same (stand-ins changed).
     """
 
     written: tuple[Plan, ...] = ()
@@ -36,7 +36,7 @@ class Change:
     rerouted: bool = False
 
     def store(self, before: RegistrySnapshot, tx: Transaction) -> RegistrySnapshot:
-        """Write the rows that differ; the snapshot after the commit. Raises as `Transaction` does."""
+        """Write the changed rows; returns the snapshot after the commit. Raises as `Transaction` does."""
         revision = None if self.same_revision else tx.next_revision()
         settings = replace(self.settings or before.settings, revision=revision or before.revision)
         written: list[StoredConnection] = []
@@ -71,14 +71,14 @@ class Change:
 
 @frozen
 class Effects:
-    """Who has to be told of a change.
+    """Who has to be told about a change.
 
     Attributes:
-        changed: ids of connections that look different now, or are used by somebody else.
+        changed: ids of connections that changed, or whose users changed.
         removed: connections that are gone.
-        probe_again: ids of connections to which a probe sends something else now.
-        bindings: some binding leads elsewhere, or to something that changed its name.
-        status: what `GetStatus` says may be different.
+        probe_again: ids of connections whose probe request changed.
+        bindings: some binding changed, or the name of its connection did.
+        status: the answer of `GetStatus` may have changed.
     """
 
     changed: frozenset[str] = frozenset()

@@ -1,6 +1,6 @@
-"""Which change does a command ask for? Pure functions from a snapshot; what the snapshot forbids is raised.
+"""The changes that commands ask for, as pure functions of a snapshot; invalid commands raise.
 
-Connections are planned by `edits`, whole documents by `merging`.
+`edits` plans single connections, `merging` plans imports.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,10 +58,10 @@ def update(before: RegistrySnapshot, plan: Plan) -> Change:
 
 
 def delete(before: RegistrySnapshot, old: StoredConnection, *, replace_with: str, force: bool) -> Change:
-    """Remove a connection; whoever uses it gets `replace_with`.
+    """Remove a connection; its users get `replace_with` instead.
 
     Raises:
-        ConnectionInUse: somebody does, and gets nothing; not with `force`.
+        ConnectionInUse: it has users and no replacement; not raised with `force`.
         ConnectionNotFound, InvalidField: `replace_with` cannot replace it.
     """
     heir = before.get(replace_with) if replace_with else None
@@ -115,7 +115,7 @@ def _require_free_name(before: RegistrySnapshot, connection: StoredConnection) -
 def roll_back_key(
     old: StoredConnection | None, unseal: Callable[[StoredConnection], Credentials], now: datetime
 ) -> Change:
-    """Put the previous key back; nothing if there is none any more, or its grace time is over.
+    """Put the previous key back; no change if there is none, or its grace period is over.
 
     Raises as `unseal`.
     """
@@ -137,7 +137,7 @@ def roll_back_key(
 
 
 def forget_previous_key(old: StoredConnection | None, now: datetime) -> Change:
-    """Remove a replaced key whose grace time is over. Needs no open vault."""
+    """Remove a replaced key whose grace period is over. Works with a locked vault."""
     if old is None or old.previous_key_until is None or now <= old.previous_key_until:
         return Change()
     return Change(written=(Plan(replace(old, previous_key_until=None), None),), same_revision=True)
@@ -151,9 +151,9 @@ def learn_key_facts(
     facts: Facts | None,
     revision: int,
 ) -> Change:
-    """Remember what a test or a check proved; nothing if the connection has changed since `revision`.
+    """Remember what a test or a check proved; no change if the connection has changed since `revision`.
 
-    None leaves what was known before as it is.
+    None keeps the known value.
     """
     if old is None or (revision and old.revision != revision):
         return Change()
@@ -165,12 +165,12 @@ def learn_key_facts(
 
 
 def set_default(before: RegistrySnapshot, name: str) -> Change:
-    """Switch; nothing if it is the default already. Raises `ConnectionNotFound`."""
+    """Change the default; no change if it is the default already. Raises `ConnectionNotFound`."""
     return _switch(before, before.get(name))
 
 
 def undo_default(before: RegistrySnapshot) -> Change:
-    """Back to the default before the last switch; doing it twice is a redo. Raises `NothingToUndo`."""
+    """Return to the previous default; a second undo is a redo. Raises `NothingToUndo`."""
     target = before.connections.get(before.settings.previous_default_id or "")
     if target is None:
         raise NothingToUndo(
@@ -198,7 +198,7 @@ def bind(
     allow_fallback: bool,
     sticky_s: float | None = None,
 ) -> Change:
-    """Bind a workspace, or move its binding. Raises `ConnectionNotFound`, `InvalidField`, `LimitReached`."""
+    """Bind a workspace, or bind it anew. Raises `ConnectionNotFound`, `InvalidField`, `LimitReached`."""
     connection = before.get(name)
     check_sticky(sticky_s)
     if workspace not in before.bindings and len(before.bindings) >= BINDING_LIMIT:
@@ -208,9 +208,9 @@ def bind(
 
 
 def unbind(before: RegistrySnapshot, workspace: WorkspaceKey) -> Change:
-    """Let a workspace follow the default again. Raises `WorkspaceNotFound`."""
+    """Remove a binding, so that the workspace uses the default. Raises `WorkspaceNotFound`."""
     if workspace not in before.bindings:
-        # One that was bound in another spelling, by an earlier version, can still be removed.
+        # Earlier versions accepted other spellings: such a binding can still be removed.
         check_workspace(workspace)
         raise WorkspaceNotFound(
             f"{workspace} is not bound",
@@ -221,11 +221,11 @@ def unbind(before: RegistrySnapshot, workspace: WorkspaceKey) -> Change:
 
 
 def set_fallback(before: RegistrySnapshot, names: Sequence[str]) -> Change:
-    """Choose the stand-ins, in order; none switches the fall-back off. Raises `ConnectionNotFound`."""
+    """Choose the stand-ins, in order; empty disables the fall-back. Raises `ConnectionNotFound`."""
     ids = tuple(dict.fromkeys(before.get(name).id for name in names))
     return Change(settings=replace(before.settings, fallback_ids=ids))
 
 
 def set_health_settings(before: RegistrySnapshot, settings: HealthSettings) -> Change:
-    """How often to check, and whether at all."""
+    """Set how often to check, and whether to check at all."""
     return Change(settings=replace(before.settings, health=settings), same_revision=True)

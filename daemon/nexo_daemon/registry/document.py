@@ -1,7 +1,7 @@
-"""How is an export written, and how is it read? Pure; what an import makes of it is `merging`'s.
+"""Reads and writes export documents. Pure; `merging` decides what an import does with one.
 
-JSON that a person can read. Without a passphrase it holds no secret. With one, the secrets are one sealed
-block whose associated data is all the rest: a document in which anything was edited gives up no key.
+The format is JSON that a person can read. Without a passphrase it holds no secrets. With one, the secrets
+are one sealed block whose associated data is the rest of the document: after any edit they do not open.
 """
 
 import base64
@@ -35,21 +35,21 @@ from nexo_daemon.vault import derivation, sealing
 
 FORMAT = "nexo-connections"
 VERSION = 2
-"""1 bound the secrets to the connections alone, not to who gets them."""
+"""Version 1 bound the secrets to the connections only, not to the default, bindings and fall-back."""
 SIZE_LIMIT = 1_500_000
-"""Bytes of a document; more does not fit a message."""
+"""Bytes of a document; a larger one does not fit into a gRPC message."""
 _TEXT_LIMIT = 8192
-"""Characters of a text in it: what the longest field takes."""
-# Read by name, with what is meant where the name is missing.
+"""Characters of a text field; the longest field fits."""
+# The boolean fields by name, with the value of a missing one.
 _SWITCHES = {one.name: one.default for one in fields(Configuration) if one.type is bool}
 
 
 @frozen
 class Document:
-    """What was read.
+    """The content of an export document.
 
     Attributes:
-        digest: of every byte; what a person agrees to is agreed to for these.
+        digest: of all bytes; identifies the document that a person consented to.
     """
 
     drafts: tuple[Draft, ...]
@@ -65,10 +65,10 @@ def write_document(
     passphrase: Secret,
     now: datetime,
 ) -> bytes:
-    """The document of everything that is configured.
+    """Write the whole configuration as a document.
 
     Args:
-        credentials: by connection id; None to leave the secrets out.
+        credentials: by connection id; None leaves the secrets out.
 
     Raises:
         InvalidField: the passphrase is too short.
@@ -104,7 +104,7 @@ def write_document(
 
 
 def read_document(content: bytes, passphrase: Secret) -> Document:
-    """Understand a document; its secrets only with the passphrase.
+    """Parse a document; its secrets can be read only with the passphrase.
 
     Raises:
         InvalidField: it is no export, or the passphrase does not open it.
@@ -117,7 +117,7 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
             raise InvalidField.of(
                 "document", "is not an export of Nexo Connections", "nexoctl export writes one"
             )
-        # Lone surrogates and NaN: JSON can say them, a message and the store cannot.
+        # JSON allows lone surrogates and NaN; messages and the store do not.
         _canonical(document)
         has_secrets = "secrets" in document
         _check_version(document.get("version"), has_secrets=has_secrets)
@@ -270,7 +270,7 @@ def _network(entry: dict[str, Any]) -> NetworkProfile:
         mode=ProxyMode(entry["proxy"]),
         proxy_url=_text(entry, "proxy_url"),
         no_proxy=tuple(_is_text(one) for one in _is_list(entry.get("no_proxy") or [])),
-        # It may lie on the other computer only; a test of the connection says so then.
+        # The file may exist only on the other computer; a test of the connection reports a missing one.
         ca_bundle="",
     )
     return replace(profile, ca_bundle=ca_bundle)
@@ -296,7 +296,7 @@ def _open(document: dict[str, Any], passphrase: Secret) -> dict[str, Any]:
 
 
 def _bound_to(document: dict[str, Any]) -> bytes:
-    """Everything but the sealed bytes themselves."""
+    """The associated data of the sealed block: everything else in the document."""
     block = {name: value for name, value in document["secrets"].items() if name not in ("nonce", "sealed")}
     return b"nexo export 2 " + hashlib.sha256(_canonical({**document, "secrets": block})).digest()
 

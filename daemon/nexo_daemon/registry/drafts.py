@@ -1,6 +1,6 @@
-"""What a person may write down for a connection: each field checked, with the reason and the next step.
+"""Checks the fields of a draft of a connection; each error says the reason and the next step.
 
-Pure: nothing here looks at the store or at the network. `registry` decides what a valid draft does.
+Pure: neither the store nor the network is used, only the files a draft names. `registry` applies drafts.
 """
 
 import json
@@ -29,7 +29,7 @@ INTERVAL_RANGE_S = (10.0, 86_400.0)
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# RFC 9110, section 7.6.1, and the two that the HTTP library has to write itself.
+# RFC 9110, section 7.6.1, and the two that only the HTTP library may set.
 _FORBIDDEN_HEADERS = frozenset(
     {
         "connection",
@@ -53,14 +53,14 @@ Headers = tuple[tuple[str, Secret], ...]
 
 @frozen(kw_only=True)
 class Draft(PlainDraft):
-    """A connection as written down, its words read. Checked by `check_draft`.
+    """A connection as a person entered it. Checked by `check_draft`.
 
     Attributes:
         api_key: an empty secret removes the key.
-        headers: of an edit, in place of all that are stored, or of those of the same name.
-        keep_other_headers: the latter.
-        remove_headers: names of stored ones that go; the others stay.
-        proxy_credentials: goes with `network`; None there means no credentials.
+        headers: in an edit, they replace all stored ones, or those of the same name.
+        keep_other_headers: replace only those of the same name.
+        remove_headers: names of stored headers to remove; the others stay.
+        proxy_credentials: belongs to `network`; None with a `network` means no credentials.
     """
 
     provider: Provider | None = None
@@ -94,7 +94,7 @@ def check_name(text: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What makes two names the same: case does not count."""
+    """The key by which names are compared: ignores case."""
     return name.strip().casefold()
 
 
@@ -131,7 +131,7 @@ def check_api_key(secret: Secret) -> Secret:
 
 
 def check_headers(headers: Headers) -> Headers:
-    """Custom headers, checked one by one. Values are never quoted in an error.
+    """Check custom headers one by one. Errors never quote their values.
 
     Raises:
         InvalidField: a bad or forbidden name, a bad value, two names that differ in case only, too many.
@@ -180,7 +180,7 @@ def check_headers(headers: Headers) -> Headers:
 
 
 def parse_headers_json(text: str) -> Headers:
-    """Header names and values from the JSON object that a person pasted.
+    """Parse the JSON object of headers that a person pasted.
 
     Raises:
         InvalidField: not JSON (with line and column), not an object, a value that is not a string.
@@ -216,7 +216,7 @@ def parse_headers_json(text: str) -> Headers:
 def check_network(
     *, mode: ProxyMode, proxy_url: str, no_proxy: tuple[str, ...], ca_bundle: str
 ) -> tuple[NetworkProfile, Secret | None]:
-    """A network profile and the credentials that were in its proxy URL.
+    """Check a network profile; returns it with the credentials from its proxy URL.
 
     Raises:
         InvalidField: a bad proxy URL, a no_proxy entry with white space, a CA bundle that can't be read.
@@ -256,10 +256,10 @@ def _check_model(text: str, field: str) -> str:
 
 
 def check_model_map(rows: tuple[MappedModel, ...]) -> tuple[MappedModel, ...]:
-    """The rows, sorted by what is asked.
+    """Check the rows; returns them sorted by the requested model.
 
     Raises:
-        InvalidField: too many, a name that is none, one that is asked for twice, or the one that is ours.
+        InvalidField: too many rows, an invalid or duplicate name, or Nexo's own alias.
     """
     if len(rows) > MODEL_MAP_LIMIT:
         raise InvalidField.of("model_map", f"has {len(rows)} rows", f"use at most {MODEL_MAP_LIMIT}")
@@ -270,7 +270,9 @@ def check_model_map(rows: tuple[MappedModel, ...]) -> tuple[MappedModel, ...]:
             raise InvalidField.of("model_map", "has an empty name", "give the asked model and the sent one")
         if asked == ALIAS:
             raise InvalidField.of(
-                "model_map", f"'{ALIAS}' stands for the default model", "set that one: --model ID"
+                "model_map",
+                f"'{ALIAS}' stands for the default model",
+                "change the default model with --model ID",
             )
         if asked in checked:
             raise InvalidField.of("model_map", f"has '{asked}' twice", "keep one of them")
@@ -279,7 +281,7 @@ def check_model_map(rows: tuple[MappedModel, ...]) -> tuple[MappedModel, ...]:
 
 
 def check_draft(draft: Draft) -> Draft:
-    """The draft with every given field checked and normalised.
+    """Check and normalise every given field of the draft.
 
     Raises:
         InvalidField: the first field that is wrong.

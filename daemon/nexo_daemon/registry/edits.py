@@ -1,4 +1,4 @@
-"""What a draft makes of a connection: pure planning, before anything is tested or stored."""
+"""Plans the connection that results from a draft: pure, before anything is tested or stored."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,7 +27,7 @@ PREVIOUS_KEY_GRACE = timedelta(hours=24)
 
 @frozen
 class Plan:
-    """A connection as it will be, with its secrets; `credentials` None leaves the sealed ones as they are."""
+    """A connection as it will be stored, and its secrets; None keeps the sealed secrets unchanged."""
 
     connection: StoredConnection
     credentials: Credentials | None
@@ -36,7 +36,7 @@ class Plan:
 
 
 def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
-    """The draft, mended and checked; the refusal of a key that could be cleaned up says how (`fixes`)."""
+    """The corrected and checked draft; the error for a malformed key lists the possible `fixes`."""
     draft = raw
     if draft.api_key is not None and fixes:
         text = draft.api_key.reveal()
@@ -70,7 +70,7 @@ def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
 def _scheme(given: AuthScheme | None, fallback: AuthScheme, *, has_key: bool) -> AuthScheme:
     if given is not None:
         return given
-    # A key for a service that needs none by default (Ollama behind a gateway) has to travel somehow.
+    # Ollama needs no key by default, but behind a gateway it may have one, which has to be sent.
     return AuthScheme.BEARER if has_key and fallback is AuthScheme.NONE else fallback
 
 
@@ -82,7 +82,7 @@ def _planned(
     *,
     has_secret: bool,
 ) -> Plan:
-    """The plan, with what the person is told of it: how their address was read, and what is odd."""
+    """The plan, with notes on how the address was read, and warnings."""
     notes: tuple[Suggestion, ...] = ()
     if raw.base_url:
         typed = raw.base_url.strip().rstrip("/")
@@ -136,11 +136,11 @@ def _base_url(given: str | None, fallback: str, provider: Provider, preset: str)
 
 
 ENDPOINT = tuple(f.name for f in fields(Endpoint) if f.name != "name")
-"""The fields that decide where requests go, and how."""
+"""The fields that decide where and how requests are sent."""
 _DECIDED = {"name", "preset", "base_url", "network", "check_interval_s"}
 _CONFIGURED = {f.name for f in fields(Configuration)} - _DECIDED
 AS_GIVEN = tuple(f.name for f in fields(PlainDraft) if f.name in _CONFIGURED)
-"""The fields that become what a draft says, whatever else it says."""
+"""The fields that are taken over from a draft unchanged."""
 
 
 def _as_given(draft: Draft) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _as_given(draft: Draft) -> dict[str, Any]:
 
 
 def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[str] = ()) -> Plan:
-    """The connection that a draft describes.
+    """Plan the connection that a draft describes.
 
     Raises:
         InvalidField: the first field that is wrong or missing.
@@ -197,16 +197,16 @@ def plan_edit(
     keep_key_for_new_origin: bool = False,
     fixes: Sequence[str] = (),
 ) -> Plan:
-    """The connection after an edit.
+    """Plan the connection after an edit.
 
     Args:
         unseal: opens the stored secrets; called only if the edit needs them.
 
     Raises:
         InvalidField: the first field that is wrong.
-        KeyOriginChanged: without consent, a stored secret would go to another scheme, host or port, through
-            another proxy, or to whom other certificates vouch for.
-        VaultLocked: the edit has to seal secrets again, and the vault is locked.
+        KeyOriginChanged: without consent, a stored secret would be sent to another scheme, host or port,
+            through another proxy, or to servers that another CA bundle certifies.
+        VaultLocked: secrets have to be sealed again, and the vault is locked.
     """
     draft = _checked(raw, fixes)
     provider = draft.provider or old.provider
@@ -269,7 +269,7 @@ def plan_edit(
     if changes_headers or elsewhere:
         connection = replace(connection, facts=frozenset())
 
-    # A secret is sealed with the whole endpoint, so that another one needs it opened.
+    # Secrets are sealed with the endpoint as associated data, so a new endpoint needs them opened.
     reseals = replaces_key or changes_headers or draft.network is not None or elsewhere
     credentials: Credentials | None = None
     if reseals:
@@ -281,7 +281,7 @@ def plan_edit(
         api_key, previous = stored.api_key, stored.previous_api_key
         if replaces_key:
             api_key = draft.api_key or None
-            # Kept for a roll-back only where the new one goes to the same place.
+            # Kept for a roll-back only if the new key goes to the same place.
             previous = stored.api_key if api_key and not moved else None
         if moved:
             previous = None
@@ -297,16 +297,18 @@ def plan_edit(
 
 
 def kept_headers(old: StoredConnection, draft: Draft) -> tuple[str, ...]:
-    """The names of the stored headers whose values stay.
+    """The names of the stored headers that the draft keeps.
 
     Raises:
-        InvalidField: one that is to be removed is not there.
+        InvalidField: a header to be removed does not exist.
     """
     there = {name.lower() for name in old.header_names}
     removed = {name.strip().lower() for name in draft.remove_headers}
     if removed - there:
-        known = ", ".join(old.header_names) or "none is stored"
-        raise InvalidField.of("remove_headers", "a header of that name is not there", f"these are: {known}")
+        known = ", ".join(old.header_names) or "none"
+        raise InvalidField.of(
+            "remove_headers", "a header of that name is not there", f"the stored ones are: {known}"
+        )
     if draft.headers is not None and not (draft.keep_other_headers or removed):
         return ()
     gone = removed | {name.lower() for name, _ in draft.headers or ()}
@@ -314,7 +316,7 @@ def kept_headers(old: StoredConnection, draft: Draft) -> tuple[str, ...]:
 
 
 def _merged(stored: Headers, kept: Sequence[str], given: Headers) -> Headers:
-    """Each at the place where it was, new ones at the end. Raises as `check_headers`."""
+    """Stored headers keep their place, new ones follow. Raises as `check_headers`."""
     fresh = {name.lower(): (name, value) for name, value in given}
     merged = [
         fresh.pop(name.lower(), (name, value))
@@ -325,12 +327,12 @@ def _merged(stored: Headers, kept: Sequence[str], given: Headers) -> Headers:
 
 
 def _endpoint(connection: StoredConnection) -> tuple[object, ...]:
-    """What the facts that a test found out are about; they hold for the next key as well."""
+    """The fields that the facts from tests depend on; a new key does not change the facts."""
     return tuple(getattr(connection, name) for name in ENDPOINT)
 
 
 def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
-    """Whoever sees what is sent, by the field that decides it; empty where nobody is chosen."""
+    """The parties that see requests, by the field that chooses them; empty if nothing is chosen."""
     _, host, port = destination(base_url)
     proxied = network.proxy_url and not bypasses(host, port, network.no_proxy)
     return {
@@ -341,7 +343,7 @@ def _stations(base_url: str, network: NetworkProfile) -> dict[str, str]:
 
 
 def new_stations(old: StoredConnection, base_url: str, network: NetworkProfile) -> dict[str, str]:
-    """Where the stored secrets of `old` have not gone before: its new host, proxy and certificates."""
+    """The changed parties that would see the stored secrets of `old`: host, proxy, CA bundle."""
     before = _stations(old.base_url, old.network)
     after = _stations(base_url, network)
     return {field: place for field, place in after.items() if place and place != before[field]}
@@ -381,7 +383,7 @@ def _stored(
     try:
         return unseal(old)
     except SecretTampered:
-        # What does not open any more is mended by entering it again: all of it, or something would be lost.
+        # Secrets that no longer open have to be entered again completely, or some would be lost.
         entered_headers = not kept_headers(old, draft)
         entered_proxy = draft.network is not None or not old.has(SecretKind.PROXY_CREDENTIALS)
         if replaces_key and entered_headers and entered_proxy:
@@ -404,7 +406,7 @@ def learned(
     proven_at: datetime | None,
     facts: Facts | None,
 ) -> StoredConnection:
-    """The connection with what a test or a check has shown; None leaves what was known before as it is."""
+    """The connection with facts from a test or a check; None keeps the known value."""
     return replace(
         connection,
         key_verdict=verdict or connection.key_verdict,
@@ -414,7 +416,7 @@ def learned(
 
 
 def target_of(connection: StoredConnection, credentials: Credentials) -> ProbeTarget:
-    """What a probe needs to know of a connection."""
+    """The data that a probe of the connection needs."""
     return ProbeTarget(
         **{name: getattr(connection, name) for name in ENDPOINT},
         name=connection.name,

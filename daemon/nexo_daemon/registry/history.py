@@ -1,8 +1,8 @@
-"""What does the past of a connection amount to? Uptime, latency and slices of a window. Pure functions.
+"""Uptime, latency and slices of a connection's health history. Pure functions.
 
-The store thins what it keeps by the rules of `nexo_daemon.store.history`: single checks for a day, then one
-row an hour (minimum, median, maximum), changes of the light for 90 days, both bounded in rows. The functions
-here take both kinds of samples.
+The store keeps single checks for a day, then one row an hour (minimum, median, maximum), and changes of
+state for 90 days, both limited in rows (`nexo_daemon.store.history`). The functions accept both kinds of
+samples.
 """
 
 import math
@@ -19,7 +19,7 @@ _UP = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
 
 @frozen
 class Summary:
-    """A window in a few numbers; None where nothing is known.
+    """Statistics of a window; None where nothing is known.
 
     Attributes:
         uptime: share of the known time that was HEALTHY or LIMITED, 0 to 1.
@@ -38,14 +38,14 @@ def summarize(
     start: datetime,
     end: datetime,
 ) -> Summary:
-    """The numbers of a window.
+    """Compute the statistics of a window.
 
     Args:
-        transitions: of the window, oldest first.
-        samples: of the window.
-        light: the present state, which says what held if there was no transition.
-        start: begin of the window.
-        end: its end, as a rule now.
+        transitions: in the window, oldest first.
+        samples: in the window.
+        light: the present health, which held all the time if there was no transition.
+        start: beginning of the window.
+        end: end of the window, usually now.
     """
     return Summary(
         uptime=uptime(transitions, light, start, end),
@@ -56,7 +56,7 @@ def summarize(
 
 
 def slices(samples: Sequence[Sample], start: datetime, end: datetime, count: int) -> tuple[HealthSlice, ...]:
-    """The samples of a window in so many slices of equal length; one at an edge is in the nearest slice."""
+    """Divide the samples of a window into `count` slices of equal length, clamped to the window."""
     length = (end - start).total_seconds() / count
     groups: list[list[Sample]] = [[] for _ in range(count)]
     for sample in samples:
@@ -91,13 +91,13 @@ def _slice(group: Sequence[Sample]) -> HealthSlice:
 def uptime(transitions: Sequence[Transition], light: Health, start: datetime, end: datetime) -> float | None:
     """Share of the known time in a window that was HEALTHY or LIMITED; None when nothing is known.
 
-    Time that was UNKNOWN (off line, paused, the daemon away) counts neither way.
+    UNKNOWN time (offline, paused, daemon not running) is not counted.
     """
     inside = [t for t in transitions if start <= t.at <= end]
     state = inside[0].from_state if inside else light.state
     at = start
     if inside:
-        # The first one says how long its predecessor had lasted: before that nothing is known.
+        # The first transition says how long the state before it lasted; nothing is known before that.
         first = inside[0]
         if first.lasted_s is not None:
             began = first.at.timestamp() - first.lasted_s
@@ -116,10 +116,10 @@ def uptime(transitions: Sequence[Transition], light: Health, start: datetime, en
 
 
 def latency(samples: Sequence[Sample], quantile: float) -> float | None:
-    """A percentile of the time that good answers took, in seconds; None without any.
+    """A percentile of the latency of good answers, in seconds; None without samples.
 
-    Thinned hours count as their checks: half of them at the median, the extremes once each. That is exact
-    for single checks and an estimate for hours.
+    An hourly row counts as many times as it has checks: its extremes once each, the others as its median.
+    That is exact for single checks and an estimate for hours.
     """
     weighted: list[tuple[float, int]] = []
     for sample in samples:

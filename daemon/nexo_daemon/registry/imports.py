@@ -1,6 +1,6 @@
-"""Carrying out an import: planned and saved in one turn and one transaction: all of it or nothing.
+"""Carries out an import: planned and saved in one turn and one transaction, so all of it or nothing.
 
-What an entry does and what it needs is `merging`'s to say.
+`merging` decides what an entry does and what consent it needs.
 """
 
 from collections.abc import Set
@@ -21,14 +21,14 @@ from nexo_daemon.registry.workspaces import check_sticky, check_workspace
 
 
 def preview(registry: Registry, document: Document, *, overwrite: bool) -> tuple[MergeStep, ...]:
-    """What `bring_in` would do with every consent; may run on any thread."""
+    """What `bring_in` would do if every consent were given; may run on any thread."""
     return _Import(registry, registry.snapshot, document, overwrite, consents=None).plan()
 
 
 async def bring_in(
     registry: Registry, document: Document, *, overwrite: bool, consents: Set[str]
 ) -> tuple[MergeStep, ...]:
-    """Do it.
+    """Carry out the import with the given consents.
 
     Raises:
         StoreReadOnly, StoreFull, StoreFailed, VaultLocked, VaultKeyLost: nothing was changed.
@@ -36,9 +36,9 @@ async def bring_in(
     registry.require_writable()
 
     async def work() -> tuple[MergeStep, ...]:
-        # Only now: what was planned before its turn may have been true of another configuration.
+        # Planned within the turn, because the configuration may have changed before it.
         wanted = _Import(registry, registry.snapshot, document, overwrite, consents)
-        # A large document takes a third of a second: not on the loop.
+        # Planning a large document takes a third of a second, so it does not run on the event loop.
         steps = await registry.on_store_thread(wanted.plan)
         if any(step.does_something for step in steps):
             await registry.apply(wanted.change(steps))
@@ -49,7 +49,7 @@ async def bring_in(
 
 @dataclass(slots=True)
 class _Import:
-    """One import; `consents` None means as if all were given."""
+    """One import; `consents` None means that all are given."""
 
     registry: Registry
     before: RegistrySnapshot
@@ -101,7 +101,7 @@ class _Import:
                 raise LimitReached(f"there are {CONNECTION_LIMIT} connections already")
             plan = self.registry.plan_new(step.draft)
         else:
-            # The consents of the step say all places that a stored key would go to.
+            # The consents of the step name every place that a stored key would be sent to.
             plan = self.registry.plan_edit(step.name, step.draft, keep_key_for_new_origin=True)
         self.plans[name_key(step.name)] = plan
 

@@ -1,9 +1,9 @@
-"""Writes what may be a few seconds late: health samples, transitions, and the audit record of hand-outs.
+"""Writes records that may be some seconds late: health samples, transitions, audit record of hand-outs.
 
-So that a resolve or a check hardly ever waits for the disk. The first hand-out to a program is written before
-the program has it, its repeats within an hour are counted in the same row: nobody pushes the row of another
-program out by asking often. Buffers are bounded: when the disk does not keep up, the oldest samples are
-dropped and counted; transitions and hand-outs are written before anything else.
+Resolving and checking thus rarely wait for the disk. The first hand-out to a program is written before the
+program gets the secret; repeats within an hour are counted in the same row, so a program that asks often
+cannot push out the rows of others. Buffers are bounded: when the disk is too slow, the oldest samples are
+dropped and counted; transitions and hand-outs are written first.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SAMPLE_LIMIT = 20_000
 RECORD_LIMIT = 10_000
 FLUSH_AFTER_S = 5.0
-# A job of the store thread, a few milliseconds. Between two of them a switch gets its turn.
+# Takes the store thread a few milliseconds. Commands run between two such jobs.
 HANDOUTS_A_JOB = 500
 COUNTED_FOR = timedelta(hours=1)
 SUBJECT_LIMIT = 4096
@@ -34,7 +34,7 @@ Subject = tuple[str, ...]
 
 
 class HandoutRow(NamedTuple):
-    """What is written of a subject: hand-outs are added to it for an hour."""
+    """The stored row for a subject: its hand-outs within an hour are counted there."""
 
     id: int
     handout: HandoutRecord
@@ -55,23 +55,23 @@ class Journal:
         self._on_store_thread = on_store_thread
         self._samples: deque[Sample] = deque(maxlen=SAMPLE_LIMIT)
         self._transitions: deque[Transition] = deque(maxlen=RECORD_LIMIT)
-        # Not written yet, and the rows that more is added to; both oldest first.
+        # Hand-outs that are not written yet, and the rows that repeats are counted in; oldest first.
         self._handouts: dict[Subject, HandoutRecord] = {}
         self._rows: dict[Subject, HandoutRow] = {}
         self._health: dict[str, Health] = {}
         self._runs = False
-        # Shared by all that the next flush writes.
+        # Awaited by all whose records the next flush writes.
         self._next_flush: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._at_once = asyncio.Event()
         self._failure = StandingFailure(log, "health history and audit record are not written")
-        # Set by whoever tells watchers of hand-outs that are in the record.
+        # Called with recorded hand-outs; set by the owner, who tells watchers.
         self.recorded: Callable[..., None] = _nobody
 
     def health(
         self, connection_id: str, health: Health, sample: Sample | None, transition: Transition | None
     ) -> None:
-        """Note a check and what it changed."""
+        """Record a check and the transition that it caused."""
         self._health[connection_id] = health
         if sample is not None:
             self._samples.append(sample)
@@ -80,11 +80,11 @@ class Journal:
         self._wake.set()
 
     def handout(self, handout: HandoutRecord) -> asyncio.Future[None] | None:
-        """Note a secret that leaves the daemon.
+        """Record that a secret leaves the daemon.
 
         Returns:
-            What is done when the first hand-out to a program is in the store, or cannot get there at present;
-            others wait for it, too, so nobody cancels it. None if it is counted in a row that is there.
+            A future that is done when the first hand-out to a program is stored, or cannot be stored now; it
+            is shared, so do not cancel it. None if the hand-out is counted in an existing row.
         """
         subject = handout.subject
         waiting = self._handouts.get(subject)
@@ -101,12 +101,12 @@ class Journal:
 
     def _row_for(self, handout: HandoutRecord) -> HandoutRow | None:
         row = self._rows.get(handout.subject)
-        # A clock that went back starts a new row, too.
+        # A clock that was set back starts a new row, too.
         recent = row is not None and timedelta(0) <= handout.at - row.handout.at < COUNTED_FOR
         return row if recent else None
 
     def forget(self, connection_id: str) -> None:
-        """The connection is gone: its waiting rows would have no parent."""
+        """The connection was removed: discard its waiting rows, whose foreign key would be invalid."""
         self._health.pop(connection_id, None)
         self._samples = deque(
             (s for s in self._samples if s.connection_id != connection_id), maxlen=SAMPLE_LIMIT
@@ -116,7 +116,7 @@ class Journal:
         )
 
     async def run(self) -> None:
-        """Flush a few seconds after the first entry, until cancelled. No timer runs while it is empty."""
+        """Flush a few seconds after the first entry; runs until cancelled. Uses no timer while empty."""
         self._runs = True
         try:
             while True:
@@ -145,12 +145,12 @@ class Journal:
             flush.set_result(None)
 
     async def flush(self) -> None:
-        """Write everything now. A failure keeps hand-outs and transitions for the next time and is logged."""
+        """Write everything now. Failures are logged; hand-outs and transitions are kept for the next time."""
         self._wake.clear()
         self._at_once.clear()
         this, self._next_flush = self._next_flush, None
         try:
-            # Those of now; the ones that come meanwhile have woken the next flush.
+            # Only the present ones; those that arrive during the flush have woken the next one.
             for _ in range(-(-len(self._handouts) // HANDOUTS_A_JOB)):
                 await self._write_handouts()
             await self._write_health()
@@ -164,7 +164,7 @@ class Journal:
     async def _write_handouts(self) -> None:
         batch = list(islice(self._handouts.values(), HANDOUTS_A_JOB))
         rows = [self._row_for(handout) for handout in batch]
-        # A row says all that there is of its subject, so that writing it twice changes nothing.
+        # A row holds the totals for its subject, so writing it twice changes nothing.
         whole = [
             handout if row is None else row.handout.and_again(handout)
             for handout, row in zip(batch, rows, strict=True)
@@ -174,7 +174,7 @@ class Journal:
         entries = list(zip(whole, (None if row is None else row.id for row in rows), strict=True))
         ids: list[int] = []
         try:
-            # Whoever cancels the flush does not take back what it has handed to the store.
+            # Cancelling the flush does not stop a write that the store thread has begun.
             await asyncio.shield(
                 self._on_store_thread(lambda: ids.extend(self._store.record_handouts(entries)))
             )

@@ -1,8 +1,8 @@
-"""The lights: what the monitor observes, joined with what the registry knows.
+"""The health of connections: joins what the monitor observes with what the registry knows.
 
-The monitor watches only connections that can be checked. A connection that is disabled or sealed is
-UNKNOWN, with the reason; here is where that is decided, where health reaches watchers and the journal, and
-where a stand-in is chosen for an unhealthy winner.
+The monitor watches only connections that can be checked. This module reports disabled and sealed connections
+as UNKNOWN, with the reason, sends health to watchers and the journal, and has a stand-in chosen for an
+unhealthy connection.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ from nexo_gateway.router import CallOutcome
 
 log = logging.getLogger(__name__)
 
-# The monitor ends a check earlier where answers usually come fast.
+# The monitor uses a shorter time limit for services that usually answer fast.
 CHECK_TIMEOUT_S = LONGEST_DEADLINE_S
 MIN_INTERVAL_S = 5.0
-# Proof of a key is worth a write to the disk this often, not after every check.
+# The time of the last proof is written at most this often, not after every check.
 PROVEN_RESOLUTION = timedelta(hours=1)
 _NEVER = Health()
 
 
 class Lights:
-    """Owns the monitor; listener of the registry, sink of the monitor.
+    """Owns the monitor; listens to the registry, and is the monitor's sink.
 
     Attributes:
-        stand_ins: who serves in place of unhealthy winners.
+        stand_ins: the connections that serve in place of unhealthy ones.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Lights:
     # -- reads --------------------------------------------------------------------------------------
 
     def of(self, connection: StoredConnection) -> Health:
-        """The light of a connection, as shown."""
+        """The health of a connection, as shown to users."""
         known = self._health.get(connection.id, _NEVER)
         if not connection.enabled:
             return _unknown("disabled", known)
@@ -100,7 +100,7 @@ class Lights:
         snapshot = self._registry.snapshot
         settings = snapshot.settings.health
         if settings != self._settings:
-            # It may concern any of them.
+            # The settings concern every connection.
             self._settings, changed = settings, snapshot.connections
         bound = {binding.connection_id for binding in snapshot.bindings.values()}
         for connection_id in removed:
@@ -118,7 +118,7 @@ class Lights:
 
     async def _probe(self, connection_id: str) -> Verdict:
         while (connection := self._registry.snapshot.connections.get(connection_id)) is not None:
-            # What goes wrong here is the monitor's to judge: a locked vault is not a red light.
+            # The monitor handles failures: a locked vault does not make a connection unhealthy.
             with contextlib.suppress(StaleRevision):
                 target = await self._registry.target(connection)
                 ask = self._prober.check if connection.facts else self._prober.check_untested
@@ -170,13 +170,13 @@ class Lights:
         self._errand(self._registry.set_key_facts(connection.id, verdict=None, proven=True))
 
     def _roll_back(self, connection: StoredConnection) -> None:
-        # Only a new key that never worked gives way: one that did was revoked, and so was the old one.
+        # Only a new key that never worked is replaced: one that did was revoked, probably with the old one.
         if connection.has(SecretKind.PREVIOUS_API_KEY) and connection.key_proven_at is None:
             log.warning("'%s': the new key is rejected; the previous one is put back", connection.name)
             self._errand(self._registry.roll_back_key(connection.id))
 
     def tested(self, connection: StoredConnection, report: TestReport) -> None:
-        """A person tested the connection: what that proved is shown at once, the rest is looked at soon."""
+        """A person tested the connection: show what that proved at once, and check the rest soon."""
         current = self._registry.snapshot.connections.get(connection.id)
         if connection.id not in self._watched or current is None:
             return
@@ -190,7 +190,7 @@ class Lights:
             try:
                 await work
             except NexoError as error:
-                log.info("put off: %s", error.message)
+                log.info("postponed: %s", error.message)
 
         task = asyncio.ensure_future(guarded())
         self._errands.add(task)
@@ -212,19 +212,19 @@ class Lights:
                 await self.monitor.check_now(ids)
 
     def suspect(self, connection: StoredConnection) -> None:
-        """A program reported a failure: look soon. A report never changes a light by itself."""
+        """A program reported a failure: check soon. A report alone never changes the health."""
         if connection.id in self._watched:
             self.monitor.suspect(connection.id)
 
     def witnessed(self, request: CallOutcome, verdict: Verdict) -> None:
-        """A request through the gateway proved something, unless the connection was changed since."""
+        """Apply what a request through the gateway proved, unless the connection has changed since."""
         connection = self._registry.snapshot.connections.get(request.connection_id)
         same = connection is not None and connection.revision == request.revision
         if same and request.connection_id in self._watched:
             self.monitor.witnessed(request.connection_id, verdict, request.asked_at)
 
     async def close(self) -> None:
-        """End the errands: writes finish, checks ended with the monitor, whose task its runner owns."""
+        """Stop the errands: writes finish, checks end with the monitor, whose task its owner stops."""
         self.stand_ins.close()
         if self._errands:
             await asyncio.wait(self._errands)
@@ -235,13 +235,13 @@ _BEYOND_CHECKS = (Layer.MODEL_LISTED, Layer.COMPLETION)
 
 
 def _is_about_light(report: TestReport) -> bool:
-    """Whether the verdict is about what the checks look at, and is no matter of how the network is now."""
+    """Whether the report says something about the service or the key, not about the local network."""
     beyond = any(r.layer in _BEYOND_CHECKS and r.status is LayerStatus.FAILED for r in report.layers)
     return report.verdict.outcome in _DECIDED and not beyond
 
 
 def watched(connection: StoredConnection, settings: HealthSettings, *, important: bool) -> Watched:
-    """How a connection is checked: by its own interval, or by that of the settings."""
+    """How to check a connection: at its own interval, or at that of the settings."""
     usual = settings.important_interval_s if important else settings.other_interval_s
     own = connection.check_interval_s
     return Watched(

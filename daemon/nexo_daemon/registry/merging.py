@@ -1,9 +1,9 @@
-"""What would an import do, entry by entry, and what of it needs consent? Pure; `imports` does it.
+"""Plans an import, entry by entry, with the consents it needs. Pure; `imports` carries it out.
 
-A document is somebody else's file, also where its passphrase is right. So whatever of it decides what runs
-or is read, where a stored key goes and through what, or who gets which connection, is done only with the
-consent of a person for exactly that. An entry that is left out takes with it what leads to it: a name alone
-may mean another connection here.
+A document may come from somebody else, even if its passphrase is right. So each entry that decides what is
+run or read, where and through what a stored key is sent, or who gets which connection, needs a person's
+consent for exactly that. When an entry is left out, those that refer to it are left out too, because the same
+name may mean another connection here.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from nexo_daemon.vault.references import ReferenceKind
 
 @frozen
 class MergeStep(ImportStep):
-    """One entry of a document, what becomes of it, and what a command needs to do it."""
+    """One entry of a document, what is done with it, and the data that a command needs for that."""
 
     draft: Draft | None = None
     binding: tuple[WorkspaceKey, bool, float | None] | None = None
@@ -39,11 +39,11 @@ class MergeStep(ImportStep):
 
     @property
     def does_something(self) -> bool:
-        """Whether anything changes by it."""
+        """Whether the step changes anything."""
         return self.action in (ImportAction.ADD, ImportAction.CHANGE)
 
     def left_out(self, why: str) -> "MergeStep":
-        """The same entry, skipped for a reason that no consent changes."""
+        """The same entry, skipped for a reason that consent cannot change."""
         return replace(self, action=ImportAction.SKIP, text=why, needs=())
 
 
@@ -58,13 +58,13 @@ def plan_import(
     overwrite: bool,
     admit: Admit = lambda step: step,
 ) -> tuple[MergeStep, ...]:
-    """What an import would do, entry by entry.
+    """Plan what an import would do, entry by entry.
 
     Args:
-        stored: the secrets of the connections of the same names, by connection id, where they open.
-        overwrite: change what exists; otherwise it stays and the step says how it differs.
-        admit: gives a step that does something back, or left out. What depends on one that was left out is
-            left out as well.
+        stored: the secrets of existing connections with the same names, by connection id, where they open.
+        overwrite: change existing entries; otherwise they stay, and the step lists the differences.
+        admit: gets each step that changes something; returns it, or the step as left out. Steps that depend
+            on one that was left out are left out too.
     """
     merge = _Merge(document, snapshot, overwrite)
     steps: list[MergeStep] = []
@@ -96,7 +96,7 @@ def _admitted(step: MergeStep, admit: Admit) -> MergeStep:
 
 
 Missing = Callable[[str], str]
-"""Why a connection of that name does not arrive; empty if it does."""
+"""Why a connection with that name is not imported; empty if it is."""
 
 
 @frozen
@@ -112,7 +112,7 @@ class _Merge:
 
     def connection(self, draft: Draft, stored: Mapping[str, Credentials]) -> MergeStep:
         name = draft.name or ""
-        # Not `find`: an id is no name.
+        # Not `find`, which also accepts ids.
         present = self.snapshot.connections.get(self.snapshot.ids_by_name.get(name_key(name), ""))
         keyless = draft.api_key is None and not draft.api_key_ref
         needs = tuple(
@@ -130,7 +130,7 @@ class _Merge:
         return MergeStep(ImportAction.CHANGE, "connection", name, text, needs, replace(draft, name=None))
 
     def _routed(self, step: MergeStep, text: str) -> MergeStep:
-        # On a computer where nothing is set up yet there is nothing whose use a document could change.
+        # Without any configuration there is no existing use that a document could change.
         if not (self.snapshot.connections or self.snapshot.bindings):
             return step
         return replace(step, needs=(self._consent(step.kind, text),))
@@ -206,7 +206,7 @@ class _Merge:
 
 
 def _decided(draft: Draft, present: StoredConnection | None) -> list[tuple[str, str]]:
-    """What the draft decides about keys that was not so before: kind and words."""
+    """The decisions about keys that the draft would newly make: their kinds and texts."""
     url = draft.base_url or ""
     network = draft.network or NetworkProfile()
     before = present.network if present is not None else NetworkProfile()

@@ -1,7 +1,7 @@
-"""The connections, their secrets, and who gets which: every command that changes them.
+"""The commands that change connections, their secrets, bindings and the default.
 
-Reads are answered from the immutable snapshot, never from the database. Not for the wire (rpc), not for
-probing (providers) and not for deciding when to check (health).
+Reads are answered from the immutable snapshot, never from the database. Messages (rpc), probes (providers)
+and the decision when to check (health) are elsewhere.
 """
 
 import uuid
@@ -49,7 +49,7 @@ class Registry(Writer):
     # -- secrets ------------------------------------------------------------------------------------
 
     def credentials_at_hand(self, connection: StoredConnection) -> Credentials | None:
-        """The secrets of a connection; None if its key has to be looked up first (`look_up`).
+        """The secrets of a connection; None if its key is kept elsewhere and has to be fetched (`look_up`).
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered
@@ -61,21 +61,21 @@ class Registry(Writer):
         return None if key is None else replace(credentials, api_key=key)
 
     async def look_up(self, connection: StoredConnection) -> Secret:
-        """The key of a connection that is kept elsewhere. The world is another one afterwards: look again.
+        """Fetch a key that is kept outside the store. The connection may change meanwhile: read it again.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
-        # Opens the sealed copy: a reference that somebody else wrote is not followed.
+        # Opening the sealed copy proves that nobody else wrote the reference.
         self.store.unseal(connection)
         return await self._references.fetch(connection.key_reference)
 
     async def credentials(self, connection: StoredConnection) -> Credentials:
-        """The secrets of a connection, those that are kept elsewhere included.
+        """The secrets of a connection, including a key that is kept outside the store.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
-            StaleRevision: it was changed or removed during the look-up.
+            StaleRevision: the connection was changed or removed during the look-up.
         """
         if not connection.key_reference:
             return self.store.unseal(connection)
@@ -88,41 +88,41 @@ class Registry(Writer):
         return replace(self.store.unseal(connection), api_key=key)
 
     def is_locked(self, connection: StoredConnection) -> bool:
-        """Whether its secrets can't be opened now."""
+        """Whether its secrets cannot be opened because the vault is locked."""
         return bool(connection.sealed) and self.store.vault.state is not VaultState.UNLOCKED
 
     async def target(self, connection: StoredConnection) -> ProbeTarget:
-        """What a probe of a stored connection sends."""
+        """The request data for a probe of a stored connection."""
         return target_of(connection, await self.credentials(connection))
 
     async def planned_target(self, plan: Plan) -> ProbeTarget:
-        """What a probe of a planned connection sends."""
+        """The request data for a probe of a planned connection."""
         credentials = plan.credentials
         if credentials is None:
             return await self.target(plan.connection)
         if plan.connection.key_reference:
             fetched = await self._references.fetch(plan.connection.key_reference)
             if self.is_locked(plan.connection):
-                # Since the plan was made; what was opened for it is not used any more.
+                # Locked since the plan was made: raise, and do not use secrets that were opened before.
                 self.store.vault.data_key()
             credentials = replace(credentials, api_key=fetched)
         return target_of(plan.connection, credentials)
 
     def vault_changed(self) -> None:
-        """See `Writer`: all other keys leave memory with those that are sealed here."""
+        """See `Writer`; on a lock, keys from elsewhere and tickets are forgotten, too."""
         if self.store.vault.state is not VaultState.UNLOCKED:
             self._references.forget()
             self.tickets.clear()
         super().vault_changed()
 
     async def _replaced(self) -> None:
-        # What was tested was an edit of the earlier store, whose revisions may come again.
+        # Tickets refer to revisions of the replaced store, which may be used again.
         self.tickets.clear()
 
     # -- connections --------------------------------------------------------------------------------
 
     def plan_new(self, draft: Draft, fixes: Sequence[str] = ()) -> Plan:
-        """What `create` would store. Raises `InvalidField`."""
+        """The plan that `create` would store. Raises `InvalidField`."""
         plan = plan_new(draft, connection_id=uuid.uuid4().hex, now=self.clock.now(), fixes=fixes)
         self._check_leads_on(plan.connection.base_url)
         return plan
@@ -130,7 +130,7 @@ class Registry(Writer):
     def plan_edit(
         self, name: str, draft: Draft, *, keep_key_for_new_origin: bool = False, fixes: Sequence[str] = ()
     ) -> Plan:
-        """What `update` would store. Raises as `edits.plan_edit`, and `ConnectionNotFound`."""
+        """The plan that `update` would store. Raises as `edits.plan_edit`, and `ConnectionNotFound`."""
         plan = plan_edit(
             self.snapshot.get(name),
             draft,
@@ -153,12 +153,12 @@ class Registry(Writer):
             )
 
     async def close(self) -> None:
-        """See `Writer`; nothing that was tested is saved any more."""
+        """See `Writer`; also forgets the tickets."""
         await super().close()
         self.tickets.clear()
 
     def ticket(self, proposal: Proposal, report: TestReport, era: int) -> str:
-        """A ticket for what was tested in this `tickets.era`; empty if the vault is or was locked."""
+        """A ticket for a draft that was tested in this `tickets.era`; empty if the vault is or was locked."""
         unlocked = self.store.vault.state is VaultState.UNLOCKED
         return self.tickets.issue(proposal, report, era) if unlocked else ""
 
@@ -168,7 +168,7 @@ class Registry(Writer):
         """Store a new connection; the first one becomes the default.
 
         Args:
-            ticket: of a test: stores what it stands for, with the changes that `draft` holds.
+            ticket: from a test: stores the tested draft, with the changes in `draft`.
 
         Raises:
             As `plan_new`, `Tickets.look` and `commands.create`.
@@ -193,12 +193,12 @@ class Registry(Writer):
         """Change a connection.
 
         Args:
-            revision: the one that the caller saw; 0 skips the check.
-            ticket: of a test of an edit: stores that edit, with the changes that `draft` holds.
+            revision: that the caller saw; 0 skips the check.
+            ticket: from a test of an edit: stores that edit, with the changes in `draft`.
 
         Raises:
             As `plan_edit`, `Tickets.look` and `commands.update`.
-            StaleRevision: it has changed since the caller saw it, or since the test.
+            StaleRevision: the connection has changed since the caller saw it, or since the test.
         """
 
         def decide(now: RegistrySnapshot) -> Change:
@@ -247,7 +247,7 @@ class Registry(Writer):
     # -- keys ---------------------------------------------------------------------------------------
 
     async def roll_back_key(self, connection_id: str) -> StoredConnection | None:
-        """Put the previous key back; None if there is none any more."""
+        """Put the previous key back; None if there is none."""
 
         def decide(now: RegistrySnapshot) -> Change:
             old = now.connections.get(connection_id)
@@ -265,11 +265,11 @@ class Registry(Writer):
         facts: Facts | None = None,
         revision: int = 0,
     ) -> None:
-        """Remember what a test proved about the key, unless the store takes no changes.
+        """Store what a test proved about the key; does nothing while the store is read-only.
 
         Args:
-            facts: about the endpoint, in place of those that were known.
-            revision: of the connection that was tested; nothing is kept when it has changed since.
+            facts: about the endpoint; they replace the known ones.
+            revision: of the tested connection; nothing is stored if it has changed since.
         """
 
         def decide(now: RegistrySnapshot) -> Change:
@@ -284,7 +284,7 @@ class Registry(Writer):
         await self.run(decide)
 
     async def forget_previous_key(self, connection_id: str, moment: datetime) -> bool:
-        """Remove a replaced key whose grace time is over; whether there was one that could be."""
+        """Remove a replaced key whose grace period is over; returns whether one was removed."""
 
         def decide(now: RegistrySnapshot) -> Change:
             if self.store.state is not StoreState.READ_WRITE:
@@ -296,24 +296,24 @@ class Registry(Writer):
     # -- who gets what ------------------------------------------------------------------------------
 
     async def set_default(self, name: str) -> tuple[StoredConnection, StoredConnection | None]:
-        """Switch; returns the new and the previous default. Switching to the present one changes nothing."""
+        """Change the default; returns the new and the previous default. No change if it is the default."""
         return await self._switched(lambda now: commands.set_default(now, name))
 
     async def undo_default(self) -> tuple[StoredConnection, StoredConnection | None]:
-        """Back to the default before the last switch; doing it twice is a redo. Raises `NothingToUndo`."""
+        """Return to the previous default; a second undo is a redo. Raises `NothingToUndo`."""
         return await self._switched(commands.undo_default)
 
     async def _switched(
         self, decide: Callable[[RegistrySnapshot], Change]
     ) -> tuple[StoredConnection, StoredConnection | None]:
         done = await self.run(decide)
-        assert done.after.default is not None  # noqa: S101 - a switch is to one that there is
+        assert done.after.default is not None  # noqa: S101 - a switch always sets a default
         return done.after.default, done.before.default
 
     async def bind(
         self, workspace: WorkspaceKey, name: str, *, allow_fallback: bool, sticky_s: float | None = None
     ) -> Binding:
-        """Bind a workspace, or move its binding. Raises as `commands.bind`, and `InvalidField`."""
+        """Bind a workspace, or change its binding. Raises as `commands.bind`, and `InvalidField`."""
         check_workspace(workspace)
         done = await self.run(
             lambda now: commands.bind(
@@ -323,13 +323,13 @@ class Registry(Writer):
         return done.after.bindings[workspace]
 
     async def unbind(self, workspace: WorkspaceKey) -> int:
-        """Let a workspace follow the default again; returns the new revision. Raises `WorkspaceNotFound`."""
+        """Remove a binding; returns the new revision. Raises `WorkspaceNotFound`."""
         return (await self.run(lambda now: commands.unbind(now, workspace))).after.revision
 
     async def set_fallback(self, names: Sequence[str]) -> int:
-        """Choose the stand-ins, in order; empty switches the fall-back off. Returns the new revision."""
+        """Choose the stand-ins, in order; empty disables the fall-back. Returns the new revision."""
         return (await self.run(lambda now: commands.set_fallback(now, names))).after.revision
 
     async def set_health_settings(self, settings: HealthSettings) -> None:
-        """How often to check, and whether at all."""
+        """Set how often to check, and whether to check at all."""
         await self.run(lambda now: commands.set_health_settings(now, settings))

@@ -1,8 +1,8 @@
-"""Which connection does a program get? A pure function of the snapshot and the question.
+"""Decides which connection a program gets: a pure function of the snapshot and the question.
 
-The rules, the first that applies wins: named in the call, NEXO_CONNECTION, the nearest bound ancestor
-directory (or the bound name), the default. A rule that applies and names a connection that is gone or
-disabled is an error and never falls through to the next: one client's code must not reach another's account.
+The first rule that applies wins: named in the call, NEXO_CONNECTION, the nearest bound ancestor directory
+(or the bound name), the default. If the rule that applies names a missing or disabled connection, that is an
+error and no later rule is tried, because a program must never use another client's account by accident.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from nexo_daemon.registry.snapshot import RegistrySnapshot
 
 @frozen
 class Question:
-    """The question of a program. Empty strings mean "not given"."""
+    """The data by which a program asks for a connection. Empty strings mean "not given"."""
 
     workspace: WorkspaceKey | None = None
     connection: str = ""
@@ -33,7 +33,7 @@ class Question:
 
 @frozen
 class Rule:
-    """One rule, whether it applied and what it named."""
+    """One rule, whether it applied, and the connection that it named."""
 
     source: ResolutionSource
     connection_name: str
@@ -43,11 +43,11 @@ class Rule:
 
 @frozen
 class StandIn:
-    """The connection that serves in place of an unhealthy winner (itself if all are down), and why.
+    """The connection that serves in place of an unhealthy winner, and why; the winner itself if all are down.
 
     Attributes:
         why: one clause for a person.
-        revisit_at: choose again then, even if no light changes before.
+        revisit_at: when to choose again, even if no health state has changed.
     """
 
     connection_id: str
@@ -86,7 +86,7 @@ def find_binding(snapshot: RegistrySnapshot, workspace: WorkspaceKey | None) -> 
     if exact is not None or workspace.kind is WorkspaceKind.NAME:
         return exact
     path = workspace.value
-    # As many looks as bound paths have lengths, however deep the question is.
+    # One look-up for each length that bound paths have, however deep the directory is.
     for length in snapshot.bound_lengths:
         if path[length : length + 1] == "/" or (length == 1 and path[:1] == "/"):
             found = snapshot.bindings.get(WorkspaceKey(WorkspaceKind.PATH, path[:length]))
@@ -122,10 +122,10 @@ def _disabled(connection: StoredConnection, rule: str) -> ConnectionDisabled:
 def resolve(
     snapshot: RegistrySnapshot, inquiry: Question, stand_ins: Mapping[str, StandIn] | None = None
 ) -> Resolution:
-    """The connection for a question, with every rule explained.
+    """Choose the connection for a question, and explain every rule.
 
     Args:
-        stand_ins: by the id of an unhealthy winner; empty while the fall-back is off.
+        stand_ins: by the id of an unhealthy winner; empty if the fall-back is disabled.
     """
     binding = find_binding(snapshot, inquiry.workspace)
     candidates: list[tuple[ResolutionSource, str, str]] = []  # source, connection name, rule in words
@@ -178,7 +178,7 @@ def resolve(
         source is ResolutionSource.WORKSPACE and binding is not None and binding.allow_fallback
     )
     if stand_in is not None and allowed and stand_in.connection_id == connection.id:
-        # Nobody can stand in: the original it is, and the answer says in which state.
+        # No stand-in is available: the original is used, and the text says that it is unhealthy.
         return Resolution(connection, source, f"{rule}; {stand_in.why}", steps, binding=binding)
     if stand_in is not None and allowed:
         substitute = snapshot.connections.get(stand_in.connection_id)

@@ -1,6 +1,6 @@
-"""The configuration at one moment: immutable, indexed, and what every read is answered from.
+"""The configuration at one moment: immutable and indexed; every read is answered from it.
 
-Health is not in it: it changes far more often, and lives in `registry.lights`.
+Health is not part of it, because it changes far more often; see `registry.lights`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,12 +21,12 @@ from nexo_daemon.registry.drafts import name_key
 
 @frozen
 class RegistrySnapshot:
-    """Connections in the order of their creation, bindings, settings.
+    """Connections in the order of creation, bindings and settings.
 
     Attributes:
-        routed_at: revision of the last change of the default, the fall-back or a stand-in; a follower whose
-            answer is the same again (switch there and back) is still told that it is newer.
-        gone: as of `StoredState`.
+        routed_at: revision of the last change of the default, the fall-back or a stand-in. A follower is told
+            of it even if its connection is the same again (there and back).
+        gone: see `StoredState`.
     """
 
     settings: Settings
@@ -39,7 +39,7 @@ class RegistrySnapshot:
 
     @classmethod
     def of(cls, state: StoredState) -> "RegistrySnapshot":
-        """The snapshot of what the store holds."""
+        """Build the snapshot from the content of the store."""
         bindings = {binding.workspace: binding for binding in state.bindings}
         return cls(
             settings=state.settings,
@@ -53,7 +53,7 @@ class RegistrySnapshot:
 
     @property
     def loss(self) -> StoreFailed | None:
-        """The error of whoever asks for connections while the store is gone."""
+        """The error for those who ask for connections while the store is gone; None if it is there."""
         problem, advice = self.gone
         return StoreFailed(problem, hint=advice) if problem else None
 
@@ -73,14 +73,14 @@ class RegistrySnapshot:
         return self.connections.get(self.settings.default_id or "")
 
     def find(self, name: str) -> StoredConnection | None:
-        """The connection of that name (case does not count) or id."""
+        """The connection with that name (ignoring case) or id."""
         return self.connections.get(self.ids_by_name.get(name_key(name), name))
 
     def get(self, name: str) -> StoredConnection:
         """Like `find`.
 
         Raises:
-            ConnectionNotFound: with the names that there are.
+            ConnectionNotFound: suggests a similar name.
         """
         self.require_store()
         found = self.find(name)
@@ -94,11 +94,11 @@ class RegistrySnapshot:
         return found
 
     def bound_to(self, connection_id: str) -> tuple[Binding, ...]:
-        """The workspaces that are bound to a connection."""
+        """The bindings that lead to a connection."""
         return tuple(b for b in self.bindings.values() if b.connection_id == connection_id)
 
     def with_connections(self, changed: Iterable[StoredConnection]) -> "RegistrySnapshot":
-        """With connections added or changed."""
+        """A copy with connections added or changed."""
         connections, names, bindings = dict(self.connections), dict(self.ids_by_name), self.bindings
         for one in changed:
             old = connections.get(one.id)
@@ -113,7 +113,7 @@ class RegistrySnapshot:
         return replace(self, connections=connections, ids_by_name=names, bindings=bindings)
 
     def without_connection(self, connection_id: str) -> "RegistrySnapshot":
-        """With the connection gone; bindings to it stay."""
+        """A copy without the connection; bindings to it stay."""
         return replace(
             self,
             connections={id_: c for id_, c in self.connections.items() if id_ != connection_id},
@@ -123,14 +123,14 @@ class RegistrySnapshot:
     def with_bindings(
         self, changed: Iterable[Binding], removed: Iterable[WorkspaceKey] = ()
     ) -> "RegistrySnapshot":
-        """With bindings added, changed and removed."""
+        """A copy with bindings added, changed and removed."""
         bindings = {**self.bindings, **{binding.workspace: binding for binding in changed}}
         for key in removed:
             bindings.pop(key, None)
         return replace(self, bindings=bindings, bound_lengths=_lengths(bindings))
 
     def with_settings(self, settings: Settings, *, rerouted: bool = False) -> "RegistrySnapshot":
-        """With new settings; `rerouted` if programs get something else though default and fall-back stay."""
+        """A copy with new settings; `rerouted` if resolutions change although these two stay."""
         before = self.settings
         rerouted = rerouted or (before.default_id, before.fallback_ids) != (
             settings.default_id,

@@ -1,10 +1,10 @@
-"""Who serves in place of whom, right now? A pure choice with hysteresis, and what keeps it up to date.
+"""Chooses stand-ins for unhealthy connections: a pure choice with hysteresis, kept up to date.
 
-Chosen for the default, and for connections of bindings that allow it; empty while the fall-back is off.
-While the winner is UNHEALTHY the first healthy connection of the person's list serves. A red light is already
-confirmed, so the switch is immediate; the way back waits until the winner has been well for a while, and a
-stand-in that is well is kept although an earlier one of the list recovered: programs are moved as rarely as
-can be.
+Made for the default, and for connections of bindings that allow it; empty while the fall-back is disabled.
+While the connection that the rules chose (the winner) is UNHEALTHY, the first healthy stand-in of the list
+serves. UNHEALTHY is confirmed by repeated checks, so that switch is immediate. Programs are moved as rarely
+as possible: they return only when the winner has been healthy for a while, and keep a healthy stand-in even
+if an earlier one of the list recovers.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from nexo_daemon.registry.writer import Writer
 log = logging.getLogger(__name__)
 
 RETURN_AFTER_S: Final = 120.0
-"""How long the winner must have been well before programs return to it."""
+"""How long the winner must have been healthy before programs return to it, in seconds."""
 
 _WELL: Final = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
 
@@ -34,14 +34,14 @@ def choose(
     now: datetime,
     previous: StandIn | None = None,
 ) -> StandIn:
-    """Choose who serves for a winner; the winner itself, without a reason, when all is as the rules say.
+    """Choose the connection that serves for a winner; the winner itself, without a reason, if it is healthy.
 
     Args:
         winner: id of the connection that the rules chose.
-        fallback: ids of the enabled stand-ins in order of preference; empty: the fall-back is off.
-        health: the lights, by id.
-        now: the moment.
-        previous: what was chosen last for this winner, for the hysteresis.
+        fallback: ids of the enabled stand-ins, in order of preference; empty disables the fall-back.
+        health: by connection id.
+        now: the present time.
+        previous: the last choice for this winner, for the hysteresis.
     """
     candidates = [id_ for id_ in fallback if id_ != winner]
     if not candidates:
@@ -70,13 +70,13 @@ def _with_winner_up(
     if current == winner or _state(health, current) is HealthState.UNHEALTHY:
         return StandIn(winner)
     if light.state not in _WELL:
-        # Off line, paused, just edited: nothing says that the winner is back.
+        # UNKNOWN (offline, paused, just edited) does not prove that the winner has recovered.
         return StandIn(current, f"it was down, and has not been healthy since ({light.reason})")
     back_at = (light.since or now) + timedelta(seconds=RETURN_AFTER_S)
     if now >= back_at:
         return StandIn(winner)
     why = f"it is healthy again, and replaces the stand-in after {RETURN_AFTER_S:.0f} s"
-    # A clock that was set back must not hold programs for longer than the rule says.
+    # If the clock was set back, programs must not wait longer than the rule says.
     revisit = min(back_at, now + timedelta(seconds=RETURN_AFTER_S))
     return StandIn(current, why, revisit_at=revisit)
 
@@ -90,10 +90,10 @@ def _down(light: Health) -> str:
 
 
 class StandIns:
-    """Chooses again when a light or the configuration changes, and when a choice asks to be revisited.
+    """Chooses again when health or the configuration changes, and when a choice is due for a review.
 
     Attributes:
-        chosen: by the id of a winner that is unhealthy: who serves. The winner itself if nobody can stand in.
+        chosen: the choice by the id of the unhealthy winner; the winner itself if no stand-in is available.
     """
 
     def __init__(
@@ -113,19 +113,19 @@ class StandIns:
         self._timer: asyncio.TimerHandle | None = None
 
     def light_changed(self, connection_id: str) -> None:
-        """A light changed colour."""
+        """The health state of a connection changed."""
         if connection_id in self._concerned and self.choose_anew():
             # A new revision, so that followers see the answer as newer.
             self._errand(self._writer.stand_ins_changed())
 
     def close(self) -> None:
-        """Revisit nothing any more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def choose_anew(self) -> bool:
-        """The configuration or a light changed. Whether somebody else serves now."""
+        """Choose again after a change of health or configuration; returns whether a choice changed."""
         self.close()
         snapshot = self._writer.snapshot
         connections = snapshot.connections
@@ -171,6 +171,6 @@ class StandIns:
                 continue
             names = {c: one.name for c in (id_, new) if (one := self._writer.snapshot.connections.get(c))}
             if new == id_:
-                log.info("'%s' serves itself again", names.get(id_, "a removed connection"))
+                log.info("'%s' is used again, without a stand-in", names.get(id_, "a removed connection"))
             else:
                 log.info("'%s' stands in for '%s': %s", names[new], names.get(id_), self.chosen[id_].why)

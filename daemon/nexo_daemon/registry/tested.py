@@ -1,9 +1,8 @@
-"""What did tests say? By ticket what is not saved yet, and of each connection the last test.
+"""Remembers tests: drafts that were tested but not saved, by ticket, and the last test of each connection.
 
-A draft is sent once: a ticket stands for it for a while. It says nothing and cannot be guessed, and no call
-lists tickets: it is worth something only to whoever was told it. What it stands for is saved or forgotten,
-never handed out. Of a saved connection no secret is kept: every text of a report is redacted. Not for lights,
-which checks move as well.
+A draft is sent only once: later calls refer to it by the ticket of its test. A ticket is random and no call
+lists tickets, so only the caller of the test can use it. The draft behind it is saved or forgotten, never
+returned. Reports are redacted: they hold no secrets. Health, which checks change as well, is elsewhere.
 """
 
 import secrets
@@ -24,27 +23,27 @@ from nexo_daemon.registry.edits import AS_GIVEN, Plan, learned
 from nexo_daemon.registry.writer import Writer
 
 LIMIT = 300
-"""As many as the settings screen shows rows to import: it tests them all, and saves them then."""
+"""The settings screen tests this many rows of an import at once, and then saves them."""
 SIZE_LIMIT = 64 * 1024
-"""Characters of the secrets of a draft that is kept; larger ones are sent again."""
+"""Characters of secrets in a draft that is kept; a larger draft gets no ticket and is sent again."""
 LAST_TESTS_LIMIT = 256
-"""Connections whose last test is kept; the one that was tested longest ago goes first."""
+"""Connections whose last test is kept; the oldest test is discarded first."""
 KEPT_S = 900.0
-"""A person tests, reads, thinks and saves; what was tested before lunch is worth a new test."""
+"""Time between a test and saving, for a person who reads and thinks; in seconds."""
 
 _LATER = {"name", *AS_GIVEN}
 
 
 @frozen
 class Proposal:
-    """What create and update are asked to save.
+    """The data that create and update are asked to save.
 
     Attributes:
-        draft: a new connection, or an edit of one.
+        draft: of a new connection, or of an edit.
         fixes: clean-ups of the key that the person agreed to.
-        consent: to send the stored secrets where the edit leads.
-        connection_id: the connection that was edited; empty for a new one.
-        revision: of that connection when it was tested.
+        consent: to send the stored secrets to the new place.
+        connection_id: of the edited connection; empty for a new one.
+        revision: of that connection at the time of the test.
         report: of its test, without the models; None when there was none.
     """
 
@@ -56,10 +55,10 @@ class Proposal:
     report: TestReport | None = None
 
     def with_changes(self, later: Draft) -> "Proposal":
-        """With what was changed after the test.
+        """A copy with the changes that were made after the test.
 
         Raises:
-            InvalidField: something that a test depends on.
+            InvalidField: a change of a field that the test depends on.
         """
         nothing = Draft()
         changed = {one.name: getattr(later, one.name) for one in fields(later)}
@@ -69,7 +68,7 @@ class Proposal:
         return replace(self, draft=replace(self.draft, **changed))
 
     def proven(self, plan: Plan, now: datetime) -> Plan:
-        """The plan of it with what the test has proven."""
+        """The plan, with the facts that the test proved."""
         if self.report is None:
             return plan
         verdict = self.report.proven_verdict
@@ -79,10 +78,10 @@ class Proposal:
 
 
 class Tickets:
-    """What was tested, by ticket; belongs to one event loop.
+    """Tested drafts by ticket; used on one event loop.
 
     Attributes:
-        era: ends whenever everything is forgotten; a test that began in an earlier one gets no ticket.
+        era: counts how often all tickets were discarded; a test that began in an earlier era gets no ticket.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -90,7 +89,7 @@ class Tickets:
         self.era = 0
 
     def issue(self, proposal: Proposal, report: TestReport, era: int) -> str:
-        """A ticket for what was tested, with its report; empty if the era is over, or it is too large."""
+        """A ticket for a tested draft and its report; empty if the era is over, or the draft too large."""
         headers = proposal.draft.headers or ()
         if era != self.era or sum(len(value.reveal()) for _, value in headers) > SIZE_LIMIT:
             return ""
@@ -99,10 +98,10 @@ class Tickets:
         return ticket
 
     def look(self, ticket: str, connection_id: str = "") -> Proposal:
-        """What the ticket stands for, if it was tested for this connection (none: for a new one).
+        """The proposal for a ticket of a test of this connection (empty id: of a new one).
 
         Raises:
-            InvalidField: it stands for nothing, or for something else.
+            InvalidField: the ticket is unknown, or belongs to another connection.
         """
         found = self._kept.get(ticket)
         if found is None:
@@ -116,23 +115,23 @@ class Tickets:
         return found
 
     def end(self, ticket: str) -> Proposal | None:
-        """It was redeemed; what it stood for, as it was tested."""
+        """Discard a redeemed ticket; returns its proposal, as it was tested."""
         found = self._kept.get(ticket)
         self._kept.forget(ticket)
         return found
 
     def clear(self) -> None:
-        """Forget everything, what is being tested now included."""
+        """Discard all tickets; tests that are running now get none."""
         self.era += 1
         self._kept.clear()
 
 
 @frozen
 class KeptTest:
-    """A report without its models, of which there can be thousands, and when the test ended.
+    """A report without its models, which can be thousands, and the time when the test ended.
 
     Attributes:
-        default_model: that the connection had; a test says whether it is listed.
+        default_model: of the connection at the test; the report says whether it is listed.
     """
 
     report: TestReport
@@ -141,9 +140,9 @@ class KeptTest:
 
 
 class LastTests:
-    """The last test of each connection, in memory until what it was about changes; listener of the writer.
+    """The last test of each connection, in memory; listens to the writer.
 
-    What is sent elsewhere, or with another key, was not tested.
+    A test is forgotten when the connection's key, address or another part of its request changes.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -152,7 +151,7 @@ class LastTests:
         writer.listen_to_connections(self.on_change)
 
     def keep(self, connection: StoredConnection, report: TestReport) -> None:
-        """Remember the report of `connection`, unless that was changed since it was read."""
+        """Remember the report, unless the stored connection differs from `connection` by now."""
         now = self._writer.snapshot.connections.get(connection.id)
         if now is None or now.revision != connection.revision:
             return
@@ -163,7 +162,7 @@ class LastTests:
             self._kept.popitem(last=False)
 
     def of(self, connection: StoredConnection) -> KeptTest | None:
-        """The last test of the connection as it is; None if it was not tested since nexod started."""
+        """The last test of the connection as it is now; None if there was none since nexod started."""
         found = self._kept.get(connection.id)
         return found if found is not None and found.default_model == connection.default_model else None
 

@@ -1,6 +1,7 @@
-"""What goes on beside the commands for as long as the daemon lives: looked after every few seconds to hours.
+"""Background work of the daemon, done every few seconds to hours.
 
-The place of the store, its history and backups, replaced keys, and once which secrets do not open.
+Watches the store's file, thins the history, makes backups, removes replaced keys, and tries once which
+secrets open.
 """
 
 import asyncio
@@ -22,20 +23,20 @@ log = logging.getLogger("nexod")
 
 AGAIN_AFTER_S = 60.0
 STORE_EVERY_S = 2.0
-# Not at once: the first backup of a new store would be an empty one, and the next is a day away.
+# The first backup of a new store would be empty, and the next one is made a day later.
 FIRST_AFTER_S = 600.0
 EVERY_S = 3600.0
 KEYS_EVERY_S = 600.0
 _SEALS_IN_A_ROW = 50
-"""A millisecond's worth."""
+"""Secrets tried in one go, about a millisecond of work."""
 
 
 async def steadily(name: str, work: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Until cancelled: the work; begun anew a minute after it was surprised."""
+    """Run `work` until cancelled; run it again a minute after it ends or raises."""
     while True:
         try:
             await work()
-            # It is not meant to end: to its owner that is a surprise like any other.
+            # It is not meant to end, so this is treated as an error, too.
             log.error("the task '%s' ended; it restarts", name)
         except Exception as error:  # noqa: BLE001 - that is the point
             log.error("the task '%s' restarts after an unexpected error (%s)", name, type(error).__name__)
@@ -43,7 +44,7 @@ async def steadily(name: str, work: Callable[[], Awaitable[None]], clock: Clock)
 
 
 async def watch_the_store(writer: Writer, clock: Clock) -> None:
-    """Until cancelled. A file that was removed, replaced or made read-only is no store to say "Saved" of."""
+    """Watch the store's file until cancelled: when it is removed, replaced or read-only, nothing is saved."""
     failure = StandingFailure(log, "the store is back and cannot be opened")
     store = writer.store
     said = store.problem
@@ -57,17 +58,17 @@ async def watch_the_store(writer: Writer, clock: Clock) -> None:
             else:
                 failure.is_over()
         if store.problem != said:
-            # By this look, or by one of somebody who asked for the status.
+            # Found by this call, or by a status request.
             said = store.problem
             if said:
-                log.error("the store takes no changes: %s", said)
+                log.error("the store is read-only: %s", said)
             else:
-                log.warning("the store takes changes again: %s", store.path)
+                log.warning("the store is writable again: %s", store.path)
             writer.tell(Effects())
 
 
 class Told:
-    """Tells when the problem of the store becomes another one, or goes. Listener of the registry."""
+    """Reports each change of the store's problem, also when it is solved. Listens to the registry."""
 
     def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
         self._store = store
@@ -83,9 +84,9 @@ class Told:
 
 
 async def keep_in_order(writer: Writer, clock: Clock) -> None:
-    """Until cancelled: old history is merged and forgotten, and the backup of the day made.
+    """Until cancelled, thin the history and make the daily backup.
 
-    A failure is logged when its words change; the next hour tries again.
+    A failure is logged when its text changes; the work is tried again an hour later.
     """
     failure = StandingFailure(log, "history is not thinned, or no backup made")
     wait_s = FIRST_AFTER_S
@@ -98,16 +99,16 @@ async def keep_in_order(writer: Writer, clock: Clock) -> None:
             await writer.on_store_thread(lambda: writer.store.upkeep(clock.now()))
         except NexoError as error:
             failure.came(error.message)
-        except Exception as error:  # noqa: BLE001 - old history is no reason to end what hands out connections
+        except Exception as error:  # noqa: BLE001 - upkeep must not stop the daemon
             failure.came(type(error).__name__)
         else:
             failure.is_over()
 
 
 async def forget_when_due(registry: Registry, clock: Clock) -> None:
-    """Until cancelled: remove replaced keys that are due, at the start and every few minutes.
+    """Until cancelled, remove replaced keys that are due, at the start and every few minutes.
 
-    Due is a key when the grace time is over in which its rejected successor would give way.
+    A key is due when its grace period is over: until then it could be put back if the new one is rejected.
     """
     while True:
         await forget_due(registry, clock.now())
@@ -115,7 +116,7 @@ async def forget_when_due(registry: Registry, clock: Clock) -> None:
 
 
 async def forget_due(registry: Registry, now: datetime) -> int:
-    """Remove the replaced keys whose time is over; how many. Needs no open vault, and is no new revision."""
+    """Remove the replaced keys that are due; returns their number. Works with a locked vault."""
     forgotten = 0
     for due in list(registry.snapshot.connections.values()):
         if due.previous_key_until is None or due.previous_key_until >= now:
@@ -128,19 +129,19 @@ async def forget_due(registry: Registry, now: datetime) -> int:
 
 
 async def try_seals(writer: Writer) -> None:
-    """Try the secrets of every connection, with other work in between; nothing while the vault is shut."""
+    """Try to open the secrets of every connection, in small steps; stops when the vault is locked."""
     for number, one in enumerate(list(writer.snapshot.connections.values()), 1):
         if writer.store.vault.state is not VaultState.UNLOCKED:
             return
         if writer.snapshot.connections.get(one.id) is not one:
-            # Sealed again since, maybe with another key.
+            # Sealed again in the meantime, maybe with another key.
             continue
         try:
             writer.store.unseal(one)
         except SecretTampered as error:
             log.warning("the secrets of '%s' cannot be used: %s", one.name, error.message)
         except NexoError:
-            # It was shut at this very moment.
+            # The vault was locked in the meantime.
             return
         if number % _SEALS_IN_A_ROW == 0:
             await asyncio.sleep(0)

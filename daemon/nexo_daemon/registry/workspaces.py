@@ -1,7 +1,8 @@
-"""Which spelling of a workspace is the one that counts?
+"""Checks that a workspace is spelled in its canonical form.
 
-Workspaces are compared as text. Another spelling of a bound one would fall through to the default, and so to
-another account: it is refused. Only the caller sees the directory, so resolving links is the caller's.
+Workspaces are compared as text. Another spelling of a bound workspace would not match, and the program would
+get the default, maybe another account: such spellings are refused. The caller resolves symbolic links,
+because only the caller is sure to see the directory.
 """
 
 import unicodedata
@@ -17,10 +18,10 @@ _RESOLVE = "resolve it first, for example with realpath; nexo_client and nexoctl
 
 
 def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
-    """The workspace, if it is spelled as it has to be.
+    """Return the workspace if it is spelled canonically.
 
     Raises:
-        InvalidField: how it is not.
+        InvalidField: says what is wrong with it.
     """
     is_path = workspace.kind is WorkspaceKind.PATH
     size, limit = len(workspace.value.encode()), PATH_LIMIT if is_path else NAME_LIMIT
@@ -35,7 +36,7 @@ def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
 
 
 def check_sticky(sticky_s: float | None) -> None:
-    """Raise `InvalidField` unless conversations may rest for so many seconds; None: they are not kept."""
+    """Raise `InvalidField` unless a conversation may keep its connection for that time; None is valid."""
     if sticky_s is not None and not STICKY_RANGE_S[0] <= sticky_s <= STICKY_RANGE_S[1]:
         raise InvalidField.of("sticky", f"is {sticky_s:g} s", "use a minute to 30 days, for example 12h")
 

@@ -1,6 +1,6 @@
-"""One writer: changes take their turn, are committed on the store thread, and are told to whom they concern.
+"""The single writer: runs changes one after the other, commits them on the store thread, tells listeners.
 
-What a command changes is decided in `commands`.
+`commands` decides what a command changes.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ T = TypeVar("T")
 
 
 class Writer:
-    """The present snapshot, and the only way to the next one.
+    """Holds the present snapshot; the only way to change it.
 
     Attributes:
-        store: for what needs no turn: state, vault, unsealing.
-        snapshot: what every read is answered from.
+        store: used directly only for what needs no turn: state, vault, unsealing.
+        snapshot: every read is answered from it.
         bus: the watchers.
         on_store_thread: runs work on the one thread that may touch the database.
     """
@@ -54,18 +54,18 @@ class Writer:
         self.stored_health = dict(state.health)
 
     def listen_to_connections(self, listener: Callable[[Effects], None]) -> None:
-        """Tell `listener` of every committed change from now on, on the event loop; it must not block."""
+        """Call `listener` for every committed change from now on, on the event loop; it must not block."""
         self._connection_listeners.append(listener)
 
     def listen_to_routing(self, listener: Callable[[], None]) -> None:
-        """Tell `listener` when what some program gets may have changed: default, binding, vault, stand-in.
+        """Call `listener` when resolutions may have changed: default, binding, vault, stand-in.
 
-        After those who listen to connections, on the event loop; it must not block.
+        Called after the listeners to connections, on the event loop; it must not block.
         """
         self._routing_listeners.append(listener)
 
     def listen_to_reload(self, listener: Callable[[], Awaitable[None]]) -> None:
-        """Run `listener` after everything that is stored was replaced, before its caller is answered."""
+        """Run `listener` after all stored data was replaced, before the caller gets the result."""
         self._reload_listeners.append(listener)
 
     async def close(self) -> None:
@@ -73,11 +73,11 @@ class Writer:
         self._closed = True
         while self._commands:
             await asyncio.wait(self._commands)
-        # What was handed to the thread before is done when this is.
+        # Ends when all earlier jobs of the thread have ended.
         await self._thread.run(lambda: None)
 
     async def command(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a command in its turn. A caller that goes away does not stop it half-way."""
+        """Run a command when it is its turn. It runs to its end even if the caller is cancelled."""
         if self._closed:
             work.close()
             raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
@@ -100,10 +100,10 @@ class Writer:
             )
 
     async def run(self, decide: Callable[[RegistrySnapshot], Change]) -> Done:
-        """Decide on a change in its turn, and carry it out.
+        """Decide on a change when it is its turn, and carry it out.
 
         Raises:
-            StoreReadOnly, StoreFull, StoreFailed: nothing was changed; and whatever `decide` raises.
+            StoreReadOnly, StoreFull, StoreFailed: nothing was changed. `decide` may raise others.
         """
 
         async def in_turn() -> Done:
@@ -114,7 +114,7 @@ class Writer:
         return await self.command(in_turn())
 
     async def apply(self, change: Change) -> RegistrySnapshot:
-        """Carry out a change within a turn: store it, then tell whom it concerns. Raises as `run`."""
+        """Carry out a change within a turn: store it, then tell the listeners. Raises as `run`."""
         before = self.snapshot
         if change == Change():
             return before
@@ -130,7 +130,7 @@ class Writer:
         return after
 
     def tell(self, effects: Effects) -> None:
-        """Tell the watchers and the listeners."""
+        """Tell watchers and listeners about a change."""
         events: list[Event] = [ConnectionRemoved(c.id, c.name) for c in effects.removed]
         events += [ConnectionChanged(id_) for id_ in effects.changed]
         if effects.bindings:
@@ -144,7 +144,7 @@ class Writer:
             concerned()
 
     async def stand_ins_changed(self) -> None:
-        """A stand-in came or went: a new revision, so that followers see it as newer."""
+        """The stand-ins changed: use a new revision, so that followers accept the new answer."""
 
         async def in_turn() -> None:
             change = Change(rerouted=True)
@@ -159,11 +159,11 @@ class Writer:
         await self.command(in_turn())
 
     def status_changed(self) -> None:
-        """Tell the watchers that who follows, or who is behind the gateway, is not as it was."""
+        """Tell the watchers that the followers, or the programs behind the gateway, have changed."""
         self.bus.publish(Sign.STATUS_CHANGED)
 
     async def reload(self, work: Callable[[], StoredState]) -> None:
-        """Run `work`, which replaces what is stored (restore, new data key), in its turn; publish it all."""
+        """Run `work`, which replaces the stored data (restore, new data key), in its turn; publish it all."""
 
         async def in_turn() -> None:
             before = self.snapshot
@@ -179,5 +179,5 @@ class Writer:
         await self.command(in_turn())
 
     def vault_changed(self) -> None:
-        """The vault was locked or unlocked: everybody looks again."""
+        """The vault was locked or unlocked: tell everybody."""
         self.tell(Effects(changed=frozenset(self.snapshot.connections)))
