@@ -1,1 +1,1 @@
-"""The wire side of the daemon: servicers that translate and delegate. No rule of the domain lives here."""
+"""The gRPC side of the daemon: servicers that translate and delegate. No domain rules are here."""

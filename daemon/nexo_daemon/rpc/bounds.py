@@ -1,7 +1,7 @@
-"""How long may each string of a request be, and how many of them are taken? One table for the whole contract.
+"""Limits for the length of each string in a request, and for the number of repeated values.
 
-Every message that comes in passes `check_bounds`; a field that is not in the table is a defect, and a test
-walks through the contract to find one. What a string may say is decided where it is understood.
+Every incoming message passes `check_bounds`. A field that is missing in the tables is a defect: a test
+compares them with the contract. The content of a string is checked where it is used.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from nexo.connections.errors import InvalidField
 NAME = 256
 WORD = 64
 PATH = 4096
-# A key or the value of a header; `registry.drafts` says more exactly what is taken.
+# For API keys and header values; `registry.drafts` has the exact limits.
 SECRET = 16 * 1024
 DOCUMENT = 2 * 1024 * 1024
 
-# In bytes, as they are sent.
+# Limits in bytes of UTF-8.
 BYTES: dict[str, int] = {
     "BindWorkspaceRequest.connection": NAME,
     "CheckNowRequest.names": NAME,
@@ -86,7 +86,7 @@ BYTES: dict[str, int] = {
     "Workspace.path": PATH,
 }
 
-# Of everything that may be repeated.
+# Limits for repeated fields, in entries.
 COUNT: dict[str, int] = {
     "CheckNowRequest.names": 20_000,
     "ConnectionDraft.headers": 256,
@@ -106,15 +106,15 @@ COUNT: dict[str, int] = {
 }
 
 
-# What a person calls them; every other one by its own name.
+# Fields that have another name for users.
 _CALLED = {"Workspace.path": "workspace", "Workspace.name": "workspace"}
 
 
 def check_bounds(message: Message) -> None:
-    """Return if nothing in the message is longer than it may be.
+    """Check that no value of the message is longer than its limit.
 
     Raises:
-        InvalidField: naming the field; the text never quotes it, it may be a secret.
+        InvalidField: names the field; the value is not quoted, because it may be a secret.
     """
     for field, value in message.ListFields():
         if isinstance(value, Message | str | bytes):

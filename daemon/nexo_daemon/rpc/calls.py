@@ -1,8 +1,8 @@
-"""Does a program wait for the answer to a call at this moment? Then what can wait for a moment does.
+"""Tells whether a program waits for an answer at this moment, so that other work can be postponed.
 
-grpcio takes ten turns of the event loop for a call, and only in the fifth are we told of it. Whoever fills
-the others has the call wait for all of them: beside eight busy programs of the gateway a resolve took 3 ms in
-place of 0.4 (2026-11-27). What tells earlier is a socket by which grpcio's threads wake the loop.
+grpcio takes ten turns of the event loop for a call, and the servicer runs in the fifth. Other work in those
+turns delays the call: beside eight busy programs of the gateway a resolve took 3 ms instead of 0.4
+(2026-11-27). An earlier sign of a call is the socket by which grpcio's threads wake the loop.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from typing import Any, Final, TypeVarTuple
 _Arguments = TypeVarTuple("_Arguments")
 
 ARRIVES_TURNS: Final = 6
-"""Turns of the loop from when grpcio's threads have something to tell until it is clear that it is a call."""
+"""Turns of the loop after a wake-up within which the call appears, if the wake-up was for one."""
 
 ARRIVES_S: Final = 0.001
-"""What was told longer ago was none, however few turns there were since."""
+"""A wake-up longer ago, in seconds, was not for a call, even if there were few turns since."""
 
 ANSWERED_S: Final = 0.001
-"""What takes longer waits for something itself: a disk, a provider."""
+"""A call that takes longer, in seconds, is waiting for something: a disk, a provider."""
 
 
 class Calls:
-    """Which calls are under way, as far as that is known without asking for it."""
+    """The calls in progress, as far as they are known without asking grpcio."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -32,21 +32,21 @@ class Calls:
         self._turns = 0
 
     def woken(self) -> None:
-        """There is something to tell: a call that comes, or that goes on; or that has ended."""
+        """A grpcio thread woke the loop: a call begins, continues or has ended."""
         self._turns = ARRIVES_TURNS
         self._arrives_until = self._monotonic() + ARRIVES_S
 
     def began(self) -> None:
-        """A call that is answered once has come."""
+        """A unary call has begun."""
         self._until = self._monotonic() + ANSWERED_S
 
     def answered(self) -> None:
-        """It has its answer. Until its program has read that, and asks again, is the time for others."""
+        """A unary call has its answer. Until its program sends the next one, other work may run."""
         self._until = float("-inf")
         self._turns = 0
 
     def are_under_way(self) -> bool:
-        """Whether somebody waits now, and hardly longer than moments. To be asked once a turn of the loop."""
+        """Whether a program waits for a quick answer. To be called once a turn of the loop."""
         now = self._monotonic()
         if self._turns and now < self._arrives_until:
             self._turns -= 1
@@ -55,9 +55,9 @@ class Calls:
 
 
 class TellingLoop(asyncio.SelectorEventLoop):
-    """An event loop that tells of it when a reader is called: grpcio has one, by which its threads wake us.
+    """An event loop that reports when a reader is called: grpcio's threads wake the loop through one.
 
-    Sockets that asyncio reads itself, the gateway's among them, are none.
+    Sockets that asyncio reads itself, such as those of the gateway, are not reported.
     """
 
     def __init__(self, woken: Callable[[], None]) -> None:

@@ -30,7 +30,7 @@ DEFAULT_TEST_TIMEOUT_S = 30.0
 TEST_TIMEOUT_LIMIT_S = 300.0
 WAIT_LIMIT_S = 300.0
 LISTED_AT_ONCE = 200
-"""Of a long list; then other calls get their turn: 1 000 connections in one go hold them up for 28 ms."""
+"""Connections of a long list in one go; then other calls run: 1 000 in one go delay them by 28 ms."""
 
 
 def _bounded(message: Duration, *, default: float, limit: float, field: str) -> float:
@@ -163,7 +163,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         draft = new_draft(request.draft)
         proposal, era = Proposal(draft, tuple(request.fixes)), self._registry.tickets.era
         if draft.name is None or not draft.name.strip():
-            # A test needs no name; whoever fills in a form may test before thinking of one.
+            # A test needs no name: a person may test before choosing one.
             draft = replace(draft, name="draft")
         timeout_s = _bounded(
             request.timeout, default=DEFAULT_TEST_TIMEOUT_S, limit=TEST_TIMEOUT_LIMIT_S, field="timeout"
@@ -193,7 +193,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     async def _test(
         self, target: ProbeTarget, *, completion: bool, model: str, timeout_s: float
     ) -> AsyncGenerator[LayerResult | TestReport, None]:
-        # Layers are few (one per Layer), so the queue is bounded by construction.
+        # Each layer sends one result, so the queue stays small.
         reports: asyncio.Queue[LayerResult | None] = asyncio.Queue()
         task = asyncio.ensure_future(
             self._prober.test(
@@ -216,7 +216,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     async def _remember(self, connection: StoredConnection, report: TestReport) -> None:
         verdict = report.proven_verdict
         if verdict is not None or report.facts is not None:
-            # First of all: the light is moved by what checks will ask from now on.
+            # Stored before the health is updated, because the facts decide what the next checks ask.
             await self._registry.set_key_facts(
                 connection.id,
                 verdict=verdict,

@@ -1,6 +1,6 @@
-"""What the daemon's nouns say otherwise than the contract; `codec` does the rest.
+"""Conversions of the daemon's own types to messages; `codec` converts the shared ones.
 
-Secrets appear in `resolved` only.
+Only `resolved` handles secrets.
 """
 
 from dataclasses import replace

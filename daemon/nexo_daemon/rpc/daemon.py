@@ -36,7 +36,7 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
         self._watchers = Shares("watchers", most=WATCHER_LIMIT, of_a_program=WATCHERS_OF_A_PROGRAM)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
-        # Not what was so two seconds ago. A disk that does not answer is no reason to answer nothing.
+        # Wait for the present state of the store, but answer even if the disk does not.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await self._registry.on_store_thread(self._registry.store.look)
@@ -62,7 +62,7 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
         match event:
             case bus.ConnectionChanged(connection_id):
                 connection = connections.get(connection_id)
-                # Gone in the meantime: its removal is in the queue.
+                # Removed in the meantime: the event about that is in the queue.
                 return pb.WatchResponse(connection=self._view.connection(connection)) if connection else None
             case bus.ConnectionRemoved(connection_id, name):
                 return pb.WatchResponse(

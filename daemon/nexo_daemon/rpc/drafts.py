@@ -1,4 +1,4 @@
-"""Contract → domain, for what comes in: drafts with their field masks, inquiries, claims of a caller."""
+"""Converts request messages to domain types: drafts with field masks, inquiries, client information."""
 
 from enum import StrEnum
 from typing import Any
@@ -32,21 +32,21 @@ _ENUMS: dict[str, tuple[type[StrEnum], str, str]] = {
     ),
     "auth_scheme": (AuthScheme, "is unknown", "use bearer, x-api-key, x-goog-api-key, api-key or none"),
 }
-"""By field: its class, and how a number is refused that has no member there."""
+"""The enum fields: class, and the error text for an unknown number."""
 
 
 def new_draft(message: connection_pb2.ConnectionDraft) -> Draft:
-    """A draft in which everything that is not empty counts as given.
+    """A draft in which all non-empty fields count as given.
 
     Raises:
-        InvalidField: what cannot even be read (malformed headers JSON, an unknown enum, a bad proxy).
+        InvalidField: a value that cannot be parsed (malformed headers JSON, unknown enum, bad proxy).
     """
     given = {field.name for field, value in message.ListFields() if value != ""}
     return _draft(message, given | {"name", "headers", "network"})
 
 
 def edit_draft(message: connection_pb2.ConnectionDraft, mask: FieldMask) -> Draft:
-    """A draft in which the fields of the mask count as given, empty ones too.
+    """A draft in which the fields in the mask count as given, even if empty.
 
     Raises:
         InvalidField: an unknown path, or as `new_draft`.
@@ -71,7 +71,7 @@ def _draft(message: connection_pb2.ConnectionDraft, given: set[str]) -> Draft:
 
 
 def _read(message: connection_pb2.ConnectionDraft, name: str) -> dict[str, Any]:
-    """What a field of the message says of the draft."""
+    """The draft's arguments that a field of the message sets."""
     match name:
         case "provider" | "auth_scheme":
             kind, problem, next_step = _ENUMS[name]
@@ -116,14 +116,14 @@ Naming = (
     | workspace_pb2.Inquiry
     | gateway_pb2.CreateGatewayTokenRequest
 )
-"""What names a workspace."""
+"""Requests that name a workspace."""
 
 
 def require_workspace(request: Naming) -> WorkspaceKey:
-    """The workspace that a request names, however it is spelled: `routing` decides what to do with it.
+    """The workspace that a request names; its spelling is checked by the command.
 
     Raises:
-        InvalidField: it names none.
+        InvalidField: it is empty.
     """
     match request.workspace.WhichOneof("key"):
         case "path":
@@ -135,14 +135,14 @@ def require_workspace(request: Naming) -> WorkspaceKey:
 
 
 def inquiry(message: workspace_pb2.Inquiry) -> Question:
-    """A program's question.
+    """Convert the data by which a program asks for a connection.
 
     Raises:
-        InvalidField: a workspace or a connection is given and names nothing, or not as it is spelled.
+        InvalidField: a given workspace or connection is empty, or the workspace is misspelled.
     """
     if message.HasField("connection") and not message.connection.strip():
         raise InvalidField.of(
-            "connection", "is empty", "name one, or leave it out for what is bound or the default"
+            "connection", "is empty", "name one, or leave it out to use the binding or the default"
         )
     return Question(
         workspace=check_workspace(require_workspace(message)) if message.HasField("workspace") else None,
@@ -152,7 +152,7 @@ def inquiry(message: workspace_pb2.Inquiry) -> Question:
 
 
 def client_info(message: workspace_pb2.ClientInfo) -> ClientInfo:
-    """A caller's claims, cut to a length that can be stored and printed."""
+    """What a caller says about itself, cut to a length that can be stored, and made printable."""
 
     def printable(text: str) -> str:
         cut = text[:80]

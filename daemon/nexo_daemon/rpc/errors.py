@@ -1,9 +1,9 @@
-"""Error → status: the wrapper that every servicer goes through.
+"""Converts errors to gRPC statuses: the wrapper around every method of a servicer.
 
-What comes in is held against the bounds of the contract there, before anything looks at it.
+It also checks incoming messages against the bounds of the contract before the method runs.
 
 The status carries a `google.rpc.ErrorInfo` (https://google.aip.dev/193). grpcio sends the text of an
-unexpected exception to the client as it is (seen), so none gets out of here.
+unexpected exception to the client (seen), so the wrapper lets none pass.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from nexo_daemon.rpc.bounds import check_bounds
 log = logging.getLogger(__name__)
 
 # A client drops trailing metadata above 8 KiB, and with it the reason (seen with a connection that many
-# directories use). The message crosses twice, once with three bytes for each that is not ASCII.
+# directories use). The message is sent twice, once with three bytes for each non-ASCII byte.
 _MESSAGE_LIMIT = 800
 _FACT_LIMIT = 700
 
@@ -37,18 +37,18 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def code_of(error: NexoError) -> grpc.StatusCode:
-    """The canonical code of an error."""
+    """The gRPC status code of an error."""
     return grpc.StatusCode[error.code]
 
 
 def metadata_of(error: NexoError) -> dict[str, str]:
-    """What goes into `ErrorInfo.metadata`."""
+    """The content of `ErrorInfo.metadata`."""
     told = {"hint": error.hint, "action": error.action or ""}
     return {**error.metadata, **{name: value for name, value in told.items() if value}}
 
 
 def shortened(text: str, limit: int) -> str:
-    """The text within a number of bytes; of a list, whole lines."""
+    """The text within a number of bytes; a list is cut after a whole line."""
     text = paths.shown(text)
     raw = text.encode("utf-8")
     if len(raw) <= limit:
@@ -58,7 +58,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def trailer_of(error: NexoError) -> tuple[str, bytes]:
-    """What the status says, and the details for `grpc-status-details-bin`, within what clients accept."""
+    """The status message, and the value of `grpc-status-details-bin`, within the limits of clients."""
     message = shortened(error.message, _MESSAGE_LIMIT)
     facts = {name: shortened(value, _FACT_LIMIT) for name, value in metadata_of(error).items()}
     packed = AnyMessage()
@@ -84,7 +84,7 @@ def _internal(error: Exception) -> DaemonFailed:
 
 
 def speaks_errors(servicer: type[Servicer]) -> type[Servicer]:
-    """Class decorator: every RPC method of the servicer ends an error of ours with its status."""
+    """Class decorator: each RPC method converts the errors that it raises to a status."""
     for name, method in list(vars(servicer).items()):
         if name.startswith("_"):
             continue
@@ -106,7 +106,7 @@ def _guard_unary(method: Callable[..., Any]) -> Callable[..., Any]:
             await refuse(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary: nothing unexpected may reach the wire
+        except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
             await refuse(context, _internal(error))
 
     return guarded
@@ -124,7 +124,7 @@ def _guard_stream(method: Callable[..., Any]) -> Callable[..., Any]:
             await refuse(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary: nothing unexpected may reach the wire
+        except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
             await refuse(context, _internal(error))
 
     return guarded

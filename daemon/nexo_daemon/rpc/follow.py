@@ -1,8 +1,8 @@
-"""Followers: programs that are told at once when what they get changes.
+"""Followers: programs that are told at once when their connection changes.
 
-Level-triggered: a stream is only woken, looks at the present state itself, and sends the newest. A slow
-reader skips what is in between and never sees a revision go back; nothing queues up. A key that has to be
-looked up is waited for beside the stream, which serves its other followers meanwhile.
+Level-triggered: a stream is woken, reads the present state and sends that. A slow reader skips the states in
+between, never sees an older revision after a newer one, and nothing queues up. A key that is kept outside the
+store is fetched in a task of its own, so that the stream serves its other followers meanwhile.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ Send = Callable[[workspace_pb2.FollowConnectionResponse], Awaitable[None]]
 
 @dataclass(frozen=True)
 class LookUp:
-    """A question whose answer needs a key that is kept elsewhere.
+    """A running fetch of a key that is needed for the answer to a question.
 
     Attributes:
-        signature: of the answer that is waited for.
-        since: the revision that made it necessary.
+        signature: of the expected answer.
+        since: the revision that made the fetch necessary.
     """
 
     task: asyncio.Task[ResolvedAnswer]
@@ -48,26 +48,26 @@ class LookUp:
 
 @dataclass(eq=False)
 class FollowSession:
-    """One process that follows."""
+    """The stream of one process that follows."""
 
     client: ClientInfo
     connected_at: datetime
     inquiries: dict[int, Question] = field(default_factory=dict)
     sent: dict[int, object] = field(default_factory=dict)
     look_ups: dict[Question, LookUp] = field(default_factory=dict)
-    # Revisions of the messages that the program has not said it has applied, oldest first. One switch may be
-    # several messages, so a revision can be here more than once. Bounded: some programs never say so.
+    # Revisions of messages that the program has not acknowledged, oldest first. A switch may take several
+    # messages, so a revision may occur more than once. Bounded, because some programs never acknowledge.
     unapplied: deque[int] = field(default_factory=lambda: deque(maxlen=FOLLOWERS_PER_STREAM))
     acknowledged: int = 0
     dirty: bool = True
     sending: bool = False
-    # The client closed its side, or the daemon ends the stream with an error.
+    # The client closed its side, or the daemon is ending the stream with an error.
     done: bool = False
     error: NexoError | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ask(self, follower: int, question: Question | None) -> None:
-        """What that follower asks from now on; None: nothing any more."""
+        """Set the question of a follower; None removes the follower."""
         if question is None:
             self.inquiries.pop(follower, None)
         else:
@@ -75,23 +75,23 @@ class FollowSession:
         self.sent.pop(follower, None)
 
     def has_applied(self, revision: int) -> bool:
-        """Whether the program is told of everything up to `revision` and has applied it."""
+        """Whether the program was sent everything up to `revision`, and has applied it."""
         if self.applied >= revision:
             return True
-        # A look-up that an earlier change made necessary is not what this one waits for.
+        # A fetch that an earlier change made necessary does not count.
         waited_for = any(look_up.since >= revision for look_up in self.look_ups.values())
         return not (self.dirty or self.sending or self.unapplied or waited_for)
 
     @property
     def applied(self) -> int:
-        """The newest revision of which every message is applied."""
+        """The newest revision whose messages were all applied."""
         if self.unapplied:
             return min(self.acknowledged, self.unapplied[0] - 1)
-        # More messages of the same revision may be on their way.
+        # More messages with the same revision may follow.
         return self.acknowledged - 1 if self.sending else self.acknowledged
 
     def acknowledge(self, revision: int) -> None:
-        """The program has applied one message of `revision`, and everything before it."""
+        """The program has applied one message with `revision`, and all earlier messages."""
         while self.unapplied and self.unapplied[0] < revision:
             self.unapplied.popleft()
         if self.unapplied and self.unapplied[0] == revision:
@@ -99,7 +99,7 @@ class FollowSession:
 
     @property
     def label(self) -> str:
-        """The program in a list of those who have not applied a switch."""
+        """The name of the program in the list of those that have not applied a switch."""
         name = self.client.program or self.client.name or "unknown program"
         return f"{name} (pid {self.client.pid})"
 
@@ -115,12 +115,12 @@ class FollowHub:
         self._settled = asyncio.Condition()
         self._waiting = 0
         self._closed = False
-        # Told when somebody comes, goes or asks for something else.
+        # Called when a follower is added or removed, or changes its question.
         self.changed: Callable[[], None] = lambda: None
 
     def followers(self) -> list[workspace_pb2.Follower]:
-        """Who follows right now."""
-        # Most ask the same; each question is answered once for all of them.
+        """The present followers."""
+        # Most ask the same question, which is answered once for all of them.
         names: dict[Question, str] = {}
         for question in {one for stream in self._streams for one in stream.inquiries.values()}:
             connection = self._resolver.explain(question).connection
@@ -156,10 +156,10 @@ class FollowHub:
             stream.wake.set()
 
     async def wait_applied(self, revision: int, timeout_s: float) -> tuple[int, list[str]]:
-        """Wait until every stream that is live now has applied what it was sent up to `revision`.
+        """Wait until each stream that is open now has applied what it was sent up to `revision`.
 
         Returns:
-            how many streams there were, and the labels of those that have not.
+            The number of streams, and the labels of those that have not applied it in time.
         """
         streams = set(self._streams)
 
@@ -177,7 +177,7 @@ class FollowHub:
         return len(streams), sorted(stream.label for stream in pending())
 
     async def _notify(self) -> None:
-        # A switch comes by here twice for each of its followers, and hardly ever does anybody wait.
+        # Called twice for each follower of a switch, while mostly nobody waits.
         if self._waiting:
             async with self._settled:
                 self._settled.notify_all()
@@ -196,7 +196,7 @@ class FollowHub:
             self.changed()
 
     def _introduce(self, stream: FollowSession, client: ClientInfo) -> None:
-        """It says who it is, and takes of that program's share."""
+        """Take a stream from the program's share, once the stream says whose it is."""
         self._shares.give(stream.client.pid)
         try:
             self._shares.take(client.pid)
@@ -206,7 +206,7 @@ class FollowHub:
         stream.client = client
 
     async def serve(self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest], send: Send) -> None:
-        """The life of one stream; ends when the client closes its side.
+        """Serve one stream until the client closes its side.
 
         Raises:
             InvalidField, LimitReached, ShuttingDown
@@ -295,14 +295,14 @@ class FollowHub:
         )
         waited_for = {note for note in notes if note is not None}
         if waited_for:
-            # In the record before they are told, all together: a slow disk holds up a switch once.
+            # Recorded for all before any follower is told, so that a slow disk delays a switch only once.
             await asyncio.wait(waited_for, timeout=RECORDED_WITHIN_S)
         for question, untold, answer in news:
             if answer.connection is not None and not self._resolver.is_present(answer):
                 stream.dirty = True
                 stream.wake.set()
                 continue
-            # Some may have gone while the record was written.
+            # Some followers may have been removed in the meantime.
             told = [follower for follower in untold if stream.inquiries.get(follower) == question]
             for follower in told:
                 stream.sent[follower] = answer.signature
@@ -310,7 +310,7 @@ class FollowHub:
             await send(answer.told(told))
 
     def _answer(self, stream: FollowSession, question: Question, signature: object) -> ResolvedAnswer | None:
-        """The present answer; None: its key is looked up, and the stream is woken when that is over."""
+        """The present answer; None if its key is being fetched; the stream is woken afterwards."""
         answer = self._resolver.at_once(question)
         look_up = stream.look_ups.get(question)
         if answer is None and look_up is not None and look_up.signature == signature:
@@ -330,5 +330,5 @@ class FollowHub:
     def _give_up(stream: FollowSession, question: Question) -> None:
         look_up = stream.look_ups.pop(question, None)
         if look_up is not None and not look_up.task.cancel() and not look_up.task.cancelled():
-            # Seen, so that asyncio does not report it.
+            # Retrieve the exception, so that asyncio does not report it.
             look_up.task.exception()

@@ -1,4 +1,4 @@
-"""GatewayService: whether the gateway listens, who may use it, what went through it."""
+"""GatewayService: the gateway's switch, its tokens, and its usage counts."""
 
 from datetime import datetime
 

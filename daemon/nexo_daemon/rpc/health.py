@@ -1,4 +1,4 @@
-"""HealthService: lights, history, checks on request, settings."""
+"""HealthService: health, history, checks on request, settings."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from nexo_daemon.rpc.errors import Context, speaks_errors
 HISTORY_LIMIT_S = 90 * 86_400.0
 SLICES_LIMIT = 1000
 SLICES_TOGETHER = 100_000
-"""Of all connections of an answer: about 2 MB."""
+"""Slices of all connections in one answer, about 2 MB."""
 TRANSITIONS_TOLD = 500
 
 
@@ -87,7 +87,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             )
         now = self._clock.now()
         await self._journal.flush()
-        # One at a time: between two of them a switch gets its turn on the store's thread.
+        # One at a time, so that commands can run on the store thread in between.
         histories = [await self._sliced(one, now, window_s, count) for one in chosen]
         return pb.ListSlicedHistoriesResponse(histories=histories)
 

@@ -1,7 +1,7 @@
-"""Can programs find the daemon? Its socket is looked at, and made again where it was lost.
+"""Keeps the daemon reachable: watches its socket, and creates it again when it was lost.
 
-The end of the last session removes /run/user/UID, systemd-tmpfiles and `rm` remove files, a mount hides them:
-a daemon that does not notice holds its lock, and nobody finds it.
+The end of the last session removes /run/user/UID, systemd-tmpfiles and `rm` remove files, and a mount may
+hide them. A daemon without its socket would hold the lock, so that no other daemon could start.
 """
 
 import logging
@@ -23,10 +23,10 @@ _LANE = Lane("socket", most=1, deadline_s=10.0)
 
 
 def loss(door: ServedSocket) -> str:
-    """Why programs do not find the door; empty if they do.
+    """Why programs cannot reach the socket; empty if they can.
 
     Raises:
-        UnsafePathError: it is there, and its directory is none that they trust.
+        UnsafePathError: its directory is not trusted by programs.
     """
     try:
         info = door.socket.lstat()
@@ -47,13 +47,13 @@ async def stay_present(
     moved: Callable[[Path], None],
     clock: Clock,
 ) -> None:
-    """Until cancelled: bind again where the socket was lost, or where programs look for it by now.
+    """Until cancelled, bind again when the socket was lost, or when programs expect it elsewhere.
 
-    Ends when another daemon has taken the lock, whose file was removed: two would write one store.
+    Ends when another daemon holds the lock, because the lock file was removed: both would write the store.
 
     Args:
-        wanted: where they look.
-        moved: told where they find it.
+        wanted: returns the path where programs look for the socket.
+        moved: called with the new path.
     """
     failure = StandingFailure(log, "programs do not find the daemon")
     while True:
@@ -77,5 +77,5 @@ async def stay_present(
             failure.came(f"the file system of {server.door.socket} does not answer")
         except OSError as error:
             failure.came(f"the socket {server.door.socket}: {error.strerror or error}")
-        except Exception as error:  # noqa: BLE001 - grpc may raise anything; the daemon is lost without us
+        except Exception as error:  # noqa: BLE001 - grpcio may raise anything, and this task must go on
             failure.came(f"the socket {server.door.socket}: {type(error).__name__}")

@@ -1,7 +1,7 @@
-"""Hand-outs: the answer to "which connection do I get", with its secrets, and the record of it.
+"""Hand-outs: the connection for a program, with its secrets, and the record that it was handed out.
 
-An answer is made in one step, without an await, from what is true at that moment. A key that is kept
-elsewhere is looked up before that step; what was found out before a look-up is found out again after it.
+An answer is made without an await, from the state at that moment. A key that is kept outside the store is
+fetched first; everything that was found out before a fetch is found out again after it.
 """
 
 import asyncio
@@ -23,24 +23,24 @@ from nexo_daemon.registry.resolution import Question, Resolution, resolve
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.errors import metadata_of
 
-# A burst of followers that ask the same is answered from one conversion; secrets stay in the clear no longer.
+# Followers that ask the same at the same time share one conversion; plain-text secrets are not kept longer.
 # Without it a resolve takes a quarter longer, and a switch of 1 000 followers twice the CPU (2026-11-27).
 SHARED_FOR_S = 0.5
 SHARED_LIMIT = 1024
 SIGNATURE_LIMIT = 4096
-# Each one after the first means that another connection, or a lock, came during the look-up before it.
+# Each fetch after the first means that the connection or the vault changed during the one before.
 LOOK_UPS_FOR_AN_ANSWER = 8
-# An fsync takes milliseconds; a disk that hangs is no reason to keep a program waiting.
+# An fsync takes milliseconds; a disk that hangs must not keep a program waiting.
 RECORDED_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True)
 class ResolvedAnswer:
-    """A hand-out, or why there is none.
+    """A hand-out, or the reason why there is none.
 
     Attributes:
-        signature: equal for two answers that say the same; holds no secret.
-        generation: of the configuration that it was made of.
+        signature: equal for equal answers; holds no secret.
+        generation: of the configuration when the answer was made.
     """
 
     inquiry: Question
@@ -57,7 +57,7 @@ class ResolvedAnswer:
         return workspace_pb2.ResolveConnectionResponse(connection=self.connection).SerializeToString()
 
     def told(self, followers: list[int]) -> workspace_pb2.FollowConnectionResponse:
-        """What those followers of a stream are told."""
+        """The message to those followers of a stream."""
         return workspace_pb2.FollowConnectionResponse(
             followers=followers,
             revision=self.revision,
@@ -67,15 +67,15 @@ class ResolvedAnswer:
 
 
 def changes_too_fast() -> RetryLater:
-    """No answer was still the present one by the time that it could leave."""
+    """The error when every answer was outdated before it could be sent."""
     return RetryLater("the configuration changes faster than keys are looked up", hint="try again")
 
 
 class Resolver:
-    """Answers and records. Listener of the registry: a change ends the sharing of answers.
+    """Makes and records answers. Listens to the registry: a change ends the sharing of answers.
 
     Attributes:
-        used_at: monotonic second at which somebody asked last.
+        used_at: monotonic time of the last question, in seconds.
     """
 
     def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
@@ -102,13 +102,13 @@ class Resolver:
         return self._registry.snapshot.revision
 
     def explain(self, inquiry: Question) -> Resolution:
-        """The rules, without a secret."""
+        """The connection and the rules that chose it, without secrets."""
         return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins.chosen)
 
     def present_signature(self, inquiry: Question) -> object:
-        """The signature of the present answer: worked out once between two changes, for all who ask.
+        """The signature of the present answer, computed once between two changes.
 
-        Worth a sixth of the CPU of a switch of 1 000 followers (2026-11-27).
+        Saves a sixth of the CPU of a switch of 1 000 followers (2026-11-27).
         """
         known = self._signatures.get(inquiry)
         if known is None:
@@ -118,12 +118,12 @@ class Resolver:
         return known
 
     def signature(self, resolution: Resolution) -> object:
-        """What tells an answer from an older one."""
+        """A value that differs for different answers."""
         snapshot = self._registry.snapshot
         connection = resolution.connection
         if connection is None:
             return (repr(resolution.problem), resolution.source, snapshot.routed_at)
-        # What a change must be for those to be told that get the same again: a switch there and back.
+        # Differs after a switch there and back, so that followers are told about it.
         chosen_at: object = None
         if resolution.source is ResolutionSource.WORKSPACE and resolution.binding is not None:
             chosen_at = resolution.binding.created_at
@@ -139,35 +139,35 @@ class Resolver:
         )
 
     def is_present(self, answer: ResolvedAnswer) -> bool:
-        """Whether nothing has changed since the answer was made. Ask again after every await."""
+        """Whether nothing has changed since the answer was made. Check again after every await."""
         if answer.generation != self._generation:
             return False
-        # A vault that another thread shut says so a moment later.
+        # A vault that another thread locked reports that a moment later.
         connection = answer.resolution.connection
         return answer.connection is None or connection is None or not self._registry.is_locked(connection)
 
     def at_once(self, inquiry: Question) -> ResolvedAnswer | None:
-        """The present answer, made once for all who ask within a moment; None: a key must be looked up."""
+        """The present answer, shared for a moment; None if its key has to be fetched."""
         answer = self._shared.get(inquiry)
         if answer is not None and self.is_present(answer):
             return answer
         answer = self._made(inquiry, self.explain(inquiry), {})
-        # A key that could not be had may be there the next moment, and nothing would tell us.
+        # Not shared if a key could not be had: it may be available the next moment, without any event.
         if answer is not None and (answer.connection is not None or answer.resolution.connection is None):
             self._shared.put(inquiry, answer)
         return answer
 
     async def answer(self, inquiry: Question) -> ResolvedAnswer:
-        """Like `at_once`, with the look-up if there must be one.
+        """Like `at_once`, but fetches the key if necessary.
 
         Raises:
-            RetryLater: the configuration changed during each of the look-ups. Other errors are in the answer.
+            RetryLater: the configuration changed during each fetch. Other errors are in the answer.
         """
         self.used_at = self._clock.monotonic()
         return self.at_once(inquiry) or await self._looked_up(inquiry, lambda: self.explain(inquiry))
 
     async def reveal(self, name: str) -> ResolvedAnswer:
-        """A connection for a person who looks at its secrets; disabled or not.
+        """The answer for a person who wants to see the secrets of a connection, which may be disabled.
 
         Raises:
             ConnectionNotFound
@@ -197,10 +197,10 @@ class Resolver:
     def _made(
         self, inquiry: Question, resolution: Resolution, failures: Mapping[str, NexoError]
     ) -> ResolvedAnswer | None:
-        """The answer of this moment; None if its key has to be looked up.
+        """The answer at this moment; None if its key has to be fetched.
 
         Args:
-            failures: of look-ups that were just made, by reference.
+            failures: of fetches that were just made, by reference.
         """
         connection, problem = resolution.connection, resolution.problem
         handed_out: workspace_pb2.ResolvedConnection | None = None
@@ -233,9 +233,9 @@ class Resolver:
         )
 
     async def record(self, answer: ResolvedAnswer, *, method: str, client: ClientInfo) -> bool:
-        """Note in the audit record that the answer leaves the daemon, before it does.
+        """Write in the audit record that the answer leaves the daemon, before it does.
 
-        A disk that does not answer keeps nobody's answer for long: the record follows.
+        Waits only briefly for a slow disk: the record is then written later.
 
         Returns:
             Whether the answer is still the present one.
@@ -249,7 +249,7 @@ class Resolver:
     def note(
         self, answer: ResolvedAnswer, *, method: str, client: ClientInfo
     ) -> "asyncio.Future[None] | None":
-        """As `record`, for whoever waits for several at once; see `Journal.handout` for what is returned."""
+        """Like `record`, for callers that wait for several records at once; returns as `Journal.handout`."""
         self.used_at = self._clock.monotonic()
         connection = answer.resolution.require()
         workspace = answer.inquiry.workspace
@@ -275,7 +275,7 @@ def _problem(error: NexoError | None) -> workspace_pb2.ResolutionProblem | None:
 
 
 def explained(resolution: Resolution, revision: int) -> workspace_pb2.ExplainResolutionResponse:
-    """Which rule chose what, without a secret."""
+    """The rules and their results, without secrets."""
     return workspace_pb2.ExplainResolutionResponse(
         connection_name=resolution.connection.name if resolution.connection else "",
         source=enum_to_wire(resolution.source),

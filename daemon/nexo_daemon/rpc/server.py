@@ -44,13 +44,13 @@ from nexo_daemon.store.files import Identity, identity
 
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0
-# Of a socket that was lost and made again; programs that came by an earlier one stay connected.
+# When a lost socket is made again, the old one is kept, because programs are connected to it.
 _MOST_DOORS = 4
 
 _OPTIONS = (
-    # A connection that is named in no environment variable: the socket is local.
+    # The socket is local, so the proxy of the environment is not used.
     ("grpc.enable_http_proxy", 0),
-    # A draft has 64 headers of 8 kB at most; nothing legitimate is larger.
+    # A draft has at most 64 headers of 8 kB; no valid request is larger.
     ("grpc.max_receive_message_length", 2 * 1024 * 1024),
     # 10 000 connections in one list are about 4 MB.
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
@@ -60,7 +60,7 @@ _OPTIONS = (
 
 @frozen
 class ServedSocket:
-    """A socket, which file it was when it was made, and who answers there."""
+    """A bound socket, the identity of its file, and the server behind it."""
 
     socket: Path
     identity: Identity
@@ -68,7 +68,7 @@ class ServedSocket:
 
 
 class Server:
-    """Binds, serves, stops."""
+    """Binds the socket, serves, and stops."""
 
     def __init__(
         self,
@@ -118,17 +118,17 @@ class Server:
         ]
 
     async def start(self, socket: Path) -> None:
-        """Bind and serve; returns after a call through the socket was answered.
+        """Bind and serve; returns when a call through the socket was answered.
 
-        Called again, it binds there beside what it has: programs that are connected notice nothing.
+        When called again, it binds a second socket: programs that are connected notice nothing.
 
         Raises:
             UnsafePathError: the path is too long, or its directory is not private.
-            OSError: it cannot be bound.
+            OSError: the socket cannot be bound.
         """
         _check_free(socket, [door.identity for door in self._doors])
-        # It is bound under another name, and gets its own when it answers. And grpcio removes what bears the
-        # name that it has bound when it stops, be it another daemon's by now (seen).
+        # Bound under a temporary name, and renamed when it answers. Also, when grpcio stops, it removes the file
+        # with the name that it has bound, even if that is another daemon's by then (seen).
         unready = socket.with_name(f"{socket.name[:-1]}~")
         server = grpc.aio.server(options=_OPTIONS)
         self._register(server)
@@ -151,11 +151,11 @@ class Server:
 
     @property
     def door(self) -> ServedSocket:
-        """Where programs find it."""
+        """The socket through which programs reach the daemon."""
         return self._doors[-1]
 
     async def stop(self) -> None:
-        """Refuse new calls, give running ones a moment, remove the socket."""
+        """Refuse new calls, give running ones a moment to end, remove the socket."""
         await self._health.enter_graceful_shutdown()
         await asyncio.gather(*(door.server.stop(GRACE_S) for door in self._doors))
         for door in self._doors:
@@ -165,11 +165,11 @@ class Server:
 
 
 def _check_free(socket: Path, ours: Collection[Identity]) -> None:
-    """Make the directory of a socket, and make sure that the name may be taken there.
+    """Create the directory of a socket, and check that the socket can be created there.
 
     Raises:
         UnsafePathError: the path is too long, or its directory is not private.
-        OSError: something that is no dead socket has the name.
+        OSError: the name is used by something other than a dead socket.
     """
     paths.check_socket_path(socket)
     paths.private_directory(socket.parent)
@@ -203,14 +203,13 @@ async def _call(socket: Path) -> None:
 
 
 class Methods(grpc.GenericRpcHandler):
-    """Every method by its full name; what the generated code takes for the server.
+    """All methods by their full names; the generated code treats it as the server.
 
-    Registered with grpcio by name, each method would be waited for on its own, by every call: a twelfth of
-    the CPU of a resolve (2026-11-27).
+    If the methods were registered with grpcio by name, it would await each of them separately, which costs a
+    twelfth of the CPU of a resolve (2026-11-27).
 
-    The messages of `ResolveConnection` stay encoded: a program asks with the same bytes again and again, and
-    to read and write them each time was 12 % of that CPU, which is what limits how many are answered in a
-    second.
+    The messages of `ResolveConnection` stay encoded: a program sends the same bytes again and again, and
+    decoding and encoding them each time was 12 % of that CPU, which limits the number of answers per second.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -218,10 +217,10 @@ class Methods(grpc.GenericRpcHandler):
         self._handlers: dict[str, Any] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """The first of the two calls of the generated code, with what comes again by name."""
+        """Ignored: the generated code passes the same methods again by name."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """The second."""
+        """Register the methods of a service; called by the generated code."""
         for name, handler in handlers.items():
             self._handlers[f"/{service}/{name}"] = (
                 handler if handler.unary_unary is None else self._telling(name, handler)
@@ -243,7 +242,7 @@ class Methods(grpc.GenericRpcHandler):
         )
 
     def service(self, handler_call_details: Any) -> Any:
-        """The method of a call that has come; None where there is none."""
+        """The handler for the method of a call; None if there is none."""
         handler = self._handlers.get(handler_call_details.method)
         if handler is not None and handler.unary_unary is not None:
             self._calls.began()
@@ -251,10 +250,10 @@ class Methods(grpc.GenericRpcHandler):
 
 
 class Reflection:
-    """What this server offers, for clients without our contract.
+    """Server reflection, for clients without the contract.
 
-    grpcio's own servicer answers, and is loaded for the first of them: it brings the descriptors'
-    descriptors, a megabyte that few daemons need.
+    grpcio's own servicer answers. It is imported at the first request, because it loads the descriptors'
+    descriptors: a megabyte that few daemons need.
     """
 
     def __init__(self, names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""How many streams may one program have open? No more than a share, so that it takes none from the others.
+"""Limits the number of streams that one program may have open, so that it leaves some to the others.
 
-A program is the process that it says it is. Who lies about that runs as the same person, who is trusted; this
-is for programs that have a fault. Those that say nothing have one share together.
+A program is identified by the process id that it gives. A program that lies runs as the same user, who is
+trusted: the limit is for faulty programs. Programs that give no id share one limit.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from nexo.connections.errors import LimitReached
 
 
 class Shares:
-    """The streams of one kind that are open."""
+    """The open streams of one kind."""
 
     def __init__(self, what: str, *, most: int, of_a_program: int) -> None:
         self._what = what
@@ -21,10 +21,10 @@ class Shares:
         self._open: Counter[int] = Counter()
 
     def take(self, pid: int) -> None:
-        """One more of the process `pid`; 0 for one that says nothing. `give` it back.
+        """Count a new stream of the process `pid` (0: unknown). `give` it back at its end.
 
         Raises:
-            LimitReached: it has its share, or all are taken.
+            LimitReached: the process has its share, or all streams are in use.
         """
         if self._open.total() >= self._most:
             raise LimitReached(f"{self._most} {self._what} already", hint="close some of them")
@@ -39,14 +39,14 @@ class Shares:
         self._open[pid] += 1
 
     def give(self, pid: int) -> None:
-        """One less."""
+        """Count a stream less."""
         self._open[pid] -= 1
         if not self._open[pid]:
             del self._open[pid]
 
     @contextmanager
     def one_of(self, pid: int) -> Iterator[None]:
-        """Take one, and give it back at the end. Raises as `take`."""
+        """Take a stream, and give it back at the end. Raises as `take`."""
         self.take(pid)
         try:
             yield

@@ -24,7 +24,7 @@ from nexo_daemon.store.files import StoreUnusable
 log = logging.getLogger(__name__)
 
 _FILES = Lane("files", most=4)
-# Each takes half a second and 128 MB, and four times of both if the document says so.
+# scrypt takes half a second and 128 MB, or four times both if the document demands it.
 _DERIVING = Lane("deriving", most=1)
 
 
@@ -102,7 +102,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
                 for one in credentials.values()
             )
         now = self._registry.clock.now()
-        # scrypt takes half a second on purpose.
+        # scrypt takes half a second, intentionally.
         document = await _DERIVING.run(lambda: write_document(snapshot, credentials, passphrase, now))
         if credentials:
             for one in snapshot.connections.values():

@@ -1,4 +1,4 @@
-"""VaultService: what opens the vault, and the changes of it. Slow calls run beside the event loop."""
+"""VaultService: state of the vault and its changes. Slow calls run on other threads."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 30.0
 
-# A keyring that hangs, and scrypt.
+# Calls that may be slow: the keyring may hang, and scrypt takes half a second.
 _LANE = Lane("vault", most=4)
 
 _SLOTS = {
@@ -34,7 +34,7 @@ _SLOTS = {
 
 
 async def open_when_possible(writer: Writer, clock: Clock) -> None:
-    """Until cancelled: try a locked vault again, quietly. At login the daemon may come before the keyring."""
+    """Until cancelled, try to open a locked vault: at login the daemon may start before the keyring."""
     while True:
         await clock.sleep(RETRY_S)
         if writer.store.vault.state is not VaultState.LOCKED:
@@ -77,7 +77,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         if kind is None:
             raise InvalidField.of(
                 "slot",
-                "is none that this daemon knows",
+                "is unknown to this daemon",
                 "use keyring, key_file, passphrase or systemd_credential",
             )
         passphrase = Secret(request.passphrase) if request.passphrase else None
@@ -108,7 +108,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         code = Secret(request.recovery_code)
         await _LANE.run(lambda: self._writer.store.custody.set_recovery_code(code))
         self._writer.vault_changed()
-        log.info("there is a new recovery code")
+        log.info("the recovery code was replaced")
         return pb.SetRecoveryCodeResponse(vault=self._vault())
 
     async def RotateDataKey(
@@ -122,7 +122,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         def rotate() -> StoredState:
             store.custody.rotate(passphrase=passphrase, recovery_code=code)
             try:
-                # The earlier backups open with the earlier key only.
+                # Backups made before the rotation open only with the old key.
                 store.backups.make(store.database, "rotation", self._writer.clock.now())
             except NexoError as error:
                 log.warning("no backup after the rotation: %s", error.message)
@@ -139,7 +139,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         given = request.auto_lock
         idle_s = seconds(given.idle) if given.HasField("idle") else None
         await self._auto_lock.set(AutoLock(idle_s, given.on_suspend, given.on_screen_lock))
-        log.info("the vault locks by itself as it was set: %s", self._auto_lock.setting)
+        log.info("auto-lock was set: %s", self._auto_lock.setting)
         return pb.SetAutoLockResponse(auto_lock=self._when())
 
     def _when(self) -> pb.AutoLock:

@@ -1,4 +1,4 @@
-"""The daemon as others may see it: registry, lights and status composed into messages of the contract.
+"""Builds messages of the contract from the registry, health and status.
 
 Everything here is synchronous, so that a snapshot and the registration of its watcher are one step.
 """
@@ -22,7 +22,7 @@ _FEWEST_KEPT = 64
 
 
 class _Encoded(NamedTuple):
-    """A connection and its light, and the bytes of each: one after the other they are one message."""
+    """An encoded connection and its encoded health, which together are one message."""
 
     connection: StoredConnection
     connection_bytes: bytes
@@ -31,7 +31,7 @@ class _Encoded(NamedTuple):
 
 
 class View:
-    """Reads only."""
+    """Composes messages; changes nothing."""
 
     def __init__(
         self,
@@ -49,20 +49,20 @@ class View:
         self.socket = socket
         self._database = database
         self._log_file = log_file
-        # By id. A list looks at every connection, few of which have changed since the last one.
+        # By id. For lists: few connections have changed since the last one.
         self._encoded: dict[str, _Encoded] = {}
-        # Set by the workspace service, which knows who follows.
+        # Set by the workspace service.
         self.followers: Callable[[], list[workspace_pb2.Follower]] = list
         self.gateway_programs: Callable[[], int] = int
 
     def connection(
         self, value: StoredConnection, snapshot: RegistrySnapshot | None = None
     ) -> connection_pb2.Connection:
-        """A connection with its light; `snapshot` says which one is the default, if not the present one."""
+        """A connection with its health; `snapshot` (default: the present one) knows the default connection."""
         snapshot = snapshot or self._registry.snapshot
         light, known = self._lights.of(value), self._encoded.get(value.id)
         if known is None and len(self._encoded) >= max(2 * len(snapshot.connections), _FEWEST_KEPT):
-            # Most of them are of connections that are gone.
+            # Most entries belong to removed connections.
             self._encoded.clear()
         if known is None or known.connection is not value:
             written = write(connection_pb2.Connection, value)
@@ -76,20 +76,20 @@ class View:
         return message
 
     def connections(self) -> list[connection_pb2.Connection]:
-        """All of them, in the order of their creation."""
+        """All connections, in the order of creation."""
         return [self.connection(value) for value in self._registry.snapshot.connections.values()]
 
     def binding(self, value: Binding) -> workspace_pb2.WorkspaceBinding:
-        """A binding; broken when its connection is gone or disabled."""
+        """A binding; it is broken if its connection is removed or disabled."""
         target = self._registry.snapshot.connections.get(value.connection_id)
         return write(workspace_pb2.WorkspaceBinding, value, broken=target is None or not target.enabled)
 
     def bindings(self) -> list[workspace_pb2.WorkspaceBinding]:
-        """All of them."""
+        """All bindings."""
         return [self.binding(value) for value in self._registry.snapshot.bindings.values()]
 
     def status(self) -> daemon_pb2.Status:
-        """The daemon and its store."""
+        """The status of the daemon and its store."""
         snapshot, store = self._registry.snapshot, self._registry.store
         default = snapshot.default
         return daemon_pb2.Status(
@@ -117,7 +117,7 @@ class View:
         )
 
     def snapshot(self) -> daemon_pb2.Snapshot:
-        """Everything, at this moment."""
+        """The whole state at this moment."""
         return daemon_pb2.Snapshot(
             connections=self.connections(), bindings=self.bindings(), status=self.status()
         )

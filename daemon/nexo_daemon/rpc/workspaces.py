@@ -1,4 +1,4 @@
-"""WorkspaceService: hand-outs, followers, bindings, the explainer."""
+"""WorkspaceService: resolution, followers, bindings, explanations."""
 
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -21,7 +21,7 @@ from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.resolver import LOOK_UPS_FOR_AN_ANSWER, Resolver, changes_too_fast, explained
 from nexo_daemon.rpc.view import View
 
-# Larger ones are not remembered: the memory is for the programs that ask again and again.
+# Larger requests are not cached: the cache is for programs that send the same again and again.
 _USUAL_SIZE = 2048
 
 
@@ -77,7 +77,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
             answer = await self._resolver.reveal(request.name)
             if answer.problem is not None:
                 raise answer.problem
-            # Before the record: what is not there is not handed out.
+            # Selected before recording: a missing secret is not handed out.
             shown = _shown(request, answer.connection)
             if await self._resolver.record(answer, method="RevealConnection", client=client):
                 return pb.RevealConnectionResponse(connection=shown)
@@ -146,7 +146,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
 def _shown(
     request: pb.RevealConnectionRequest, found: pb.ResolvedConnection | None
 ) -> pb.ResolvedConnection | None:
-    """The whole hand-out, or as much of it as holds the one secret that was asked for."""
+    """The whole hand-out, or only the secret that was asked for."""
     which = request.WhichOneof("secret")
     if which is None or found is None:
         return found
