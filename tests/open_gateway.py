@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nexo_daemon.kept_sockets import KeptSockets
-from nexo_gateway.router import Asked, CallOutcome, Face, Target, not_known
+from nexo_gateway.router import Asked, CallOutcome, DialectEndpoint, Target, not_known
 from nexo_gateway.server import Listener
 from nexo_gateway.upstream import Upstream, Way
 
@@ -40,8 +40,8 @@ class OneRoute:
     async def resolve(self, bearer: str, asked: Asked) -> Target:
         authority = f"127.0.0.1:{self.port}"
         headers = (("authorization", f"Bearer {KEY}"),)
-        face = Face("http", "127.0.0.1", self.port, authority, self.path, "", headers)
-        return Target("id-of-work", "work", face, Way(), (KEY,), lambda: True)
+        endpoint = DialectEndpoint("http", "127.0.0.1", self.port, authority, self.path, "", headers)
+        return Target("id-of-work", "work", endpoint, Way(), (KEY,), lambda: True)
 
     def began(self, bearer: str, asked: Asked) -> None:
         self.open += 1

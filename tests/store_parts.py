@@ -11,8 +11,8 @@ from nexo_daemon.domain.model import Credentials, StoredConnection
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.derivation import new_recovery_code
-from nexo_daemon.vault.outside import UnlockContext
 from nexo_daemon.vault.slots import SlotKind
+from nexo_daemon.vault.wrapping_keys import UnlockContext
 
 CANARY = "sk-canary-5f2d9a77c1"
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -76,7 +76,7 @@ class StorePlace:
 def recovery_code(store: Store) -> str:
     """Make one that counts."""
     code = new_recovery_code()
-    store.custody.set_recovery_code(Secret(code))
+    store.key_manager.set_recovery_code(Secret(code))
     return code
 
 

@@ -34,8 +34,8 @@ from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.auto_lock import AutoLocker
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.upkeep import (
     Told,
@@ -150,15 +150,15 @@ async def _serve(
     registry = Registry(store, references, clock)
     journal = Journal(store, clock, registry.on_store_thread)
     journal.recorded = registry.bus.publish
-    lights = Lights(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
-    resolver = Resolver(registry, lights, journal, clock)
+    health_board = HealthBoard(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
+    resolver = Resolver(registry, health_board, journal, clock)
     hub = FollowHub(resolver, clock)
     # In this order: the resolver forgets shared answers before a follower asks for one.
     registry.listen_to_routing(resolver.on_routing)
     registry.listen_to_routing(hub.on_routing)
     view = View(
         registry,
-        lights,
+        health_board,
         started_at=clock.now(),
         socket=socket,
         database=store.path,
@@ -169,7 +169,7 @@ async def _serve(
     tokens = Tokens(registry, lives, clock)
     ledger = Ledger(registry, clock)
     routes = Routes(resolver, store.unseal, TlsContexts(), clock)
-    switchboard = Switchboard(tokens, routes, ledger, lights.witnessed, clock)
+    switchboard = Switchboard(tokens, routes, ledger, health_board.witnessed, clock)
     listener = Listener(switchboard, lambda: _upstream(routes), kept, calls.are_under_way)
     tokens.cut = listener.cut
     view.gateway_programs = lambda: len(tokens.users())
@@ -179,9 +179,9 @@ async def _serve(
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
         calls,
-        connections=ConnectionService(registry, lights, prober, view, hub),
-        workspaces=WorkspaceService(registry, lights, resolver, hub, view),
-        health=HealthService(registry, lights, journal, clock),
+        connections=ConnectionService(registry, health_board, prober, view, hub),
+        workspaces=WorkspaceService(registry, health_board, resolver, hub, view),
+        health=HealthService(registry, health_board, journal, clock),
         daemon=DaemonService(registry, journal, view, stop),
         vault=VaultService(registry, auto_lock),
         store=StoreService(registry, journal),
@@ -224,7 +224,7 @@ async def _serve(
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
     owned |= {
-        asyncio.create_task(lights.monitor.run(), name="health"),
+        asyncio.create_task(health_board.monitor.run(), name="health"),
         *(
             asyncio.create_task(steadily(name, work, clock), name=name)
             for name, work in {
@@ -262,7 +262,7 @@ async def _serve(
         task.cancel()
     await asyncio.gather(*owned, return_exceptions=True)
     await stopping
-    await lights.close()
+    await health_board.close()
     await references.aclose()
     await journal.flush()
     await ledger.flush()

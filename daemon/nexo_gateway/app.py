@@ -244,19 +244,19 @@ class GatewayApp:
     async def _send(
         self, exchange: _Exchange, target: Target, path: str, body: bytes | AsyncIterator[bytes]
     ) -> None:
-        admitted, face = exchange.admitted, target.face
+        admitted, endpoint = exchange.admitted, target.endpoint
         letter = Letter(
             pool=target.connection_id,
             way=target.way,
-            scheme=face.scheme,
-            host=face.host,
-            port=face.port,
+            scheme=endpoint.scheme,
+            host=endpoint.host,
+            port=endpoint.port,
             method=admitted.method,
-            target=face.target(path, admitted.query),
+            target=endpoint.target(path, admitted.query),
             headers=upwards(
                 exchange.headers,
-                face.headers,
-                face.authority,
+                endpoint.headers,
+                endpoint.authority,
                 chunked=exchange.body.chunked,
                 token=admitted.token,
                 length=len(body) if isinstance(body, bytes) else None,
@@ -273,7 +273,7 @@ class GatewayApp:
         except Fault as fault:
             exchange.told.fault, exchange.told.ended = fault.kind, "broken"
             status, reason = _STATUS_OF_FAULT[fault.kind]
-            text = f"nexo: '{target.name}': {face.host} {fault.text}"
+            text = f"nexo: '{target.name}': {endpoint.host} {fault.text}"
             await own_answer(exchange.respond, status, admitted.dialect, reason, text)
 
 

@@ -10,7 +10,7 @@ from nexo_gateway.way import Way
 
 
 @frozen
-class Face:
+class DialectEndpoint:
     """What one dialect makes of a connection.
 
     Attributes:
@@ -51,7 +51,7 @@ class Target:
 
     connection_id: str
     name: str
-    face: Face
+    endpoint: DialectEndpoint
     way: Way = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     is_present: Callable[[], bool] = field(repr=False)

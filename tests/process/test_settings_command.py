@@ -9,9 +9,9 @@ import pytest
 
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
-from nexo_tray.desk import Desk
+from nexo_tray.controller import Controller
 from nexo_tray.explain import Text
-from nexo_tray.link import Board
+from nexo_tray.link import SharedState
 from nexo_tray.model import Click, Do
 from nexo_tray.notices import Notice
 from nexo_tray.state import DaemonLink, LinkState, State
@@ -122,7 +122,7 @@ class Paper:
 
 
 class Tray:
-    """The desk of a tray that has seen one snapshot."""
+    """The controller of a tray that has seen one snapshot."""
 
     def __init__(self, nexod: Nexod, *, page: bool) -> None:
         self.client = nexod.client()
@@ -130,11 +130,13 @@ class Tray:
             snapshot = next(iter(events)).snapshot
         self.paper = Paper()
         state = State(DaemonLink(LinkState.LIVE), snapshot, page=page)
-        self.desk = Desk(self.client, Board(state), self.paper, lambda: None, chosen_socket=True)
+        self.controller = Controller(
+            self.client, SharedState(state), self.paper, lambda: None, chosen_socket=True
+        )
         self._ids = {one.name: one.id for one in snapshot.connections} if snapshot else {}
 
     def click(self, do: Do, name: str = "") -> None:
-        self.desk.act(Click(do, self._ids.get(name, "")))
+        self.controller.act(Click(do, self._ids.get(name, "")))
 
 
 @pytest.fixture
@@ -170,7 +172,7 @@ def test_the_tray_opens_it_at_the_right_place(
         assert not tray.paper.texts
     finally:
         tray.client.close()
-        tray.desk.close()
+        tray.controller.close()
 
 
 def test_where_no_browser_opens_the_tray_does_as_before(
@@ -189,7 +191,7 @@ def test_where_no_browser_opens_the_tray_does_as_before(
         assert not (surroundings.socket.parent / "page.sock").exists()
     finally:
         tray.client.close()
-        tray.desk.close()
+        tray.controller.close()
 
 
 def test_without_the_extra_the_tray_does_as_before(
@@ -203,4 +205,4 @@ def test_without_the_extra_the_tray_does_as_before(
         assert opened(surroundings) == []
     finally:
         tray.client.close()
-        tray.desk.close()
+        tray.controller.close()

@@ -25,22 +25,22 @@ log = logging.getLogger(__name__)
 class Answers:
     """Belongs to one event loop."""
 
-    def __init__(self, desk: PageCalls) -> None:
-        self._desk = desk
+    def __init__(self, calls: PageCalls) -> None:
+        self._calls = calls
 
     async def answer(self, name: str, body: JsonBody) -> tuple[int, Record]:
         """Status and record of a call."""
         if name not in CALLS:
             return 404, error("NOT_UNDERSTOOD", "there is no such call")
-        return await _outcome(CALLS[name](self._desk, body))
+        return await _outcome(CALLS[name](self._calls, body))
 
     def lines(self, name: str, body: JsonBody) -> AsyncGenerator[Record, None] | None:
         """The records of a call that is answered line by line; None if this is no such call."""
-        return _guarded(STREAMS[name](self._desk, body)) if name in STREAMS else None
+        return _guarded(STREAMS[name](self._calls, body)) if name in STREAMS else None
 
     def news(self, taken: asyncio.Event) -> AsyncGenerator[Record, None]:
         """What the daemon tells, until another tab takes over."""
-        return _until(taken, follow(self._desk.client, self._desk.now))
+        return _until(taken, follow(self._calls.client, self._calls.now))
 
 
 @contextlib.asynccontextmanager

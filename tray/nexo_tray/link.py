@@ -32,7 +32,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Board:
+class SharedState:
     """The state, shared by the threads. Every change is a function from the old state to the new one."""
 
     def __init__(self, state: State) -> None:
@@ -85,12 +85,12 @@ class Painter:
 
     def __init__(
         self,
-        board: Board,
+        shared: SharedState,
         paint: Callable[[Picture], None],
         reverted: Callable[[Switch], None],
         now: Now = utc_now,
     ) -> None:
-        self._board = board
+        self._shared = shared
         self._paint = paint
         self._reverted = reverted
         self._now = now
@@ -106,28 +106,28 @@ class Painter:
 
     def _run(self) -> None:
         painted: Picture | None = None
-        seen, state, closed = self._board.wait(-1, 0)
+        seen, state, closed = self._shared.wait(-1, 0)
         while not closed:
             now = self._now()
             if expired(state, now):
                 self._take_back()
-                seen, state, closed = self._board.wait(-1, 0)
+                seen, state, closed = self._shared.wait(-1, 0)
                 continue
             current = picture(state, now)
             if current != painted:
                 painted = current
                 self._paint(current)
-                if self._board.pause(GAP_S, state.switch):
+                if self._shared.pause(GAP_S, state.switch):
                     return
             deadline = state.switch.at + UNCONFIRMED_AFTER if state.switch else None
             due = [moment for moment in (current.true_until, deadline) if moment is not None]
             timeout_s = max(0.05, (min(due) - self._now()).total_seconds()) if due else None
             before = seen
-            seen, state, closed = self._board.wait(seen, timeout_s)
+            seen, state, closed = self._shared.wait(seen, timeout_s)
             if seen != before and not closed:
-                if self._board.pause(_SETTLE_S, state.switch):
+                if self._shared.pause(_SETTLE_S, state.switch):
                     return
-                seen, state, closed = self._board.wait(-1, 0)
+                seen, state, closed = self._shared.wait(-1, 0)
 
     def _take_back(self) -> None:
         taken: list[Switch] = []
@@ -141,7 +141,7 @@ class Painter:
                 taken.append(state.switch)
             return replace(state, switch=None)
 
-        self._board.change(step)
+        self._shared.change(step)
         for switch in taken:
             self._reverted(switch)
 
@@ -152,12 +152,12 @@ class WatchThread:
     def __init__(
         self,
         client: Client,
-        board: Board,
+        shared: SharedState,
         on_transition: Callable[[HealthTransition], None],
         on_away: Callable[[NexoError | None], None],
         now: Now = utc_now,
     ) -> None:
-        self._board = board
+        self._shared = shared
         self._watcher = watch_forever(client)
         self._on_transition = on_transition
         self._on_away = on_away
@@ -176,7 +176,7 @@ class WatchThread:
     def _run(self) -> None:
         was_live = False
         for heard in self._watcher:
-            state = self._board.change(partial(fold, event=heard, now=self._now()))
+            state = self._shared.change(partial(fold, event=heard, now=self._now()))
             if heard.event is not None and heard.event.transition is not None:
                 self._on_transition(heard.event.transition)
             if was_live and not state.live:

@@ -1,6 +1,6 @@
 """What does the tray show? A pure function of what is known: `picture(state, now)`.
 
-Not for painting (`view`), not for learning the state (`link`), not for acting on a click (`desk`).
+Not for painting (`view`), not for learning the state (`link`), not for acting on a click (`controller`).
 """
 
 import enum

@@ -35,7 +35,7 @@ class Notice:
 
 
 @dataclass(slots=True)
-class Teller:
+class Notifier:
     """Tells each important change of a light once, and its end with the time it took."""
 
     _bad_since: dict[str, datetime] = field(default_factory=dict)

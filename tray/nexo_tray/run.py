@@ -11,10 +11,10 @@ from typing import Any
 from nexo_client.client import Client
 from nexo_client.settings import available
 from nexo_tray import settings
-from nexo_tray.desk import Desk
+from nexo_tray.controller import Controller
 from nexo_tray.desktop import Desktop
 from nexo_tray.gtk_desktop import GtkDesktop
-from nexo_tray.link import Board, Painter, WatchThread, utc_now
+from nexo_tray.link import Painter, SharedState, WatchThread, utc_now
 from nexo_tray.model import Click, picture
 from nexo_tray.plain_desktop import PlainDesktop
 from nexo_tray.state import State
@@ -27,30 +27,30 @@ _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
     """Show the tray until it is quit; returns the exit status. Has to be called from the main thread."""
-    board = Board(State(notifications=settings.load().notifications, page=available()))
+    shared = SharedState(State(notifications=settings.load().notifications, page=available()))
     client = Client(socket)
     desktop: Desktop
     if sys.platform.startswith("linux"):
-        desktop = GtkDesktop(scratch, lambda connection_id: desk.why(connection_id))
+        desktop = GtkDesktop(scratch, lambda connection_id: controller.why(connection_id))
     else:
         desktop = PlainDesktop()
 
     def clicked(action: Click) -> None:
-        desk.act(action)
+        controller.act(action)
 
-    view = PanelIcon(pystray, desktop, picture(board.state, utc_now()), clicked)
+    view = PanelIcon(pystray, desktop, picture(shared.state, utc_now()), clicked)
     if isinstance(desktop, PlainDesktop):
         desktop.use(view.icon)
-    desk = Desk(client, board, desktop, view.stop, chosen_socket=chosen_socket)
-    painter = Painter(board, view.paint, desk.reverted)
-    listener = WatchThread(client, board, desk.changed, desk.lost)
+    controller = Controller(client, shared, desktop, view.stop, chosen_socket=chosen_socket)
+    painter = Painter(shared, view.paint, controller.reverted)
+    listener = WatchThread(client, shared, controller.changed, controller.lost)
 
     def ready() -> None:
         # pystray has set this one back to its default meanwhile.
         desktop.later(lambda: _end_on_signals(view.stop, signal.SIGINT))
         painter.start()
         if start_daemon:
-            desk.begin()
+            controller.begin()
         listener.start()
 
     _end_on_signals(view.stop, signal.SIGTERM, *_HANG_UP)
@@ -58,11 +58,11 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
         with _toolkit_errors_on_the_way_out():
             view.run(ready)
     finally:
-        board.close()
+        shared.close()
         client.close()
         listener.stop()
         painter.join()
-        desk.close()
+        controller.close()
     return 0
 
 

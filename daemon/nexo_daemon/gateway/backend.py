@@ -7,8 +7,8 @@ from typing import Any
 
 import httpcore2
 
+from nexo_daemon.providers.dns import resolve
 from nexo_daemon.providers.eyeballs import first_of, is_address
-from nexo_daemon.providers.resolver import resolve
 from nexo_gateway.streams import Direct
 
 

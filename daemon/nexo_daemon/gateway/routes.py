@@ -26,7 +26,7 @@ from nexo_daemon.providers.requests import Base, carries_credential, parse_base
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.resolution import Question, Resolution
 from nexo_gateway.model_name import ALIAS
-from nexo_gateway.router import Face, GatewayRefusal, Target
+from nexo_gateway.router import DialectEndpoint, GatewayRefusal, Target
 from nexo_gateway.way import ProxyHop, Way
 
 
@@ -117,13 +117,13 @@ class Routes:
         except ConfigFault as fault:
             hint = f"correct it: nexoctl edit {shlex.quote(connection.name)}"
             raise GatewayRefusal("config", f"'{connection.name}': {fault.text}", hint) from None
-        face = Face(
+        endpoint = DialectEndpoint(
             base.scheme, base.host, base.port, base.authority, base.path, base.query, tuple(headers.items())
         )
         return Target(
             connection_id=connection.id,
             name=connection.name,
-            face=face,
+            endpoint=endpoint,
             way=way,
             secrets=tuple(_secrets(key, headers, credentials)),
             is_present=lambda: still() and all(map(self._answers.is_present, answers)),

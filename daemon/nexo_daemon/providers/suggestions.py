@@ -24,8 +24,8 @@ from nexo_daemon.providers.keys import clean, inspect_key
 from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.requests import Base, parse_base
 
-MOST_TRIALS = 18
-TRIAL_TIMEOUT_S = 6.0
+MOST_REPAIRS = 18
+REPAIR_TIMEOUT_S = 6.0
 
 
 @frozen
@@ -40,7 +40,7 @@ Try = Callable[[ProbeTarget], Awaitable[Tried]]
 
 
 @frozen
-class Trial:
+class Repair:
     """A changed target and what to say if it works."""
 
     target: ProbeTarget
@@ -73,28 +73,28 @@ async def suggest(
     warnings = inspect_key(key.reveal(), target.provider, target.preset) if key else ()
     if verdict.ok:
         return warnings
-    trials = [t for t in trials_for(target, verdict) if not (reached and t.field == "base_url")]
-    trials = trials[:MOST_TRIALS]
-    results = await asyncio.gather(*(attempt(_as_allowed(trial, target)) for trial in trials))
+    repairs = [t for t in trials_for(target, verdict) if not (reached and t.field == "base_url")]
+    repairs = repairs[:MOST_REPAIRS]
+    results = await asyncio.gather(*(attempt(_as_allowed(repair, target)) for repair in repairs))
     found: list[Suggestion] = []
     proven_fixes: set[str] = set()
-    for trial, tried in zip(trials, results, strict=True):
+    for repair, tried in zip(repairs, results, strict=True):
         works = _works(verdict, tried)
-        if trial.fixes:
+        if repair.fixes:
             if works:
-                proven_fixes |= set(trial.fixes)
-        elif trial.elsewhere(target):
+                proven_fixes |= set(repair.fixes)
+        elif repair.elsewhere(target):
             if tried.verdict.ok or _nearer(verdict, tried.verdict):
-                text = f"{trial.text} Found, not tested: an API answers there; the key was not sent."
-                found.append(Suggestion(trial.field, text, trial.value))
+                text = f"{repair.text} Found, not tested: an API answers there; the key was not sent."
+                found.append(Suggestion(repair.field, text, repair.value))
         elif works:
             found.append(
-                Suggestion(trial.field, f"{trial.text} This was tested and works.", trial.value, True)
+                Suggestion(repair.field, f"{repair.text} This was tested and works.", repair.value, True)
             )
         elif _nearer(verdict, tried.verdict):
             said = tried.verdict.reason.replace("_", " ")
-            text = f"{trial.text} This was tried: there is an API, which says {said}."
-            found.append(Suggestion(trial.field, text, trial.value))
+            text = f"{repair.text} This was tried: there is an API, which says {said}."
+            found.append(Suggestion(repair.field, text, repair.value))
     # One address is enough: the first that works, else the first that at least holds an API.
     addresses = [s for s in found if s.field == "base_url"]
     best = next((s for s in addresses if s.verified), addresses[0] if addresses else None)
@@ -109,9 +109,9 @@ def _works(before: Verdict, tried: Tried) -> bool:
     return tried.verdict.ok and (not about_key or tried.key is KeyVerdict.VERIFIED)
 
 
-def _as_allowed(trial: Trial, entered: ProbeTarget) -> ProbeTarget:
+def _as_allowed(repair: Repair, entered: ProbeTarget) -> ProbeTarget:
     """The changed target as it may be asked: nothing secret goes where the person did not send it."""
-    return replace(trial.target, credentials=Credentials()) if trial.elsewhere(entered) else trial.target
+    return replace(repair.target, credentials=Credentials()) if repair.elsewhere(entered) else repair.target
 
 
 def _nearer(before: Verdict, after: Verdict) -> bool:
@@ -120,19 +120,19 @@ def _nearer(before: Verdict, after: Verdict) -> bool:
     return before.outcome not in met and after.outcome in met
 
 
-def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Trial]:
+def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
     """The changes worth trying, best first. Pure."""
-    trials: list[Trial] = []
+    repairs: list[Repair] = []
     key = target.credentials.api_key
     if key:
         cleaned, fixes = clean(key.reveal())
         if fixes and cleaned and verdict.outcome in (Outcome.AUTH_ERROR, Outcome.CONFIG_ERROR):
             changed = replace(target, credentials=replace(target.credentials, api_key=Secret(cleaned)))
-            trials.append(Trial(changed, "api_key", "", "", fixes))
+            repairs.append(Repair(changed, "api_key", "", "", fixes))
     try:
         base = parse_base(target.base_url)
     except ConfigFault:
-        return trials + _repaired_url(target)
+        return repairs + _repaired_url(target)
     urls: list[tuple[str, str]] = []
     if verdict.outcome is Outcome.UNREACHABLE:
         urls = _other_endpoints(base, verdict.reason)
@@ -144,7 +144,7 @@ def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Trial]:
         for scheme in (AuthScheme.BEARER, AuthScheme.API_KEY, AuthScheme.X_API_KEY):
             if scheme is not target.auth_scheme:
                 text = f"Send the key as {_SCHEME_NAMES[scheme]}."
-                trials.append(Trial(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, text))
+                repairs.append(Repair(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, text))
     elsewhere = _of_page(base, target.provider)
     known = paths_of(base.host, base.path, target.provider)
     if not urls and verdict.outcome is not Outcome.UNREACHABLE and known and base.path not in known:
@@ -152,20 +152,20 @@ def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Trial]:
         urls = _other_paths(base, target)[: len(known)]
     urls = elsewhere + urls
     if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _AT_PROXY:
-        trials += _other_proxies(target)
+        repairs += _other_proxies(target)
     current = base.url()
     seen = {current}
     for url, text in urls:
         if url not in seen:
             seen.add(url)
-            trials.append(Trial(replace(target, base_url=url), "base_url", url, text))
-    return trials
+            repairs.append(Repair(replace(target, base_url=url), "base_url", url, text))
+    return repairs
 
 
 _AT_PROXY = ("proxy_kind", "reset", "timeout")
 
 
-def _other_proxies(target: ProbeTarget) -> list[Trial]:
+def _other_proxies(target: ProbeTarget) -> list[Repair]:
     """The same proxy, taken for another kind; a password that was meant for TLS is not sent without."""
     entered, _, place = target.network.proxy_url.partition("://")
     if not target.network.proxy_url or (
@@ -175,7 +175,7 @@ def _other_proxies(target: ProbeTarget) -> list[Trial]:
     kind = entered.removesuffix("h")
     urls = [f"{scheme}://{place}" for scheme in ("http", "socks5", "https") if scheme != kind]
     return [
-        Trial(
+        Repair(
             replace(target, network=replace(target.network, proxy=url)),
             "proxy",
             url,
@@ -198,7 +198,7 @@ _SCHEME_NAMES = {
 }
 
 
-def _repaired_url(target: ProbeTarget) -> list[Trial]:
+def _repaired_url(target: ProbeTarget) -> list[Repair]:
     text = read_address(target.base_url)
     try:
         url = parse_base(text).url()
@@ -206,7 +206,7 @@ def _repaired_url(target: ProbeTarget) -> list[Trial]:
         return []
     if text == target.base_url:
         return []
-    return [Trial(replace(target, base_url=url), "base_url", url, f"Use {url} as base URL.")]
+    return [Repair(replace(target, base_url=url), "base_url", url, f"Use {url} as base URL.")]
 
 
 _NO_TLS = ("tls_not_spoken", "tls_handshake", "timeout")

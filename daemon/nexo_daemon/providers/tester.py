@@ -28,7 +28,7 @@ from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.modelcheck import closest, is_listed
 from nexo_daemon.providers.presets import KeyProbe
-from nexo_daemon.providers.suggestions import TRIAL_TIMEOUT_S, Tried, suggest
+from nexo_daemon.providers.suggestions import REPAIR_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
 
 
@@ -116,7 +116,7 @@ async def run_test(
     left = timeout_s - (time.monotonic() - started)
 
     async def trial(changed: ProbeTarget) -> Tried:
-        return await _try(changed, contexts, clock, wanted, timeout_s=min(TRIAL_TIMEOUT_S, left))
+        return await _try(changed, contexts, clock, wanted, timeout_s=min(REPAIR_TIMEOUT_S, left))
 
     if left > 0.2:
         tested = replace(target, facts=target.facts | (course.facts or frozenset()))

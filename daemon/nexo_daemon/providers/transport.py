@@ -18,11 +18,11 @@ import httpx
 from nexo.connections.proxies import DEFAULT_PORTS, is_loopback
 from nexo.connections.terms import Layer
 from nexo.connections.values import frozen
+from nexo_daemon.providers.dns import resolve
 from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer, Outgoing
 from nexo_daemon.providers.eyeballs import first_of, is_address
 from nexo_daemon.providers.layers import PLAIN
 from nexo_daemon.providers.proxies import Proxy
-from nexo_daemon.providers.resolver import resolve
 from nexo_gateway.streams import Direct
 
 CONNECT_TIMEOUT_S = 5.0

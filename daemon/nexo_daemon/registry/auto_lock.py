@@ -110,6 +110,6 @@ class AutoLocker:
 
     def _lock(self, why: str) -> None:
         if self._writer.store.vault.state is VaultState.UNLOCKED:
-            self._writer.store.custody.lock(why)
+            self._writer.store.key_manager.lock(why)
             self._writer.vault_changed()
             log.info("the vault was locked: %s", why)

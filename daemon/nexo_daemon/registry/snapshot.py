@@ -1,6 +1,6 @@
 """The configuration at one moment: immutable and indexed; every read is answered from it.
 
-Health is not part of it, because it changes far more often; see `registry.lights`.
+Health is not part of it, because it changes far more often; see `registry.health_board`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
-from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.tested import Proposal
 from nexo_daemon.rpc import convert
@@ -49,13 +49,13 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
     def __init__(
         self,
         registry: Registry,
-        lights: Lights,
+        health_board: HealthBoard,
         prober: Prober,
         view: View,
         hub: FollowHub,
     ) -> None:
         self._registry = registry
-        self._lights = lights
+        self._health_board = health_board
         self._prober = prober
         self._view = view
         self._hub = hub
@@ -224,7 +224,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 facts=report.facts,
                 revision=connection.revision,
             )
-        self._lights.tested(connection, report)
+        self._health_board.tested(connection, report)
         self._registry.last_tests.keep(connection, report)
 
     async def GetDefaultConnection(
@@ -259,7 +259,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         return response
 
     def _warning(self, connection: StoredConnection) -> str:
-        light = self._lights.of(connection)
+        light = self._health_board.of(connection)
         if not connection.enabled:
             return f"'{connection.name}' is disabled: programs get an error until it is enabled"
         if light.state in (HealthState.UNHEALTHY, HealthState.LIMITED):

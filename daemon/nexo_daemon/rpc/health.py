@@ -13,9 +13,9 @@ from nexo.connections.v1 import health_pb2 as pb
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
 from nexo_daemon.registry.drafts import INTERVAL_RANGE_S
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc.errors import Context, speaks_errors
 
@@ -30,9 +30,9 @@ TRANSITIONS_TOLD = 500
 class HealthService(health_pb2_grpc.HealthServiceServicer):
     """Answers the calls of health.proto, which describes each."""
 
-    def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
+    def __init__(self, registry: Registry, health_board: HealthBoard, journal: Journal, clock: Clock) -> None:
         self._registry = registry
-        self._lights = lights
+        self._health_board = health_board
         self._journal = journal
         self._clock = clock
 
@@ -44,13 +44,13 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         return pb.ConnectionHealth(
             connection_id=connection.id,
             connection_name=connection.name,
-            health=write(connection_pb2.Health, self._lights.of(connection)),
+            health=write(connection_pb2.Health, self._health_board.of(connection)),
         )
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
             health=[self._light(connection) for connection in self._chosen(list(request.names))],
-            offline_since=timestamp(self._lights.monitor.offline_since),
+            offline_since=timestamp(self._health_board.monitor.offline_since),
         )
 
     async def ListHealthHistory(
@@ -63,7 +63,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         transitions, samples = await self._registry.on_store_thread(
             lambda: store.history(connection.id, since)
         )
-        summary = summarize(transitions, samples, self._lights.of(connection), since, self._clock.now())
+        summary = summarize(transitions, samples, self._health_board.of(connection), since, self._clock.now())
         return pb.ListHealthHistoryResponse(
             transitions=[write(pb.HealthTransition, t, connection_name=connection.name) for t in transitions],
             samples=[write(pb.HealthSample, s) for s in samples],
@@ -94,7 +94,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
     async def _sliced(
         self, connection: StoredConnection, now: datetime, window_s: float, count: int
     ) -> pb.SlicedHistory:
-        start, light = now - timedelta(seconds=window_s), self._lights.of(connection)
+        start, light = now - timedelta(seconds=window_s), self._health_board.of(connection)
         store = self._registry.store
 
         def work() -> tuple[list[Transition], Summary, tuple[HealthSlice, ...]]:
@@ -115,7 +115,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
 
     async def CheckNow(self, request: pb.CheckNowRequest, context: Context) -> pb.CheckNowResponse:
         chosen = self._chosen(list(request.names))
-        await self._lights.check_now(chosen, seconds(request.timeout) or None)
+        await self._health_board.check_now(chosen, seconds(request.timeout) or None)
         return pb.CheckNowResponse(health=[self._light(connection) for connection in chosen])
 
     def _settings(self) -> pb.HealthSettings:

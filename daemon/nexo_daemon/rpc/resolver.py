@@ -16,8 +16,8 @@ from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question, Resolution, resolve
 from nexo_daemon.rpc import convert
@@ -78,9 +78,9 @@ class Resolver:
         used_at: monotonic time of the last question, in seconds.
     """
 
-    def __init__(self, registry: Registry, lights: Lights, journal: Journal, clock: Clock) -> None:
+    def __init__(self, registry: Registry, health_board: HealthBoard, journal: Journal, clock: Clock) -> None:
         self._registry = registry
-        self._lights = lights
+        self._health_board = health_board
         self._journal = journal
         self._clock = clock
         self.used_at = clock.monotonic()
@@ -103,7 +103,7 @@ class Resolver:
 
     def explain(self, inquiry: Question) -> Resolution:
         """The connection and the rules that chose it, without secrets."""
-        return resolve(self._registry.snapshot, inquiry, self._lights.stand_ins.chosen)
+        return resolve(self._registry.snapshot, inquiry, self._health_board.stand_ins.chosen)
 
     def present_signature(self, inquiry: Question) -> object:
         """The signature of the present answer, computed once between two changes.
@@ -217,7 +217,7 @@ class Resolver:
                 handed_out = convert.resolved(
                     connection,
                     credentials,
-                    self._lights.of(connection),
+                    self._health_board.of(connection),
                     source=resolution.source,
                     detail=resolution.detail,
                     revision=self._registry.snapshot.revision,

@@ -39,7 +39,7 @@ async def open_when_possible(writer: Writer, clock: Clock) -> None:
         await clock.sleep(RETRY_S)
         if writer.store.vault.state is not VaultState.LOCKED:
             continue
-        if await _LANE.run(writer.store.custody.try_quietly):
+        if await _LANE.run(writer.store.key_manager.try_quietly):
             log.info("the vault is unlocked")
             writer.vault_changed()
 
@@ -60,14 +60,14 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         passphrase = Secret(request.passphrase) if given == "passphrase" else None
         code = Secret(request.recovery_code) if given == "recovery_code" else None
         await self._change(
-            lambda: self._writer.store.custody.unlock(passphrase=passphrase, recovery_code=code)
+            lambda: self._writer.store.key_manager.unlock(passphrase=passphrase, recovery_code=code)
         )
         self._auto_lock.used()
         log.info("the vault was unlocked on request")
         return pb.UnlockVaultResponse(vault=self._vault())
 
     async def LockVault(self, request: pb.LockVaultRequest, context: Context) -> pb.LockVaultResponse:
-        self._writer.store.custody.lock()
+        self._writer.store.key_manager.lock()
         self._writer.vault_changed()
         log.info("the vault was locked on request")
         return pb.LockVaultResponse(vault=self._vault())
@@ -86,7 +86,8 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         async def work() -> None:
             self._writer.require_writable()
             await self._change(
-                lambda: store.custody.rekey(kind, passphrase=passphrase, forget_secrets=forget), tell=False
+                lambda: store.key_manager.rekey(kind, passphrase=passphrase, forget_secrets=forget),
+                tell=False,
             )
 
         await self._writer.command(work())
@@ -106,7 +107,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
     ) -> pb.SetRecoveryCodeResponse:
         self._writer.require_writable()
         code = Secret(request.recovery_code)
-        await _LANE.run(lambda: self._writer.store.custody.set_recovery_code(code))
+        await _LANE.run(lambda: self._writer.store.key_manager.set_recovery_code(code))
         self._writer.vault_changed()
         log.info("the recovery code was replaced")
         return pb.SetRecoveryCodeResponse(vault=self._vault())
@@ -120,7 +121,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         code = Secret(request.recovery_code) if request.recovery_code else None
 
         def rotate() -> StoredState:
-            store.custody.rotate(passphrase=passphrase, recovery_code=code)
+            store.key_manager.rotate(passphrase=passphrase, recovery_code=code)
             try:
                 # Backups made before the rotation open only with the old key.
                 store.backups.make(store.database, "rotation", self._writer.clock.now())
@@ -153,4 +154,4 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
                 self._writer.vault_changed()
 
     def _vault(self) -> pb.Vault:
-        return write(pb.Vault, self._writer.store.custody.status())
+        return write(pb.Vault, self._writer.store.key_manager.status())

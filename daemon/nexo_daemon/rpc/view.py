@@ -14,7 +14,7 @@ from nexo.connections.codec import enum_to_wire, timestamp, write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, health_pb2, workspace_pb2
 from nexo.connections.version import __version__
 from nexo_daemon.domain.model import Binding, Health, StoredConnection
-from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 
@@ -36,7 +36,7 @@ class View:
     def __init__(
         self,
         registry: Registry,
-        lights: Lights,
+        health_board: HealthBoard,
         *,
         started_at: datetime,
         socket: Path,
@@ -44,7 +44,7 @@ class View:
         log_file: Path,
     ) -> None:
         self._registry = registry
-        self._lights = lights
+        self._health_board = health_board
         self._started_at = started_at
         self.socket = socket
         self._database = database
@@ -60,7 +60,7 @@ class View:
     ) -> connection_pb2.Connection:
         """A connection with its health; `snapshot` (default: the present one) knows the default connection."""
         snapshot = snapshot or self._registry.snapshot
-        light, known = self._lights.of(value), self._encoded.get(value.id)
+        light, known = self._health_board.of(value), self._encoded.get(value.id)
         if known is None and len(self._encoded) >= max(2 * len(snapshot.connections), _FEWEST_KEPT):
             # Most entries belong to removed connections.
             self._encoded.clear()
@@ -111,7 +111,7 @@ class View:
             enabled_connections=sum(c.enabled for c in snapshot.connections.values()),
             followers=self.followers(),
             watchers=len(self._registry.bus),
-            offline_since=timestamp(self._lights.monitor.offline_since),
+            offline_since=timestamp(self._health_board.monitor.offline_since),
             checks=write(health_pb2.HealthSettings, snapshot.settings.health),
             gateway_programs=self.gateway_programs(),
         )

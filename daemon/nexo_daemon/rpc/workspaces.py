@@ -11,7 +11,7 @@ from nexo.connections.terms import Outcome
 from nexo.connections.v1 import workspace_pb2 as pb
 from nexo.connections.v1 import workspace_pb2_grpc
 from nexo_daemon.domain.model import ClientInfo
-from nexo_daemon.registry.lights import Lights
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.bounds import check_bounds
@@ -46,13 +46,13 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
     def __init__(
         self,
         registry: Registry,
-        lights: Lights,
+        health_board: HealthBoard,
         resolver: Resolver,
         hub: FollowHub,
         view: View,
     ) -> None:
         self._registry = registry
-        self._lights = lights
+        self._health_board = health_board
         self._resolver = resolver
         self._hub = hub
         self._view = view
@@ -124,7 +124,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
     ) -> pb.ReportOutcomeResponse:
         connection = self._registry.snapshot.get(request.connection_id)
         if enum_from_wire(Outcome, request.outcome) is not Outcome.OK:
-            self._lights.suspect(connection)
+            self._health_board.suspect(connection)
         return pb.ReportOutcomeResponse()
 
     async def GetFallback(self, request: pb.GetFallbackRequest, context: Context) -> pb.GetFallbackResponse:

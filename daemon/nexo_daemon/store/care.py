@@ -9,8 +9,8 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.store import backups, history, reading, resealing, restoring, tables
 from nexo_daemon.store.backups import BackupFile
-from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.key_manager import KeyManager
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.slots import SlotState
 from nexo_daemon.vault.vault import SecretVault
@@ -110,7 +110,9 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
         if dry_run:
             return report, store.load()
         if vault is store.vault:
-            kept = tuple(s for s in store.custody.slots if s.state in (SlotState.PINNED, SlotState.RECOVERY))
+            kept = tuple(
+                s for s in store.key_manager.slots if s.state in (SlotState.PINNED, SlotState.RECOVERY)
+            )
             candidate.carry_over(kept, revision)
         else:
             candidate.settle(revision)
@@ -153,7 +155,7 @@ def _key_for(
     own = SecretVault()
     candidate.database.read_only = "it is only being checked"
     try:
-        Custody(candidate.database, own, store.custody.surroundings, clock).open(
+        KeyManager(candidate.database, own, store.key_manager.surroundings, clock).open(
             result.slots, dict(result.data_keys)
         )
     finally:

@@ -1,7 +1,7 @@
 """Which key slots has this store, and how does one take the place of another? Crash-safe at every step.
 
-The order is always: note a pending slot, make its outside half, read that back, then in one transaction pin
-the new and empty the old slot, then discard the old outside half. Whatever step a crash hits, exactly one
+The order is always: note a pending slot, make its wrapping key, read that back, then in one transaction pin
+the new and empty the old slot, then discard the old wrapping key. Whatever step a crash hits, exactly one
 pinned slot opens the vault, and the next start clears away what is left over.
 """
 
@@ -15,10 +15,10 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import resealing, rows, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.vault import derivation, outside
-from nexo_daemon.vault.outside import OutsideError, UnlockContext
+from nexo_daemon.vault import derivation, wrapping_keys
 from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
 from nexo_daemon.vault.vault import DataKey
+from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 
 if TYPE_CHECKING:
     from nexo_daemon.store.writing import Writing
@@ -69,11 +69,11 @@ class KeySlots:
     def pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
         """Make a slot for the data key, and pin it in place of the present one.
 
-        `discard_leftovers` then clears away the outside half of that one.
+        `discard_leftovers` then clears away the wrapping key of that one.
         A data key that is new to the store begins it anew: sealed secrets go.
 
         Raises:
-            OutsideError: the outside half cannot be made; nothing changed.
+            OutsideError: the wrapping key cannot be made; nothing changed.
             SecretTampered: it does not open what it locked; nothing changed.
             StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot still is the one.
         """
@@ -83,19 +83,22 @@ class KeySlots:
             kind,
             SlotState.PENDING,
             now,
-            parameters=outside.parameters(kind),
+            parameters=wrapping_keys.parameters(kind),
         )
         with self._database.begin() as db:
             _write_slot(db, pending)
         self._slots[pending.id] = pending
         try:
-            slot_key = outside.make(pending, self._surroundings, passphrase=passphrase)
-        except OutsideError:
+            slot_key = wrapping_keys.make(pending, self._surroundings, passphrase=passphrase)
+        except WrappingKeyError:
             self.discard_leftovers()
             raise
         pinned = pending.wrapping(data_key.id, data_key.key, slot_key, SlotState.PINNED)
         # What is about to be the only way in is proven to open before the old way is closed.
-        if pinned.unwrap(outside.fetch(pending, self._surroundings, passphrase=passphrase)) != data_key.key:
+        if (
+            pinned.unwrap(wrapping_keys.fetch(pending, self._surroundings, passphrase=passphrase))
+            != data_key.key
+        ):
             raise SecretTampered("the new slot does not open what it locked; nothing changed")
         retired = [
             slot.emptied(SlotState.RETIRED)
@@ -124,7 +127,7 @@ class KeySlots:
         return next((one.id for one in pending), None)
 
     def discard_leftovers(self) -> None:
-        """Discard the outside halves of slots that wrap nothing, then the slots themselves. Never raises."""
+        """Discard the wrapping keys of slots that wrap nothing, then the slots themselves. Never raises."""
         if self._database.read_only:
             return
         out_of_reach: set[SlotKind] = set()
@@ -132,8 +135,8 @@ class KeySlots:
             if slot.state not in (SlotState.PENDING, SlotState.RETIRED) or slot.kind in out_of_reach:
                 continue
             try:
-                outside.discard(slot, self._surroundings)
-            except OutsideError as error:
+                wrapping_keys.discard(slot, self._surroundings)
+            except WrappingKeyError as error:
                 # A keyring that hangs takes its whole deadline; once for each start is enough.
                 out_of_reach.add(slot.kind)
                 log.warning("a key slot that is no longer used is still there: %s", error.problem)

@@ -49,8 +49,8 @@ def record_health(
         schema.transitions,
         [rows.transition_to_row(t) for t in transitions if t.connection_id in alive],
     )
-    lights = [rows.health_to_row(owner, one) for owner, one in health.items() if owner in alive]
-    _insert(db, schema.health, lights)
+    health_board = [rows.health_to_row(owner, one) for owner, one in health.items() if owner in alive]
+    _insert(db, schema.health, health_board)
 
 
 def thin(db: Writing, now: datetime) -> None:

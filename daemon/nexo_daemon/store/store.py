@@ -2,7 +2,7 @@
 
 Synchronous. What may go wrong at start is told apart here: a file that is not ours to touch refuses the start
 (`StoreUnusable`); one that is damaged, foreign or read-only is served read-only from a private copy, so that
-its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.custody`.
+its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.key_manager`.
 """
 
 import logging
@@ -32,15 +32,15 @@ from nexo_daemon.domain.model import (
 from nexo_daemon.store import files, reading, restoring, rows, tables, unsealing
 from nexo_daemon.store import history as past
 from nexo_daemon.store.backups import Backups
-from nexo_daemon.store.custody import Custody
 from nexo_daemon.store.database import RESTORE_HINT, Database
 from nexo_daemon.store.files import FoundStore, StoreUnusable
+from nexo_daemon.store.key_manager import KeyManager
 from nexo_daemon.store.remembered import Remembered
 from nexo_daemon.store.soundness import sound_rows
 from nexo_daemon.store.sqlite import lacking, lacks_shared_memory
 from nexo_daemon.store.transaction import Transaction
-from nexo_daemon.vault.outside import UnlockContext
 from nexo_daemon.vault.vault import SecretVault
+from nexo_daemon.vault.wrapping_keys import UnlockContext
 
 if TYPE_CHECKING:
     from nexo_daemon.domain.passes import UsageCounts, UsageKey
@@ -71,7 +71,7 @@ class Store:
         self.vault = SecretVault()
         self.database = Database()
         self.backups = Backups(path.parent / "backups")
-        self.custody = Custody(self.database, self.vault, around, clock)
+        self.key_manager = KeyManager(self.database, self.vault, around, clock)
         self.problem = self.advice = ""
         self.damaged = self.missing = False
         self._remembered = remembered
@@ -222,7 +222,7 @@ class Store:
             self._serve_copy("", list(result.problems))
             return
         self._loaded = result.state
-        self.custody.open(result.slots, dict(result.data_keys))
+        self.key_manager.open(result.slots, dict(result.data_keys))
 
     def _migrate(self, revision: str) -> None:
         from sqlalchemy.exc import DBAPIError
@@ -264,7 +264,7 @@ class Store:
                 result = reading.read(db)
             self._loaded = result.state
             problems = [*problems, *(p for p in result.problems if p not in problems)]
-            self.custody.open(result.slots, dict(result.data_keys))
+            self.key_manager.open(result.slots, dict(result.data_keys))
         if problems:
             self.damaged = True
             self._set_problem(

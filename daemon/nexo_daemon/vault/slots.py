@@ -27,9 +27,9 @@ class SlotState(enum.StrEnum):
     """The one that opens the vault at start. There is exactly one."""
     RECOVERY = "recovery"
     PENDING = "pending"
-    """Its outside half is being made; it wraps nothing yet."""
+    """Its wrapping key is being made; it wraps nothing yet."""
     RETIRED = "retired"
-    """Its outside half is still to be removed; it wraps nothing any more."""
+    """Its wrapping key is still to be removed; it wraps nothing any more."""
 
 
 @frozen
@@ -37,7 +37,7 @@ class WrappedKey:
     """A row of the store.
 
     Attributes:
-        parameters: of the key derivation, and where the outside half lies; nothing secret.
+        parameters: of the key derivation, and where the wrapping key lies; nothing secret.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """The open (or not) vault: seals and opens fields with the data key in memory. No files, no prompts, no SQL.
 
-`store.custody` brings the data key here; the store keeps its slots.
+`store.key_manager` brings the data key here; the store keeps its slots.
 """
 
 import threading

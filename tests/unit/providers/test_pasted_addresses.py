@@ -16,7 +16,7 @@ from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.domain.url import normalize_base_url
 from nexo_daemon.providers.presets import PRESETS
-from nexo_daemon.providers.suggestions import MOST_TRIALS, trials_for
+from nexo_daemon.providers.suggestions import MOST_REPAIRS, trials_for
 from recorded_answers import LISTS
 
 GOOD = "a-good-key-0123456789"
@@ -500,7 +500,7 @@ PASTED = [
 def test_what_vendors_show_leads_to_their_api(pasted: str, provider: Provider, api: str) -> None:
     url = normalize_base_url(read_address(pasted))
     wanted = ask.target(provider, url, GOOD)
-    trials = trials_for(wanted, Verdict(Outcome.NOT_COMPATIBLE, "not_found"))[:MOST_TRIALS]
+    trials = trials_for(wanted, Verdict(Outcome.NOT_COMPATIBLE, "not_found"))[:MOST_REPAIRS]
     assert url == api or api in [t.value for t in trials]
     for trial in trials:
         # The key goes nowhere but to the host that it was entered for.
@@ -520,7 +520,7 @@ def test_the_path_of_a_preset_is_among_the_trials(preset: str) -> None:
     own = urlsplit(PRESETS[preset].base_url).path
     wanted = ask.target(Provider.CUSTOM, "http://127.0.0.1:9/somewhere", GOOD, preset=preset)
     tried = [t.value for t in trials_for(wanted, Verdict(Outcome.NOT_COMPATIBLE))]
-    assert f"http://127.0.0.1:9{own}" in tried[:MOST_TRIALS]
+    assert f"http://127.0.0.1:9{own}" in tried[:MOST_REPAIRS]
 
 
 @pytest.mark.parametrize("right", ["/v1", "/api/v1", "/openai/v1", "/api", "/engines/v1", "/openai", ""])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from nexo_daemon.providers import resolver
+from nexo_daemon.providers import dns
 
 
 def test_families_alternate_and_repeat_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,17 +14,17 @@ def test_families_alternate_and_repeat_nothing(monkeypatch: pytest.MonkeyPatch) 
     found = [(six, "::1"), (six, "::2"), (six, "::1"), (four, "127.0.0.1"), (four, "127.0.0.2")]
     answers = [(family, socket.SOCK_STREAM, 6, "", (address, 80)) for family, address in found]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: answers)
-    assert asyncio.run(resolver.resolve("x", 80)) == ["::1", "127.0.0.1", "::2", "127.0.0.2"]
+    assert asyncio.run(dns.resolve("x", 80)) == ["::1", "127.0.0.1", "::2", "127.0.0.2"]
 
 
 def test_an_unknown_name_raises_what_the_system_says() -> None:
     with pytest.raises(socket.gaierror):
-        asyncio.run(resolver.resolve("nobody.invalid", 80))
+        asyncio.run(dns.resolve("nobody.invalid", 80))
 
 
 def test_a_name_that_cannot_be_encoded_raises() -> None:
     with pytest.raises(UnicodeError):
-        asyncio.run(resolver.resolve("a" * 70 + ".example", 80))
+        asyncio.run(dns.resolve("a" * 70 + ".example", 80))
 
 
 def test_hanging_look_ups_delay_nobody_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,14 +41,14 @@ def test_hanging_look_ups_delay_nobody_and_are_bounded(monkeypatch: pytest.Monke
     before = threading.active_count()
 
     async def run() -> None:
-        hanging = [asyncio.create_task(resolver.resolve("hangs", 80)) for _ in range(40)]
+        hanging = [asyncio.create_task(dns.resolve("hangs", 80)) for _ in range(40)]
         await asyncio.sleep(0)
-        assert await resolver.resolve("localhost", 80)
+        assert await dns.resolve("localhost", 80)
         assert not any(task.done() for task in hanging)
         for task in hanging[:20]:
             task.cancel()
         # Far more than there are threads for: those that nobody waits for are skipped, the rest is served.
-        more = [asyncio.create_task(resolver.resolve("hangs", 80)) for _ in range(100)]
+        more = [asyncio.create_task(dns.resolve("hangs", 80)) for _ in range(100)]
         await asyncio.sleep(0)
         assert threading.active_count() - before <= 64
         for task in more:
@@ -56,7 +56,7 @@ def test_hanging_look_ups_delay_nobody_and_are_bounded(monkeypatch: pytest.Monke
         release.set()
         results = await asyncio.gather(*hanging, *more, return_exceptions=True)
         assert {type(result) for result in results} == {socket.gaierror, asyncio.CancelledError}
-        assert await resolver.resolve("localhost", 80)
+        assert await dns.resolve("localhost", 80)
 
     asyncio.run(run())
 
@@ -74,7 +74,7 @@ def test_a_loop_that_is_gone_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> N
     async def leave() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await resolver.resolve("x", 80)
+                await dns.resolve("x", 80)
 
     asyncio.run(leave())
     release.set()

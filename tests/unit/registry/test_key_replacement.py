@@ -16,8 +16,8 @@ from nexo_daemon.domain.model import SecretKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.drafts import Draft
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
@@ -44,7 +44,7 @@ class HurriedClock:
 
 
 @asynccontextmanager
-async def living(directory: Path) -> AsyncIterator[tuple[Registry, Lights]]:
+async def living(directory: Path) -> AsyncIterator[tuple[Registry, HealthBoard]]:
     """A registry whose lights are looked after, as in the daemon."""
     clock = HurriedClock()
     store = Store.open(
@@ -53,14 +53,14 @@ async def living(directory: Path) -> AsyncIterator[tuple[Registry, Lights]]:
     references, prober = References(clock), Prober(clock)
     registry = Registry(store, references, clock)
     journal = Journal(store, clock, registry.on_store_thread)
-    lights = Lights(registry, prober, journal, clock, random.Random(5))
-    task = asyncio.create_task(lights.monitor.run())
+    health_board = HealthBoard(registry, prober, journal, clock, random.Random(5))
+    task = asyncio.create_task(health_board.monitor.run())
     try:
-        yield registry, lights
+        yield registry, health_board
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await lights.close()
+        await health_board.close()
         await references.aclose()
         await registry.close()
         store.close()
@@ -75,10 +75,10 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("worked_before", [False, True], ids=["never worked", "worked before"])
 def test_only_a_new_key_that_never_worked_gives_way(tmp_path: Path, worked_before: bool) -> None:
     async def scenario(url: str) -> None:
-        async with living(tmp_path) as (registry, lights):
+        async with living(tmp_path) as (registry, health_board):
 
             def light() -> HealthState:
-                return lights.of(registry.snapshot.get("work")).state
+                return health_board.of(registry.snapshot.get("work")).state
 
             async def key() -> str:
                 found = (await registry.credentials(registry.snapshot.get("work"))).api_key
@@ -99,7 +99,7 @@ def test_only_a_new_key_that_never_worked_gives_way(tmp_path: Path, worked_befor
                 """The monitor waits in real time; a request half a minute later is as good."""
                 while not (light() is HealthState.UNHEALTHY or is_back()):
                     await registry.clock.sleep(31)
-                    await lights.check_now([registry.snapshot.get("work")])
+                    await health_board.check_now([registry.snapshot.get("work")])
 
             await asyncio.wait_for(looked_at(), PATIENCE_S)
             if worked_before:

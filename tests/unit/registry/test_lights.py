@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nexo_daemon.domain.model import HealthSettings
-from nexo_daemon.registry.lights import MIN_INTERVAL_S, watched
+from nexo_daemon.registry.health_board import MIN_INTERVAL_S, watched
 from store_parts import connection
 
 SETTINGS = HealthSettings(important_interval_s=30.0, other_interval_s=120.0)

@@ -352,10 +352,10 @@ def test_a_replaced_key_goes_when_its_grace_time_is_over(house: House) -> None:
         assert await forget_due(registry, new.previous_key_until - hour) == 0
         assert registry.snapshot.get("work").has(SecretKind.PREVIOUS_API_KEY)
         # It needs no key to forget one.
-        registry.store.custody.lock()
+        registry.store.key_manager.lock()
         assert await forget_due(registry, new.previous_key_until + hour) == 1
         assert await forget_due(registry, new.previous_key_until + hour) == 0
-        await registry.on_store_thread(registry.store.custody.unlock)
+        await registry.on_store_thread(registry.store.key_manager.unlock)
 
     async def after(registry: Registry) -> None:
         kept = registry.snapshot.get("work")

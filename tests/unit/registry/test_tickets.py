@@ -174,12 +174,12 @@ def test_it_is_forgotten_in_time_and_of_too_many_the_oldest(live: Live) -> None:
 def test_a_locked_vault_ends_all_tickets_and_gives_none(live: Live) -> None:
     async def body(registry: Registry, clock: Clock) -> None:
         ticket, era = ticket_for(registry), registry.tickets.era
-        registry.store.custody.lock()
+        registry.store.key_manager.lock()
         registry.vault_changed()
         assert ticket_for(registry) == ""
         with pytest.raises(VaultLocked):
             await registry.create(DRAFT, fixes=("strip_white_space",))
-        registry.store.custody.unlock()
+        registry.store.key_manager.unlock()
         registry.vault_changed()
         with pytest.raises(InvalidField):
             await registry.create(Draft(), ticket=ticket)

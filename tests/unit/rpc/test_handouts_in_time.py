@@ -20,8 +20,8 @@ from nexo_daemon.domain.model import ClientInfo, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.registry.drafts import Draft
+from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
-from nexo_daemon.registry.lights import Lights
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.follow import FollowHub
@@ -60,8 +60,8 @@ class Daemon:
         self.references = HeldReferences()
         self.registry = Registry(store, self.references, clock)
         self.journal = Journal(store, clock, self.registry.on_store_thread)
-        self.lights = Lights(self.registry, Prober(clock), self.journal, clock, random.Random(1))
-        self.resolver = Resolver(self.registry, self.lights, self.journal, clock)
+        self.health_board = HealthBoard(self.registry, Prober(clock), self.journal, clock, random.Random(1))
+        self.resolver = Resolver(self.registry, self.health_board, self.journal, clock)
         self.hub = FollowHub(self.resolver, clock)
         self.registry.listen_to_routing(self.resolver.on_routing)
         self.registry.listen_to_routing(self.hub.on_routing)
@@ -72,11 +72,11 @@ class Daemon:
         await self.registry.create(draft)
 
     def lock(self) -> None:
-        self.store.custody.lock()
+        self.store.key_manager.lock()
         self.registry.vault_changed()
 
     def unlock(self) -> None:
-        self.store.custody.unlock()
+        self.store.key_manager.unlock()
         self.registry.vault_changed()
 
     async def begun(self, text: str, times: int = 1) -> None:
@@ -96,7 +96,7 @@ async def living(directory: Path) -> AsyncIterator[Daemon]:
     try:
         yield daemon
     finally:
-        await daemon.lights.close()
+        await daemon.health_board.close()
         await daemon.references.aclose()
         await daemon.registry.close()
         store.close()
@@ -122,7 +122,7 @@ async def _lock_and_unlock(daemon: Daemon) -> None:
 
 async def _rotate(daemon: Daemon) -> None:
     def work() -> object:
-        daemon.store.custody.rotate()
+        daemon.store.key_manager.rotate()
         return daemon.store.reload()
 
     await daemon.registry.reload(work)  # type: ignore[arg-type]

@@ -37,10 +37,10 @@ class Rooms:
     """What the view looks into: a snapshot and lights."""
 
     def __init__(self, *connections: StoredConnection) -> None:
-        self.lights: dict[str, Health] = {}
+        self.health_board: dict[str, Health] = {}
         self.view = View(
             self,  # type: ignore[arg-type]  # a snapshot is all that it reads of the registry
-            SimpleNamespace(of=lambda one: self.lights.get(one.id, Health())),  # type: ignore[arg-type]
+            SimpleNamespace(of=lambda one: self.health_board.get(one.id, Health())),  # type: ignore[arg-type]
             started_at=NOW,
             socket=Path("/run/nexod.sock"),
             database=Path("/data/nexo.db"),
@@ -49,7 +49,7 @@ class Rooms:
         self.hold(connections)
 
     def hold(self, connections: tuple[StoredConnection, ...], default_id: str = "") -> None:
-        self.lights |= {one.id: Health() for one in connections if one.id not in self.lights}
+        self.health_board |= {one.id: Health() for one in connections if one.id not in self.health_board}
         known: Mapping[str, StoredConnection] = {one.id: one for one in connections}
         self.snapshot = RegistrySnapshot(Settings(default_id=default_id), known, {}, {}, (), 0)
 
@@ -63,7 +63,7 @@ class Rooms:
                 pb.Connection,
                 one,
                 is_default=one.id == self.snapshot.settings.default_id,
-                health=write(pb.Health, self.lights[one.id]),
+                health=write(pb.Health, self.health_board[one.id]),
             )
             for one in self.snapshot.connections.values()
         ]
@@ -73,11 +73,11 @@ def test_a_connection_its_light_and_the_default_are_shown_as_they_are_now() -> N
     first, second = connection(1, default_model="gpt"), connection(2)
     rooms = Rooms(first, second)
     assert rooms.shown() == rooms.anew()
-    rooms.lights["id-1"] = Health(HealthState.HEALTHY, "", NOW, NOW, 0.25)
+    rooms.health_board["id-1"] = Health(HealthState.HEALTHY, "", NOW, NOW, 0.25)
     assert rooms.shown() == rooms.anew()
     assert rooms.shown()[0].health.latency.nanos == 250_000_000
     # An empty field of the new light, and of the new connection, does not keep what was in the old one.
-    rooms.lights["id-1"] = Health(reason="disabled")
+    rooms.health_board["id-1"] = Health(reason="disabled")
     rooms.hold((replace(first, default_model="", enabled=False), second), default_id="id-2")
     assert rooms.shown() == rooms.anew()
     assert [one.is_default for one in rooms.shown()] == [False, True]
@@ -98,9 +98,9 @@ def test_only_what_changed_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     written.clear()
     rooms.shown()
     assert written == []
-    rooms.lights["id-2"] = Health(HealthState.HEALTHY)
+    rooms.health_board["id-2"] = Health(HealthState.HEALTHY)
     rooms.shown()
-    assert written == [rooms.lights["id-2"]]
+    assert written == [rooms.health_board["id-2"]]
 
 
 def test_what_is_given_out_is_the_callers_to_change() -> None:

@@ -124,12 +124,12 @@ def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
     put(store, 1)
     care.backup(store, place.clock)
     words = Secret("correct horse battery")
-    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=words)
+    store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=words)
     care.restore(store, "", clock=place.clock)
     store.close()
     again = place.open()
     assert again.vault.slot == "passphrase"
-    again.custody.unlock(passphrase=words)
+    again.key_manager.unlock(passphrase=words)
     assert key_of(again) == f"{CANARY}-1"
     again.close()
 
@@ -137,8 +137,8 @@ def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
 def test_a_backup_whose_key_is_gone_is_refused(place: StorePlace, store: Store) -> None:
     put(store, 1)
     care.backup(store, place.clock)
-    store.custody.rotate()
-    store.custody.rekey(SlotKind.KEY_FILE)
+    store.key_manager.rotate()
+    store.key_manager.rekey(SlotKind.KEY_FILE)
     with pytest.raises(StoreFailed, match="a key that is not here"):
         care.restore(store, "", clock=place.clock)
     store.reload()
@@ -151,7 +151,7 @@ def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
 ) -> None:
     put(store, 1)
     care.backup(store, place.clock)
-    store.custody.rotate()
+    store.key_manager.rotate()
     care.restore(store, "", clock=place.clock)
     assert key_of(store) == f"{CANARY}-1"
     put(store, 2)
@@ -184,18 +184,18 @@ def test_a_locked_vault_proves_no_backup_and_replaces_nothing(
     with closing(sqlite3.connect(made.path)) as db:
         db.execute("UPDATE secrets SET ciphertext=zeroblob(length(ciphertext))")
         db.commit()
-    store.custody.lock()
+    store.key_manager.lock()
     # The key file opens the backup's own slot, so that its secrets are tried all the same.
     with pytest.raises(StoreFailed, match="do not open"):
         care.restore(store, "", clock=place.clock, dry_run=dry_run)
-    store.custody.unlock()
+    store.key_manager.unlock()
     words = Secret("correct horse battery")
-    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=words)
+    store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=words)
     care.backup(store, place.clock)
-    store.custody.lock()
+    store.key_manager.lock()
     with pytest.raises(VaultLocked, match="nothing was changed"):
         care.restore(store, "", clock=place.clock, dry_run=dry_run)
-    store.custody.unlock(passphrase=words)
+    store.key_manager.unlock(passphrase=words)
     store.reload()
     assert key_of(store) == f"{CANARY}-1"
 
@@ -363,6 +363,6 @@ def test_a_check_names_the_connection_whose_secret_does_not_open(store: Store) -
 
 def test_a_check_of_a_locked_vault_says_that_it_did_not_try(store: Store) -> None:
     put(store, 1)
-    store.custody.lock()
+    store.key_manager.lock()
     report = care.check(store)
     assert (report.problems, report.seals_checked) == ((), False)

@@ -12,7 +12,7 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import care
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault import derivation, outside
+from nexo_daemon.vault import derivation, wrapping_keys
 from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.slots import SlotKind
 from store_parts import StorePlace, put, recovery_code
@@ -26,7 +26,7 @@ def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def quietly(store: Store) -> None:
     store.vault.shut(VaultState.LOCKED, "key_file", "the keyring does not answer yet", "")
-    store.custody.try_quietly()
+    store.key_manager.try_quietly()
 
 
 def restore(store: Store, place: StorePlace) -> None:
@@ -35,17 +35,17 @@ def restore(store: Store, place: StorePlace) -> None:
 
 
 def with_code(store: Store, place: StorePlace) -> None:
-    store.custody.unlock(recovery_code=Secret(CODES[place.file]))
+    store.key_manager.unlock(recovery_code=Secret(CODES[place.file]))
 
 
 CODES: dict[Path, str] = {}
 COMMANDS: dict[str, Callable[[Store, StorePlace], object]] = {
-    "rotate": lambda store, place: store.custody.rotate(recovery_code=Secret(new_recovery_code())),
-    "rekey": lambda store, place: store.custody.rekey(SlotKind.KEY_FILE),
-    "rekey to a passphrase": lambda store, place: store.custody.rekey(
+    "rotate": lambda store, place: store.key_manager.rotate(recovery_code=Secret(new_recovery_code())),
+    "rekey": lambda store, place: store.key_manager.rekey(SlotKind.KEY_FILE),
+    "rekey to a passphrase": lambda store, place: store.key_manager.rekey(
         SlotKind.PASSPHRASE, passphrase=Secret("correct horse battery")
     ),
-    "unlock": lambda store, place: store.custody.unlock(),
+    "unlock": lambda store, place: store.key_manager.unlock(),
     "recovery": lambda store, place: recovery_code(store),
     "unlock with the code": with_code,
     "the quiet try": lambda store, place: quietly(store),
@@ -61,9 +61,9 @@ class Steps:
         self._at = at
         self._lock = lock
         for owner, name in (
-            (outside, "fetch"),
-            (outside, "make"),
-            (outside, "discard"),
+            (wrapping_keys, "fetch"),
+            (wrapping_keys, "make"),
+            (wrapping_keys, "discard"),
             (Database, "begin"),
             (Database, "reading"),
             (derivation, "from_recovery_code"),
@@ -90,9 +90,9 @@ def test_no_command_under_way_undoes_a_lock(
     CODES[place.file] = recovery_code(store)
     at, reached = 1, True
     while reached:
-        store.custody.unlock()
+        store.key_manager.unlock()
         with monkeypatch.context() as patch:
-            steps = Steps(patch, at, store.custody.lock)
+            steps = Steps(patch, at, store.key_manager.lock)
             try:
                 COMMANDS[name](store, place)
                 failed = False
@@ -101,42 +101,42 @@ def test_no_command_under_way_undoes_a_lock(
             reached = steps.taken >= at
         if reached:
             assert store.vault.state is VaultState.LOCKED, f"step {at}"
-            assert "you locked it" in store.custody.status().problem
-            assert not store.custody.try_quietly()
+            assert "you locked it" in store.key_manager.status().problem
+            assert not store.key_manager.try_quietly()
             with pytest.raises(VaultLocked):
                 store.vault.data_key()
         else:
             assert at > 1
             assert not failed
         at += 1
-        store.custody.unlock(passphrase=Secret("correct horse battery"))
+        store.key_manager.unlock(passphrase=Secret("correct horse battery"))
         store.reload()
         assert all(store.unseal(one).api_key for one in store.load().connections)
         if name == "rekey to a passphrase":
-            store.custody.rekey(SlotKind.KEY_FILE)
+            store.key_manager.rekey(SlotKind.KEY_FILE)
     store.close()
 
 
 def test_an_unlock_that_was_locked_meanwhile_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    Steps(monkeypatch, 1, store.custody.lock)
+    Steps(monkeypatch, 1, store.key_manager.lock)
     with pytest.raises(VaultLocked, match="locked while it was being opened"):
-        store.custody.unlock()
+        store.key_manager.unlock()
 
 
 def test_each_lock_is_a_new_generation(store: Store) -> None:
     before = store.vault.generation
-    store.custody.lock()
+    store.key_manager.lock()
     assert store.vault.is_locked
     assert store.vault.generation > before
     locked = store.vault.generation
-    store.custody.unlock()
+    store.key_manager.unlock()
     assert store.vault.generation == locked
 
 
 def test_a_restore_does_not_open_what_was_locked(place: StorePlace, store: Store) -> None:
     put(store, 1)
     made = care.backup(store, place.clock)
-    store.custody.lock()
+    store.key_manager.lock()
     store.reopen()
     assert made.path.exists()
     assert store.vault.state is VaultState.LOCKED

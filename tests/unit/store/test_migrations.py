@@ -128,7 +128,7 @@ def test_old_seals_are_made_anew_when_the_vault_opens_and_what_is_in_memory_open
     assert forms(place) == {1}
     place.key_file.write_bytes(key)
     place.key_file.chmod(0o600)
-    store.custody.unlock()
+    store.key_manager.unlock()
     assert forms(place) == {2}
     for connections in (before, store.reload().connections):
         assert store.unseal(connections[1]).api_key == Secret("sk-canary-5f2d9a77c1-2")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from nexo_tray.link import GAP_S, Board, Painter
+from nexo_tray.link import GAP_S, Painter, SharedState
 from nexo_tray.model import Picture
 from nexo_tray.state import State, Switch
 from surroundings import wait_for
@@ -49,13 +49,13 @@ def screen() -> Screen:
 
 
 @pytest.fixture
-def board(screen: Screen, clock: Clock) -> Iterator[Board]:
-    board = Board(live(connection("a", default=True), connection("b", unhealthy())))
-    painter = Painter(board, screen.paint, screen.reverted.append, clock)
+def shared(screen: Screen, clock: Clock) -> Iterator[SharedState]:
+    shared = SharedState(live(connection("a", default=True), connection("b", unhealthy())))
+    painter = Painter(shared, screen.paint, screen.reverted.append, clock)
     painter.start()
     wait_for(lambda: screen.pictures, "the first picture")
-    yield board
-    board.close()
+    yield shared
+    shared.close()
     painter.join()
     assert not any(thread.name == "nexo-tray-painter" for thread in threading.enumerate())
 
@@ -72,10 +72,12 @@ def marked(picture: Picture) -> list[str]:
     return [item.label.split()[1] for item in picture.menu if item.radio and item.checked]
 
 
-def test_a_thousand_changes_become_a_few_pictures_and_the_last_one_wins(board: Board, screen: Screen) -> None:
+def test_a_thousand_changes_become_a_few_pictures_and_the_last_one_wins(
+    shared: SharedState, screen: Screen
+) -> None:
     began = time.monotonic()
     for number in range(1000):
-        board.change(default_is("ab"[number % 2]))
+        shared.change(default_is("ab"[number % 2]))
         if number % 100 == 0:
             time.sleep(0.01)
     wait_for(lambda: marked(screen.pictures[-1]) == ["b"], "the last change")
@@ -85,22 +87,24 @@ def test_a_thousand_changes_become_a_few_pictures_and_the_last_one_wins(board: B
     assert all(gap >= GAP_S * 0.9 for gap in gaps)
 
 
-def test_what_looks_the_same_is_not_painted_again(board: Board, screen: Screen) -> None:
-    board.change(lambda state: replace(state, revision=99))
-    board.change(default_is("b"))
+def test_what_looks_the_same_is_not_painted_again(shared: SharedState, screen: Screen) -> None:
+    shared.change(lambda state: replace(state, revision=99))
+    shared.change(default_is("b"))
     wait_for(lambda: len(screen.pictures) == 2, "the change that shows")
     assert marked(screen.pictures[1]) == ["b"]
 
 
-def test_an_unconfirmed_click_is_taken_back_and_told(board: Board, screen: Screen, clock: Clock) -> None:
+def test_an_unconfirmed_click_is_taken_back_and_told(
+    shared: SharedState, screen: Screen, clock: Clock
+) -> None:
     clicked = Switch("id-b", NOW)
-    board.change(lambda state: replace(state, switch=clicked))
+    shared.change(lambda state: replace(state, switch=clicked))
     wait_for(lambda: marked(screen.pictures[-1]) == ["b"], "the click shows at once")
     clock.moment = NOW + timedelta(seconds=3)
-    board.change(lambda state: replace(state, revision=5))
+    shared.change(lambda state: replace(state, revision=5))
     wait_for(lambda: screen.reverted == [clicked], "it is told that the click was in vain")
     wait_for(lambda: marked(screen.pictures[-1]) == ["a"], "the mark is back")
-    assert board.state.switch is None
+    assert shared.state.switch is None
 
 
 def test_a_picture_is_painted_anew_when_its_age_becomes_untrue(screen: Screen) -> None:
@@ -110,21 +114,21 @@ def test_a_picture_is_painted_anew_when_its_age_becomes_untrue(screen: Screen) -
         # Nine minutes and 59.8 seconds after the check, and going on.
         return NOW + timedelta(seconds=599.8 + time.monotonic() - began)
 
-    board = Board(live(connection("a", healthy(checked=NOW), default=True)))
-    painter = Painter(board, screen.paint, screen.reverted.append, now)
+    shared = SharedState(live(connection("a", healthy(checked=NOW), default=True)))
+    painter = Painter(shared, screen.paint, screen.reverted.append, now)
     painter.start()
     wait_for(lambda: len(screen.pictures) >= 2, "a second picture without any event")
-    board.close()
+    shared.close()
     painter.join()
     assert screen.pictures[0].tooltip.endswith("checked 5 min ago")
     assert screen.pictures[1].tooltip.endswith("checked 10 min ago")
 
 
 def test_a_board_that_is_closed_releases_its_painter_at_once(screen: Screen, clock: Clock) -> None:
-    board = Board(State())
-    painter = Painter(board, screen.paint, screen.reverted.append, clock)
+    shared = SharedState(State())
+    painter = Painter(shared, screen.paint, screen.reverted.append, clock)
     painter.start()
     wait_for(lambda: screen.pictures, "the first picture")
-    board.close()
+    shared.close()
     painter.join()
     assert not any(thread.name == "nexo-tray-painter" for thread in threading.enumerate())

@@ -9,38 +9,38 @@ from nexo_client.errors import StoreReadOnly
 from nexo_client.types import DefaultSwitch, TestResult
 from nexo_tray import notices
 from nexo_tray.icons import Look
-from nexo_tray.notices import Teller
+from nexo_tray.notices import Notifier
 from tray_states import NOW, connection, transition
 
 GOOD, BAD, SLOW, DARK = HealthState.HEALTHY, HealthState.UNHEALTHY, HealthState.LIMITED, HealthState.UNKNOWN
 
 
 def test_a_failure_is_told_with_reason_advice_and_where_a_click_leads():
-    notice = Teller().tell(transition(BAD))
+    notice = Notifier().tell(transition(BAD))
     assert notice is not None
     assert (notice.title, notice.body) == ("work: key rejected", "Make a new key.")
     assert (notice.about, notice.urgent, notice.look) == ("id-work", True, Look.UNHEALTHY)
 
 
 def test_the_same_transition_is_told_once():
-    teller = Teller()
-    assert teller.tell(transition(BAD)) is not None
-    assert teller.tell(transition(BAD)) is None
+    notifier = Notifier()
+    assert notifier.tell(transition(BAD)) is not None
+    assert notifier.tell(transition(BAD)) is None
 
 
 def test_a_recovery_is_told_with_the_time_since_the_first_bad_news():
-    teller = Teller()
-    teller.tell(transition(SLOW, at=NOW))
-    teller.tell(transition(BAD, before=SLOW, at=NOW + timedelta(minutes=2)))
+    notifier = Notifier()
+    notifier.tell(transition(SLOW, at=NOW))
+    notifier.tell(transition(BAD, before=SLOW, at=NOW + timedelta(minutes=2)))
     # The computer slept in between.
-    assert teller.tell(transition(DARK, before=BAD, at=NOW + timedelta(minutes=3))) is None
-    back = teller.tell(transition(GOOD, before=DARK, at=NOW + timedelta(minutes=12)))
+    assert notifier.tell(transition(DARK, before=BAD, at=NOW + timedelta(minutes=3))) is None
+    back = notifier.tell(transition(GOOD, before=DARK, at=NOW + timedelta(minutes=12)))
     assert back is not None
     assert (back.title, back.body) == ("work works again", "After 12 min.")
 
 
 def test_a_recovery_from_before_the_tray_came_up_uses_what_the_daemon_says():
-    back = Teller().tell(transition(GOOD, before=BAD, lasted_s=7200))
+    back = Notifier().tell(transition(GOOD, before=BAD, lasted_s=7200))
     assert back is not None
     assert back.body == "After 2 h."
 
@@ -55,21 +55,22 @@ def test_a_recovery_from_before_the_tray_came_up_uses_what_the_daemon_says():
     ],
 )
 def test_what_a_person_need_not_know_is_not_told(change):
-    assert Teller().tell(change) is None
+    assert Notifier().tell(change) is None
 
 
 def test_the_end_of_something_that_was_told_is_told_even_if_it_is_no_longer_important():
-    teller = Teller()
-    teller.tell(transition(BAD))
+    notifier = Notifier()
+    notifier.tell(transition(BAD))
     assert (
-        teller.tell(transition(GOOD, before=BAD, at=NOW + timedelta(seconds=40), important=False)) is not None
+        notifier.tell(transition(GOOD, before=BAD, at=NOW + timedelta(seconds=40), important=False))
+        is not None
     )
 
 
 def test_connections_are_told_apart():
-    teller = Teller()
-    teller.tell(transition(BAD, name="a"))
-    assert teller.tell(transition(BAD, name="b")) is not None
+    notifier = Notifier()
+    notifier.tell(transition(BAD, name="a"))
+    assert notifier.tell(transition(BAD, name="b")) is not None
 
 
 def test_a_refused_click_says_the_reason_and_the_next_step():

@@ -165,7 +165,7 @@ def test_after_a_while_without_a_hand_out_it_locks_and_each_use_begins_anew(stor
             assert locked(store)
             assert "10 minutes" in store.vault.problem
             assert owner.told == 1
-            store.custody.unlock()
+            store.key_manager.unlock()
             locker.used()
             await clock.pass_by(599)
             assert not locked(store)

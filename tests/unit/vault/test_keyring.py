@@ -14,7 +14,7 @@ from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault import desktop_keyring, outside
+from nexo_daemon.vault import desktop_keyring, wrapping_keys
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.references import References
 from nexo_daemon.vault.slots import SlotKind
@@ -98,10 +98,10 @@ def test_a_locked_keyring_locks_the_vault_and_no_key_is_made(
     assert "locked" in store.vault.problem
     with pytest.raises(VaultLocked):
         key_of(store)
-    assert not store.custody.try_quietly()
+    assert not store.key_manager.try_quietly()
     keyring.stop()
     keyring.start()
-    assert store.custody.try_quietly()
+    assert store.key_manager.try_quietly()
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
@@ -116,7 +116,7 @@ def test_a_keyring_that_is_locked_at_the_first_start_is_waited_for(
     assert not place.key_file.exists()
     keyring.stop()
     keyring.start()
-    assert store.custody.try_quietly()
+    assert store.key_manager.try_quietly()
     assert store.vault.slot == "keyring"
     put(store, 1)
     store.close()
@@ -139,11 +139,11 @@ def test_a_dialog_that_cannot_be_shown_is_not_advised_again(
     assert store.vault.state is VaultState.LOCKED
     for _ in range(2):
         with pytest.raises(VaultLocked) as refused:
-            store.custody.unlock()
+            store.key_manager.unlock()
         assert "over ssh" in refused.value.hint
         assert "asks it to open" not in refused.value.hint
         assert "nexoctl vault unlock --recovery" in refused.value.hint
-    store.custody.unlock(recovery_code=Secret(code))
+    store.key_manager.unlock(recovery_code=Secret(code))
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
@@ -177,7 +177,7 @@ def test_a_hung_service_costs_a_deadline_and_no_more(keyring: KeyringSession, pl
     assert "does not answer" in store.vault.problem
     assert took < 1.5 + DEADLINE_S
     keyring.resume()
-    assert store.custody.try_quietly()
+    assert store.key_manager.try_quietly()
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
@@ -192,7 +192,7 @@ def test_a_service_that_died_locks_and_a_new_one_opens(keyring: KeyringSession, 
     assert store.vault.state is VaultState.LOCKED
     assert "no keyring service" in store.vault.problem
     keyring.start()
-    assert store.custody.try_quietly()
+    assert store.key_manager.try_quietly()
     store.close()
 
 
@@ -203,12 +203,12 @@ def test_rekeying_to_the_keyring_and_back_leaves_nothing_behind(
     place.slot = SlotKind.KEY_FILE
     store = place.open()
     put(store, 1)
-    store.custody.rekey(SlotKind.KEYRING)
+    store.key_manager.rekey(SlotKind.KEYRING)
     assert not place.key_file.exists()
-    (slot,) = store.custody.slots
-    assert desktop_keyring.get(outside.KEYRING_SERVICE, slot.id) is not None
-    store.custody.rekey(SlotKind.KEY_FILE)
-    assert desktop_keyring.get(outside.KEYRING_SERVICE, slot.id) is None
+    (slot,) = store.key_manager.slots
+    assert desktop_keyring.get(wrapping_keys.KEYRING_SERVICE, slot.id) is not None
+    store.key_manager.rekey(SlotKind.KEY_FILE)
+    assert desktop_keyring.get(wrapping_keys.KEYRING_SERVICE, slot.id) is None
     store.close()
     store = place.open()
     assert key_of(store) == f"{CANARY}-1"
@@ -222,7 +222,7 @@ def test_rekeying_to_a_locked_keyring_changes_nothing(keyring: KeyringSession, p
     keyring.start()
     keyring.lock()
     with pytest.raises(VaultLocked, match="nothing changed"):
-        store.custody.rekey(SlotKind.KEYRING)
+        store.key_manager.rekey(SlotKind.KEYRING)
     store.close()
     store = place.open()
     assert (store.vault.slot, key_of(store)) == ("key_file", f"{CANARY}-1")
@@ -256,8 +256,8 @@ def test_what_is_kept_in_the_keyring_opens_nothing_else(keyring: KeyringSession,
     keyring.start()
     store = place.open()
     put(store, 1)
-    (slot,) = store.custody.slots
-    kept = desktop_keyring.get(outside.KEYRING_SERVICE, slot.id) or ""
+    (slot,) = store.key_manager.slots
+    kept = desktop_keyring.get(wrapping_keys.KEYRING_SERVICE, slot.id) or ""
     assert kept
     assert CANARY not in kept
     assert kept.encode() not in b"".join(place.bytes().values())

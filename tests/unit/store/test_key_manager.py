@@ -23,11 +23,11 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import key_slots
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault import derivation, desktop_keyring, keyfile, outside
+from nexo_daemon.vault import derivation, desktop_keyring, keyfile, wrapping_keys
 from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
-from nexo_daemon.vault.outside import OutsideError, UnlockContext
 from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
+from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 from store_parts import CANARY, StorePlace, put, recovery_code
 
 WORDS = Secret("correct horse battery")
@@ -57,36 +57,36 @@ def reopened(place: StorePlace, store: Store) -> Store:
 
 
 def test_the_slot_of_a_new_store_is_pinned_and_shown(store: Store, place: StorePlace) -> None:
-    status = store.custody.status()
+    status = store.key_manager.status()
     assert (status.state, status.slot, status.problem) == (VaultState.UNLOCKED, "key_file", "")
     assert status.slot_made_at == status.data_key_made_at == place.clock.now()
     assert status.recovery_made_at is None
-    assert lines(place) == [slot.id for slot in store.custody.slots]
+    assert lines(place) == [slot.id for slot in store.key_manager.slots]
 
 
 def test_locking_forgets_the_key_and_unlocking_finds_it(store: Store) -> None:
     put(store, 1)
     store.reload()
-    store.custody.lock()
+    store.key_manager.lock()
     assert store.vault.state is VaultState.LOCKED
     with pytest.raises(VaultLocked) as caught:
         key_of(store)
     assert caught.value.hint == "nexoctl vault unlock"
     with pytest.raises(VaultLocked):
         put(store, 2)
-    store.custody.unlock()
+    store.key_manager.unlock()
     assert key_of(store) == f"{CANARY}-1"
 
 
 def test_a_new_key_file_slot_replaces_the_old_one(place: StorePlace, store: Store) -> None:
     put(store, 1)
     (old,) = lines(place)
-    store.custody.rekey(SlotKind.KEY_FILE)
+    store.key_manager.rekey(SlotKind.KEY_FILE)
     (new,) = lines(place)
     assert new != old
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
-    assert [slot.state for slot in store.custody.slots] == [SlotState.PINNED]
+    assert [slot.state for slot in store.key_manager.slots] == [SlotState.PINNED]
     store.close()
 
 
@@ -94,16 +94,16 @@ def test_a_passphrase_slot_starts_locked_and_opens_by_the_passphrase_only(
     place: StorePlace, store: Store
 ) -> None:
     put(store, 1)
-    store.custody.rekey(SlotKind.PASSPHRASE, passphrase=WORDS)
+    store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=WORDS)
     assert not place.key_file.exists()
     store = reopened(place, store)
     assert (store.vault.state, store.vault.slot) == (VaultState.LOCKED, "passphrase")
     with pytest.raises(VaultLocked, match="needs your passphrase"):
-        store.custody.unlock()
+        store.key_manager.unlock()
     with pytest.raises(VaultLocked, match="not the right one"):
-        store.custody.unlock(passphrase=Secret("wrong horse battery"))
+        store.key_manager.unlock(passphrase=Secret("wrong horse battery"))
     assert store.vault.state is VaultState.LOCKED
-    store.custody.unlock(passphrase=WORDS)
+    store.key_manager.unlock(passphrase=WORDS)
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
@@ -111,7 +111,7 @@ def test_a_passphrase_slot_starts_locked_and_opens_by_the_passphrase_only(
 def test_a_short_passphrase_is_refused_and_nothing_changes(place: StorePlace, store: Store) -> None:
     put(store, 1)
     with pytest.raises(VaultLocked, match="at least 8"):
-        store.custody.rekey(SlotKind.PASSPHRASE, passphrase=Secret("short"))
+        store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=Secret("short"))
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
     store.close()
@@ -122,14 +122,14 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
     store.close()
     directory = place.root / "credentials"
     directory.mkdir()
-    (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
+    (directory / wrapping_keys.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
 
     def open_with(credentials: Path | None) -> Store:
         around = UnlockContext(place.key_file, credentials_directory=credentials)
         return Store.open(place.file, key_file=place.key_file, clock=place.clock, surroundings=around)
 
     store = open_with(directory)
-    store.custody.rekey(SlotKind.SYSTEMD_CREDENTIAL)
+    store.key_manager.rekey(SlotKind.SYSTEMD_CREDENTIAL)
     store.close()
     store = open_with(directory)
     assert key_of(store) == f"{CANARY}-1"
@@ -138,11 +138,11 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
     assert store.vault.state is VaultState.LOCKED
     assert "LoadCredential=nexo-vault-key" in store.vault.problem
     store.close()
-    (directory / outside.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
+    (directory / wrapping_keys.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
     store = open_with(directory)
     assert store.vault.state is VaultState.TAMPERED
     store.close()
-    (directory / outside.CREDENTIAL_NAME).unlink()
+    (directory / wrapping_keys.CREDENTIAL_NAME).unlink()
     store = open_with(directory)
     assert store.vault.state is VaultState.KEY_LOST
     store.close()
@@ -155,17 +155,17 @@ def test_a_recovery_code_opens_when_the_key_file_is_gone(place: StorePlace, stor
     store = reopened(place, store)
     assert store.vault.state is VaultState.KEY_LOST
     with pytest.raises(VaultKeyLost):
-        store.custody.unlock()
+        store.key_manager.unlock()
     sloppy = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
-    store.custody.unlock(recovery_code=Secret(sloppy))
+    store.key_manager.unlock(recovery_code=Secret(sloppy))
     assert key_of(store) == f"{CANARY}-1"
     assert "vault rekey" in store.vault.problem
-    store.custody.rekey(SlotKind.KEY_FILE)
+    store.key_manager.rekey(SlotKind.KEY_FILE)
     assert store.vault.problem == ""
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
-    store.custody.lock()
-    store.custody.unlock(recovery_code=Secret(code))
+    store.key_manager.lock()
+    store.key_manager.unlock(recovery_code=Secret(code))
     store.close()
 
 
@@ -173,12 +173,12 @@ def test_only_the_newest_recovery_code_is_good(store: Store) -> None:
     old = recovery_code(store)
     new = recovery_code(store)
     assert old != new
-    store.custody.lock()
+    store.key_manager.lock()
     with pytest.raises(VaultLocked, match="earlier code"):
-        store.custody.unlock(recovery_code=Secret(old))
+        store.key_manager.unlock(recovery_code=Secret(old))
     with pytest.raises(VaultLocked, match="typing mistake"):
-        store.custody.unlock(recovery_code=Secret(new[:-3]))
-    store.custody.unlock(recovery_code=Secret(new))
+        store.key_manager.unlock(recovery_code=Secret(new[:-3]))
+    store.key_manager.unlock(recovery_code=Secret(new))
     assert store.vault.state is VaultState.UNLOCKED
 
 
@@ -188,14 +188,14 @@ def test_a_code_that_was_only_proposed_changes_nothing(place: StorePlace, store:
     before = place.bytes()
     for bad in ("", "words", new_recovery_code()[:-1]):
         with pytest.raises(InvalidField, match="recovery_code"):
-            store.custody.set_recovery_code(Secret(bad))
+            store.key_manager.set_recovery_code(Secret(bad))
         with pytest.raises(InvalidField, match="recovery_code"):
-            store.custody.rotate(recovery_code=Secret(bad))
+            store.key_manager.rotate(recovery_code=Secret(bad))
     with pytest.raises(InvalidField, match="recovery_code"):
-        store.custody.rotate()
+        store.key_manager.rotate()
     assert place.bytes() == before
-    store.custody.lock()
-    store.custody.unlock(recovery_code=Secret(code))
+    store.key_manager.lock()
+    store.key_manager.unlock(recovery_code=Secret(code))
     store.close()
 
 
@@ -216,19 +216,19 @@ def test_rotation_seals_everything_under_a_new_key(place: StorePlace, store: Sto
     old = store.vault.data_key()
     place.clock.turn(timedelta(days=1))
     new_code = new_recovery_code()
-    store.custody.rotate(recovery_code=Secret(new_code))
+    store.key_manager.rotate(recovery_code=Secret(new_code))
     assert store.vault.data_key() != old
     # What is in memory from before still opens until it is read again.
     assert store.unseal(before.connections[0]).api_key == Secret(f"{CANARY}-1")
     after = store.reload()
     assert {s.key_id for c in after.connections for s in c.sealed} == {store.vault.data_key().id}
-    assert store.custody.status().data_key_made_at == place.clock.now()
+    assert store.key_manager.status().data_key_made_at == place.clock.now()
     store = reopened(place, store)
     assert (key_of(store, 1), key_of(store, 2)) == (f"{CANARY}-1", f"{CANARY}-2")
-    store.custody.lock()
+    store.key_manager.lock()
     with pytest.raises(VaultLocked):
-        store.custody.unlock(recovery_code=Secret(code))
-    store.custody.unlock(recovery_code=Secret(new_code))
+        store.key_manager.unlock(recovery_code=Secret(code))
+    store.key_manager.unlock(recovery_code=Secret(new_code))
     store.close()
 
 
@@ -238,7 +238,7 @@ def test_rotation_stops_at_a_secret_that_does_not_open(place: StorePlace, store:
         db.sqlite.execute("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
     old = store.vault.data_key()
     with pytest.raises(SecretTampered, match="Work 2"):
-        store.custody.rotate()
+        store.key_manager.rotate()
     assert store.vault.data_key() == old
     store = reopened(place, store)
     assert key_of(store, 1) == f"{CANARY}-1"
@@ -250,8 +250,8 @@ def test_after_a_loss_a_new_start_is_possible_on_request_only(place: StorePlace,
     place.key_file.unlink()
     store = reopened(place, store)
     with pytest.raises(VaultKeyLost):
-        store.custody.rekey(SlotKind.KEY_FILE)
-    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+        store.key_manager.rekey(SlotKind.KEY_FILE)
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
     assert store.vault.state is VaultState.UNLOCKED
     (one,) = store.reload().connections
     assert one.sealed == ()
@@ -263,7 +263,7 @@ def test_after_a_loss_a_new_start_is_possible_on_request_only(place: StorePlace,
 
 def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
     store.close()
@@ -277,10 +277,10 @@ def test_a_full_disk_keeps_nobody_from_starting(place: StorePlace, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(key_slots, "_write_slot", full)
         store = place.open()
-        assert (store.vault.state, store.custody.status().slot_made_at) == (VaultState.LOCKED, None)
+        assert (store.vault.state, store.key_manager.status().slot_made_at) == (VaultState.LOCKED, None)
         assert "the disk is full" in store.vault.problem
-        assert not store.custody.try_quietly()
-    assert store.custody.try_quietly()
+        assert not store.key_manager.try_quietly()
+    assert store.key_manager.try_quietly()
     put(store, 1)
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
@@ -296,9 +296,9 @@ def test_a_slot_that_cannot_be_cleared_away_waits_for_the_next_start(
         def crash(*_: object) -> None:
             raise CrashError
 
-        patched.setattr(outside, "discard", crash)
+        patched.setattr(wrapping_keys, "discard", crash)
         with pytest.raises(CrashError):
-            store.custody.rekey(SlotKind.KEY_FILE)
+            store.key_manager.rekey(SlotKind.KEY_FILE)
     store.close()
 
     def no_room(_: Database) -> NoReturn:
@@ -308,10 +308,10 @@ def test_a_slot_that_cannot_be_cleared_away_waits_for_the_next_start(
         patched.setattr(Database, "begin", no_room)
         store = place.open()
         assert key_of(store) == f"{CANARY}-1"
-        assert len(store.custody.slots) == 2
+        assert len(store.key_manager.slots) == 2
         store.close()
     store = place.open()
-    assert len(store.custody.slots) == 1
+    assert len(store.key_manager.slots) == 1
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
@@ -322,7 +322,7 @@ def test_a_new_start_that_could_not_be_saved_is_none(
     put(store, 1)
     place.key_file.unlink()
     store = reopened(place, store)
-    before = store.custody.status()
+    before = store.key_manager.status()
     place.clock.turn(timedelta(hours=1))
     write = key_slots._write_slot
 
@@ -332,17 +332,17 @@ def test_a_new_start_that_could_not_be_saved_is_none(
     with monkeypatch.context() as patched:
         patched.setattr(key_slots, "_write_slot", full_later)
         with pytest.raises(StoreFull):
-            store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
-    assert store.custody.status() == before
+            store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.key_manager.status() == before
     assert [len(one.sealed) for one in store.load().connections] == [3]
-    store.custody.rekey(SlotKind.KEY_FILE, forget_secrets=True)
-    assert store.custody.status().data_key_made_at == place.clock.now()
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.key_manager.status().data_key_made_at == place.clock.now()
     store.close()
 
 
 def test_two_vault_commands_do_not_run_at_once(store: Store) -> None:
-    with store.custody._alone(), pytest.raises(LimitReached):
-        store.custody.rotate()
+    with store.key_manager._alone(), pytest.raises(LimitReached):
+        store.key_manager.rotate()
 
 
 class CrashError(BaseException):
@@ -350,12 +350,12 @@ class CrashError(BaseException):
 
 
 STEPS: tuple[tuple[object, str], ...] = (
-    (outside, "make"),
+    (wrapping_keys, "make"),
     (keyfile, "add"),
     (WrappedKey, "wrapping"),
     (WrappedKey, "unwrap"),
-    (outside, "fetch"),
-    (outside, "discard"),
+    (wrapping_keys, "fetch"),
+    (wrapping_keys, "discard"),
     (keyfile, "remove"),
 )
 
@@ -365,9 +365,9 @@ STEPS: tuple[tuple[object, str], ...] = (
 @pytest.mark.parametrize(
     "change",
     [
-        lambda store: store.custody.rekey(SlotKind.KEY_FILE),
-        lambda store: store.custody.rekey(SlotKind.PASSPHRASE, passphrase=WORDS),
-        lambda store: store.custody.rotate(),
+        lambda store: store.key_manager.rekey(SlotKind.KEY_FILE),
+        lambda store: store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=WORDS),
+        lambda store: store.key_manager.rotate(),
     ],
     ids=["to a key file", "to a passphrase", "rotate"],
 )
@@ -396,11 +396,11 @@ def test_a_crash_at_any_step_leaves_exactly_one_way_in(
     # Nothing of the first process is closed in order.
     again = place.open()
     if again.vault.state is VaultState.LOCKED:
-        again.custody.unlock(passphrase=WORDS)
+        again.key_manager.unlock(passphrase=WORDS)
     assert key_of(again) == f"{CANARY}-1"
-    pinned = [slot for slot in again.custody.slots if slot.state is SlotState.PINNED]
+    pinned = [slot for slot in again.key_manager.slots if slot.state is SlotState.PINNED]
     assert len(pinned) == 1
-    assert [slot for slot in again.custody.slots if slot.state is not SlotState.PINNED] == []
+    assert [slot for slot in again.key_manager.slots if slot.state is not SlotState.PINNED] == []
     expected = [pinned[0].id] if pinned[0].kind is SlotKind.KEY_FILE else []
     assert lines(place) == expected
     again.close()
@@ -417,7 +417,7 @@ def test_an_outside_half_that_cannot_be_made_changes_nothing(
 
     monkeypatch.setattr(keyfile, "_replace", full)
     with pytest.raises(VaultLocked, match="nothing changed"):
-        store.custody.rekey(SlotKind.KEY_FILE)
+        store.key_manager.rekey(SlotKind.KEY_FILE)
     monkeypatch.undo()
     assert place.key_file.read_bytes() == before
     store = reopened(place, store)
@@ -439,8 +439,8 @@ def test_tries_while_the_keyring_is_away_leave_one_slot_at_most(
     monkeypatch.setattr(desktop_keyring, "remove", hung)
     for _ in range(4):
         with pytest.raises(VaultLocked, match="does not answer"):
-            store.custody.rekey(SlotKind.KEYRING)
-    assert sorted(slot.state for slot in store.custody.slots) == [SlotState.PENDING, SlotState.PINNED]
+            store.key_manager.rekey(SlotKind.KEYRING)
+    assert sorted(slot.state for slot in store.key_manager.slots) == [SlotState.PENDING, SlotState.PINNED]
     asked.clear()
     store = reopened(place, store)
     # Each question may take its whole deadline.
@@ -453,9 +453,11 @@ def test_a_locked_keyring_at_the_first_start_is_not_passed_over(
     place: StorePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked(_: UnlockContext) -> SlotKind:
-        raise OutsideError(VaultState.LOCKED, "the keyring of the desktop is locked", "nexoctl vault unlock")
+        raise WrappingKeyError(
+            VaultState.LOCKED, "the keyring of the desktop is locked", "nexoctl vault unlock"
+        )
 
-    monkeypatch.setattr(outside, "choose", locked)
+    monkeypatch.setattr(wrapping_keys, "choose", locked)
     store = place.open()
     assert store.vault.state is VaultState.LOCKED
     assert not place.key_file.exists()
@@ -469,11 +471,11 @@ def test_a_locked_keyring_at_the_first_start_is_not_passed_over(
 
 def test_a_locked_keyring_can_be_done_without(place: StorePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(_: UnlockContext) -> SlotKind:
-        raise OutsideError(VaultState.LOCKED, "locked", "")
+        raise WrappingKeyError(VaultState.LOCKED, "locked", "")
 
-    monkeypatch.setattr(outside, "choose", locked)
+    monkeypatch.setattr(wrapping_keys, "choose", locked)
     store = place.open()
-    store.custody.rekey(SlotKind.KEY_FILE)
+    store.key_manager.rekey(SlotKind.KEY_FILE)
     put(store, 1)
     store = reopened(place, store)
     assert key_of(store) == f"{CANARY}-1"
@@ -486,8 +488,8 @@ def test_trying_quietly_opens_what_became_available(place: StorePlace, store: St
     store = reopened(place, store)
     assert store.vault.state is VaultState.LOCKED
     assert "chmod 600" in store.vault.problem
-    assert not store.custody.try_quietly()
+    assert not store.key_manager.try_quietly()
     place.key_file.chmod(0o600)
-    assert store.custody.try_quietly()
+    assert store.key_manager.try_quietly()
     assert key_of(store) == f"{CANARY}-1"
     store.close()

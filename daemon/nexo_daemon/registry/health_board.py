@@ -41,7 +41,7 @@ PROVEN_RESOLUTION = timedelta(hours=1)
 _NEVER = Health()
 
 
-class Lights:
+class HealthBoard:
     """Owns the monitor; listens to the registry, and is the monitor's sink.
 
     Attributes:

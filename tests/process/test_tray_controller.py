@@ -1,4 +1,4 @@
-"""Clicks against a real daemon, without any desktop: what the desk does, and what it says when that fails."""
+"""Clicks against a real daemon, without any desktop: what the controller does, and what it says when that fails."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.client import Client
 from nexo_client.types import ConnectionDraft
-from nexo_tray.desk import Desk
+from nexo_tray.controller import Controller
 from nexo_tray.explain import Text
-from nexo_tray.link import Board, Painter, WatchThread
+from nexo_tray.link import Painter, SharedState, WatchThread
 from nexo_tray.model import Click, Do, Picture
 from nexo_tray.notices import Notice
 from nexo_tray.state import State
@@ -51,12 +51,12 @@ class Tray:
 
     def __init__(self, socket: Path) -> None:
         self.paper = Paper()
-        self.board = Board(State())
+        self.shared = SharedState(State())
         self.client = Client(socket)
         self.quits = 0
-        self.desk = Desk(self.client, self.board, self.paper, self._quit, chosen_socket=True)
-        self._painter = Painter(self.board, self.paper.pictures.append, self.desk.reverted)
-        self._listener = WatchThread(self.client, self.board, self.desk.changed, self.desk.lost)
+        self.controller = Controller(self.client, self.shared, self.paper, self._quit, chosen_socket=True)
+        self._painter = Painter(self.shared, self.paper.pictures.append, self.controller.reverted)
+        self._listener = WatchThread(self.client, self.shared, self.controller.changed, self.controller.lost)
         self._painter.start()
         self._listener.start()
 
@@ -64,16 +64,16 @@ class Tray:
         self.quits += 1
 
     def click(self, do: Do, name: str = "") -> None:
-        connections = self.board.state.snapshot.connections if self.board.state.snapshot else ()
+        connections = self.shared.state.snapshot.connections if self.shared.state.snapshot else ()
         found = next((c.id for c in connections if c.name == name), name)
-        self.desk.act(Click(do, found))
+        self.controller.act(Click(do, found))
 
     def close(self) -> None:
-        self.board.close()
+        self.shared.close()
         self.client.close()
         self._listener.stop()
         self._painter.join()
-        self.desk.close()
+        self.controller.close()
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def default_of(nexod: Nexod) -> str:
 def test_a_switch_is_made_and_confirmed(tray: Tray, nexod: Nexod) -> None:
     tray.click(Do.SWITCH, "home")
     wait_for(lambda: default_of(nexod) == "home", "the daemon has switched")
-    wait_for(lambda: tray.board.state.switch is None, "the watch has confirmed it")
+    wait_for(lambda: tray.shared.state.switch is None, "the watch has confirmed it")
     wait_for(lambda: tray.paper.default == "home", "the mark is there")
     assert not tray.paper.notices
 
@@ -111,7 +111,7 @@ def test_a_switch_is_made_and_confirmed(tray: Tray, nexod: Nexod) -> None:
 def test_a_storm_of_clicks_ends_where_the_last_one_pointed(tray: Tray, nexod: Nexod) -> None:
     for name in ("home", "work", "home", "work", "home"):
         tray.click(Do.SWITCH, name)
-    wait_for(lambda: tray.board.state.switch is None and tray.paper.default == "home", "the last click")
+    wait_for(lambda: tray.shared.state.switch is None and tray.paper.default == "home", "the last click")
     assert default_of(nexod) == "home"
 
 
@@ -122,7 +122,7 @@ def test_two_people_who_switch_at_once_end_up_with_the_same_default(tray: Tray, 
             client.set_default("work")
             tray.click(Do.SWITCH, "work")
             client.set_default("home")
-    wait_for(lambda: tray.board.state.switch is None, "nothing waits for an answer")
+    wait_for(lambda: tray.shared.state.switch is None, "nothing waits for an answer")
     wait_for(lambda: tray.paper.default == default_of(nexod), "the tray shows what the daemon has")
     assert all("Not switched" not in notice.title for notice in tray.paper.notices)
 
@@ -132,9 +132,9 @@ def test_a_refused_switch_goes_back_and_says_why(tray: Tray, nexod: Nexod) -> No
         home = client.get_connection("home")
         tray_home = Click(Do.SWITCH, home.id)
         nexod.kill()
-    tray.desk.act(tray_home)
-    wait_for(lambda: not tray.board.state.live, "the tray has seen that the daemon died")
-    wait_for(lambda: tray.board.state.switch is None, "the click is taken back")
+    tray.controller.act(tray_home)
+    wait_for(lambda: not tray.shared.state.live, "the tray has seen that the daemon died")
+    wait_for(lambda: tray.shared.state.switch is None, "the click is taken back")
     assert tray.paper.default == "work"
 
 

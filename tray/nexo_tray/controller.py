@@ -1,6 +1,6 @@
 """What happens after a click, a transition or a lost daemon? Effects; what is shown follows from the board.
 
-Calls to the daemon run in threads of this desk: switches one after another in the order of the clicks,
+Calls to the daemon run in threads of this controller: switches one after another in the order of the clicks,
 everything else beside them, so that a slow test never delays a switch.
 """
 
@@ -22,9 +22,9 @@ from nexo_client.types import Connection, HealthTransition
 from nexo_tray import explain, notices, settings, terminal
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import Look
-from nexo_tray.link import Board, Now, utc_now
+from nexo_tray.link import Now, SharedState, utc_now
 from nexo_tray.model import Click, Do, shown_name
-from nexo_tray.notices import Notice, Teller
+from nexo_tray.notices import Notice, Notifier
 from nexo_tray.state import DaemonLink, LinkState, State, Switch
 
 _log = logging.getLogger(__name__)
@@ -36,13 +36,13 @@ _RESTARTS = 3
 _RESTART_WINDOW_S = 600.0
 
 
-class Desk:
+class Controller:
     """Acts on clicks. `quit` is called on the thread of the click."""
 
     def __init__(
         self,
         client: Client,
-        board: Board,
+        shared: SharedState,
         desktop: Desktop,
         quit_tray: Callable[[], None],
         *,
@@ -50,12 +50,12 @@ class Desk:
         now: Now = utc_now,
     ) -> None:
         self._client = client
-        self._board = board
+        self._shared = shared
         self._desktop = desktop
         self._quit = quit_tray
         self._chosen_socket = chosen_socket
         self._now = now
-        self._teller = Teller()
+        self._notifier = Notifier()
         self._switches = ThreadPoolExecutor(1, "nexo-tray-switch")
         self._errands = ThreadPoolExecutor(_ERRANDS, "nexo-tray-errand")
         self._room = threading.BoundedSemaphore(_WAITING)
@@ -71,20 +71,20 @@ class Desk:
 
     def act(self, action: Click) -> None:
         """Do what a click asks for; returns at once."""
-        connection = self._board.state.connection(action.connection_id)
+        connection = self._shared.state.connection(action.connection_id)
         match action.do:
             case Do.QUIT:
                 self._quit()
             case Do.SWITCH if connection:
                 self._switch(connection)
-            case Do.WHY if self._board.state.page:
+            case Do.WHY if self._shared.state.page:
                 self._errand(partial(self._why_on_page, action.connection_id))
             case Do.WHY:
                 self._why(action.connection_id)
             case Do.SETTINGS:
                 self._errand(self._settings)
             case Do.ABOUT:
-                self._desktop.show(explain.about(self._board.state))
+                self._desktop.show(explain.about(self._shared.state))
             case Do.DETAILS if connection:
                 self._desktop.show(explain.details(connection, self._now()))
             case Do.COPY_URL if connection:
@@ -119,16 +119,16 @@ class Desk:
 
     def changed(self, transition: HealthTransition) -> None:
         """A light changed."""
-        notice = self._teller.tell(transition)
-        if notice is not None and self._board.state.notifications:
+        notice = self._notifier.tell(transition)
+        if notice is not None and self._shared.state.notifications:
             self._desktop.notify(notice)
 
     def lost(self, error: NexoError | None) -> None:
         """The daemon is away: a crash of one that this tray started is mended, a stop is respected."""
-        if not self._board.state.started_daemon:
+        if not self._shared.state.started_daemon:
             return
         if error is None:
-            self._board.change(lambda state: replace(state, started_daemon=False))
+            self._shared.change(lambda state: replace(state, started_daemon=False))
             return
         moment = self._now().timestamp()
         self._restarts = [t for t in self._restarts if moment - t < _RESTART_WINDOW_S]
@@ -138,7 +138,7 @@ class Desk:
 
     def reverted(self, switch: Switch) -> None:
         """A switch was not confirmed in time."""
-        connection = self._board.state.connection(switch.to_id)
+        connection = self._shared.state.connection(switch.to_id)
         self._desktop.notify(notices.unconfirmed(connection.name if connection else "it"))
 
     # Errands
@@ -155,29 +155,29 @@ class Desk:
 
     def start_daemon(self) -> None:
         """Start the daemon; the board says how that went."""
-        self._board.change(_starting)
+        self._shared.change(_starting)
         try:
             pid = start_daemon(self._client.socket, timeout_s=_START_S)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
             link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.next_step)
-            self._board.change(lambda state: state if state.live else replace(state, link=link))
+            self._shared.change(lambda state: state if state.live else replace(state, link=link))
             return
         # Or it is the service manager's, or of somebody who was faster: those are not ours to stop.
         ours = processes.parent(pid) == os.getpid()
-        self._board.change(lambda state: replace(state, started_daemon=ours))
+        self._shared.change(lambda state: replace(state, started_daemon=ours))
 
     def _stop_daemon(self) -> None:
-        if self._board.state.started_daemon:
+        if self._shared.state.started_daemon:
             self._client.shutdown()
 
     def _switch(self, connection: Connection) -> None:
-        state = self._board.state
+        state = self._shared.state
         current = state.default
         if not state.live or not connection.enabled or (current is not None and current.id == connection.id):
             return
         switch = self._last_click = Switch(connection.id, self._now())
-        self._board.change(lambda state: replace(state, switch=switch))
+        self._shared.change(lambda state: replace(state, switch=switch))
         self._submit(self._switches, partial(self._make_default, connection, switch))
 
     def _make_default(self, connection: Connection, switch: Switch) -> None:
@@ -192,32 +192,32 @@ class Desk:
         try:
             done = self._client.set_default(connection.name)
         except NexoError as error:
-            self._board.change(partial(settle, settled=None))
+            self._shared.change(partial(settle, settled=None))
             self._desktop.notify(notices.refused(f"Not switched to {shown_name(connection.name)}", error))
             return
         # From here on the watch confirms it, by the default itself or by having passed this revision.
-        self._board.change(partial(settle, settled=replace(switch, revision=done.revision)))
+        self._shared.change(partial(settle, settled=replace(switch, revision=done.revision)))
         notice = notices.switched(done)
         if notice is not None:
             self._desktop.notify(notice)
 
     def _test(self, connection: Connection) -> None:
         own = frozenset({connection.id})
-        self._board.change(lambda state: replace(state, testing=state.testing | own))
+        self._shared.change(lambda state: replace(state, testing=state.testing | own))
         try:
             result = self._client.test_connection(connection.name)
         finally:
-            self._board.change(lambda state: replace(state, testing=state.testing - own))
+            self._shared.change(lambda state: replace(state, testing=state.testing - own))
         self._desktop.notify(notices.tested(connection.name, result, connection.id))
 
     def _test_all(self) -> None:
-        snapshot = self._board.state.snapshot
+        snapshot = self._shared.state.snapshot
         every = frozenset(c.id for c in snapshot.connections if c.enabled) if snapshot else frozenset()
-        self._board.change(lambda state: replace(state, testing=every))
+        self._shared.change(lambda state: replace(state, testing=every))
         try:
             lights = self._client.check_now()
         finally:
-            self._board.change(lambda state: replace(state, testing=frozenset()))
+            self._shared.change(lambda state: replace(state, testing=frozenset()))
         working = sum(light.health.state is HealthState.HEALTHY for light in lights)
         look = Look.HEALTHY if working == len(lights) else Look.UNHEALTHY
         body = "The menu shows each of them." if working < len(lights) else "All is well."
@@ -228,12 +228,12 @@ class Desk:
         self._desktop.show(explain.models(connection.name, listed))
 
     def _pause(self) -> None:
-        snapshot = self._board.state.snapshot
+        snapshot = self._shared.state.snapshot
         if snapshot is not None:
             self._client.update_health_settings(paused=not snapshot.status.checks.paused)
 
     def _toggle_notifications(self) -> None:
-        state = self._board.change(lambda state: replace(state, notifications=not state.notifications))
+        state = self._shared.change(lambda state: replace(state, notifications=not state.notifications))
         try:
             settings.save(settings.TraySettings(notifications=state.notifications))
         except OSError as error:
@@ -254,17 +254,17 @@ class Desk:
             self._desktop.show(explain.Text("Settings", f"{text}\n\nnexoctl settings --no-browser"))
 
     def _why_on_page(self, connection_id: str) -> None:
-        connection = self._board.state.connection(connection_id)
+        connection = self._shared.state.connection(connection_id)
         at, name = ("show", connection.name) if connection else ("", "")
         if not self._open_page(at, name):
             self._why(connection_id)
 
     def _why(self, connection_id: str) -> None:
-        self._desktop.show(explain.why(self._board.state, connection_id, self._now()))
+        self._desktop.show(explain.why(self._shared.state, connection_id, self._now()))
 
     def _form(self, command: str, name: str = "") -> None:
         """Add or edit: on the screen, or in a terminal where there is none."""
-        if not (self._board.state.page and self._open_page(command, name)):
+        if not (self._shared.state.page and self._open_page(command, name)):
             self._wizard([command, name] if name else [command])
 
     def _wizard(self, arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The outside half of a key slot: the key that is not in the database. Fetch it, make it, discard it.
+"""The wrapping key of a key slot: the key that is not in the database. Fetch it, make it, discard it.
 
 One function each, over all kinds of slot. Fetching never prompts unless told to, and always ends.
 """
@@ -30,7 +30,7 @@ SLOT_VARIABLE = "NEXO_VAULT_SLOT"
 
 @frozen
 class UnlockContext:
-    """Where outside halves can lie on this computer.
+    """Where wrapping keys can lie on this computer.
 
     Attributes:
         credentials_directory: `$CREDENTIALS_DIRECTORY` of a systemd service; None outside of one.
@@ -57,8 +57,8 @@ class UnlockContext:
         )
 
 
-class OutsideError(Exception):
-    """The outside half was not had; `state` is what the vault is because of it."""
+class WrappingKeyError(Exception):
+    """The wrapping key was not had; `state` is what the vault is because of it."""
 
     def __init__(self, state: VaultState, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -88,7 +88,7 @@ def choose(around: UnlockContext) -> SlotKind:
         return SlotKind.KEYRING
     if state in (KeyringState.LOCKED, KeyringState.HUNG):
         error = KeyringUnusableError(state)
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.LOCKED,
             str(error),
             f"{error.hint}; or do without it: nexoctl vault rekey --to key_file",
@@ -107,7 +107,7 @@ def open_keyring() -> None:
             KEYRING_SERVICE, "unlock", prompt=True, deadline_s=desktop_keyring.PROMPT_DEADLINE_S
         )
     except KeyringUnusableError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), _after_the_dialog(error)) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), _after_the_dialog(error)) from None
 
 
 def _after_the_dialog(error: KeyringUnusableError) -> str:
@@ -140,7 +140,7 @@ def fetch(
         case SlotKind.PASSPHRASE:
             return _from_passphrase(slot, passphrase)
         case SlotKind.RECOVERY:
-            raise OutsideError(VaultState.LOCKED, "a recovery slot opens only with its code", _RECOVER)
+            raise WrappingKeyError(VaultState.LOCKED, "a recovery slot opens only with its code", _RECOVER)
 
 
 def parameters(kind: SlotKind) -> dict[str, str | int]:
@@ -149,7 +149,7 @@ def parameters(kind: SlotKind) -> dict[str, str | int]:
 
 
 def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None = None) -> bytes:
-    """Make the outside half of a new slot, and return its key as it was read back from there.
+    """Make the wrapping key of a new slot, and return its key as it was read back from there.
 
     Raises:
         OutsideError: it could not be made or kept.
@@ -167,13 +167,13 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
         elif slot.kind is SlotKind.PASSPHRASE and passphrase is not None:
             derivation.check_passphrase(passphrase.reveal())
     except KeyringUnusableError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except keyfile.KeyFileUnreadableError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except derivation.BadWordsError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), "choose a longer one") from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), "choose a longer one") from None
     except OSError as error:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.LOCKED,
             f"the key file {around.key_file} cannot be written: {error.strerror}",
             "check free space and permissions there",
@@ -182,7 +182,7 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
 
 
 def discard(slot: WrappedKey, around: UnlockContext) -> None:
-    """Remove the outside half of a slot that wraps nothing (any more). Missing is fine.
+    """Remove the wrapping key of a slot that wraps nothing (any more). Missing is fine.
 
     Raises:
         OutsideError: it is still there; try again later.
@@ -193,18 +193,18 @@ def discard(slot: WrappedKey, around: UnlockContext) -> None:
         elif slot.kind is SlotKind.KEYRING:
             desktop_keyring.remove(KEYRING_SERVICE, slot.id, deadline_s=around.keyring_deadline_s)
     except (KeyringUnusableError, keyfile.KeyFileUnreadableError) as error:
-        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except OSError as error:
-        raise OutsideError(VaultState.LOCKED, f"{around.key_file}: {error.strerror}", "") from None
+        raise WrappingKeyError(VaultState.LOCKED, f"{around.key_file}: {error.strerror}", "") from None
 
 
 def _from_key_file(slot: WrappedKey, around: UnlockContext) -> bytes:
     try:
         key = keyfile.read(around.key_file, slot.id)
     except keyfile.KeyFileUnreadableError as error:
-        raise OutsideError(VaultState.LOCKED, str(error), error.hint) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     if key is None:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.KEY_LOST,
             f"the key file {around.key_file} is missing or has no key for this store",
             _RECOVER,
@@ -219,11 +219,11 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
     except KeyringUnusableError as error:
         # A keyring that was wiped answers like one that was never set up.
         if error.state is KeyringState.EMPTY:
-            raise OutsideError(VaultState.KEY_LOST, str(error), _RECOVER) from None
+            raise WrappingKeyError(VaultState.KEY_LOST, str(error), _RECOVER) from None
         hint = _after_the_dialog(error) if prompt else f"{error.hint}; without a desktop: {_BY_CODE}"
-        raise OutsideError(VaultState.LOCKED, str(error), hint) from None
+        raise WrappingKeyError(VaultState.LOCKED, str(error), hint) from None
     if text is None:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.KEY_LOST, "the keyring of the desktop has no key for this store any more", _RECOVER
         )
     try:
@@ -231,13 +231,15 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise OutsideError(VaultState.TAMPERED, "the key in the keyring of the desktop is damaged", _RECOVER)
+        raise WrappingKeyError(
+            VaultState.TAMPERED, "the key in the keyring of the desktop is damaged", _RECOVER
+        )
     return key
 
 
 def _from_credential(slot: WrappedKey, around: UnlockContext) -> bytes:
     if around.credentials_directory is None:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.LOCKED,
             f"the daemon was started without the systemd credential '{CREDENTIAL_NAME}', which holds the key",
             f"{_UNIT}; then systemctl --user restart nexod",
@@ -246,13 +248,13 @@ def _from_credential(slot: WrappedKey, around: UnlockContext) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.KEY_LOST,
             f"the systemd credential '{CREDENTIAL_NAME}' cannot be read: {error.strerror}",
             f"{_UNIT}, or use the recovery code: nexoctl vault unlock --recovery",
         ) from None
     if len(content) not in _CREDENTIAL_BYTES:
-        raise OutsideError(
+        raise WrappingKeyError(
             VaultState.TAMPERED,
             f"the systemd credential '{CREDENTIAL_NAME}' has {len(content)} bytes, not 16 to 4096",
             _RECOVER,
@@ -262,8 +264,8 @@ def _from_credential(slot: WrappedKey, around: UnlockContext) -> bytes:
 
 def _from_passphrase(slot: WrappedKey, passphrase: Secret | None) -> bytes:
     if passphrase is None:
-        raise OutsideError(VaultState.LOCKED, "it needs your passphrase", "nexoctl vault unlock")
+        raise WrappingKeyError(VaultState.LOCKED, "it needs your passphrase", "nexoctl vault unlock")
     try:
         return derivation.from_passphrase(passphrase.reveal(), slot.parameters)
     except derivation.BadWordsError as error:
-        raise OutsideError(VaultState.TAMPERED, str(error), _RECOVER) from None
+        raise WrappingKeyError(VaultState.TAMPERED, str(error), _RECOVER) from None

@@ -1,7 +1,7 @@
 """How is the vault of this store opened, locked, and given another key? The commands, one at a time.
 
 The slots and their order of steps are `key_slots`'; what is outside of the store (keyring, key file,
-passphrase) is `nexo_daemon.vault.outside`'s.
+passphrase) is `nexo_daemon.vault.wrapping_keys`'s.
 """
 
 import logging
@@ -26,16 +26,16 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import resealing
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.key_slots import KeySlots
-from nexo_daemon.vault import derivation, outside
-from nexo_daemon.vault.outside import OutsideError, UnlockContext
+from nexo_daemon.vault import derivation, wrapping_keys
 from nexo_daemon.vault.sealing import DoesNotOpenError, new_key
 from nexo_daemon.vault.slots import SlotKind, WrappedKey
 from nexo_daemon.vault.vault import DataKey, SecretVault
+from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 
 log = logging.getLogger(__name__)
 
 
-class Custody:
+class KeyManager:
     """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): not for the event loop."""
 
     def __init__(self, database: Database, vault: SecretVault, around: UnlockContext, clock: Clock) -> None:
@@ -65,9 +65,9 @@ class Custody:
             return
         kind = ""
         try:
-            kind = outside.choose(self.surroundings)
+            kind = wrapping_keys.choose(self.surroundings)
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
-        except OutsideError as error:
+        except WrappingKeyError as error:
             self._shut(error.state, kind, error.problem, error.hint)
         except NexoError as error:
             # A full disk is no reason not to start; there may be room at the next try.
@@ -145,7 +145,7 @@ class Custody:
                 data_key = self._vault.data_key()
             try:
                 self._pin(kind, data_key, passphrase)
-            except OutsideError as error:
+            except WrappingKeyError as error:
                 raise VaultLocked(f"nothing changed: {error.problem}", hint=error.hint) from None
 
     def set_recovery_code(self, code: Secret) -> None:
@@ -183,9 +183,9 @@ class Custody:
             if recovery_code is not None:
                 _check_code(recovery_code)
             try:
-                slot_key = outside.fetch(pinned, self.surroundings, passphrase=passphrase)
+                slot_key = wrapping_keys.fetch(pinned, self.surroundings, passphrase=passphrase)
                 pinned.unwrap(slot_key)
-            except OutsideError as error:
+            except WrappingKeyError as error:
                 raise _refusal(error.state, error.problem, error.hint) from None
             except DoesNotOpenError:
                 raise VaultLocked("this does not unlock the present key slot", hint="try again") from None
@@ -237,9 +237,9 @@ class Custody:
 
     def _unlock_pinned(self, pinned: WrappedKey, passphrase: Secret | None) -> None:
         try:
-            slot_key = outside.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
+            slot_key = wrapping_keys.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
             data_key = pinned.unwrap(slot_key)
-        except OutsideError as error:
+        except WrappingKeyError as error:
             if self._vault.state is not VaultState.UNLOCKED:
                 self._shut(error.state, pinned.kind, error.problem, error.hint)
             raise _refusal(error.state, error.problem, error.hint) from None
@@ -269,8 +269,8 @@ class Custody:
             )
             return
         try:
-            data_key = pinned.unwrap(outside.fetch(pinned, self.surroundings))
-        except OutsideError as error:
+            data_key = pinned.unwrap(wrapping_keys.fetch(pinned, self.surroundings))
+        except WrappingKeyError as error:
             self._shut(error.state, pinned.kind, error.problem, error.hint)
         except DoesNotOpenError:
             self._shut_tampered(pinned)
@@ -311,15 +311,15 @@ class Custody:
 
     def _found_on_request(self) -> None:
         try:
-            kind = outside.choose(self.surroundings)
-        except OutsideError:
+            kind = wrapping_keys.choose(self.surroundings)
+        except WrappingKeyError:
             # The choice stands: a keyring that is there is asked, and this time it may prompt.
             kind = SlotKind.KEYRING
         try:
             if kind is SlotKind.KEYRING:
-                outside.open_keyring()
+                wrapping_keys.open_keyring()
             self._pin(kind, DataKey(secrets.token_hex(8), new_key()), None)
-        except OutsideError as error:
+        except WrappingKeyError as error:
             self._shut(error.state, kind, error.problem, error.hint)
             raise _refusal(error.state, error.problem, error.hint) from None
 
