@@ -1,4 +1,4 @@
-"""Clicks against a real daemon, without any desktop: what the controller does, and what it says when that fails."""
+"""Clicks against a real daemon, without any desktop: what they do, and what the tray says when that fails."""
 
 import signal
 from collections.abc import Callable, Iterator

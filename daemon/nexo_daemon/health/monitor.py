@@ -20,8 +20,8 @@ from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Clocks, Instant
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.schedule import Scheduler
-from nexo_daemon.health.slots import HealthNotice, Launch, NotChecked
 from nexo_daemon.health.surroundings import NetworkState, ThisComputer
+from nexo_daemon.health.watch_list import HealthNotice, Launch, NotChecked
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
 from nexo_daemon.health.clocks import Instant
-from nexo_daemon.health.slots import Launch, Slot, Slots
+from nexo_daemon.health.watch_list import Launch, WatchedConnection, WatchList
 
 WITNESSES: Final = 2
 """How many other hosts are asked when one looks as if our network were gone."""
@@ -118,9 +118,9 @@ class Network:
     routed: bool | None
     """Whether the system has a default route; None when it cannot be told."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, watch_list: WatchList) -> None:
         self.routed = None
-        self._slots = slots
+        self._watch_list = watch_list
         self._evidence = Evidence()
         self._answered_at = float("-inf")
         self._witnesses: dict[str, float] = {}
@@ -146,31 +146,31 @@ class Network:
         """The wall clock was set: say since when on the new one."""
         if self._offline_since is not None:
             self._offline_since += by
-            self._slots.tell_offline(self._offline_since)
+            self._watch_list.tell_offline(self._offline_since)
 
     # Weighing.
 
-    def weigh(self, slot: Slot, verdict: Verdict, launch: Launch, now: Instant) -> bool:
+    def weigh(self, entry: WatchedConnection, verdict: Verdict, launch: Launch, now: Instant) -> bool:
         """Take a result of a remote host as evidence. False when it must not touch the light."""
         kind = Signal.ANSWERED if verdict.ok else signal(verdict)
         if kind is Signal.ANSWERED:
             return self._take_answer(launch, now)
         if self._offline_since is not None:
-            self._withhold(slot, now)
+            self._withhold(entry, now)
             self.send_canary(now, CANARY_S)
             return False
-        if slot.known is HealthState.UNHEALTHY:
+        if entry.known is HealthState.UNHEALTHY:
             # It is known to be down: that it still is says nothing about our network.
             return True
         first = self._evidence.empty
-        self._evidence = self._evidence.with_failure(slot.watched.origin, kind, now.mono)
-        witnesses = self._able_witnesses(slot, now)
+        self._evidence = self._evidence.with_failure(entry.watched.origin, kind, now.mono)
+        witnesses = self._able_witnesses(entry, now)
         if offline(self._evidence, others=len(witnesses), routed=self.routed, now=now.mono):
             self._go_offline(now)
             return False
-        if first or slot.light.settled or not self._witnesses_out(now):
+        if first or entry.tracked.settled or not self._witnesses_out(now):
             self._call(witnesses, now)
-        return not self._holds(slot, verdict, launch, now)
+        return not self._holds(entry, verdict, launch, now)
 
     def _take_answer(self, launch: Launch, now: Instant) -> bool:
         # What was asked before the first failure may have crossed a network that is gone by now.
@@ -187,9 +187,9 @@ class Network:
             self.come_back(now)
         return True
 
-    def _holds(self, slot: Slot, verdict: Verdict, launch: Launch, now: Instant) -> bool:
+    def _holds(self, entry: WatchedConnection, verdict: Verdict, launch: Launch, now: Instant) -> bool:
         """Whether a failure waits for what others see, before it turns the light red."""
-        if not policy.believed(slot.light, verdict, now.mono) or self._answered_at >= launch.started:
+        if not policy.believed(entry.tracked, verdict, now.mono) or self._answered_at >= launch.started:
             return False
         held = self._held.get(launch.id)
         since = now.mono if held is None else held.since
@@ -198,57 +198,59 @@ class Network:
             return False
         # Others see it too, or are being asked; an answer of theirs decides between red and off line.
         self._held[launch.id] = _Held(verdict, launch, since)
-        self._slots.arm(slot, now.mono + DEBOUNCE_S, asked=False)
-        self._slots.tell(slot, now)
+        self._watch_list.arm(entry, now.mono + DEBOUNCE_S, asked=False)
+        self._watch_list.tell(entry, now)
         return True
 
     def _blame_held(self, answered: Launch, now: Instant) -> None:
         """Somebody answered: of what failed at that time or before, the network was not the cause."""
         self.let_go(answered.id)
         for id_, held in list(self._held.items()):
-            slot = self._slots.get(id_)
-            if slot is not None and answered.started >= held.launch.started:
+            entry = self._watch_list.get(id_)
+            if entry is not None and answered.started >= held.launch.started:
                 self.let_go(id_)
-                self._slots.answer(slot, held.verdict, held.launch, now)
+                self._watch_list.answer(entry, held.verdict, held.launch, now)
 
     # Witnesses.
 
-    def _call(self, witnesses: list[Slot], now: Instant) -> None:
+    def _call(self, witnesses: list[WatchedConnection], now: Instant) -> None:
         for witness in witnesses:
             # A check that runs already was sent too early to tell.
-            if not witness.light.settled or witness.running is not None:
+            if not witness.tracked.settled or witness.running is not None:
                 continue
             self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
             if not (witness.queued and witness.asked):
                 # Ahead of the others: what it sees is decisive for all of them.
-                self._slots.arm(witness, now.mono, asked=True)
+                self._watch_list.arm(witness, now.mono, asked=True)
 
     def _witnesses_out(self, now: Instant) -> bool:
         self._witnesses = {id_: until for id_, until in self._witnesses.items() if until > now.mono}
         return bool(self._witnesses)
 
-    def _able_witnesses(self, doubted: Slot, now: Instant) -> list[Slot]:
+    def _able_witnesses(self, doubted: WatchedConnection, now: Instant) -> list[WatchedConnection]:
         """Connections of other remote hosts that may be asked now: well ones first, none that is down.
 
         Important ones before others; when too many of the first are in doubt, those that answered last.
         """
-        origins, well, rest = {doubted.watched.origin}, list[Slot](), list[Slot]()
-        answering = [slot for id_ in self._answering if (slot := self._slots.get(id_)) and slot.remote]
-        for slot in chain(islice(self._slots.by_importance(), WITNESS_SEARCH), answering):
-            known = slot.known
+        origins, well, rest = {doubted.watched.origin}, list[WatchedConnection](), list[WatchedConnection]()
+        answering = [
+            entry for id_ in self._answering if (entry := self._watch_list.get(id_)) and entry.remote
+        ]
+        for entry in chain(islice(self._watch_list.by_importance(), WITNESS_SEARCH), answering):
+            known = entry.known
             if (
                 known is HealthState.UNHEALTHY
-                or slot.watched.origin in origins
-                or not slot.may_be_asked(now.mono)
+                or entry.watched.origin in origins
+                or not entry.may_be_asked(now.mono)
             ):
                 continue
-            origins.add(slot.watched.origin)
-            if known is HealthState.HEALTHY and slot.light.settled:
-                well.append(slot)
+            origins.add(entry.watched.origin)
+            if known is HealthState.HEALTHY and entry.tracked.settled:
+                well.append(entry)
                 if len(well) == WITNESSES:
                     break
             else:
-                rest.append(slot)
+                rest.append(entry)
         return [*well, *rest][:WITNESSES]
 
     # Being off line, and coming back.
@@ -256,45 +258,45 @@ class Network:
     def _go_offline(self, now: Instant) -> None:
         self._offline_since = now.wall
         self._witnesses.clear()
-        self._slots.tell_offline(now.wall)
-        for slot in self._slots:
-            if slot.remote and not slot.paused:
-                self.freeze(slot, now)
+        self._watch_list.tell_offline(now.wall)
+        for entry in self._watch_list:
+            if entry.remote and not entry.paused:
+                self.freeze(entry, now)
         self.send_canary(now, CANARY_S)
 
-    def freeze(self, slot: Slot, now: Instant) -> None:
+    def freeze(self, entry: WatchedConnection, now: Instant) -> None:
         """Keep the light of a remote host as it is until this computer is on line again."""
-        self._slots.freeze(slot)
-        self._withhold(slot, now)
+        self._watch_list.freeze(entry)
+        self._withhold(entry, now)
 
-    def _withhold(self, slot: Slot, now: Instant) -> None:
-        self.let_go(slot.watched.id)
-        self._slots.withhold(slot, policy.OFFLINE, _OFFLINE_ADVICE, now)
+    def _withhold(self, entry: WatchedConnection, now: Instant) -> None:
+        self.let_go(entry.watched.id)
+        self._watch_list.withhold(entry, policy.OFFLINE, _OFFLINE_ADVICE, now)
 
     def send_canary(self, now: Instant, delay_s: float) -> None:
         """Ask one remote host after another, the important ones first, whether the network is back."""
-        able = [slot for slot in self._slots.by_importance() if slot.may_be_asked(now.mono)]
+        able = [entry for entry in self._watch_list.by_importance() if entry.may_be_asked(now.mono)]
         if not able:
             if delay_s == 0.0 and self.routed is not False:
                 self.come_back(now)
             return
-        if any(slot.running is not None or slot.due is not None for slot in able) and delay_s > 0.0:
+        if any(entry.running is not None or entry.due is not None for entry in able) and delay_s > 0.0:
             return
-        slot = able[self._canary_turn % min(len(able), WITNESSES + 1)]
+        entry = able[self._canary_turn % min(len(able), WITNESSES + 1)]
         self._canary_turn += 1
-        if slot.running is None:
-            self._slots.arm(slot, now.mono + delay_s, asked=True)
+        if entry.running is None:
+            self._watch_list.arm(entry, now.mono + delay_s, asked=True)
 
     def come_back(self, now: Instant) -> None:
         """This computer is on line again: everything that was frozen is checked, in order of importance."""
         self._offline_since = None
         self._evidence = Evidence()
-        self._slots.tell_offline(None)
-        for slot in self._slots:
-            frozen = self._slots.unfreeze(slot)
-            if frozen is None or slot.paused:
+        self._watch_list.tell_offline(None)
+        for entry in self._watch_list:
+            frozen = self._watch_list.unfreeze(entry)
+            if frozen is None or entry.paused:
                 continue
             if frozen.stopped or (frozen.not_before or 0.0) > now.mono:
-                self._slots.restore(slot, frozen, now)
-            elif slot.running is None:
-                self._slots.arm(slot, now.mono + DEBOUNCE_S, asked=False)
+                self._watch_list.restore(entry, frozen, now)
+            elif entry.running is None:
+                self._watch_list.arm(entry, now.mono + DEBOUNCE_S, asked=False)

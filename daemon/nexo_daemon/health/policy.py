@@ -1,7 +1,7 @@
 """When does a light change, and when is the next check? The pure state machine of one connection.
 
 (light, verdict, now) -> (light, delay until the next check, transition). No clock, no random, no network:
-`slots` turns the delays into moments and adds jitter, `queue` spaces checks of one host.
+`watch_list` turns the delays into moments and adds jitter, `queue` spaces checks of one host.
 
 Two tracks of suspicion run side by side, because they say different things: an *outage* (nobody answers, or
 answers with 5xx) and a *rejection* (it answers, and does not like the key). An answer ends the first track,
@@ -117,7 +117,7 @@ def confirmation_of(verdict: Verdict) -> Confirmation:
 
 
 @frozen
-class Light:
+class TrackedHealth:
     """Everything remembered about one connection: what is shown, and what is suspected.
 
     Attributes:
@@ -171,14 +171,14 @@ class Judgement:
             pause that was chosen on purpose (counted from its end, exact).
     """
 
-    light: Light
+    tracked: TrackedHealth
     delay_s: float | None
     regular: bool
     transition: Transition | None
 
 
 def judge(
-    watched: Watched, light: Light, verdict: Verdict, now: Instant, *, certain: bool = False
+    watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: Instant, *, certain: bool = False
 ) -> Judgement:
     """Fold the result of a check into the light of a connection.
 
@@ -186,40 +186,40 @@ def judge(
         certain: it is believed without a second one.
     """
     if verdict.ok:
-        return _good(watched, light, verdict, now)
+        return _good(watched, tracked, verdict, now)
     if verdict.outcome in _LIMITS:
-        return _limited(watched, light, verdict, now)
-    if light.stopped:
+        return _limited(watched, tracked, verdict, now)
+    if tracked.stopped:
         # Somebody asked for one more check. Only a good answer says that the key is accepted again.
-        return _still_rejected(light, verdict, now)
-    suspicion = suspicion_after(light, verdict, now.mono)
+        return _still_rejected(tracked, verdict, now)
+    suspicion = suspicion_after(tracked, verdict, now.mono)
     confirmation = confirmation_of(verdict)
-    light = _suspect(light, verdict, suspicion, now)
+    tracked = _suspect(tracked, verdict, suspicion, now)
     state = _worse(verdict)
     # One that is shown already: only the words are brought up to date.
-    shown_already = light.health.state is state and verdict.outcome not in REJECTIONS
+    shown_already = tracked.health.state is state and verdict.outcome not in REJECTIONS
     if shown_already or certain or confirmation.reached(suspicion, now.mono):
-        return _paint(watched, light, state, verdict, now)
-    if light.health.state is HealthState.UNKNOWN:
+        return _paint(watched, tracked, state, verdict, now)
+    if tracked.health.state is HealthState.UNKNOWN:
         # Whatever it was unknown for (never asked, off line, paused) is over.
-        light = replace(light, health=replace(light.health, reason=CHECKING, advice=""))
+        tracked = replace(tracked, health=replace(tracked.health, reason=CHECKING, advice=""))
     delay = confirmation.pause(suspicion, now.mono)
-    return Judgement(light, delay, regular=False, transition=None)
+    return Judgement(tracked, delay, regular=False, transition=None)
 
 
-def suspicion_after(light: Light, verdict: Verdict, now: float) -> Suspicion:
+def suspicion_after(tracked: TrackedHealth, verdict: Verdict, now: float) -> Suspicion:
     """The track of a failure, with this one."""
-    before = light.rejection if verdict.outcome in REJECTIONS else light.outage
+    before = tracked.rejection if verdict.outcome in REJECTIONS else tracked.outage
     return Suspicion(1, now) if before is None else Suspicion(before.count + 1, before.first)
 
 
-def believed(light: Light, verdict: Verdict, now: float) -> bool:
+def believed(tracked: TrackedHealth, verdict: Verdict, now: float) -> bool:
     """Whether a failure has been seen often and long enough to turn the light."""
-    return confirmation_of(verdict).reached(suspicion_after(light, verdict, now), now)
+    return confirmation_of(verdict).reached(suspicion_after(tracked, verdict, now), now)
 
 
-def _good(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> Judgement:
-    before = light.health
+def _good(watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: Instant) -> Judgement:
+    before = tracked.health
     same = before.state is HealthState.HEALTHY
     health = Health(
         state=HealthState.HEALTHY,
@@ -231,12 +231,12 @@ def _good(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> Jud
         advice=verdict.advice,
     )
     change = None if same else transition(watched, before, health, now, verdict)
-    return Judgement(Light(health), watched.interval_s, regular=True, transition=change)
+    return Judgement(TrackedHealth(health), watched.interval_s, regular=True, transition=change)
 
 
-def _limited(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> Judgement:
-    before = light.health
-    rounds = light.rounds + 1 if before.state is HealthState.LIMITED else 0
+def _limited(watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: Instant) -> Judgement:
+    before = tracked.health
+    rounds = tracked.rounds + 1 if before.state is HealthState.LIMITED else 0
     health = Health(
         state=HealthState.LIMITED,
         reason=verdict.reason or verdict.outcome.value,
@@ -248,7 +248,7 @@ def _limited(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> 
         advice=verdict.advice,
     )
     wait = None if verdict.retry_at is None else max(0.0, (verdict.retry_at - now.wall).total_seconds())
-    after = Light(health, not_before=None if wait is None else now.mono + wait, rounds=rounds)
+    after = TrackedHealth(health, not_before=None if wait is None else now.mono + wait, rounds=rounds)
     changed = before.state is not HealthState.LIMITED or before.reason != health.reason
     change = transition(watched, before, health, now, verdict) if changed else None
     if wait is not None:
@@ -259,18 +259,18 @@ def _limited(watched: Watched, light: Light, verdict: Verdict, now: Instant) -> 
     return Judgement(after, delay, regular=True, transition=change)
 
 
-def _still_rejected(light: Light, verdict: Verdict, now: Instant) -> Judgement:
+def _still_rejected(tracked: TrackedHealth, verdict: Verdict, now: Instant) -> Judgement:
     health = replace(
-        light.health, checked_at=now.wall, consecutive_failures=light.health.consecutive_failures + 1
+        tracked.health, checked_at=now.wall, consecutive_failures=tracked.health.consecutive_failures + 1
     )
     if verdict.outcome is Outcome.AUTH_ERROR:
         health = replace(health, reason=verdict.reason or verdict.outcome.value, advice=verdict.advice)
-    return Judgement(replace(light, health=health), None, regular=False, transition=None)
+    return Judgement(replace(tracked, health=health), None, regular=False, transition=None)
 
 
-def _suspect(light: Light, verdict: Verdict, suspicion: Suspicion, now: Instant) -> Light:
+def _suspect(tracked: TrackedHealth, verdict: Verdict, suspicion: Suspicion, now: Instant) -> TrackedHealth:
     """Count a failure on the track it belongs to."""
-    before = light.health
+    before = tracked.health
     health = replace(
         before,
         checked_at=now.wall,
@@ -279,8 +279,8 @@ def _suspect(light: Light, verdict: Verdict, suspicion: Suspicion, now: Instant)
     )
     if verdict.outcome in REJECTIONS:
         # It answered, so an outage is over, whatever the answer was.
-        return replace(light, health=health, rejection=suspicion, outage=None, not_before=None, rounds=0)
-    return replace(light, health=health, outage=suspicion, not_before=None)
+        return replace(tracked, health=health, rejection=suspicion, outage=None, not_before=None, rounds=0)
+    return replace(tracked, health=health, outage=suspicion, not_before=None)
 
 
 def _worse(verdict: Verdict) -> HealthState:
@@ -289,9 +289,11 @@ def _worse(verdict: Verdict) -> HealthState:
     return HealthState.UNHEALTHY
 
 
-def _paint(watched: Watched, light: Light, state: HealthState, verdict: Verdict, now: Instant) -> Judgement:
+def _paint(
+    watched: Watched, tracked: TrackedHealth, state: HealthState, verdict: Verdict, now: Instant
+) -> Judgement:
     """Show a confirmed failure."""
-    before = light.health
+    before = tracked.health
     same = before.state is state
     health = replace(
         before,
@@ -303,7 +305,7 @@ def _paint(watched: Watched, light: Light, state: HealthState, verdict: Verdict,
     )
     rejected = verdict.outcome in REJECTIONS
     stopped = verdict.outcome is Outcome.AUTH_ERROR
-    after = replace(light, health=health, stopped=stopped, rounds=light.rounds + 1 if same else 0)
+    after = replace(tracked, health=health, stopped=stopped, rounds=tracked.rounds + 1 if same else 0)
     news = not same or (rejected and before.reason != health.reason)
     change = transition(watched, before, health, now, verdict) if news else None
     if stopped:
@@ -318,12 +320,12 @@ def back_off(interval_s: float, rounds: int) -> float:
     return min(interval_s * 2.0 ** min(rounds, 16), max(BACK_OFF_CAP_S, interval_s))
 
 
-def withheld(watched: Watched, light: Light, reason: str, advice: str, now: Instant) -> Judgement:
+def withheld(watched: Watched, tracked: TrackedHealth, reason: str, advice: str, now: Instant) -> Judgement:
     """Stop vouching for a state because it cannot be checked (offline, paused, locked).
 
     What was known stays in `last_known`; the suspicions go, as they are not followed up.
     """
-    before = light.health
+    before = tracked.health
     known = last_seen(before)
     same = before.state is HealthState.UNKNOWN and before.reason == reason
     health = replace(
@@ -335,12 +337,12 @@ def withheld(watched: Watched, light: Light, reason: str, advice: str, now: Inst
         last_known=known,
         next_check_at=None,
     )
-    after = replace(light, health=health, outage=None, rejection=None)
+    after = replace(tracked, health=health, outage=None, rejection=None)
     change = None if same else transition(watched, before, health, now)
     return Judgement(after, None, regular=False, transition=change)
 
 
-def restored(health: Health, now: Instant) -> Light:
+def restored(health: Health, now: Instant) -> TrackedHealth:
     """The light of a connection as the store remembers it, at the start of the daemon.
 
     A confirmed rejection is known by having no next check: nothing else that is red has none.
@@ -349,7 +351,7 @@ def restored(health: Health, now: Instant) -> Light:
     if health.retry_at is not None and health.retry_at > now.wall:
         not_before = now.mono + (health.retry_at - now.wall).total_seconds()
     stopped = health.state is HealthState.UNHEALTHY and health.next_check_at is None
-    return Light(health, not_before=not_before, stopped=stopped)
+    return TrackedHealth(health, not_before=not_before, stopped=stopped)
 
 
 def sample(connection_id: str, verdict: Verdict, now: Instant) -> Sample:

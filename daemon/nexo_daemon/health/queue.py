@@ -2,7 +2,7 @@
 
 At most `CONCURRENCY` requests that are quick, and a lane of their own (`SLOW_LANE`) for hosts known to hang,
 so that they do not make the checks of others late; one that begins to hang gives up its place after
-`YIELD_AFTER_S`. Not for when a check is due: `slots` knows.
+`YIELD_AFTER_S`. Not for when a check is due: `watch_list` knows.
 """
 
 import heapq
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from nexo_daemon.health.slots import HOST_GAP_S, Launch, Slot, Slots
+from nexo_daemon.health.watch_list import HOST_GAP_S, Launch, WatchedConnection, WatchList
 
 CONCURRENCY: Final = 32
 SLOW_LANE: Final = 64
@@ -77,12 +77,12 @@ class HostLimits:
         host.running = False
         host.free_at = mono + HOST_GAP_S
 
-    def wait(self, entry: Entry) -> None:
+    def wait(self, queued_entry: Entry) -> None:
         """Keep an entry until its host is free."""
-        host = self._host(entry[4])
+        host = self._host(queued_entry[4])
         if host.waiting is None:
             host.waiting = []
-        heapq.heappush(host.waiting, entry)
+        heapq.heappush(host.waiting, queued_entry)
 
     def next_waiting(self, origin: str, mono: float, wanted: Callable[[Entry], bool]) -> Entry | None:
         """The first of those that wait for a host, if it can go now; else it is thought of after the rest.
@@ -100,9 +100,9 @@ class HostLimits:
             heapq.heappush(self._cooling, (host.free_at, origin))
             return None
         while host.waiting:
-            entry = heapq.heappop(host.waiting)
-            if wanted(entry):
-                return entry
+            queued_entry = heapq.heappop(host.waiting)
+            if wanted(queued_entry):
+                return queued_entry
         return None
 
     def next_rested(self) -> float | None:
@@ -126,8 +126,8 @@ class HostLimits:
 class CheckQueue:
     """The queue of the checks that are due."""
 
-    def __init__(self, slots: Slots, hosts: HostLimits) -> None:
-        self._slots = slots
+    def __init__(self, watch_list: WatchList, hosts: HostLimits) -> None:
+        self._watch_list = watch_list
         self._hosts = hosts
         self._ready: tuple[list[Entry], list[Entry]] = ([], [])
         # Whether a running check has a place among the quick ones.
@@ -151,7 +151,7 @@ class CheckQueue:
                     self._quick.popleft()
                 if lane == 0 and self._quick:
                     best = earlier(best, self._quick[0][0] + YIELD_AFTER_S)
-        return earlier(earlier(best, self._slots.next_due()), self._hosts.next_rested())
+        return earlier(earlier(best, self._watch_list.next_due()), self._hosts.next_rested())
 
     def launch(self, mono: float) -> Launch | None:
         """The next check to start at this moment; None when there is none. Call until None."""
@@ -159,17 +159,17 @@ class CheckQueue:
         for lane in (0, 1):
             ready = self._ready[lane]
             while ready and self._room(lane):
-                entry = heapq.heappop(ready)
-                slot = self._slots.get(entry[3])
-                origin = entry[4]
-                if slot is None or slot.ticket != entry[2]:
+                queued_entry = heapq.heappop(ready)
+                entry = self._watch_list.get(queued_entry[3])
+                origin = queued_entry[4]
+                if entry is None or entry.ticket != queued_entry[2]:
                     self._next_of_host(origin, mono)
                     continue
                 if not self._hosts.take(origin, mono):
-                    self._hosts.wait(entry)
+                    self._hosts.wait(queued_entry)
                     self._next_of_host(origin, mono)
                     continue
-                return self._start(slot, mono, quick=lane == 0)
+                return self._start(entry, mono, quick=lane == 0)
         return None
 
     def _advance(self, mono: float) -> None:
@@ -182,10 +182,10 @@ class CheckQueue:
         for origin in self._hosts.rested(mono):
             self._next_of_host(origin, mono)
             self._hosts.tidy(origin)
-        for due, slot in self._slots.fallen_due(mono):
-            rank = _ASKED if slot.asked else _IMPORTANT if slot.watched.important else _OTHER
-            entry = (rank, due, slot.ticket, slot.watched.id, slot.watched.origin)
-            heapq.heappush(self._ready[slot.slow], entry)
+        for due, entry in self._watch_list.fallen_due(mono):
+            rank = _ASKED if entry.asked else _IMPORTANT if entry.watched.important else _OTHER
+            queued_entry = (rank, due, entry.ticket, entry.watched.id, entry.watched.origin)
+            heapq.heappush(self._ready[entry.slow], queued_entry)
 
     def _room(self, lane: int) -> bool:
         running = len(self._running)
@@ -195,8 +195,8 @@ class CheckQueue:
             return self._quick_running < CONCURRENCY
         return running - self._quick_running < SLOW_LANE
 
-    def _start(self, slot: Slot, mono: float, *, quick: bool) -> Launch:
-        launch = self._slots.start(slot, mono, deadline(slot.light.health.latency_s))
+    def _start(self, entry: WatchedConnection, mono: float, *, quick: bool) -> Launch:
+        launch = self._watch_list.start(entry, mono, deadline(entry.tracked.health.latency_s))
         self._running[launch.ticket] = quick
         if quick:
             self._quick_running += 1
@@ -204,14 +204,14 @@ class CheckQueue:
         return launch
 
     def _next_of_host(self, origin: str, mono: float) -> None:
-        entry = self._hosts.next_waiting(origin, mono, self._is_current)
-        slot = None if entry is None else self._slots.get(entry[3])
-        if entry is not None and slot is not None:
-            heapq.heappush(self._ready[slot.slow], entry)
+        queued_entry = self._hosts.next_waiting(origin, mono, self._is_current)
+        entry = None if queued_entry is None else self._watch_list.get(queued_entry[3])
+        if queued_entry is not None and entry is not None:
+            heapq.heappush(self._ready[entry.slow], queued_entry)
 
-    def _is_current(self, entry: Entry) -> bool:
-        slot = self._slots.get(entry[3])
-        return slot is not None and slot.ticket == entry[2]
+    def _is_current(self, queued_entry: Entry) -> bool:
+        entry = self._watch_list.get(queued_entry[3])
+        return entry is not None and entry.ticket == queued_entry[2]
 
     def release(self, launch: Launch, mono: float) -> None:
         """A check ended: its place and its host are free for others."""

@@ -4,7 +4,7 @@ Time comes in as `Instant`, results as `Verdict`; out come launches (`launch`), 
 to do (`next_wake`) and what happened (`drain`). `monitor` turns launches into requests. Here is what makes a
 check due: a connection that is new, changed, asked for, suspected, or was checked an interval ago. The
 parts: `queue` gives turns, `network` tells whether this computer is off line, `Recheck` when all is
-checked again, `slots` what is known and told.
+checked again, `watch_list` what is known and told.
 
 Promises: a check never overlaps itself; one request at a time to a host, and never more than ten a second;
 nothing is sent before a provider's `Retry-After`; important connections go first.
@@ -23,7 +23,7 @@ from nexo_daemon.health.clocks import Instant
 from nexo_daemon.health.network import CANARY_S, DEBOUNCE_S, Network
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.queue import SLOW_AFTER_S, CheckQueue, HostLimits, earlier
-from nexo_daemon.health.slots import Launch, NotChecked, Notice, Slot, Slots
+from nexo_daemon.health.watch_list import Launch, NotChecked, Notice, WatchedConnection, WatchList
 
 SUSPECT_GAP_S: Final = 30.0
 
@@ -73,10 +73,10 @@ class Scheduler:
     """The core. Not thread-safe; every method takes the moment at which it is called."""
 
     def __init__(self, source: random.Random) -> None:
-        self._slots = Slots(source)
+        self._watch_list = WatchList(source)
         self._hosts = HostLimits()
-        self._queue = CheckQueue(self._slots, self._hosts)
-        self._network = Network(self._slots)
+        self._queue = CheckQueue(self._watch_list, self._hosts)
+        self._network = Network(self._watch_list)
         self._recheck = Recheck()
 
     @property
@@ -100,12 +100,12 @@ class Scheduler:
 
     def health(self, connection_id: str) -> Health | None:
         """The light of a connection; None when it is not watched."""
-        slot = self._slots.get(connection_id)
-        return None if slot is None else slot.shown
+        entry = self._watch_list.get(connection_id)
+        return None if entry is None else entry.shown
 
     def drain(self) -> list[Notice]:
         """What happened since the last call, in order."""
-        return self._slots.drain()
+        return self._watch_list.drain()
 
     # What is watched.
 
@@ -130,64 +130,64 @@ class Scheduler:
             Running checks whose results are of no use any more: cancel them.
         """
         cancel: list[Launch] = []
-        for slot in list(self._slots) if only is None else map(self._slots.get, only):
-            if slot is not None and slot.watched.id not in watched:
-                cancel.extend(self._remove(slot))
+        for entry in list(self._watch_list) if only is None else map(self._watch_list.get, only):
+            if entry is not None and entry.watched.id not in watched:
+                cancel.extend(self._remove(entry))
         for id_ in list(watched) if only is None else only:
             wanted = watched.get(id_)
             if wanted is None:
                 continue
-            slot = self._slots.get(id_)
-            if slot is None:
+            entry = self._watch_list.get(id_)
+            if entry is None:
                 self._add(wanted, known.get(id_), now)
             else:
-                cancel.extend(self._adjust(slot, wanted, now))
+                cancel.extend(self._adjust(entry, wanted, now))
         return cancel
 
     def _add(self, watched: Watched, known: Health | None, now: Instant) -> None:
-        light = policy.restored(known or Health(), now)
-        slot = self._slots.add(watched, light, slow=light.health.reason == _HANGS)
+        tracked = policy.restored(known or Health(), now)
+        entry = self._watch_list.add(watched, tracked, slow=tracked.health.reason == _HANGS)
         self._hosts.join(watched.origin)
-        if slot.paused:
-            self._slots.withhold(slot, policy.PAUSED, "", now)
-        elif self._network.offline_since is not None and slot.remote:
-            self._network.freeze(slot, now)
-        elif light.not_before is not None:
-            self._slots.arm_soon_after(slot, light.not_before)
-        elif not light.stopped:
-            self._slots.arm(slot, now.mono, asked=False)
+        if entry.paused:
+            self._watch_list.withhold(entry, policy.PAUSED, "", now)
+        elif self._network.offline_since is not None and entry.remote:
+            self._network.freeze(entry, now)
+        elif tracked.not_before is not None:
+            self._watch_list.arm_soon_after(entry, tracked.not_before)
+        elif not tracked.stopped:
+            self._watch_list.arm(entry, now.mono, asked=False)
 
-    def _remove(self, slot: Slot) -> Iterable[Launch]:
-        self._slots.remove(slot.watched.id)
-        self._hosts.leave(slot.watched.origin)
-        self._network.heard(slot.watched.id)
-        self._network.let_go(slot.watched.id)
-        return () if slot.running is None else (slot.running,)
+    def _remove(self, entry: WatchedConnection) -> Iterable[Launch]:
+        self._watch_list.remove(entry.watched.id)
+        self._hosts.leave(entry.watched.origin)
+        self._network.heard(entry.watched.id)
+        self._network.let_go(entry.watched.id)
+        return () if entry.running is None else (entry.running,)
 
-    def _adjust(self, slot: Slot, watched: Watched, now: Instant) -> Iterable[Launch]:
-        before = slot.watched
+    def _adjust(self, entry: WatchedConnection, watched: Watched, now: Instant) -> Iterable[Launch]:
+        before = entry.watched
         if watched == before:
             return ()
         moved = watched.origin != before.origin
         if moved:
             self._hosts.leave(before.origin)
             self._hosts.join(watched.origin)
-        self._slots.adjust(slot, watched)
+        self._watch_list.adjust(entry, watched)
         if watched.paused and not before.paused:
             self._network.let_go(watched.id)
-            self._slots.rest(slot, now)
-            return () if slot.running is None else (slot.running,)
+            self._watch_list.rest(entry, now)
+            return () if entry.running is None else (entry.running,)
         if before.paused and not watched.paused:
-            if slot.remote and self._network.offline_since is not None:
-                self._network.freeze(slot, now)
-            elif not slot.waits(now.mono):
-                self._slots.arm(slot, now.mono, asked=False)
+            if entry.remote and self._network.offline_since is not None:
+                self._network.freeze(entry, now)
+            elif not entry.waits(now.mono):
+                self._watch_list.arm(entry, now.mono, asked=False)
         if moved:
             return self.changed(watched.id, now)
         sooner = watched.interval_s < before.interval_s or (watched.important and not before.important)
-        if sooner and slot.regular and slot.due is not None and slot.running is None and not slot.queued:
-            due = min(slot.due, now.mono + self._slots.jittered(watched.interval_s))
-            self._slots.arm(slot, due, asked=False, regular=True)
+        if sooner and entry.regular and entry.due is not None and entry.running is None and not entry.queued:
+            due = min(entry.due, now.mono + self._watch_list.jittered(watched.interval_s))
+            self._watch_list.arm(entry, due, asked=False, regular=True)
         return ()
 
     # What asks for a check out of turn.
@@ -198,12 +198,12 @@ class Scheduler:
         Returns:
             The running check of the connection, to be cancelled.
         """
-        slot = self._slots.get(connection_id)
-        if slot is None:
+        entry = self._watch_list.get(connection_id)
+        if entry is None:
             return ()
         self._network.let_go(connection_id)
-        self._slots.forget(slot, now, offline=self._network.offline_since is not None)
-        return () if slot.running is None else (slot.running,)
+        self._watch_list.forget(entry, now, offline=self._network.offline_since is not None)
+        return () if entry.running is None else (entry.running,)
 
     def request(self, connection_id: str, now: Instant) -> bool:
         """Somebody asks for a check now.
@@ -211,11 +211,11 @@ class Scheduler:
         Returns:
             False when there will be none: not watched, or the provider asked to wait.
         """
-        slot = self._slots.get(connection_id)
-        if slot is None or slot.waits(now.mono):
+        entry = self._watch_list.get(connection_id)
+        if entry is None or entry.waits(now.mono):
             return False
-        if slot.running is None and not (slot.queued and slot.asked):
-            self._slots.arm(slot, now.mono, asked=True)
+        if entry.running is None and not (entry.queued and entry.asked):
+            self._watch_list.arm(entry, now.mono, asked=True)
         return True
 
     def suspect(self, connection_id: str, now: Instant) -> bool:
@@ -224,22 +224,22 @@ class Scheduler:
         Returns:
             Whether a check follows.
         """
-        slot = self._slots.get(connection_id)
+        entry = self._watch_list.get(connection_id)
         if (
-            slot is None
-            or slot.paused
-            or slot.light.stopped
-            or slot.frozen is not None
-            or slot.waits(now.mono)
+            entry is None
+            or entry.paused
+            or entry.tracked.stopped
+            or entry.frozen is not None
+            or entry.waits(now.mono)
         ):
             return False
-        if slot.running is not None or slot.queued or now.mono - slot.suspected_at < SUSPECT_GAP_S:
+        if entry.running is not None or entry.queued or now.mono - entry.suspected_at < SUSPECT_GAP_S:
             return False
-        self._slots.suspected(slot, now.mono)
-        if not slot.light.settled and slot.due is not None:
+        self._watch_list.suspected(entry, now.mono)
+        if not entry.tracked.settled and entry.due is not None:
             # A re-check is on its way, at the distance that the policy chose.
             return True
-        self._slots.arm(slot, now.mono, asked=True)
+        self._watch_list.arm(entry, now.mono, asked=True)
         return True
 
     def witnessed(self, connection_id: str, verdict: Verdict, asked_at: float, now: Instant) -> bool:
@@ -254,33 +254,33 @@ class Scheduler:
         Returns:
             Whether there is anything to tell, or to do.
         """
-        slot = self._slots.get(connection_id)
-        if slot is None or slot.paused:
+        entry = self._watch_list.get(connection_id)
+        if entry is None or entry.paused:
             return False
-        if slot.frozen is not None:
+        if entry.frozen is not None:
             if verdict.ok and self._recheck.at is None:
                 self._recheck.ask(now.mono, offline=True)
                 return True
             return False
         if verdict.ok:
-            return self._slots.proven(slot, verdict, asked_at, now)
+            return self._watch_list.proven(entry, verdict, asked_at, now)
         if verdict.retry_at is not None or verdict.outcome is Outcome.QUOTA_EXHAUSTED:
-            return self._slots.limited(slot, verdict, now)
+            return self._watch_list.limited(entry, verdict, now)
         if not self.suspect(connection_id, now):
             return False
-        self._slots.tell(slot, now, sample=policy.sample(connection_id, verdict, now))
+        self._watch_list.tell(entry, now, sample=policy.sample(connection_id, verdict, now))
         return True
 
     def tested(self, connection_id: str, verdict: Verdict, now: Instant) -> None:
-        """A person made a whole test: see `Slots.tested`."""
-        slot = self._slots.get(connection_id)
-        if slot is not None and not slot.paused and slot.frozen is None:
-            self._slots.tested(slot, verdict, now)
+        """A person made a whole test: see `WatchList.tested`."""
+        entry = self._watch_list.get(connection_id)
+        if entry is not None and not entry.paused and entry.frozen is None:
+            self._watch_list.tested(entry, verdict, now)
 
     def network_changed(self, routed: bool | None, now: Instant) -> None:
         """Addresses, routes or proxies changed; re-check everything once that has calmed down."""
         self.routed = routed
-        self._slots.doubt_running()
+        self._watch_list.doubt_running()
         self._recheck.ask(now.mono, offline=self._network.offline_since is not None)
 
     def woke(self, asleep_s: float | None, now: Instant) -> None:
@@ -291,7 +291,7 @@ class Scheduler:
             now: the moment.
         """
         if asleep_s:
-            self._slots.slept(asleep_s, now)
+            self._watch_list.slept(asleep_s, now)
         self._recheck.forget_last()
         self.network_changed(self.routed, now)
 
@@ -302,7 +302,7 @@ class Scheduler:
         the wait, and "was out for" would count the step.
         """
         self._network.clock_set(timedelta(seconds=seconds))
-        self._slots.clock_set(seconds)
+        self._watch_list.clock_set(seconds)
 
     def _recheck_all(self, now: Instant) -> None:
         self._recheck.begin()
@@ -310,11 +310,11 @@ class Scheduler:
             self._network.send_canary(now, 0.0)
             return
         self._recheck.made(now.mono)
-        for slot in self._slots:
-            if slot.paused or slot.light.stopped or slot.waits(now.mono):
+        for entry in self._watch_list:
+            if entry.paused or entry.tracked.stopped or entry.waits(now.mono):
                 continue
-            if slot.running is None and not slot.queued:
-                self._slots.arm(slot, now.mono, asked=False)
+            if entry.running is None and not entry.queued:
+                self._watch_list.arm(entry, now.mono, asked=False)
 
     # Starting and ending checks.
 
@@ -331,27 +331,29 @@ class Scheduler:
     def finish(self, launch: Launch, result: Verdict | NotChecked | None, now: Instant) -> None:
         """A check ended. A result of None means that it was cancelled."""
         self._queue.release(launch, now.mono)
-        slot = self._slots.get(launch.id)
-        if slot is None or slot.running is not launch:
+        entry = self._watch_list.get(launch.id)
+        if entry is None or entry.running is not launch:
             return
-        again, doubtful = slot.again, slot.doubtful
-        self._slots.end(slot)
+        again, doubtful = entry.again, entry.doubtful
+        self._watch_list.end(entry)
         self._network.heard(launch.id)
         # Only what the change of network can have broken: a provider's answer is an answer.
         unsure = doubtful and isinstance(result, Verdict) and result.outcome is Outcome.UNREACHABLE
         if again or result is None or unsure:
-            if not slot.paused and (again or slot.frozen is None):
+            if not entry.paused and (again or entry.frozen is None):
                 # After a doubtful result the network is given a moment.
-                self._slots.arm(slot, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
+                self._watch_list.arm(entry, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
             elif self._network.offline_since is not None:
                 self._network.send_canary(now, CANARY_S)
             return
         if isinstance(result, NotChecked):
             self._network.let_go(launch.id)
-            self._slots.not_checked(slot, result, launch, now)
+            self._watch_list.not_checked(entry, result, launch, now)
             return
-        self._slots.timed(slot, slow=result.reason == _HANGS or now.mono - launch.started > SLOW_AFTER_S)
-        if slot.remote and not self._network.weigh(slot, result, launch, now):
+        self._watch_list.timed(
+            entry, slow=result.reason == _HANGS or now.mono - launch.started > SLOW_AFTER_S
+        )
+        if entry.remote and not self._network.weigh(entry, result, launch, now):
             return
         self._network.let_go(launch.id)
-        self._slots.answer(slot, result, launch, now)
+        self._watch_list.answer(entry, result, launch, now)

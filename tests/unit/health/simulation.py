@@ -27,7 +27,7 @@ from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Instant
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.schedule import Scheduler
-from nexo_daemon.health.slots import HOST_GAP_S, HealthNotice, Launch, OfflineNotice
+from nexo_daemon.health.watch_list import HOST_GAP_S, HealthNotice, Launch, OfflineNotice
 
 DAY = 86_400.0
 # A Sunday before clocks change in Europe and, weeks later, in America: wall time is UTC and must not care.

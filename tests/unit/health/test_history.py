@@ -29,7 +29,7 @@ def turn(hours: float, before: HealthState, then: HealthState, lasted: float | N
 
 
 @pytest.mark.parametrize(
-    ("transitions", "light", "expected"),
+    ("transitions", "health", "expected"),
     [
         ([], Health(UP, since=after(-5)), 1.0),
         ([], Health(DOWN, since=after(4)), 0.0),
@@ -44,8 +44,8 @@ def turn(hours: float, before: HealthState, then: HealthState, lasted: float | N
         ([turn(5, UP, DOWN, 1)], Health(DOWN, since=after(5)), 1 / 6),
     ],
 )
-def test_uptime_of_ten_hours(transitions: list[Transition], light: Health, expected: float | None) -> None:
-    result = uptime(transitions, light, START, after(10))
+def test_uptime_of_ten_hours(transitions: list[Transition], health: Health, expected: float | None) -> None:
+    result = uptime(transitions, health, START, after(10))
     assert result == (None if expected is None else pytest.approx(expected))
 
 

@@ -1,16 +1,16 @@
-"""A slot has one owner: only `slots` writes it, and only there is an answer judged."""
+"""A watched connection has one owner: only `watch_list` writes it, and only there is an answer judged."""
 
 import ast
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
-from nexo_daemon.health import slots
-from nexo_daemon.health.slots import Slot
+from nexo_daemon.health import watch_list
+from nexo_daemon.health.watch_list import WatchedConnection
 
-HEALTH = Path(slots.__file__).parent
-OWNER = Path(slots.__file__)
-OF_A_SLOT = {field.name for field in fields(Slot)}
+HEALTH = Path(watch_list.__file__).parent
+OWNER = Path(watch_list.__file__)
+OF_A_SLOT = {field.name for field in fields(WatchedConnection)}
 
 
 def nodes(path: Path) -> Iterator[ast.AST]:
@@ -18,7 +18,7 @@ def nodes(path: Path) -> Iterator[ast.AST]:
 
 
 def written_elsewhere(path: Path) -> list[str]:
-    """Fields named like those of a slot that are written on anything but `self`."""
+    """Fields named like those of a watched connection that are written on anything but `self`."""
     return [
         f"{path.name}:{node.lineno}: {ast.unparse(node)}"
         for node in nodes(path)

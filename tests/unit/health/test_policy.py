@@ -11,7 +11,7 @@ from nexo_daemon.domain.model import Health, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
 from nexo_daemon.health.clocks import Instant
-from nexo_daemon.health.policy import Judgement, Light, Watched
+from nexo_daemon.health.policy import Judgement, TrackedHealth, Watched
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 IMPORTANT = Watched("c", "https://c.example:443", 60.0, important=True)
@@ -38,9 +38,9 @@ def at(seconds: float) -> Instant:
 class Story:
     """One light, driven the way the scheduler drives it: each check starts when the last step said."""
 
-    def __init__(self, watched: Watched = IMPORTANT, light: Light | None = None) -> None:
+    def __init__(self, watched: Watched = IMPORTANT, tracked: TrackedHealth | None = None) -> None:
         self.watched = watched
-        self.light = light or Light()
+        self.tracked = tracked or TrackedHealth()
         self.time = 0.0
         self.step: Judgement | None = None
         self.transitions: list[Transition] = []
@@ -51,15 +51,15 @@ class Story:
                 assert self.step.delay_s is not None, "no check is planned"
                 self.time += self.step.delay_s
             self.time += (after or 0.0) + takes
-            self.step = policy.judge(self.watched, self.light, verdict, at(self.time))
-            self.light = self.step.light
+            self.step = policy.judge(self.watched, self.tracked, verdict, at(self.time))
+            self.tracked = self.step.tracked
             if self.step.transition is not None:
                 self.transitions.append(self.step.transition)
         return self
 
     @property
     def state(self) -> HealthState:
-        return self.light.health.state
+        return self.tracked.health.state
 
     @property
     def delay(self) -> float | None:
@@ -92,7 +92,7 @@ def test_red_needs_this_many_failures_and_this_long(
         expected = HealthState.UNHEALTHY if number == failures else HealthState.HEALTHY
         assert story.state is expected, f"after {number}"
     assert story.time - first == pytest.approx(seconds)
-    assert story.light.health.reason == verdict.reason
+    assert story.tracked.health.reason == verdict.reason
     assert len(story.transitions) == 2
 
 
@@ -103,7 +103,7 @@ def test_a_single_failure_changes_no_colour_and_tells_nobody(bad: Verdict) -> No
     story.check(bad, GOOD, bad, GOOD)
     assert story.state is HealthState.HEALTHY
     assert len(story.transitions) == before
-    assert story.light.health.consecutive_failures == 0
+    assert story.tracked.health.consecutive_failures == 0
 
 
 @pytest.mark.parametrize("bad", [REFUSED, OVERLOADED, FORBIDDEN, BAD_CONFIG])
@@ -111,7 +111,7 @@ def test_recovery_shows_at_the_first_good_result_and_says_how_long_it_was_out(ba
     story = Story().check(GOOD)
     while story.state is HealthState.HEALTHY:
         story.check(bad)
-    since = story.light.health.since
+    since = story.tracked.health.since
     story.check(bad, bad, GOOD)
     assert story.state is HealthState.HEALTHY
     assert since is not None
@@ -131,13 +131,13 @@ def test_an_outage_in_between_does_not_vouch_for_the_key() -> None:
     story = Story().check(GOOD, REJECTED).check(TIMEOUT, takes=10.0)
     assert story.state is HealthState.HEALTHY
     story.check(REJECTED)
-    assert (story.state, story.light.health.reason) == (HealthState.UNHEALTHY, "invalid_key")
+    assert (story.state, story.tracked.health.reason) == (HealthState.UNHEALTHY, "invalid_key")
 
 
 def test_a_confirmed_rejection_ends_the_checks() -> None:
     story = Story().check(GOOD, REJECTED, REJECTED)
     assert story.delay is None
-    assert story.light.stopped
+    assert story.tracked.stopped
 
 
 @pytest.mark.parametrize("bad", [REJECTED, TIMEOUT, OVERLOADED, FORBIDDEN])
@@ -146,14 +146,14 @@ def test_asking_again_after_a_rejection_changes_nothing_unless_the_key_is_accept
     told = len(story.transitions)
     story.check(bad, after=100.0)
     assert (story.state, story.delay, len(story.transitions)) == (HealthState.UNHEALTHY, None, told)
-    assert story.light.health.reason == "invalid_key"
+    assert story.tracked.health.reason == "invalid_key"
     story.check(GOOD, after=100.0)
     assert (story.state, story.delay) == (HealthState.HEALTHY, 60.0)
 
 
 def test_a_rejection_survives_a_restart_without_a_request() -> None:
     story = Story().check(GOOD, REJECTED, REJECTED)
-    again = policy.restored(story.light.health, at(10_000))
+    again = policy.restored(story.tracked.health, at(10_000))
     assert again.stopped
 
 
@@ -169,10 +169,10 @@ def test_a_wait_that_was_asked_for_is_kept_to_the_second() -> None:
     wait = Verdict(Outcome.RATE_LIMITED, retry_at=at(3600).wall)
     story.check(wait)
     assert story.state is HealthState.LIMITED
-    assert story.light.health.retry_at == at(3600).wall
+    assert story.tracked.health.retry_at == at(3600).wall
     assert story.delay == pytest.approx(3600.0)
-    assert story.light.not_before == pytest.approx(at(3600).mono)
-    restored = policy.restored(story.light.health, at(1800))
+    assert story.tracked.not_before == pytest.approx(at(3600).mono)
+    restored = policy.restored(story.tracked.health, at(1800))
     assert restored.not_before == pytest.approx(at(3600).mono)
 
 
@@ -189,7 +189,7 @@ def test_throttling_without_a_time_backs_off_and_is_never_red() -> None:
 
 def test_no_credit_has_its_own_reason_and_is_asked_rarely() -> None:
     story = Story().check(GOOD, NO_CREDIT)
-    assert (story.state, story.light.health.reason) == (HealthState.LIMITED, "credit")
+    assert (story.state, story.tracked.health.reason) == (HealthState.LIMITED, "credit")
     assert story.delay == 300.0
     assert story.transitions[-1].important
 
@@ -204,7 +204,7 @@ def test_a_throttling_that_passes_soon_is_no_news(seconds: float, news: bool) ->
 
 def test_a_key_that_may_not_list_models_is_amber() -> None:
     story = Story().check(GOOD, NO_SCOPE, NO_SCOPE)
-    assert (story.state, story.light.health.reason) == (HealthState.LIMITED, "missing_scope")
+    assert (story.state, story.tracked.health.reason) == (HealthState.LIMITED, "missing_scope")
     assert story.delay == 300.0
 
 
@@ -233,13 +233,13 @@ def test_being_off_line_keeps_what_was_known_and_coming_back_to_it_is_no_news() 
     story = Story().check(GOOD)
     for state, verdict in ((HealthState.HEALTHY, GOOD), (HealthState.UNHEALTHY, BAD_CONFIG)):
         story.check(verdict)
-        step = policy.withheld(story.watched, story.light, policy.OFFLINE, "", at(story.time))
-        assert (step.light.health.state, step.light.health.last_known) == (HealthState.UNKNOWN, state)
+        step = policy.withheld(story.watched, story.tracked, policy.OFFLINE, "", at(story.time))
+        assert (step.tracked.health.state, step.tracked.health.last_known) == (HealthState.UNKNOWN, state)
         assert step.transition is not None
         assert not step.transition.important
-        again = policy.withheld(story.watched, step.light, policy.OFFLINE, "", at(story.time))
+        again = policy.withheld(story.watched, step.tracked, policy.OFFLINE, "", at(story.time))
         assert again.transition is None
-        story.light = step.light
+        story.tracked = step.tracked
         story.check(verdict)
         assert story.state is state
         assert not story.transitions[-1].important
@@ -247,7 +247,7 @@ def test_being_off_line_keeps_what_was_known_and_coming_back_to_it_is_no_news() 
 
 def test_coming_back_to_something_else_is_news() -> None:
     story = Story().check(GOOD)
-    story.light = policy.withheld(story.watched, story.light, policy.OFFLINE, "", at(story.time)).light
+    story.tracked = policy.withheld(story.watched, story.tracked, policy.OFFLINE, "", at(story.time)).tracked
     story.check(BAD_CONFIG)
     assert story.transitions[-1].important
 
@@ -278,7 +278,7 @@ def test_whatever_happens(events: list[tuple[Verdict, float]], important: bool) 
         before = story.state
         story.check(verdict, after=wait)
         failures = 0 if verdict.ok else failures + 1
-        health = story.light.health
+        health = story.tracked.health
         if verdict.ok:
             assert health.state is HealthState.HEALTHY
             assert health.consecutive_failures == 0
@@ -287,6 +287,6 @@ def test_whatever_happens(events: list[tuple[Verdict, float]], important: bool) 
         changed = story.step is not None and story.step.transition is not None
         assert changed or health.state is before
         if story.delay is None:
-            assert story.light.stopped
+            assert story.tracked.stopped
         else:
             assert 0.0 < story.delay <= 900.0

@@ -27,7 +27,7 @@ from nexo_daemon.health.queue import (
     YIELD_AFTER_S,
 )
 from nexo_daemon.health.schedule import Scheduler
-from nexo_daemon.health.slots import HealthNotice, Launch, Notice, OfflineNotice
+from nexo_daemon.health.watch_list import HealthNotice, Launch, Notice, OfflineNotice
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = Verdict(Outcome.OK, latency_s=0.1)

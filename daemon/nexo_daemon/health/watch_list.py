@@ -1,6 +1,6 @@
 """What is known of each watched connection, when is it checked next, and what is told? Written only here.
 
-Others read a slot, and say here what happened: a check is planned, starts or ends, an answer is judged, a
+Others read an entry, and say here what happened: a check is planned, starts or ends, an answer is judged, a
 light is frozen. A judgement of `policy` takes effect here: the light changes, jitter is added, the next check
 is planned, and a notice goes to the outbox.
 """
@@ -20,7 +20,7 @@ from nexo_daemon.domain.model import Health, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health import policy
 from nexo_daemon.health.clocks import Instant, shifted
-from nexo_daemon.health.policy import Judgement, Light, Watched
+from nexo_daemon.health.policy import Judgement, TrackedHealth, Watched
 
 JITTER: Final = 0.1
 
@@ -80,8 +80,8 @@ Notice = HealthNotice | OfflineNotice
 
 
 @dataclass(slots=True)
-class Slot:
-    """One connection. Read by all, written by `Slots`.
+class WatchedConnection:
+    """One connection. Read by all, written by `WatchList`.
 
     Attributes:
         remote: beyond the local network, so that its answers tell about our own.
@@ -100,7 +100,7 @@ class Slot:
     """
 
     watched: Watched
-    light: Light
+    tracked: TrackedHealth
     remote: bool
     shown: Health
     ticket: int = 0
@@ -113,7 +113,7 @@ class Slot:
     again: bool = False
     doubtful: bool = False
     suspected_at: float = float("-inf")
-    frozen: Light | None = None
+    frozen: TrackedHealth | None = None
     judged_at: float = float("-inf")
     proof: tuple[Verdict, Instant] | None = None
 
@@ -125,12 +125,12 @@ class Slot:
     @property
     def known(self) -> HealthState | None:
         """The state that was last seen, also while it is not vouched for."""
-        return policy.last_seen(self.light.health)
+        return policy.last_seen(self.tracked.health)
 
     @property
-    def remembered(self) -> Light:
+    def remembered(self) -> TrackedHealth:
         """The light, or that of before, while this computer is off line."""
-        return self.light if self.frozen is None else self.frozen
+        return self.tracked if self.frozen is None else self.frozen
 
     def waits(self, mono: float) -> bool:
         """Whether the provider asked not to be called yet."""
@@ -155,61 +155,63 @@ def is_remote(origin: str) -> bool:
     return not address.is_loopback and address.is_global
 
 
-def _request(slot: Slot, sent: float) -> Launch:
+def _request(entry: WatchedConnection, sent: float) -> Launch:
     """One that was not launched here."""
-    return Launch(0, slot.watched.id, slot.watched.origin, sent, 0.0)
+    return Launch(0, entry.watched.id, entry.watched.origin, sent, 0.0)
 
 
-class Slots:
-    """The slots of all watched connections, by id, and what was not yet told of them."""
+class WatchList:
+    """The watched connections, by id, and what was not yet told of them."""
 
     def __init__(self, source: random.Random) -> None:
-        self._slots: dict[str, Slot] = {}
+        self._watch_list: dict[str, WatchedConnection] = {}
         self._outbox: list[Notice] = []
         self._random = source
         self._tickets = 0
         self._timers: list[tuple[float, int, str]] = []
-        self._ranked: list[Slot] | None = None
+        self._ranked: list[WatchedConnection] | None = None
 
-    def __iter__(self) -> Iterator[Slot]:
+    def __iter__(self) -> Iterator[WatchedConnection]:
         """All of them."""
-        return iter(self._slots.values())
+        return iter(self._watch_list.values())
 
-    def get(self, connection_id: str) -> Slot | None:
-        """The slot of a connection; None when it is not watched."""
-        return self._slots.get(connection_id)
+    def get(self, connection_id: str) -> WatchedConnection | None:
+        """The entry of a connection; None when it is not watched."""
+        return self._watch_list.get(connection_id)
 
-    def by_importance(self) -> Iterator[Slot]:
-        """Remote slots, important ones first."""
+    def by_importance(self) -> Iterator[WatchedConnection]:
+        """Remote connections, important ones first."""
         if self._ranked is None:
-            remote = [slot for slot in self if slot.remote]
-            self._ranked = sorted(remote, key=lambda slot: not slot.watched.important)
+            remote = [entry for entry in self if entry.remote]
+            self._ranked = sorted(remote, key=lambda entry: not entry.watched.important)
         return iter(self._ranked)
 
     # What is watched.
 
-    def add(self, watched: Watched, light: Light, *, slow: bool) -> Slot:
+    def add(self, watched: Watched, tracked: TrackedHealth, *, slow: bool) -> WatchedConnection:
         """One more connection is watched."""
-        slot = Slot(watched, light, is_remote(watched.origin), shown=light.health, slow=slow)
-        self._slots[watched.id] = slot
+        entry = WatchedConnection(
+            watched, tracked, is_remote(watched.origin), shown=tracked.health, slow=slow
+        )
+        self._watch_list[watched.id] = entry
         self._ranked = None
-        return slot
+        return entry
 
-    def remove(self, connection_id: str) -> Slot:
+    def remove(self, connection_id: str) -> WatchedConnection:
         """A connection is not watched any more."""
         self._ranked = None
-        return self._slots.pop(connection_id)
+        return self._watch_list.pop(connection_id)
 
-    def adjust(self, slot: Slot, watched: Watched) -> None:
+    def adjust(self, entry: WatchedConnection, watched: Watched) -> None:
         """A connection has another host, importance or interval, or is paused or not."""
-        slot.watched, slot.remote = watched, is_remote(watched.origin)
+        entry.watched, entry.remote = watched, is_remote(watched.origin)
         self._ranked = None
 
-    def rest(self, slot: Slot, now: Instant) -> None:
+    def rest(self, entry: WatchedConnection, now: Instant) -> None:
         """It was paused: plan nothing."""
-        slot.frozen = None
-        self.disarm(slot)
-        self.withhold(slot, policy.PAUSED, "", now)
+        entry.frozen = None
+        self.disarm(entry)
+        self.withhold(entry, policy.PAUSED, "", now)
 
     # When it is checked.
 
@@ -217,43 +219,43 @@ class Slots:
         """An interval, a little longer or shorter, so that checks do not stay in step."""
         return delay_s * (1.0 - JITTER + 2.0 * JITTER * self._random.random())
 
-    def arm(self, slot: Slot, due: float, *, asked: bool, regular: bool = False) -> None:
+    def arm(self, entry: WatchedConnection, due: float, *, asked: bool, regular: bool = False) -> None:
         """Plan the next check of a connection, in place of any that was planned."""
         self._tickets += 1
-        slot.ticket = self._tickets
-        slot.due = due
-        slot.asked = asked
-        slot.regular = regular
-        slot.queued = False
-        heapq.heappush(self._timers, (due, self._tickets, slot.watched.id))
+        entry.ticket = self._tickets
+        entry.due = due
+        entry.asked = asked
+        entry.regular = regular
+        entry.queued = False
+        heapq.heappush(self._timers, (due, self._tickets, entry.watched.id))
 
-    def arm_soon_after(self, slot: Slot, moment: float) -> None:
+    def arm_soon_after(self, entry: WatchedConnection, moment: float) -> None:
         """Plan a check for the end of a wait that a provider asked for, or up to a second after."""
-        self.arm(slot, moment + self._random.random(), asked=False)
+        self.arm(entry, moment + self._random.random(), asked=False)
 
-    def disarm(self, slot: Slot) -> None:
+    def disarm(self, entry: WatchedConnection) -> None:
         """Plan none."""
         self._tickets += 1
-        slot.ticket = self._tickets
-        slot.due = None
-        slot.queued = False
+        entry.ticket = self._tickets
+        entry.due = None
+        entry.queued = False
 
-    def suspected(self, slot: Slot, mono: float) -> None:
+    def suspected(self, entry: WatchedConnection, mono: float) -> None:
         """A program reported a failure."""
-        slot.suspected_at = mono
+        entry.suspected_at = mono
 
     def next_due(self) -> float | None:
         """Monotonic second at which the next check falls due."""
         timers = self._timers
         while timers:
             due, ticket, id_ = timers[0]
-            slot = self._slots.get(id_)
-            if slot is not None and slot.ticket == ticket:
+            entry = self._watch_list.get(id_)
+            if entry is not None and entry.ticket == ticket:
                 return due
             heapq.heappop(timers)
         return None
 
-    def fallen_due(self, mono: float) -> Iterator[tuple[float, Slot]]:
+    def fallen_due(self, mono: float) -> Iterator[tuple[float, WatchedConnection]]:
         """Those whose check is due by now, and since when; each is given once.
 
         A regular check is spared where the connection has answered a program since the last one.
@@ -261,180 +263,186 @@ class Slots:
         timers = self._timers
         while timers and timers[0][0] <= mono:
             due, ticket, id_ = heapq.heappop(timers)
-            slot = self._slots.get(id_)
-            if slot is None or slot.ticket != ticket:
+            entry = self._watch_list.get(id_)
+            if entry is None or entry.ticket != ticket:
                 continue
-            if slot.regular and slot.proof is not None:
-                verdict, asked = slot.proof
-                self.answer(slot, verdict, _request(slot, asked.mono), asked)
+            if entry.regular and entry.proof is not None:
+                verdict, asked = entry.proof
+                self.answer(entry, verdict, _request(entry, asked.mono), asked)
             else:
-                slot.queued = True
-                yield due, slot
+                entry.queued = True
+                yield due, entry
 
-    def start(self, slot: Slot, mono: float, deadline_s: float) -> Launch:
+    def start(self, entry: WatchedConnection, mono: float, deadline_s: float) -> Launch:
         """Its turn has come."""
-        launch = Launch(slot.ticket, slot.watched.id, slot.watched.origin, mono, deadline_s)
-        slot.queued = False
-        slot.asked = False
-        slot.due = None
-        slot.running = launch
-        slot.doubtful = False
+        launch = Launch(entry.ticket, entry.watched.id, entry.watched.origin, mono, deadline_s)
+        entry.queued = False
+        entry.asked = False
+        entry.due = None
+        entry.running = launch
+        entry.doubtful = False
         return launch
 
-    def end(self, slot: Slot) -> None:
+    def end(self, entry: WatchedConnection) -> None:
         """Its check ended."""
-        slot.running = None
-        slot.again = slot.doubtful = False
+        entry.running = None
+        entry.again = entry.doubtful = False
 
     def doubt_running(self) -> None:
         """The network changed: what runs now may fail for that."""
-        for slot in self:
-            if slot.running is not None:
-                slot.doubtful = True
+        for entry in self:
+            if entry.running is not None:
+                entry.doubtful = True
 
     # What its light is.
 
     def answer(
-        self, slot: Slot, verdict: Verdict, launch: Launch, now: Instant, *, certain: bool = False
+        self,
+        entry: WatchedConnection,
+        verdict: Verdict,
+        launch: Launch,
+        now: Instant,
+        *,
+        certain: bool = False,
     ) -> None:
         """Judge what a check brought. The only place that does."""
-        slot.judged_at = launch.started
-        if slot.proof is not None and slot.proof[1].mono <= launch.started:
-            slot.proof = None
-        step = policy.judge(slot.watched, slot.light, verdict, now, certain=certain)
-        self._apply(slot, step, launch, now, policy.sample(launch.id, verdict, now))
+        entry.judged_at = launch.started
+        if entry.proof is not None and entry.proof[1].mono <= launch.started:
+            entry.proof = None
+        step = policy.judge(entry.watched, entry.tracked, verdict, now, certain=certain)
+        self._apply(entry, step, launch, now, policy.sample(launch.id, verdict, now))
 
-    def tested(self, slot: Slot, verdict: Verdict, now: Instant) -> None:
+    def tested(self, entry: WatchedConnection, verdict: Verdict, now: Instant) -> None:
         """A person made a whole test: its verdict needs no second one. What is on its way is asked anew."""
-        slot.again = slot.running is not None
-        self.answer(slot, verdict, _request(slot, now.mono), now, certain=True)
+        entry.again = entry.running is not None
+        self.answer(entry, verdict, _request(entry, now.mono), now, certain=True)
 
-    def proven(self, slot: Slot, verdict: Verdict, asked_at: float, now: Instant) -> bool:
+    def proven(self, entry: WatchedConnection, verdict: Verdict, asked_at: float, now: Instant) -> bool:
         """A program got a good answer. Told at once where that is news, else when the next check is due.
 
         Returns:
             Whether it was told.
         """
-        if asked_at <= slot.judged_at:
+        if asked_at <= entry.judged_at:
             # The light knows of something newer.
             return False
         asked = Instant(now.wall - timedelta(seconds=now.mono - asked_at), asked_at)
-        slot.proof = verdict, asked
-        light = slot.light
-        if slot.running is not None or (light.health.state is HealthState.HEALTHY and light.settled):
+        entry.proof = verdict, asked
+        tracked = entry.tracked
+        if entry.running is not None or (tracked.health.state is HealthState.HEALTHY and tracked.settled):
             return False
-        self.answer(slot, verdict, _request(slot, asked_at), now)
+        self.answer(entry, verdict, _request(entry, asked_at), now)
         return True
 
-    def limited(self, slot: Slot, verdict: Verdict, now: Instant) -> bool:
+    def limited(self, entry: WatchedConnection, verdict: Verdict, now: Instant) -> bool:
         """A program was told to wait, or that nothing is left.
 
         Returns:
             Whether that was not known.
         """
-        known, until = slot.light.health, verdict.retry_at
-        if slot.light.stopped or slot.running is not None:
+        known, until = entry.tracked.health, verdict.retry_at
+        if entry.tracked.stopped or entry.running is not None:
             return False
-        told_before = known.state is HealthState.LIMITED and now.mono - slot.judged_at < REPEATED_S
+        told_before = known.state is HealthState.LIMITED and now.mono - entry.judged_at < REPEATED_S
         later = until is not None and (known.retry_at is None or until - known.retry_at > _NEARLY)
         if told_before and not later:
             return False
-        self.answer(slot, verdict, _request(slot, now.mono), now)
+        self.answer(entry, verdict, _request(entry, now.mono), now)
         return True
 
-    def not_checked(self, slot: Slot, result: NotChecked, launch: Launch, now: Instant) -> None:
+    def not_checked(self, entry: WatchedConnection, result: NotChecked, launch: Launch, now: Instant) -> None:
         """Nothing was sent; the next check is tried when it is due."""
-        step = policy.withheld(slot.watched, slot.light, result.reason, result.advice, now)
-        self._apply(slot, replace(step, delay_s=slot.watched.interval_s, regular=True), launch, now, None)
+        step = policy.withheld(entry.watched, entry.tracked, result.reason, result.advice, now)
+        self._apply(entry, replace(step, delay_s=entry.watched.interval_s, regular=True), launch, now, None)
 
-    def timed(self, slot: Slot, *, slow: bool) -> None:
+    def timed(self, entry: WatchedConnection, *, slow: bool) -> None:
         """An answer came, or its host hung."""
-        slot.slow = slow
+        entry.slow = slow
 
-    def forget(self, slot: Slot, now: Instant, *, offline: bool) -> None:
+    def forget(self, entry: WatchedConnection, now: Instant, *, offline: bool) -> None:
         """Configuration or secret changed: what was known is void, and a check follows at once."""
-        before = slot.light
-        step = policy.withheld(slot.watched, before, policy.NEVER, "", now)
-        slot.slow = False
-        slot.proof = None
-        slot.light = Light(replace(Health(), since=now.wall))
-        slot.frozen = slot.light if slot.remote and offline else None
-        if slot.paused:
-            slot.light = policy.withheld(slot.watched, slot.light, policy.PAUSED, "", now).light
-        elif slot.running is not None:
-            slot.again = True
+        before = entry.tracked
+        step = policy.withheld(entry.watched, before, policy.NEVER, "", now)
+        entry.slow = False
+        entry.proof = None
+        entry.tracked = TrackedHealth(replace(Health(), since=now.wall))
+        entry.frozen = entry.tracked if entry.remote and offline else None
+        if entry.paused:
+            entry.tracked = policy.withheld(entry.watched, entry.tracked, policy.PAUSED, "", now).tracked
+        elif entry.running is not None:
+            entry.again = True
         else:
-            self.arm(slot, now.mono, asked=True)
+            self.arm(entry, now.mono, asked=True)
         was_known = before.health.state is not HealthState.UNKNOWN
-        self.tell(slot, now, transition=step.transition if was_known else None)
+        self.tell(entry, now, transition=step.transition if was_known else None)
 
-    def withhold(self, slot: Slot, reason: str, advice: str, now: Instant) -> None:
+    def withhold(self, entry: WatchedConnection, reason: str, advice: str, now: Instant) -> None:
         """Stop vouching for a light, because it cannot be checked."""
-        step = policy.withheld(slot.watched, slot.light, reason, advice, now)
-        slot.light = step.light
-        self.tell(slot, now, transition=step.transition, conclusive=True)
+        step = policy.withheld(entry.watched, entry.tracked, reason, advice, now)
+        entry.tracked = step.tracked
+        self.tell(entry, now, transition=step.transition, conclusive=True)
 
-    def freeze(self, slot: Slot) -> None:
+    def freeze(self, entry: WatchedConnection) -> None:
         """Keep the light as it is until this computer is on line again."""
-        self.disarm(slot)
-        slot.frozen = slot.light
+        self.disarm(entry)
+        entry.frozen = entry.tracked
 
-    def unfreeze(self, slot: Slot) -> Light | None:
+    def unfreeze(self, entry: WatchedConnection) -> TrackedHealth | None:
         """This computer is on line again. The light of before; None if it was not frozen."""
-        frozen, slot.frozen = slot.frozen, None
+        frozen, entry.frozen = entry.frozen, None
         return frozen
 
-    def restore(self, slot: Slot, light: Light, now: Instant) -> None:
+    def restore(self, entry: WatchedConnection, tracked: TrackedHealth, now: Instant) -> None:
         """Nothing will be asked for a while: what was known before is still what is known."""
-        before = slot.light.health
-        slot.light = replace(light, health=replace(light.health, since=now.wall))
-        if not light.stopped and light.not_before is not None:
-            self.arm_soon_after(slot, light.not_before)
-        self.tell(slot, now, transition=policy.transition(slot.watched, before, light.health, now))
+        before = entry.tracked.health
+        entry.tracked = replace(tracked, health=replace(tracked.health, since=now.wall))
+        if not tracked.stopped and tracked.not_before is not None:
+            self.arm_soon_after(entry, tracked.not_before)
+        self.tell(entry, now, transition=policy.transition(entry.watched, before, tracked.health, now))
 
     def slept(self, asleep_s: float, now: Instant) -> None:
         """The computer was suspended: time that passed for providers and not for our clock."""
-        for slot in self:
-            light = slot.remembered
-            if light.not_before is None:
+        for entry in self:
+            tracked = entry.remembered
+            if tracked.not_before is None:
                 continue
-            not_before = light.not_before - asleep_s
-            light = replace(light, not_before=not_before)
-            if slot.frozen is not None:
-                slot.frozen = light
+            not_before = tracked.not_before - asleep_s
+            tracked = replace(tracked, not_before=not_before)
+            if entry.frozen is not None:
+                entry.frozen = tracked
                 continue
-            slot.light = light
-            if slot.due is not None and slot.running is None:
-                self.arm_soon_after(slot, max(now.mono, not_before))
+            entry.tracked = tracked
+            if entry.due is not None and entry.running is None:
+                self.arm_soon_after(entry, max(now.mono, not_before))
 
     def clock_set(self, seconds: float) -> None:
         """The wall clock was set: say every moment on the new one. When what is due stays as it is."""
-        for slot in self:
-            slot.light = replace(slot.light, health=shifted(slot.light.health, seconds))
-            if slot.frozen is not None:
-                slot.frozen = replace(slot.frozen, health=shifted(slot.frozen.health, seconds))
-            slot.shown = shifted(slot.shown, seconds)
-            slot.proof = None
-            self._outbox.append(HealthNotice(slot.watched.id, slot.shown))
+        for entry in self:
+            entry.tracked = replace(entry.tracked, health=shifted(entry.tracked.health, seconds))
+            if entry.frozen is not None:
+                entry.frozen = replace(entry.frozen, health=shifted(entry.frozen.health, seconds))
+            entry.shown = shifted(entry.shown, seconds)
+            entry.proof = None
+            self._outbox.append(HealthNotice(entry.watched.id, entry.shown))
 
     def _apply(
-        self, slot: Slot, step: Judgement, launch: Launch, now: Instant, sample: Sample | None
+        self, entry: WatchedConnection, step: Judgement, launch: Launch, now: Instant, sample: Sample | None
     ) -> None:
-        slot.light = step.light
-        if slot.paused and step.light.health.reason == policy.CHECKING:
+        entry.tracked = step.tracked
+        if entry.paused and step.tracked.health.reason == policy.CHECKING:
             # Somebody asked for one check, and no second one follows.
-            slot.light = replace(step.light, health=replace(step.light.health, reason=policy.PAUSED))
-        if slot.paused or step.delay_s is None:
-            self.disarm(slot)
+            entry.tracked = replace(step.tracked, health=replace(step.tracked.health, reason=policy.PAUSED))
+        if entry.paused or step.delay_s is None:
+            self.disarm(entry)
         elif step.regular:
             due = launch.started + self.jittered(step.delay_s)
-            self.arm(slot, max(due, now.mono + HOST_GAP_S), asked=False, regular=True)
-        elif step.light.not_before is not None:
-            self.arm_soon_after(slot, now.mono + step.delay_s)
+            self.arm(entry, max(due, now.mono + HOST_GAP_S), asked=False, regular=True)
+        elif step.tracked.not_before is not None:
+            self.arm_soon_after(entry, now.mono + step.delay_s)
         else:
-            self.arm(slot, now.mono + step.delay_s, asked=False)
+            self.arm(entry, now.mono + step.delay_s, asked=False)
         conclusive = step.regular or step.delay_s is None or step.delay_s > 5.0
-        self.tell(slot, now, transition=step.transition, sample=sample, conclusive=conclusive)
+        self.tell(entry, now, transition=step.transition, sample=sample, conclusive=conclusive)
 
     # What is told.
 
@@ -449,7 +457,7 @@ class Slots:
 
     def tell(
         self,
-        slot: Slot,
+        entry: WatchedConnection,
         now: Instant,
         *,
         transition: Transition | None = None,
@@ -457,6 +465,6 @@ class Slots:
         conclusive: bool = False,
     ) -> None:
         """Show the light as it is now, and when the next check is due."""
-        due = None if slot.due is None else now.wall + timedelta(seconds=slot.due - now.mono)
-        slot.shown = replace(slot.light.health, next_check_at=due)
-        self._outbox.append(HealthNotice(slot.watched.id, slot.shown, transition, sample, conclusive))
+        due = None if entry.due is None else now.wall + timedelta(seconds=entry.due - now.mono)
+        entry.shown = replace(entry.tracked.health, next_check_at=due)
+        self._outbox.append(HealthNotice(entry.watched.id, entry.shown, transition, sample, conclusive))
