@@ -58,7 +58,7 @@ class View:
     def connection(
         self, value: StoredConnection, snapshot: RegistrySnapshot | None = None
     ) -> connection_pb2.Connection:
-        """A connection with its health; `snapshot` (default: the present one) knows the default connection."""
+        """A connection with its health; `snapshot` (the present one if None) knows the default connection."""
         snapshot = snapshot or self._registry.snapshot
         light, known = self._health_board.of(value), self._encoded.get(value.id)
         if known is None and len(self._encoded) >= max(2 * len(snapshot.connections), _FEWEST_KEPT):
