@@ -127,7 +127,7 @@ class Server:
             OSError: the socket cannot be bound.
         """
         _check_free(socket, [door.identity for door in self._doors])
-        # Bound under a temporary name, and renamed when it answers. Another reason: when grpcio stops, it removes
+        # Bound under a temporary name, and renamed when it answers. And when grpcio stops, it removes
         # the file with the name that it has bound, even if that is another daemon's by then (seen).
         unready = socket.with_name(f"{socket.name[:-1]}~")
         server = grpc.aio.server(options=_OPTIONS)
