@@ -1,12 +1,12 @@
-"""The SDK of Nexo Connections: ask for a connection, use it, follow a switch.
+"""The SDK of Nexo Connections: resolve a connection, use it, follow switches.
 
     import nexo_client
 
     with nexo_client.connect() as client:
         conn = client.resolve(workspace=".")
 
-`nexo_client.aio` is the same on asyncio. Names are imported when first used, so that a module of this
-package that needs no grpc (`terms`, `paths`) does not pay for it.
+`nexo_client.aio` is the same API on asyncio. Names are imported when they are first used, so that modules
+that do not need grpc do not import it.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,9 @@
-"""How a hand-out is spelled for the official SDKs. For the environment of a program: `variables`.
+"""Converts a resolved connection into keyword arguments for the official SDKs.
 
-Pure: nothing is sent, and an SDK is imported only where one of its own objects has to be passed. What each
-SDK makes of a base URL was seen on the wire in November 2026 (openai 3.54, anthropic 2.12, google-genai 3.4,
-ollama 0.6); tests/thirdparty repeats it. An SDK also reads its own variables, so that everything that an
-ambient variable could replace is given explicitly.
+Nothing is sent, and an SDK is imported only if one of its objects has to be passed. The URLs that each SDK
+makes from a base URL were observed in November 2026 (openai 3.54, anthropic 2.12, google-genai 3.4, ollama
+0.6); tests/thirdparty checks them. SDKs also read environment variables, so every argument that a variable
+could replace is given explicitly. `variables` sets the environment of a program.
 """
 
 import importlib
@@ -18,34 +18,34 @@ from nexo_client.errors import InvalidField
 from nexo_client.types import ResolvedConnection
 
 NO_KEY = "no-key-needed"
-"""Stands in where an SDK refuses an empty key; the header that would carry it is left out."""
+"""Placeholder for SDKs that refuse an empty key; the header that would carry it is left out."""
 
 CREDENTIAL_HEADERS = faces.CREDENTIAL_HEADERS
 
-# Of an account, not of a service: the variable of one account would be sent with the key of another.
+# These variables select an account. They would be sent with the key of another account.
 _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 
 
 def headers_of(connection: ResolvedConnection, dialect: str) -> dict[str, str]:
-    """Every header that a request of this dialect carries: the key's, then the custom ones, which win."""
+    """All headers for a request in this dialect: the one with the key, and the custom headers, which win."""
     scheme = faces.scheme_of(dialect, connection.provider, connection.auth_scheme)
     return faces.headers(scheme, connection.api_key, connection.headers.items())
 
 
 def base_of(connection: ResolvedConnection, dialect: str) -> str:
-    """The URL in front of the paths of this dialect, of the provider's own OpenAI face where it has one.
+    """The base URL to which the paths of this dialect are appended.
 
-    These are `/chat/completions` of "openai", `/v1/messages` of "anthropic", `/v1beta/models` of "google" and
-    `/api/chat` of "ollama".
+    Such paths are `/chat/completions` for "openai", `/v1/messages` for "anthropic", `/v1beta/models` for
+    "google" and `/api/chat` for "ollama". For "openai" it is the provider's OpenAI-compatible API.
 
     Raises:
-        InvalidField: the provider has no such face.
+        InvalidField: the provider does not support the dialect.
     """
     providers = faces.PROVIDERS[dialect]
     if connection.provider not in providers:
         raise InvalidField(
             f"provider: connection '{connection.name}' is of provider {connection.provider}, "
-            f"which the {dialect} SDK can't talk to",
+            f"which the {dialect} SDK does not support",
             hint=f"choose a connection of provider {' or '.join(providers)}, or call .openai()",
             metadata={"field": "provider"},
         )
@@ -53,7 +53,7 @@ def base_of(connection: ResolvedConnection, dialect: str) -> str:
 
 
 def network_arguments(connection: ResolvedConnection) -> dict[str, Any]:
-    """Arguments of an httpx client that talks to this connection's host; empty if its defaults do the same.
+    """Arguments for an httpx client that uses this connection's proxy and CA bundle; empty for the defaults.
 
     Raises:
         InvalidField: the CA bundle cannot be read.
@@ -73,13 +73,13 @@ def network_arguments(connection: ResolvedConnection) -> dict[str, Any]:
     if network.proxy not in ("", proxies.SYSTEM):
         arguments["trust_env"] = False
     elif environment != os.environ:
-        # The variables here are those of the connection that `nexoctl run` was given.
+        # `nexoctl run` has set these variables for another connection.
         arguments["trust_env"] = False
         ca_bundle = ca_bundle or environment.get("SSL_CERT_FILE", "")
     elif _read_alike(system.bypass) and (url or not proxies.is_loopback(host) or host in system.bypass):
         arguments = {}
     elif system.urls and url is None:
-        # None is httpx's word for "no proxy here".
+        # In httpx, None means "no proxy".
         arguments["mounts"] = dict.fromkeys(("all://", "http://", "https://"))
     if ca_bundle:
         import ssl
@@ -88,7 +88,7 @@ def network_arguments(connection: ResolvedConnection) -> dict[str, Any]:
             arguments["verify"] = ssl.create_default_context(cafile=ca_bundle)
         except (OSError, ssl.SSLError):
             raise InvalidField(
-                f"ca_bundle: {ca_bundle} can't be read as PEM",
+                f"ca_bundle: {ca_bundle} is not a readable PEM file",
                 hint="check the file, or remove it from the connection",
                 metadata={"field": "ca_bundle"},
             ) from None
@@ -99,14 +99,14 @@ _PLAIN = re.compile(r"\*|::1|[\w-]+(\.[\w-]+)*")
 
 
 def _read_alike(no_proxy: Sequence[str]) -> bool:
-    """Whether httpx reads the list as we do: names and addresses, no networks, ports or dots in front."""
+    """Whether httpx interprets the list as we do: it has no networks, ports or leading dots."""
     return all(_PLAIN.fullmatch(entry) for entry in no_proxy)
 
 
 def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
-    """For `openai.OpenAI`, or `openai.AsyncOpenAI` if `async_client`.
+    """Keyword arguments for `openai.OpenAI`, or for `openai.AsyncOpenAI` if `async_client`.
 
-    The two differ only if an HTTP client has to be made: for a proxy, a CA bundle, a key in another header.
+    They differ only if an HTTP client is needed: for a proxy, a CA bundle, or a key in another header.
     """
     headers: dict[str, Any] = headers_of(connection, "openai")
     key = connection.api_key
@@ -114,8 +114,8 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
     if headers.get("Authorization") == f"Bearer {key}":
         del headers["Authorization"]
     elif "Authorization" not in headers and headers:
-        # The SDK insists on this header, and a gateway that wants the key elsewhere refuses a wrong one.
-        # Where nothing else is sent the placeholder does no harm, and no HTTP client has to be made.
+        # The SDK always sends this header, and a server that expects the key in another one may refuse it.
+        # Without other headers the placeholder does no harm, and no HTTP client is needed.
         key = NO_KEY
         network["auth"] = _without_authorization
     for variable, name in _AMBIENT_ACCOUNT.items():
@@ -135,9 +135,9 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
 
 
 def _unredirected(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of an HTTP client that follows no redirect, where one would carry secrets to another host.
+    """Arguments that disable redirects if there are secret headers besides `Authorization`.
 
-    The HTTP clients of the SDKs follow redirects, and take nothing but `Authorization` out of them.
+    The HTTP clients of the SDKs follow redirects to other hosts, and remove only `Authorization`.
     """
     return {"follow_redirects": False} if headers.keys() - {"Authorization"} else {}
 
@@ -148,17 +148,16 @@ def _without_authorization(request: Any) -> Any:
 
 
 def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dict[str, Any]:
-    """For `anthropic.Anthropic`, or `anthropic.AsyncAnthropic` if `async_client`.
+    """Keyword arguments for `anthropic.Anthropic`, or for `anthropic.AsyncAnthropic` if `async_client`.
 
     Raises:
-        InvalidField: the provider speaks no Anthropic dialect.
+        InvalidField: the provider does not support the Anthropic dialect.
     """
     from anthropic import Omit
 
     headers: dict[str, Any] = headers_of(connection, "anthropic")
     base = base_of(connection, "anthropic")
-    # SDK 1 sends `api_key` as x-api-key and SDK 2 as Bearer; the header that the daemon has tested is the one
-    # that is sent, whichever SDK it is.
+    # SDK 1 sends `api_key` as x-api-key, SDK 2 as Bearer. Both must send the header that the daemon tested.
     if headers.get("Authorization") == f"Bearer {connection.api_key}":
         del headers["Authorization"]
         arguments: dict[str, Any] = {"auth_token": connection.api_key, "base_url": base}
@@ -178,10 +177,10 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
 
 
 def google(connection: ResolvedConnection) -> dict[str, Any]:
-    """For `google.genai.Client`, which serves both sync and asyncio.
+    """Keyword arguments for `google.genai.Client`, which has a synchronous and an asyncio API.
 
     Raises:
-        InvalidField: the provider speaks no Gemini dialect.
+        InvalidField: the provider does not support the Gemini dialect.
     """
     headers = headers_of(connection, "google")
     key = headers.pop("X-Goog-Api-Key", "") or NO_KEY
@@ -197,7 +196,7 @@ def google(connection: ResolvedConnection) -> dict[str, Any]:
 
 
 def _without_aiohttp(network: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps the SDK to httpx, where it would take aiohttp, which cannot be told to follow no redirect."""
+    """Arguments that make the SDK use httpx instead of aiohttp, in which redirects cannot be disabled."""
     if importlib.util.find_spec("aiohttp") is None:
         return {}
     from google.genai import types as genai_types
@@ -207,14 +206,14 @@ def _without_aiohttp(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ollama(connection: ResolvedConnection) -> dict[str, Any]:
-    """For `ollama.Client` and `ollama.AsyncClient`.
+    """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`.
 
     Raises:
-        InvalidField: the provider speaks no Ollama dialect.
+        InvalidField: the provider does not support the Ollama dialect.
     """
     headers = headers_of(connection, "ollama")
     if "Authorization" not in headers and os.environ.get("OLLAMA_API_KEY"):
-        # The SDK would send the key of the variable to this host.
+        # Otherwise the SDK would send the key in that variable to this host.
         headers["Authorization"] = f"Bearer {NO_KEY}"
     arguments: dict[str, Any] = {"host": base_of(connection, "ollama"), "follow_redirects": False}
     if headers:

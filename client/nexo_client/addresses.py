@@ -1,4 +1,4 @@
-"""Is an address that a program uses one of a connection's? Same host, and no other account's path on it."""
+"""Decides whether an address that a program uses belongs to a connection."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,8 +9,9 @@ _VERSIONS = ("/v1beta/openai", "/v1beta", "/v1alpha", "/v1", "/api")
 def covers(base_url: str, url: str) -> bool:
     """Whether a key for `base_url` may be given to a program that sends it to `url`.
 
-    The version at the end of the path does not count, as some programs write it and others do not; what
-    stands before it does: gateways keep accounts apart by it.
+    Scheme, host and port must be equal, and `url` must be at or below the path of `base_url`, because
+    gateways use paths to separate accounts. A version at the end of that path is ignored, because some
+    programs write it and others do not.
     """
     ours, theirs = _split(base_url), _split(url)
     if ours is None or theirs is None or _origin(ours) != _origin(theirs):
@@ -25,7 +26,7 @@ def covers(base_url: str, url: str) -> bool:
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of an address that can be read in one way only."""
+    """The parts of an address; None if parsers could interpret it differently."""
     if any(character.isspace() or character in "\\\x7f" or character < " " for character in url):
         return None
     try:

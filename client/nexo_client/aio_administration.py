@@ -16,17 +16,17 @@ from nexo_client.calls import Call, each, one
 
 
 class AsyncVaultCalls:
-    """Each raises what the methods of `Client` raise, and what its text names."""
+    """The calls for the vault. They raise the common errors of `Client` and those in their descriptions."""
 
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
 
     async def status(self) -> types.Vault:
-        """Its state."""
+        """The state of the vault."""
         return await self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
 
     async def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
-        """Open it; the keyring of the desktop may ask the person.
+        """Unlock the vault. The keyring of the desktop may show a dialog.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered
@@ -39,17 +39,17 @@ class AsyncVaultCalls:
         return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
 
     async def lock(self) -> types.Vault:
-        """Forget the key until it is unlocked."""
+        """Lock the vault: the daemon forgets the key."""
         return await self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
 
     async def auto_lock(self) -> types.AutoLock:
-        """When it locks by itself."""
+        """The settings for locking automatically."""
         return await self._line.ask(
             Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
         )
 
     async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
-        """Let it lock by itself from now on.
+        """Change the settings for locking automatically.
 
         Raises:
             InvalidField, StoreReadOnly, StoreFull
@@ -62,10 +62,12 @@ class AsyncVaultCalls:
     async def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
     ) -> types.Vault:
-        """Another slot in place of the present one; the secrets stay.
+        """Replace the key slot; the secrets are kept.
 
         Args:
-            forget_secrets: when the key is lost: give up the stored secrets and begin anew.
+            slot: the kind of the new slot.
+            passphrase: for a slot with a passphrase.
+            forget_secrets: give up the stored secrets and create a new key, if the key is lost.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull, LimitReached
@@ -78,14 +80,14 @@ class AsyncVaultCalls:
         return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
     async def propose_recovery_code(self) -> types.RecoveryCode:
-        """A fresh code, which opens nothing before `set_recovery_code`; an earlier one is good until then."""
+        """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
         return await self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
 
     async def set_recovery_code(self, code: str) -> types.Vault:
-        """This code opens the vault when everything else is lost; an earlier one is no longer good.
+        """Make a recovery code valid; an earlier one becomes invalid.
 
         Args:
-            code: as `propose_recovery_code` made it, when whoever keeps it has it.
+            code: from `propose_recovery_code`, after the user has stored it.
 
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
@@ -95,10 +97,10 @@ class AsyncVaultCalls:
         )
 
     async def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
-        """Seal every secret again under a new key, in one step.
+        """Re-encrypt all secrets with a new data key, in one transaction.
 
         Args:
-            recovery_code: if there is one, the code that takes its place, as for `set_recovery_code`.
+            recovery_code: the new recovery code, if there is one now; see `set_recovery_code`.
 
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
@@ -108,19 +110,19 @@ class AsyncVaultCalls:
 
 
 class AsyncStoreCalls:
-    """Each raises what the methods of `Client` raise, and what its text names."""
+    """The calls for the store. They raise the common errors of `Client` and those in their descriptions."""
 
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
 
     async def check(self) -> types.CheckResult:
-        """Structure, references, flipped bits, and whether every secret opens."""
+        """Check the structure of the store, its references and checksums, and whether all secrets decrypt."""
         return await self._line.ask(
             Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
         )
 
     async def create_backup(self) -> types.Backup:
-        """A copy of the store, checked and private.
+        """Create a verified backup of the store, readable only by this user.
 
         Raises:
             StoreFull, DaemonFailed
@@ -130,29 +132,33 @@ class AsyncStoreCalls:
         )
 
     async def backups(self) -> tuple[types.Backup, ...]:
-        """The newest first."""
+        """The backups, newest first."""
         return await self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
 
     async def restore(self, name: str = "", *, dry_run: bool = False, empty: bool = False) -> types.Restored:
-        """Put a backup in the place of the store, once it is proven sound and its secrets open.
+        """Replace the store by a backup, after checking the backup and decrypting its secrets.
 
         Args:
-            name: of a backup, or an absolute path; empty for the newest.
-            empty: no backup, but an empty store in the place of one that is gone.
+            name: the name of a backup, or an absolute path; empty for the newest.
+            dry_run: only check the backup.
+            empty: create an empty store instead, if the store is gone.
 
         Raises:
             InvalidField: there is no such backup.
-            DaemonFailed: it is not sound; nothing was changed.
+            DaemonFailed: the backup is damaged; nothing was changed.
         """
         request = s.RestoreBackupRequest(name=name, dry_run=dry_run, empty=empty)
         return await self._line.ask(Call(request, _restored, longer_s=WORK_S))
 
     async def export(self, *, passphrase: str = "") -> types.Export:
-        """Everything that is configured; with the secrets only under a passphrase.
+        """Export the configuration.
+
+        Args:
+            passphrase: include the secrets, encrypted with it; without one they are left out.
 
         Raises:
             InvalidField: the passphrase is too short.
-            VaultLocked, VaultKeyLost, SecretTampered: the secrets do not open.
+            VaultLocked, VaultKeyLost, SecretTampered: the secrets cannot be decrypted.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
         return await self._line.ask(Call(request, partial(read, types.Export), longer_s=WORK_S))
@@ -166,17 +172,19 @@ class AsyncStoreCalls:
         overwrite: bool = False,
         consents: Iterable[str] = (),
     ) -> tuple[types.ImportStep, ...]:
-        """Merge an export into what is there; nothing is removed. After an error nothing was changed.
+        """Merge an export into the configuration. Nothing is removed; after an error nothing was changed.
 
         Args:
-            dry_run: say what would be done with all consents.
-            overwrite: change what exists; otherwise it stays and the step says how it differs.
-            consents: ids of `ImportStep.needs` of a dry run that a person agreed to.
+            document: the content of the export.
+            passphrase: the passphrase of the export; empty if it has none.
+            dry_run: only report the steps, as if all consents were given.
+            overwrite: change existing entries; otherwise they are kept, and the step lists the differences.
+            consents: ids from `ImportStep.needs` of a dry run to which the user agreed.
 
         Raises:
-            InvalidField: no export, or the passphrase does not open it.
+            InvalidField: the document is not an export, or the passphrase is wrong.
             StoreReadOnly, StoreFull, StoreFailed
-            VaultLocked, VaultKeyLost: it has secrets, and they cannot be sealed.
+            VaultLocked, VaultKeyLost: the export has secrets, and they cannot be encrypted.
         """
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents

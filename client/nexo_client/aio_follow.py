@@ -1,7 +1,7 @@
 """`AsyncLiveConnection`: a `LiveConnection` for programs with an event loop.
 
-It stands on the same stream: one for the process and socket, however many followers of either kind there
-are. Its thread only wakes the loop.
+It uses the same stream as `LiveConnection`: one for each process and socket. The stream's thread only wakes
+the event loop.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ log = logging.getLogger("nexo_client.follow")
 
 
 class AsyncLiveConnection:
-    """The connection that this program gets, kept true. To be used on the loop on which it was made.
+    """The connection for this program, kept up to date. Belongs to the event loop on which it was created.
 
-    `async for connection in live` gives the present connection, then each new one, or None while there is
-    none to use (`problem` says why). Several quick changes may come as one. `close()` ends the iteration.
+    `async for connection in live` yields the current connection, then each new one, or None while there is
+    none (`problem` says why). Several quick changes may be reported as one. `close()` ends the iteration.
     """
 
     def __init__(self, live: LiveConnection) -> None:
@@ -61,7 +61,7 @@ class AsyncLiveConnection:
         return self._live.problem
 
     def on_change(self, callback: OnChange) -> Callable[[], None]:
-        """As `LiveConnection.on_change`, but called on the loop."""
+        """As `LiveConnection.on_change`, but callbacks run on the event loop."""
         self._callbacks.append(callback)
 
         def remove() -> None:
@@ -85,7 +85,7 @@ class AsyncLiveConnection:
             self._woken.discard(woken)
 
     def close(self) -> None:
-        """Stops following and ends the iterations. May be called twice."""
+        """Stops following and ends the iterations; may be called more than once."""
         self._live.close()
         self._remove_waker()
 
@@ -104,7 +104,7 @@ class AsyncLiveConnection:
         try:
             self._loop.call_soon_threadsafe(self._changed)
         except RuntimeError:
-            # The loop is closed: nobody is left to tell.
+            # The loop is closed.
             self._remove_waker()
 
     def _changed(self) -> None:
@@ -131,12 +131,12 @@ class AsyncLiveConnection:
             pass
         finally:
             self._woken.discard(woken)
-        # Does not wait any more; it raises what is to be raised.
+        # Does not wait any more, only raises the error, if there is one.
         self._live.wait_ready(0)
 
 
 class Following:
-    """What `AsyncClient.follow` returns: awaitable, and an asynchronous context manager."""
+    """The result of `AsyncClient.follow`: awaitable, and an asynchronous context manager."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How the calls of a program with an event loop reach the daemon; the same as `line` on asyncio."""
+"""Sends the calls of the asyncio client to the daemon; the same as `line` on asyncio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import grpc.aio
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
-from nexo_client.calls import Call, OnLayer, Stream
+from nexo_client.calls import Call, OnLayer, StreamCall
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from nexo_client.line import LOOK_AGAIN_S, Wire, closed
@@ -30,7 +30,7 @@ L = TypeVar("L", bound="AsyncLine")
 
 
 class Connecting(Generic[L]):
-    """What `connect` returns: awaitable, and an asynchronous context manager."""
+    """The result of `connect`: awaitable, and an asynchronous context manager."""
 
     def __init__(
         self, kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
@@ -71,14 +71,14 @@ class Connecting(Generic[L]):
 def opened(
     kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float
 ) -> Connecting[L]:
-    """A client of class `kind`; what `nexo_client.aio.connect` documents."""
+    """A client of class `kind`; see `nexo_client.aio.connect`."""
     return Connecting(kind, socket, start, timeout_s)
 
 
 class AsyncSubscription(Generic[T]):
-    """An asynchronous iterator over what the daemon sends; ends when either side ends it."""
+    """An asynchronous iterator over the messages of a stream; it ends when either side ends the stream."""
 
-    def __init__(self, stream: Stream[T], opened: Any, socket: Path) -> None:
+    def __init__(self, stream: StreamCall[T], opened: Any, socket: Path) -> None:
         self._stream = stream
         self._opened = opened
         self._responses: AsyncIterator[Any] = aiter(opened)
@@ -98,7 +98,7 @@ class AsyncSubscription(Generic[T]):
                 raise StopAsyncIteration from None
             raise failures.translate(failure, self._socket, self._stream.method.name) from None
         except asyncio.CancelledError:
-            # grpc says so of a call that was cancelled by close(), too.
+            # grpc also raises this for a call that close() has cancelled.
             if self._closed:
                 raise StopAsyncIteration from None
             raise
@@ -112,13 +112,13 @@ class AsyncSubscription(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """Ends the subscription. May be called twice."""
+        """Ends the subscription; may be called more than once."""
         self._closed = True
         self._opened.cancel()
 
 
 class AsyncLine:
-    """What every client does, on the loop of the caller; an asynchronous context manager."""
+    """The base class of asyncio clients. Connects on first use. An asynchronous context manager."""
 
     def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._socket = socket
@@ -145,7 +145,7 @@ class AsyncLine:
         return f"{type(self).__name__}({str(self._socket)!r})"
 
     async def close(self) -> None:
-        """Closes the channel and whatever follows through this client. May be called twice."""
+        """Closes the channel and the live connections of this client; may be called more than once."""
         self._closed = True
         for live in tuple(self._followers):
             live.close()
@@ -154,7 +154,7 @@ class AsyncLine:
             await wire.channel.close()
 
     def drop_after_fork(self) -> list[Any]:
-        """For `nexo_client.fork`."""
+        """See `fork.Droppable`."""
         wire, self._wire = self._wire, None
         return [wire]
 
@@ -172,12 +172,12 @@ class AsyncLine:
         return self._connected().info
 
     async def ask(self, call: Call[T]) -> T:
-        """Sends a call and reads the answer. For the methods of the clients."""
+        """Sends a call and reads the response. For the methods of the clients."""
         wire = self._connected()
         method = wire.method(call)
         deadline = self._timeout_s + call.longer_s
         if not call.reads:
-            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
             return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
@@ -189,13 +189,12 @@ class AsyncLine:
             raise error
         await self._wait_until_connected(wire, call)
         try:
-            # What only reads may be asked twice.
             return call.read(await method(call.request, timeout=deadline))
         except grpc.RpcError as failure:
             raise failures.translate(failure, self._socket, call.method.name) from None
 
     async def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
-        """As that of `Line`."""
+        """See `Line._wait_until_connected`."""
         give_up = time.monotonic() + self._timeout_s
         while True:
             try:
@@ -210,7 +209,7 @@ class AsyncLine:
             else:
                 return
 
-    def _subscribe(self, stream: Stream[T]) -> AsyncSubscription[T]:
+    def _subscribe(self, stream: StreamCall[T]) -> AsyncSubscription[T]:
         wire = self._connected()
         channel.probe(self._socket)
         return AsyncSubscription(stream, wire.stream(stream), self._socket)

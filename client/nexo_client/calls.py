@@ -1,7 +1,7 @@
-"""What a call of the contract is: its request, how the answer is read, and whether it may be sent twice.
+"""Describes a gRPC call: the request, a function that reads the response, and whether it may be repeated.
 
-Not for sending (see `line` and `aio_line`), and not for what each call means (see `client`). The path of a
-method and the class of its answer come from the contract, so no generated stub has to be imported.
+`line` and `aio_line` send calls; `client` has the meaning of each call. The path of a method and the class of
+its response come from the descriptors of the contract, so generated stubs are not imported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OnLayer = Callable[["types.LayerResult"], None]
 
 
 class Method(NamedTuple):
-    """A method of the contract; `name` is for a text."""
+    """A gRPC method; `name` is used in messages."""
 
     path: str
     name: str
@@ -39,7 +39,7 @@ class Method(NamedTuple):
 
 @cache
 def method(request: Any) -> Method:
-    """The method that takes messages of the class `request`: each method has a request of its own."""
+    """The method that takes messages of the class `request`; each method has its own request class."""
     asked = request.DESCRIPTOR
     for service in asked.file.services_by_name.values():
         for found in service.methods:
@@ -51,12 +51,12 @@ def method(request: Any) -> Method:
 
 @frozen
 class Call(Generic[T]):
-    """A call with one answer.
+    """A call with one response.
 
     Attributes:
-        read: makes a value of the answer.
-        reads: changes no configuration, so that it may be sent again when the line broke.
-        longer_s: what the deadline needs beyond the client's own.
+        read: converts the response.
+        reads: the call changes no configuration, so it may be repeated after a lost connection.
+        longer_s: seconds added to the client's own deadline.
     """
 
     request: Message
@@ -66,16 +66,17 @@ class Call(Generic[T]):
 
     @property
     def method(self) -> Method:
-        kind: Any = type(self.request)  # of which the stubs say that it cannot be hashed
+        kind: Any = type(self.request)  # its type stub wrongly says that it is not hashable
         return method(kind)
 
 
 @frozen
-class Stream(Generic[T]):
-    """A call whose answers are a stream. `limit_s` None: it ends when one side wants it to.
+class StreamCall(Generic[T]):
+    """A call with a stream of responses.
 
     Attributes:
-        read: makes a value of an answer; None for one that only a newer version knows.
+        read: converts a response; None for one that this version does not know.
+        limit_s: the deadline in seconds; None: the stream is open until one side ends it.
     """
 
     request: Message
@@ -84,43 +85,43 @@ class Stream(Generic[T]):
 
     @property
     def method(self) -> Method:
-        kind: Any = type(self.request)  # of which the stubs say that it cannot be hashed
+        kind: Any = type(self.request)  # as above
         return method(kind)
 
 
 def one(kind: Callable[..., T], field: str) -> Callable[[Any], T]:
-    """Reads the value in a field of an answer."""
+    """A function that reads the value in a field of a response."""
     return lambda response: read(kind, getattr(response, field))
 
 
 def each(kind: type[T], field: str) -> Callable[[Any], tuple[T, ...]]:
-    """Reads the values in a repeated field of an answer."""
+    """A function that reads the values in a repeated field of a response."""
     return lambda response: read_all(kind, getattr(response, field))
 
 
 def client_info() -> w.ClientInfo:
-    """What this process says about itself."""
+    """The description of this process for the daemon."""
     path = Path(sys.argv[0] if sys.argv else "")
     program = path.name if path.name not in ("", "-c", "-m") else "python"
     if program == "__main__.py":
-        # `python -m package`, and what our own programs start each other with.
+        # The program was started with `python -m package`.
         program = path.parent.name or program
-    # A script may be called anything; the record of a hand-out needs no more than this.
+    # Only for display, so a long name is cut.
     return w.ClientInfo(
         name="nexo_client-python", version=__version__, pid=os.getpid(), program=program[:100]
     )
 
 
 def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
-    """The question which connection this process gets; NEXO_CONNECTION of the process is part of it.
+    """The request part that selects a connection; it includes NEXO_CONNECTION of this process.
 
     Raises:
-        InvalidField: the name is empty, which is never taken for the default.
+        InvalidField: the name is empty; it does not mean the default.
     """
     if connection is not None and not connection.strip():
         raise InvalidField(
             "connection: is empty",
-            hint="name a connection, or leave it out for what the workspace gets",
+            hint="name a connection, or leave it out to get the connection of the workspace",
             metadata={"field": "connection"},
         )
     place = nearest(workspace)

@@ -1,7 +1,7 @@
-"""How the SDK reaches the daemon: which socket is trusted, why nobody answers, and the channel options.
+"""Finds and checks the socket of the daemon, explains why it cannot be reached, and has the channel options.
 
-grpcio shows no credentials of a peer, so the private directory of the socket is the whole trust: it is
-checked before a channel is made, and again when a call finds nobody.
+grpcio cannot show the credentials of a peer. The only protection is the private directory of the socket,
+which is checked before a channel is created and again when a call reaches nobody.
 """
 
 import os
@@ -15,29 +15,34 @@ from nexo.connections.terms import Action
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
 
 START_HINT = f"start it with: {REMEDIES[Action.START_DAEMON].command}"
-RESTART_HINT = "it looks for its socket every two seconds: try again; if it stays so: nexoctl daemon restart"
+RESTART_HINT = (
+    "it restores its socket within seconds: try again; if that does not help: nexoctl daemon restart"
+)
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
-    # A proxy of the environment would be asked for the Unix socket.
+    # Otherwise grpc would use an HTTP proxy from the environment for the Unix socket.
     ("grpc.enable_http_proxy", 0),
     ("grpc.default_authority", "localhost"),
-    # A default channel needs seconds to find a daemon that was away for seconds; trying costs little here.
+    # With the defaults, a channel needs seconds to find a restarted daemon. Attempts are cheap here.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
-    # Whatever its name says, the time that one attempt may take, from connecting to the first frame: on a
-    # machine where 64 programs start at once that can be half a second (seen), and a refusal comes at once.
+    # Despite its name, this is the time limit of one attempt, from connecting to the first frame. It was half
+    # a second when 64 programs started at once; a refused attempt ends immediately.
     ("grpc.min_reconnect_backoff_ms", 5000),
-    # Subchannels are shared between the channels of a process, and a forked child would get its parent's.
+    # Otherwise channels share subchannels, and a forked child would use those of its parent.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
 
 
 def locate(override: str | os.PathLike[str] | None = None) -> Path:
-    """The socket of the daemon: as `paths.socket_path`, and where nobody listens there, as its lock says.
+    """The socket of the daemon: `paths.socket_path`, or the one in its lock file if nobody listens there.
 
-    A shell of cron, `su` or a container has another XDG_RUNTIME_DIR than the one that the daemon was started
-    in. Whoever names a socket, by `override` or `NEXO_SOCKET`, gets that one.
+    XDG_RUNTIME_DIR in cron, `su` or a container may differ from that of the daemon. The lock file is not used
+    if `override` or `NEXO_SOCKET` names a socket.
+
+    Raises:
+        DaemonUnsafe: the directory of the socket is not private to this user.
     """
     try:
         socket = paths.socket_path(override)
@@ -52,16 +57,16 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def target(socket: Path) -> str:
-    """The name of the socket for grpc."""
+    """The gRPC target of the socket."""
     return paths.grpc_name(socket)
 
 
 def check(socket: Path) -> None:
-    """Return if the socket is ours alone; says nothing about who listens.
+    """Check that the socket exists and is private to this user, not whether anybody listens.
 
     Raises:
         InvalidField: the path is too long for this system.
-        DaemonUnsafe: the directory or the socket is open to others, or belongs to them.
+        DaemonUnsafe: the directory or the socket belongs to another user or is accessible to others.
         DaemonNotRunning: there is no such socket.
     """
     try:
@@ -77,7 +82,7 @@ def check(socket: Path) -> None:
         raise not_running(socket, "there is no such socket") from None
     except PermissionError:
         raise DaemonUnsafe(
-            f"{socket}: permission denied: you may not look into that directory",
+            f"{socket}: permission denied: you have no access to that directory",
             hint=f"chmod 700 '{socket.parent}', if it is yours; else choose another place with NEXO_SOCKET",
             metadata={"path": str(socket)},
         ) from None
@@ -93,14 +98,15 @@ def check(socket: Path) -> None:
 
 
 def probe(socket: Path) -> None:
-    """Return if a process of this user accepts connections on the socket.
+    """Check that a process of this user accepts connections on the socket.
 
     Raises:
-        InvalidField, DaemonUnsafe, DaemonNotRunning: as `check`; nobody listens.
+        InvalidField, DaemonUnsafe: as `check`.
+        DaemonNotRunning: there is no such socket, or nobody listens on it.
     """
     check(socket)
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as link:
-        # A listener whose queue is full answers EAGAIN at once: alive, and busy.
+        # If the queue of a listener is full, connecting fails with EAGAIN: it is running, but busy.
         link.setblocking(False)
         try:
             link.connect(os.fspath(socket))
@@ -108,14 +114,14 @@ def probe(socket: Path) -> None:
             return
         except ConnectionRefusedError:
             raise not_running(
-                socket, "a socket is there, but nothing listens on it (the daemon was killed)"
+                socket, "the socket exists, but nothing listens on it (the daemon was killed)"
             ) from None
         except FileNotFoundError:
             raise not_running(socket, "there is no such socket") from None
         except PermissionError:
             raise DaemonUnsafe(
                 f"{socket}: permission denied: this process may not connect to it",
-                hint=f"look who may: ls -l '{socket}'; SELinux and AppArmor have a say, too",
+                hint=f"check its permissions: ls -l '{socket}'; SELinux or AppArmor may also deny access",
                 metadata={"path": str(socket)},
             ) from None
         except OSError as error:
@@ -123,7 +129,7 @@ def probe(socket: Path) -> None:
 
 
 def not_running(socket: Path, why: str) -> DaemonNotRunning:
-    """The error of a daemon that does not answer, although it may live."""
+    """The error for a daemon that cannot be reached. It may still be running."""
     note = lock_note.living()
     if note is not None and note.ready:
         if note.socket != os.fspath(socket) and Path(note.socket).exists():
@@ -132,7 +138,7 @@ def not_running(socket: Path, why: str) -> DaemonNotRunning:
         else:
             place, hint = f"programs cannot find it at {socket}: {why}", RESTART_HINT
         return DaemonNotRunning(
-            f"nexod (pid {note.pid}) lives, but {place}",
+            f"nexod (pid {note.pid}) is running, but {place}",
             hint=hint,
             metadata={"socket": str(socket), "pid": str(note.pid), "listens_on": note.socket},
         )
@@ -142,7 +148,7 @@ def not_running(socket: Path, why: str) -> DaemonNotRunning:
 
 
 def diagnose(socket: Path) -> NexoError | None:
-    """Why nobody answers; None if somebody listens after all."""
+    """The error that `probe` raises; None if it raises none."""
     try:
         probe(socket)
     except NexoError as error:

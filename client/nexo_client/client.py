@@ -1,7 +1,7 @@
-"""The client for programs without an event loop: `connect()` and `Client`.
+"""The synchronous client: `connect()` and `Client`.
 
-Each call of the contract is described here once: what it takes, sends, returns and raises. How calls are sent
-is in `line`, the vault and the store are in `administration`, and `make aio` generates `aio` from this file.
+Each method documents one call of the daemon's API. `line` sends the calls, `administration` has those for the
+vault and the store, and `make aio` generates `aio` from this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
-from nexo_client.calls import Call, OnLayer, Stream, each, one
+from nexo_client.calls import Call, OnLayer, StreamCall, each, one
 from nexo_client.errors import InvalidField
 from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
 from nexo_client.workspace import WorkspaceLike, locate
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from nexo_client.follow import LiveConnection
     from nexo_client.gateway import GatewayCalls
 
-# Time that the daemon gets beyond the time-out that it was told, so that its own answer arrives.
+# Added to the time-out that is sent to the daemon, so that its own answer arrives before the deadline.
 _GRACE_S = 5.0
 
 
 def connect(
     socket: str | os.PathLike[str] | None = None, *, start: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S
 ) -> Client:
-    """A client of the daemon of this user.
+    """A client of this user's daemon.
 
     Args:
-        socket: path of the socket; None for NEXO_SOCKET or the place that the platform calls for.
-        start: start the daemon if it does not run (needs the `daemon` extra).
-        timeout_s: deadline of every call, and of the start.
+        socket: path of the socket; None for NEXO_SOCKET or the default path.
+        start: start the daemon if it is not running (needs the `daemon` extra).
+        timeout_s: deadline of each call and of the start, in seconds.
 
     Raises:
         DaemonNotRunning: nobody listens (and `start` is false, or the start failed).
@@ -52,29 +52,29 @@ def connect(
 
 
 class Client(Line):
-    """Talks to the daemon; thread-safe, and usable in a forked child (which gets a channel of its own).
+    """A client of the daemon. Thread-safe. In a forked child it opens its own channel.
 
-    Every method raises `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` or `DaemonFailed` beside
-    what its text names. A context manager; `close()` frees the socket.
+    Every method can raise `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` and `DaemonFailed`
+    besides the errors in its description. A context manager; `close()` closes the channel.
     """
 
     @property
     def vault(self) -> VaultCalls:
-        """What opens the sealed secrets: state, lock, unlock, slots, recovery code."""
+        """The vault with the key of the stored secrets: state, lock, unlock, key slots, recovery code."""
         from nexo_client.administration import VaultCalls
 
         return VaultCalls(self)
 
     @property
     def store(self) -> StoreCalls:
-        """The file behind the daemon: check, backups, restore, export, import."""
+        """The daemon's database: check, backups, restore, export, import."""
         from nexo_client.administration import StoreCalls
 
         return StoreCalls(self)
 
     @property
     def gateway(self) -> GatewayCalls:
-        """The local gateway: whether it listens, tokens, what went through it."""
+        """The local gateway: state, tokens, usage."""
         from nexo_client.gateway import GatewayCalls
 
         return GatewayCalls(self)
@@ -86,7 +86,7 @@ class Client(Line):
         return self.ask(Call(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True))
 
     def get_connection(self, name: str) -> types.Connection:
-        """One connection; upper and lower case do not matter.
+        """One connection; the case of the name is ignored.
 
         Raises:
             ConnectionNotFound
@@ -103,13 +103,14 @@ class Client(Line):
         fixes: Sequence[str] = (),
         ticket: str = "",
     ) -> types.SavedConnection:
-        """Saves a new connection; the first one becomes the default. Nothing is tested.
+        """Saves a new connection without testing it. The first one becomes the default.
 
         Args:
-            fixes: what a test suggested and the person accepted (`Suggestion.fix`).
-            ticket: of `test_draft` (`TestResult.ticket`): saves what it tested, with its fixes and what it
-                proved of the key; nothing is sent again. `draft` then holds what was changed since, of what
-                no test looks at: the name, the models, whether it is enabled and checked.
+            make_default: make it the default.
+            fixes: the suggestions of a test that the user accepted (`Suggestion.fix`).
+            ticket: `TestResult.ticket` from `test_draft`: saves the tested draft with its fixes and the
+                result for its key. `draft` may then change only fields that do not affect a test: the name,
+                the models, whether the connection is enabled and checked.
 
         Raises:
             InvalidField, NameTaken, LimitReached, StoreReadOnly, StoreFull, VaultLocked
@@ -137,11 +138,11 @@ class Client(Line):
         """Changes the fields that are not None.
 
         Args:
-            revision: the one that was read before; 0 overwrites whatever is there.
-            keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port, and
-                through the new proxy or to whom the new CA bundle vouches for.
-            ticket: of `test_connection` with changes: saves what it tested, with its fixes and consent,
-                unless the connection was changed since; see `create_connection`.
+            revision: the revision on which the changes are based; 0 overwrites any other change.
+            keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port,
+                through the new proxy, or to servers that the new CA bundle trusts.
+            ticket: `TestResult.ticket` from `test_connection` with changes: saves the tested changes with
+                their fixes and consent; see `create_connection`.
 
         Raises:
             ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, StoreReadOnly,
@@ -162,11 +163,12 @@ class Client(Line):
     def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
     ) -> int:
-        """Deletes; returns the new revision of the store.
+        """Deletes a connection; returns the new revision of the store.
 
         Args:
-            replace_with: moves the default and the bindings to that connection in the same step.
-            force: deletes although in use; its bindings stay and fail closed.
+            replace_with: a connection that becomes the default or the bound one in its place.
+            force: delete it even if it is in use; its bindings are kept and make resolving fail.
+            revision: the revision that was read; 0 for any.
 
         Raises:
             ConnectionNotFound, ConnectionInUse, StaleRevision, StoreReadOnly
@@ -189,15 +191,19 @@ class Client(Line):
         fixes: Sequence[str] = (),
         keep: bool = False,
     ) -> types.TestResult:
-        """Tests a saved connection, or an edit of it before it is saved.
+        """Tests a saved connection, or changes to it before they are saved.
 
-        A connection that does not work is a result, not an exception.
+        A failed test is a result, not an exception.
 
         Args:
-            changes: the edit; the stored secrets stand in for what it leaves out.
+            changes: the changes to test; fields that are None keep their stored values.
             completion: make one minimal request that the provider bills.
-            on_layer: called with each layer as it finishes, where the call was made.
-            keep: have the daemon keep the edit for the call that saves it (`TestResult.ticket`).
+            model: the model for that request; empty for the default.
+            timeout_s: time limit of the test, in seconds.
+            on_layer: called after each layer of the test, in the calling thread or task.
+            keep_key_for_new_origin: as for `update_connection`.
+            fixes: the suggestions of an earlier test that the user accepted.
+            keep: make the daemon keep the changes, so that they can be saved with `TestResult.ticket`.
 
         Raises:
             ConnectionNotFound, InvalidField, KeyOriginChanged, VaultLocked, KeyReferenceFailed
@@ -247,9 +253,9 @@ class Client(Line):
         fixes: Sequence[str] = (),
         keep: bool = False,
     ) -> Subscription[types.LayerResult | types.TestResult]:
-        """The layers of a test as they finish, then its result; closing it gives the test up.
+        """Yields each layer of a test when it finishes, then the result. Closing it cancels the test.
 
-        Arguments and errors, which the iteration raises, are those of `test_connection`.
+        The arguments are those of `test_connection`; the iteration raises its errors.
         """
         message, mask = (None, None) if changes is None else convert.draft_to_wire(changes)
         request = c.TestConnectionRequest(
@@ -263,7 +269,7 @@ class Client(Line):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
+        return self._subscribe(StreamCall(request, _test_event, timeout_s + _GRACE_S))
 
     def testing_draft(
         self,
@@ -275,7 +281,7 @@ class Client(Line):
         fixes: Sequence[str] = (),
         keep: bool = False,
     ) -> Subscription[types.LayerResult | types.TestResult]:
-        """The same of a draft that is not saved; see `testing` and `test_draft`."""
+        """As `testing`, for a draft that is not saved; see `test_draft`."""
         message, _ = convert.draft_to_wire(draft)
         request = c.TestDraftConnectionRequest(
             draft=message,
@@ -285,13 +291,13 @@ class Client(Line):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(Stream(request, _test_event, timeout_s + _GRACE_S))
+        return self._subscribe(StreamCall(request, _test_event, timeout_s + _GRACE_S))
 
     def last_test(self, name: str) -> types.LastTest | None:
-        """What the last test of a saved connection said; nothing is sent to the provider.
+        """The result of the last test of a saved connection. Sends nothing to the provider.
 
-        None if it was not tested since the daemon started, or since its address, its secrets or its model
-        changed. A test of a draft or an edit counts once exactly that is saved.
+        None if the connection was not tested since the daemon started or since its address, secrets or model
+        changed. The test of a draft or of changes counts if exactly these were saved.
 
         Raises:
             ConnectionNotFound
@@ -303,10 +309,10 @@ class Client(Line):
         return self.ask(Call(c.GetDefaultConnectionRequest(), _default, reads=True))
 
     def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
-        """Switches the default, also to an unhealthy connection (`.warning` says what is wrong with it).
+        """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
 
         Args:
-            wait_s: wait at most so long until every live follower has applied it.
+            wait_s: wait until every follower has applied the switch, at most this many seconds.
 
         Raises:
             ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
@@ -315,7 +321,10 @@ class Client(Line):
         return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
-        """Back to the default before the last switch.
+        """Restores the default before the last switch.
+
+        Args:
+            wait_s: as for `set_default`.
 
         Raises:
             NothingToUndo
@@ -324,7 +333,10 @@ class Client(Line):
         return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
 
     def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
-        """Asks the provider for its models, without using tokens.
+        """Requests the list of models from the provider; this uses no tokens.
+
+        Args:
+            timeout_s: time limit of the request, in seconds.
 
         Raises:
             ConnectionNotFound, ProviderFailed, VaultLocked
@@ -341,13 +353,14 @@ class Client(Line):
     def resolve(
         self, connection: str | None = None, *, workspace: WorkspaceLike = None
     ) -> types.ResolvedConnection:
-        """The connection that this program gets, secrets included; the daemon records the hand-out.
+        """The connection for this program, including secrets. The daemon records the hand-out.
 
-        The named connection wins over NEXO_CONNECTION, that over the binding of the workspace, that over
-        the default. A rule that names what is gone or disabled fails; none falls through to the next.
+        The first of these that is set decides: `connection`, NEXO_CONNECTION, the binding of the workspace,
+        the default. If it names a missing or disabled connection, the call fails.
 
         Args:
-            workspace: a directory (`Path`, or a string that is "." or "..", starts with "~" or holds a
+            connection: the name of a connection.
+            workspace: a directory (a `Path`, or a string that is "." or "..", starts with "~" or contains a
                 separator), or the name of a workspace (any other string).
 
         Raises:
@@ -360,9 +373,9 @@ class Client(Line):
         return self.ask(Call(request, _resolved, reads=True))
 
     def reveal(self, name: str) -> types.ResolvedConnection:
-        """What a program would get of a connection, for a person who looks: a disabled one, too.
+        """A connection including its secrets, to show to the user; it may be disabled.
 
-        Leaves a record, as every hand-out does.
+        The daemon records it like every hand-out.
 
         Raises:
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
@@ -371,17 +384,16 @@ class Client(Line):
         return self.ask(Call(request, _resolved, reads=True))
 
     def reveal_secret(self, name: str, *, header: str = "") -> str:
-        """One secret of a connection, for a person who looks: its API key, or the value of one header.
+        """One secret of a connection, to show to the user: its API key, or the value of one header.
 
-        Nothing else leaves the daemon (one of an older version sends all of them). Leaves a record, as every
-        hand-out does.
+        The daemon sends no other secret (older versions send all of them) and records it like every hand-out.
 
         Args:
             header: the name of a header; empty for the API key.
 
         Raises:
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
-            InvalidField: there is none.
+            InvalidField: the connection has no such secret.
         """
         request = w.RevealConnectionRequest(name=name, client=self._info())
         if header:
@@ -399,13 +411,13 @@ class Client(Line):
         workspace: WorkspaceLike = None,
         on_stale: types.OnStale = types.OnStale.KEEP,
     ) -> LiveConnection:
-        """The connection that this program gets, kept true: a switch reaches it while it runs.
+        """The connection for this program, kept up to date while the program runs.
 
-        Waits for the first answer. That there is no connection to use now is no error here but of
-        `LiveConnection.current`, and may change. The arguments are those of `resolve`.
+        Waits for the first answer of the daemon. If there is no usable connection, `LiveConnection.current`
+        raises, not this method. The other arguments are those of `resolve`.
 
         Args:
-            on_stale: what `current` does while the daemon is away.
+            on_stale: the behaviour of `current` while the daemon cannot be reached.
 
         Raises:
             InvalidField
@@ -420,11 +432,12 @@ class Client(Line):
         allow_fallback: bool = False,
         sticky_s: float | None = None,
     ) -> types.WorkspaceBinding:
-        """Gives a workspace its own connection; directories below it inherit it.
+        """Binds a workspace to a connection; directories below it inherit the binding.
 
         Args:
-            sticky_s: in the gateway a conversation stays on the connection that it began with, whatever is
-                bound later, until it rests for so long (a minute to 30 days).
+            allow_fallback: use the fallback connections if the bound one is unhealthy.
+            sticky_s: in the gateway, a conversation keeps its connection after a new binding, until it has
+                been idle for this many seconds (one minute to 30 days).
 
         Raises:
             ConnectionNotFound, InvalidField, StoreReadOnly
@@ -438,7 +451,7 @@ class Client(Line):
         return self.ask(Call(request, one(types.WorkspaceBinding, "binding")))
 
     def unbind(self, workspace: WorkspaceLike) -> int:
-        """Lets a workspace follow the default again; returns the new revision.
+        """Removes the binding of a workspace; returns the new revision of the store.
 
         Raises:
             WorkspaceNotFound
@@ -446,11 +459,11 @@ class Client(Line):
         return self.ask(Call(w.UnbindWorkspaceRequest(workspace=_required(workspace)), _revision))
 
     def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
-        """The bindings, and the programs that follow right now."""
+        """The bindings, and the programs that follow a connection now."""
         return self.ask(Call(w.ListWorkspacesRequest(), _workspaces, reads=True))
 
     def explain(self, connection: str | None = None, *, workspace: WorkspaceLike = None) -> types.Explanation:
-        """Which connection `resolve` would give and why, without handing out a secret."""
+        """The connection that `resolve` would return and the reason, without secrets."""
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
         return self.ask(Call(request, convert.explanation, reads=True))
 
@@ -461,10 +474,11 @@ class Client(Line):
         *,
         http_status: int = 0,
     ) -> None:
-        """Tells the daemon what this program saw; a hint that makes it check sooner, never a verdict.
+        """Reports the outcome of a request of this program, which may make the daemon check sooner.
 
         Args:
-            connection: a hand-out, or the id of a connection.
+            connection: the connection or its id.
+            http_status: the HTTP status of the response; 0 if there was none.
         """
         request = w.ReportOutcomeRequest(
             connection_id=_id_of(connection),
@@ -475,11 +489,11 @@ class Client(Line):
         return self.ask(Call(request, _nothing))
 
     def get_fallback(self) -> tuple[str, ...]:
-        """The names of the connections that stand in for an unhealthy winner, in order."""
+        """The names of the fallback connections, which replace an unhealthy one, in order."""
         return self.ask(Call(w.GetFallbackRequest(), _fallback, reads=True))
 
     def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Sets the stand-ins; an empty list switches them off.
+        """Sets the fallback connections; an empty list disables fallback.
 
         Raises:
             ConnectionNotFound
@@ -489,7 +503,7 @@ class Client(Line):
     # Health
 
     def health(self, names: Sequence[str] = ()) -> tuple[types.ConnectionHealth, ...]:
-        """The lights as last observed; of all connections if none is named.
+        """The last known health of connections; of all if none is named.
 
         Raises:
             ConnectionNotFound
@@ -499,7 +513,7 @@ class Client(Line):
         )
 
     def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
-        """Transitions and samples of the last `window_s` seconds.
+        """The health transitions and samples of the last `window_s` seconds.
 
         Raises:
             ConnectionNotFound
@@ -510,12 +524,11 @@ class Client(Line):
     def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
     ) -> tuple[types.SlicedHistory, ...]:
-        """The last `window_s` seconds of many connections, each cut into so many slices: what charts show.
-
-        Of all connections if none is named; those that are gone are left out.
+        """The health of several connections in the last `window_s` seconds, divided into slices, for charts.
 
         Args:
-            slices: at most 1 000, and 100 000 for all connections together.
+            names: the connections; all if empty. Names that do not exist are ignored.
+            slices: the number of slices; at most 1 000, and 100 000 for all connections together.
 
         Raises:
             InvalidField
@@ -526,17 +539,17 @@ class Client(Line):
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
     ) -> tuple[types.ConnectionHealth, ...]:
-        """Checks at once; all enabled connections if none is named.
+        """Checks connections now; all enabled ones if none is named.
 
         Raises:
             ConnectionNotFound, RetryLater
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
-        # A check is free and may be asked for twice; so a daemon that just stops is noticed at once.
+        # Repeating a check does no harm, so it counts as a call that only reads.
         return self.ask(Call(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s))
 
     def health_settings(self) -> types.HealthSettings:
-        """How often connections are checked."""
+        """The settings for the periodic checks."""
         return self.ask(Call(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True))
 
     def update_health_settings(
@@ -546,7 +559,7 @@ class Client(Line):
         other_interval_s: float | None = None,
         paused: bool | None = None,
     ) -> types.HealthSettings:
-        """Changes what is not None.
+        """Changes the settings that are not None.
 
         Raises:
             InvalidField
@@ -561,16 +574,16 @@ class Client(Line):
     # The daemon
 
     def status(self) -> types.Status:
-        """The daemon and its store."""
+        """The state of the daemon and its store."""
         return self.ask(Call(d.GetStatusRequest(), one(types.Status, "status"), reads=True))
 
     def watch(self) -> Subscription[types.WatchEvent]:
-        """A snapshot, then what changes, until the daemon ends it (`ended` of the last event).
+        """Yields a snapshot, then changes, until the daemon ends the stream (`ended` in the last event).
 
         Closing the subscription, from any thread, ends the iteration. `nexo_client.watch.watch_forever`
-        subscribes again by itself.
+        renews the subscription automatically.
         """
-        return self._subscribe(Stream(d.WatchRequest(client=self._info()), convert.watch_event, None))
+        return self._subscribe(StreamCall(d.WatchRequest(client=self._info()), convert.watch_event, None))
 
     def shutdown(self) -> int:
         """Stops the daemon; returns the pid of the process that is stopping."""
@@ -579,10 +592,12 @@ class Client(Line):
     def handouts(
         self, name: str = "", limit: int = 100, *, since: datetime | None = None
     ) -> tuple[types.Handout, ...]:
-        """The record of secrets that left the daemon, newest first.
+        """The records of handed out secrets, newest first.
 
         Args:
-            since: only what was handed out then or later; `watch` tells what comes after.
+            name: only those of this connection.
+            limit: the maximum number of records.
+            since: only those at this time or later.
 
         Raises:
             ConnectionNotFound
@@ -591,7 +606,7 @@ class Client(Line):
         return self.ask(Call(request, _handouts, reads=True))
 
 
-# How answers are read
+# Reading responses
 
 
 def _default(response: Any) -> types.Connection | None:

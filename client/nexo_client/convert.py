@@ -1,7 +1,4 @@
-"""What of `nexo_client.types` has another form in the contract than its fields say; `codec` does the rest.
-
-Not for sending; `calls` and the files that hold the calls are the only others that see a protobuf type.
-"""
+"""Converts values of `nexo_client.types` whose messages have other fields; `codec` converts the others."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 def network(message: connection_pb2.NetworkProfile) -> types.NetworkProfile:
-    """A network profile; "system" when the message does not say."""
+    """A network profile; its proxy is "system" if the message has none."""
     which = message.WhichOneof("proxy")
     if which is None and not message.no_proxy and not message.ca_bundle:
         return types.USUAL_NETWORK
@@ -34,7 +31,7 @@ codec.READERS[types.NetworkProfile] = network
 
 
 def resolved(message: workspace_pb2.ResolvedConnection) -> types.ResolvedConnection:
-    """A hand-out."""
+    """A resolved connection."""
     headers = types.Headers((header.name, header.value) for header in message.headers)
     return read(types.ResolvedConnection, message, headers=headers)
 
@@ -43,7 +40,7 @@ def one_secret(message: workspace_pb2.ResolvedConnection, header: str) -> str:
     """The value of a header, or the API key if none is named.
 
     Raises:
-        InvalidField: there is none, as an older daemon does not say.
+        InvalidField: there is none. (An older daemon does not report this itself.)
     """
     found = (
         [message.api_key]
@@ -57,7 +54,7 @@ def one_secret(message: workspace_pb2.ResolvedConnection, header: str) -> str:
 
 
 def workspace_to_wire(value: types.Workspace) -> workspace_pb2.Workspace:
-    """The message of a workspace."""
+    """The message for a workspace."""
     if value.path:
         return workspace_pb2.Workspace(path=value.path)
     return workspace_pb2.Workspace(name=value.name)
@@ -72,11 +69,11 @@ def _number(kind: type[StrEnum], field: str, text: str | None) -> int | None:
 
 
 _PATHS = {"api_key_ref": "api_key", "headers_json": "headers", "check_interval_s": "check_interval"}
-"""The path in the mask of a field that is called otherwise there."""
+"""Field -> its path in the field mask, where the two differ."""
 
 
 def draft_to_wire(draft: types.ConnectionDraft) -> tuple[connection_pb2.ConnectionDraft, FieldMask]:
-    """The message of a draft, and the mask of the fields that it gives.
+    """The message for a draft, and the mask of the fields that are set.
 
     Raises:
         InvalidField: an unknown provider or auth scheme, or both a key and a reference.
@@ -85,7 +82,7 @@ def draft_to_wire(draft: types.ConnectionDraft) -> tuple[connection_pb2.Connecti
         raise InvalidField.of(
             "api_key", "a key and a reference are both given", "give one of api_key and api_key_ref"
         )
-    # An empty one of either kind removes the key.
+    # An empty key or an empty reference removes the key.
     key = draft.api_key if draft.api_key_ref != "" else draft.api_key or ""
     message = write(
         connection_pb2.ConnectionDraft,
@@ -100,7 +97,7 @@ def draft_to_wire(draft: types.ConnectionDraft) -> tuple[connection_pb2.Connecti
 
 
 def explanation(message: workspace_pb2.ExplainResolutionResponse) -> types.Explanation:
-    """Which connection a workspace gets, and why."""
+    """The connection for a workspace, and the reason."""
     return read(
         types.Explanation,
         message,
@@ -111,7 +108,7 @@ def explanation(message: workspace_pb2.ExplainResolutionResponse) -> types.Expla
 
 
 def handout(message: daemon_pb2.Handout) -> types.Handout:
-    """The record of a secret that left the daemon."""
+    """The record of a handed out secret."""
     last = {} if message.HasField("last_at") else {"last_at": message.at.ToDatetime(tzinfo=UTC)}
     return read(types.Handout, message, times=message.times or 1, **last)
 
@@ -120,8 +117,7 @@ codec.READERS[types.Handout] = handout
 
 
 def watch_event(message: daemon_pb2.WatchResponse) -> types.WatchEvent:
-    """One message of the event stream."""
-    # An event that a newer daemon added keeps its place in the count and says nothing.
+    """One message of the event stream. Of an unknown event, only the sequence number and revision are set."""
     match message.WhichOneof("event"):
         case "removed":
             return types.WatchEvent(message.sequence, message.revision, removed=message.removed.name)

@@ -1,3 +1,3 @@
-"""Everything that the SDK raises; `nexo.connections.errors` draws the tree."""
+"""The exceptions of the SDK; `nexo.connections.errors` shows the class hierarchy."""
 
 from nexo.connections.errors import *

@@ -1,12 +1,12 @@
-"""Ready-made clients of the official SDKs that follow a switch without being rebuilt.
+"""Clients of the official SDKs that follow switches without being recreated.
 
     with nexo_client.connect() as nexo, nexo.follow(workspace=".") as live:
         client = nexo_client.openai_client(live=live)
         client.chat.completions.create(model=live.current.model, messages=[...])
 
-Each request goes to the connection of the moment, with its base URL, key, headers, proxy and CA bundle; one
-that is in flight ends where it began. The SDK has to be installed; nothing else of this package needs it.
-What `LiveConnection.current` raises comes out of a call; some versions of an SDK wrap it (`__cause__`).
+Each request goes to the current connection, with its base URL, key, headers, proxy and CA bundle. A request
+in flight stays on the connection that it started with. The SDK has to be installed. A call raises the errors
+of `LiveConnection.current`; some versions of an SDK wrap them (`__cause__`).
 """
 
 import sys
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import openai
     from google import genai
 
-# Where each SDK keeps the HTTP library that it stands on: httpx2 in its newer versions, httpx before.
+# The module in which each SDK imports its HTTP library: httpx2 in newer versions, httpx in older ones.
 _HTTP_OF = {
     "openai": "openai._base_client",
     "anthropic": "anthropic._base_client",
@@ -47,7 +47,7 @@ def _http(dialect: str) -> Any:
 
 
 class _Followed:
-    """A live connection, and the closing of what was made for it. Once, however often it is asked for."""
+    """A live connection, and the objects that have to be closed with it."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class _Followed:
             step()
 
     def http_client(self, dialect: str) -> Any:
-        """An httpx client whose requests follow; closing it closes what was made for it."""
+        """An httpx client whose requests go to the live connection; closing it also calls `close`."""
         http = _http(dialect)
         return http.Client(
             transport=switching.transport(http, self.live, dialect, self.close),
@@ -85,7 +85,7 @@ class _Followed:
         )
 
     def async_http_client(self, dialect: str, on_close: Callable[[], None]) -> Any:
-        """The same for asyncio."""
+        """As `http_client`, for asyncio."""
         http = _http(dialect)
         return http.AsyncClient(
             transport=switching.async_transport(http, self.live, dialect, on_close),
@@ -102,17 +102,18 @@ def openai_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "openai.OpenAI":
-    """An `openai.OpenAI` that follows.
+    """An `openai.OpenAI` whose requests always go to the current connection.
 
     Args:
-        connection, workspace: as `Client.follow`.
-        client: follow through this client, instead of one that is made and closed with the SDK's.
-        live: use this follower, which stays yours; the first three are not used then.
+        connection, workspace: as for `Client.follow`.
+        client: follow through this client; by default one is created, and closed with the SDK's client.
+        live: use this live connection, which is not closed with the SDK's client; the arguments before are
+            then ignored.
         options: further arguments of the SDK's client (`timeout`, `max_retries`, …).
 
     Raises:
         ImportError: the SDK is not installed.
-        DaemonNotRunning, DaemonUnsafe, InvalidField: as `connect` and `Client.follow`.
+        DaemonNotRunning, DaemonUnsafe, InvalidField: as for `connect` and `Client.follow`.
     """
     import openai
 
@@ -133,7 +134,7 @@ def async_openai_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "openai.AsyncOpenAI":
-    """An `openai.AsyncOpenAI` that follows; see `openai_client`."""
+    """As `openai_client`, for `openai.AsyncOpenAI`."""
     import openai
 
     followed = _Followed(live, connection, workspace, client)
@@ -153,7 +154,7 @@ def anthropic_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "anthropic.Anthropic":
-    """An `anthropic.Anthropic` that follows; see `openai_client`."""
+    """As `openai_client`, for `anthropic.Anthropic`."""
     import anthropic
 
     followed = _Followed(live, connection, workspace, client)
@@ -173,7 +174,7 @@ def async_anthropic_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "anthropic.AsyncAnthropic":
-    """An `anthropic.AsyncAnthropic` that follows; see `openai_client`."""
+    """As `openai_client`, for `anthropic.AsyncAnthropic`."""
     import anthropic
 
     followed = _Followed(live, connection, workspace, client)
@@ -193,15 +194,15 @@ def google_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "genai.Client":
-    """A `google.genai.Client` that follows, `.aio` included; see `openai_client`."""
+    """As `openai_client`, for `google.genai.Client` and its `.aio`."""
     from google import genai
     from google.genai import types as genai_types
 
     followed = _Followed(live, connection, workspace, client)
 
     class FollowingGenai(genai.Client):
-        # The SDK leaves an HTTP client that it was given open, and closes itself when it is collected; that
-        # may be on any thread, with any lock held, so only a close that was asked for ends the follower.
+        # The SDK does not close an HTTP client that it was given. It also calls close() when it is garbage
+        # collected, on any thread and with any lock held; only an explicit close() may end the follower.
         def close(self) -> None:
             super().close()
             followed.close()
@@ -217,7 +218,7 @@ def google_client(
             base_url=switching.FOLLOWED,
             api_version="v1beta",
             httpx_client=followed.http_client("google"),
-            # Closing one half must not end the other.
+            # Closing the asyncio client must not close the synchronous one.
             httpx_async_client=followed.async_http_client("google", lambda: None),
         ),
         **options,
@@ -232,7 +233,7 @@ def ollama_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "ollama.Client":
-    """An `ollama.Client` that follows; see `openai_client`."""
+    """As `openai_client`, for `ollama.Client`."""
     import ollama
 
     followed = _Followed(live, connection, workspace, client)
@@ -253,7 +254,7 @@ def async_ollama_client(
     live: LiveConnection | None = None,
     **options: Any,
 ) -> "ollama.AsyncClient":
-    """An `ollama.AsyncClient` that follows; see `openai_client`."""
+    """As `openai_client`, for `ollama.AsyncClient`."""
     import ollama
 
     followed = _Followed(live, connection, workspace, client)

@@ -1,7 +1,7 @@
-"""How a failed call becomes a typed error; the reverse of `nexo_daemon.rpc.errors`.
+"""Converts a failed call into a typed error; the reverse of `nexo_daemon.rpc.errors`.
 
-The daemon explains itself in the trailing metadata (error.proto); what never reached it is told by the
-status code and by a look at the socket.
+The daemon sends its error in the trailing metadata (error.proto). If a call did not reach the daemon, the
+status code and the state of the socket give the reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 
 
 class Failed(Protocol):
-    """What the sync and the asyncio error of grpc have in common."""
+    """The methods that the synchronous and the asyncio errors of grpc share."""
 
     def code(self) -> grpc.StatusCode: ...
     def details(self) -> str | None: ...
@@ -38,7 +38,7 @@ class Failed(Protocol):
 
 
 def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> NexoError:
-    """The error of a reason; `DaemonFailed` for one that this version does not know."""
+    """The error for a reason; `DaemonFailed` for a reason that this version does not know."""
     facts = dict(metadata)
     hint, word = facts.pop("hint", ""), facts.pop("action", "")
     action = terms.Action(word) if word in set(terms.Action) else None
@@ -68,7 +68,7 @@ def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError 
 
 
 def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoError | None:
-    """The error to raise, or None if the call changes nothing, the line broke and somebody listens again."""
+    """The error to raise. None if the call may be repeated: it only reads, and the daemon is back."""
     lost = failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
     if call.reads and lost:
         return channel.diagnose(socket)
@@ -76,18 +76,18 @@ def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoE
 
 
 def no_answer(socket: Path, call: str) -> DeadlineExceeded:
-    """The error of a call that took too long."""
+    """The error for a call that exceeded its deadline."""
     return DeadlineExceeded(
         f"nexod did not answer {call} in time ({socket})",
-        hint="try again with a longer time-out; if it stays so: nexoctl daemon restart",
+        hint="try again with a longer time-out; if that does not help: nexoctl daemon restart",
     )
 
 
 def translate(failure: Failed, socket: Path, call: str) -> NexoError:
-    """The typed error of a failed call.
+    """The typed error for a failed call.
 
     Args:
-        call: name of the method, for the text.
+        call: the name of the method, for the message.
     """
     explained = _explained(failure.trailing_metadata())
     if explained is not None:
@@ -96,8 +96,8 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
     if code is grpc.StatusCode.UNAVAILABLE:
         found = channel.diagnose(socket)
         return found or DaemonNotRunning(
-            f"the line to nexod broke during {call} ({socket}); whether it was done is not known",
-            hint="try again; if it stays so: nexoctl doctor",
+            f"the connection to nexod was lost during {call} ({socket}); it may or may not have been done",
+            hint="try again; if that does not help: nexoctl doctor",
             metadata={"socket": str(socket)},
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -105,11 +105,11 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return IncompatibleDaemon(
             f"the running nexod does not know {call}",
-            hint="it is of another version; restart it: nexoctl daemon restart",
+            hint="it is another version; restart it: nexoctl daemon restart",
         )
     if code is grpc.StatusCode.CANCELLED:
         return DaemonFailed(f"{call} was cancelled", hint="try again")
-    # The text of an unexplained failure may come from anywhere, so it is not repeated.
+    # The text of grpc is left out: it may come from anywhere.
     return DaemonFailed(
         f"nexod failed in {call} ({code.name})", hint="its log says more: nexoctl daemon logs"
     )

@@ -1,7 +1,7 @@
-"""How a running program keeps the right connection: `LiveConnection`, a value that a stream keeps true.
+"""`LiveConnection`: the connection of a running program, kept up to date by a stream from the daemon.
 
-Reading `current` reads memory. One thread for each process and socket ("nexo-follow", see `follow_stream`)
-sets it; a second one ("nexo-callbacks"), started with the first `on_change`, calls back.
+Reading `current` is a memory access. One thread for each process and socket ("nexo-follow", see
+`follow_stream`) updates it. A second thread ("nexo-callbacks") runs the callbacks of `on_change`.
 """
 
 import logging
@@ -27,26 +27,26 @@ OnChange = Callable[[ResolvedConnection | None], None]
 
 @frozen
 class _Nothing:
-    """In the place of a connection: why there is none."""
+    """The state without a usable connection, and the reason."""
 
     error: NexoError
 
 
 @frozen
 class _Inherited:
-    """In the place of a connection in a forked child: nobody keeps it true until it is read."""
+    """The state in a forked child: no thread updates the connection until it is read."""
 
 
 def _again(error: NexoError) -> NexoError:
-    # An exception collects a traceback each time that it is raised, and belongs to one thread.
+    # A copy, because every raise adds to the traceback of an exception, and threads must not share it.
     return type(error)(error.message, hint=error.hint, metadata=error.metadata, action=error.action)
 
 
 class LiveConnection:
-    """The connection that this program gets, kept true through switches and restarts of the daemon.
+    """The connection for this program, kept up to date through switches and restarts of the daemon.
 
-    Thread-safe. In a forked child it follows again, on its own stream, when it is first read there.
-    A context manager; `close()` ends it.
+    Thread-safe. In a forked child it opens its own stream when it is first read there. A context manager;
+    `close()` stops following.
     """
 
     def __init__(self, stream: "FollowStream", number: int, inquiry: Inquiry, on_stale: OnStale) -> None:
@@ -57,7 +57,7 @@ class LiveConnection:
         self._state: ResolvedConnection | _Nothing | _Inherited = _Nothing(
             DaemonFailed("nothing has been received yet", hint="try again")
         )
-        # What the daemon said last, whatever has become of the daemon since.
+        # The last answer of the daemon, even if the daemon cannot be reached any more.
         self._known: ResolvedConnection | _Nothing | None = None
         self._revision = 0
         self._away_since: datetime | None = None
@@ -73,9 +73,9 @@ class LiveConnection:
 
         Raises:
             NoDefaultConnection, ConnectionNotFound, ConnectionDisabled, BindingBroken, VaultLocked,
-            KeyReferenceFailed: as `Client.resolve`, for as long as that is so.
-            DaemonNotRunning: the daemon is away and this follower was made with `OnStale.RAISE`.
-            DaemonFailed: closed.
+            KeyReferenceFailed: as for `Client.resolve`, while the cause persists.
+            DaemonNotRunning: the daemon cannot be reached, and `on_stale` is `OnStale.RAISE`.
+            DaemonFailed: this object is closed.
         """
         state = self._state
         if type(state) is ResolvedConnection:
@@ -84,34 +84,34 @@ class LiveConnection:
 
     @property
     def stale(self) -> bool:
-        """Whether the daemon is away, so that a change may have gone unnoticed."""
+        """Whether the daemon cannot be reached, so that the connection may be out of date."""
         return self._away_since is not None
 
     @property
     def stale_since(self) -> datetime | None:
-        """When the daemon went away; None while it is there."""
+        """The time when the daemon was lost; None while it is reachable."""
         return self._away_since
 
     @property
     def revision(self) -> int:
-        """Revision of the store that this follower has applied; never goes back while one store is in use."""
+        """The revision of the store that was applied last; it never decreases for the same store."""
         return self._revision
 
     @property
     def problem(self) -> NexoError | None:
-        """Why there is nothing to use, as the daemon said last; None if there is a connection."""
+        """The daemon's last reason why there is no usable connection; None if there is one."""
         known = self._known
         return _again(known.error) if isinstance(known, _Nothing) else None
 
     def on_change(self, callback: OnChange) -> Callable[[], None]:
-        """Calls back with the new connection, or None if there is none to use (see `problem`).
+        """Registers a callback for a new connection; its argument is None if there is none (see `problem`).
 
-        Called on the thread "nexo-callbacks", one call at a time, after `current` gives the new one. Only
-        what a program would notice counts: not a new health, not a new revision alone. Several quick
-        changes may come as one. An exception of a callback is logged.
+        Callbacks run one after the other on the thread "nexo-callbacks", after `current` has changed. A
+        change of only the health or the revision does not count. Several quick changes may be reported as
+        one. Exceptions of callbacks are logged.
 
         Returns:
-            A function that takes the callback off again.
+            A function that removes the callback.
         """
         self._callbacks.append(callback)
 
@@ -122,7 +122,7 @@ class LiveConnection:
         return remove
 
     def close(self) -> None:
-        """Stops following; the last one of the process also ends the stream and its threads."""
+        """Stops following. Closing the last one in the process also ends the stream and its threads."""
         if self._closed:
             return
         self._closed = True
@@ -153,7 +153,7 @@ class LiveConnection:
             return state
         if isinstance(state, _Nothing):
             raise _again(state.error)
-        # Still inherited: the daemon did not answer the child.
+        # Still inherited, because the daemon did not answer the forked child.
         if self._on_stale is OnStale.RAISE or not isinstance(self._known, ResolvedConnection):
             raise _again(self._away_error(None))
         return self._known
@@ -161,7 +161,7 @@ class LiveConnection:
     # -- called by the stream --------------------------------------------------------------------------------
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Waits until the daemon has said what this follower gets.
+        """Waits for the first answer of the daemon.
 
         Raises:
             DeadlineExceeded, DaemonNotRunning, IncompatibleDaemon
@@ -173,23 +173,23 @@ class LiveConnection:
             if not arrived:
                 raise DeadlineExceeded(
                     "nexod did not say in time which connection this program gets",
-                    hint="try again; if it stays so: nexoctl daemon restart",
+                    hint="try again; if that does not help: nexoctl daemon restart",
                 )
 
     def wake_with(self, waker: Callable[[], None]) -> Callable[[], None]:
-        """Calls `waker` on the stream's thread after each change; it must not block. Returns the undo."""
+        """Calls `waker` on the stream's thread after each change. It must not block. Returns the removal."""
         self._wakers.append(waker)
         return lambda: self._wakers.remove(waker) if waker in self._wakers else None
 
     @property
     def usable(self) -> ResolvedConnection | None:
-        """What `current` gives; None where it raises."""
+        """As `current`, but None instead of an error."""
         state = self._state
         return state if isinstance(state, ResolvedConnection) else None
 
     @property
     def is_ready(self) -> bool:
-        """Whether the daemon has said what this follower gets."""
+        """Whether the first answer of the daemon has arrived."""
         return self._known is not None
 
     @property
@@ -198,7 +198,7 @@ class LiveConnection:
         return self._closed
 
     def apply(self, state: ResolvedConnection | NexoError, revision: int) -> bool:
-        """Takes what the daemon said; returns whether a program would notice."""
+        """Applies an answer of the daemon; returns whether callbacks have to run."""
         if self._closed or (revision < self._revision and not self._fresh_stream):
             return False
         self._fresh_stream = False
@@ -208,7 +208,7 @@ class LiveConnection:
         self._away_since = None
         self._ready.set()
         if isinstance(before, ResolvedConnection) and isinstance(state, ResolvedConnection):
-            # What a program does not notice is the same again.
+            # A change of the health or the revision alone does not count.
             changed = replace(before, health=state.health, revision=state.revision) != state
         elif isinstance(before, _Nothing) and isinstance(state, NexoError):
             changed = (before.error.reason, before.error.message) != (state.reason, state.message)
@@ -219,7 +219,7 @@ class LiveConnection:
         return changed and bool(self._callbacks)
 
     def lose(self, error: NexoError | None) -> bool:
-        """The daemon went away; returns whether a program would notice."""
+        """Notes that the daemon was lost; returns whether callbacks have to run."""
         self._fresh_stream = True
         if self._closed or self._away_since is not None:
             return False
@@ -231,7 +231,7 @@ class LiveConnection:
         return bool(self._callbacks)
 
     def give_up_waiting(self) -> None:
-        """Wakes whoever waits for the first state: it will not come by waiting."""
+        """Ends waiting for the first answer, because it will not come."""
         if self._known is None:
             self._ready.set()
             self._wake()
@@ -240,7 +240,7 @@ class LiveConnection:
         since = f"{self._away_since:%H:%M:%S} UTC" if self._away_since else "now"
         why = f" ({error.message})" if error else ""
         return DaemonNotRunning(
-            f"nexod has been away since {since}, so the connection may be out of date{why}",
+            f"nexod has been unreachable since {since}, so the connection may be out of date{why}",
             hint="start it with: nexoctl daemon start",
         )
 
@@ -249,7 +249,7 @@ class LiveConnection:
             waker()
 
     def call_back(self) -> None:
-        """Runs the callbacks with the present state; on the callback thread."""
+        """Runs the callbacks with the current state; on the callback thread."""
         if self._closed:
             return
         connection = self.usable
@@ -260,7 +260,7 @@ class LiveConnection:
                 log.exception("a callback of on_change failed; the others go on")
 
     def inherit(self) -> None:
-        """In a forked child: what is known may be out of date, and nobody listens."""
+        """Called in a forked child: the connection may be out of date, and no stream is open."""
         self._ready = threading.Event()
         self._fresh_stream = True
         if not self._closed:

@@ -1,7 +1,7 @@
-"""The one stream that keeps every `LiveConnection` of a process true, and survives the daemon.
+"""The stream that updates every `LiveConnection` of a process, and reconnects when the daemon restarts.
 
-Not for what a follower shows (`follow`). The stream lives from the first follower to the last one; it is
-opened again, after at most a quarter of a second, whenever the daemon ends it.
+The stream is open from the first follower to the last one. If it ends, it is reopened after at most a second.
+`follow` has the API for programs.
 """
 
 import atexit
@@ -26,19 +26,19 @@ _JOIN_S = 5.0
 
 
 def pause_before(attempt: int) -> float:
-    """Seconds to wait before the attempt; a look at a socket that is not there costs microseconds."""
+    """Seconds to wait before an attempt; trying a missing socket costs microseconds."""
     if attempt < 3:
         return 0.05
     return 0.25 if attempt < 240 else 1.0
 
 
 class FollowStream:
-    """The followers of one process on one socket. Get it by `follow`, never by the constructor."""
+    """The followers of one process on one socket. Created only by `follow`."""
 
     def __init__(self, socket: Path, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self.problem: NexoError | None = None
-        """Why the stream is not up; None while it is."""
+        """Why the stream is not open; None while it is."""
         self._socket = socket
         self._followers: dict[int, LiveConnection] = {}
         self._next_number = 1
@@ -57,7 +57,7 @@ class FollowStream:
     # -- for followers, from any thread ----------------------------------------------------------------------
 
     def join(self, inquiry: w.Inquiry, on_stale: OnStale) -> LiveConnection:
-        """A new follower; not ready before the daemon has answered."""
+        """Creates a follower. It is ready when the daemon has answered."""
         with self._lock:
             live = LiveConnection(self, self._next_number, inquiry, on_stale)
             self._next_number += 1
@@ -68,7 +68,7 @@ class FollowStream:
         return live
 
     def leave(self, live: LiveConnection) -> None:
-        """Takes a follower off; the last one ends the stream."""
+        """Removes a follower; removing the last one ends the stream."""
         with _STREAMS_LOCK:
             with self._lock:
                 if self._followers.pop(live.number, None) is None:
@@ -82,7 +82,7 @@ class FollowStream:
             self.stop()
 
     def revive(self) -> None:
-        """Makes sure that the thread runs; after a fork it does not."""
+        """Starts the thread if it is not running, as in a forked child."""
         with self._lock:
             self._ensure_thread()
 
@@ -98,12 +98,12 @@ class FollowStream:
             requests.put(None)
         if bell is not None:
             bell.stop()
-        # A callback may close the follower that called it.
+        # `stop` may be called on the thread itself: a callback may close its follower.
         if thread is not None and thread is not threading.current_thread():
             thread.join(_JOIN_S)
 
     def drop_after_fork(self) -> list[Any]:
-        """For `nexo_client.fork`."""
+        """See `fork.Droppable`."""
         old = [self._channel, self._call, self._requests, self._thread, self._bell]
         self._start_over()
         for live in self._followers.values():
@@ -132,7 +132,7 @@ class FollowStream:
             except grpc.RpcError as failure:
                 error = failures.translate(failure, self._socket, "FollowConnection")
             except Exception:
-                # A follower that silently stopped to follow would be worse than a line in the log.
+                # The thread must not end, because followers would silently stop following.
                 log.exception("the follow stream failed; it is opened again")
                 error = None
             finally:
@@ -170,7 +170,7 @@ class FollowStream:
         with self._lock:
             requests, self._requests, self._call = self._requests, None, None
         if requests is not None:
-            # grpc reads the requests on a thread of its own, which would wait for ever.
+            # grpc reads the requests on its own thread, which would otherwise wait for ever.
             requests.put(None)
 
     def _deliver(self, response: w.FollowConnectionResponse) -> None:
@@ -187,7 +187,7 @@ class FollowStream:
             ]
             requests = self._requests
         noticed = [live for live in affected if live.apply(state, response.revision)]
-        # Whoever asks from now on gets the new state: that is what the daemon waits for.
+        # From here on `current` returns the new state; the daemon waits for this confirmation.
         if requests is not None:
             applied = w.FollowConnectionRequest.Applied(revision=response.revision)
             requests.put(w.FollowConnectionRequest(applied=applied))
@@ -216,9 +216,9 @@ class FollowStream:
 
 
 class _Bell:
-    """Calls back on a thread of its own, so that a slow callback holds up no follower.
+    """Runs callbacks on its own thread, so that a slow callback does not delay other followers.
 
-    Bounded by the number of followers: one that is waiting to be called back is not queued twice.
+    A follower is queued at most once, so the queue is bounded.
     """
 
     def __init__(self) -> None:
@@ -265,10 +265,10 @@ _STREAMS_LOCK = threading.Lock()
 
 
 def follow(socket: Path, inquiry: w.Inquiry, on_stale: OnStale, timeout_s: float) -> LiveConnection:
-    """A follower on the stream of this process to that socket.
+    """Creates a follower on the process-wide stream for a socket. The caller waits for the first answer.
 
     Raises:
-        DaemonNotRunning, DaemonUnsafe: as `connect`; the caller waits for the first state itself.
+        DaemonNotRunning, DaemonUnsafe: as for `connect`.
     """
     channel.probe(socket)
     with _STREAMS_LOCK:
@@ -279,7 +279,7 @@ def follow(socket: Path, inquiry: w.Inquiry, on_stale: OnStale, timeout_s: float
 
 
 class _Registry:
-    """Makes the lock of this module anew in a forked child: another thread may have held it."""
+    """Replaces the lock of this module in a forked child, because another thread may have held it."""
 
     def drop_after_fork(self) -> list[Any]:
         global _STREAMS_LOCK
@@ -297,5 +297,5 @@ def _at_exit() -> None:
         stop()
 
 
-# grpc calls back into an interpreter that is being torn down if a stream is still open then.
+# If a stream is still open at exit, grpc calls into the interpreter while it shuts down.
 atexit.register(_at_exit)

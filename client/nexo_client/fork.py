@@ -1,8 +1,8 @@
-"""What happens to channels in a forked child: they are dropped there and made again when first used.
+"""Drops gRPC channels in a forked child, where they are recreated when they are first used.
 
-A channel of the parent has none of its threads in the child and answers UNAVAILABLE; closing it would wait
-for those threads. So it is kept, unused, until the child ends. Seen with grpcio 1.85: a new channel in the
-child works, if it shares no subchannel with the old one (`channel.OPTIONS`).
+In the child, the parent's channel has no threads and fails with UNAVAILABLE, and closing it would wait for
+those threads. Therefore it is kept, unused, until the child ends. As observed with grpcio 1.85, a new channel
+works in the child if it shares no subchannel with the old one (`channel.OPTIONS`).
 """
 
 import os
@@ -11,10 +11,13 @@ from typing import Any, Protocol
 
 
 class Droppable(Protocol):
-    """Something that holds threads or channels."""
+    """An object that has threads or channels."""
 
     def drop_after_fork(self) -> list[Any]:
-        """Forgets them without closing; returns what must not be collected. Runs in the child, alone."""
+        """Drops them without closing; returns objects that must not be garbage collected.
+
+        Runs in the child, where no other thread exists.
+        """
         ...
 
 
@@ -23,7 +26,7 @@ _ABANDONED: list[Any] = []
 
 
 def register(holder: Droppable) -> None:
-    """Calls `holder.drop_after_fork` in every child for as long as the holder lives."""
+    """Registers an object (by weak reference) whose `drop_after_fork` is called in every forked child."""
     _HOLDERS.add(holder)
 
 

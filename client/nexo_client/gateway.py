@@ -1,10 +1,10 @@
-"""The local gateway, for `Client.gateway`: whether it listens, who may use it, what went through it.
+"""The local gateway, for `Client.gateway`: state, tokens, usage.
 
     with nexo_client.connect() as client:
         run = client.gateway.mint(workspace=".")
         os.environ["OPENAI_BASE_URL"] = run.gateway.base_url("openai")
 
-`aio_gateway` is generated from this file by `make aio`.
+`make aio` generates `aio_gateway` from this file.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ from nexo_client.workspace import WorkspaceLike, locate
 
 
 class GatewayCalls:
-    """Each raises what the methods of `Client` raise, and what its text names."""
+    """The calls for the gateway. They raise the common errors of `Client` and those in their descriptions."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
 
     def status(self) -> types.GatewayOverview:
-        """Whether it listens, and who is behind it."""
+        """The state of the gateway, and the programs that use it."""
         return self._line.ask(Call(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True))
 
     def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
-        """On or off, kept over restarts. What it could not do is in `problem`; off ends what is open.
+        """Switches the gateway on or off, permanently. Switching it off ends open requests.
+
+        `problem` in the result says why it cannot listen.
 
         Args:
-            port: another one from now on; programs that were given the present one do not find it any more.
+            port: a new TCP port; programs that were set up with the old one lose the gateway.
 
         Raises:
             InvalidField, StoreReadOnly, StoreFull
@@ -53,15 +55,17 @@ class GatewayCalls:
         pid: int | None = None,
         program: str = "",
     ) -> types.RunToken:
-        """A token for a run: good while a process lives, this one unless `pid` names another.
+        """Creates a token that is valid while a process is running. Opens the gateway.
 
-        The run gets what `resolve` would give it, asked anew with every request. Opens the gateway.
+        Each request with it goes to the connection that `resolve` would return at that time.
 
         Args:
-            program: what runs, for the lists that people read; this program unless given.
+            connection, workspace: as for `resolve`.
+            pid: the process; this one by default.
+            program: the name that lists show; that of this program by default.
 
         Raises:
-            GatewayClosed: switched off, or it cannot listen.
+            GatewayClosed: the gateway is switched off, or it cannot listen.
             InvalidField, LimitReached
         """
         client = calls.client_info()
@@ -80,10 +84,12 @@ class GatewayCalls:
         workspace: WorkspaceLike = None,
         lifetime_s: float | None = None,
     ) -> types.NewGatewayToken:
-        """A token with a name, for the settings of a program. The gateway is not opened by it.
+        """Creates a token with a name, for the settings of a program. Does not open the gateway.
 
         Args:
-            connection, workspace: whose connection it gets; none of the two: the default, whatever it is.
+            connection, workspace: the connection or workspace that it is for; by default the current default
+                connection.
+            lifetime_s: seconds until it expires; None for never.
 
         Raises:
             InvalidField, NameTaken, ConnectionNotFound, LimitReached, StoreReadOnly, StoreFull
@@ -91,7 +97,7 @@ class GatewayCalls:
         place = locate(workspace)
         if connection is not None and place is not None:
             raise InvalidField(
-                "connection: is given beside a workspace",
+                "connection: is given together with a workspace",
                 hint="give one of them",
                 metadata={"field": "connection"},
             )
@@ -103,13 +109,13 @@ class GatewayCalls:
         return self._line.ask(Call(request, partial(read, types.NewGatewayToken)))
 
     def tokens(self) -> tuple[types.GatewayToken, ...]:
-        """Those with a name."""
+        """The tokens with a name."""
         return self._line.ask(
             Call(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
         )
 
     def revoke_token(self, name: str) -> int:
-        """End a token and what it has open; returns how many requests that were.
+        """Revokes a token and ends its open requests; returns the number of these requests.
 
         Raises:
             TokenNotFound, StoreReadOnly, StoreFull
@@ -117,10 +123,14 @@ class GatewayCalls:
         return self._line.ask(Call(g.RevokeGatewayTokenRequest(name=name), _ended))
 
     def usage(self, *, since: datetime | None = None, by: Sequence[UsageBy] = ()) -> types.UsageReport:
-        """What went through it, one row for each combination of `by`; one row in all for none.
+        """The requests and tokens that went through the gateway.
+
+        Args:
+            since: count from this time on; None for all.
+            by: group by these, one row for each combination; a single row if empty.
 
         Raises:
-            InvalidField: something is asked for twice, or day and hour.
+            InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
         return self._line.ask(Call(request, _used, reads=True))

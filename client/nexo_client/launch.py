@@ -1,7 +1,7 @@
-"""How a program starts the daemon, and learns why it did not start.
+"""Starts the daemon and reports why it could not start.
 
-Through the service manager where the daemon is installed as a service, else as a process of its own.
-Not for stopping it, and not for installing it (see `nexo_client.service`).
+If the daemon is installed as a service, the service manager starts it; otherwise it is started as a process.
+`nexo_client.service` installs it.
 """
 
 import os
@@ -17,23 +17,23 @@ from nexo_client import channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.service import Manager, ServiceFailed, responsible
 
-# nexod reports why it gives up in its last lines; more than this is not worth showing.
+# How much of nexod's stderr is read; the reason for giving up is in its last lines.
 _TAIL_BYTES = 4000
 
 FOUND_AGAIN_S = 6.0
-"""For a daemon that lives without its socket: it looks every two seconds whether it has one."""
+"""How long to wait for a running daemon that has lost its socket; it restores it every two seconds."""
 
 
 def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
     """Starts `nexod` and waits until it answers; returns its pid.
 
-    It outlives the caller. If another program starts it at the same time, one of the two wins and both
-    get the winner's pid.
+    The daemon outlives the caller. If two programs start it at the same time, one daemon remains, and both
+    callers get its pid.
 
     Raises:
-        DaemonNotRunning: the `daemon` extra is missing, or it gave up; the text says why.
-        DeadlineExceeded: it did not answer in time; it may still come up.
-        DaemonUnsafe, InvalidField: as `connect`.
+        DaemonNotRunning: the `daemon` extra is missing, or the daemon gave up; the message says why.
+        DeadlineExceeded: it did not answer in time; it may still be starting.
+        DaemonUnsafe, InvalidField: as for `connect`.
     """
     service = responsible(socket)
     if service is not None:
@@ -49,9 +49,9 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
     environment = dict(os.environ)
     run_marks.take_back(environment)
     paths.make_absolute(environment)
-    # Where it is by rule, the daemon follows the rule: a run-time directory comes and goes with the sessions.
+    # The default path is not passed on: the daemon computes it itself, as it can change with the session.
     place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]
-    # An unnamed file: a pipe would break when the caller ends, and a name would have to be cleaned up.
+    # Not a pipe, which would break when the caller ends. The file has no name, so nothing has to be removed.
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             python.of_ours("nexo_daemon", "--background", *place),
@@ -66,8 +66,8 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
         try:
             return _wait(process, socket, said, deadline, timeout_s)
         finally:
-            # Without it a daemon that ends before this program stays behind as a zombie, which looks alive to
-            # whoever waits for its end.
+            # Without this thread, a daemon that ends before this program becomes a zombie, which seems to be
+            # running.
             threading.Thread(target=process.wait, name="nexod-reaper", daemon=True).start()
 
 
@@ -125,13 +125,13 @@ def _wait(
     while True:
         ended = process.poll()
         try:
-            # Where it is by rule, the daemon may be about to come to where the rule leads by now.
+            # The default path may have changed since, for example with a new session.
             pid = _answering(socket if ended is None else channel.locate(place), deadline)
         except DeadlineExceeded:
             break
         if pid is not None:
             if pid != process.pid:
-                # Another was faster. Ours, still on its way, would take the lock when that one is stopped.
+                # Another daemon was faster. Ours would take over the lock when that one is stopped.
                 process.terminate()
             return pid
         if ended is not None:
@@ -141,7 +141,7 @@ def _wait(
             if other.socket != os.fspath(socket) and place is not None:
                 raise channel.not_running(socket, "there is no such socket")
             if other.ready:
-                # Not one that starts at this moment, as ours did: it has lost its socket, and makes it anew.
+                # The other daemon is not starting: it has lost its socket and will restore it.
                 deadline = min(deadline, lost_since + FOUND_AGAIN_S)
         if time.monotonic() + pause > deadline:
             break
@@ -160,13 +160,13 @@ def _gave_up(socket: Path, code: int, said: IO[bytes]) -> NexoError:
     said.seek(max(0, said.tell() - _TAIL_BYTES))
     text = said.read().decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # It ends with "nexod: PROBLEM" and, below, what to do.
+    # The last lines are "nexod: PROBLEM" and the hint.
     told = [number for number, line in enumerate(lines) if line.startswith("nexod: ")]
     if told:
         why = lines[told[-1]].removeprefix("nexod: ")
         hint = " ".join(lines[told[-1] + 1 :])
     else:
-        why = lines[-1] if lines else f"it ended with code {code} and said nothing"
+        why = lines[-1] if lines else f"it ended with code {code} and no message"
         hint = ""
     return DaemonNotRunning(
         f"nexod could not start: {why}",

@@ -1,6 +1,6 @@
-"""How the calls of a program without an event loop reach the daemon: sent, retried, given up, closed.
+"""Sends the calls of the synchronous client to the daemon: deadlines, retries, subscriptions, closing.
 
-What the calls are is told in `client`; `aio_line` is the same on asyncio.
+`client` defines the calls. `aio_line` is the same on asyncio.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import grpc
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
-from nexo_client.calls import Call, OnLayer, Stream
+from nexo_client.calls import Call, OnLayer, StreamCall
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.workspace import WorkspaceLike
 
@@ -31,11 +31,11 @@ L = TypeVar("L", bound="Line")
 DEFAULT_TIMEOUT_S = 10.0
 
 LOOK_AGAIN_S = 0.2
-"""How often a client that waits for a daemon to answer looks whether somebody listens."""
+"""Interval at which a client that waits for the channel checks whether anybody listens on the socket."""
 
 
 def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
-    """A client of class `kind`; what `nexo_client.connect` documents."""
+    """A client of class `kind`; see `nexo_client.connect`."""
     path = channel.locate(socket)
     try:
         channel.probe(path)
@@ -50,7 +50,7 @@ def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, ti
 
 
 class Wire:
-    """The channel of one process, and its methods, each made when first used."""
+    """The channel of one process, and its gRPC methods, created when they are first used."""
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
@@ -58,7 +58,7 @@ class Wire:
         self._callables: dict[str, Callable[..., Any]] = {}
 
     def method(self, call: Call[Any]) -> Callable[..., Any]:
-        """What sends `call` and gives the answer, awaited where the channel is one of asyncio."""
+        """The function that sends `call` and returns the response; to be awaited on an asyncio channel."""
         path, _, response = call.method
         found = self._callables.get(path)
         if found is None:
@@ -69,8 +69,8 @@ class Wire:
             )
         return found
 
-    def stream(self, stream: Stream[Any]) -> Any:
-        """The answers to `stream`, for the iteration of the channel's kind."""
+    def stream(self, stream: StreamCall[Any]) -> Any:
+        """The responses to `stream`; an asynchronous iterator on an asyncio channel."""
         path, _, response = stream.method
         method = self.channel.unary_stream(
             path,
@@ -81,17 +81,17 @@ class Wire:
 
 
 def closed() -> DaemonFailed:
-    """The error of a client that is used after `close()`."""
+    """The error for using a client after `close()`."""
     return DaemonFailed("this client is closed", hint="call nexo_client.connect() again")
 
 
 class Subscription(Generic[T]):
-    """An iterator over what the daemon sends; a context manager. The iteration ends when either side ends it.
+    """An iterator over the messages of a stream; a context manager. It ends when either side ends the stream.
 
-    `close()` may be called from any thread. Iterating raises as a call does when the daemon goes away.
+    `close()` may be called from any thread. Iterating raises the errors of a call.
     """
 
-    def __init__(self, stream: Stream[T], opened: Any, socket: Path) -> None:
+    def __init__(self, stream: StreamCall[T], opened: Any, socket: Path) -> None:
         self._stream = stream
         self._opened = opened
         self._socket = socket
@@ -119,13 +119,13 @@ class Subscription(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """Ends the subscription. May be called twice."""
+        """Ends the subscription; may be called more than once."""
         self._closed = True
         self._opened.cancel()
 
 
 class Line:
-    """What every client does: connects when first used, in a forked child anew; a context manager."""
+    """The base class of clients. Connects on first use, and again in a forked child. A context manager."""
 
     def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._socket = socket
@@ -156,7 +156,7 @@ class Line:
         return f"{type(self).__name__}({str(self._socket)!r})"
 
     def close(self) -> None:
-        """Closes the channel and whatever follows through this client. May be called twice."""
+        """Closes the channel and the live connections of this client; may be called more than once."""
         with self._lock:
             self._closed = True
             wire, self._wire = self._wire, None
@@ -166,7 +166,7 @@ class Line:
             live.close()
 
     def drop_after_fork(self) -> list[Any]:
-        """For `nexo_client.fork`."""
+        """See `fork.Droppable`."""
         wire, self._wire = self._wire, None
         self._lock = threading.Lock()
         return [wire]
@@ -189,33 +189,32 @@ class Line:
         return self._connected().info
 
     def ask(self, call: Call[T]) -> T:
-        """Sends a call and reads the answer. For the methods of the clients."""
+        """Sends a call and reads the response. For the methods of the clients."""
         wire = self._connected()
         method = wire.method(call)
         deadline = self._timeout_s + call.longer_s
         if not call.reads:
-            # What changes something must not be sent twice, so it waits for a channel that is reconnecting.
+            # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
             return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
         except grpc.RpcError as failure:
             error = failures.unless_repeatable(failure, self._socket, call)
         except ValueError:
-            # What grpc says of a channel that another thread has closed.
+            # grpc raises this if another thread has closed the channel.
             raise closed() from None
         if error is not None:
             raise error
         self._wait_until_connected(wire, call)
         try:
-            # What only reads may be asked twice.
             return call.read(method(call.request, timeout=deadline))
         except grpc.RpcError as failure:
             raise failures.translate(failure, self._socket, call.method.name) from None
 
     def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
-        """Return when somebody answers on the socket.
+        """Waits until the channel is connected.
 
-        A call that waits for this itself does not notice that nobody listens any more, until its deadline.
+        A call with `wait_for_ready` would wait until its deadline even if nobody listens any more.
         """
         give_up = time.monotonic() + self._timeout_s
         connected = grpc.channel_ready_future(wire.channel)
@@ -233,7 +232,7 @@ class Line:
         finally:
             connected.cancel()
 
-    def _subscribe(self, stream: Stream[T]) -> Subscription[T]:
+    def _subscribe(self, stream: StreamCall[T]) -> Subscription[T]:
         wire = self._connected()
         channel.probe(self._socket)
         try:

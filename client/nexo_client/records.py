@@ -1,9 +1,9 @@
-"""What `nexoctl --json` prints and the settings screen shows: the SDK's values as JSON objects.
+"""Converts the SDK's values into JSON objects, for `nexoctl --json` and the settings screen.
 
-A value is written field by field, by name; `LAYOUTS` says what differs, and what the schema that
-`nexoctl --json --help` prints says about it. Names and meaning are an interface that scripts rely on; add to
-it, never rename. Moments are RFC 3339 in UTC, spans end in `_ms` or `_s`, what is not known is null. Only the
-records of a `ResolvedConnection` and a `RecoveryCode` hold secrets.
+Fields are written under their names; `LAYOUTS` has the exceptions, and the descriptions for the schema that
+`nexoctl --json --help` prints. Scripts rely on names and meaning: add fields, never rename them. Times are
+RFC 3339 in UTC, names of durations end in `_ms` or `_s`, unknown values are null. Only the records of a
+`ResolvedConnection` and a `RecoveryCode` contain secrets.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ Make = Callable[[Any, datetime | None], Any]
 
 
 class Layout(NamedTuple):
-    """How a noun is written, and what the schema says about it.
+    """How a class is written as JSON, and how the schema describes it.
+
+    `notes`, `words`, `blank`, `made`, `first` and `last` use the names in JSON.
 
     Attributes:
-        name: of its definition in the schema; `about` is the description there.
-        notes: what a field means; by the names in JSON, as `words`, `blank`, `first` and `last`.
-        words: what a text may be, where its type does not say it.
+        name: the name of its definition in the schema.
+        about: its description in the schema.
+        notes: descriptions of fields.
+        words: the possible values of a string, if its type does not list them.
         without: fields that are not written.
-        spread: a field whose own fields stand in its place.
-        renamed: names in JSON, by those of the fields.
-        blank: null when it is empty or 0.
-        made: how it is made of the whole; what a function returns is its type in the schema.
-        first, last: what does not stand where its field does.
+        spread: a field that is replaced by its own fields.
+        renamed: field -> name in JSON.
+        blank: fields that are null if the value is empty or 0.
+        made: computed fields; the return type of the function is the type in the schema.
+        first, last: fields that are moved to the beginning or the end.
     """
 
     name: str
@@ -52,11 +55,14 @@ class Layout(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One name of a JSON object: how its value is had, and where its type stands.
+    """One member of a JSON object.
 
     Attributes:
-        layout: of the noun that has the field.
-        source: a field of `owner`, or a function of `Layout.made`.
+        key: its name in JSON.
+        get: computes its value.
+        layout: the layout of `owner`.
+        owner: the class that has the field.
+        source: a field of `owner`, or a function from `Layout.made`; gives the type in the schema.
     """
 
     key: str
@@ -67,19 +73,19 @@ class Member(NamedTuple):
 
 
 def moment(value: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the millisecond."""
+    """A time as RFC 3339 in UTC, in milliseconds."""
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def milliseconds(seconds: float | None) -> float | None:
-    """Seconds in ms, to the microsecond."""
+    """Seconds converted to milliseconds, rounded to microseconds."""
     return None if seconds is None else round(seconds * 1000, 3)
 
 
 def plain(value: Any, now: datetime | None = None) -> Any:
-    """A value of the SDK as JSON knows it; the age of a check is counted until `now`."""
+    """Any value of the SDK as a JSON value; `now` is needed for the age of a health check."""
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, StrEnum):
@@ -92,13 +98,13 @@ def plain(value: Any, now: datetime | None = None) -> Any:
 
 
 def of(value: Any, now: datetime | None = None) -> Record:
-    """A noun as its layout says."""
+    """The JSON object for a value, according to its layout."""
     return {member.key: plain(member.get(value, now), now) for member in members(value.__class__)}
 
 
 @cache
 def members(kind: type) -> tuple[Member, ...]:
-    """What the JSON object of a noun has, in its order."""
+    """The members of the JSON object for a class, in order."""
     layout = LAYOUTS.get(kind.__name__, Layout("", ""))
     found: dict[str, Member] = {}
     for name in (field.name for field in fields(kind)):
@@ -129,12 +135,12 @@ def _field(name: str, layout: Layout) -> tuple[str, Make]:
 
 
 def health(name: str, value: types.Health, now: datetime) -> Record:
-    """The light of a connection."""
+    """The health of a connection."""
     return of(types.ConnectionHealth("", name, value), now)
 
 
 def event(value: types.WatchEvent, now: datetime) -> Record:
-    """One message of the event stream; `event` says which."""
+    """One message of the event stream; `event` is its kind."""
     record: Record = {"sequence": value.sequence, "revision": value.revision}
     if value.snapshot is not None:
         return record | {"event": "snapshot"} | of(value.snapshot, now)
@@ -147,14 +153,14 @@ def event(value: types.WatchEvent, now: datetime) -> Record:
 
 
 class NoConnection(TypedDict):
-    """Why there is nothing to hand out."""
+    """Why there is no usable connection."""
 
     reason: str
     message: str
 
 
 class VaultSummary(TypedDict):
-    """What opens the secrets."""
+    """The state of the vault."""
 
     state: VaultState
     slot: str
@@ -162,15 +168,15 @@ class VaultSummary(TypedDict):
 
 
 class StoreSummary(TypedDict):
-    """Where connections are kept."""
+    """The state of the store."""
 
     state: StoreState
     problem: str
-    advice: Annotated[str, "The end of the problem: what to do."]
+    advice: Annotated[str, "What to do; also the end of the problem."]
 
 
 class GatewayAddresses(TypedDict):
-    """What programs of each dialect are given as base URL."""
+    """The base URL for programs of each dialect."""
 
     openai: str
     anthropic: str
@@ -183,7 +189,7 @@ def _age(light: types.ConnectionHealth, now: datetime | None) -> float | None:
     if checked_at is None:
         return None
     if now is None:
-        raise TypeError("the age of a check is counted until `now`, which is not given")
+        raise TypeError("`now` is required to compute the age of a check")
     return round((now - checked_at).total_seconds(), 1)
 
 
@@ -260,11 +266,11 @@ def _sound(value: types.CheckResult, _now: datetime | None) -> bool:
     return not value.problems
 
 
-# By name: a class is made when it is first used, and a command needs three of them.
+# The keys are names, because the classes are imported when they are first used.
 LAYOUTS: dict[str, Layout] = {
     "ConnectionHealth": Layout(
         "health",
-        "The light of a connection: nexoctl health NAME; a list without NAME; one a line with --watch.",
+        "The health of a connection: nexoctl health NAME; a list without NAME; one per line with --watch.",
         without=("connection_id",),
         spread="health",
         made={"age_s": _age},
@@ -274,19 +280,19 @@ LAYOUTS: dict[str, Layout] = {
         "",
         "",
         notes={
-            "reason": "Stable word below the state; empty when healthy.",
-            "retry_at": "Throttled until then.",
-            "last_known": "The last state that was proven, before it became unknown.",
+            "reason": "A stable identifier that refines the state; empty if healthy.",
+            "retry_at": "Requests are throttled until then.",
+            "last_known": "The last proven state before it became unknown.",
         },
     ),
     "NetworkProfile": Layout(
         "network",
-        "How requests of a connection reach the network.",
+        "The proxy and the certificates of a connection.",
         notes={"proxy": "system, direct, or a URL."},
     ),
     "KeyInfo": Layout(
         "key",
-        "What is known about an API key; never the key.",
+        "Information about an API key; never the key.",
         notes={"proven_at": "The last time a provider accepted it."},
     ),
     "ProviderInfo": Layout(
@@ -294,8 +300,8 @@ LAYOUTS: dict[str, Layout] = {
         "A provider or a preset: nexoctl providers (a list of them).",
         notes={
             "key_prefixes": "How its keys usually begin.",
-            "base_url_example": "What the address looks like where there is no default.",
-            "header_example": "A custom header that people give it, as Name: value; may be empty.",
+            "base_url_example": "An example of the address, if there is no default.",
+            "header_example": "An example of a custom header, as Name: value; may be empty.",
         },
     ),
     "Connection": Layout(
@@ -308,7 +314,7 @@ LAYOUTS: dict[str, Layout] = {
     "LayerResult": Layout(
         "layer",
         "One step of a test.",
-        notes={"ok": "null: not reached, or does not apply."},
+        notes={"ok": "null: not reached or not applicable."},
         renamed={"elapsed_s": "ms"},
         made={"ok": _passed},
         first=("layer", "ok", "ms"),
@@ -317,12 +323,12 @@ LAYOUTS: dict[str, Layout] = {
     "Suggestion": Layout("suggestion", "A change that was tried and works, or a warning."),
     "TestResult": Layout(
         "test",
-        "The verdict of a test: nexoctl test NAME; a list of them for several or --all.",
+        "The result of a test: nexoctl test NAME; a list of them for several or --all.",
         notes={
-            "reason": "Stable word below the outcome.",
-            "models": "Ids of the models that were listed.",
-            "price_note": "What one completion costs, also when none was made; empty: no model is known.",
-            "provider_message": "The provider's own words, redacted and shortened.",
+            "reason": "A stable identifier that refines the outcome.",
+            "models": "The ids of the models that the provider listed.",
+            "price_note": "The cost of one completion, even if none was made; empty if no model is known.",
+            "provider_message": "The provider's message, redacted and shortened.",
         },
         without=("ticket",),
         blank=("request_id",),
@@ -330,29 +336,29 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "LastTest": Layout(
         "last_test",
-        "What the last test of a connection said, without its models: nexoctl test NAME --last.",
+        "The result of the last test of a connection, without its models: nexoctl test NAME --last.",
         spread="result",
     ),
     "Model": Layout("model", "A model.", blank=("context_window",)),
-    "ClientInfo": Layout("client", "What a program claims about itself."),
+    "ClientInfo": Layout("client", "A program, as it describes itself."),
     "Workspace": Layout("workspace", "A directory or a name; the other one is null.", blank=("path", "name")),
     "WorkspaceBinding": Layout(
         "binding",
-        "A workspace and what it gets: nexoctl workspace bind.",
-        notes={"broken": "The connection is gone or switched off: resolving fails."},
+        "A workspace and its connection: nexoctl workspace bind.",
+        notes={"broken": "The connection was deleted or disabled; resolving fails."},
     ),
-    "Follower": Layout("follower", "A program that follows right now."),
-    "ResolutionStep": Layout("rule", "One rule."),
+    "Follower": Layout("follower", "A program that follows a connection now."),
+    "ResolutionStep": Layout("rule", "One rule for selecting a connection."),
     "GatewayUser": Layout(
         "gateway_user",
-        "A program behind the gateway.",
+        "A program that uses the gateway.",
         notes={
-            "program": "what it calls itself; empty before its first request",
-            "client": "who asked for the token of a run",
-            "token": "the name of its token; null for a run",
-            "connection": "of its last request",
-            "models": "asked for within the hour",
-            "open": "under way now",
+            "program": "The name that it gave; empty before its first request.",
+            "client": "The program that created the token of a run.",
+            "token": "The name of its token; null for a run.",
+            "connection": "The connection of its last request.",
+            "models": "The models that it requested within the last hour.",
+            "open": "The number of its open requests.",
         },
         renamed={"connection_name": "connection"},
         blank=("connection",),
@@ -370,19 +376,19 @@ LAYOUTS: dict[str, Layout] = {
     "DefaultSwitch": Layout(
         "switch",
         "nexoctl default NAME, and --undo.",
-        notes={"followers": "Programs that follow; counted only with --wait."},
+        notes={"followers": "The number of programs that follow; counted only with --wait."},
         made={"connection": _switched, "previous": _previous, "health": _light_switched},
     ),
     "Handout": Layout(
         "handout",
-        "A secret that left the daemon: nexoctl handouts (a list of them).",
-        notes={"times": "within the hour after at"},
+        "A handed out secret: nexoctl handouts (a list of them).",
+        notes={"times": "How often, within one hour after `at`."},
         blank=("workspace",),
     ),
     "Gateway": Layout(
         "",
         "",
-        notes={"switched_off": "by a person; otherwise it opens at its first use"},
+        notes={"switched_off": "The user switched it off; otherwise it opens when it is first used."},
         renamed={"socket_path": "socket"},
         blank=("port",),
         made={"addresses": _addresses},
@@ -408,19 +414,19 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "ResolvedConnection": Layout(
         "resolved",
-        "nexoctl resolve. Holds secrets.",
-        notes={"api_key": "Empty when the connection has no key."},
+        "nexoctl resolve. Contains secrets.",
+        notes={"api_key": "Empty if the connection has no key."},
         without=("connection_id",),
         renamed={"name": "connection"},
         made={"health": _light},
     ),
     "HealthTransition": Layout(
         "transition",
-        "A change of the light.",
+        "A change of the health.",
         notes={
-            "important": "The default or a bound connection.",
-            "source": "Whose request showed it: a check of the daemon, a program's through the gateway, "
-            "or nobody's.",
+            "important": "The connection is the default or bound.",
+            "source": "The request that showed it: a check of the daemon, a program's request through the "
+            "gateway, or none.",
         },
         words={"source": ("probe", "traffic")},
         without=("connection_id",),
@@ -430,13 +436,13 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "HealthSample": Layout(
         "sample",
-        "A check, or the checks of an hour put together.",
+        "A check, or the combined checks of an hour.",
         notes={
             "span_s": "0 for a single check.",
-            "reason": "Stable word below the outcome.",
-            "from_traffic": "So many of the checks were requests of programs through the gateway.",
+            "reason": "A stable identifier that refines the outcome.",
+            "from_traffic": "The number of checks that were requests of programs through the gateway.",
         },
-        # Never null; that it may be was promised.
+        # It is never null, but the published schema allows null.
         blank=("at",),
         made={"span_s": _span},
     ),
@@ -444,35 +450,35 @@ LAYOUTS: dict[str, Layout] = {
         "",
         "",
         notes={
-            "uptime": "0 to 1; null when nothing was observed.",
+            "uptime": "0 to 1; null if there was no check.",
             "transitions": "Oldest first.",
             "samples": "Oldest first.",
         },
     ),
     "GatewayToken": Layout(
         "gateway_token",
-        "Who may use the gateway: nexoctl token list (a list of them).",
-        notes={"connection": "empty when it is gone; null with a null workspace: the default"},
+        "A token for the gateway: nexoctl token list (a list of them).",
+        notes={"connection": "Empty if it was deleted. If this and the workspace are null: the default."},
         without=("id",),
     ),
     "Usage": Layout(
         "usage",
         "Requests and tokens that went through the gateway: nexoctl usage (a list of them).\n\n"
-        "What they were not added up by is null.",
+        "Fields that were not used for grouping are null.",
         notes={
-            "at": "the beginning of the day or hour; RFC 3339, UTC",
-            "failed": "answered with an error, or not reached",
-            "broken": "the answer broke off",
-            "left": "the program left before the end",
-            "input_tokens": "cached ones included",
-            "unreported": "good answers that said nothing of tokens",
+            "at": "The beginning of the day or hour; RFC 3339, UTC.",
+            "failed": "Requests that failed or got an error response.",
+            "broken": "Requests whose response was cut off.",
+            "left": "Requests that the program closed before the end.",
+            "input_tokens": "Includes cached tokens.",
+            "unreported": "Successful requests whose response did not report tokens.",
         },
         blank=("connection", "workspace", "program", "model"),
     ),
     "Backup": Layout(
         "backup",
         "A backup: nexoctl store backup; nexoctl store backups (a list of them).",
-        notes={"reason": "daily, migration, request or rotation."},
+        notes={"reason": "Why it was made: daily, migration, request or rotation."},
     ),
     "CheckResult": Layout(
         "store_check",
@@ -489,13 +495,13 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "ImportStep": Layout(
         "merge_step",
-        "An entry of the file.",
+        "An entry of an imported file.",
         notes={"needs": "Without all of these consents the entry is skipped."},
         words={"kind": ("connection", "binding", "default", "fallback")},
     ),
     "ImportConsent": Layout(
         "consent",
-        "What the entry would decide, for a person to agree to.",
+        "An effect of the entry to which the user has to agree.",
         notes={"id": "For --consent."},
         words={
             "kind": (
@@ -508,23 +514,23 @@ LAYOUTS: dict[str, Layout] = {
         "vault",
         "nexoctl vault status, unlock, lock, rekey.",
         notes={
-            "slot": "What opens it; null while no key was ever made.",
-            "problem": "Why it is not unlocked, and what to do; else empty.",
+            "slot": "The kind of its key slot; null if no key was created yet.",
+            "problem": "Why it is not unlocked, and what to do; otherwise empty.",
             "recovery_made_at": "null: there is no recovery code.",
         },
     ),
     "AutoLock": Layout(
         "auto_lock",
-        "nexoctl vault auto-lock: when the vault locks by itself.",
+        "nexoctl vault auto-lock: when the vault locks automatically.",
         notes={
-            "idle_s": "Seconds without a hand-out; null: never because of that.",
-            "problem": "Why suspend and screen lock are not noticed here, and what to do; else empty.",
+            "idle_s": "Seconds without a hand-out after which it locks; null: never.",
+            "problem": "Why suspend and screen lock are not detected, and what to do; otherwise empty.",
         },
     ),
     "RecoveryCode": Layout(
         "recovery_code",
-        "nexoctl vault recovery. Holds a secret.",
-        notes={"recovery_code": "Told this once."},
+        "nexoctl vault recovery. Contains a secret.",
+        notes={"recovery_code": "It is shown only once."},
         renamed={"code": "recovery_code"},
     ),
 }

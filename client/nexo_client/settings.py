@@ -1,7 +1,4 @@
-"""How a program opens the settings screen: it starts `nexo_settings`, which opens the browser.
-
-Not for what is on the screen (`nexo_settings`), and nothing that a workspace needs.
-"""
+"""Opens the settings screen: starts `nexo_settings`, which opens the browser."""
 
 import json
 import os
@@ -13,12 +10,12 @@ from nexo.connections import python, run_marks
 from nexo.connections.values import frozen
 
 NEEDS = ("nexo_settings", "uvicorn", "h11")
-"""What the screen needs beyond the base install."""
+"""The modules that the settings screen needs beyond the base install."""
 _START_S = 20.0
 
 
 class SettingsUnavailable(Exception):
-    """The screen cannot be opened; `hint` says what to do."""
+    """The settings screen cannot be opened; `hint` says what to do."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -28,14 +25,19 @@ class SettingsUnavailable(Exception):
 
 @frozen
 class OpenedSettings:
-    """An address of the screen, good once and for a minute; whether a browser was given it."""
+    """The result of opening the settings screen.
+
+    Attributes:
+        address: the address of the page; it can be used once, within a minute.
+        opened: a browser was started with it.
+    """
 
     address: str
     opened: bool
 
 
 def available() -> bool:
-    """Whether the screen is installed."""
+    """Whether the settings screen is installed."""
     return not python.missing(NEEDS)
 
 
@@ -49,16 +51,17 @@ def open_settings(
     reveal: bool = True,
     uid_check: bool = True,
 ) -> OpenedSettings:
-    """Opens the screen for the daemon of `socket`; a screen that is open already gives the address.
+    """Opens the settings screen for the daemon of `socket`. If it is already running, that one is used.
 
     Args:
-        at: where it opens: "add", "edit" or "show"; empty for the list.
-        name: the connection that is edited or shown.
-        browser: give the address to the browser of the person.
-        need_browser: do not start without one.
-        reveal: let the page show a stored key or header, one at a time; False holds for a screen that is
-            open already, too.
-        uid_check: refuse other accounts; without it they are kept out by the secret alone.
+        at: the page: "add", "edit" or "show"; empty for the list.
+        name: the connection to edit or show.
+        browser: open the address in the user's browser.
+        need_browser: fail if no browser can be opened.
+        reveal: allow the page to show stored keys and headers, one at a time; False also applies to a screen
+            that is already running.
+        uid_check: refuse connections from other users of the computer; without it only the secret in the
+            address protects the page.
 
     Raises:
         SettingsUnavailable
@@ -70,7 +73,7 @@ def open_settings(
             "install it with: pip install 'nexo-connections[settings]'",
         )
     flags = ["--at", at] if at else []
-    # With an equals sign: a name may begin with a dash.
+    # Written with an equals sign, because a name may begin with a dash.
     flags += [f"--name={name}"] if name else []
     flags += ["--need-browser"] if need_browser else ["--open"] if browser else []
     flags += [] if reveal else ["--no-reveal"]
@@ -86,13 +89,13 @@ def open_settings(
         env=environment,
         cwd="/",
     )
-    # Without it a screen that ends before this program stays behind as a zombie.
+    # Without this thread, a screen that ends before this program becomes a zombie.
     threading.Thread(target=process.wait, name="nexo-settings-reaper", daemon=True).start()
     return _said(process)
 
 
 def _said(process: "subprocess.Popen[bytes]") -> OpenedSettings:
-    """What it says in its first line; it says nothing else, and lives on."""
+    """Reads the result from the first line of its output; the process keeps running."""
     timer = threading.Timer(_START_S, process.kill)
     timer.start()
     try:
@@ -101,7 +104,7 @@ def _said(process: "subprocess.Popen[bytes]") -> OpenedSettings:
             line = json.loads(said.readline())
     except (OSError, ValueError):
         raise SettingsUnavailable(
-            "the settings screen did not start", "see what it says: python -m nexo_settings"
+            "the settings screen did not start", "see its error message: python -m nexo_settings"
         ) from None
     finally:
         timer.cancel()

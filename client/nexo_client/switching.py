@@ -1,9 +1,9 @@
-"""How an HTTP client that was made once sends each request to the connection of the moment.
+"""Makes an HTTP client send each request to the connection that is current at that time.
 
-The client is made for `FOLLOWED`, a host that cannot exist, with a key that is none. Just before a request
-leaves, its address and its headers are exchanged for those of `live.current`; from then on nothing about it
-changes, so a request (or a stream) in flight ends where it began. What has no such address is never given
-a key. Works with httpx and with httpx2, whose classes are passed in: this module imports neither.
+The client is created with the base URL `FOLLOWED`, a host that cannot exist, and a placeholder key. Just
+before a request is sent, its address and headers are replaced by those of `live.current`. A request or stream
+in flight does not change any more. Requests to other hosts never get a key. Works with httpx and httpx2,
+which are passed in; this module imports neither.
 """
 
 import inspect
@@ -18,10 +18,10 @@ from nexo_client.errors import InvalidField
 from nexo_client.types import NetworkProfile, ResolvedConnection
 
 FOLLOWED = "http://nexo.invalid"
-"""Base URL for a client that follows; `.invalid` is reserved, so nothing ever reaches it (RFC 6761)."""
+"""Base URL for a client whose requests follow; `.invalid` is reserved and never resolves (RFC 6761)."""
 
 _HOST = "nexo.invalid"
-# Of the hop that the client itself makes, or of an account: what one server set is not for the next.
+# Headers of the original address, or of an account: a cookie from one server must not be sent to another.
 _DROPPED = adapters.CREDENTIAL_HEADERS | {"host", "cookie"}
 
 
@@ -35,14 +35,15 @@ class Live(Protocol):
 def aim(
     connection: ResolvedConnection, dialect: str, target: str, headers: list[tuple[str, str]]
 ) -> tuple[str, list[tuple[str, str]]]:
-    """Address and headers of a request for `connection`.
+    """The address and headers with which a request is sent to `connection`.
 
     Args:
         dialect: "openai", "anthropic", "google" or "ollama".
         target: path and query of the request, beginning with a slash.
+        headers: the headers of the request.
 
     Raises:
-        InvalidField: the provider of the connection has no such face.
+        InvalidField: the provider of the connection does not support the dialect.
     """
     mine = adapters.headers_of(connection, dialect)
     replaced = _DROPPED | {name.lower() for name in mine}
@@ -52,11 +53,11 @@ def aim(
 
 
 class FollowingAuth:
-    """`auth=` for an httpx or httpx2 client of your own: each request goes to the connection of the moment.
+    """`auth=` for your own httpx or httpx2 client: each request goes to the current connection.
 
         httpx.Client(base_url=nexo_client.FOLLOWED, auth=nexo_client.FollowingAuth(live))
 
-    The proxy and the CA bundle of a connection are not used; the ready-made clients (`openai_client` …) do.
+    It does not use the proxy and the CA bundle of a connection; `openai_client` and its siblings do.
     """
 
     def __init__(self, live: Live, dialect: str = "openai") -> None:
@@ -70,15 +71,15 @@ class FollowingAuth:
         self._dialect = dialect
 
     def __call__(self, request: Any) -> Any:
-        """Exchanges address and headers of a request to `FOLLOWED`.
+        """Replaces the address and headers of a request to `FOLLOWED`.
 
         Raises:
             InvalidField: the request goes to another host, which must not get the key.
-            NexoError: as `LiveConnection.current`.
+            NexoError: as for `LiveConnection.current`.
         """
         if request.url.host != _HOST:
             raise InvalidField(
-                f"url: {request.url.host} is not the address that follows the connection",
+                f"url: {request.url.host} is not the host of nexo_client.FOLLOWED",
                 hint="make the client with base_url=nexo_client.FOLLOWED and give it relative URLs",
                 metadata={"field": "url"},
             )
@@ -91,16 +92,16 @@ class FollowingAuth:
 
 
 def _no_redirect(event: str, info: dict[str, Any]) -> Any:
-    """Ends a request that is answered with a redirect, before a client follows it with the key.
+    """A "trace" extension that fails on a redirect, before the client follows it with the key.
 
-    httpx takes nothing but `Authorization` out of a request to another host. It offers no place between an
-    answer and the redirect but this one, which asyncio clients await and others do not.
+    httpx removes only `Authorization` from a redirected request. This extension is the only hook between the
+    response and the redirect. Asyncio clients await it, synchronous clients do not.
     """
     if event.endswith("receive_response_headers.complete"):
         status = info["return_value"][1]
         if status in (301, 302, 303, 307, 308):
             raise InvalidField(
-                f"base_url: the server answers with a redirect ({status}), which a key must not follow",
+                f"base_url: the server answers with a redirect ({status}), to which the key must not be sent",
                 hint="give the connection its final address: nexoctl edit NAME --base-url URL",
                 metadata={"field": "base_url"},
             )
@@ -113,7 +114,7 @@ async def _nothing() -> None:
 
 
 class _Clients:
-    """One inner client for each host and network profile; a TLS context is expensive to make."""
+    """One inner client for each base URL and network profile, because creating a TLS context is expensive."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -144,7 +145,7 @@ def _aimed(http: Any, request: Any, connection: ResolvedConnection, dialect: str
 
 
 def _answered(http: Any, response: Any) -> Any:
-    """The answer for the program's client, which must not keep cookies: its next request is another's."""
+    """The response without cookies, because the next request may go to another account."""
     headers = [
         (name, value) for name, value in response.headers.multi_items() if name.lower() != "set-cookie"
     ]
@@ -156,7 +157,7 @@ def _answered(http: Any, response: Any) -> Any:
 def _refuse_foreign(request: Any) -> None:
     if request.url.host != _HOST:
         raise InvalidField(
-            f"url: this client follows a connection of Nexo and does not talk to {request.url.host}",
+            f"url: this client only sends requests to a connection of Nexo, not to {request.url.host}",
             hint="use a client of its own for other addresses",
             metadata={"field": "url"},
         )

@@ -1,8 +1,8 @@
-"""Which environment variables make a program use a connection, and which would lead it elsewhere?
+"""The environment variables that make programs use a connection, and those that have to be removed.
 
-One table. A key is set only together with the address in every spelling that the programs read, because a
-program that reads the key and not the address sends it to the vendor's own host. What programs read was seen
-on the wire or in their sources in November 2026 (docs/programs.md has the versions).
+A key is set only together with the address, under every name that programs read, because a program that reads
+only the key sends it to the vendor's own host. The variables were found in programs' sources and traffic in
+November 2026 (docs/programs.md lists the versions).
 """
 
 import enum
@@ -18,23 +18,23 @@ from nexo_client import adapters
 from nexo_client.types import Gateway, Headers, Health, NetworkProfile, ResolvedConnection
 
 
-class Holds(enum.Enum):
-    """What a variable says."""
+class Role(enum.Enum):
+    """The meaning of a variable."""
 
     KEY = "the key"
     ADDRESS = "the address"
     HEADERS = "further headers"
     MODEL = "the model"
-    QUIET = "no side traffic to the vendor's own host"
+    QUIET = "no additional traffic to the vendor's own host"
     VERSION = "the version in the path"
 
 
 class When(enum.Enum):
-    """For which connections a variable is set."""
+    """The connections for which a variable is set."""
 
     ALWAYS = "always"
-    BEARER = "the key goes as Bearer"
-    NOT_BEARER = "the key goes in a header of its own"
+    BEARER = "the key is sent as Bearer"
+    NOT_BEARER = "the key is sent in another header"
     VENDOR = "the address is the vendor's own"
     NOT_VENDOR = "the address is not the vendor's own"
 
@@ -47,13 +47,13 @@ class Variable:
     """One variable that programs read.
 
     Attributes:
-        dialect: whose programs read it.
-        make: its value; an empty one is left out.
+        dialect: the dialect of the programs that read it.
+        make: returns its value; the variable is not set if the value is empty.
     """
 
     name: str
     dialect: str
-    holds: Holds
+    role: Role
     make: Maker
     when: When = When.ALWAYS
 
@@ -108,42 +108,42 @@ _openai_base, _anthropic_base, _google_base, _ollama_base = (
 )
 
 VARIABLES = (
-    # Most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI; Copilot CLI.
-    Variable("OPENAI_API_KEY", "openai", Holds.KEY, _key),
-    Variable("OPENAI_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
-    Variable("OPENAI_API_BASE", "openai", Holds.ADDRESS, _openai_base),
-    Variable("OPENAI_API_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
-    Variable("COPILOT_PROVIDER_API_KEY", "openai", Holds.KEY, _key),
-    Variable("COPILOT_PROVIDER_BASE_URL", "openai", Holds.ADDRESS, _openai_base),
-    Variable("OPENAI_CUSTOM_HEADERS", "openai", Holds.HEADERS, _openai_headers),
-    Variable("OPENAI_MODEL", "openai", Holds.MODEL, _model),
-    Variable("COPILOT_MODEL", "openai", Holds.MODEL, _model),
-    Variable("OPENAI_AGENTS_DISABLE_TRACING", "openai", Holds.QUIET, _yes, When.NOT_VENDOR),
-    # Claude Code asks the person about a key that it does not know, and not about a token.
-    Variable("ANTHROPIC_AUTH_TOKEN", "anthropic", Holds.KEY, _key, When.BEARER),
-    Variable("ANTHROPIC_API_KEY", "anthropic", Holds.KEY, _key, When.NOT_BEARER),
-    Variable("ANTHROPIC_BASE_URL", "anthropic", Holds.ADDRESS, _anthropic_base),
-    Variable("ANTHROPIC_API_URL", "anthropic", Holds.ADDRESS, _anthropic_base),  # LangChain
-    Variable("ANTHROPIC_API_BASE", "anthropic", Holds.ADDRESS, _anthropic_base),  # LiteLLM
-    Variable("ANTHROPIC_CUSTOM_HEADERS", "anthropic", Holds.HEADERS, _anthropic_headers),
-    Variable("ANTHROPIC_MODEL", "anthropic", Holds.MODEL, _model),
-    # Claude Code sends the key, and our headers, to api.anthropic.com beside the requests that count.
-    Variable("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "anthropic", Holds.QUIET, _yes, When.NOT_VENDOR),
-    Variable("GOOGLE_API_KEY", "google", Holds.KEY, _key),
-    Variable("GEMINI_API_KEY", "google", Holds.KEY, _key),
-    # Gemini CLI 0.61 refuses to start where this is set without a line in its settings.
-    Variable("GOOGLE_GEMINI_BASE_URL", "google", Holds.ADDRESS, _google_base, When.NOT_VENDOR),
-    Variable("GEMINI_API_BASE", "google", Holds.ADDRESS, _gemini_base),  # LiteLLM, DSPy, smolagents
-    Variable("GOOGLE_GENAI_API_VERSION", "google", Holds.VERSION, lambda _: "v1beta"),
-    Variable("GEMINI_CLI_CUSTOM_HEADERS", "google", Holds.HEADERS, _gemini_headers),
-    Variable("GEMINI_MODEL", "google", Holds.MODEL, _model),
-    # Their readers know no variable for the address (Vercel AI SDK, llm-gemini).
-    Variable("GOOGLE_GENERATIVE_AI_API_KEY", "google", Holds.KEY, _key, When.VENDOR),
-    Variable("LLM_GEMINI_KEY", "google", Holds.KEY, _key, When.VENDOR),
-    Variable("OLLAMA_HOST", "ollama", Holds.ADDRESS, _ollama_base),
-    Variable("OLLAMA_API_BASE", "ollama", Holds.ADDRESS, _ollama_base),  # LiteLLM, aider
-    Variable("OLLAMA_API_KEY", "ollama", Holds.KEY, lambda connection: connection.api_key),
-    Variable("AIDER_MODEL", "any", Holds.MODEL, _litellm_model),
+    # In this order: most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI; Copilot CLI.
+    Variable("OPENAI_API_KEY", "openai", Role.KEY, _key),
+    Variable("OPENAI_BASE_URL", "openai", Role.ADDRESS, _openai_base),
+    Variable("OPENAI_API_BASE", "openai", Role.ADDRESS, _openai_base),
+    Variable("OPENAI_API_BASE_URL", "openai", Role.ADDRESS, _openai_base),
+    Variable("COPILOT_PROVIDER_API_KEY", "openai", Role.KEY, _key),
+    Variable("COPILOT_PROVIDER_BASE_URL", "openai", Role.ADDRESS, _openai_base),
+    Variable("OPENAI_CUSTOM_HEADERS", "openai", Role.HEADERS, _openai_headers),
+    Variable("OPENAI_MODEL", "openai", Role.MODEL, _model),
+    Variable("COPILOT_MODEL", "openai", Role.MODEL, _model),
+    Variable("OPENAI_AGENTS_DISABLE_TRACING", "openai", Role.QUIET, _yes, When.NOT_VENDOR),
+    # Claude Code asks for confirmation of an unknown key, but not of a token.
+    Variable("ANTHROPIC_AUTH_TOKEN", "anthropic", Role.KEY, _key, When.BEARER),
+    Variable("ANTHROPIC_API_KEY", "anthropic", Role.KEY, _key, When.NOT_BEARER),
+    Variable("ANTHROPIC_BASE_URL", "anthropic", Role.ADDRESS, _anthropic_base),
+    Variable("ANTHROPIC_API_URL", "anthropic", Role.ADDRESS, _anthropic_base),  # LangChain
+    Variable("ANTHROPIC_API_BASE", "anthropic", Role.ADDRESS, _anthropic_base),  # LiteLLM
+    Variable("ANTHROPIC_CUSTOM_HEADERS", "anthropic", Role.HEADERS, _anthropic_headers),
+    Variable("ANTHROPIC_MODEL", "anthropic", Role.MODEL, _model),
+    # Otherwise Claude Code also sends the key and the headers to api.anthropic.com.
+    Variable("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "anthropic", Role.QUIET, _yes, When.NOT_VENDOR),
+    Variable("GOOGLE_API_KEY", "google", Role.KEY, _key),
+    Variable("GEMINI_API_KEY", "google", Role.KEY, _key),
+    # Gemini CLI 0.61 refuses to start if this is set and a line in its settings is missing.
+    Variable("GOOGLE_GEMINI_BASE_URL", "google", Role.ADDRESS, _google_base, When.NOT_VENDOR),
+    Variable("GEMINI_API_BASE", "google", Role.ADDRESS, _gemini_base),  # LiteLLM, DSPy, smolagents
+    Variable("GOOGLE_GENAI_API_VERSION", "google", Role.VERSION, lambda _: "v1beta"),
+    Variable("GEMINI_CLI_CUSTOM_HEADERS", "google", Role.HEADERS, _gemini_headers),
+    Variable("GEMINI_MODEL", "google", Role.MODEL, _model),
+    # The programs that read these have no variable for the address (Vercel AI SDK, llm-gemini).
+    Variable("GOOGLE_GENERATIVE_AI_API_KEY", "google", Role.KEY, _key, When.VENDOR),
+    Variable("LLM_GEMINI_KEY", "google", Role.KEY, _key, When.VENDOR),
+    Variable("OLLAMA_HOST", "ollama", Role.ADDRESS, _ollama_base),
+    Variable("OLLAMA_API_BASE", "ollama", Role.ADDRESS, _ollama_base),  # LiteLLM, aider
+    Variable("OLLAMA_API_KEY", "ollama", Role.KEY, lambda connection: connection.api_key),
+    Variable("AIDER_MODEL", "any", Role.MODEL, _litellm_model),
 )
 
 _ACCOUNTS = (
@@ -151,7 +151,7 @@ _ACCOUNTS = (
     "OPENAI_ORGANIZATION",
     "OPENAI_PROJECT_ID",
     "OPENAI_ADMIN_KEY",
-    "OPENAI_PROXY",  # LangChain sends request and key there
+    "OPENAI_PROXY",  # LangChain sends requests with the key through it
     "CODEX_API_KEY",
     "AZURE_API_KEY",
     "AZURE_API_BASE",
@@ -180,10 +180,10 @@ _ACCOUNTS = (
     "GOOGLE_VERTEX_BASE_URL",
     "OLLAMA_BASE_URL",  # pydantic-ai wants /v1 at its end, LangChain.js must not have it
 )
-"""Variables that choose another account, service or way, and that no connection sets."""
+"""Variables that select another account, service or proxy, and that no connection sets."""
 
 RIVALS = tuple(dict.fromkeys((*(variable.name for variable in VARIABLES), *_ACCOUNTS)))
-"""What a program that is to use a connection must not inherit."""
+"""The variables that a program must not inherit if it is to use a connection."""
 
 _VENDORS = {
     Provider.OPENAI: ("api.openai.com",),
@@ -201,17 +201,17 @@ _DIALECTS = {
 
 
 def is_vendors(connection: ResolvedConnection) -> bool:
-    """Whether the address is the one that the vendor's own programs have built in."""
+    """Whether the address is the default of the vendor's own programs."""
     parts = urlsplit(connection.base_url)
     return parts.scheme == "https" and parts.netloc in _VENDORS.get(connection.provider, ())
 
 
 def of_connection(connection: ResolvedConnection, *, openai_face: bool = False) -> dict[str, str]:
-    """The variables for a program that knows nothing of Nexo. Remove `RIVALS` from what it inherits first.
+    """The variables for a program that does not know Nexo. Remove `RIVALS` from its environment first.
 
     Args:
-        openai_face: set the OpenAI variables for a connection of Anthropic or Google, too. Programs that
-            look for an OpenAI key first take it for one, and ask for models that are not there.
+        openai_face: also set OpenAI's variables for a connection to Anthropic or Google. Not the default,
+            because programs that prefer an OpenAI key then request OpenAI's models there.
     """
     dialects = {*_DIALECTS[connection.provider], "any"} | ({"openai"} if openai_face else set())
     return _set(connection, dialects) | of_network(connection, os.environ)
@@ -229,7 +229,7 @@ def _set(connection: ResolvedConnection, dialects: Collection[str]) -> dict[str,
 
 _BEHIND_GATEWAY = {
     "openai": (Provider.CUSTOM, AuthScheme.BEARER),
-    # Claude Code asks the person about a key that it does not know, and not about a token.
+    # Claude Code asks for confirmation of an unknown key, but not of a token.
     "anthropic": (Provider.ANTHROPIC, AuthScheme.BEARER),
     "google": (Provider.GOOGLE, AuthScheme.X_GOOG_API_KEY),
     "ollama": (Provider.OLLAMA, AuthScheme.BEARER),
@@ -249,12 +249,12 @@ def of_gateway(
 ) -> dict[str, str]:
     """The variables for a program whose requests go through the gateway. Remove `RIVALS` first.
 
-    A program holds the token in place of the key. The gateway uses the proxy and the certificates of the
-    connection; the way to the gateway itself takes no proxy, which would see request and token.
+    The program gets the token instead of the key. The gateway uses the proxy and the certificates of the
+    connection. Requests to the gateway itself bypass proxies, which would see the token.
 
     Args:
-        provider, model: of the connection that the program begins with.
-        inherited: what it would inherit; its list of hosts without a proxy is kept.
+        provider, model: those of the connection that the program starts with.
+        inherited: the environment of the program; its list of hosts without a proxy is kept.
     """
     dialects = list(_DIALECTS[provider]) + (["openai"] if openai_face else [])
     variables: dict[str, str] = {}
@@ -268,9 +268,9 @@ def of_gateway(
 
 
 def _local(gateway: Gateway, dialect: str, token: str, model: str) -> ResolvedConnection:
-    """The gateway as a connection."""
+    """A connection to the gateway."""
     provider, scheme = _BEHIND_GATEWAY[dialect]
-    # Not every client of Ollama sends a key, so the token is in the address.
+    # Not every Ollama client sends a key, so the token is part of the address.
     url = gateway.base_url(dialect, token if dialect == "ollama" else "")
     return ResolvedConnection(
         connection_id="",
@@ -309,12 +309,13 @@ def _applies(when: When, connection: ResolvedConnection) -> bool:
 
 
 def of_network(connection: ResolvedConnection, environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that HTTP libraries read, for a proxy and a certificate bundle.
+    """The variables that HTTP libraries read: the proxy, the hosts without a proxy, the CA bundle.
 
-    Where the host takes no proxy, the list names it: not every library reads the other entries as we do.
+    If the connection's host needs no proxy, the list contains that host itself, because libraries interpret
+    other entries differently.
 
     Args:
-        environment: what a system proxy is read from.
+        environment: the variables from which the system proxy is read.
     """
     network = connection.network
     variables: dict[str, str] = {}
@@ -328,7 +329,7 @@ def of_network(connection: ResolvedConnection, environment: Mapping[str, str]) -
     elif network.proxy not in ("", "system"):
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             variables[name] = variables[name.lower()] = network.proxy
-        # Set even if empty: the inherited list belongs to the inherited proxy.
+        # Set even if empty, because an inherited list belongs to an inherited proxy.
         variables["NO_PROXY"] = variables["no_proxy"] = _list(network.no_proxy, direct)
     elif system.urls and direct and "*" not in system.bypass and direct not in system.bypass:
         variables["NO_PROXY"] = variables["no_proxy"] = _list(system.bypass, direct)
@@ -343,10 +344,10 @@ def _list(entries: Sequence[str], host: str) -> str:
 
 
 def not_carried(connection: ResolvedConnection) -> tuple[str, ...]:
-    """What of the connection some programs do not get through variables, in words for a person."""
+    """The parts of the connection that some programs do not get through variables, described for the user."""
     told = []
     if connection.headers:
         told.append(f"the header {', '.join(connection.headers)}")
     if connection.auth_scheme is AuthScheme.API_KEY:
-        told.append("the key in the header Api-Key (they send it as Bearer, too)")
+        told.append("the key in the header Api-Key (they also send it as Bearer)")
     return tuple(told)

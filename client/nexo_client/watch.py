@@ -1,13 +1,13 @@
-"""How a program that shows the state of the daemon stays up to date, through restarts of it.
+"""Keeps a program that shows the daemon's state up to date, through restarts of the daemon.
 
-`Client.watch()` is one subscription; here it is renewed for as long as the caller wants:
+`Client.watch()` is one subscription; `watch_forever` renews it until the caller stops:
 
     with nexo_client.connect() as client, watch_forever(client) as steps:
         for step in steps:                    # blocks; steps.stop() from any thread ends the loop
             if step.link is Link.AWAY:
-                ...                           # show step.error; keep what was known, marked as old
+                ...                           # show step.error; mark the known state as out of date
             elif step.event.snapshot:
-                ...                           # replaces everything that was known
+                ...                           # replaces the known state
             else:
                 ...                           # one change
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Link(enum.Enum):
-    """Whether the daemon is there."""
+    """Whether the daemon is reachable."""
 
     CONNECTED = "connected"
     AWAY = "away"
@@ -41,10 +41,10 @@ class LinkEvent:
     """One step of `watch_forever`.
 
     Attributes:
-        link: CONNECTED with every event of a subscription; AWAY when it ended or could not be made.
-        event: set when CONNECTED. The first one of every subscription holds a snapshot, which replaces
-            everything that was known before.
-        error: why it is AWAY; None when the daemon ended the subscription in good order.
+        link: CONNECTED with every event of a subscription; AWAY if the subscription ended or failed.
+        event: set if CONNECTED. The first event of every subscription has a snapshot, which replaces the
+            known state.
+        error: the reason if AWAY; None if the daemon ended the subscription normally.
     """
 
     link: Link
@@ -52,7 +52,7 @@ class LinkEvent:
     error: NexoError | None = None
 
 
-# A daemon that was restarted is found at once; one that stays away costs one look at a socket a second.
+# Pauses between attempts; the last one is repeated.
 PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -74,7 +74,7 @@ class Watcher:
         self.stop()
 
     def stop(self) -> None:
-        """Ends the iteration at once; from any thread, any number of times."""
+        """Ends the iteration immediately. May be called from any thread and more than once."""
         self._stopped.set()
         with self._lock:
             subscription = self._subscription
@@ -100,7 +100,7 @@ class Watcher:
             if self._stopped.is_set():
                 return
             reason = (type(error) if error else None, str(error or ""))
-            # A daemon that stays away is told once, not with every attempt.
+            # Repeated attempts with the same error are reported once.
             if reason != told:
                 told = reason
                 yield LinkEvent(Link.AWAY, error=error)
@@ -123,10 +123,10 @@ class Watcher:
 
 
 def watch_forever(client: Client) -> Watcher:
-    """An iterable of `LinkEvent`: snapshot and events, and AWAY whenever there is no subscription.
+    """An iterable of `LinkEvent`: snapshots and events, and AWAY while there is no subscription.
 
-    It blocks the thread that iterates. Errors are steps of it, never raised, because whoever shows the
-    state has to show those too. `connect()` raises if no daemon runs, so a program that has to come up
-    before the daemon makes its client with `Client(nexo.connections.paths.socket_path())`.
+    The iteration blocks its thread. It yields errors as events instead of raising them. `connect()` raises if
+    no daemon is running, so a program that may start before the daemon creates its client with
+    `Client(nexo.connections.paths.socket_path())`.
     """
     return Watcher(client)

@@ -1,7 +1,7 @@
-"""Which workspace does a program mean? Turns what it says into an absolute directory or a name.
+"""Converts a workspace argument into an absolute directory or a name.
 
-Free of grpc. The daemon compares paths as text, so everything that makes two spellings of one directory
-equal happens here, where the directory is visible.
+The daemon compares paths as text. Therefore paths are made canonical here, where the directory is visible.
+This module does not import grpc.
 """
 
 import os
@@ -15,15 +15,15 @@ WorkspaceLike = str | os.PathLike[str] | Workspace | None
 
 
 def locate(value: WorkspaceLike) -> Workspace | None:
-    """The workspace that `value` names; None stays None (no workspace: only the default applies).
+    """The workspace for an argument; None for None, which means the default connection.
 
-    A `Path`, and a string that is "." or "..", starts with "~" or holds a separator, is a directory: it is
-    made absolute and its symbolic links are resolved; it need not exist. Every other string is a name,
-    whatever directories happen to exist: the meaning must not depend on where a program was started.
-    `Workspace(path=…)` and `Workspace(name=…)` say it outright.
+    A `Path`, and a string that is "." or "..", starts with "~" or contains a separator, is a directory. It is
+    made absolute and its symbolic links are resolved; it need not exist. Any other string is a name, even if
+    a directory with this name exists, so that the meaning does not depend on the current directory.
+    `Workspace(path=…)` and `Workspace(name=…)` are explicit.
 
     Raises:
-        InvalidField: empty, or both a path and a name.
+        InvalidField: the value is empty, or has both a path and a name.
     """
     if value is None:
         return None
@@ -40,9 +40,9 @@ def locate(value: WorkspaceLike) -> Workspace | None:
 
 
 def nearest(value: WorkspaceLike) -> Workspace | None:
-    """What to ask with: as `locate`, but for a directory that is not UTF-8 the one that holds it.
+    """As `locate`, but for a directory whose name is not UTF-8 returns the nearest parent that is.
 
-    It cannot be bound itself (see `canonical`), so what it gets is what the directory above it gets.
+    Such a directory cannot be bound itself (see `canonical`), so it inherits the binding of that parent.
     """
     try:
         return locate(value)
@@ -55,14 +55,14 @@ def _is_path(text: str) -> bool:
 
 
 class NotUtf8(InvalidField):
-    """The contract has paths as text, and these bytes are none.
+    """The path is not UTF-8. The daemon's API has paths as text.
 
     Attributes:
-        holder: the deepest directory above that can be named.
+        holder: the nearest parent directory whose path is UTF-8.
     """
 
     def __init__(self, whole: str) -> None:
-        error = _invalid("the name of the directory is not UTF-8, which the contract needs")
+        error = _invalid("the name of the directory is not UTF-8, which is required")
         super().__init__(error.message, hint=error.hint, metadata=error.metadata)
         while not _is_utf8(whole):
             whole = os.path.dirname(whole)  # noqa: PTH120 - no more than text
@@ -86,21 +86,21 @@ def _invalid(problem: str) -> InvalidField:
 
 
 def canonical(path: str) -> str:
-    """The one spelling of a directory: absolute, links resolved, in the letter case of the file system.
+    """The canonical path of a directory: absolute, without links, in the letter case of the file system.
 
     Raises:
-        InvalidField: the path is relative and the present directory is gone, or the path is not UTF-8.
+        InvalidField: the path is relative and the current directory was removed, or the path is not UTF-8.
     """
     try:
-        # The kernel keeps "." absolute and free of links; this is in every resolve().
+        # getcwd() is already absolute and without links; this path is used in every resolve().
         whole = os.getcwd() if path == "." else os.path.realpath(os.path.expanduser(path))  # noqa: PTH109, PTH111 - see above
     except FileNotFoundError:
-        raise _invalid("the present directory has been removed") from None
+        raise _invalid("the current directory has been removed") from None
     except ValueError:
         raise _invalid("the path has a zero byte in it") from None
     if not _is_utf8(whole):
         raise NotUtf8(whole)
-    # Of what is not there yet, another spelling may come to be the one.
+    # The result for a path that does not exist is not cached, because its spelling may change.
     return _stored_case(whole) if os.path.lexists(whole) else stored_case(whole)
 
 
@@ -114,10 +114,10 @@ def stored_case(
     exists: Callable[[str], bool] = os.path.lexists,
     entries: Callable[[str], list[str]] = os.listdir,
 ) -> str:
-    """`path` with each part spelled as the directory that holds it spells it.
+    """`path` in the letter case in which its directories list each part.
 
-    Only where a file system ignores case (macOS, ext4 with casefold): there "Project" and "project" are one
-    directory and must be one workspace. Costs one lstat for each part elsewhere.
+    This matters on a file system that ignores case (macOS, ext4 with casefold), where "Project" and "project"
+    are the same directory and must be the same workspace. On others it costs one lstat for each part.
     """
     result = os.sep
     for part in path.split(os.sep):  # noqa: PTH206 - in every resolve()
@@ -125,7 +125,7 @@ def stored_case(
             continue
         prefix = result if result == os.sep else result + os.sep
         name, swapped = part, part.swapcase()
-        # Both spellings lead somewhere, and only one of them is listed: they are one directory.
+        # If both spellings exist but only one is listed, they are the same directory.
         if swapped != part and exists(prefix + swapped) and exists(prefix + part):
             try:
                 names = entries(result)

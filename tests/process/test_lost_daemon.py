@@ -128,7 +128,7 @@ def test_a_command_that_comes_in_between_waits_for_it_or_names_it(
     begun = time.monotonic()
     done = surroundings.run([*NEXOCTL, "--json", *words], expect=3)
     assert time.monotonic() - begun < AT_ONCE_S
-    assert f"nexod (pid {nexod.pid}) lives" in done.error["message"]
+    assert f"nexod (pid {nexod.pid}) is running" in done.error["message"]
     assert "nexoctl daemon restart" in done.error["hint"]
 
 
@@ -139,10 +139,10 @@ def test_the_doctor_finds_a_daemon_without_its_socket(surroundings: Surroundings
     [broken] = [one for one in findings if one["level"] == "broken"]
     assert broken["topic"] == "daemon"
     assert broken["text"] == (
-        f"nexod (pid {nexod.pid}) lives, but programs cannot find it at {nexod.socket}:"
+        f"nexod (pid {nexod.pid}) is running, but programs cannot find it at {nexod.socket}:"
         " there is no such socket"
     )
-    assert broken["fix"].endswith("if it stays so: nexoctl daemon restart")
+    assert broken["fix"].endswith("if that does not help: nexoctl daemon restart")
 
 
 @pytest.mark.parametrize("move", [*MOVES, lambda path: path.parent.chmod(0o755)])
@@ -226,7 +226,7 @@ def test_another_run_time_directory_leads_to_the_same_daemon(surroundings: Surro
         named = {"NEXO_SOCKET": str(surroundings.home / "x.sock")}
         error = surroundings.run([*NEXOCTL, "--json", "list"], env=named, expect=3).error
         pid, place = started["pid"], started["socket"]
-        assert f"nexod (pid {pid}) lives, but it listens on {place}" in error["message"]
+        assert f"nexod (pid {pid}) is running, but it listens on {place}" in error["message"]
         assert f"--socket '{started['socket']}'" in error["hint"]
         # The directory of the session became open to others: the rule then means another place.
         (surroundings.home / "session").chmod(0o755)
@@ -331,7 +331,7 @@ def test_the_doctor_tells_each_loss_of_the_socket_from_no_daemon(
     assert str(nexod.socket) in found
     assert "nexoctl daemon restart" in found
     if move is not deny:
-        assert f"nexod (pid {nexod.pid}) lives, but programs cannot find it" in found
+        assert f"nexod (pid {nexod.pid}) is running, but programs cannot find it" in found
         why = "nothing listens" if move is replace_by_a_dead_socket else "there is no such socket"
         assert why in found
 

@@ -1,1 +1,1 @@
-"""Plugins for other programs, each an optional extra. Nothing else of this package imports them."""
+"""Plugins for other programs, each an optional extra. The rest of this package does not import them."""

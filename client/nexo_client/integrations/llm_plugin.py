@@ -1,8 +1,8 @@
-"""Makes connections usable in `llm`, the command line tool: `llm -m nexo …`, `llm -m nexo/work …`.
+"""A plugin for the command line tool `llm`: `llm -m nexo …`, `llm -m nexo/work …`.
 
-`nexo` is the connection that the present directory gets, asked for with every prompt, so that a long chat
-follows a switch. Each enabled connection is also a model of its own, `nexo/NAME`. They speak the OpenAI
-dialect, which every provider has a face for. Without a daemon only `nexo` is there, and says what is wrong.
+The model `nexo` is the connection of the current directory. It is resolved for every prompt, so a long chat
+follows switches. Each enabled connection is also a model, `nexo/NAME`. The plugin uses the OpenAI dialect,
+which every provider supports. Without a daemon there is only `nexo`, which reports the error.
 
 Install with `pip install 'nexo-connections[llm]'` (or `llm install nexo-connections`).
 """
@@ -29,7 +29,7 @@ class _Options(Chat.Options):  # type: ignore[misc]  # llm is not typed
 
 
 class _Connected:
-    """What the two kinds of model have in common: whom they ask, and for which model."""
+    """The common part of both kinds of models: the client and the name of the model."""
 
     needs_key = None
     key_env_var = None
@@ -50,7 +50,7 @@ class _Connected:
         return f"Nexo: {self.model_id}"
 
     def build_kwargs(self, prompt: Any, stream: bool) -> dict[str, Any]:
-        """The parameters of the request; the model is not one of them."""
+        """The parameters of the request, without the model."""
         kwargs: dict[str, Any] = super().build_kwargs(prompt, stream)  # type: ignore[misc]  # as above
         self.model_name = kwargs.pop("model", None)
         return kwargs
@@ -62,7 +62,7 @@ class _Connected:
         if not self.model_name:
             raise llm.ModelError(
                 f"the connection '{resolved.name}' has no default model; choose one with -o model NAME, "
-                f"or once for all: nexoctl edit '{resolved.name}' --model NAME"
+                f"or set one: nexoctl edit '{resolved.name}' --model NAME"
             )
         arguments = resolved.openai(async_client=async_)
         return openai.AsyncOpenAI(**arguments) if async_ else openai.OpenAI(**arguments)
@@ -82,11 +82,11 @@ class NexoChat(_Connected, Chat):  # type: ignore[misc]  # llm is not typed
 
 
 class AsyncNexoChat(_Connected, AsyncChat):  # type: ignore[misc]  # llm is not typed
-    """The same for programs with an event loop."""
+    """As `NexoChat`, for asyncio."""
 
 
 def _names() -> list[str]:
-    # `llm` asks every plugin at every start: without a socket not even grpc is imported.
+    # `llm` calls every plugin at every start, so grpc is not imported without a socket.
     if not paths.socket_path().exists() and lock_note.living() is None:
         return []
     from nexo_client.client import connect

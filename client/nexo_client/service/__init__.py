@@ -1,7 +1,6 @@
-"""Nexod as a service of the person's own session: systemd user unit or launchd agent.
+"""Runs nexod as a service of the user's session: a systemd user unit or a launchd agent.
 
-`manager()` is the service manager of this computer. Not for starting the daemon without one (see
-`nexo_client.launch`), and not for the autostart of the tray.
+`nexo_client.launch` starts the daemon without a service manager.
 """
 
 import sys
@@ -13,7 +12,7 @@ __all__ = ["Manager", "ServiceFailed", "Standing", "Unit", "deviations", "manage
 
 
 def manager(platform: str = sys.platform) -> Manager | None:
-    """The service manager of a platform (this one); None where there is none that we know."""
+    """The service manager of a platform; None if it has none that is supported."""
     if platform.startswith("linux"):
         from nexo_client.service.systemd import Systemd
 
@@ -26,10 +25,10 @@ def manager(platform: str = sys.platform) -> Manager | None:
 
 
 def responsible(socket: Path) -> Manager | None:
-    """The service manager, if the daemon of this socket is installed there and it can be asked.
+    """The service manager, if it can be used and the daemon of this socket is installed as its service.
 
-    None as well when the installed service keeps its data elsewhere than this process would: a daemon that
-    somebody moved with `NEXO_DATA_DIR` for an experiment is not the one of the session.
+    None if the installed service has other directories than this process: a daemon that was moved with
+    `NEXO_DATA_DIR` for an experiment is not the service.
     """
     found = manager()
     unit = found.installed() if found else None

@@ -21,11 +21,11 @@ class Launchd:
     name = "launchd"
 
     def problem(self) -> str:
-        """Why launchd can't be asked; empty if it can."""
+        """Why launchd cannot be used; empty if it can."""
         return "" if shutil.which("launchctl") else "launchctl was not found"
 
     def installed(self) -> Unit | None:
-        """The agent of `nexoctl daemon install`."""
+        """The agent that `nexoctl daemon install` wrote."""
         try:
             content = plistlib.loads(_plist().read_bytes())
         except (OSError, plistlib.InvalidFileException, ValueError):
@@ -36,7 +36,7 @@ class Launchd:
         return Unit(_plist(), True, places, str(program[0]), content != agent(command(), places))
 
     def standing(self) -> Standing:
-        """What `launchctl print` says of the agent."""
+        """The state of the agent, from `launchctl print`."""
         done = _launchctl("print", _target(), timeout_s=_ASK_S)
         if done.returncode != 0:
             return Standing(state="inactive")
@@ -49,7 +49,7 @@ class Launchd:
         )
 
     def install(self, socket: Path) -> Unit:
-        """Write the agent and load it; one of an older version is unloaded first."""
+        """Write the agent and load it; an older one is unloaded first."""
         unit = Unit(_plist(), True, deviations(socket), command()[0])
         try:
             unit.path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,28 +65,28 @@ class Launchd:
         unit = self.installed()
         if unit is None:
             return None
-        # Fails when it was not loaded, which is what is wanted.
+        # Fails if the agent is not loaded, which does not matter here.
         _launchctl("bootout", _target(), timeout_s=_CHANGE_S)
         unit.path.unlink(missing_ok=True)
         return unit
 
     def start(self, *, timeout_s: float) -> None:
-        """Start it; launchd does not wait until it is ready, so the caller asks the socket."""
+        """Start the agent. launchd does not wait until it is ready; the caller has to check the socket."""
         if _launchctl("print", _target(), timeout_s=_ASK_S).returncode != 0:
             _must("bootstrap", _domain(), str(_plist()))
         done = _launchctl("kickstart", _target(), timeout_s=timeout_s)
         if done.returncode != 0:
             raise ServiceFailed(
-                f"launchd could not start nexod ({_said(done)})", "read why: nexoctl daemon logs"
+                f"launchd could not start nexod ({_said(done)})", "see the reason: nexoctl daemon logs"
             )
 
     def restart(self, *, timeout_s: float) -> bool:
-        """It holds no sockets, so that is the same as a stop and a start."""
+        """Always False: launchd does not keep the sockets of the gateway."""
         return False
 
 
 def agent(program: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    """The property list of the agent: started at login, restarted unless it ended in order."""
+    """The property list of the agent: started at login, restarted unless it ended successfully."""
     return {
         "Label": LABEL,
         "ProgramArguments": program,

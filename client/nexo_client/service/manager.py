@@ -1,7 +1,7 @@
-"""What a service manager can do for us, and which places a unit has to be told.
+"""The interface of service managers, and the environment of a unit.
 
-A unit is started with another environment than a shell's. So whatever place differs from the default is
-written into it, and a unit is used only by those who mean the same places.
+A unit is not started with the environment of the user's shell. Therefore paths that differ from the defaults
+are written into the unit, and a unit is used only by processes with the same paths.
 """
 
 import os
@@ -15,7 +15,7 @@ LABEL = "connections.nexo.nexod"
 
 
 class ServiceFailed(Exception):
-    """The service manager refused or could not be asked.
+    """The service manager reported an error or could not be used.
 
     Attributes:
         hint: what to do about it.
@@ -32,10 +32,10 @@ class Unit:
     """The file that describes the service.
 
     Attributes:
-        ours: `nexoctl daemon install` wrote it; otherwise a package did, and removes it.
-        environment: the places that it tells the daemon.
-        program: what it starts; empty if that can't be read.
-        outdated: it is ours, and another one than would be written now.
+        ours: `nexoctl daemon install` wrote it; otherwise it belongs to a package.
+        environment: the variables with paths that it sets, by name.
+        program: the program that it starts; empty if unknown.
+        outdated: it is ours and differs from the unit that would be written now.
     """
 
     path: Path
@@ -47,12 +47,13 @@ class Unit:
 
 @frozen
 class Standing:
-    """What the service manager knows of the daemon.
+    """The service manager's state of the daemon.
 
     Attributes:
-        state: its own word for it: "active", "inactive", "failed" … ; empty if it can't be asked.
-        enabled: it starts at login.
-        outlives_logout: it goes on when the last session of the person ends.
+        state: as the service manager calls it: "active", "inactive", "failed" … ; empty if unknown.
+        enabled: the service starts at login.
+        restarts: the number of automatic restarts.
+        outlives_logout: the service keeps running when the user's last session ends.
     """
 
     state: str = ""
@@ -63,7 +64,7 @@ class Standing:
 
 
 class Manager(Protocol):
-    """A service manager of the person's own session. Every call has a deadline.
+    """A service manager of the user's session. Every call has a deadline.
 
     Attributes:
         name: "systemd" or "launchd".
@@ -72,46 +73,46 @@ class Manager(Protocol):
     name: str
 
     def problem(self) -> str:
-        """Why it cannot be asked right now; empty if it can."""
+        """Why it cannot be used now; empty if it can."""
 
     def installed(self) -> Unit | None:
-        """The unit in force; only looks at files."""
+        """The installed unit; only reads files."""
 
     def standing(self) -> Standing:
-        """What it knows of the daemon."""
+        """The state of the daemon."""
 
     def install(self, socket: Path) -> Unit:
-        """Write the unit, load it, and have it started at login. Does not start it now.
+        """Write the unit, load it, and enable it at login. Does not start it now.
 
         Raises:
-            ServiceFailed: it refused.
+            ServiceFailed
         """
 
     def uninstall(self) -> Unit | None:
-        """Stop the service, and take back what `install` did; returns the unit that was there."""
+        """Stop the service and undo `install`; returns the unit that was installed."""
 
     def start(self, *, timeout_s: float) -> None:
         """Start the service and wait until it is ready.
 
         Raises:
-            ServiceFailed: it did not become ready; the text says where the reason stands.
+            ServiceFailed: it did not become ready; the hint says where to find the reason.
         """
 
     def restart(self, *, timeout_s: float) -> bool:
-        """Replace the daemon that runs, while callers of the gateway wait; False if it can't do that.
+        """Restart the daemon while clients of the gateway wait; False if this is not supported.
 
         Raises:
-            ServiceFailed: as `start`.
+            ServiceFailed: as for `start`.
         """
 
 
 def command() -> list[str]:
-    """What starts this very installation of the daemon."""
+    """The command that starts this installation of the daemon."""
     return python.of_ours("nexo_daemon", "--foreground")
 
 
 def deviations(socket: Path) -> dict[str, str]:
-    """The places of this process that differ from those that a fresh session computes, by variable."""
+    """The paths of this process that differ from the defaults of a new session: variable -> path."""
     home = paths.home()
     state = home / ".local/state/nexo"
     runtime = Path(f"/run/user/{os.geteuid()}")

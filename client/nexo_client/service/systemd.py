@@ -12,7 +12,7 @@ from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, 
 
 NAME = "nexod.service"
 SOCKET_UNIT = "nexod-gateway.socket"
-"""That docs/gateway.md tells how to write: the port of the gateway is of each store, so no package has it."""
+"""Users may write this unit as docs/gateway.md describes. No package has it, because its port differs."""
 _PACKAGED = ("/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
 _ASK_S = 5.0
 _CHANGE_S = 30.0
@@ -25,7 +25,7 @@ class Systemd:
     name = "systemd"
 
     def problem(self) -> str:
-        """Why the user manager can't be asked; empty if it can."""
+        """Why the user manager cannot be used; empty if it can."""
         if shutil.which("systemctl") is None:
             return "this system does not run systemd"
         if not os.environ.get("XDG_RUNTIME_DIR") and "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
@@ -37,7 +37,7 @@ class Systemd:
         return "" if done.returncode == 0 else f"the user manager does not answer ({_last_line(done)})"
 
     def installed(self) -> Unit | None:
-        """The unit of `nexoctl daemon install`, else that of a package."""
+        """The unit that `nexoctl daemon install` wrote, otherwise that of a package."""
         for directory in (_own_directory(), *map(Path, _PACKAGED)):
             path = directory / NAME
             try:
@@ -50,7 +50,7 @@ class Systemd:
         return None
 
     def standing(self) -> Standing:
-        """Asks for state, process and lingering."""
+        """The state of the service, its process and lingering."""
         done = _systemctl(
             "show",
             NAME,
@@ -68,7 +68,7 @@ class Systemd:
         )
 
     def install(self, socket: Path) -> Unit:
-        """A package's unit is used as it is, unless places differ from the default."""
+        """Enable the unit of a package if there is one and paths are the defaults; otherwise write a unit."""
         environment = deviations(socket)
         unit = self.installed()
         if unit is None or unit.ours or unit.environment != environment:
@@ -79,7 +79,7 @@ class Systemd:
         return unit
 
     def uninstall(self) -> Unit | None:
-        """Our own file is removed; a package's unit is only switched off."""
+        """Disable and stop the service, and remove the unit unless it belongs to a package."""
         unit = self.installed()
         if unit is None:
             return None
@@ -87,32 +87,32 @@ class Systemd:
         if unit.ours:
             unit.path.unlink(missing_ok=True)
         _must("daemon-reload")
-        # Nothing to reset is no failure.
+        # Fails if there is nothing to reset, which does not matter.
         _systemctl("reset-failed", NAME, timeout_s=_ASK_S)
         return unit
 
     def start(self, *, timeout_s: float) -> None:
-        """`systemctl start` returns when the daemon has said READY."""
+        """Start the service; `systemctl start` returns when the daemon has reported READY."""
         self._have("start", timeout_s)
 
     def restart(self, *, timeout_s: float) -> bool:
-        """In one piece, because a stop closes the sockets of the gateway that it keeps."""
+        """Restart the service. Unlike a stop and a start, this keeps the sockets of the gateway open."""
         self._have("restart", timeout_s)
         return True
 
     def _have(self, verb: str, timeout_s: float) -> None:
-        # The limit of starts a minute is for a daemon that fails again and again, not for a person.
+        # The limit of starts per minute is meant for automatic restarts, not for the user.
         _systemctl("reset-failed", NAME, timeout_s=_ASK_S)
         done = _systemctl(verb, NAME, timeout_s=timeout_s)
         if done.returncode != 0:
             raise ServiceFailed(
                 f"systemd could not {verb} nexod ({_last_line(done)})",
-                "read why: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
+                "see the reason: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
             )
 
 
 def ports_of_socket_unit() -> tuple[Path, list[str]] | None:
-    """The socket unit that the person wrote, and the TCP addresses that it names; None if there is none."""
+    """The user's socket unit and the TCP addresses in it; None if there is none."""
     path = _own_directory() / SOCKET_UNIT
     try:
         text = path.read_text(encoding="utf-8")
@@ -123,7 +123,7 @@ def ports_of_socket_unit() -> tuple[Path, list[str]] | None:
 
 
 def unit_text(program: list[str], environment: dict[str, str]) -> str:
-    """The unit that starts `program` with these variables."""
+    """The text of the unit that starts `program` with these variables."""
     template = (resources.files("nexo_client.service") / "nexod.service").read_text(encoding="utf-8")
     lines = "\n".join(f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items())
     text = template.replace("@EXEC@", " ".join(_word(part) for part in program))
@@ -131,7 +131,7 @@ def unit_text(program: list[str], environment: dict[str, str]) -> str:
 
 
 def _word(text: str) -> str:
-    # systemd.service(5), "Command lines": $ and % are special, a word with anything else unusual is quoted.
+    # systemd.service(5), "Command lines": $ and % have to be doubled, other special characters quoted.
     escaped = text.replace("$", "$$")
     return escaped.replace("%", "%%") if re.fullmatch(r"[\w./:=+@%$,-]+", text) else _quoted(escaped)
 
@@ -165,7 +165,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.{os.getpid()}")
         new.write_text(text, encoding="utf-8")
-        # The daemon's umask is not ours: systemd warns of units that only their owner may read.
+        # Independent of the umask: systemd warns about units that only the owner can read.
         new.chmod(0o644)
         new.replace(path)
     except OSError as error:
@@ -212,6 +212,6 @@ def _systemctl(*words: str, timeout_s: float) -> "subprocess.CompletedProcess[st
 
 def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    # The last line is systemctl's advice; the reason stands before it.
+    # The last line may be advice of systemctl; the reason is before it.
     told = [line for line in lines if not line.startswith(("See ", "Hint:", "Consult "))]
     return told[-1] if told else f"exit status {done.returncode}"

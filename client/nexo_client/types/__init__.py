@@ -1,10 +1,10 @@
-"""What the SDK returns and takes: the nouns of the contract, and its own, in `handout`.
+"""The value types of the SDK: those of `nexo.connections.model`, and the SDK's own in `handout`.
 
-Not for behaviour beyond what a value can say of itself, and free of grpc and protobuf. Only
-`ConnectionDraft`, `ResolvedConnection`, `RunToken` and `NewGatewayToken` hold secrets; no `repr` shows one.
-Moments are aware datetimes in UTC, spans are seconds as float, unless a name says otherwise.
+Only `ConnectionDraft`, `ResolvedConnection`, `RunToken`, `NewGatewayToken` and `RecoveryCode` contain
+secrets; no `repr` shows one. Times are aware datetimes in UTC, durations are seconds as float, unless a name
+says otherwise. This package does not import grpc or protobuf.
 
-A class is made when it is first used: making all of them takes longer than a command that needs three.
+Classes are imported when they are first used, because importing all of them is slower than a short command.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A hand-out: what a program needs to talk to its provider, secrets included; and how one is followed."""
+"""`ResolvedConnection`: everything that a program needs to use its provider, including secrets."""
 
 import enum
 from collections.abc import Callable, Iterable
@@ -12,13 +12,13 @@ from nexo.connections.values import frozen
 
 
 class Headers(dict[str, str]):
-    """Custom headers of a hand-out, read-only; `repr` shows the names alone."""
+    """Custom headers, read-only; `repr` shows only the names."""
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(items)
 
     def _refuse(self, *_arguments: object, **_keywords: object) -> NoReturn:
-        raise TypeError("the headers of a hand-out can't be changed; copy them first: dict(headers)")
+        raise TypeError("the headers of a ResolvedConnection are read-only; copy them first: dict(headers)")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -32,14 +32,15 @@ class Headers(dict[str, str]):
 
 @frozen(kw_only=True)
 class ResolvedConnection(Endpoint):
-    """A hand-out: everything that a program needs to talk to the provider.
+    """Everything that a program needs to use the provider, including secrets.
 
     Attributes:
-        api_key: empty when the connection has no key.
-        headers: custom headers, names as configured; they override the header made from the key.
-        model: the default model; empty for none.
-        source: the rule that chose it; `source_detail` says it in words.
-        revision: grows with every change that a workspace can notice.
+        api_key: empty if the connection has no key.
+        headers: custom headers; they override the header with the key.
+        model: the default model; empty if there is none.
+        source: the rule that selected the connection; `source_detail` is its description.
+        revision: increases with every change that can affect a workspace.
+        health: the health when it was resolved.
     """
 
     connection_id: str
@@ -61,7 +62,7 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `anthropic.Anthropic`; with `async_client` for `anthropic.AsyncAnthropic`.
 
         Raises:
-            InvalidField: the provider speaks no Anthropic dialect.
+            InvalidField: the provider does not support the Anthropic dialect.
         """
         from nexo_client import adapters
 
@@ -71,7 +72,7 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `google.genai.Client`.
 
         Raises:
-            InvalidField: the provider speaks no Gemini dialect.
+            InvalidField: the provider does not support the Gemini dialect.
         """
         from nexo_client import adapters
 
@@ -81,7 +82,7 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`.
 
         Raises:
-            InvalidField: the provider speaks no Ollama dialect.
+            InvalidField: the provider does not support the Ollama dialect.
         """
         from nexo_client import adapters
 
@@ -91,7 +92,7 @@ class ResolvedConnection(Endpoint):
         """Environment variables that the official SDKs and tools read.
 
         Args:
-            openai_face: those of OpenAI for a connection of Anthropic or Google, too.
+            openai_face: also set OpenAI's variables for a connection to Anthropic or Google.
         """
         from nexo_client import variables
 
@@ -99,9 +100,9 @@ class ResolvedConnection(Endpoint):
 
 
 class OnStale(enum.Enum):
-    """What `LiveConnection.current` does while the daemon is away."""
+    """The behaviour of `LiveConnection.current` while the daemon cannot be reached."""
 
     KEEP = "keep"
-    """Gives the last known connection; `stale` says that it may be out of date."""
+    """Return the last known connection; `stale` is true."""
     RAISE = "raise"
-    """Raises `DaemonNotRunning`."""
+    """Raise `DaemonNotRunning`."""

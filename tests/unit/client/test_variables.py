@@ -10,7 +10,7 @@ from nexo.connections.terms import AuthScheme, Provider
 from nexo_cli.cmds.run import environment_for
 from nexo_client import addresses, variables
 from nexo_client.types import Gateway, Headers, NetworkProfile, ResolvedConnection
-from nexo_client.variables import VARIABLES, Holds
+from nexo_client.variables import VARIABLES, Role
 from unit.client.test_values import KEY, resolved
 
 VENDORS = {
@@ -56,7 +56,7 @@ def connection(provider: Provider, url: str, scheme: AuthScheme, **more: object)
 
 
 def test_every_key_of_the_table_has_its_readers_here() -> None:
-    assert {one.name for one in VARIABLES if one.holds is Holds.KEY} == set(READ_WITH)
+    assert {one.name for one in VARIABLES if one.role is Role.KEY} == set(READ_WITH)
 
 
 @pytest.mark.parametrize("openai_face", [False, True])
@@ -224,14 +224,14 @@ def test_behind_the_gateway_every_key_is_the_token_and_every_address_is_on_this_
     provider: Provider, openai_face: bool
 ) -> None:
     made = variables.of_gateway(GATEWAY, TOKEN, provider, "m", {}, openai_face=openai_face)
-    kinds = {one.name: one.holds for one in VARIABLES}
-    keys = {name for name in made if kinds.get(name) is Holds.KEY}
+    kinds = {one.name: one.role for one in VARIABLES}
+    keys = {name for name in made if kinds.get(name) is Role.KEY}
     assert keys
     assert {made[name] for name in keys} == {TOKEN}
     for name in keys:
         for address in READ_WITH[name]:
             assert made[address].startswith("http://127.0.0.1:21212/"), f"{name} without {address}"
-    assert not [name for name in made if kinds.get(name) is Holds.HEADERS]
+    assert not [name for name in made if kinds.get(name) is Role.HEADERS]
     assert set(made) <= {*variables.RIVALS, "NO_PROXY", "no_proxy"}
 
 
