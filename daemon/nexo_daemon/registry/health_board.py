@@ -180,7 +180,7 @@ class HealthBoard:
         current = self._registry.snapshot.connections.get(connection.id)
         if connection.id not in self._watched or current is None:
             return
-        if current.revision == connection.revision and _is_about_light(report):
+        if current.revision == connection.revision and _concerns_health(report):
             self.monitor.tested(connection.id, report.verdict)
         else:
             self._errand(self.monitor.check_now([connection.id]))
@@ -234,7 +234,7 @@ _DECIDED = frozenset({Outcome.OK, Outcome.AUTH_ERROR, Outcome.PERMISSION, Outcom
 _BEYOND_CHECKS = (Layer.MODEL_LISTED, Layer.COMPLETION)
 
 
-def _is_about_light(report: TestReport) -> bool:
+def _concerns_health(report: TestReport) -> bool:
     """Whether the report says something about the service or the key, not about the local network."""
     beyond = any(r.layer in _BEYOND_CHECKS and r.status is LayerStatus.FAILED for r in report.layers)
     return report.verdict.outcome in _DECIDED and not beyond

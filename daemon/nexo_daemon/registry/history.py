@@ -34,7 +34,7 @@ class Summary:
 def summarize(
     transitions: Sequence[Transition],
     samples: Sequence[Sample],
-    light: Health,
+    health: Health,
     start: datetime,
     end: datetime,
 ) -> Summary:
@@ -43,12 +43,12 @@ def summarize(
     Args:
         transitions: in the window, oldest first.
         samples: in the window.
-        light: the present health, which held all the time if there was no transition.
+        health: the present one, which held all the time if there was no transition.
         start: beginning of the window.
         end: end of the window, usually now.
     """
     return Summary(
-        uptime=uptime(transitions, light, start, end),
+        uptime=uptime(transitions, health, start, end),
         latency_p50_s=latency(samples, 0.50),
         latency_p95_s=latency(samples, 0.95),
         latency_p99_s=latency(samples, 0.99),
@@ -88,13 +88,13 @@ def _slice(group: Sequence[Sample]) -> HealthSlice:
     )
 
 
-def uptime(transitions: Sequence[Transition], light: Health, start: datetime, end: datetime) -> float | None:
+def uptime(transitions: Sequence[Transition], health: Health, start: datetime, end: datetime) -> float | None:
     """Share of the known time in a window that was HEALTHY or LIMITED; None when nothing is known.
 
     UNKNOWN time (offline, paused, daemon not running) is not counted.
     """
     inside = [t for t in transitions if start <= t.at <= end]
-    state = inside[0].from_state if inside else light.state
+    state = inside[0].from_state if inside else health.state
     at = start
     if inside:
         # The first transition says how long the state before it lasted; nothing is known before that.
@@ -102,8 +102,8 @@ def uptime(transitions: Sequence[Transition], light: Health, start: datetime, en
         if first.lasted_s is not None:
             began = first.at.timestamp() - first.lasted_s
             at = max(start, datetime.fromtimestamp(began, tz=start.tzinfo))
-    elif light.since is not None:
-        at = max(start, light.since)
+    elif health.since is not None:
+        at = max(start, health.since)
     up = known = 0.0
     for moment, following in [*((t.at, t.to_state) for t in inside), (end, state)]:
         span = max(0.0, (moment - at).total_seconds())

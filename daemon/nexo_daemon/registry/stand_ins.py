@@ -46,33 +46,33 @@ def choose(
     candidates = [id_ for id_ in fallback if id_ != winner]
     if not candidates:
         return StandIn(winner)
-    light = health.get(winner, Health())
+    winner_health = health.get(winner, Health())
     current = winner if previous is None else previous.connection_id
     if current not in candidates:
         current = winner
-    if light.state is not HealthState.UNHEALTHY:
-        return _with_winner_up(winner, light, current, health, now)
+    if winner_health.state is not HealthState.UNHEALTHY:
+        return _with_winner_up(winner, winner_health, current, health, now)
     if current != winner and _state(health, current) is HealthState.HEALTHY:
-        return StandIn(current, _down(light))
+        return StandIn(current, _down(winner_health))
     for wanted in (HealthState.HEALTHY, HealthState.LIMITED):
         for id_ in candidates:
             if _state(health, id_) is wanted:
                 limited = (
                     "" if wanted is HealthState.HEALTHY else "; no stand-in is healthy, this one is limited"
                 )
-                return StandIn(id_, _down(light) + limited)
-    return StandIn(winner, _down(light) + ", and so is every stand-in")
+                return StandIn(id_, _down(winner_health) + limited)
+    return StandIn(winner, _down(winner_health) + ", and so is every stand-in")
 
 
 def _with_winner_up(
-    winner: str, light: Health, current: str, health: Mapping[str, Health], now: datetime
+    winner: str, winner_health: Health, current: str, health: Mapping[str, Health], now: datetime
 ) -> StandIn:
     if current == winner or _state(health, current) is HealthState.UNHEALTHY:
         return StandIn(winner)
-    if light.state not in _WELL:
+    if winner_health.state not in _WELL:
         # UNKNOWN (offline, paused, just edited) does not prove that the winner has recovered.
-        return StandIn(current, f"it was down, and has not been healthy since ({light.reason})")
-    back_at = (light.since or now) + timedelta(seconds=RETURN_AFTER_S)
+        return StandIn(current, f"it was down, and has not been healthy since ({winner_health.reason})")
+    back_at = (winner_health.since or now) + timedelta(seconds=RETURN_AFTER_S)
     if now >= back_at:
         return StandIn(winner)
     why = f"it is healthy again, and replaces the stand-in after {RETURN_AFTER_S:.0f} s"
@@ -85,8 +85,8 @@ def _state(health: Mapping[str, Health], connection_id: str) -> HealthState:
     return health.get(connection_id, Health()).state
 
 
-def _down(light: Health) -> str:
-    return f"it is unhealthy ({light.reason})" if light.reason else "it is unhealthy"
+def _down(health: Health) -> str:
+    return f"it is unhealthy ({health.reason})" if health.reason else "it is unhealthy"
 
 
 class StandIns:

@@ -259,11 +259,11 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         return response
 
     def _warning(self, connection: StoredConnection) -> str:
-        light = self._health_board.of(connection)
+        health = self._health_board.of(connection)
         if not connection.enabled:
             return f"'{connection.name}' is disabled: programs get an error until it is enabled"
-        if light.state in (HealthState.UNHEALTHY, HealthState.LIMITED):
-            return f"'{connection.name}' is {light.state}: {phrase(light.reason)}. {light.advice}".strip()
+        if health.state in (HealthState.UNHEALTHY, HealthState.LIMITED):
+            return f"'{connection.name}' is {health.state}: {phrase(health.reason)}. {health.advice}".strip()
         return ""
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:

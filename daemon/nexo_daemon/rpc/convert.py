@@ -34,7 +34,7 @@ codec.WRITERS[WorkspaceKey] = workspace
 def resolved(
     value: StoredConnection,
     credentials: Credentials,
-    light: Health,
+    health: Health,
     *,
     source: ResolutionSource,
     detail: str,
@@ -56,7 +56,7 @@ def resolved(
         source=enum_to_wire(source),
         source_detail=detail,
         revision=revision,
-        health=write(connection_pb2.Health, light),
+        health=write(connection_pb2.Health, health),
     )
 
 

@@ -40,7 +40,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         snapshot = self._registry.snapshot
         return [snapshot.get(name) for name in names] if names else list(snapshot.connections.values())
 
-    def _light(self, connection: StoredConnection) -> pb.ConnectionHealth:
+    def _health(self, connection: StoredConnection) -> pb.ConnectionHealth:
         return pb.ConnectionHealth(
             connection_id=connection.id,
             connection_name=connection.name,
@@ -49,7 +49,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
-            health=[self._light(connection) for connection in self._chosen(list(request.names))],
+            health=[self._health(connection) for connection in self._chosen(list(request.names))],
             offline_since=timestamp(self._health_board.monitor.offline_since),
         )
 
@@ -94,12 +94,12 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
     async def _sliced(
         self, connection: StoredConnection, now: datetime, window_s: float, count: int
     ) -> pb.SlicedHistory:
-        start, light = now - timedelta(seconds=window_s), self._health_board.of(connection)
+        start, health = now - timedelta(seconds=window_s), self._health_board.of(connection)
         store = self._registry.store
 
         def work() -> tuple[list[Transition], Summary, tuple[HealthSlice, ...]]:
             transitions, samples = store.history(connection.id, start)
-            summary = summarize(transitions, samples, light, start, now)
+            summary = summarize(transitions, samples, health, start, now)
             return transitions[-TRANSITIONS_TOLD:], summary, slices(samples, start, now, count)
 
         transitions, summary, parts = await self._registry.on_store_thread(work)
@@ -116,7 +116,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
     async def CheckNow(self, request: pb.CheckNowRequest, context: Context) -> pb.CheckNowResponse:
         chosen = self._chosen(list(request.names))
         await self._health_board.check_now(chosen, seconds(request.timeout) or None)
-        return pb.CheckNowResponse(health=[self._light(connection) for connection in chosen])
+        return pb.CheckNowResponse(health=[self._health(connection) for connection in chosen])
 
     def _settings(self) -> pb.HealthSettings:
         settings = self._registry.snapshot.settings.health

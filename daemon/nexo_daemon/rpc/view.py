@@ -26,7 +26,7 @@ class _Encoded(NamedTuple):
 
     connection: StoredConnection
     connection_bytes: bytes
-    light: Health
+    health: Health
     light_bytes: bytes
 
 
@@ -60,16 +60,16 @@ class View:
     ) -> connection_pb2.Connection:
         """A connection with its health; `snapshot` (the present one if None) knows the default connection."""
         snapshot = snapshot or self._registry.snapshot
-        light, known = self._health_board.of(value), self._encoded.get(value.id)
+        health, known = self._health_board.of(value), self._encoded.get(value.id)
         if known is None and len(self._encoded) >= max(2 * len(snapshot.connections), _FEWEST_KEPT):
             # Most entries belong to removed connections.
             self._encoded.clear()
         if known is None or known.connection is not value:
             written = write(connection_pb2.Connection, value)
-            known = _Encoded(value, written.SerializeToString(), *_light(light))
+            known = _Encoded(value, written.SerializeToString(), *_health(health))
             self._encoded[value.id] = known
-        elif known.light is not light:
-            known = _Encoded(value, known.connection_bytes, *_light(light))
+        elif known.health is not health:
+            known = _Encoded(value, known.connection_bytes, *_health(health))
             self._encoded[value.id] = known
         message = connection_pb2.Connection.FromString(known.connection_bytes + known.light_bytes)
         message.is_default = value.id == snapshot.settings.default_id
@@ -123,6 +123,6 @@ class View:
         )
 
 
-def _light(light: Health) -> tuple[Health, bytes]:
-    message = connection_pb2.Connection(health=write(connection_pb2.Health, light))
-    return light, message.SerializeToString()
+def _health(health: Health) -> tuple[Health, bytes]:
+    message = connection_pb2.Connection(health=write(connection_pb2.Health, health))
+    return health, message.SerializeToString()
