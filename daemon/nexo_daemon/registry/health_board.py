@@ -148,7 +148,7 @@ class HealthBoard:
                 transition.from_state,
             )
             self._registry.bus.publish(transition)
-            self.stand_ins.light_changed(connection_id)
+            self.stand_ins.health_changed(connection_id)
             if sample is not None and sample.outcome is Outcome.AUTH_ERROR:
                 self._roll_back(connection)
         if sample is not None and sample.outcome is Outcome.OK:

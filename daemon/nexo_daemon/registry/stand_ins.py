@@ -99,12 +99,12 @@ class StandIns:
     def __init__(
         self,
         writer: Writer,
-        light_of: Callable[[StoredConnection], Health],
+        health_of: Callable[[StoredConnection], Health],
         errand: Callable[[Coroutine[Any, Any, object]], None],
         clock: Clock,
     ) -> None:
         self._writer = writer
-        self._light_of = light_of
+        self._health_of = health_of
         self._errand = errand
         self._clock = clock
         self._choices: dict[str, StandIn] = {}
@@ -112,7 +112,7 @@ class StandIns:
         self._concerned: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
 
-    def light_changed(self, connection_id: str) -> None:
+    def health_changed(self, connection_id: str) -> None:
         """The health state of a connection changed."""
         if connection_id in self._concerned and self.choose_anew():
             # A new revision, so that followers see the answer as newer.
@@ -141,7 +141,7 @@ class StandIns:
             winners.add(snapshot.settings.default_id)
         winners = {id_ for id_ in winners if id_ in connections and connections[id_].enabled}
         self._concerned = frozenset(winners.union(fallback))
-        health = {id_: self._light_of(connections[id_]) for id_ in self._concerned}
+        health = {id_: self._health_of(connections[id_]) for id_ in self._concerned}
         now = self._clock.now()
         self._choices = {
             id_: choose(id_, fallback, health, now, self._choices.get(id_)) for id_ in sorted(winners)

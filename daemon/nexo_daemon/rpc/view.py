@@ -27,7 +27,7 @@ class _Encoded(NamedTuple):
     connection: StoredConnection
     connection_bytes: bytes
     health: Health
-    light_bytes: bytes
+    health_bytes: bytes
 
 
 class View:
@@ -71,7 +71,7 @@ class View:
         elif known.health is not health:
             known = _Encoded(value, known.connection_bytes, *_health(health))
             self._encoded[value.id] = known
-        message = connection_pb2.Connection.FromString(known.connection_bytes + known.light_bytes)
+        message = connection_pb2.Connection.FromString(known.connection_bytes + known.health_bytes)
         message.is_default = value.id == snapshot.settings.default_id
         return message
 
