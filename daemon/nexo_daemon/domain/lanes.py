@@ -48,14 +48,6 @@ class Lane:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
-        def settle(result: T | None, error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
-
         def job() -> None:
             if done.done():
                 return
@@ -66,7 +58,7 @@ class Lane:
             except BaseException as problem:  # noqa: BLE001 - it is raised where the result is awaited
                 error = problem
             try:
-                loop.call_soon_threadsafe(settle, result, error)
+                loop.call_soon_threadsafe(_settle, done, result, error)
             except RuntimeError:
                 # The loop is closed: nobody waits any more.
                 return
@@ -119,3 +111,12 @@ class Lane:
                 self._idle -= 1
                 job = self._jobs.popleft()
             job()
+
+
+def _settle(done: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)  # type: ignore[arg-type]  # without an error there is a result

@@ -204,7 +204,9 @@ class WatchList:
 
     def adjust(self, entry: WatchedConnection, watched: Watched) -> None:
         """A connection has another host, importance or interval, or is paused or not."""
-        entry.watched, entry.remote = watched, is_remote(watched.origin)
+        if watched.origin != entry.watched.origin:
+            entry.remote = is_remote(watched.origin)
+        entry.watched = watched
         self._ranked = None
 
     def rest(self, entry: WatchedConnection, now: Instant) -> None:
