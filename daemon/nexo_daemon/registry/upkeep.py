@@ -45,7 +45,7 @@ async def steadily(name: str, work: Callable[[], Awaitable[None]], clock: Clock)
 
 async def watch_the_store(writer: Writer, clock: Clock) -> None:
     """Watch the store's file until cancelled: when it is removed, replaced or read-only, nothing is saved."""
-    failure = StandingFailure(log, "the store is back and cannot be opened")
+    failure = StandingFailure(log, "the store has returned but cannot be opened")
     store = writer.store
     said = store.problem
     while True:

@@ -1,1 +1,1 @@
-"""The SQLite file: schema, transactions, migrations, backups. It decides nothing about connections."""
+"""The SQLite file: schema, transactions, migrations, backups. The rules about connections are elsewhere."""

@@ -1,6 +1,7 @@
-"""Copies of the store that can be trusted: made by SQLite's backup API, checked, private, rotated.
+"""Backups of the store: made by SQLite's backup API, checked, private, and rotated.
 
-Copying the file without its write-ahead log loses data, and SQLite makes new files 0644; so neither is done.
+The file is not copied as a file, because without its write-ahead log data would be lost. Backups have mode
+0600; SQLite would create them 0644.
 """
 
 import os
@@ -20,7 +21,7 @@ from nexo_daemon.store.sqlite import explained
 
 DAILY = timedelta(days=1)
 KEPT = {"daily": 7, "migration": 3, "request": 10, "rotation": 2, "rescue": 5}
-"""How many of each kind stay."""
+"""The number of backups that are kept, by reason."""
 
 _NAME = re.compile(r"connections-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z]+)\.db")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -41,7 +42,7 @@ class BackupFile:
 
     @property
     def name(self) -> str:
-        """What `nexoctl store restore` takes."""
+        """The name by which `nexoctl store restore` finds it."""
         return self.path.name
 
 
@@ -52,7 +53,7 @@ class Backups:
         self.directory = directory
 
     def list(self) -> tuple[BackupFile, ...]:
-        """The newest first."""
+        """All backups, the newest first."""
         found = []
         with suppress(OSError):
             for path in self.directory.iterdir():
@@ -66,13 +67,13 @@ class Backups:
 
     def due(self, now: datetime) -> bool:
         """Whether the newest daily one is older than a day."""
-        # One from the future was made while the clock was wrong; it must not put off the next for years.
+        # A backup dated in the future was made while the clock was wrong; it must not delay the next one.
         past = (backup.at for backup in self.list() if backup.reason == "daily" and backup.at <= now)
         newest = next(past, None)
         return newest is None or now - newest >= DAILY
 
     def make(self, database: Database, reason: str, now: datetime) -> BackupFile:
-        """Copy the open store; checked and on disk when it returns. Then old ones of its kind go.
+        """Copy the open store, check the copy and sync it to the disk; then remove old backups of its kind.
 
         Raises:
             StoreFull, StoreFailed: no backup was made; the store is as it was.
@@ -85,7 +86,7 @@ class Backups:
             create_private(temporary)
             with explained(), database.bare() as source, closing(_connect(temporary)) as copy:
                 source.backup(copy)
-                # The copy is one file, without a log beside it.
+                # The backup must be a single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode=DELETE")
                 problems = reading.check(copy)
             if problems:
@@ -104,12 +105,12 @@ class Backups:
         return made
 
     def find(self, name: str, now: datetime) -> Path:
-        """The file of a backup, given by its name or as a path; "" for the newest.
+        """The file of a backup, by name or path; "" for the newest.
 
-        One from the future was made while the clock was wrong: it is the newest only if there is no other.
+        A backup dated in the future counts as the newest only if there is no other: the clock was wrong.
 
         Raises:
-            InvalidField: there is none.
+            InvalidField: there is no such backup.
         """
         known = self.list()
         if not name:
@@ -145,13 +146,13 @@ class Backups:
             raise StoreFailed(f"the directory of the backups: {error}", hint=error.hint) from None
         except OSError as error:
             raise _file_error(self.directory, error) from None
-        # Never a number that rotation has set free: the order of names is the order of time.
+        # A number freed by rotation is not used again, so that the names sort by time.
         counter = f"-{max(taken) + 1}" if taken else ""
         return self.directory / f"connections-{stamp}{counter}-{reason}.db"
 
     def _rotate(self, made: BackupFile) -> None:
         others = [one for one in self.list() if one.reason == made.reason and one.path != made.path]
-        # The clock may have been set back: what then lies in the future goes first.
+        # If the clock was set back, backups dated in the future are removed first.
         others.sort(key=lambda one: one.at <= made.at, reverse=True)
         for backup in others[KEPT.get(made.reason, 10) - 1 :]:
             with suppress(OSError):
@@ -159,7 +160,7 @@ class Backups:
 
 
 def _moment(stamp: str) -> datetime | None:
-    """When a file was made, by its name; None: a name of somebody else's."""
+    """The time in a file name; None if the file is not a backup of ours."""
     try:
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
@@ -167,7 +168,7 @@ def _moment(stamp: str) -> datetime | None:
 
 
 def examine(path: Path) -> tuple[str, ...]:
-    """Why a file cannot be restored; empty if it can. Does not write to it."""
+    """Why a file cannot be restored; empty if it can. Does not write to the file."""
     try:
         with path.open("rb") as file:
             head = file.read(100)
@@ -190,7 +191,7 @@ def examine(path: Path) -> tuple[str, ...]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-    # Nobody else has it, and the copy of a store with a log would ask for shared memory otherwise.
+    # The file is ours alone, and without this SQLite would need shared memory to open its log.
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA synchronous=FULL")
     return connection

@@ -17,7 +17,7 @@ from nexo_daemon.vault.vault import SecretVault
 
 
 def check(store: Store) -> CheckResult:
-    """Structure, foreign keys, flipped bits, and whether every secret opens. Changes nothing."""
+    """Check structure, foreign keys, row digests, and whether every secret opens. Changes nothing."""
     store.look()
     if not store.database.is_open:
         return CheckResult((store.problem,), False, 0, 0)
@@ -44,10 +44,10 @@ def check(store: Store) -> CheckResult:
 
 
 def backup(store: Store, clock: Clock) -> BackupFile:
-    """Make a backup now.
+    """Make a backup.
 
     Raises:
-        StoreFull, StoreFailed: none was made.
+        StoreFull, StoreFailed: no backup was made.
     """
     if store.damaged:
         raise StoreFailed(
@@ -58,16 +58,16 @@ def backup(store: Store, clock: Clock) -> BackupFile:
 
 
 def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> tuple[Restored, StoredState]:
-    """Put a backup in the place of the store, after proving that it is sound and that its secrets open.
+    """Replace the store by a backup, after checking that it is sound and that its secrets open.
 
-    The replaced file is kept in the directory of the backups. If the data key is still the same, today's
-    key slots stay, so a backup from before a `rekey` opens as well.
+    The replaced file is kept in the directory of the backups. If the data key is still the same, the present
+    key slots stay, so that a backup from before a `rekey` opens as well.
 
     Raises:
         InvalidField: there is no such backup.
         StoreFailed: the backup is not sound, or its secrets do not open; nothing was changed.
-        VaultLocked: whether its secrets open cannot be told; nothing was changed. A store that is damaged or
-            gone, whose vault may not open for that reason, is mended all the same.
+        VaultLocked: the vault is locked, so its secrets cannot be tried; nothing was changed. Not raised if
+            the store is damaged or gone, because the vault may not open for that reason.
         StoreFull: no room; nothing was changed.
     """
     source = store.backups.find(name, clock.now())
@@ -126,7 +126,7 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
 
 
 def _present_revision(store: Store) -> int:
-    """The newest that a client can have seen; what a damaged store still tells of it."""
+    """The newest revision that clients may have seen, as far as a damaged store can be read."""
     revision = store.load().settings.revision
     with suppress(NexoError), store.database.reading() as db:
         revision = max([revision, *(row["revision"] for row in tables.select(db, tables.settings))])
@@ -149,7 +149,7 @@ def _key_for(
     result: reading.StoreContents,
     clock: Clock,
 ) -> SecretVault | None:
-    """The vault that opens the candidate's secrets: the present one, or its own slots'. None: locked."""
+    """The vault that opens the candidate's secrets: the present one, or its own; None if locked."""
     if store.vault.state is VaultState.UNLOCKED and store.vault.data_key().id in result.data_keys:
         return store.vault
     own = SecretVault()

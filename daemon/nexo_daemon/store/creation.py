@@ -1,6 +1,6 @@
-"""How a new store comes to be: complete, under another name, and then named in one step.
+"""Creates a new store: complete, under a temporary name, and then renamed in one step.
 
-So that a file of no bytes where the store should be is never one of ours that was cut short.
+An empty file at the place of the store is therefore never an unfinished store of ours.
 """
 
 import errno
@@ -21,10 +21,10 @@ from nexo_daemon.store.writing import SqlAlchemyConnection
 
 
 def create(path: Path) -> None:
-    """Make an empty store at `path`, where nothing is.
+    """Create an empty store at `path`, which must not exist.
 
     Raises:
-        StoreUnusable: it cannot be made there.
+        StoreUnusable: it cannot be created there.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -42,7 +42,7 @@ def create(path: Path) -> None:
             raise StoreUnusable(*unfit_for(path, unfit)) from None
         reason = getattr(error, "strerror", None) or str(error)
         raise StoreUnusable(
-            f"the store {path} cannot be made: {reason}",
+            f"the store {path} cannot be created: {reason}",
             "check free space and permissions there, or choose another place with NEXO_DATA_DIR",
         ) from None
     finally:
@@ -52,11 +52,11 @@ def create(path: Path) -> None:
 
 
 def _name(temporary: Path, path: Path) -> None:
-    # A link does not replace what appeared there meanwhile, as a rename would.
+    # Unlike a rename, a hard link does not replace a file that was created there meanwhile.
     try:
         os.link(temporary, path)
     except OSError as error:
-        # File systems without links; the lock of the daemon keeps a second one away.
+        # File systems without hard links; the daemon's lock keeps a second daemon away.
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP) or path.exists():
             raise
         temporary.rename(path)

@@ -1,6 +1,6 @@
-"""The one connection to the database, and who may use it when. Transactions come from here.
+"""The connection to the database, and the access to it. Transactions are started here.
 
-Who reads gets SQLite's own connection, who writes SQLAlchemy's, which is on the same one.
+Readers get SQLite's connection; writers get SQLAlchemy's, which wraps the same one.
 """
 
 import sqlite3
@@ -32,14 +32,14 @@ LOG_ADVICE = "nexoctl daemon restart: the daemon writes what is in the log into 
 
 
 class Loss(NamedTuple):
-    """The name of the store leads to another file than the one that is open, or to none."""
+    """The path of the store leads to another file than the open one, or to none."""
 
     problem: str
     advice: str
 
 
 class _File:
-    """Which files were opened. What is written to one that has lost its name is gone when the daemon ends."""
+    """Identifies the opened files. Data in a file without a name is lost when the daemon ends."""
 
     def __init__(self, path: Path, opened: Identity) -> None:
         self._path = path
@@ -67,14 +67,14 @@ class _File:
 
 
 class Database:
-    """Closed, open, or open on a private copy that is never written.
+    """A database that is closed, open, or open as a private copy that is never written.
 
-    Any thread may call; they wait for each other, for as long as one transaction lasts.
+    May be called on any thread; calls wait for each other, at most for one transaction.
     """
 
     def __init__(self) -> None:
         self.read_only = ""
-        """Why nothing can be changed; empty when it can."""
+        """Why changes are impossible; empty if they are possible."""
         self.advice = RESTORE_HINT
         self._connection: sqlite3.Connection | None = None
         self._writer: SqlAlchemyConnection | None = None
@@ -82,11 +82,11 @@ class Database:
         self._file: _File | None = None
 
     def open(self, path: Path) -> None:
-        """Connect.
+        """Open the connection.
 
         Raises:
-            StoreFailed, StoreReadOnly: not possible.
-            StoreUnusable: the file system has no locks, or nothing to use in place of shared memory.
+            StoreFailed, StoreReadOnly: it cannot be opened.
+            StoreUnusable: the file system lacks working locks, or shared memory and exclusive locks.
         """
         with self._lock, explained():
             try:
@@ -99,12 +99,12 @@ class Database:
             self._file = _File(path, identity(path))
 
     def close(self) -> None:
-        """Disconnect, the log written back into the file first. May be called twice."""
+        """Write the log back into the file and disconnect. May be called twice."""
         with self._lock:
             if self._connection is not None:
                 self._roll_back()
                 with suppress(sqlite3.Error):
-                    # A log that has lost its name is written back as well: that is what saves it.
+                    # A log whose name was removed is written back as well: that saves its content.
                     if not self.read_only or self.loss() is not None:
                         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 if self._writer is not None:
@@ -114,32 +114,32 @@ class Database:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything to read."""
+        """Whether there is a database to read."""
         return self._connection is not None
 
     @contextmanager
     def begin(self) -> "Iterator[Writing]":
-        """A transaction that writes: committed at the end of the block, rolled back on any error.
+        """Begin a writing transaction: committed at the end of the block, rolled back on any error.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved; everything is as before.
         """
         with self._lock:
             if self.read_only or self._connection is None:
-                raise StoreReadOnly(f"the store takes no changes: {self.read_only}", hint=self.advice)
+                raise StoreReadOnly(f"the store is read-only: {self.read_only}", hint=self.advice)
             self._require_its_file()
             with explained():
                 try:
                     with self._written(self._connection).transaction() as writing:
                         yield writing
-                    # What went into a file that was removed in between is not saved.
+                    # If the file was removed in between, the change would be lost.
                     self._require_its_file()
                 except BaseException:
                     self._roll_back()
                     raise
 
     def loss(self) -> Loss | None:
-        """Why what is open is not what has the store's name any more; looks at names only."""
+        """Why the open file is not the one at the store's path; None if it is. Reads no content."""
         file = self._file
         return file.loss() if file is not None else None
 
@@ -150,7 +150,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that only reads.
+        """Begin a read-only transaction.
 
         Raises:
             StoreFailed: nothing is open, or it cannot be read.
@@ -161,30 +161,30 @@ class Database:
 
     @contextmanager
     def bare(self) -> Iterator[sqlite3.Connection]:
-        """SQLite's own connection, outside of any transaction: backup, checks, pragmas.
+        """SQLite's connection outside any transaction, for backup, checks and pragmas.
 
         Raises:
-            StoreFull, StoreFailed: nothing is open, or as SQLite says.
+            StoreFull, StoreFailed: nothing is open, or SQLite reports an error.
         """
         with self._lock, explained():
             connection = self._require_open()
             try:
                 yield connection
             finally:
-                # A commit after reading a damaged page fails and would hide what could be read (seen).
+                # After a damaged page was read, a commit would fail and hide what could be read (seen).
                 self._roll_back()
 
     @contextmanager
     def outside_transactions(self) -> "Iterator[sa.Connection]":
-        """The connection for who begins by himself: the migrations."""
+        """The connection for code that begins its own transactions: the migrations."""
         with self._lock:
             yield self._written(self._require_open()).connection
 
     def prepare(self) -> None:
-        """Load what writes, so that the first change does not wait for it.
+        """Import the modules for writing, so that the first change does not wait for that.
 
         Raises:
-            StoreFailed: as SQLite says.
+            StoreFailed: SQLite reports an error.
         """
         with self._lock, explained():
             if self._connection is not None:
@@ -206,8 +206,8 @@ class Database:
         with suppress(sqlite3.Error):
             if self._writer is not None:
                 self._writer.roll_back()
-        # After a COMMIT that failed (disk full, a deferred foreign key), SQLAlchemy takes the transaction
-        # for finished, while SQLite still holds it open (seen).
+        # After a COMMIT that failed (disk full, a deferred foreign key), SQLAlchemy regards the transaction
+        # as finished, while SQLite still holds it open (seen).
         with suppress(sqlite3.Error):
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.rollback()

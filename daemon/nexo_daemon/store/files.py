@@ -1,4 +1,4 @@
-"""The database file as a file: is it ours, may we write it, and what kind of file is it. No SQL."""
+"""Checks of the database file: ownership, mode, and kind of file. No SQL."""
 
 import enum
 import errno
@@ -13,10 +13,10 @@ from nexo.connections import file_locks, processes
 from nexo.connections.paths import UnsafePathError, check_database_path, private_directory
 
 Identity = tuple[int, int]
-"""Device and number of a file: another file of the same name has another one."""
+"""Device and inode number of a file."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-# Below those that SQLite locks (at 2^30), beyond its header.
+# Below the bytes that SQLite locks (at 2^30), beyond its header.
 _A_BYTE_OF_NOBODY = 512
 
 _MAGIC = b"SQLite format 3\0"
@@ -25,7 +25,7 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class StoreUnusable(Exception):
-    """The daemon cannot start with this store; nothing was changed. `hint` is the next step."""
+    """The daemon cannot start with this store; nothing was changed. `hint` says the next step."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -34,10 +34,10 @@ class StoreUnusable(Exception):
 
 
 def require_locks(path: Path) -> None:
-    """Lock and unlock a byte of a file that SQLite has not opened. To SQLite, ENOLCK is "somebody has it".
+    """Lock and unlock a byte of a file that SQLite has not opened: SQLite treats ENOLCK as "locked".
 
     Raises:
-        StoreUnusable: its file system has no locks.
+        StoreUnusable: the file system has no locks.
     """
     with path.open("rb") as file:
         try:
@@ -48,7 +48,7 @@ def require_locks(path: Path) -> None:
 
 
 def unfit_for(path: Path, lacks: str) -> tuple[str, str]:
-    """The message and the hint of a `StoreUnusable` whose file system lacks what a store needs."""
+    """The message and hint of a `StoreUnusable` for a file system that `lacks` something."""
     return (
         f"the store {path} cannot be kept there: its file system {lacks}",
         "put it on a local disk: export NEXO_DATA_DIR=…",
@@ -56,7 +56,7 @@ def unfit_for(path: Path, lacks: str) -> tuple[str, str]:
 
 
 class FoundStore(enum.Enum):
-    """What lies where the database should be."""
+    """Kinds of files at the path of the database."""
 
     NOTHING = enum.auto()
     EMPTY = enum.auto()
@@ -65,10 +65,10 @@ class FoundStore(enum.Enum):
 
 
 def inspect(path: Path) -> FoundStore:
-    """Check ownership and modes, and tell what kind of file it is.
+    """Check ownership and mode, and find out what kind of file it is.
 
     Raises:
-        StoreUnusable: the file or its directory is not private to us.
+        StoreUnusable: the file or its directory is accessible by other users.
     """
     try:
         private_directory(path.parent)
@@ -77,7 +77,7 @@ def inspect(path: Path) -> FoundStore:
         raise StoreUnusable(str(error), error.hint) from None
     except OSError as error:
         raise StoreUnusable(
-            f"the directory of the store cannot be made: {path.parent}: {error.strerror}",
+            f"the directory of the store cannot be created: {path.parent}: {error.strerror}",
             "choose another place with NEXO_DATA_DIR",
         ) from None
     for side in ("", *_SIDE_FILES):
@@ -97,17 +97,17 @@ def inspect(path: Path) -> FoundStore:
 
 
 def identity(path: Path) -> Identity:
-    """Which file has this name now.
+    """The identity of the file with this name.
 
     Raises:
-        OSError: none has, or it may not be looked at.
+        OSError: the file does not exist or cannot be accessed.
     """
     info = path.lstat()
     return info.st_dev, info.st_ino
 
 
 def application_id(path: Path) -> int:
-    """`PRAGMA application_id` straight from the header (offset 68), before SQLite gets to touch the file."""
+    """Read `PRAGMA application_id` from the header (offset 68), without SQLite."""
     with path.open("rb") as file:
         file.seek(68)
         return int.from_bytes(file.read(4), "big")
@@ -132,10 +132,10 @@ def _check_private(path: Path) -> None:
 
 
 def write_obstacle(path: Path) -> tuple[str, str]:
-    """Why the file cannot be written, and what to do about it; twice "" if it can.
+    """Why the file cannot be written, and the next step; two empty strings if it can.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: the file cannot be accessed.
     """
     if not path.lstat().st_mode & stat.S_IWUSR:
         return "the file is read-only", f"chmod 600 '{path}'"
@@ -147,13 +147,13 @@ def write_obstacle(path: Path) -> tuple[str, str]:
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file of mode 0600 that did not exist. SQLite would make it 0644."""
+    """Create an empty file with mode 0600, which must not exist. SQLite would create it 0644."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, 0o600))
 
 
 def sync_directory(directory: Path) -> None:
-    """Make names that were just made or removed survive a power cut."""
+    """Make created and removed names survive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -162,9 +162,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def private_copy(path: Path) -> Path:
-    """A copy of the database with its write-ahead log in a private temporary directory.
+    """Copy the database and its write-ahead log to a private temporary directory.
 
-    Reading a damaged or read-only store happens there, so that SQLite's recovery cannot touch the original.
+    A damaged or read-only store is read there, so that SQLite's recovery cannot change the original.
     """
     _remove_copies_of_the_dead()
     directory = Path(tempfile.mkdtemp(prefix=f"{_COPY_PREFIX}{os.getpid()}-"))
@@ -179,7 +179,7 @@ def private_copy(path: Path) -> Path:
 
 
 def _remove_copies_of_the_dead() -> None:
-    """A daemon that was killed could not remove its copy."""
+    """Remove copies that a killed daemon has left."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_COPY_PREFIX}*-*"):
         pid = directory.name.removeprefix(_COPY_PREFIX).partition("-")[0]
         if pid.isdigit() and not processes.alive(int(pid)):

@@ -1,4 +1,4 @@
-"""What happened, as it is read: checks, changes of the light, hand-outs. `recording` writes and thins it."""
+"""Reads records: checks, changes of health, hand-outs. `recording` writes and thins them."""
 
 import sqlite3
 from datetime import datetime
@@ -24,7 +24,7 @@ _SINCE = "connection_id = ? AND at >= ? ORDER BY at, id"
 def history(
     db: sqlite3.Connection, connection_id: str, since: datetime
 ) -> tuple[list[Transition], list[Sample]]:
-    """Changes and checks since then, oldest first."""
+    """Changes and checks of a connection since then, oldest first."""
     wanted = (connection_id, microseconds(since))
     turns = sound_rows(db, tables.transitions, _SINCE, wanted)
     checks = sound_rows(db, tables.samples, _SINCE, wanted)
@@ -34,7 +34,7 @@ def history(
 def handouts(
     db: sqlite3.Connection, connection_id: str | None, limit: int, since: datetime | None
 ) -> list[HandoutRecord]:
-    """The newest first; of one connection, or of all; with `since` what was handed out then or later."""
+    """Hand-outs, the newest first; of one connection or of all; with `since` only later ones."""
     wanted, values = ["1"], list[object]()
     if connection_id is not None:
         wanted.append("connection_id = ?")
@@ -49,6 +49,6 @@ def handouts(
 
 
 def unreadable(db: sqlite3.Connection) -> list[str]:
-    """What of the past cannot be read, and is therefore shown nowhere else."""
+    """Texts about records that cannot be read."""
     counts = ((table.name, unsound_rows(db, table)) for table in _TABLES)
     return [f"{count} of the {name} cannot be read; the rest is served" for name, count in counts if count]

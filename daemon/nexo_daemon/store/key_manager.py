@@ -1,7 +1,7 @@
-"""How is the vault of this store opened, locked, and given another key? The commands, one at a time.
+"""Opens, locks and rekeys the vault of a store: the commands, one at a time.
 
-The slots and their order of steps are `key_slots`'; what is outside of the store (keyring, key file,
-passphrase) is `nexo_daemon.vault.wrapping_keys`'s.
+`key_slots` changes the slots in a crash-safe order; `nexo_daemon.vault.wrapping_keys` handles the keys
+outside the store (keyring, key file, passphrase).
 """
 
 import logging
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class KeyManager:
-    """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): not for the event loop."""
+    """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): do not call it on the event loop."""
 
     def __init__(self, database: Database, vault: SecretVault, around: UnlockContext, clock: Clock) -> None:
         self._database = database
@@ -44,20 +44,20 @@ class KeyManager:
         self.surroundings = around
         self._slots = KeySlots(database, around, clock)
         self._busy = threading.Lock()
-        # A person who locks it wants it to stay locked: nothing but their own `unlock` ends that.
+        # A vault locked by a person stays locked until a person unlocks it.
         self._held = False
         self._holding = threading.Lock()
-        # Of the command that has the turn: the vault's generation when it began.
+        # The vault's generation when the running command began.
         self._since = 0
 
     # --- opening -----------------------------------------------------------------------------------------
 
     def open(self, slots: tuple[WrappedKey, ...], data_keys: dict[str, datetime]) -> None:
-        """At start: open with the pinned slot, or found the vault of a new store. Never prompts or raises."""
+        """At start, open with the pinned slot, or set up the vault of a new store. No prompt, no error."""
         self._slots.load(slots, data_keys)
         self._slots.discard_leftovers()
         if not self._may_open():
-            # A restore opens the store anew, and is no reason to open what a person locked.
+            # A restore opens the store again, but must not unlock what a person locked.
             self.lock()
             return
         if self._slots.pinned is not None or data_keys or self._database.read_only:
@@ -70,11 +70,11 @@ class KeyManager:
         except WrappingKeyError as error:
             self._shut(error.state, kind, error.problem, error.hint)
         except NexoError as error:
-            # A full disk is no reason not to start; there may be room at the next try.
+            # A full disk must not prevent the start; the next try may succeed.
             self._shut(VaultState.LOCKED, kind, error.message, error.hint)
 
     def try_quietly(self) -> bool:
-        """Try the pinned slot again without prompting, if locked; whether the vault is now unlocked."""
+        """Try the pinned slot without prompting if the vault is locked; returns whether it is unlocked."""
         if self._vault.state is VaultState.LOCKED and self._busy.acquire(blocking=False):
             try:
                 if self._slots.pinned is None:
@@ -86,10 +86,11 @@ class KeyManager:
         return self._vault.state is VaultState.UNLOCKED
 
     def unlock(self, *, passphrase: Secret | None = None, recovery_code: Secret | None = None) -> None:
-        """Open on a person's request: the keyring may prompt.
+        """Unlock on a person's request; the keyring may prompt.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered: it did not open, and why; or it was locked meanwhile.
+            VaultLocked, VaultKeyLost, SecretTampered: it did not unlock (with the reason), or was locked
+                meanwhile.
             LimitReached: another vault command is running.
         """
         with self._alone():
@@ -109,7 +110,7 @@ class KeyManager:
                 )
 
     def lock(self, why: str = "you locked it") -> None:
-        """Forget the data key until `unlock`. Takes no turn: a command under way ends, and opens nothing."""
+        """Forget the data key until `unlock`. Runs at once: a running command ends without unlocking."""
         pinned = self._slots.pinned
         with self._holding:
             self._held = True
@@ -120,15 +121,16 @@ class KeyManager:
     def rekey(
         self, kind: SlotKind, *, passphrase: Secret | None = None, forget_secrets: bool = False
     ) -> None:
-        """Pin a new slot in place of the present one; the data key and all secrets stay.
+        """Replace the pinned slot by a new one; data key and secrets stay.
 
         Args:
-            forget_secrets: when the key is lost: drop the sealed secrets, which nothing can open any more,
-                and begin anew.
+            forget_secrets: if the key is lost, delete the sealed secrets, which nothing can open any more,
+                and begin with a new data key.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered: it is not unlocked, or the new slot cannot be made.
-            StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot still is the one.
+            VaultLocked, VaultKeyLost, SecretTampered: the vault is not unlocked, or the slot cannot be
+                created.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot stays pinned.
             LimitReached: another vault command is running.
         """
         if kind is SlotKind.PASSPHRASE and passphrase is None:
@@ -140,7 +142,7 @@ class KeyManager:
                 data_key = DataKey(secrets.token_hex(8), new_key())
             elif forget_secrets and self._vault.state is not VaultState.UNLOCKED:
                 data_key = DataKey(secrets.token_hex(8), new_key())
-                log.warning("the sealed secrets are forgotten on request, because their key is lost")
+                log.warning("the sealed secrets are deleted on request, because their key is lost")
             else:
                 data_key = self._vault.data_key()
             try:
@@ -149,27 +151,27 @@ class KeyManager:
                 raise VaultLocked(f"nothing changed: {error.problem}", hint=error.hint) from None
 
     def set_recovery_code(self, code: Secret) -> None:
-        """Let this code open the vault in place of any earlier one. Whoever keeps it has it already.
+        """Let this code open the vault, instead of an earlier one. The person has written it down already.
 
         Raises:
-            InvalidField: it is no code of ours.
-            VaultLocked, VaultKeyLost, SecretTampered: it is not unlocked.
-            StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code is still good.
+            InvalidField: it is not a valid recovery code.
+            VaultLocked, VaultKeyLost, SecretTampered: the vault is not unlocked.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code stays valid.
         """
         _check_code(code)
         with self._alone():
             self._slots.make_recovery(code.reveal(), self._vault.data_key())
 
     def rotate(self, *, passphrase: Secret | None = None, recovery_code: Secret | None = None) -> None:
-        """Seal everything again under a new data key, in one transaction.
+        """Seal all secrets with a new data key, in one transaction.
 
         Args:
-            recovery_code: if there is a recovery code, the one that takes its place.
+            recovery_code: replaces the present recovery code; required if there is one.
 
         Raises:
-            InvalidField: there is a recovery code, and none to take its place.
+            InvalidField: there is a recovery code, and no new one is given.
             VaultLocked, VaultKeyLost, SecretTampered: not unlocked, or a secret does not open; unchanged.
-            StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key still is the one.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key stays in use.
         """
         with self._alone():
             old = self._vault.data_key()
@@ -192,11 +194,11 @@ class KeyManager:
             new = DataKey(secrets.token_hex(8), new_key())
             code = recovery_code.reveal() if recovery_code is not None else ""
             wrapped = self._slots.rotate(old, new, slot_key, code)
-            # Locked meanwhile, the vault stays so.
+            # If the vault was locked meanwhile, it stays locked.
             self._vault.unlocked(new, wrapped.kind, former=old, since=self._since)
 
     def status(self) -> Vault:
-        """For a person. Asks nothing outside of the process."""
+        """The state for users. Accesses nothing outside the process."""
         pinned, recovery = self._slots.pinned, self._slots.recovery
         return Vault(
             self._vault.state,
@@ -209,7 +211,7 @@ class KeyManager:
 
     @property
     def slots(self) -> tuple[WrappedKey, ...]:
-        """As they are in the store."""
+        """The slots in the store."""
         return self._slots.all
 
     # --- steps -------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ class KeyManager:
             self._busy.release()
 
     def _may_open(self) -> bool:
-        """Whether nobody has locked it by hand; what is opened from here on begins now."""
+        """Whether no person has locked the vault; records the generation at which opening begins."""
         with self._holding:
             self._since = self._vault.generation
             return not self._held
@@ -245,7 +247,7 @@ class KeyManager:
             raise _refusal(error.state, error.problem, error.hint) from None
         except DoesNotOpenError:
             if pinned.kind is SlotKind.PASSPHRASE:
-                raise VaultLocked("the passphrase is not the right one", hint="try again") from None
+                raise VaultLocked("the passphrase is wrong", hint="try again") from None
             self._shut_tampered(pinned)
             raise _refusal(self._vault.state, self._vault.problem, "") from None
         self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
@@ -254,8 +256,8 @@ class KeyManager:
         try:
             resealing.reseal_old_forms(self._database, key)
         except NexoError as error:
-            # A full disk, a store for reading: they open as they are, and the next start tries again.
-            log.warning("the secrets stay sealed in their earlier form: %s", error.message)
+            # Secrets in the old form can still be opened; the next start tries again.
+            log.warning("the secrets stay sealed in the old form: %s", error.message)
         self._vault.unlocked(key, slot, problem=problem, hint=hint, since=self._since)
 
     def _unlock_quietly(self) -> None:

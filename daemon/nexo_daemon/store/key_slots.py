@@ -1,8 +1,8 @@
-"""Which key slots has this store, and how does one take the place of another? Crash-safe at every step.
+"""The key slots of a store, and how one replaces another. Crash-safe at every step.
 
-The order is always: note a pending slot, make its wrapping key, read that back, then in one transaction pin
-the new and empty the old slot, then discard the old wrapping key. Whatever step a crash hits, exactly one
-pinned slot opens the vault, and the next start clears away what is left over.
+The order is always: write a pending slot, create its wrapping key (in the keyring, say), read that back, then
+in one transaction pin the new and empty the old slot, then discard the old wrapping key. Whichever step a
+crash hits, exactly one pinned slot opens the vault, and the next start removes leftovers.
 """
 
 import logging
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 class KeySlots:
-    """The slots as they are in the store, and the only way to change them. Not for the vault's state.
+    """The slots in the store, and the only way to change them. Does not know the vault's state.
 
     Attributes:
-        data_key_made_at: of what they wrap; None before the vault is founded.
+        data_key_made_at: when the wrapped key was created; None before there is one.
     """
 
     def __init__(self, database: Database, around: UnlockContext, clock: Clock) -> None:
@@ -41,41 +41,41 @@ class KeySlots:
         self._slots: dict[str, WrappedKey] = {}
 
     def load(self, slots: tuple[WrappedKey, ...], data_keys: dict[str, datetime]) -> None:
-        """What is stored."""
+        """Take over the stored slots."""
         self._slots = {slot.id: slot for slot in slots}
         self.data_key_made_at = next(iter(data_keys.values()), None)
 
     @property
     def all(self) -> tuple[WrappedKey, ...]:
-        """As they are in the store."""
+        """All slots in the store."""
         return tuple(self._slots.values())
 
     @property
     def pinned(self) -> WrappedKey | None:
-        """The one that opens the vault."""
+        """The slot that opens the vault."""
         return next((slot for slot in self._slots.values() if slot.state is SlotState.PINNED), None)
 
     @property
     def recovery(self) -> WrappedKey | None:
-        """The one that a recovery code opens."""
+        """The slot that a recovery code opens."""
         return next((slot for slot in self._slots.values() if slot.state is SlotState.RECOVERY), None)
 
     def require_pinned(self) -> WrappedKey:
-        """The one that opens the vault. Raises `VaultKeyLost` when there is none."""
+        """The slot that opens the vault. Raises `VaultKeyLost` when there is none."""
         if self.pinned is None:
             raise VaultKeyLost("the store has no key slot", hint="nexoctl store restore brings back a backup")
         return self.pinned
 
     def pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
-        """Make a slot for the data key, and pin it in place of the present one.
+        """Create a slot for the data key, and pin it instead of the present one.
 
-        `discard_leftovers` then clears away the wrapping key of that one.
-        A data key that is new to the store begins it anew: sealed secrets go.
+        `discard_leftovers` then removes the wrapping key of the old slot. If the data key is new, the store
+        begins anew: sealed secrets are deleted.
 
         Raises:
-            OutsideError: the wrapping key cannot be made; nothing changed.
-            SecretTampered: it does not open what it locked; nothing changed.
-            StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot still is the one.
+            WrappingKeyError: the wrapping key cannot be created; nothing changed.
+            SecretTampered: the new slot does not open; nothing changed.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old slot stays pinned.
         """
         now = self._clock.now()
         pending = WrappedKey(
@@ -94,12 +94,12 @@ class KeySlots:
             self.discard_leftovers()
             raise
         pinned = pending.wrapping(data_key.id, data_key.key, slot_key, SlotState.PINNED)
-        # What is about to be the only way in is proven to open before the old way is closed.
+        # The new slot must be proven to open before the old one, the only way in, is given up.
         if (
             pinned.unwrap(wrapping_keys.fetch(pending, self._surroundings, passphrase=passphrase))
             != data_key.key
         ):
-            raise SecretTampered("the new slot does not open what it locked; nothing changed")
+            raise SecretTampered("the new key slot does not open; nothing changed")
         retired = [
             slot.emptied(SlotState.RETIRED)
             for slot in self._slots.values()
@@ -109,7 +109,7 @@ class KeySlots:
         with self._database.begin() as db:
             known = [row["id"] for row in db.select(tables.data_keys)]
             if data_key.id not in known:
-                # Founding, or beginning anew after a loss: nothing can open the old secrets.
+                # A new store, or a new beginning after the key was lost: nothing can open the old secrets.
                 db.delete(tables.secrets)
                 db.delete(tables.data_keys)
                 db.insert(tables.data_keys, {"id": data_key.id, "created_at": now})
@@ -120,14 +120,14 @@ class KeySlots:
         self._slots.update({slot.id: slot for slot in (pinned, *retired)})
 
     def _left_over(self, kind: SlotKind) -> str | None:
-        # Tries that fail while the keyring is away must not leave a slot each; its entry can be written over.
+        # Failed attempts while the keyring is away must not add a slot each; the entry can be overwritten.
         if kind is not SlotKind.KEYRING:
             return None
         pending = (one for one in self._slots.values() if one.state is SlotState.PENDING and one.kind is kind)
         return next((one.id for one in pending), None)
 
     def discard_leftovers(self) -> None:
-        """Discard the wrapping keys of slots that wrap nothing, then the slots themselves. Never raises."""
+        """Discard the wrapping keys of unused slots, then the slots. Never raises."""
         if self._database.read_only:
             return
         out_of_reach: set[SlotKind] = set()
@@ -137,7 +137,7 @@ class KeySlots:
             try:
                 wrapping_keys.discard(slot, self._surroundings)
             except WrappingKeyError as error:
-                # A keyring that hangs takes its whole deadline; once for each start is enough.
+                # A keyring that hangs takes the whole time limit, so it is tried only once for each start.
                 out_of_reach.add(slot.kind)
                 log.warning("a key slot that is no longer used is still there: %s", error.problem)
                 continue
@@ -145,16 +145,16 @@ class KeySlots:
                 with self._database.begin() as db:
                     db.delete(tables.key_slots, id=slot.id)
             except NexoError as error:
-                # It opens nothing, and the next start tries again.
+                # The slot opens nothing, and the next start tries again.
                 log.warning("a key slot that is no longer used is still in the store: %s", error.message)
                 return
             del self._slots[slot.id]
 
     def make_recovery(self, code: str, data_key: DataKey) -> None:
-        """Make a slot that the recovery code opens, in place of any earlier one.
+        """Create a slot that the recovery code opens, instead of an earlier one.
 
         Raises:
-            StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code is still good.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; an earlier code stays valid.
         """
         slot = self._recovery_slot(code, data_key)
         with self._database.begin() as db:
@@ -162,18 +162,18 @@ class KeySlots:
         self._remember_recovery(slot)
 
     def rotate(self, old: DataKey, new: DataKey, slot_key: bytes, code: str) -> WrappedKey:
-        """Seal everything again under a new data key, in one transaction.
+        """Seal all secrets with a new data key, in one transaction.
 
         Args:
-            slot_key: opens the pinned slot.
-            code: for a recovery slot of the new data key; "" for none.
+            slot_key: the key of the pinned slot.
+            code: for a recovery slot with the new data key; "" for none.
 
         Returns:
-            The slot that is pinned now.
+            The slot that is pinned afterwards.
 
         Raises:
             SecretTampered: a secret does not open; unchanged.
-            StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key still is the one.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; the old data key stays in use.
         """
         wrapped = self.require_pinned().wrapping(new.id, new.key, slot_key, SlotState.PINNED)
         recovery = self._recovery_slot(code, new) if code else None

@@ -1,4 +1,4 @@
-"""The rows of the gateway: its setting, the named tokens, and what was used. `recording` writes the last."""
+"""Rows of the gateway: its setting, tokens and usage. `recording` writes the usage."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nexo_daemon.store.writing import Writing
 
 HOURS_KEPT = timedelta(days=31)
-"""Older hours are merged into days."""
+"""Age after which hourly rows are merged into days."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 WORDS = ("connection_id", "connection_name", "workspace", "program", "model")
@@ -21,19 +21,19 @@ COUNTS = tuple(UsageCounts.__dataclass_fields__)
 
 
 def setting(db: sqlite3.Connection) -> GatewaySetting:
-    """Whether the gateway is wanted, and its port."""
+    """Whether the gateway is switched on, and its port."""
     found = [GatewaySetting(Wish(row["wish"]), row["port"]) for row in sound_rows(db, tables.gateway)]
     return found[0] if found else GatewaySetting()
 
 
 def put_setting(db: "Writing", wanted: GatewaySetting) -> None:
-    """In place of what was."""
+    """Replace the setting."""
     db.delete(tables.gateway)
     db.insert(tables.gateway, {"id": 1, "wish": str(wanted.wish), "port": wanted.port})
 
 
 def tokens(db: sqlite3.Connection) -> list[NamedToken]:
-    """All that can be read. A row that was changed is no token: it could get another connection."""
+    """All valid rows. A changed row is not returned, because it could lead to another connection."""
     found = sound_rows(db, tables.gateway_tokens, "1 ORDER BY created_at")
     return [_token(row) for row in found if row["digest"] == rows.digest(_lasting(row))]
 
@@ -55,13 +55,13 @@ def put_token(db: "Writing", token: NamedToken) -> None:
 
 
 def delete_token(db: "Writing", token_id: str) -> None:
-    """Of a name or of a run; missing is fine."""
+    """Remove a named token or the token of a run, if it exists."""
     for table in (tables.gateway_tokens, tables.gateway_runs):
         db.delete(table, id=token_id)
 
 
 def runs(db: sqlite3.Connection) -> list[RunPass]:
-    """As `tokens`."""
+    """All valid rows, as `tokens`."""
     found = sound_rows(db, tables.gateway_runs)
     return [_run(row) for row in found if row["digest"] == rows.digest(_lasting(row))]
 
@@ -126,7 +126,7 @@ def _run(row: dict[str, Any]) -> RunPass:
 
 
 def used(db: sqlite3.Connection, since: datetime | None) -> list[tuple[UsageKey, UsageCounts, timedelta]]:
-    """What was used since then: hours, and days where hours are no longer kept."""
+    """Usage since then, by hour, and by day where hours are no longer kept."""
     earliest = 0 if since is None else tables.microseconds(since)
     return [
         (
@@ -139,10 +139,10 @@ def used(db: sqlite3.Connection, since: datetime | None) -> list[tuple[UsageKey,
 
 
 def hours_since(now: datetime) -> datetime:
-    """From here on hours are kept. The beginning of a day, so that no day is half of each."""
+    """The time from which hours are kept. It begins a day, so that no day is partly merged."""
     return day_of(now - HOURS_KEPT)
 
 
 def day_of(moment: datetime) -> datetime:
-    """Its beginning, in UTC."""
+    """The beginning of the day, in UTC."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

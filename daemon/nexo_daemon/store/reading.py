@@ -1,7 +1,7 @@
-"""Everything the daemon keeps in memory, read once at start, from a store that may be damaged.
+"""Reads everything that the daemon keeps in memory, once at start, from a store that may be damaged.
 
-What cannot be trusted is left out and named. Bindings that may be incomplete take the default and the
-fallback list with them: a workspace whose override was lost must not silently get another account.
+Untrusted rows are skipped and reported. If bindings may be missing, the default and the fall-back list are
+dropped too: a workspace whose binding was lost must not silently get another account.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @frozen
 class StoreContents:
-    """What was read, and in words what could not be."""
+    """The data, and descriptions of what could not be read."""
 
     state: StoredState
     slots: tuple[WrappedKey, ...]
@@ -85,7 +85,7 @@ class _Reader:
         self._problems = problems
 
     def all(self, table: StoredTable, convert: Callable[[rows.Row], T]) -> list[T]:
-        """The rows that can be read; a problem is noted for the rest."""
+        """The rows that can be read; the others are reported as a problem."""
         out: list[T] = []
         damaged = 0
         try:
@@ -96,14 +96,14 @@ class _Reader:
             damaged = count - len(out)
         except (sqlite3.Error, ValueError, TypeError, OverflowError):
             self._problems.append(f"the table '{table.name}' is unreadable in part")
-        # A light that cannot be read was never looked at, which is always true enough.
+        # Unreadable health is treated as "never checked", which does no harm.
         if damaged and table is not tables.health:
             self._problems.append(f"{damaged} of the {table.name} {'is' if damaged == 1 else 'are'} damaged")
         return out
 
 
 def check(connection: sqlite3.Connection) -> Sequence[str]:
-    """SQLite's own findings: structure, indexes, constraints, foreign keys. Empty when sound.
+    """The problems that SQLite finds: structure, indexes, constraints, foreign keys. Empty when sound.
 
     Raises:
         sqlite3.OperationalError: another program holds the file locked.
@@ -112,7 +112,7 @@ def check(connection: sqlite3.Connection) -> Sequence[str]:
         findings: list[Any] = connection.execute("PRAGMA integrity_check(20)").fetchall()
         problems = [str(row[0]) for row in findings if row[0] != "ok"]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
-        problems += [f"a row of {row[0]} points to a row of {row[2]} that is gone" for row in orphans]
+        problems += [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if is_busy(error):
             raise
@@ -121,6 +121,6 @@ def check(connection: sqlite3.Connection) -> Sequence[str]:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether it only says that another program is using the file."""
+    """Whether the error only means that another program is using the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

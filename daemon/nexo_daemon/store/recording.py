@@ -1,6 +1,6 @@
-"""Writes what happened: checks, changes of the light, hand-outs, what was used. Bounded by age and by number.
+"""Writes records: checks, changes of health, hand-outs, usage. Limited by age and number.
 
-`history` and `passes` read it. Not imported before the first answer.
+`history` and `passes` read them. Imported only after the daemon has answered its first call.
 """
 
 import json
@@ -23,16 +23,16 @@ from nexo_daemon.store.tables import StoredTable
 from nexo_daemon.store.writing import Writing
 
 SINGLE_CHECKS_KEPT = timedelta(days=1)
-"""Older checks are merged into one row an hour."""
+"""Age after which checks are merged into hourly rows."""
 HISTORY_KEPT = timedelta(days=90)
-"""Changes of the light, and the rows of past hours."""
+"""Age after which changes of health and hourly rows are deleted."""
 SAMPLES_KEPT = 3_000_000
 TRANSITIONS_KEPT = 200_000
-"""Bounds in rows whatever the age: a few hundred MB and tens of MB at most; the oldest go first."""
+"""Limits in rows, a few hundred MB and tens of MB at most; the oldest rows are deleted first."""
 HANDOUTS_KEPT = 10_000
 DAYS_KEPT = timedelta(days=366)
 USAGE_KEPT = 200_000
-"""A bound in rows whatever the age; the oldest go first."""
+"""Limit in rows; the oldest are deleted first."""
 
 
 def record_health(
@@ -41,7 +41,7 @@ def record_health(
     transitions: Sequence[Transition],
     health: Mapping[str, Health],
 ) -> None:
-    """Store what the checks found. What concerns a connection that is gone is left out."""
+    """Store the results of checks, except those of removed connections."""
     alive = set(db.execute(sa.select(schema.connections.c.id)).scalars())
     _insert(db, schema.samples, [rows.sample_to_row(s) for s in samples if s.connection_id in alive])
     _insert(
@@ -54,7 +54,7 @@ def record_health(
 
 
 def thin(db: Writing, now: datetime) -> None:
-    """Forget what is too old or too much; merge the checks of each past hour into one row a connection."""
+    """Delete what is too old or too much; merge the checks of each past hour into one row a connection."""
     for table in (schema.samples, schema.transitions):
         db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
     old = sa.and_(
@@ -77,13 +77,13 @@ def _keep_newest(db: Writing, table: sa.Table, limit: int) -> None:
     oldest_kept = (
         sa.select(table.c.at).order_by(table.c.at.desc()).limit(1).offset(limit - 1).scalar_subquery()
     )
-    # No row has a time below NULL: nothing goes while there are fewer.
+    # With fewer rows the limit is NULL, no time is below it, and nothing is deleted.
     db.execute(sa.delete(table).where(table.c.at < oldest_kept))
 
 
 def merge(samples: Sequence[Sample]) -> Sample:
-    """One row for the checks of an hour: the last failure if there was one, and the spread of the latency."""
-    # Of all that is stored only this needs it, and it brings fractions and decimals.
+    """One row for the checks of an hour: the last failure if there was one, and the latency statistics."""
+    # Imported here, because only this function needs it and it imports fractions and decimal.
     from statistics import median
 
     failed = [sample for sample in samples if sample.failures]
@@ -106,13 +106,13 @@ def merge(samples: Sequence[Sample]) -> Sample:
 
 
 def record_handouts(db: Writing, handouts: Sequence[tuple[HandoutRecord, int | None]]) -> list[int]:
-    """Store them; the oldest beyond `HANDOUTS_KEPT` go.
+    """Store hand-outs; the oldest beyond `HANDOUTS_KEPT` are deleted.
 
     Args:
-        handouts: each with the row that it is counted in, or None for a new one.
+        handouts: with the row in which each is counted, or None for a new row.
 
     Returns:
-        the row of each.
+        The row of each hand-out.
     """
     ids = [_recorded(db, handout, row) for handout, row in handouts]
     newest = db.execute(sa.select(sa.func.max(schema.handouts.c.id))).scalar()
@@ -124,7 +124,7 @@ def record_handouts(db: Writing, handouts: Sequence[tuple[HandoutRecord, int | N
 def _recorded(db: Writing, handout: HandoutRecord, row: int | None) -> int:
     table, values = schema.handouts, rows.handout_to_row(handout)
     if row is not None:
-        # After a restore, the row may be another one's.
+        # After a restore the row id may belong to another hand-out.
         same = (
             table.c[name] == values[name] for name in ("at", "connection_id", "client_program", "workspace")
         )
@@ -137,7 +137,7 @@ def _recorded(db: Writing, handout: HandoutRecord, row: int | None) -> int:
 def record_usage(
     db: Writing, used: Sequence[tuple[UsageKey, UsageCounts]], seen: Sequence[tuple[str, datetime]]
 ) -> None:
-    """Add to what was used, and note when tokens were used last."""
+    """Add to the usage counts, and note when tokens were last used."""
     for key, counts in used:
         _add(db, key, counts, HOUR)
     for token_id, at in seen:
@@ -154,7 +154,7 @@ def _add(db: Writing, key: UsageKey, counts: UsageCounts, span: timedelta) -> No
 
 
 def thin_usage(db: Writing, now: datetime) -> None:
-    """Merge what is older than a month into days, forget what is older than a year or too much."""
+    """Merge usage older than a month into days; delete what is older than a year, or too much."""
     table = schema.usage
     db.execute(sa.delete(table).where(table.c.at < now - DAYS_KEPT))
     due = hours_since(now)
@@ -176,10 +176,10 @@ def _sound(table: StoredTable) -> sa.ColumnElement[bool]:
 
 
 def _insert(db: Writing, table: sa.Table, values: Sequence[Mapping[str, object]]) -> None:
-    """Insert the rows in one step of SQLite; the light of a connection that has one is replaced.
+    """Insert the rows in one step of SQLite; existing health of a connection is replaced.
 
-    `executemany` steps once a row, and Python's sqlite3 gives up and takes back the interpreter at each step:
-    a thousand rows were a thousand switches between the store thread and the event loop (2026-11-23).
+    `executemany` takes a step for each row, and Python's sqlite3 releases and takes the GIL at each step:
+    a thousand rows caused a thousand switches between the store thread and the event loop (2026-11-23).
     """
     if not values:
         return
@@ -192,12 +192,12 @@ def _insert(db: Writing, table: sa.Table, values: Sequence[Mapping[str, object]]
 
 @cache
 def _insert_all(table: sa.Table) -> tuple[sa.Executable, list[tuple[str, Any]]]:
-    """The statement that inserts all rows of a JSON array, and how each column's values are written in it."""
-    # SQLite numbers the rows of a table whose key is "id".
+    """The statement that inserts all rows of a JSON array, and the converters for the columns."""
+    # SQLite assigns "id" where that is the key.
     columns = [column for column in table.c if column.name != "id"]
     each = sa.func.json_each(sa.bindparam("packed", type_=sa.String)).table_valued("value")
     cells = [sa.func.json_extract(each.c.value, f"$[{n}]") for n in range(len(columns))]
-    # Without a WHERE, SQLite reads the ON of ON CONFLICT as that of a join.
+    # Without a WHERE, SQLite parses the ON of ON CONFLICT as part of a join.
     statement = upsert(table).from_select(columns, sa.select(*cells).where(sa.true()))
     if table is schema.health:
         changed = {c.name: c for c in statement.excluded if c.name != "connection_id"}

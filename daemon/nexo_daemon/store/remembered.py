@@ -1,6 +1,6 @@
-"""Which stores have there been? So that one that is gone is missed, and no empty one takes its place unasked.
+"""Remembers where stores have been, so that a missing one is noticed and not replaced by an empty one.
 
-Kept with the lock and the log, in another tree than the stores: what removes a store leaves it.
+Kept with the lock and the log, in another directory tree: removing the store does not remove it.
 """
 
 import json
@@ -14,7 +14,7 @@ _MOST = 64
 
 
 class Remembered:
-    """A file of paths, the newest last. One that cannot be written remembers nothing new."""
+    """A file with paths, the newest last. If it cannot be written, new stores are not remembered."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -24,7 +24,7 @@ class Remembered:
         return str(path) in self._paths()
 
     def add(self, path: Path) -> None:
-        """There is one."""
+        """Remember the store at `path`."""
         paths = self._paths()
         if self._file is None or str(path) in paths:
             return

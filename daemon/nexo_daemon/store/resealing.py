@@ -1,4 +1,4 @@
-"""Every sealed secret of the store at once: sealed again under another key, or tried whether it opens."""
+"""Work on all sealed secrets of a store: seal them with another key, or try whether they open."""
 
 import logging
 import sqlite3
@@ -24,7 +24,7 @@ def reseal_all(db: "Writing", old: DataKey, new: DataKey) -> None:
     """Open each with `old` and seal it with `new`, in the caller's transaction.
 
     Raises:
-        SecretTampered: one does not open; it is named.
+        SecretTampered: a secret does not open; the message names its connection.
     """
     opening, sealing = SecretVault(), SecretVault()
     opening.unlocked(old, "")
@@ -48,7 +48,7 @@ def reseal_all(db: "Writing", old: DataKey, new: DataKey) -> None:
 
 
 def reseal_old_forms(database: Database, key: DataKey) -> None:
-    """Seal again what is in an earlier form, in one transaction. What does not open stays, and is refused.
+    """Seal secrets in an older form again, in one transaction. Those that do not open stay as they are.
 
     Raises:
         StoreReadOnly, StoreFull, StoreFailed: nothing was changed.
@@ -65,7 +65,7 @@ def reseal_old_forms(database: Database, key: DataKey) -> None:
             try:
                 secret = vault.open(sealed, connection_id=connection.id, ties=bound)
             except SecretTampered as error:
-                log.warning("'%s' keeps a secret that does not open: %s", connection.name, error.message)
+                log.warning("'%s' has a secret that does not open: %s", connection.name, error.message)
                 continue
             fresh = vault.seal(
                 secret,
@@ -80,7 +80,7 @@ def reseal_old_forms(database: Database, key: DataKey) -> None:
 
 
 def unopenable(db: sqlite3.Connection, vault: SecretVault) -> tuple[str, ...]:
-    """Names of the connections with a secret that does not open."""
+    """Names of the connections with secrets that do not open."""
     sealed: dict[str, list[SealedSecret]] = {}
     for connection, one in _all(db):
         sealed.setdefault(connection.id, []).append(one)
@@ -100,6 +100,6 @@ def _all(
     connections = {
         row["id"]: rows.connection_from_row(row, ()) for row in tables.select(db, tables.connections)
     }
-    # All of them at once: who asks changes the table meanwhile.
+    # Read completely first, because the caller changes the table in between.
     for row in list(tables.select(db, tables.secrets, where, values)):
         yield connections[row["connection_id"]], rows.secret_from_row(row)

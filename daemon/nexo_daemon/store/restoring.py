@@ -1,7 +1,8 @@
-"""How a backup takes the place of the store: prepared beside it, then moved in, nothing thrown away.
+"""Replaces the store by a backup: prepared beside it, then moved in; the old files are kept.
 
-The prepared file is the point of no return: a crash after it is finished by the next start, a crash before
-it leaves the store as it was. The old file is kept among the backups, its log with it, damaged or not.
+The prepared file is the point of no return: after a crash behind it the next start finishes the restore,
+after a crash before it the store is unchanged. The old file and its log are kept among the backups, even if
+damaged.
 """
 
 import os
@@ -31,7 +32,7 @@ def _prepared(path: Path) -> Path:
 
 
 class Candidate:
-    """A writable copy of a backup, made ready to become the store. Close it."""
+    """A writable copy of a backup that is prepared to become the store. Close it."""
 
     def __init__(self, path: Path, source: Path) -> None:
         self._path = path
@@ -44,14 +45,14 @@ class Candidate:
         self.database = Database()
 
     def carry_over(self, slots: tuple[WrappedKey, ...], revision: int) -> None:
-        """Give it the key slots that open today, and a revision that no client has seen."""
+        """Write the present key slots into it, and a revision that no client has seen."""
         with self.database.begin() as db:
             db.delete(tables.key_slots)
             db.insert(tables.key_slots, *map(rows.slot_to_row, slots))
             self._settle(db, revision)
 
     def settle(self, revision: int) -> None:
-        """Give it a revision that no client has seen; its own key slots stay."""
+        """Write a revision that no client has seen; its own key slots stay."""
         with self.database.begin() as db:
             self._settle(db, revision)
 
@@ -63,17 +64,17 @@ class Candidate:
         db.update_settings(rows.settings_to_row(later, row["bindings_digest"]))
 
     def commit(self) -> None:
-        """Make it the prepared file; from here on the restore will happen."""
+        """Rename it to the prepared file; from here on the restore will be finished."""
         self.database.close()
         with closing(sqlite3.connect(self.file, isolation_level=None)) as db:
-            # Nobody else has it; a file system without shared memory opens its log in no other way.
+            # The file is ours alone; without shared memory its log can be opened in no other way.
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=DELETE")
         self.file.replace(_prepared(self._path))
         sync_directory(self._path.parent)
 
     def close(self) -> None:
-        """Remove what is left of it."""
+        """Remove temporary files."""
         self.database.close()
         for side in ("", *_SIDES):
             with suppress(OSError):
@@ -81,7 +82,7 @@ class Candidate:
 
 
 def finish(path: Path, backups: Path, now: datetime) -> bool:
-    """Move a prepared file in, if there is one; whether there was. The store must be closed."""
+    """Move a prepared file, if any, to the store's path; returns whether. The store must be closed."""
     prepared = _prepared(path)
     if not prepared.exists():
         return False
@@ -90,11 +91,11 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
         aside.mkdir(mode=0o700, parents=True)
         for side in ("", "-wal", "-journal"):
             _keep(Path(f"{path}{side}"), aside)
-        # On the disk, before the log beside the store goes.
+        # Synced to the disk before the log beside the store is removed.
         sync_directory(aside)
         sync_directory(backups)
     for side in _SIDES:
-        # A log that stays would be replayed into the new file.
+        # A remaining log would be replayed into the new file.
         with suppress(FileNotFoundError):
             Path(f"{path}{side}").unlink()
     sync_directory(path.parent)
@@ -105,7 +106,7 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
 
 
 def _keep(file: Path, aside: Path) -> None:
-    """A second name for the file, which needs no room; a copy where a file has one name only."""
+    """Give the file a second name, which needs no space; copy it where hard links are impossible."""
     if not file.exists():
         return
     kept = aside / file.name
@@ -120,7 +121,7 @@ def _keep(file: Path, aside: Path) -> None:
 
 
 def remove_leftovers(path: Path, backups: Path) -> None:
-    """A daemon that was killed could not remove what it was preparing. The store must be closed."""
+    """Remove files that a killed daemon was preparing. The store must be closed."""
     preparing = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}(-wal|-shm|-journal)?")
     with suppress(OSError):
         for file in path.parent.iterdir():
@@ -133,7 +134,7 @@ def remove_leftovers(path: Path, backups: Path) -> None:
 
 
 def _forget_old(backups: Path, newest: Path) -> None:
-    # By name the newest is not the last one if the clock was set back, or within the same second.
+    # The newest is excluded by name: after a change of the clock it may not sort last.
     others = sorted((p for p in backups.glob("replaced-*") if p.is_dir() and p != newest), reverse=True)
     for directory in others[2:]:
         shutil.rmtree(directory, ignore_errors=True)

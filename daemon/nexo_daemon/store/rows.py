@@ -1,4 +1,4 @@
-"""Rows to domain values and back, and the digests that make a flipped bit visible. Pure."""
+"""Converts rows to domain values and back, with digests that reveal flipped bits. Pure."""
 
 import hashlib
 import json
@@ -37,18 +37,18 @@ from nexo_daemon.vault.slots import WrappedKey
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
-# Written by health checks alone and worth nothing to an attacker or a cosmic ray.
+# Written by health checks only; a change does little harm.
 _NOT_DIGESTED = {"digest", "key_verdict", "key_proven_at"}
-# Columns that came later, with what they were before: a digest that was made without them stays true.
+# Columns that were added later, with their earlier meaning: digests made without them stay valid.
 _BEFORE = {"model_map": "[]", "sticky_s": None}
 
 
 class DamagedRowError(Exception):
-    """A row is not what was written."""
+    """A row differs from what was written."""
 
 
 def digest(row: Row) -> bytes:
-    """Fingerprint of a row as it was written."""
+    """The digest of a row."""
     values = dict(row)
     for name in _NOT_DIGESTED:
         values.pop(name, None)
@@ -77,7 +77,7 @@ def _checked(row: Row) -> Row:
 
 
 def with_digest(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a row, its digest included."""
+    """The values of a row and its digest."""
     return {**values, "digest": digest(values)}
 
 
@@ -85,13 +85,13 @@ NO_BINDINGS = bytes(16)
 
 
 def combined(digest_of_all: bytes, digest_of_one: bytes) -> bytes:
-    """The digest of all bindings with one more, or with one that was in it taken out."""
+    """The digest of all bindings after one was added, or removed."""
     return bytes(a ^ b for a, b in zip(digest_of_all, digest_of_one, strict=True))
 
 
 @cache
 def _words(kind: Any) -> dict[str, type[StrEnum] | None]:
-    """The fields of a class, with the enum of those that are a word."""
+    """The fields of a class; with their enum, if they have one."""
     hints = get_type_hints(kind)
 
     def word(hint: Any) -> type[StrEnum] | None:
@@ -102,9 +102,9 @@ def _words(kind: Any) -> dict[str, type[StrEnum] | None]:
 
 
 def _columns(value: Any, **given: Any) -> dict[str, Any]:
-    """The fields of a value by their names, words as text; `given` goes before what a field says."""
+    """The fields of a value by name, enums as text; `given` replaces fields of the value."""
     columns = {}
-    # `asdict` copies deeply, which takes ten times as long; there are thousands of samples.
+    # `asdict` copies deeply, which takes ten times as long with thousands of samples.
     for name, word in _words(value.__class__).items():
         found = None if name in given else getattr(value, name)
         columns[name] = found if word is None or found is None else str(found)
@@ -112,7 +112,7 @@ def _columns(value: Any, **given: Any) -> dict[str, Any]:
 
 
 def _value(kind: Callable[..., T], row: Row, **given: Any) -> T:
-    """See `_columns`; columns that the class has not are left out.
+    """The reverse of `_columns`; columns that the class does not have are ignored.
 
     Raises:
         ValueError: a word is unknown.
@@ -124,7 +124,7 @@ def _value(kind: Callable[..., T], row: Row, **given: Any) -> T:
 
 
 def settings_to_row(settings: Settings, bindings_digest: bytes) -> dict[str, Any]:
-    """Of the single row; the fallback list has its own table."""
+    """The row of the settings; the fall-back list has its own table."""
     return with_digest(
         {
             "id": 1,
@@ -156,16 +156,16 @@ def settings_from_row(row: Row, fallback_ids: tuple[str, ...]) -> Settings:
 
 
 def key_facts(verdict: KeyVerdict, facts: Facts) -> str:
-    """What tests found out about the key, and then about the endpoint; a lost word is learned again."""
+    """The facts from tests, as text: first about the key, then about the endpoint. Tests can restore them."""
     return " ".join((str(verdict), *sorted(facts)))
 
 
 _ELSEWHERE = {"network", "facts", "sealed"}
-"""The fields of a connection that are no columns of their own."""
+"""The fields of a connection that have no column of their own."""
 
 
 def connection_to_row(connection: StoredConnection) -> dict[str, Any]:
-    """Everything but the sealed secrets."""
+    """The row of a connection, without the sealed secrets."""
     every, network = connection.check_interval_s, connection.network
     columns = _columns(
         connection,
@@ -204,11 +204,11 @@ def connection_from_row(row: Row, sealed: tuple[SealedSecret, ...]) -> StoredCon
 
 
 ENDPOINT = ("provider", "preset", "base_url", "auth_scheme", "proxy", "proxy_url", "no_proxy", "ca_bundle")
-"""The columns that decide where a key goes, and how."""
+"""The columns that decide where and how a key is sent."""
 
 
 def with_endpoint(connection: StoredConnection, row: Row) -> StoredConnection:
-    """The connection with what these columns of a row say."""
+    """The connection with these columns taken from a row."""
     return replace(
         connection,
         provider=Provider(row["provider"]),
@@ -220,10 +220,10 @@ def with_endpoint(connection: StoredConnection, row: Row) -> StoredConnection:
 
 
 def network_from_row(row: Row) -> NetworkProfile:
-    """The columns of a connection that say how requests travel.
+    """The network profile in the columns of a connection.
 
     Raises:
-        ValueError: the word for the proxy is unknown, or its URL is missing.
+        ValueError: the proxy mode is unknown, or the proxy URL is missing.
     """
     mode = ProxyMode(row["proxy"])
     if mode is ProxyMode.URL and not row["proxy_url"]:
@@ -236,7 +236,7 @@ def network_from_row(row: Row) -> NetworkProfile:
 
 
 def secret_to_row(sealed: SealedSecret, connection_id: str) -> dict[str, Any]:
-    """A sealed field; its own authentication makes a digest needless."""
+    """The row of a sealed field; it is authenticated, so it needs no digest."""
     return _columns(sealed, connection_id=connection_id)
 
 
@@ -253,7 +253,7 @@ def secret_from_row(row: Row) -> SealedSecret:
 
 
 def binding_to_row(binding: Binding) -> dict[str, Any]:
-    """A binding."""
+    """The row of a binding."""
     return with_digest(
         {
             "kind": str(binding.workspace.kind),
@@ -285,12 +285,12 @@ def binding_from_row(row: Row) -> Binding:
 
 
 def health_to_row(connection_id: str, health: Health) -> dict[str, Any]:
-    """The present light of a connection."""
+    """The row of a connection's health."""
     return _columns(health, connection_id=connection_id)
 
 
 def health_from_row(row: Row) -> Health:
-    """See `health_to_row`; an unreadable one is "never checked", which is always true enough."""
+    """See `health_to_row`; an unreadable row is treated as "never checked"."""
     try:
         return _value(Health, row)
     except ValueError:
@@ -298,7 +298,7 @@ def health_from_row(row: Row) -> Health:
 
 
 def sample_to_row(sample: Sample) -> dict[str, Any]:
-    """A check, or an hour of them."""
+    """The row of a check, or of an hour of checks."""
     return _columns(sample)
 
 
@@ -312,12 +312,12 @@ def sample_from_row(row: Row) -> Sample:
 
 
 def samples_from(found: Iterable[Row]) -> list[Sample]:
-    """The same of many rows: a day of one connection has 1 440."""
+    """Convert many rows: a day of one connection has 1 440."""
     return [Sample(v[0], v[1], _OUTCOMES[v[2]], *v[3:]) for v in map(_OF_A_SAMPLE, found)]
 
 
 def transition_to_row(transition: Transition) -> dict[str, Any]:
-    """A change of the light."""
+    """The row of a change of health."""
     return _columns(transition)
 
 
@@ -327,7 +327,7 @@ def transition_from_row(row: Row) -> Transition:
 
 
 def handout_to_row(handout: HandoutRecord) -> dict[str, Any]:
-    """A secret that left the daemon."""
+    """The row of a hand-out."""
     columns = _columns(handout)
     client: ClientInfo = columns.pop("client")
     return {**columns, **{f"client_{name}": value for name, value in _columns(client).items()}}
@@ -340,7 +340,7 @@ def handout_from_row(row: Row) -> HandoutRecord:
 
 
 def slot_to_row(slot: WrappedKey) -> dict[str, Any]:
-    """A key slot; the wrapped key authenticates it."""
+    """The row of a key slot; the wrapped key is authenticated."""
     return _columns(slot, parameters=json.dumps(dict(slot.parameters)))
 
 

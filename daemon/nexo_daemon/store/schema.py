@@ -1,6 +1,7 @@
-"""How SQLite keeps the tables: keys, constraints and indexes, for SQLAlchemy. What they hold: `tables`.
+"""The tables for SQLAlchemy: keys, constraints and indexes. `tables` has the columns.
 
-The migrations lead here; `tests/unit/store` proves that they arrive. Not imported before the first answer.
+A test (`tests/unit/store`) proves that the migrations result in this schema. Imported only after the daemon
+has answered its first call.
 """
 
 from collections.abc import Iterator
@@ -37,11 +38,11 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """To the database."""
+        """Convert a value for the database."""
         return None if value is None else tables.microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From the database."""
+        """Convert a value from the database."""
         return None if value is None else tables.moment(value)
 
 
@@ -54,7 +55,7 @@ _TYPES = {
     Kind.MOMENT: Moment,
 }
 
-# Named constraints, so that a later migration can refer to them.
+# The constraints are named, so that later migrations can refer to them.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -88,12 +89,12 @@ def _one_row() -> CheckConstraint:
 
 
 def _points_to(target: str, column: str) -> ForeignKeyConstraint:
-    """Deferred: both ends change in one transaction in any order."""
+    """A deferred foreign key: both ends may change in one transaction in any order."""
     return ForeignKeyConstraint([column], [target], deferrable=True, initially="DEFERRED")
 
 
 def _of_a_connection() -> ForeignKeyConstraint:
-    """The row goes with its connection."""
+    """A foreign key to a connection: the row is deleted with it."""
     return ForeignKeyConstraint(["connection_id"], ["connections.id"], ondelete="CASCADE")
 
 
@@ -115,7 +116,7 @@ secrets = _kept(
     UniqueConstraint("connection_id", "kind", "position", name="secrets_once_each"),
     form="1",
 )
-# No foreign key: a binding outlives its connection and fails closed.
+# No foreign key: a binding outlives its connection, and programs then get an error.
 bindings = _kept(tables.bindings, _key("kind", "value"))
 fallback = _kept(tables.fallback, _key("position"), _of_a_connection(), UniqueConstraint("connection_id"))
 health = _kept(tables.health, _key("connection_id"), _of_a_connection())
@@ -134,7 +135,7 @@ transitions = _kept(
     Index("transitions_by_connection", "connection_id", "at"),
     source="",
 )
-# No foreign key: the record of what left outlives the connection.
+# No foreign key: the audit record outlives the connection.
 handouts = _kept(
     tables.handouts, _key("id"), Index("handouts_by_connection", "connection_id", "id"), times="1"
 )
@@ -143,8 +144,8 @@ gateway = _kept(tables.gateway, _key("id"), _one_row())
 # No foreign key: a token outlives its connection and fails closed.
 gateway_tokens = _kept(tables.gateway_tokens, _key("id"), UniqueConstraint("token_digest"))
 gateway_runs = _kept(tables.gateway_runs, _key("id"), UniqueConstraint("token_digest"))
-# No foreign key: what was used outlives the connection.
+# No foreign key: usage records outlive the connection.
 usage = _kept(tables.usage, _key("id"), Index("usage_by_time", "at"))
 
 version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
-"""Alembic's own table, declared so that a new store is made without importing Alembic."""
+"""Alembic's own table, declared here so that a store can be created without importing Alembic."""

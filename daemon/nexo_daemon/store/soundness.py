@@ -1,7 +1,8 @@
-"""Which rows of a table can be read? Asked in SQL, from `tables`: one wrong word costs its own row only.
+"""Tells in SQL which rows can be read, based on `tables`: an invalid value affects only its own row.
 
-A column holds what its type says, within what the contract and Python can carry, and only words that this
-version knows. Any other row is skipped, counted by `store check`, and kept: a newer version may know it.
+A value must have the type of its column, be within the limits of the contract and of Python, and, for enums,
+be known to this version. Other rows are skipped and kept, because a newer version may know them; `store
+check` counts them.
 """
 
 import enum
@@ -41,12 +42,12 @@ WORDS: dict[tuple[str, str], type[enum.Enum]] = {
     ("gateway_tokens", "workspace_kind"): WorkspaceKind,
     ("gateway_runs", "workspace_kind"): WorkspaceKind,
 }
-"""The columns that hold one of a few words."""
+"""The columns that hold enums."""
 
 _JSON = {("connections", "no_proxy"): "array", ("key_slots", "parameters"): "object"}
 _LONG = {"id", "revision"}
 _LATEST = 253_370_764_800_000_000
-"""Microseconds: the year 9999, which no time zone takes beyond what Python can say."""
+"""Microseconds up to the year 9999, so that no time zone exceeds Python's range."""
 _LONGEST_S = 1e10
 
 
@@ -54,8 +55,8 @@ _LONGEST_S = 1e10
 def sound(table: StoredTable) -> str:
     """A condition in SQL: true for the rows that can be read, false for the others; never NULL.
 
-    Text, because a start asks eight tables, and SQLAlchemy took longer to write these conditions down than
-    SQLite to answer them (2026-11-27). Nothing in it comes from outside of the code.
+    It is text, because a start reads eight tables, and SQLAlchemy took longer to build these conditions than
+    SQLite to evaluate them (2026-11-27). It contains only values from the code.
     """
     return f"({' AND '.join(_fits(table, column) for column in table.columns)})"
 
@@ -63,12 +64,12 @@ def sound(table: StoredTable) -> str:
 def sound_rows(
     db: sqlite3.Connection, table: StoredTable, where: str = "1", values: Sequence[object] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Those that can be read, as `tables.select` gives them."""
+    """The rows that can be read, as returned by `tables.select`."""
     return select(db, table, f"{sound(table)} AND {where}", values)
 
 
 def unsound_rows(db: sqlite3.Connection, table: StoredTable) -> int:
-    """How many rows cannot be read."""
+    """The number of rows that cannot be read."""
     found = db.execute(f'SELECT count(*) FROM "{table.name}" WHERE NOT {sound(table)}')  # noqa: S608 - ours
     return int(found.fetchone()[0])
 
@@ -94,7 +95,7 @@ def _of_its_kind(table: StoredTable, column: StoredColumn, raw: str) -> str:
             return f"typeof({raw}) = 'blob'"
     words = WORDS.get((table.name, column.name))
     if words is not None:
-        # An optional word may be the empty one.
+        # An optional enum may be empty.
         known = [str(word) for word in words] + ([""] if column.optional else [])
         return f"(typeof({raw}) = 'text' AND {raw} IN ({', '.join(map(_quoted, known))}))"
     shape = _JSON.get((table.name, column.name))

@@ -1,4 +1,4 @@
-"""A connection to one SQLite file: its pragmas, and what SQLite's errors mean to a person."""
+"""Opens a SQLite file with our pragmas, and translates SQLite's errors."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from nexo.connections.errors import NameTaken, NexoError, StoreFailed, StoreFull, StoreReadOnly
 
-# WAL: readers and the writer do not wait for each other. FULL: with NORMAL, a power cut takes back commits
+# WAL: readers and the writer do not wait for each other. FULL: with NORMAL, a power failure undoes commits
 # that were acknowledged. trusted_schema off: a schema planted in the file must not run functions.
 _PRAGMAS = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA foreign_keys=ON",
     "PRAGMA secure_delete=ON",
     "PRAGMA synchronous=FULL",
-    # On macOS fsync leaves the data in the drive's cache; elsewhere these two do nothing.
+    # On macOS, fsync leaves data in the drive's cache; on other systems these two have no effect.
     "PRAGMA fullfsync=ON",
     "PRAGMA checkpoint_fullfsync=ON",
     "PRAGMA temp_store=MEMORY",
@@ -23,22 +23,22 @@ _PRAGMAS = (
 )
 _BUSY_TIMEOUT_S = 5.0
 BEGIN = "BEGIN IMMEDIATE"
-"""A deferred transaction that turns into a writer fails at once with BUSY_SNAPSHOT (seen)."""
+"""A deferred transaction that starts to write fails at once with BUSY_SNAPSHOT (seen)."""
 
 
 def connect(path: Path, *, wal: bool = True) -> sqlite3.Connection:
-    """Usable from any thread, one at a time.
+    """Open a connection that any thread may use, one at a time.
 
     Raises:
-        sqlite3.Error: it cannot be opened.
+        sqlite3.Error: the file cannot be opened.
     """
     try:
         return _connection(path, "", wal=wal)
     except sqlite3.Error as error:
         if not lacks_shared_memory(error):
             raise
-    # Without it the index of the log is kept in our own memory. That is safe, because the daemon's lock
-    # keeps every other one of ours away, and no other program gets in.
+    # SQLite then keeps the index of the log in process memory. That is safe, because the daemon's lock keeps
+    # other daemons away, and the exclusive lock all other programs.
     return _connection(path, "PRAGMA locking_mode=EXCLUSIVE", wal=wal)
 
 
@@ -51,13 +51,13 @@ def _connection(path: Path, mode: str, *, wal: bool) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        # Before any other: most of them look into the file, and so into its log.
+        # First, because most pragmas read the file, and so its log.
         connection.execute(mode)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         if wal:
             connection.execute("PRAGMA journal_mode=WAL")
-            # Not before the first look at it does SQLite need its log, and what the log needs.
+            # SQLite opens the log, and needs shared memory for it, only at the first read.
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except BaseException:
         connection.close()
@@ -66,12 +66,12 @@ def _connection(path: Path, mode: str, *, wal: bool) -> sqlite3.Connection:
 
 
 def lacks_shared_memory(error: sqlite3.Error) -> bool:
-    """Whether the file system cannot share memory between programs: FUSE, sshfs, 9p, some NFS."""
+    """Whether the file system lacks memory shared between processes: FUSE, sshfs, 9p, some NFS."""
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR_SHM")
 
 
 def lacking(error: sqlite3.Error) -> str:
-    """What the file system of a store does not have; empty if that is not the trouble."""
+    """What the file system of a store lacks; empty if the error has another cause."""
     name = getattr(error, "sqlite_errorname", "")
     if lacks_shared_memory(error):
         return f"has no shared memory ({name})"
@@ -95,13 +95,13 @@ _NO_LOCKS = frozenset(
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn SQLite's errors into the domain's. What is inside has to roll back by itself."""
+    """Translate SQLite's errors. The code inside has to roll back itself."""
     try:
         yield
     except sqlite3.Error as error:
         raise _explain(error) from None
     except (UnicodeDecodeError, OverflowError):
-        # SQLite's message about a damaged file may quote its bytes, and Python fails to decode them (seen).
+        # SQLite's message may quote bytes of a damaged file that Python cannot decode (seen).
         raise StoreFailed("the store is damaged", hint="nexoctl store restore brings back a backup") from None
 
 

@@ -1,8 +1,9 @@
-"""The store: opens one SQLite file, says in what condition it is, and changes it in transactions.
+"""The store: opens one SQLite file, determines its condition, and changes it in transactions.
 
-Synchronous. What may go wrong at start is told apart here: a file that is not ours to touch refuses the start
-(`StoreUnusable`); one that is damaged, foreign or read-only is served read-only from a private copy, so that
-its bytes stay as they are. Backups, checks and restores: `store.care`. Key slots: `store.key_manager`.
+Synchronous. Problems at start are of two kinds: if the file must not be used (owner, mode, newer schema), the
+start is refused (`StoreUnusable`); if it is damaged, foreign or read-only, a private copy is served
+read-only, and the original stays unchanged. Backups, checks and restores: `store.care`. Key slots:
+`store.key_manager`.
 """
 
 import logging
@@ -57,13 +58,13 @@ MISSING_ADVICE = (
 
 
 class Store:
-    """The opened store. Make it with `Store.open`.
+    """The opened store. Create it with `Store.open`.
 
     Attributes:
-        problem: why it is read-only and what to do; empty when it is not.
-        advice: the second half of that.
-        missing: there was a store at this place, and now there is none.
-        damaged: it is read-only because its content cannot be trusted.
+        problem: why it is read-only and what to do; empty if it is writable.
+        advice: the second part of `problem`.
+        missing: there was a store at this path, and now there is none.
+        damaged: whether it is read-only because its content cannot be trusted.
     """
 
     def __init__(self, path: Path, around: UnlockContext, clock: Clock, remembered: Remembered) -> None:
@@ -78,7 +79,7 @@ class Store:
         self._clock = clock
         self._copy: Path | None = None
         self._loaded = StoredState(Settings(), (), (), {})
-        # Nobody else writes, so the settings need not be read again for each transaction.
+        # This process is the only writer, so the settings need not be read for each transaction.
         self._current: tuple[Settings, bytes] | None = None
 
     @staticmethod
@@ -90,14 +91,15 @@ class Store:
         surroundings: UnlockContext | None = None,
         remembered: Path | None = None,
     ) -> "Store":
-        """Open the store and its vault; make them if there is nothing.
+        """Open the store and its vault; create them if there are none.
 
         Args:
-            surroundings: where keys can lie; as the environment says if not given.
-            remembered: the file that tells where stores have been; without one, none is missed.
+            surroundings: the places of keys; by default from the environment.
+            remembered: the file with paths of earlier stores; without it, a missing store is not noticed.
 
         Raises:
-            StoreUnusable: wrong owner or mode, a newer schema, or it cannot be made. Nothing was changed.
+            StoreUnusable: wrong owner or mode, a newer schema, or the store cannot be created. Nothing was
+                changed.
         """
         store = Store(path, surroundings or UnlockContext.of(key_file), clock, Remembered(remembered))
         try:
@@ -132,7 +134,7 @@ class Store:
             _create(self.path)
             found = files.inspect(self.path)
         if found is FoundStore.EMPTY:
-            self._serve_nothing("the file has no bytes, which no store of ours ever has")
+            self._serve_nothing("the file is empty, which a store of Nexo Connections never is")
             return
         if found is FoundStore.SOMETHING_ELSE or files.application_id(self.path) != tables.APPLICATION_ID:
             self._serve_nothing("the file is not a store of Nexo Connections, or its first page is destroyed")
@@ -147,8 +149,8 @@ class Store:
         self._remembered.add(self.path)
 
     def _examine(self) -> tuple[list[str], str]:
-        """Look with no hand on it: a read-only connection neither recovers nor checkpoints."""
-        # Without a log to read, "immutable" keeps SQLite from leaving an empty one beside a damaged file.
+        """Examine the file without changing it: a read-only connection neither recovers nor checkpoints."""
+        # Without a log, "immutable" keeps SQLite from creating an empty one beside a damaged file.
         mode = "ro" if Path(f"{self.path}-wal").exists() else "ro&immutable=1"
         try:
             with closing(
@@ -160,7 +162,7 @@ class Store:
                 try:
                     db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 except (sqlite3.Error, UnicodeDecodeError) as error:
-                    # What is damaged is said by the check below.
+                    # Damage is reported by the check below.
                     if isinstance(error, sqlite3.Error) and lacks_shared_memory(error):
                         return self._examine_copy()
                 problems = list(reading.check(db))
@@ -177,7 +179,7 @@ class Store:
             return [str(error)], ""
 
     def _examine_copy(self) -> tuple[list[str], str]:
-        """The same beside the file system of the store, which has no shared memory to read a log with."""
+        """Examine a private copy, because the store's file system has no shared memory for the log."""
         try:
             copy = files.private_copy(self.path)
         except OSError as error:
@@ -256,7 +258,7 @@ class Store:
 
     def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
         self._set_problem(f"{self.path}: {obstacle}", advice)
-        # Whatever a damaged file does to the reader, the daemon starts and says so.
+        # The daemon must start and report the problem, whatever a damaged file does to the reader.
         with suppress(OSError, NexoError, sqlite3.Error):
             self._copy = files.private_copy(self.path)
             self.database.open(self._copy)
@@ -279,9 +281,9 @@ class Store:
         self.advice = self.database.advice = advice
 
     def look(self) -> bool:
-        """Look whether the file is the one that was opened, and can be written. On the store thread.
+        """Check that the file is the opened one, and writable. Call it on the store thread.
 
-        Returns whether one that was gone at the start is there now: then open it.
+        Returns whether a store that was missing at the start has returned; the caller then opens it.
         """
         if self.missing:
             return self.path.exists()
@@ -291,7 +293,7 @@ class Store:
         try:
             problem, advice = (loss.problem, loss.advice) if loss else files.write_obstacle(self.path)
         except OSError:
-            # Gone at this very moment: the next look says it.
+            # Removed at this moment; the next call reports it.
             return False
         if problem and loss is None:
             problem = f"{self.path}: {problem}"
@@ -300,45 +302,45 @@ class Store:
         return False
 
     def begin_anew(self) -> StoredState:
-        """Make an empty store where the earlier one is gone: the person has decided so.
+        """Create an empty store instead of a missing one, because a person decided so.
 
         Raises:
-            StoreFailed: there is one.
-            StoreUnusable: it cannot be made.
+            StoreFailed: there is a store.
+            StoreUnusable: it cannot be created.
         """
         if not self.missing or self.path.exists():
-            raise StoreFailed(f"there is a store: {self.path}", hint="nexoctl store check says how it is")
+            raise StoreFailed(f"there is a store: {self.path}", hint="nexoctl store check shows its state")
         _create(self.path)
         return self.reopen()
 
     # --- reading and changing ----------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Load what writes (SQLAlchemy), so that the first change does not wait for it. On the store thread.
+        """Import the modules for writing, so that the first change is fast. Call it on the store thread.
 
         Raises:
-            StoreFailed: as SQLite says; the first change then says it too.
+            StoreFailed: SQLite reports an error; the first change will report it too.
         """
         from nexo_daemon.store import recording  # noqa: F401
 
         self.database.prepare()
 
     def load(self) -> StoredState:
-        """Everything that is kept in memory, as it was when the store was opened or last `reload`ed."""
+        """All data that is kept in memory, as of the opening of the store or the last `reload`."""
         return self._loaded
 
     def reload(self) -> StoredState:
-        """Read everything again: after a rotation of the data key.
+        """Read everything again, after a rotation of the data key.
 
         Raises:
-            StoreFailed: it cannot be read.
+            StoreFailed: the store cannot be read.
         """
         with self.database.reading() as db:
             self._loaded = reading.read(db).state
         return self._loaded
 
     def reopen(self) -> StoredState:
-        """Close and open again: after a restore.
+        """Close and open again, after a restore.
 
         Raises:
             StoreUnusable: as `open`.
@@ -351,7 +353,7 @@ class Store:
         return self._loaded
 
     def unseal(self, connection: StoredConnection) -> Credentials:
-        """The secrets of a connection in the clear. Needs no database; microseconds.
+        """The plaintext secrets of a connection. Does not use the database; takes microseconds.
 
         Raises:
             VaultLocked, VaultKeyLost: there is no key.
@@ -361,14 +363,14 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Change things together or not at all; on disk when the block ends without an error.
+        """A transaction: all changes or none; they are on the disk when the block ends without an error.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved; everything is as before.
         """
         with self.database.begin() as db:
             settings, bindings_digest = self._current or self._read_settings(db)
-            # After an error it is not known what is in the file: the next transaction reads it.
+            # After an error the content of the file is not known, so the next transaction reads it.
             self._current = None
             transaction = Transaction(db, self.vault, settings, bindings_digest)
             yield transaction
@@ -383,7 +385,7 @@ class Store:
     def record_health(
         self, samples: Sequence[Sample], transitions: Sequence[Transition], health: Mapping[str, Health]
     ) -> None:
-        """Store what checks found, in one transaction.
+        """Store results of checks, in one transaction.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
@@ -403,7 +405,7 @@ class Store:
             return past.history(db, connection_id, since)
 
     def upkeep(self, now: datetime) -> None:
-        """Merge and forget old history, and make the backup of the day if it is due.
+        """Thin the history, and make the daily backup if it is due.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: nothing was changed.
@@ -430,7 +432,7 @@ class Store:
     def record_usage(
         self, used: Sequence[tuple["UsageKey", "UsageCounts"]], seen: Sequence[tuple[str, datetime]]
     ) -> None:
-        """Add to what was used, and note when tokens were used last.
+        """Add to the usage counts, and note when tokens were last used.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
@@ -441,7 +443,7 @@ class Store:
             recording.record_usage(db, used, seen)
 
     def auto_lock(self) -> AutoLock:
-        """When the vault locks by itself; never, if that cannot be read.
+        """The auto-lock setting; never lock, if the row cannot be read.
 
         Raises:
             StoreFailed: the store could not be read.
@@ -451,7 +453,7 @@ class Store:
         return next((AutoLock(r["idle_s"], r["on_suspend"], r["on_screen_lock"]) for r in found), AutoLock())
 
     def set_auto_lock(self, wanted: AutoLock) -> None:
-        """From now on.
+        """Store the auto-lock setting.
 
         Raises:
             StoreReadOnly, StoreFull, StoreFailed: not saved.
@@ -463,7 +465,7 @@ class Store:
     def handouts(
         self, connection_id: str | None, limit: int, since: datetime | None = None
     ) -> list[HandoutRecord]:
-        """The audit record, newest first; with `since` what was handed out then or later.
+        """The audit record, newest first; with `since` only hand-outs at that time or later.
 
         Raises:
             StoreFailed: could not be read.
@@ -472,18 +474,18 @@ class Store:
             return past.handouts(db, connection_id, limit, since)
 
     def rescue(self) -> None:
-        """Before the end: what is in no file any more goes among the backups, where a restore finds it."""
+        """Before the daemon ends: if the store's file was removed, make a backup of what is in memory."""
         if self.damaged or self._copy is not None or not self.database.is_open or not self.database.loss():
             return
         try:
             made = self.backups.make(self.database, "rescue", self._clock.now())
         except NexoError as error:
-            log.error("what was stored is lost with the end of the daemon: %s", error.message)
+            log.error("the data is lost when the daemon ends: %s", error.message)
         else:
             log.warning("the store was lost; what was in it is saved: %s", made.path)
 
     def close(self) -> None:
-        """Checkpoint and close. May be called twice."""
+        """Write the log back and close. May be called twice."""
         self.database.close()
         if self._copy is not None:
             shutil.rmtree(self._copy.parent, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""What does a row of each table hold? The columns by name, and how rows are read. Imports no SQLAlchemy.
+"""The columns of each table by name, and how rows are read. Does not import SQLAlchemy.
 
-A start reads rows before it answers, and does not wait for what only writes them: `schema` says to SQLAlchemy
-how SQLite keeps these tables, `writing` changes them.
+At start, rows are read before the first answer, while modules that only write are imported later: `schema`
+describes these tables to SQLAlchemy, `writing` changes them.
 
-Moments are whole microseconds since 1970 in UTC. `digest` columns make flipped bits visible, which SQLite's
-own integrity check does not look for; they are no protection against a person (the sealing is).
+Times are whole microseconds since 1970 in UTC. `digest` columns reveal flipped bits, which SQLite's integrity
+check does not detect; they do not protect against attackers (sealing does).
 """
 
 import enum
@@ -18,7 +18,7 @@ APPLICATION_ID = 0x4E45584F
 """`PRAGMA application_id` of our files: "NEXO"."""
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
-"""Every schema revision ever released, oldest first; here so that a normal start does not import Alembic."""
+"""All released schema revisions, oldest first; here, so that a normal start does not import Alembic."""
 
 HEAD = REVISIONS[-1]
 
@@ -27,22 +27,22 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(moment: datetime) -> int:
-    """Since 1970."""
+    """Microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment(count: int) -> datetime:
-    """So many microseconds after the beginning of 1970, in UTC."""
+    """The time that is `count` microseconds after the beginning of 1970, in UTC."""
     return _EPOCH + timedelta(microseconds=count)
 
 
 def microseconds_in(span: timedelta) -> int:
-    """Whole microseconds of a span."""
+    """The whole microseconds of a time span."""
     return span // _MICROSECOND
 
 
 class Kind(enum.Enum):
-    """What a column holds."""
+    """Types of column values."""
 
     TEXT = enum.auto()
     INTEGER = enum.auto()
@@ -53,7 +53,7 @@ class Kind(enum.Enum):
 
 
 class ColumnType(NamedTuple):
-    """Of what kind the values of a column are, and whether there may be none."""
+    """The type of a column, and whether it may be NULL."""
 
     kind: Kind
     optional: bool = False
@@ -68,7 +68,7 @@ class StoredColumn(NamedTuple):
 
 
 class StoredTable(NamedTuple):
-    """A table and its columns, in the order in which a new store has them."""
+    """A table and its columns, in the order of a new store."""
 
     name: str
     columns: tuple[StoredColumn, ...]
@@ -78,7 +78,7 @@ TEXT, INTEGER, REAL, BOOLEAN, BLOB, MOMENT = map(ColumnType, Kind)
 
 
 def maybe(type_: ColumnType) -> ColumnType:
-    """The same, or nothing."""
+    """The same type, but NULL is allowed."""
     return type_._replace(optional=True)
 
 
@@ -95,7 +95,7 @@ settings = _table(
     important_interval_s=REAL,
     other_interval_s=REAL,
     checks_paused=BOOLEAN,
-    # Of all bindings together: one that is lost with its page must not go unnoticed.
+    # Over all bindings together, so that losing one with its page is noticed.
     bindings_digest=BLOB,
     digest=BLOB,
 )
@@ -127,7 +127,7 @@ connections = _table(
     created_at=MOMENT,
     updated_at=MOMENT,
     digest=BLOB,
-    # Pairs of names as JSON.
+    # A JSON list of pairs of names.
     model_map=TEXT,
 )
 
@@ -140,11 +140,11 @@ data_keys = _table(
 key_slots = _table(
     "key_slots",
     id=TEXT,
-    # Null while a slot is being made or cleared away.
+    # NULL while a slot is being created or removed.
     data_key_id=maybe(TEXT),
     kind=TEXT,
     state=TEXT,
-    # Parameters of the derivation as JSON, and where the slot's secret lies; nothing secret.
+    # JSON: parameters of the key derivation, and where the slot's secret is kept; nothing secret.
     parameters=TEXT,
     nonce=maybe(BLOB),
     wrapped=maybe(BLOB),
@@ -246,7 +246,7 @@ handouts = _table(
     last_at=maybe(MOMENT),
 )
 
-# When the vault locks by itself: no row before somebody says so.
+# The auto-lock setting; no row until it is set.
 auto_lock = _table(
     "auto_lock",
     id=INTEGER,
@@ -255,7 +255,7 @@ auto_lock = _table(
     on_screen_lock=BOOLEAN,
 )
 
-# Whether the local gateway is to listen, and on which port: no row before its first use.
+# Whether the local gateway is switched on, and its port; no row before its first use.
 gateway = _table(
     "gateway",
     id=INTEGER,
@@ -268,7 +268,7 @@ gateway_tokens = _table(
     id=TEXT,
     name=TEXT,
     token_digest=BLOB,
-    # Both null: the default.
+    # Both NULL: the default connection.
     workspace_kind=maybe(TEXT),
     workspace=maybe(TEXT),
     connection_id=TEXT,
@@ -279,7 +279,7 @@ gateway_tokens = _table(
     digest=BLOB,
 )
 
-# So that a daemon that is started anew knows the runs that go on. A row goes with its process.
+# Lets a restarted daemon recognise runs that are still going on. A row is removed with its process.
 gateway_runs = _table(
     "gateway_runs",
     id=TEXT,
@@ -292,7 +292,7 @@ gateway_runs = _table(
     client_version=TEXT,
     client_pid=INTEGER,
     client_program=TEXT,
-    # When the process began, as the kernel counts it: a process id is given again.
+    # Start time of the process as counted by the kernel, because process ids are reused.
     born=TEXT,
     created_at=MOMENT,
     digest=BLOB,
@@ -302,7 +302,7 @@ usage = _table(
     "usage",
     id=INTEGER,
     at=MOMENT,
-    # An hour or a day.
+    # The length of an hour or a day.
     span_s=REAL,
     connection_id=TEXT,
     connection_name=TEXT,
@@ -326,11 +326,11 @@ _MEANT: Mapping[Kind, Callable[[Any], Any]] = {Kind.MOMENT: moment, Kind.BOOLEAN
 def select(
     db: sqlite3.Connection, table: StoredTable, where: str = "1", values: Sequence[object] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows as values by the names of their columns.
+    """Yield rows as dictionaries by column name.
 
     Args:
-        where: a condition in SQL; an order and a limit may follow.
-        values: of the question marks in it.
+        where: a condition in SQL, optionally with ORDER BY and LIMIT.
+        values: for the placeholders.
     """
     names, statement, meant = _selection(table)
     for found in db.execute(f"{statement} WHERE {where}", values):
@@ -343,8 +343,8 @@ def select(
 
 @cache
 def _selection(table: StoredTable) -> tuple[tuple[str, ...], str, list[tuple[str, Callable[[Any], Any]]]]:
-    # In words of our own: to compile the statements of eight tables takes longer than to answer them.
+    # Built here, because compiling the statements for eight tables takes longer than running them.
     names = tuple(column.name for column in table.columns)
     columns = ", ".join(f'"{name}"' for name in names)
     meant = [(column.name, _MEANT[column.kind]) for column in table.columns if column.kind in _MEANT]
-    return names, f'SELECT {columns} FROM "{table.name}"', meant  # noqa: S608 - all of it is ours
+    return names, f'SELECT {columns} FROM "{table.name}"', meant  # noqa: S608 - built from constants

@@ -1,4 +1,4 @@
-"""What is a secret tied to? All that decides where it goes and how: who edits that gets nothing."""
+"""The fields that a secret is sealed with as associated data: after any change the secret does not open."""
 
 import json
 
@@ -8,7 +8,7 @@ from nexo_daemon.vault.sealing import Ties
 
 
 def destination(connection: StoredConnection, kind: SecretKind) -> str:
-    """scheme://host:port that a secret of this kind is sent to."""
+    """The scheme://host:port to which a secret of this kind is sent."""
     if kind is not SecretKind.PROXY_CREDENTIALS:
         return origin(connection.base_url)
     proxy_url = connection.network.proxy_url
@@ -16,7 +16,7 @@ def destination(connection: StoredConnection, kind: SecretKind) -> str:
 
 
 def ties(connection: StoredConnection, kind: SecretKind) -> Ties:
-    """Those of a secret of this kind."""
+    """The associated data for a secret of this kind."""
     network = connection.network
     return Ties(
         destination(connection, kind),

@@ -1,4 +1,4 @@
-"""What can change in one step. Made by `Store.transaction()`; nothing here begins or commits."""
+"""The changes that a transaction can make. Created by `Store.transaction()`, which also commits."""
 
 import secrets
 from dataclasses import replace
@@ -36,16 +36,16 @@ class Transaction:
 
     @property
     def settings(self) -> Settings:
-        """As they will be after the commit."""
+        """The settings after the commit."""
         return self._settings
 
     @property
     def bindings_digest(self) -> bytes:
-        """Of all bindings together, as it will be after the commit."""
+        """The digest over all bindings after the commit."""
         return self._bindings_digest
 
     def next_revision(self) -> int:
-        """A number that no other transaction ever got or gets; the same within this one."""
+        """A number that no other transaction gets; the same within this one."""
         if self._settings.revision == self._before.revision:
             self._settings = replace(self._settings, revision=self._settings.revision + 1)
         return self._settings.revision
@@ -54,7 +54,7 @@ class Transaction:
         """Store a new connection with its secrets sealed.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered: it has secrets and there is no key to seal with.
+            VaultLocked, VaultKeyLost, SecretTampered: it has secrets, and there is no key to seal them with.
         """
         self._db.insert(tables.connections, rows.connection_to_row(connection))
         return replace(connection, sealed=self._seal(connection, credentials))
@@ -62,13 +62,13 @@ class Transaction:
     def update_connection(
         self, connection: StoredConnection, credentials: Credentials | None
     ) -> StoredConnection:
-        """Store a changed connection; with credentials, those replace all of its secrets.
+        """Store a changed connection; given credentials replace all of its secrets.
 
-        Without, a replaced key whose grace time the connection no longer has is removed.
+        Without credentials, a previous key is removed if the connection no longer has a grace period.
 
         Raises:
-            ConnectionNotFound: it is not in the store.
-            KeyOriginChanged: a secret was left in place and would now go to another host.
+            ConnectionNotFound: the connection is not in the store.
+            KeyOriginChanged: a secret that stays would now be sent to another host.
             VaultLocked, VaultKeyLost, SecretTampered: a secret has to be sealed and cannot be.
         """
         found = self._db.select(tables.connections, "id = ?", (connection.id,))
@@ -81,7 +81,7 @@ class Transaction:
         return replace(connection, sealed=self._seal(connection, credentials))
 
     def delete_connection(self, connection_id: str) -> None:
-        """Remove it with its secrets, health and history. Bindings to it stay and fail closed."""
+        """Remove it with its secrets, health and history. Bindings to it stay, and programs get an error."""
         self._settings = replace(
             self._settings,
             default_id=_unless(self._settings.default_id, connection_id),
@@ -91,25 +91,25 @@ class Transaction:
         self._db.delete(tables.connections, id=connection_id)
 
     def set_default(self, default_id: str | None, previous_id: str | None) -> None:
-        """Which connection is the default, and which one an undo brings back."""
+        """Set the default connection, and the one that an undo restores."""
         self._settings = replace(self._settings, default_id=default_id, previous_default_id=previous_id)
 
     def put_binding(self, binding: Binding) -> None:
-        """Bind a workspace, in place of what it was bound to."""
+        """Bind a workspace, replacing an existing binding."""
         self.delete_binding(binding.workspace)
         row = rows.binding_to_row(binding)
         self._db.insert(tables.bindings, row)
         self._bindings_digest = rows.combined(self._bindings_digest, row["digest"])
 
     def delete_binding(self, workspace: WorkspaceKey) -> None:
-        """Unbind a workspace; missing is fine."""
+        """Remove the binding of a workspace, if there is one."""
         kind, value = str(workspace.kind), workspace.value
         for row in self._db.select(tables.bindings, "kind = ? AND value = ?", (kind, value)):
             self._bindings_digest = rows.combined(self._bindings_digest, row["digest"])
         self._db.delete(tables.bindings, kind=kind, value=value)
 
     def set_fallback(self, ids: tuple[str, ...]) -> None:
-        """The connections that may stand in, in order."""
+        """Set the stand-ins, in order."""
         self._settings = replace(self._settings, fallback_ids=tuple(ids))
         self._db.delete(tables.fallback)
         self._db.insert(
@@ -117,11 +117,11 @@ class Transaction:
         )
 
     def set_health_settings(self, settings: HealthSettings) -> None:
-        """How often connections are checked."""
+        """Set how often connections are checked."""
         self._settings = replace(self._settings, health=settings)
 
     def write_settings(self) -> None:
-        """The last statement before the commit; called by the store."""
+        """Write the settings. Called by the store, last before the commit."""
         if (self._settings, self._bindings_digest) != (self._before, self._bindings_digest_before):
             self._db.update_settings(rows.settings_to_row(self._settings, self._bindings_digest))
 

@@ -1,4 +1,4 @@
-"""What are the secrets of a connection in the clear? Refused if anything they depend on was changed."""
+"""Opens the secrets of a connection. Refused if anything that they depend on was changed."""
 
 from nexo.connections.errors import SecretTampered
 from nexo_daemon.domain.model import Credentials, SecretKind, StoredConnection
@@ -10,7 +10,7 @@ from nexo_daemon.vault.vault import SecretVault
 
 
 def unseal(vault: SecretVault, connection: StoredConnection) -> Credentials:
-    """The secrets of a connection. Needs no database; microseconds.
+    """The plaintext secrets of a connection. Does not use the database; takes microseconds.
 
     Raises:
         VaultLocked, VaultKeyLost: there is no key.
@@ -18,7 +18,7 @@ def unseal(vault: SecretVault, connection: StoredConnection) -> Credentials:
     """
     if not is_normal(connection.base_url, connection.network.proxy_url):
         raise SecretTampered(
-            f"the address of '{connection.name}' was changed outside of the daemon: no address is stored so",
+            f"the address of '{connection.name}' was changed outside of the daemon",
             hint="enter it again: nexoctl edit NAME --base-url URL, or nexoctl store restore",
         )
     singles: dict[SecretKind, Secret] = {}
@@ -33,7 +33,7 @@ def unseal(vault: SecretVault, connection: StoredConnection) -> Credentials:
             singles[one.kind] = secret
     reference = singles.get(SecretKind.KEY_REFERENCE)
     if (reference.reveal() if reference else "") != connection.key_reference:
-        # Whoever edits the file could have a program run, or a key from elsewhere sent to a host of theirs.
+        # Somebody who edits the file could otherwise have a program run, or a key sent to their own host.
         raise SecretTampered(
             f"the key reference of '{connection.name}' was changed outside of the daemon",
             hint="enter it again: nexoctl edit NAME --api-key-ref REFERENCE, or nexoctl store restore",

@@ -1,4 +1,4 @@
-"""Runs the migrations in process, in one transaction. Import it only when the schema is not the newest."""
+"""Runs the migrations in process, in one transaction. Imported only if the schema is not the newest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 class MigrationFailedError(Exception):
-    """The migrated store would not be sound; everything is as before."""
+    """The migrated store would be invalid; the migration was rolled back."""
 
 
 def upgrade(db: sa.Connection, target: str, *, versions: Sequence[Path] = (_SCRIPTS / "versions",)) -> None:
     """Migrate to the revision `target`.
 
     Raises:
-        MigrationFailedError: rows would point to nothing afterwards; rolled back.
+        MigrationFailedError: foreign keys would be violated; rolled back.
         sqlalchemy.exc.DBAPIError: rolled back.
     """
     config = Config()
@@ -26,8 +26,8 @@ def upgrade(db: sa.Connection, target: str, *, versions: Sequence[Path] = (_SCRI
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", "\n".join(map(str, versions)).replace("%", "%%"))
     config.attributes["connection"] = db
-    # Alembic's batch mode drops and renames tables: with foreign keys on, that deletes the rows of child
-    # tables (seen). The pragma does nothing inside a transaction, so it has to come first.
+    # Alembic's batch mode drops and renames tables; with foreign keys enabled that deletes the rows of child
+    # tables (seen). The pragma has no effect inside a transaction, so it has to come first.
     _foreign_keys(db, on=False)
     try:
         with db.begin():
@@ -35,7 +35,7 @@ def upgrade(db: sa.Connection, target: str, *, versions: Sequence[Path] = (_SCRI
             orphans = db.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(3)
             if orphans:
                 tables = ", ".join(sorted({str(row[0]) for row in orphans}))
-                raise MigrationFailedError(f"rows of {tables} would point to nothing")
+                raise MigrationFailedError(f"rows of {tables} would violate foreign keys")
     finally:
         _foreign_keys(db, on=True)
 

@@ -1,7 +1,7 @@
-"""Changes of rows, by SQLAlchemy on the connection that SQLite has open.
+"""Changes rows with SQLAlchemy, on the connection that SQLite has open.
 
-It takes longer to import than to read a thousand connections, so the first write imports it, or
-`Store.prepare` when the daemon has answered.
+SQLAlchemy takes longer to import than a thousand connections to read. So it is imported by the first write,
+or by `Store.prepare` after the daemon has answered its first call.
 """
 
 import sqlite3
@@ -18,13 +18,13 @@ from nexo_daemon.store import schema, tables
 from nexo_daemon.store.sqlite import BEGIN
 from nexo_daemon.store.tables import StoredTable
 
-# The statement of every change. SQLite's own connection takes it: SQLAlchemy's way to it was a third of what
-# a transaction costs beside the disk (2026-11-27).
+# Used by every change. It runs on SQLite's own connection, because SQLAlchemy's overhead was a third of the
+# cost of a transaction apart from the disk (2026-11-27).
 _UPDATE_SETTINGS = str(sa.update(schema.settings).compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
 class SqlAlchemyConnection:
-    """SQLAlchemy's connection, which is this one of SQLite's. Its errors are SQLite's own."""
+    """A SQLAlchemy connection that wraps this SQLite connection. Errors are those of SQLite."""
 
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
@@ -34,7 +34,7 @@ class SqlAlchemyConnection:
 
         @sa.event.listens_for(engine, "begin")
         def begin(_: sa.Connection) -> None:
-            # By SQLite's own connection: SQLAlchemy's way to a statement takes longer than this one.
+            # On SQLite's own connection, because SQLAlchemy's overhead is larger than the statement's cost.
             try:
                 driver.execute(BEGIN)
             except sqlite3.Error as error:
@@ -45,19 +45,19 @@ class SqlAlchemyConnection:
 
     @contextmanager
     def transaction(self) -> "Iterator[Writing]":
-        """Committed at the end of the block; after an error, `roll_back`."""
+        """A transaction that is committed at the end of the block; after an error call `roll_back`."""
         with _as_sqlite_says():
             self.connection.begin()
             yield Writing(self.connection, self._driver)
             self.connection.commit()
 
     def roll_back(self) -> None:
-        """Forget the transaction."""
+        """Roll the transaction back."""
         with _as_sqlite_says():
             self.connection.rollback()
 
     def close(self) -> None:
-        """Close it, and with it SQLite's."""
+        """Close it, and SQLite's connection."""
         self.connection.close()
         self.connection.engine.dispose()
 
@@ -81,19 +81,19 @@ class Writing:
             self.execute(sa.insert(_named(table)), rows[0] if len(rows) == 1 else list(rows))
 
     def update(self, table: StoredTable, values: Mapping[str, object], **which: object) -> int:
-        """Change the rows that have all of these values; how many there were."""
+        """Change the rows with these values; returns their number."""
         return self.execute(sa.update(_named(table)).where(*_same(table, which)), values).rowcount
 
     def delete(self, table: StoredTable, **which: object) -> None:
-        """Remove the rows that have all of these values; without any, all rows."""
+        """Remove the rows with these values; without any, all rows."""
         self.execute(sa.delete(_named(table)).where(*_same(table, which)))
 
     def update_settings(self, row: Mapping[str, object]) -> None:
-        """Change the single row, all of it."""
+        """Replace the single row of the settings."""
         self.sqlite.execute(_UPDATE_SETTINGS, row)
 
     def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
-        """What needs more words."""
+        """Execute another statement."""
         return self._connection.execute(statement, values)
 
 

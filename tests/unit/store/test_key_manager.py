@@ -100,7 +100,7 @@ def test_a_passphrase_slot_starts_locked_and_opens_by_the_passphrase_only(
     assert (store.vault.state, store.vault.slot) == (VaultState.LOCKED, "passphrase")
     with pytest.raises(VaultLocked, match="needs your passphrase"):
         store.key_manager.unlock()
-    with pytest.raises(VaultLocked, match="not the right one"):
+    with pytest.raises(VaultLocked, match="passphrase is wrong"):
         store.key_manager.unlock(passphrase=Secret("wrong horse battery"))
     assert store.vault.state is VaultState.LOCKED
     store.key_manager.unlock(passphrase=WORDS)
