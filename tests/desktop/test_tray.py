@@ -239,7 +239,7 @@ def test_a_second_tray_on_the_same_desktop_steps_back(desktop: DesktopSession) -
     desktop.start_tray()
     desktop.icon()
     second = desktop.run(desktop.tray_command("--no-start"))
-    assert "running already" in second.err
+    assert "already running" in second.err
 
 
 def test_the_icon_comes_back_when_the_panel_was_restarted(desktop: DesktopSession) -> None:

@@ -1,5 +1,5 @@
-"""nexo-tray: see and switch the default connection in one click.
+"""nexo-tray: shows the default connection and switches it with one click.
 
-`model` decides what is shown, `link` follows the daemon, `view` paints with pystray, `icons` draws,
-`start` says whether this desktop can show it at all.
+`model` decides what is shown, `link` follows the daemon, `controller` acts on clicks, `view` displays with
+pystray, `icons` draws the icons, `start` checks whether this desktop can show a tray icon.
 """

@@ -1,4 +1,4 @@
-"""The life of `nexo-tray`, readable from top to bottom."""
+"""The entry point of `nexo-tray`."""
 
 import argparse
 import logging
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nexo-tray",
         description="See and switch the connection to language models that your programs use.",
-        epilog="Exit status: 0 ended by the person, 1 failed, 69 no tray is possible here.",
+        epilog="Exit status: 0 ended by the user, 1 failed, 69 this desktop has no tray.",
     )
     parser.add_argument(
         "--socket", metavar="PATH", help=f"socket of the daemon (now: {paths.places()[0].path})"
@@ -35,14 +35,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a panel may take to appear (default: %(default)g)",
     )
-    parser.add_argument("--install-autostart", action="store_true", help="start the tray at login, and end")
-    parser.add_argument("--remove-autostart", action="store_true", help="no longer do that, and end")
+    parser.add_argument(
+        "--install-autostart", action="store_true", help="set the tray to start at login, and exit"
+    )
+    parser.add_argument(
+        "--remove-autostart", action="store_true", help="no longer start the tray at login, and exit"
+    )
     parser.add_argument("--version", action="version", version=f"nexo-tray {__version__}")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tray until the person quits it; returns the exit status."""
+    """Run the tray until the user quits it; returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.install_autostart or options.remove_autostart:
         return _autostart(install=options.install_autostart)
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 start_daemon=not options.no_start,
             )
     except TrayRunning:
-        print("nexo-tray: it is running already; look for its icon in the panel", file=sys.stderr)
+        print("nexo-tray: it is already running; look for its icon in the panel", file=sys.stderr)
         return EXIT_OK
     except (paths.UnsafePathError, DaemonUnsafe) as error:
         print(f"nexo-tray: {error}; {error.hint}", file=sys.stderr)

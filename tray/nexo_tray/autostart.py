@@ -1,4 +1,4 @@
-"""How does the tray come up at login? A desktop entry (XDG Autostart 0.5), or a launch agent on macOS."""
+"""Starts the tray at login: with a desktop entry (XDG Autostart 0.5), or a launch agent on macOS."""
 
 import os
 import plistlib
@@ -9,19 +9,19 @@ from pathlib import Path
 from nexo.connections import python
 
 _LABEL = "connections.nexo.tray"
-# At login the panel may come up after the tray.
+# At login the panel may start after the tray.
 _WAIT_S = 60
 
 
 class NotSupported(Exception):
-    """This platform has no autostart that the tray knows; the text says what to do."""
+    """Autostart is not supported on this platform; the message says what to do."""
 
 
 def install() -> Path:
-    """Write the entry, replacing one that is there; returns its path.
+    """Write the autostart entry, replacing an existing one; returns its path.
 
     Raises:
-        NotSupported: the platform is not known.
+        NotSupported: the platform is not supported.
         OSError: the file cannot be written.
     """
     target = entry_path(sys.platform)
@@ -31,7 +31,11 @@ def install() -> Path:
 
 
 def remove() -> Path | None:
-    """Remove the entry; returns the path that it had, None if there was none."""
+    """Remove the autostart entry; returns its path, or None if there was none.
+
+    Raises:
+        NotSupported: the platform is not supported.
+    """
     target = entry_path(sys.platform)
     try:
         target.unlink()
@@ -41,7 +45,7 @@ def remove() -> Path | None:
 
 
 def program() -> list[str]:
-    """The command that starts this tray again: the script if it is installed, else the module."""
+    """The command that starts this tray: the script if it is installed, otherwise the module."""
     beside = Path(sys.argv[0]).absolute()
     if beside.name == "nexo-tray" and os.access(beside, os.X_OK):
         return [str(beside)]
@@ -50,7 +54,11 @@ def program() -> list[str]:
 
 
 def entry_path(platform: str) -> Path:
-    """Where the entry of this user lies."""
+    """The path of this user's autostart entry.
+
+    Raises:
+        NotSupported: the platform is not supported.
+    """
     if platform.startswith("linux"):
         base = os.environ.get("XDG_CONFIG_HOME", "")
         config = Path(base) if base and Path(base).is_absolute() else Path.home() / ".config"
@@ -61,7 +69,7 @@ def entry_path(platform: str) -> Path:
 
 
 def entry(platform: str, command: list[str]) -> bytes:
-    """The content of the entry for a command."""
+    """The content of the autostart entry for a command."""
     arguments = [*command, "--wait-for-panel", str(_WAIT_S)]
     if platform == "darwin":
         facts = {
@@ -88,10 +96,10 @@ def entry(platform: str, command: list[str]) -> bytes:
 
 
 def _exec_word(word: str) -> str:
-    """Quoted as the Desktop Entry Specification 1.5 wants it (`Exec` key), `%` doubled."""
+    """Quote a word for the `Exec` key (Desktop Entry Specification 1.5); `%` is doubled."""
     word = word.replace("%", "%%")
     if word and all(c.isalnum() or c in "-_./:+=@%" for c in word):
         return word
     escaped_word = "".join(f"\\{c}" if c in '"`$\\' else c for c in word)
-    # The value of the key is a string in which the backslash is an escape once more.
+    # The value of a key is a string, in which a backslash has to be escaped again.
     return '"' + escaped_word.replace("\\", "\\\\") + '"'

@@ -1,7 +1,7 @@
-"""What happens after a click, a transition or a lost daemon? Effects; what is shown follows from the board.
+"""Acts on clicks, on health transitions, and on the loss of the daemon.
 
-Calls to the daemon run in threads of this controller: switches one after another in the order of the clicks,
-everything else beside them, so that a slow test never delays a switch.
+Calls to the daemon run in threads. Switches run one after another in the order of the clicks; all other calls
+run in parallel, so that a slow test never delays a switch.
 """
 
 import logging
@@ -30,14 +30,19 @@ from nexo_tray.state import DaemonLink, LinkState, State, Switch
 _log = logging.getLogger(__name__)
 _ERRANDS = 4
 _WAITING = 12
-"""Clicks beyond that many unfinished ones are dropped: somebody hammers on a daemon that hangs."""
+"""The limit of unfinished clicks; more are dropped, for example while the daemon hangs."""
 _START_S = 20.0
 _RESTARTS = 3
 _RESTART_WINDOW_S = 600.0
 
 
 class Controller:
-    """Acts on clicks. `quit` is called on the thread of the click."""
+    """Acts on clicks and events.
+
+    Args:
+        quit_tray: called on the thread of the click.
+        chosen_socket: the user named the socket, so it is passed on to `nexoctl`.
+    """
 
     def __init__(
         self,
@@ -63,14 +68,14 @@ class Controller:
         self._last_click: Switch | None = None
 
     def close(self) -> None:
-        """Drop what waits and let what runs end; the client has to be closed first, so that it does."""
+        """Drop waiting calls and wait for running ones. Closing the client first makes them end."""
         for pool in (self._switches, self._errands):
             pool.shutdown(wait=True, cancel_futures=True)
 
     # Clicks
 
     def act(self, action: Click) -> None:
-        """Do what a click asks for; returns at once."""
+        """Act on a click. Returns immediately."""
         connection = self._shared.state.connection(action.connection_id)
         match action.do:
             case Do.QUIT:
@@ -108,23 +113,23 @@ class Controller:
             case Do.STOP_DAEMON:
                 self._errand(self._stop_daemon)
             case _:
-                # The connection went away while the menu was open.
+                # The connection was removed while the menu was open.
                 _log.info("nothing to do for %s", action.do.name)
 
     def why(self, connection_id: str) -> None:
-        """Open "Why?": a notification was clicked."""
+        """Open "Why?" after a click on a notification."""
         self.act(Click(Do.WHY, connection_id))
 
-    # What the daemon tells
+    # Events of the daemon
 
     def changed(self, transition: HealthTransition) -> None:
-        """A light changed."""
+        """Show a notification for a health transition, if it is worth one."""
         notice = self._notifier.tell(transition)
         if notice is not None and self._shared.state.notifications:
             self._desktop.notify(notice)
 
     def lost(self, error: NexoError | None) -> None:
-        """The daemon is away: a crash of one that this tray started is mended, a stop is respected."""
+        """Restart a daemon that this tray started and that crashed. One that was stopped stays stopped."""
         if not self._shared.state.started_daemon:
             return
         if error is None:
@@ -137,14 +142,14 @@ class Controller:
             self._errand(self.start_daemon)
 
     def reverted(self, switch: Switch) -> None:
-        """A switch was not confirmed in time."""
+        """Report a switch that was not confirmed in time."""
         connection = self._shared.state.connection(switch.to_id)
         self._desktop.notify(notices.unconfirmed(connection.name if connection else "it"))
 
-    # Errands
+    # Work in the background
 
     def begin(self) -> None:
-        """Start the daemon in the background if none answers."""
+        """Start the daemon in the background if none is running."""
         self._errand(self._ensure_daemon)
 
     def _ensure_daemon(self) -> None:
@@ -154,7 +159,7 @@ class Controller:
             self.start_daemon()
 
     def start_daemon(self) -> None:
-        """Start the daemon; the board says how that went."""
+        """Start the daemon; the result is in the shared state."""
         self._shared.change(_starting)
         try:
             pid = start_daemon(self._client.socket, timeout_s=_START_S)
@@ -163,7 +168,7 @@ class Controller:
             link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.next_step)
             self._shared.change(lambda state: state if state.live else replace(state, link=link))
             return
-        # Or it is the service manager's, or of somebody who was faster: those are not ours to stop.
+        # If the service manager or another program started it, this tray must not stop it.
         ours = processes.parent(pid) == os.getpid()
         self._shared.change(lambda state: replace(state, started_daemon=ours))
 
@@ -187,7 +192,7 @@ class Controller:
             return replace(state, switch=None if over else settled) if mine else state
 
         if switch is not self._last_click:
-            # The person has clicked elsewhere since.
+            # The user has clicked another connection since.
             return
         try:
             done = self._client.set_default(connection.name)
@@ -195,7 +200,7 @@ class Controller:
             self._shared.change(partial(settle, settled=None))
             self._desktop.notify(notices.refused(f"Not switched to {shown_name(connection.name)}", error))
             return
-        # From here on the watch confirms it, by the default itself or by having passed this revision.
+        # The watch confirms the switch when it reaches this revision.
         self._shared.change(partial(settle, settled=replace(switch, revision=done.revision)))
         notice = notices.switched(done)
         if notice is not None:
@@ -241,7 +246,7 @@ class Controller:
             self._desktop.notify(Notice("The setting could not be saved", text, Look.UNHEALTHY))
 
     def _open_page(self, at: str, name: str) -> bool:
-        """Whether a browser shows the settings screen. `at` is "add", "edit", "show", or "", the list."""
+        """Open the settings screen at "add", "edit", "show", or "" for the list; whether a browser opened."""
         try:
             return open_settings(self._client.socket, at=at, name=name, need_browser=True).opened
         except SettingsUnavailable as problem:
@@ -263,7 +268,7 @@ class Controller:
         self._desktop.show(explain.why(self._shared.state, connection_id, self._now()))
 
     def _form(self, command: str, name: str = "") -> None:
-        """Add or edit: on the screen, or in a terminal where there is none."""
+        """Add or edit a connection: on the settings screen, or in a terminal if it cannot be opened."""
         if not (self._shared.state.page and self._open_page(command, name)):
             self._wizard([command, name] if name else [command])
 
@@ -280,7 +285,7 @@ class Controller:
 
     def _submit(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
         if not self._room.acquire(blocking=False):
-            _log.warning("too many clicks wait for an answer of the daemon; this one is dropped")
+            _log.warning("too many clicks are waiting for the daemon; this one is dropped")
             return
 
         def run() -> None:
@@ -289,15 +294,15 @@ class Controller:
             except NexoError as error:
                 _log.info("refused: %s", error)
                 self._desktop.notify(notices.refused("That did not work", error))
-            except Exception:  # noqa: BLE001 - a mistake of ours in one errand must not end the tray
-                _log.exception("an errand failed")
+            except Exception:  # noqa: BLE001 - a bug in one action must not end the tray
+                _log.exception("an action failed")
             finally:
                 self._room.release()
 
         try:
             pool.submit(run)
         except RuntimeError:
-            # Quitting.
+            # The tray is quitting.
             self._room.release()
 
 

@@ -1,6 +1,7 @@
-"""What does the tray need of a desktop beside the icon? The seam that its three kinds stand behind.
+"""The interface to the desktop, apart from the icon.
 
-`gtk_desktop` is Linux; `plain_desktop` is macOS and Windows. Every method may be called from any thread.
+`gtk_desktop` implements it for Linux, `plain_desktop` for macOS and Windows. Every method may be called from
+any thread.
 """
 
 from collections.abc import Callable
@@ -11,16 +12,16 @@ from nexo_tray.notices import Notice
 
 
 class Desktop(Protocol):
-    """Windows, clipboard, notifications, and the way to the main thread."""
+    """Windows, clipboard, notifications, and calls on the main thread."""
 
     def later(self, act: Callable[[], None]) -> None:
-        """Run `act` on the main thread, soon. Toolkits are touched there and nowhere else."""
+        """Run `act` on the main thread soon. Toolkits may only be used on that thread."""
 
     def show(self, text: Text) -> None:
-        """Open a window with a text, or bring the one with that title to the front."""
+        """Open a window with a text, or update the window with the same title and bring it to the front."""
 
     def copy(self, text: str) -> None:
         """Put a text on the clipboard."""
 
     def notify(self, notice: Notice) -> None:
-        """Show a notification; where the service supports it, a click on it leads to "Why?"."""
+        """Show a notification. If the service supports it, a click on it opens "Why?"."""

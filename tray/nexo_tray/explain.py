@@ -1,4 +1,4 @@
-"""What do the windows of the tray say? Texts about a connection, what is wrong, and the tray itself. Pure."""
+"""The texts of the tray's windows: a connection, its models, the problems, the tray itself. All pure."""
 
 import shlex
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _MODELS_SHOWN = 40
 
 @frozen
 class Text:
-    """A window with a text that can be selected and copied."""
+    """The content of a window; the text can be selected and copied."""
 
     title: str
     body: str
@@ -28,11 +28,11 @@ def _clock(moment: datetime | None) -> str:
 
 
 def why(state: State, connection_id: str, now: datetime) -> Text:
-    """What is wrong with one connection, or with everything if no id is given, and what to do."""
+    """The problem of a connection and what to do; all problems if there is no connection with this id."""
     connection = state.connection(connection_id)
     if connection is None:
         found = [f"{p.text}\n{p.advice}".strip() for p in problems(state, words.Telling(now))]
-        return Text("What is wrong", "\n\n".join(found) or "The tray knows of no problem.")
+        return Text("Problems", "\n\n".join(found) or "The tray knows of no problem.")
     health = connection.health
     lines = [f"{health.state.value.capitalize()}: {health_words(health, words.Telling(now))}"]
     if health.advice:
@@ -48,7 +48,7 @@ def why(state: State, connection_id: str, now: datetime) -> Text:
 
 
 def details(connection: Connection, now: datetime) -> Text:
-    """The configuration of a connection; no secrets, the tray has none."""
+    """The configuration of a connection, without secrets, which the tray does not have."""
     health = connection.health
     rows = {
         "Provider": connection.preset or connection.provider.value,
@@ -74,7 +74,7 @@ def models(name: str, listed: ModelList) -> Text:
 
 
 def about(state: State) -> Text:
-    """Versions and places."""
+    """Versions and paths."""
     return Text("Nexo Connections", "\n".join(_about(state)))
 
 

@@ -1,7 +1,7 @@
-"""How does the tray use a Linux desktop? GTK 3 for windows and clipboard, D-Bus for notifications.
+"""The Linux desktop: GTK 3 for windows and clipboard, D-Bus for notifications.
 
-Imports `gi` when it is made, not before: `start` has to be able to say that it is missing.
-Notification protocol: Desktop Notifications Specification 1.2.
+`gi` is imported in the constructor, so that `start` can first report that it is missing.
+Source: Desktop Notifications Specification 1.2.
 """
 
 import logging
@@ -26,8 +26,8 @@ class GtkDesktop:
     """GTK and the session bus; see `nexo_tray.desktop.Desktop`.
 
     Args:
-        scratch: a private directory for the pictures that notifications show.
-        on_why: called on the main thread with the connection that a clicked notification is about.
+        scratch: a private directory for the icons of notifications.
+        on_why: called on the main thread with the id of the connection when its notification is clicked.
     """
 
     def __init__(self, scratch: Path, on_why: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ class GtkDesktop:
         gi.require_version("Gtk", "3.0")
         from gi.repository import Gdk, Gio, GLib, Gtk
 
-        # What window managers and panels call a window of this process.
+        # Window managers and panels show these names.
         GLib.set_prgname("nexo-tray")
         GLib.set_application_name("Nexo Connections")
         self._gdk, self._gio, self._glib, self._gtk = Gdk, Gio, GLib, Gtk
@@ -66,7 +66,7 @@ class GtkDesktop:
         def put() -> None:
             clipboard = self._gtk.Clipboard.get(self._gdk.SELECTION_CLIPBOARD)
             clipboard.set_text(text, -1)
-            # Hands it to the clipboard manager, so that it outlives the tray.
+            # Copies it to the clipboard manager, so that it outlives the tray.
             clipboard.store()
 
         self.later(put)
@@ -104,7 +104,7 @@ class GtkDesktop:
 
     def _send(self, notice: Notice, abilities: list[str]) -> None:
         body = escape(notice.body) if "body-markup" in abilities else notice.body
-        # "default" is a click on the notification itself.
+        # The action "default" is a click on the notification itself.
         actions = ["default", "Why?"] if notice.about and "actions" in abilities else []
         variant = self._glib.Variant
         arguments = variant(
@@ -131,7 +131,7 @@ class GtkDesktop:
             return
         self._shown[notice.about] = number
         self._about[number] = notice.about
-        # A service that never says that one was closed must not make this grow.
+        # Bounded, because some services never report that a notification was closed.
         while len(self._about) > _REMEMBERED:
             self._forget(next(iter(self._about)))
 
@@ -166,7 +166,7 @@ class GtkDesktop:
             try:
                 answer = bus.call_finish(result).unpack()
             except self._glib.Error as error:
-                # No notification service: the menu still says everything.
+                # Without a notification service, the menu still has the information.
                 _log.info("%s: %s", method, error.message)
                 return
             then(answer)

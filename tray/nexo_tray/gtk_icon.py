@@ -1,8 +1,8 @@
-"""How is an open menu kept open while its labels change? By changing the lines in place, on GTK.
+"""A GTK icon for pystray that updates menu items in place, so that an open menu stays open.
 
-pystray builds a new menu for every update: an open one closes under the person's pointer, and panels that
-are sent thousands of menus grow. Here a menu is built anew only when lines come or go. Leans on names of
-pystray 0.19 that begin with an underscore, which is why `pyproject.toml` keeps it below 0.20.
+pystray builds a new menu for every update. This closes an open menu, and it makes panels that get thousands
+of menus use more and more memory. Here a new menu is built only if items are added or removed. This module
+uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from typing import Any
 
 from nexo_tray.model import MenuItem
 
-# The answer to a click is painted sooner; this mends the mark that GTK has toggled when nothing changes.
+# After this time, the check mark that GTK toggled on a click is corrected if the click changed nothing.
 _MEND_MS = 200
 
 
 def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> bool:
-    """Whether one menu can become the other by changing labels, marks and greying alone."""
+    """Whether the menus differ only in labels, check marks and enabled states."""
     return len(before) == len(after) and all(
         old.separator == new.separator
         and old.action == new.action
@@ -29,17 +29,17 @@ def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> boo
 
 @cache
 def steady(base: Any) -> Any:
-    """pystray's GTK icon class `base`, with menus that change in place."""
+    """A subclass of pystray's GTK icon class `base` whose menus are updated in place."""
 
     class SteadyIcon(base):  # type: ignore[misc]  # its type is known at run time only
-        """Set `lines` before it runs: it returns the items of the picture to show."""
+        """`lines` has to be set before the icon runs; it returns the menu items to show."""
 
         lines: Callable[[], tuple[MenuItem, ...]]
         _drawn: tuple[MenuItem, ...] | None = None
         _syncing = False
 
         def _update_menu(self) -> None:
-            """On the main thread only, which `View` takes care of."""
+            """Called on the main thread only, which `PanelIcon` ensures."""
             lines = self.lines()
             if self._drawn is not None and same_lines(self._drawn, lines):
                 self._syncing = True
@@ -48,13 +48,13 @@ def steady(base: Any) -> Any:
                 finally:
                     self._syncing = False
             else:
-                # The body of pystray's own method, without the detour over the main loop.
+                # pystray's own method without its decorator, which would defer it to the main loop.
                 base._update_menu.__wrapped__(self)
             self._drawn = lines
 
         def _handler(self, callback: Any) -> Any:
             def clicked(*_: Any) -> None:
-                # Setting a mark counts as a click for GTK.
+                # GTK also reports a click when the program sets a check mark.
                 if self._syncing:
                     return
                 from gi.repository import GLib
@@ -72,11 +72,11 @@ def steady(base: Any) -> Any:
 
 
 def _sync(menu: Any, items: tuple[MenuItem, ...], *, exported: bool) -> None:
-    """Make the widgets show the items; `exported` when a panel draws them, which libdbusmenu tells it."""
+    """Update the widgets to show the items; `exported`: libdbusmenu exports them to a panel."""
     for widget, item in zip(menu.get_children(), items, strict=True):
         if item.separator:
             continue
-        # libdbusmenu 16.04 doubles the underscores of a new line, and forgets to when a label changes.
+        # libdbusmenu 16.04 doubles underscores in the label of a new item, but not in a changed label.
         label = item.label.replace("_", "__") if exported else item.label
         if widget.get_label() != label:
             widget.set_label(label)

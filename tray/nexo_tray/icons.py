@@ -1,8 +1,8 @@
-"""What does the tray icon look like? One drawing for each state, made with Pillow for any size.
+"""Draws the tray icon for each state with Pillow, in any size.
 
-The motif is a bead on a wire: the wire is the connection, the bead its state. States differ in shape
-and not only in colour, and each colour stands out from a light and from a dark panel
-(at least 3:1, WCAG 2.2 success criterion 1.4.11). Not for choosing the state: that is `model`.
+The icon is a bead on a wire: the wire is the connection, the bead its state. States differ in shape and not
+only in colour, and each colour has a contrast of at least 3:1 to a light and to a dark panel (WCAG 2.2,
+success criterion 1.4.11). `model` chooses the state.
 """
 
 import enum
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 
 class Look(enum.StrEnum):
-    """What the icon says."""
+    """The states that the icon can show."""
 
     HEALTHY = "healthy"
     LIMITED = "limited"
@@ -43,15 +43,12 @@ WHITE: Colour = (0xFF, 0xFF, 0xFF)
 
 _NOTHING = (0, 0, 0, 0)
 
-# Each pixel is drawn as a square of this many and averaged.
+# Each pixel is the average of a square with this many pixels per side.
 _OVERSAMPLING = 8
 
 
 class _Pencil:
-    """Draws in units of 1/16 of the icon, enlarged for averaging; snaps edges to whole pixels.
-
-    The colour None rubs out.
-    """
+    """Draws shapes on an enlarged image, with coordinates in pixels of the icon. The colour None erases."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -63,7 +60,7 @@ class _Pencil:
         self.stroke = max(2, round(size / 8))
 
     def _box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
-        # Pillow's boxes include their last pixel.
+        # In Pillow, a box includes its last pixel.
         return (
             x0 * _OVERSAMPLING,
             y0 * _OVERSAMPLING,
@@ -110,9 +107,9 @@ class _Pencil:
             self._draw.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=fill)
 
     def polygon(self, corners: int, colour: Colour, turn: float = 0) -> None:
-        """A regular polygon that fills the bead's place; `turn` in degrees."""
+        """A regular polygon in place of the bead; `turn` in degrees."""
         c = self.centre * _OVERSAMPLING
-        # The flat sides, not the corners, touch the circle: it looks as large as the disc.
+        # The sides, not the corners, touch the circle, so that it looks as large as the disc.
         r = self.radius * _OVERSAMPLING / math.cos(math.pi / corners)
         self._draw.polygon(
             [
@@ -126,7 +123,7 @@ class _Pencil:
         )
 
     def wire(self) -> None:
-        """The wire at both sides of the bead; drawn first, the bead covers its ends."""
+        """The wire on both sides of the bead. Drawn first, because the bead covers its ends."""
         top = math.floor(self.centre - self.stroke / 2)
         reach = self.centre - self.radius + self.stroke / 2
         self.rectangle(0, top, reach, top + self.stroke, WIRE)
@@ -143,7 +140,7 @@ def _healthy(pencil: _Pencil) -> None:
 def _limited(pencil: _Pencil) -> None:
     pencil.wire()
     pencil.disc(COLOURS[Look.LIMITED])
-    # An hourglass would be mud at 16 pixels; a half-full bead is the glyph that the menu uses.
+    # A half-filled bead, the glyph that the menu uses; an hourglass is not recognisable at 16 pixels.
     pencil.half(WHITE, right=True, radius=pencil.radius - pencil.stroke * 0.8)
 
 
@@ -184,7 +181,7 @@ def _locked(pencil: _Pencil) -> None:
 
 
 def _away(pencil: _Pencil) -> None:
-    # A bead broken in two: nothing answers.
+    # A bead broken in two.
     pencil.wire()
     pencil.half(COLOURS[Look.AWAY], right=False)
     pencil.half(COLOURS[Look.AWAY], right=True)

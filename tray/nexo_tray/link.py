@@ -1,7 +1,8 @@
-"""How does the tray follow the daemon? One thread listens, one paints; a board between them holds the state.
+"""Follows the daemon: one thread receives events, one updates the display, and both share the state.
 
-Neither thread touches the desktop itself: `paint` brings the picture to the main loop. Nothing here wakes up
-by itself, except when a phrase in the picture becomes untrue ("5 min ago") or a click waits for its answer.
+Neither thread uses the desktop directly: `paint` passes the picture to the main loop. There is no polling;
+the display thread also wakes up when a text becomes out of date ("5 min ago") or a click is not confirmed in
+time.
 """
 
 import threading
@@ -20,20 +21,20 @@ from nexo_tray.state import UNCONFIRMED_AFTER, State, Switch, confirmed_default,
 Now = Callable[[], datetime]
 
 GAP_S = 0.25
-"""Between two paintings: a panel that is told more than four times a second grows (XFCE) or falls behind.
-A click is painted sooner; nobody clicks that often."""
+"""The minimum time between two updates: with more than four per second, panels leak memory (XFCE) or fall
+behind. The update after a click does not wait."""
 _SETTLE_S = 0.02
-"""One change of the daemon arrives as several events; their picture is painted once."""
+"""How long events are collected before an update: one change of the daemon arrives as several events."""
 _JOIN_S = 5.0
 
 
 def utc_now() -> datetime:
-    """The present."""
+    """The current time."""
     return datetime.now(UTC)
 
 
 class SharedState:
-    """The state, shared by the threads. Every change is a function from the old state to the new one."""
+    """The state that the threads share. A change is a function from the old state to the new one."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -43,7 +44,7 @@ class SharedState:
 
     @property
     def state(self) -> State:
-        """The state right now."""
+        """The current state."""
         with self._changed:
             return self._state
 
@@ -58,13 +59,17 @@ class SharedState:
             return new
 
     def wait(self, seen: int, timeout_s: float | None) -> tuple[int, State, bool]:
-        """Wait until the version differs from `seen`, `timeout_s` have passed, or the board is closed."""
+        """Wait until the version differs from `seen`, `timeout_s` seconds have passed, or this is closed.
+
+        Returns:
+            The version, the state, and whether this is closed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._version != seen, timeout_s)
             return self._version, self._state, self._closed
 
     def pause(self, seconds: float, clicked: Switch | None) -> bool:
-        """Let changes gather for a while, but not a new click; True if the board was closed in between."""
+        """Wait for `seconds`, or until a new click; returns whether this was closed meanwhile."""
 
         def over() -> bool:
             return self._closed or self._state.switch not in (None, clicked)
@@ -74,14 +79,14 @@ class SharedState:
             return self._closed
 
     def close(self) -> None:
-        """Release everybody who waits."""
+        """End all waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 class Painter:
-    """Turns changes of the board into pictures: only those that differ, at most one each `GAP_S`."""
+    """The display thread: paints a picture when it differs from the last one, at most once per `GAP_S`."""
 
     def __init__(
         self,
@@ -97,11 +102,11 @@ class Painter:
         self._thread = threading.Thread(target=self._run, name="nexo-tray-painter", daemon=True)
 
     def start(self) -> None:
-        """Begin to paint, with the present state at once."""
+        """Start the thread, which paints the current state first."""
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until the thread has ended; the board has to be closed first."""
+        """Wait until the thread has ended. The shared state has to be closed first."""
         self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
@@ -147,7 +152,7 @@ class Painter:
 
 
 class WatchThread:
-    """The watch thread: keeps the board true as long as the tray lives, whatever becomes of the daemon."""
+    """The watch thread: keeps the shared state up to date, through restarts of the daemon."""
 
     def __init__(
         self,
@@ -165,7 +170,7 @@ class WatchThread:
         self._thread = threading.Thread(target=self._run, name="nexo-tray-listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
-"""What does the tray show? A pure function of what is known: `picture(state, now)`.
+"""Decides what the tray shows: icon, tooltip and menu as a pure function, `picture(state, now)`.
 
-Not for painting (`view`), not for learning the state (`link`), not for acting on a click (`controller`).
+`view` displays the result, `link` provides the state, `controller` acts on clicks.
 """
 
 import enum
@@ -35,12 +35,12 @@ _WAS = {
     HealthState.UNHEALTHY: "was failing",
     HealthState.UNKNOWN: "state not known",
 }
-# A check younger than this goes without saying; the default is checked every minute, others every five.
+# The age of a check is shown from here on. The default is checked every minute, others every five minutes.
 _FRESH_S = 600
 
 
 class Do(enum.Enum):
-    """What a click asks for."""
+    """The action of a click."""
 
     SWITCH = enum.auto()
     TEST = enum.auto()
@@ -62,7 +62,7 @@ class Do(enum.Enum):
 
 @frozen
 class Click:
-    """A click: what to do, and with which connection."""
+    """A click: the action, and the id of its connection (empty: none)."""
 
     do: Do
     connection_id: str = ""
@@ -70,12 +70,14 @@ class Click:
 
 @frozen
 class MenuItem:
-    """A line of the menu.
+    """An item of the menu.
 
     Attributes:
         label: plain text; the view escapes it for its toolkit.
-        checked: None for a line without a mark.
-        separator: a rule; everything else is then without meaning.
+        checked: None for an item without a check mark.
+        radio: the check mark is a radio button.
+        children: the items of its submenu.
+        separator: a line; the other fields are then ignored.
     """
 
     label: str = ""
@@ -92,10 +94,10 @@ SEPARATOR = MenuItem(separator=True)
 
 @frozen
 class Picture:
-    """What is on the screen. Equal pictures look the same.
+    """Everything that the tray shows. Equal pictures look the same.
 
     Attributes:
-        true_until: when a phrase with an age in it becomes untrue; no part of the picture.
+        true_until: when a text with an age becomes out of date; None for never. Not compared.
     """
 
     look: Look
@@ -105,7 +107,7 @@ class Picture:
 
 
 def picture(state: State, now: datetime) -> Picture:
-    """The icon, the tooltip and the menu for what is known at `now`."""
+    """The icon, the tooltip and the menu for a state at `now`."""
     telling = words.Telling(now)
     headline = _headline(state, telling)
     menu = tuple(_menu(state, headline, telling))
@@ -113,7 +115,7 @@ def picture(state: State, now: datetime) -> Picture:
 
 
 def look(state: State) -> Look:
-    """The icon: the first that applies of away, locked, empty, offline, and the light of the default."""
+    """The icon: the first that applies of away, locked, empty, offline, and the health of the default."""
     if not state.live or state.snapshot is None:
         return Look.UNKNOWN if state.link.state is LinkState.CONNECTING else Look.AWAY
     if state.snapshot.status.vault is not VaultState.UNLOCKED:
@@ -127,13 +129,13 @@ def look(state: State) -> Look:
 
 
 def shown_name(name: str) -> str:
-    """A name on one line of bearable length."""
+    """A name on one line, with limited length."""
     plain = "".join(c if c.isprintable() else " " for c in name)
     return plain if len(plain) <= _NAME_LIMIT else plain[: _NAME_LIMIT - 1] + "…"
 
 
 def label(state: State, connection: Connection, telling: words.Telling) -> str:
-    """Glyph, name, and latency, age or reason."""
+    """The label of a connection: glyph, name, and health."""
     name = shown_name(connection.name)
     if not state.live:
         was = connection.health.last_known or connection.health.state
@@ -146,7 +148,7 @@ def label(state: State, connection: Connection, telling: words.Telling) -> str:
 
 
 def health_words(health: Health, telling: words.Telling) -> str:
-    """Latency, age or reason: what stands behind the name."""
+    """The health in a few words: latency, age or reason."""
     why = phrase(health.reason or "unknown")
     match health.state:
         case HealthState.HEALTHY:
@@ -256,7 +258,7 @@ def _submenus(state: State, live: bool, default: Connection | None) -> Iterator[
 
 @frozen
 class Problem:
-    """Something that is wrong, what to do, and which connection it is about (empty: none)."""
+    """A problem, what to do about it, and the id of its connection (empty: none)."""
 
     text: str
     advice: str = ""
@@ -264,7 +266,7 @@ class Problem:
 
 
 def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
-    """Everything that is wrong, the daemon before the connections."""
+    """All problems, those of the daemon before those of the connections."""
     if not state.live or state.snapshot is None:
         if state.link.state is LinkState.AWAY:
             text = state.link.problem or "the daemon is not running"
@@ -288,7 +290,7 @@ def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
         if binding.broken:
             yield Problem(
                 f"✕ {binding.workspace} is bound to {shown_name(binding.connection)}, which is gone",
-                f"Bind it anew: nexoctl workspace bind {binding.workspace} CONNECTION",
+                f"Bind it again: nexoctl workspace bind {binding.workspace} CONNECTION",
             )
 
 
@@ -297,12 +299,12 @@ def _why(state: State, telling: words.Telling) -> Iterator[MenuItem]:
         explain = Click(Do.WHY, problem.connection_id)
         yield MenuItem(problem.text, explain)
         for line in _wrapped(problem.advice):
-            # Not greyed: it is meant to be read.
+            # Enabled, because greyed text is hard to read.
             yield MenuItem(f"    {line}", explain)
 
 
 def _wrapped(text: str, width: int = 72) -> Iterator[str]:
-    """A sentence as lines that fit into a menu."""
+    """Split a sentence into lines that fit into a menu."""
     line = ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > width:
@@ -320,14 +322,14 @@ def _workspaces(state: State) -> Iterator[MenuItem]:
         mark = "✕ " if binding.broken else ""
         yield MenuItem(f"{mark}{binding.workspace} → {shown_name(binding.connection)}", enabled=False)
     if not bindings:
-        yield MenuItem("None is bound: all follow the default", enabled=False)
+        yield MenuItem("No workspace is bound: all use the default", enabled=False)
     status = snapshot.status if snapshot and state.live else None
     followers, behind = (len(status.followers), status.gateway_programs) if status else (0, 0)
     if followers or behind:
         yield SEPARATOR
     if followers:
         programs = "1 program follows" if followers == 1 else f"{followers} programs follow"
-        yield MenuItem(f"{programs} the switch live", enabled=False)
+        yield MenuItem(f"{programs} switches live", enabled=False)
     if behind:
         programs = "1 program is" if behind == 1 else f"{behind} programs are"
         yield MenuItem(f"{programs} behind the gateway", enabled=False)

@@ -1,7 +1,4 @@
-"""Which changes are worth a notification, and in what words? Pure, apart from remembering what was told.
-
-Not for showing them: that is the desktop's (`gtk_desktop`, `plain_desktop`).
-"""
+"""Decides which changes are worth a notification, and words it. `gtk_desktop` and `plain_desktop` show it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,11 +17,13 @@ _BAD = (HealthState.LIMITED, HealthState.UNHEALTHY)
 
 @frozen
 class Notice:
-    """A message that comes by itself.
+    """A notification.
 
     Attributes:
-        about: id of the connection whose "Why?" a click opens; empty for none. A later notice about the same
-            connection takes its place on the screen.
+        look: the state that its icon shows.
+        about: the id of the connection whose "Why?" a click opens; empty for none. A later notification about
+            the same connection replaces it on the screen.
+        urgent: shown with critical urgency.
     """
 
     title: str
@@ -36,13 +35,13 @@ class Notice:
 
 @dataclass(slots=True)
 class Notifier:
-    """Tells each important change of a light once, and its end with the time it took."""
+    """Reports each important health problem once, and its end with the duration."""
 
     _bad_since: dict[str, datetime] = field(default_factory=dict)
     _last: dict[str, datetime] = field(default_factory=dict)
 
     def tell(self, change: HealthTransition) -> Notice | None:
-        """The notice for a transition; None if it is of no importance or was told before."""
+        """The notification for a transition; None if it is not important or was already reported."""
         own = change.connection_id
         # A new subscription may repeat the last transition.
         if self._last.get(own) == change.at:
@@ -75,12 +74,12 @@ class Notifier:
 
 
 def refused(what: str, error: NexoError, about: str = "") -> Notice:
-    """A click that failed."""
+    """The notification for an action that failed."""
     return Notice(what, " ".join(filter(None, (error.message, error.next_step))), Look.UNHEALTHY, about)
 
 
 def unconfirmed(name: str) -> Notice:
-    """A switch that the daemon did not confirm in time."""
+    """The notification for a switch that the daemon did not confirm in time."""
     return Notice(
         f"Not switched to {shown_name(name)}",
         "The daemon has not confirmed it within 3 seconds. See: nexoctl status",
@@ -89,7 +88,7 @@ def unconfirmed(name: str) -> Notice:
 
 
 def switched(switch: DefaultSwitch) -> Notice | None:
-    """What is wrong with the connection that was switched to; None if nothing is."""
+    """The notification about a problem of the new default; None if it has none."""
     if not switch.warning:
         return None
     name = shown_name(switch.connection.name)
@@ -97,7 +96,7 @@ def switched(switch: DefaultSwitch) -> Notice | None:
 
 
 def tested(name: str, result: TestResult, about: str) -> Notice:
-    """The end of a test that a click asked for."""
+    """The notification with the result of a test."""
     if result.ok:
         proven = ", ".join(word.replace("_", " ") for word in result.proven) or "it answers"
         took = f" in {words.latency(result.elapsed_s)}" if result.elapsed_s else ""

@@ -1,6 +1,6 @@
-"""How does the tray use macOS and Windows? With what pystray and the system's own commands offer.
+"""The desktop on macOS and Windows, with pystray and system commands.
 
-Neither has been run on a real desktop by this project; `docs/tray.md` says what was.
+This project has run neither on a real desktop; `docs/tray.md` lists what was tested.
 """
 
 import queue
@@ -15,19 +15,19 @@ from nexo_tray.notices import Notice
 _COMMAND_S = 10
 # The first message number that Windows leaves to applications is 0x8000; pystray uses WM_USER ones.
 _WM_ACT = 0x8000 + 77
-# Windows cuts what is longer.
+# Windows truncates longer texts.
 _TITLE_LIMIT, _BODY_LIMIT = 63, 255
 
 
 class PlainDesktop:
-    """See `nexo_tray.desktop.Desktop`. Texts appear as notifications; pystray has no windows."""
+    """See `nexo_tray.desktop.Desktop`. Texts are shown as notifications, because pystray has no windows."""
 
     def __init__(self) -> None:
         self._icon: Any = None
         self._acts: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def use(self, icon: Any) -> None:
-        """Take pystray's icon, which notifies, and whose main loop runs what `later` is given."""
+        """Set pystray's icon, which shows notifications and whose main loop runs the calls of `later`."""
         self._icon = icon
         if sys.platform == "win32":
             icon._message_handlers[_WM_ACT] = self._act
@@ -35,12 +35,12 @@ class PlainDesktop:
     def later(self, act: Callable[[], None]) -> None:
         """See `Desktop.later`."""
         if sys.platform == "darwin":
-            # AppKit may be used from the main thread alone; pystray does not see to that.
+            # AppKit may only be used on the main thread, which pystray does not ensure.
             from PyObjCTools import AppHelper
 
             AppHelper.callAfter(act)
         elif sys.platform == "win32":
-            # A window and its menus belong to the thread that made them; a message brings us there.
+            # A window and its menus belong to the thread that created them; a message is handled there.
             from pystray._util import win32
 
             self._acts.put(act)
@@ -63,7 +63,7 @@ class PlainDesktop:
         subprocess.run(command, input=text.encode(), timeout=_COMMAND_S, check=False)
 
     def notify(self, notice: Notice) -> None:
-        """See `Desktop.notify`; a click can't be followed here."""
+        """See `Desktop.notify`; clicks are not reported here."""
         self._tell(notice.title, notice.body)
 
     def _tell(self, title: str, body: str) -> None:

@@ -1,4 +1,4 @@
-"""What are the parts of a running tray, who starts them and in which order do they end?"""
+"""Creates the parts of the tray, starts them, and ends them in order."""
 
 import contextlib
 import logging
@@ -21,12 +21,23 @@ from nexo_tray.state import State
 from nexo_tray.view import PanelIcon
 
 _log = logging.getLogger(__name__)
-# Windows has none.
+# Windows has no SIGHUP.
 _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
-    """Show the tray until it is quit; returns the exit status. Has to be called from the main thread."""
+    """Show the tray until the user quits it. Has to be called from the main thread.
+
+    Args:
+        pystray: the module.
+        scratch: a private directory for temporary files.
+        socket: the socket of the daemon.
+        chosen_socket: the user named the socket.
+        start_daemon: start the daemon if it is not running.
+
+    Returns:
+        The exit status.
+    """
     shared = SharedState(State(notifications=settings.load().notifications, page=available()))
     client = Client(socket)
     desktop: Desktop
@@ -46,7 +57,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
     listener = WatchThread(client, shared, controller.changed, controller.lost)
 
     def ready() -> None:
-        # pystray has set this one back to its default meanwhile.
+        # Only now, because pystray resets this handler when it starts.
         desktop.later(lambda: _end_on_signals(view.stop, signal.SIGINT))
         painter.start()
         if start_daemon:
@@ -67,7 +78,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
 
 
 def _end_on_signals(stop: Callable[[], None], *numbers: int, platform: str = sys.platform) -> None:
-    """A log-out or `kill` takes the icon and its files away, as "Quit tray" does."""
+    """Quit the tray on these signals, so that a logout or `kill` also removes the icon and its files."""
     if platform.startswith("linux"):
         from gi.repository import GLib
 
@@ -84,7 +95,7 @@ def _end_on_signals(stop: Callable[[], None], *numbers: int, platform: str = sys
 
 @contextlib.contextmanager
 def _toolkit_errors_on_the_way_out() -> Any:
-    """pystray takes back its last notification when it ends, and fails if there is no such service."""
+    """Ignore GLib errors: pystray withdraws its last notification at the end, which may fail."""
     try:
         yield
     except Exception as error:

@@ -1,7 +1,7 @@
-"""Where does the tray put its pictures, and is it the only tray here? One private directory answers both.
+"""A private directory for the tray's temporary files, whose lock also shows that a tray is running.
 
-Toolkits take icons as files, and pystray leaves some of its temporary ones behind; so they all go into a
-directory that is emptied at the start and removed at the end. Its lock says that a tray runs.
+Toolkits take icons as files, and pystray leaves some of its temporary files behind. Therefore all of them go
+into a directory that is emptied at the start and removed at the end.
 """
 
 import contextlib
@@ -16,25 +16,25 @@ from nexo.connections import paths
 
 
 class TrayRunning(Exception):
-    """Another tray of this user shows the icon on this display."""
+    """This user already has a tray on this display."""
 
 
 def place(environment: Mapping[str, str]) -> Path:
-    """The directory for the display of this session: each display may have a tray of its own."""
+    """The directory for the display of this session; each display can have its own tray."""
     display = environment.get("WAYLAND_DISPLAY") or environment.get("DISPLAY") or "desktop"
     return paths.state_dir() / f"tray-{re.sub(r'[^A-Za-z0-9.]+', '_', display)}"
 
 
 @contextlib.contextmanager
 def scratch(directory: Path) -> Iterator[Path]:
-    """Make and lock the directory, have temporary files made in it, and remove it in the end.
+    """Create and lock the directory, use it for temporary files, and remove it at the end.
 
     Raises:
-        AlreadyRunning: the lock is held.
-        nexo.connections.paths.UnsafePathError: the directory belongs to somebody else.
+        TrayRunning: another process holds the lock.
+        nexo.connections.paths.UnsafePathError: the directory is not private to this user.
     """
     before = tempfile.tempdir
-    # A parent that mkdir makes on the way has the mode of the umask, and the daemon would refuse it.
+    # Created separately: mkdir would give a parent the mode of the umask, which the daemon refuses.
     paths.private_directory(directory.parent)
     lock = _locked(directory)
     try:
@@ -53,7 +53,7 @@ def _locked(directory: Path) -> int | None:
     try:
         from nexo.connections import file_locks
     except ImportError:
-        # Windows: nothing that the tray needs to exclude there.
+        # Windows has no file locks of this kind; a second tray is not detected.
         paths.private_directory(directory)
         return None
     while True:
@@ -64,7 +64,7 @@ def _locked(directory: Path) -> int | None:
         except BlockingIOError:
             os.close(lock)
             raise TrayRunning(str(directory)) from None
-        # The tray that ended in between may have removed the directory that we have just locked.
+        # A tray that ended meanwhile may have removed the directory that was just locked; then try again.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), directory.stat()):
                 return lock

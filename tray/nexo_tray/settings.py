@@ -1,7 +1,4 @@
-"""What does a person set about the tray, and where is it kept?
-
-Only what concerns this tray; everything about connections belongs to the daemon.
-"""
+"""The user's settings of the tray itself; the daemon has all others."""
 
 import json
 from dataclasses import asdict
@@ -16,19 +13,19 @@ class TraySettings:
     """Settings of the tray.
 
     Attributes:
-        notifications: tell changes of health; answers to clicks are always told.
+        notifications: show changes of health. Results of clicks are always shown.
     """
 
     notifications: bool = True
 
 
 def settings_file() -> Path:
-    """Where they are kept."""
+    """The path of the settings file."""
     return paths.config_dir() / "tray.json"
 
 
 def load() -> TraySettings:
-    """The saved settings; what is missing or unreadable is as it was delivered."""
+    """The saved settings; defaults for those that are missing or unreadable."""
     try:
         saved = json.loads(settings_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -38,7 +35,7 @@ def load() -> TraySettings:
 
 
 def save(settings: TraySettings) -> None:
-    """Replace the saved settings in one step.
+    """Replace the saved settings atomically.
 
     Raises:
         OSError: the file cannot be written.

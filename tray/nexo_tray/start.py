@@ -1,7 +1,7 @@
-"""Can this desktop show a tray at all, and through what? One sentence and the fix if it can't.
+"""Chooses the pystray backend for this desktop, or reports why no tray is possible and what to do.
 
-Everything is tried before pystray is imported: without a display that import fails with an error of
-another library (Xlib), and without a session bus its main loop does.
+Everything is checked before pystray is imported: without a display, its import fails with an Xlib error, and
+without a session bus, its main loop fails.
 """
 
 import importlib
@@ -22,7 +22,7 @@ _CALL_MS = 3000
 
 
 class NoTray(Exception):
-    """There can be no tray here; `fix` says what would change that."""
+    """A tray is not possible here; `fix` says what to do."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(f"{problem}: {fix}")
@@ -32,22 +32,22 @@ class NoTray(Exception):
 
 @frozen
 class Gi:
-    """PyGObject's modules that the start needs."""
+    """The modules of PyGObject that the checks need."""
 
     gio: Any
     glib: Any
 
 
 def choose_backend(platform: str, environment: Mapping[str, str], user: int, wait_s: float) -> str:
-    """The name of pystray's backend to use.
+    """The name of the pystray backend to use.
 
     Args:
         platform: `sys.platform`.
-        user: effective user id; not looked at on Windows.
-        wait_s: how long a panel may take to appear, as at login.
+        user: the effective user id; only used on Linux.
+        wait_s: how long to wait for a panel, in seconds; at login it may start later.
 
     Raises:
-        NoTray: nothing usable is there.
+        NoTray: no backend can be used.
     """
     chosen = environment.get("PYSTRAY_BACKEND", "")
     if platform == "darwin":
@@ -75,7 +75,11 @@ def choose_backend(platform: str, environment: Mapping[str, str], user: int, wai
 
 
 def check_user(user: int) -> None:
-    """Refuse root: the session, the panel and the keys belong to a person."""
+    """Refuse root, because session, panel and keys belong to another user.
+
+    Raises:
+        NoTray
+    """
     if user == 0:
         raise NoTray(
             "nexo-tray does not run as root",
@@ -84,7 +88,11 @@ def check_user(user: int) -> None:
 
 
 def check_session(environment: Mapping[str, str]) -> None:
-    """Refuse a session without display or bus."""
+    """Refuse a session without a display or a D-Bus session bus.
+
+    Raises:
+        NoTray
+    """
     if not environment.get("DISPLAY") and not environment.get("WAYLAND_DISPLAY"):
         raise NoTray(
             "there is no display (neither WAYLAND_DISPLAY nor DISPLAY is set)",
@@ -93,7 +101,7 @@ def check_session(environment: Mapping[str, str]) -> None:
     if environment.get("DBUS_SESSION_BUS_ADDRESS"):
         return
     runtime = environment.get("XDG_RUNTIME_DIR", "")
-    # What GLib tries without the variable; it would also launch a bus of its own, where no panel is.
+    # GLib tries this socket if the variable is not set. Otherwise it would launch a new bus without a panel.
     if not runtime or not (Path(runtime) / "bus").exists():
         raise NoTray(
             "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)",
@@ -154,7 +162,7 @@ def _check_host(gi: Gi, wait_s: float) -> None:
 
 
 def _host_answers(bus: Any, gi: Gi) -> bool:
-    """Whether a watcher is on the bus, and says that somebody shows the icons."""
+    """Whether there is a StatusNotifier watcher, and it reports a host that shows icons."""
     arguments = gi.glib.Variant("(ss)", (WATCHER, "IsStatusNotifierHostRegistered"))
     flags = gi.gio.DBusCallFlags.NO_AUTO_START
     try:
@@ -175,7 +183,7 @@ def _host_answers(bus: Any, gi: Gi) -> bool:
 
 
 def _check_xembed(environment: Mapping[str, str], wait_s: float) -> None:
-    """The old protocol, for panels without StatusNotifier: a window that owns a selection."""
+    """Check for a panel with the older XEmbed protocol: a window that owns the tray selection."""
     from Xlib import display
     from Xlib.error import DisplayError
 
@@ -205,10 +213,10 @@ def _check_xembed(environment: Mapping[str, str], wait_s: float) -> None:
 
 
 def load_pystray(backend: str) -> Any:
-    """pystray with that backend.
+    """Import pystray with a backend.
 
     Raises:
-        NoTray: it is not installed, or refuses this desktop.
+        NoTray: pystray is not installed, or its backend fails on this desktop.
     """
     os.environ["PYSTRAY_BACKEND"] = backend
     try:
@@ -219,7 +227,7 @@ def load_pystray(backend: str) -> Any:
             f"a part of the tray is missing ({error})",
             "install it with: pip install 'nexo-connections[tray]'",
         ) from None
-    except Exception as error:  # noqa: BLE001 - its backends raise errors of whatever toolkit they wrap
+    except Exception as error:  # noqa: BLE001 - backends raise errors of their toolkits
         raise NoTray(
             f"pystray can't use this desktop ({type(error).__name__}: {error})", "see docs/tray.md"
         ) from None

@@ -1,7 +1,7 @@
-"""What does the tray know, and what after an event? Pure: `fold(state, event, now)`.
+"""The state of the tray, and how events change it: a pure function, `fold(state, event, now)`.
 
-The last snapshot, the link to the daemon, and clicks that wait for an answer. Each event carries whole
-objects, so the last one wins; a snapshot replaces everything. Not for what is shown of it (`model`).
+The state has the last snapshot, the link to the daemon, and the click that waits for confirmation. Each event
+has whole objects, so the last one wins; a snapshot replaces everything. `model` decides what is shown.
 """
 
 import enum
@@ -16,11 +16,11 @@ from nexo_client.watch import Link as Heard
 from nexo_client.watch import LinkEvent
 
 UNCONFIRMED_AFTER = timedelta(seconds=3)
-"""A click that the daemon has not confirmed by then is taken back."""
+"""A switch that the daemon has not confirmed after this time is undone in the display."""
 
 
 class LinkState(enum.StrEnum):
-    """Whether the daemon is there."""
+    """The state of the link to the daemon."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -30,7 +30,7 @@ class LinkState(enum.StrEnum):
 
 @frozen
 class DaemonLink:
-    """The link to the daemon; `problem` and `hint` say why it is away and what to do."""
+    """The link to the daemon; `problem` and `hint` say why the daemon is away and what to do."""
 
     state: LinkState = LinkState.CONNECTING
     since: datetime | None = None
@@ -40,10 +40,12 @@ class DaemonLink:
 
 @frozen
 class Switch:
-    """A click on another default that the watch has not confirmed yet.
+    """A switch of the default that the watch has not confirmed yet.
 
     Attributes:
-        revision: of the store, once the daemon has answered the call; 0 before.
+        to_id: the id of the new default.
+        at: the time of the click.
+        revision: the revision of the store after the switch; 0 until the daemon has answered the call.
     """
 
     to_id: str
@@ -53,14 +55,16 @@ class Switch:
 
 @frozen
 class State:
-    """Everything that the picture depends on, but the time.
+    """Everything that the picture depends on, except the time.
 
     Attributes:
-        snapshot: the last one received; kept while the daemon is away.
-        testing: ids of the connections that a click is testing right now.
-        revision: of the store, as of the last event.
-        page: the settings screen is installed.
+        snapshot: the last snapshot with later events applied; kept while the daemon is away.
+        switch: the switch that is not confirmed yet.
+        testing: the ids of the connections that are being tested after a click.
+        notifications: changes of health are shown as notifications.
         started_daemon: this tray started the running daemon, so it may stop it.
+        revision: the revision of the store at the last event.
+        page: the settings screen is installed.
     """
 
     link: DaemonLink = DaemonLink()
@@ -74,29 +78,29 @@ class State:
 
     @property
     def live(self) -> bool:
-        """Whether the snapshot is the present."""
+        """Whether the snapshot is up to date."""
         return self.link.state is LinkState.LIVE and self.snapshot is not None
 
     def connection(self, connection_id: str) -> Connection | None:
-        """The connection with that id, as last seen."""
+        """The connection with this id in the snapshot; None if there is none."""
         connections = self.snapshot.connections if self.snapshot else ()
         return next((c for c in connections if c.id == connection_id), None)
 
     @property
     def default(self) -> Connection | None:
-        """The default as shown: the one just clicked, else the daemon's."""
+        """The default to show: the one that was just clicked, otherwise the daemon's."""
         if self.switch and (clicked := self.connection(self.switch.to_id)):
             return clicked
         return confirmed_default(self.snapshot)
 
 
 def confirmed_default(snapshot: Snapshot | None) -> Connection | None:
-    """The default as the daemon says."""
+    """The default in the snapshot."""
     return next((c for c in snapshot.connections if c.is_default), None) if snapshot else None
 
 
 def fold(state: State, event: LinkEvent, now: datetime) -> State:
-    """The state after one step of `nexo_client.watch.watch_forever`."""
+    """The state after one event of `nexo_client.watch.watch_forever`."""
     if event.link is Heard.AWAY or event.event is None:
         return away(state, event.error, now)
     snapshot = after(state.snapshot if state.live else None, event.event)
@@ -104,8 +108,7 @@ def fold(state: State, event: LinkEvent, now: datetime) -> State:
         return state
     link = state.link if state.live else DaemonLink(LinkState.LIVE, now)
     switch, revision = state.switch, event.event.revision
-    # Only from where the click took effect. That the default is the clicked one proves nothing: of clicks to
-    # and fro an earlier one may have done it.
+    # Only the revision confirms a switch: an earlier click may have made the clicked connection the default.
     if switch is not None and switch.revision and revision >= switch.revision:
         switch = None
     known = {c.id for c in snapshot.connections}
@@ -120,7 +123,7 @@ def fold(state: State, event: LinkEvent, now: datetime) -> State:
 
 
 def away(state: State, error: NexoError | None, now: datetime) -> State:
-    """The state without the daemon; what it said last stays, marked as past."""
+    """The state after losing the daemon; the snapshot is kept but is no longer live."""
     since = state.link.since if state.link.state is LinkState.AWAY else now
     if error is None or isinstance(error, DaemonNotRunning):
         problem = "the daemon is not running" if error is not None else "the daemon was stopped"
@@ -151,14 +154,14 @@ def after(snapshot: Snapshot | None, event: WatchEvent) -> Snapshot | None:
 
 
 def _put(connections: Iterable[Connection], new: Connection) -> Iterable[Connection]:
-    """In place of the one with its id, else last: the order of creation, as in a snapshot."""
+    """Replace the connection with the same id, or append it; this keeps the order of creation."""
     found = False
     for old in connections:
         if old.id == new.id:
             found = True
             yield new
         elif new.is_default and old.is_default:
-            # The event about the previous default may come later, and two marks would be shown until then.
+            # The event about the previous default may come later; until then two defaults would be shown.
             yield replace(old, is_default=False)
         else:
             yield old
@@ -167,5 +170,5 @@ def _put(connections: Iterable[Connection], new: Connection) -> Iterable[Connect
 
 
 def expired(state: State, now: datetime) -> bool:
-    """Whether the click has waited too long for its confirmation."""
+    """Whether the switch was not confirmed in time."""
     return state.switch is not None and now - state.switch.at >= UNCONFIRMED_AFTER

@@ -1,7 +1,7 @@
-"""How does the tray open `nexoctl` for a person? In the terminal that they use, if one can be found.
+"""Opens `nexoctl` in the user's terminal.
 
-Adding and editing ask for a key, and the wizard of `nexoctl` does that well; a second form for it in a
-toolkit that only one platform has would be one more place that holds secrets.
+Adding and editing need a key. The tray has no form of its own, because that would be one more place with
+secrets; the wizard of `nexoctl` asks for it.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nexo.connections import python
 
-# Program, and what stands between it and the command. The first two ask the desktop for the person's choice.
+# (program, its arguments before the command). The first two start the terminal that the user chose.
 _LINUX: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("xdg-terminal-exec", ()),
     ("x-terminal-emulator", ("-e",)),
@@ -36,14 +36,14 @@ _LINUX: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("foot", ()),
     ("xterm", ("-e",)),
 )
-# The window would close with the last line of the wizard unread.
+# Without this, the window would close before the user can read the last lines.
 _THEN_WAIT = '"$@"; code=$?; printf "\\nPress Enter to close. "; read -r _; exit $code'
-# One that can't open says so at once; quitting the tray must not wait for longer than this.
+# A terminal that cannot open fails within this time. Quitting the tray waits at most as long.
 _LAUNCH_S = 3.0
 
 
 class NoTerminal(Exception):
-    """No terminal was found; `command` is what a person can type into one."""
+    """No terminal was found; the user can type `command` into one."""
 
     def __init__(self, command: str) -> None:
         super().__init__(f"no terminal program was found for: {command}")
@@ -51,20 +51,26 @@ class NoTerminal(Exception):
 
 
 def wizard(arguments: Sequence[str], socket: str = "") -> list[str]:
-    """The command line of `nexoctl` with these arguments, run by this very Python."""
+    """The command line that runs `nexoctl` with these arguments in this Python installation."""
     at = ["--socket", socket] if socket else []
     return python.of_ours("nexo_cli", *at, *arguments)
 
 
 def typed(arguments: Sequence[str]) -> str:
-    """The same, as a person types it."""
+    """The same command as a user types it."""
     return shlex.join(["nexoctl", *arguments])
 
 
 def terminal_command(
     command: Sequence[str], platform: str, environment: Mapping[str, str], path: str | None = None
 ) -> list[str] | None:
-    """The command that opens a terminal with `command` in it; None if there is none. Pure but for PATH."""
+    """The command that opens a terminal with `command` in it; None if there is none.
+
+    Args:
+        platform: `sys.platform`.
+        environment: `TERMINAL` names the user's choice.
+        path: the search path for programs; PATH by default.
+    """
     if platform == "darwin":
         script = f'tell application "Terminal" to do script {_applescript(shlex.join(command))}'
         return ["osascript", "-e", script, "-e", 'tell application "Terminal" to activate']
@@ -86,10 +92,10 @@ def _applescript(text: str) -> str:
 
 
 def open_wizard(arguments: Sequence[str], socket: str = "") -> None:
-    """Open `nexoctl` in a terminal of its own.
+    """Open `nexoctl` in a new terminal window.
 
     Raises:
-        NoTerminal: none was found, or it did not open.
+        NoTerminal: no terminal was found, or it did not open.
     """
     command = terminal_command(wizard(arguments, socket), sys.platform, os.environ)
     if command is None:
@@ -105,9 +111,9 @@ def open_wizard(arguments: Sequence[str], socket: str = "") -> None:
     except OSError:
         raise NoTerminal(typed(arguments)) from None
     try:
-        # Some terminals stay until their window is closed, others hand over and end at once.
+        # Some terminals run until their window is closed, others hand over and end immediately.
         if child.wait(_LAUNCH_S) not in (0, None):
             raise NoTerminal(typed(arguments))
     except subprocess.TimeoutExpired:
-        # Somebody has to take note when it ends.
+        # A process that has ended must be waited for; otherwise it becomes a zombie.
         threading.Thread(target=child.wait, name="nexo-tray-terminal", daemon=True).start()

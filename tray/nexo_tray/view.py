@@ -1,8 +1,7 @@
-"""How does a picture get onto the screen? The one place that knows pystray.
+"""Displays pictures with pystray. No other module uses pystray's API.
 
-pystray's callbacks, its rebuilding of menus and its threads stay behind this seam: outside there are
-`Picture`s going in and `Click`s coming out. Updates run on the main thread on every platform; pystray
-itself takes care of that on GTK only.
+The input are `Picture`s, the output are `Click`s. Updates run on the main thread on every platform; pystray
+itself ensures this only on GTK.
 """
 
 import sys
@@ -15,7 +14,7 @@ from nexo_tray.icons import icon
 from nexo_tray.model import Click, MenuItem, Picture
 
 ICON_SIZE = 64
-"""Panels scale it down to their own size: 16 and 32 evenly, and 22, 24 and 48 well."""
+"""In pixels. Panels scale it down: evenly to 16 and 32, and with good results to 22, 24 and 48."""
 _TOOLTIP_LIMIT = 127 if sys.platform == "win32" else 512
 
 
@@ -23,7 +22,8 @@ class PanelIcon:
     """The icon in the panel.
 
     Args:
-        pystray: the module, imported by `start` once it is known to be usable.
+        pystray: the module, from `start.load_pystray`.
+        first: the first picture.
         act: called with each click, on the main thread; must not block.
     """
 
@@ -40,7 +40,7 @@ class PanelIcon:
         self._desktop = desktop
         self._act = act
         self._picture = first
-        # Before it runs the icon must not be touched.
+        # The icon must not be used before it runs.
         self._running = False
         self.icon = self._icon_class()(
             "nexo-tray",
@@ -51,9 +51,10 @@ class PanelIcon:
         self.icon.lines = lambda: self._picture.menu
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Show the icon and stay until `stop`; `ready` is called in a thread of its own once it is shown.
+        """Show the icon until `stop`. Has to be called from the main thread.
 
-        Has to be called from the main thread.
+        Args:
+            ready: called on another thread when the icon is shown.
         """
 
         def setup(running: Any) -> None:
@@ -64,11 +65,11 @@ class PanelIcon:
         self.icon.run(setup)
 
     def paint(self, picture: Picture) -> None:
-        """Show a picture, from any thread."""
+        """Show a picture. May be called from any thread."""
         self._desktop.later(partial(self._paint, picture))
 
     def stop(self) -> None:
-        """Take the icon away and let `run` return; from any thread."""
+        """Remove the icon and end `run`. May be called from any thread."""
         self._desktop.later(self.icon.stop)
 
     def _paint(self, picture: Picture) -> None:
@@ -99,7 +100,7 @@ class PanelIcon:
 
     def _clicked(self, path: tuple[int, ...], *_: Any) -> None:
         item = item_at(self._picture.menu, path)
-        # Panels deliver clicks on greyed lines as well.
+        # Panels also report clicks on disabled items.
         if item is not None and item.action is not None and item.enabled:
             self._act(item.action)
 
@@ -112,7 +113,7 @@ class PanelIcon:
 
 
 def item_at(menu: tuple[MenuItem, ...], path: tuple[int, ...]) -> MenuItem | None:
-    """The line at a path of positions; None if the menu has become shorter since it was drawn."""
+    """The item at a path of positions; None if the menu has become shorter since it was displayed."""
     item = MenuItem(children=menu)
     for number in path:
         if number >= len(item.children):
@@ -122,8 +123,8 @@ def item_at(menu: tuple[MenuItem, ...], path: tuple[int, ...]) -> MenuItem | Non
 
 
 def escaped(label: str, platform: str) -> str:
-    """A label for the platform's toolkit: where a character marks a keyboard shortcut, it is doubled.
+    """A label for the platform's toolkit; on Windows `&` marks a keyboard shortcut and has to be doubled.
 
-    GTK's menus are built from plain text, and libdbusmenu doubles the underscores itself.
+    GTK's menus take plain text, and libdbusmenu doubles underscores itself.
     """
     return label.replace("&", "&&") if platform == "win32" else label

@@ -1,7 +1,4 @@
-"""How does the tray say a span and a moment? Short phrases for labels, and how long they stay true.
-
-The daemon's own sentence of advice is shown as it is, elsewhere; here is only what fits beside a name.
-"""
+"""Short phrases for durations, times and keys in labels, and how long they stay true."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,18 +6,18 @@ from datetime import datetime, timedelta
 from nexo.connections.terms import KeySource, KeyVerdict
 from nexo_client.types import KeyInfo
 
-# The tray wakes up when a label becomes untrue, so ages are told in steps that grow with the age.
+# The tray wakes up when a label becomes out of date, so the steps grow with the age.
 _MINUTE_STEPS = (1, 2, 5, 10, 15, 20, 30, 45)
 _REST_STEPS_S = (5, 10, 20, 30, 45, 60)
 
 
 def latency(seconds: float) -> str:
-    """A latency as it is shown: `312 ms`, `4.2 s`."""
+    """A latency, such as `312 ms` or `4.2 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def lasted(seconds: float) -> str:
-    """A span that is over: `40 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    """A duration, such as `40 s`, `12 min`, `3 h 5 min` or `2 d 4 h`."""
     total = max(0, round(seconds))
     if total < 60:
         return f"{total} s"
@@ -35,7 +32,7 @@ def lasted(seconds: float) -> str:
 
 
 def key_words(key: KeyInfo) -> str:
-    """What is known about a key."""
+    """The state of an API key in words."""
     if key.source is KeySource.NONE:
         return "none"
     where = f"kept in {key.reference}" if key.source is KeySource.REFERENCE else "stored"
@@ -52,11 +49,11 @@ def key_words(key: KeyInfo) -> str:
 
 @dataclass(slots=True)
 class Telling:
-    """Tells moments relative to `now`, and collects until when everything it told stays true.
+    """Makes phrases for times relative to `now`, and records until when all of them are true.
 
     Attributes:
-        now: aware, UTC.
-        true_until: the earliest moment at which one of the phrases changes; None for never.
+        now: an aware datetime in UTC.
+        true_until: the earliest time at which one of the phrases changes; None for never.
     """
 
     now: datetime
@@ -67,7 +64,7 @@ class Telling:
             self.true_until = moment
 
     def ago(self, moment: datetime) -> str:
-        """`just now`, `5 min ago`, `3 h ago`, `2 days ago`; a moment in the future is just now."""
+        """`just now`, `5 min ago`, `3 h ago`, `2 days ago`; a time in the future is `just now`."""
         age = max(timedelta(), self.now - moment)
         minutes = int(age.total_seconds() // 60)
         if minutes < 1:
@@ -87,7 +84,7 @@ class Telling:
         return "1 day ago" if days == 1 else f"{days} days ago"
 
     def rest(self, moment: datetime) -> str:
-        """`42 s`, `3 min`, `2 h` until a moment; empty when it is over. Never promises too little."""
+        """The time until a moment, rounded up: `42 s`, `3 min`, `2 h`; empty if it is over."""
         left = (moment - self.now).total_seconds()
         if left <= 0:
             return ""
