@@ -1,1 +1,1 @@
-"""`nexod`: the daemon that owns the connections. Start reading at `main`."""
+"""`nexod`, the daemon that owns the connections. Start reading at `main`."""

@@ -1,4 +1,4 @@
-"""`nexod` and `python -m nexo_daemon`: the command line of the daemon. What it does is in `main`."""
+"""The command line of the daemon: `nexod` and `python -m nexo_daemon`. `main` runs the daemon."""
 
 import argparse
 import contextlib
@@ -13,19 +13,19 @@ from nexo.connections.lazy import put_off
 from nexo.connections.version import __version__
 
 _LATER = (
-    # protobuf's other implementation, which is imported whether or not there is the compiled one.
+    # protobuf's pure-Python implementation, which is imported even if the compiled one is used.
     "google.protobuf.internal.python_message",
-    # Where SQLAlchemy looks for plug-ins, and drivers of SQLite that are not ours.
+    # SQLAlchemy's look-up of plug-ins, and SQLite drivers that are not used.
     "importlib.metadata",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.dialects.sqlite.pysqlcipher",
-    # Of httpcore2: proxies that speak SOCKS, and contexts that it makes where none is given.
+    # For httpcore2: SOCKS proxies, and default TLS contexts.
     "socksio",
     "truststore",
-    # Of httpx: uploads of files.
+    # For httpx: file uploads.
     "mimetypes",
 )
-"""What libraries import and a start never uses; see `lazy`. One thread at most touches any of it."""
+"""Modules that libraries import and a start never uses; see `lazy`. Each is used by one thread at most."""
 
 _MISSING = (
     "nexod: the daemon needs packages that are not installed ({name}).\n"
@@ -67,11 +67,11 @@ def main() -> int:
 
 def _main() -> int:
     options = _parser().parse_args()
-    # What the start makes stays. Looking for garbage in it is an eighth of the CPU of a start (2026-11-23);
-    # `main` turns it on again when the daemon is ready.
+    # Objects created at start stay. Searching them for garbage took an eighth of the CPU of a start
+    # (2026-11-23); `main` enables the collector when the daemon is ready.
     gc.disable()
-    # Until `Stop` listens there is nothing to end in order. An exception may be lost here: Python swallows
-    # what is raised in a callback of its import locks.
+    # Until `Stop` listens, a signal ends the process at once. Raising an exception would not be reliable,
+    # because Python discards exceptions that are raised in a callback of its import locks.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: os._exit(0))
@@ -83,7 +83,7 @@ def _main() -> int:
         print(f"nexod: {short[0].problem}\n  {short[0].hint}", file=sys.stderr)
         return 1
     try:
-        # Some are imported only when the daemon has answered, or when they are needed.
+        # Some packages are imported only after the daemon has answered, or when they are needed.
         for name in python.missing(python.DAEMON_NEEDS):
             raise ModuleNotFoundError(name=name)
         put_off(_LATER)
@@ -96,10 +96,10 @@ def _main() -> int:
     chosen = paths.socket_path(options.socket) if options.socket else None
     run_marks.take_back(os.environ)
     paths.make_absolute(os.environ)
-    # The directory may be one that anybody can write to, and nothing of it is ours to use (or to keep busy).
+    # The start directory may be writable by others; nothing in it is used, and it should not be kept busy.
     os.chdir("/")
     code = run(lambda: paths.socket_path(chosen), kept, background=options.background)
-    # Threads that hang are left alone: while Python and OpenSSL clear up under them, they crash (seen).
+    # Threads that hang are not joined: they crash while Python and OpenSSL clean up (seen).
     import logging
 
     logging.shutdown()

@@ -1,8 +1,8 @@
-"""Listening sockets that outlive the daemon, because the service manager has them as well.
+"""Listening sockets that outlive the daemon, because the service manager holds them, too.
 
-While the daemon restarts, callers wait in the kernel's queue instead of being refused, and nobody else can
-take the port. Sources: sd_listen_fds(3) for the sockets that a process is handed at its start, sd_notify(3)
-(FDSTORE) for those that the manager is to hand to the next one.
+While the daemon restarts, callers wait in the kernel's queue instead of being refused, and no other program
+can take the port. Sources: sd_listen_fds(3) for sockets that a process gets at its start, sd_notify(3)
+(FDSTORE) for passing them to the next process.
 """
 
 import logging
@@ -27,11 +27,11 @@ _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 class KeptSockets:
     """See `nexo_gateway.server.Keeper`.
 
-    Make it before the process opens anything: sockets that are handed over are known by their numbers alone.
-    The variables that tell of them are removed, and no child inherits one.
+    Create it before the process opens any file, because passed sockets are known only by their numbers. It
+    removes the environment variables that describe them, and child processes do not inherit the sockets.
 
     Attributes:
-        problems: why something that was handed over is not used.
+        problems: why passed sockets are not used.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class KeptSockets:
                 one.close()
 
     def take(self, address: "Address") -> socket.socket | None:
-        """One that listens there since before this process; None if none was handed over."""
+        """The socket passed for this address; None if there is none."""
         name, found = self._handed.pop(address, ("", None))
         if found is not None:
             self._names.add(name)
@@ -60,7 +60,7 @@ class KeptSockets:
         return found
 
     def refuse_rest(self) -> None:
-        """Close what nobody has taken: callers would wait there for ever."""
+        """Close sockets that were not taken, because callers would wait on them for ever."""
         for address, (name, one) in self._handed.items():
             log.warning(
                 "the service manager handed over a socket at %s, where the gateway does not listen: closed",
@@ -71,14 +71,14 @@ class KeptSockets:
         self._handed.clear()
 
     def keep(self, name: str, listening: socket.socket) -> bool:
-        """Have the manager hand it to the next daemon; False if there is no manager to ask."""
-        # What bears that name already is an earlier one that nobody finds any more.
+        """Have the service manager keep the socket for the next daemon; False if there is none."""
+        # A socket with the same name is an older one that no longer receives callers.
         self._forget(name)
         self._names.add(name)
         return self._tell(f"FDSTORE=1\nFDNAME={name}", listening.fileno())
 
     def let_go(self) -> None:
-        """Nothing is for the next daemon any more."""
+        """Keep no sockets for the next daemon."""
         self.refuse_rest()
         for name in self._names:
             self._forget(name)
@@ -92,7 +92,7 @@ class KeptSockets:
 def _numbers(environment: MutableMapping[str, str], first: int, problems: list[str]) -> list[tuple[str, int]]:
     pid, count, names, _ = (environment.pop(variable, "") for variable in _VARIABLES)
     if not count or pid != str(os.getpid()):
-        # They were for the process that started this one, if anything.
+        # The variables were meant for the process that started this one, if for any.
         if count:
             problems.append(f"LISTEN_FDS={count!r} is for process {pid!r}, not for this one: ignored")
         return []
@@ -104,10 +104,10 @@ def _numbers(environment: MutableMapping[str, str], first: int, problems: list[s
 
 
 def _usable(number: int) -> socket.socket:
-    """The socket of a file descriptor; one that is none of ours is closed.
+    """The socket of a file descriptor; an unusable one is closed.
 
     Raises:
-        ValueError: it is no socket that the gateway could listen on; the text goes on after its name.
+        ValueError: the gateway cannot use it; the text completes a sentence about it.
     """
     try:
         status = os.fstat(number)
@@ -126,10 +126,10 @@ def _usable(number: int) -> socket.socket:
 
 
 def _problem(found: socket.socket, uid: int) -> str:
-    # Whoever made it may still have it, and accept the connections that are meant for us.
+    # Its creator may still hold it, and accept connections that are meant for us.
     if uid not in (0, os.geteuid()):
         return f"was made by the account with uid {uid}"
-    # MPTCP is a stream as well, and the kernel does not tell whose its callers are as it does for TCP.
+    # MPTCP is a stream, too, but the kernel does not tell the owner of a connection as it does for TCP.
     if (found.family, found.type, found.proto) not in (
         (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP),
         (socket.AF_UNIX, socket.SOCK_STREAM, 0),

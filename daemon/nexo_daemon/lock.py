@@ -1,4 +1,4 @@
-"""One daemon a user: an advisory lock that is held for life, on a file that says who holds it."""
+"""One daemon for each user: an advisory lock held while the daemon runs; the file says who holds it."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from nexo.connections.paths import private_directory
 from nexo.connections.version import __version__
 from nexo_daemon.store.files import NO_LOCKS, StoreUnusable, identity
 
-# Longer than a look at the lock takes (`lock_note.held`), shorter than a person notices.
+# Longer than `lock_note.held` takes to test the lock, and too short for a person to notice.
 _TRY_S = 0.3
 
 
@@ -27,7 +27,7 @@ class AlreadyRunning(Exception):
     """Another daemon holds the lock.
 
     Attributes:
-        holder: None while it is just starting.
+        holder: None while it is starting.
     """
 
     def __init__(self, path: Path, holder: Note | None) -> None:
@@ -41,9 +41,9 @@ class AlreadyRunning(Exception):
 
 
 class InstanceLock:
-    """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two inodes.
+    """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two files.
 
-    Where the home is read-only, the note lies in a file beside the socket, and both are locked.
+    If the home directory is read-only, the note is in a file beside the socket, and both files are locked.
     """
 
     def __init__(self, path: Path, spare: Path) -> None:
@@ -57,7 +57,7 @@ class InstanceLock:
         """Take the lock.
 
         Raises:
-            AlreadyRunning: with who has it.
+            AlreadyRunning: says which daemon holds the lock.
             UnsafePathError: the directory of the lock is not private.
             StoreUnusable: the file system has no locks.
         """
@@ -83,11 +83,11 @@ class InstanceLock:
         return file
 
     def keep(self, socket: Path) -> None:
-        """Hold the file of that name again, if the one that is held was removed: a second daemon would start.
+        """Lock the file at the path again if the locked one was removed, so that no second daemon can start.
 
         Raises:
-            AlreadyRunning: one has started.
-            OSError: it cannot be made.
+            AlreadyRunning: another daemon has started.
+            OSError: the file cannot be created.
         """
         if self._file is None:
             return
@@ -121,14 +121,14 @@ class InstanceLock:
                 ) from None
 
     def note(self, socket: Path, *, ready: bool, problem: str | None = None) -> None:
-        """Say in the file who holds it, where it listens, and the problem of its store (None: as before)."""
+        """Write who holds the lock, the socket, and the problem of the store (None: unchanged) to the file."""
         if problem is not None:
             self._problem = problem
         text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready, self._problem))
         if self._file is None:
             return
         try:
-            # In this order there is a whole note at every moment: spaces hide the end of a longer one.
+            # In this order the note is complete at every moment: spaces overwrite the end of a longer one.
             os.pwrite(self._file, text.ljust(os.fstat(self._file).st_size), 0)
             os.ftruncate(self._file, len(text))
         except OSError as error:
@@ -140,7 +140,7 @@ class InstanceLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Release it."""
+        """Release the lock."""
         if self._file is not None:
             with suppress(OSError):
                 os.ftruncate(self._file, 0)

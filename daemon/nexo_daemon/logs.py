@@ -1,4 +1,4 @@
-"""Where the daemon writes what it does: a private, rotated file, and stderr for who started it."""
+"""The log of the daemon: a private, rotated file, and stderr."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 class _PrivateFile(RotatingFileHandler):
-    """0600 from the first byte, and not through a symbolic link."""
+    """A file with mode 0600 from the beginning, never opened through a symbolic link."""
 
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See `logging.Handler`. A file that was removed or moved away meanwhile is made anew."""
+        """See `logging.Handler`. Creates the file again if it was removed or moved."""
         with contextlib.suppress(OSError):
             self._open_again_if_lost()
         super().emit(record)
@@ -48,7 +48,7 @@ class _PrivateFile(RotatingFileHandler):
 
 
 class _Places(logging.Formatter):
-    """Of an exception its type and where it was raised: its text may quote a request, and so a key."""
+    """Formats exceptions as type and place: their text may quote a request, and so a key."""
 
     def formatException(  # noqa: N802 - a name of logging
         self,
@@ -59,7 +59,7 @@ class _Places(logging.Formatter):
 
 
 def place_of(error: BaseException) -> str:
-    """Where it was raised and on whose behalf, innermost first; nothing of its text."""
+    """Where an exception was raised, innermost frame first, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
 
@@ -70,7 +70,7 @@ def _say_uncaught(error: BaseException | None) -> None:
 
 
 def say_of_loop(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """What the event loop calls when nobody waits for a failure. Its own words hold `repr`s of anything."""
+    """Handler for the event loop's exceptions. Uses none of its texts, which contain `repr`s of objects."""
     error = context.get("exception")
     if isinstance(error, BaseException):
         _say_uncaught(error)
@@ -79,7 +79,7 @@ def say_of_loop(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> 
 
 
 class StandingFailure:
-    """A failure that comes back with every try: said when its words are new, not each time."""
+    """A failure that recurs with every try: logged when its text changes, not each time."""
 
     def __init__(self, log: logging.Logger, what: str) -> None:
         self._log = log
@@ -87,18 +87,18 @@ class StandingFailure:
         self._said = ""
 
     def came(self, message: str) -> None:
-        """It failed again, or for the first time."""
+        """The operation failed."""
         if message != self._said:
             self._log.warning("%s: %s", self._what, message)
         self._said = message
 
     def is_over(self) -> None:
-        """It worked; the next failure is news."""
+        """The operation succeeded; the next failure will be logged."""
         self._said = ""
 
 
 def leave_stderr() -> None:
-    """Log to the file only from now on, and let nothing else grow what stderr leads to."""
+    """Log only to the file from now on, and stop writing to stderr."""
     root = logging.getLogger()
     for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
         root.removeHandler(handler)
@@ -108,7 +108,7 @@ def leave_stderr() -> None:
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    """grpcio logs a malformed request with a traceback of its own inside; a client could fill the log."""
+    """grpcio logs a malformed request with a traceback in its message, so that clients could fill the log."""
     record.exc_info = record.exc_text = None
     return True
 
@@ -125,19 +125,19 @@ def start_logging(path: Path, level: str) -> None:
         private_directory(path.parent)
         handlers.append(_PrivateFile(path, maxBytes=FILE_LIMIT, backupCount=KEEP, encoding="utf-8"))
     except OSError as error:
-        # A read-only home, a full disk: a daemon without a log file is better than none.
+        # With a read-only home or a full disk the daemon runs without a log file.
         problem = error.strerror or type(error).__name__
     known = logging.getLevelNamesMapping().get(level.upper())
-    # A full disk or a closed terminal must not stop the daemon, and says nothing about a record.
+    # Errors of logging itself (full disk, closed terminal) must not stop the daemon or print a record.
     logging.raiseExceptions = False
     logging.basicConfig(level=known or logging.INFO, format=FORMAT, handlers=handlers, force=True)
-    # httpx writes each URL, httpcore2 each header, at their lower levels.
+    # Below WARNING, httpx logs URLs and httpcore2 headers.
     for name in ("httpx", "httpcore2", "uvicorn", "asyncio", "sqlalchemy", "alembic", "keyring"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_one_line)
     for handler in handlers:
         handler.setFormatter(_Places(FORMAT))
-    # Python's own would print the text to stderr, which may be the journal.
+    # Python's own hook would print the text to stderr, which may be the journal.
     sys.excepthook = lambda _, error, __: _say_uncaught(error)
     sys.unraisablehook = lambda found: _say_uncaught(found.exc_value)
     threading.excepthook = lambda found: _say_uncaught(found.exc_value)

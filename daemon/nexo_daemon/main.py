@@ -1,6 +1,6 @@
-"""The life of the daemon, top to bottom: what it owns, in which order it starts, in which order it stops.
+"""The life of the daemon from top to bottom: its parts, and the order of start and stop.
 
-umask → lock → log → store and vault → registry, lights, services → socket → a call through the socket
+umask → lock → log → store and vault → registry, health board, services → socket → a call through the socket
 → READY → health checks … stop: refuse → end streams → cancel checks → write → checkpoint → socket → lock
 """
 
@@ -71,11 +71,11 @@ log = logging.getLogger("nexod")
 
 
 def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = False) -> int:
-    """Live until told to stop; returns the exit code. In the background, stderr is left once it answers.
+    """Run until told to stop; returns the exit code. In the background, stderr is left once it is ready.
 
     Args:
-        wanted: where programs look for the socket; asked again, because a run-time directory comes and goes.
-        kept: what an earlier daemon may have listened on.
+        wanted: returns the path of the socket; called again, because the run-time directory may come and go.
+        kept: sockets of an earlier daemon.
     """
     socket = wanted()
     stop = Stop()
@@ -153,7 +153,7 @@ async def _serve(
     health_board = HealthBoard(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
     resolver = Resolver(registry, health_board, journal, clock)
     hub = FollowHub(resolver, clock)
-    # In this order: the resolver forgets shared answers before a follower asks for one.
+    # The order matters: the resolver drops shared answers before a follower asks for one.
     registry.listen_to_routing(resolver.on_routing)
     registry.listen_to_routing(hub.on_routing)
     view = View(
@@ -198,7 +198,7 @@ async def _serve(
 
     await tokens.load()
     await auto_lock.load()
-    # Before anybody is handed anything.
+    # Started before any secret is handed out.
     owned = {asyncio.create_task(steadily("journal", journal.run, clock), name="journal")}
     await server.start(socket)
     await door.load()
@@ -209,18 +209,18 @@ async def _serve(
     if background:
         leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
-    # Should it fail, the loop's handler says so, and the first check loads what it needs.
+    # If it fails, the loop's handler logs that, and the first check imports what it needs.
     await asyncio.wait(
         {
             asyncio.create_task(_prepare(registry, prober), name="prepare"),
             asyncio.create_task(try_seals(registry), name="seals"),
         }
     )
-    # A full collection that walks through modules, schema and stored connections holds up every call for
-    # 45 ms (1 000 connections, 2026-11-23), now and then for as long as the daemon lives, and finds nothing.
+    # A full collection over modules, schema and stored connections delays every call by 45 ms (1 000
+    # connections, 2026-11-23), again and again, and finds nothing.
     gc.freeze()
-    # A switch that reaches 1 000 followers makes tens of thousands of objects that live for milliseconds:
-    # with the usual 700 a sixth of its CPU went into looking for garbage among them (2026-11-23).
+    # A switch that reaches 1 000 followers creates tens of thousands of objects that live for milliseconds:
+    # with the default of 700, the search for garbage took a sixth of its CPU (2026-11-23).
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
     owned |= {
@@ -246,7 +246,8 @@ async def _serve(
     exit_code = 0
     for task in owned:
         if task.done():
-            # The checks, the socket and the watchdog: without them it would show old lights, or not be found.
+            # Checks, socket and watchdog: without them the health would be outdated, or the daemon
+            # unreachable.
             log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
             exit_code = 1
     stop.must_end(exit_code)
@@ -271,8 +272,8 @@ async def _serve(
 
 
 async def _prepare(registry: Registry, prober: Prober) -> None:
-    """Load what the first answer did not need; one after the other, to leave time for calls in between."""
-    # What cannot be prepared is said by the first change.
+    """Import what the first answer did not need, one after the other, so that calls can run in between."""
+    # The first change reports the problem.
     with contextlib.suppress(NexoError):
         await registry.on_store_thread(registry.store.prepare)
     await prober.prepare()

@@ -1,4 +1,4 @@
-"""Tells a service manager how the daemon is doing. Source: sd_notify(3), sd_watchdog_enabled(3)."""
+"""Reports the daemon's state to a service manager. Source: sd_notify(3), sd_watchdog_enabled(3)."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import socket
 
 
 def notify(state: str, *file_descriptors: int) -> bool:
-    """Send a state such as "READY=1"; False if no service manager listens, and then nothing is done."""
+    """Send a state such as "READY=1"; False, and no effect, if there is no service manager."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
@@ -20,7 +20,7 @@ def notify(state: str, *file_descriptors: int) -> bool:
 
 
 def watchdog_interval_s() -> float | None:
-    """Half of the time after which the service manager would kill us; None if it does not watch."""
+    """Half of the service manager's watchdog timeout, in seconds; None if it has no watchdog."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
@@ -31,7 +31,7 @@ def watchdog_interval_s() -> float | None:
 
 
 async def feed_watchdog(interval_s: float) -> None:
-    """Say that the event loop turns, until cancelled."""
+    """Report that the event loop runs, until cancelled."""
     while True:
         notify("WATCHDOG=1")
         await asyncio.sleep(interval_s)

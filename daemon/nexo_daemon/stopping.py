@@ -1,8 +1,8 @@
-"""How is the daemon told to stop, and what makes sure that it then ends?
+"""Stops the daemon on signals and on request, and makes sure that it ends.
 
-Signals are read by a thread, because the event loop may be what hangs. From the moment of being told the
-daemon has a few seconds to end in order; what then still runs is left where it is: everything that was
-acknowledged is on disk.
+Signals are read by a thread, because the event loop may hang. Once told to stop, the daemon has a few seconds
+to end in order; then it exits, whatever still runs. That loses nothing, because everything that was
+acknowledged is on the disk.
 """
 
 import asyncio
@@ -19,22 +19,23 @@ from types import FrameType
 log = logging.getLogger("nexod")
 
 DEADLINE_S = 4.0
-"""For an orderly end: less than the 5 s that are promised."""
+"""Time for an orderly end in seconds, less than the documented 5 s."""
 _SAYING_S = 0.3
 
-# SIGHUP: the terminal of `nexod --foreground` was closed, or somebody hopes for a reload. With a status that
-# is none of success, a service manager that did not ask for the end starts it again.
+# SIGHUP: the terminal of `nexod --foreground` was closed, or somebody wants a reload. With an exit code other
+# than success, a service manager that did not ask for the end starts the daemon again.
 _EXIT_CODES = {signal.SIGTERM: 0, signal.SIGINT: 0, signal.SIGHUP: 0}
 _SUPERVISED = {signal.SIGHUP: 128 + signal.SIGHUP}
 
 
 class Stop:
-    """Told by signals and by the Shutdown call. A second signal does not wait any more.
+    """Receives signals and the Shutdown call. A second signal ends the process at once.
 
-    The first one after a Shutdown call does: whoever got no answer to the call sends it, for an end in order.
+    Except the first signal after a Shutdown call: a caller without an answer sends it to end the daemon in
+        order.
 
     Attributes:
-        exit_code: of an orderly end.
+        exit_code: exit code of an orderly end.
     """
 
     def __init__(self) -> None:
@@ -47,37 +48,37 @@ class Stop:
         self._lock = threading.Lock()
 
     def listen(self) -> None:
-        """Handle the signals from now on; before `attach` they end the start."""
+        """Handle signals from now on; before `attach`, they end the start."""
         reader, writer = socket.socketpair()
         writer.setblocking(False)
-        # Python writes the number of a signal there as it arrives, whatever its main thread is doing.
+        # Python writes the number of an arriving signal to the socket, whatever its main thread is doing.
         signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
         for number in _EXIT_CODES:
-            # `nohup nexod`: whoever had it ignored meant it. Not so for Ctrl-C: shells ignore it for a job
-            # that they start with `&`, and a stop by SIGINT is asked for explicitly.
+            # With `nohup nexod`, SIGHUP is ignored intentionally. An ignored SIGINT is not intentional:
+            # shells ignore it for jobs started with `&`, and a stop by SIGINT is an explicit request.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._in_main_thread)
         threading.Thread(target=self._read, args=(reader,), name="signals", daemon=True).start()
-        # Now, and not when it is needed: there may be no room for a thread then.
+        # Started now, because later there may be no memory for a thread.
         threading.Thread(target=self._count_down, name="deadline", daemon=True).start()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on there is something to stop in order."""
+        """Set the event loop, on which the stop runs in order."""
         with self._lock:
             self._loop = loop
         if self._signals:
             self._told.set()
 
     def __call__(self) -> None:
-        """Stop in order; on the event loop."""
+        """Stop in order; call it on the event loop."""
         self._told.set()
 
     async def wait(self) -> None:
-        """Until told."""
+        """Wait until told to stop."""
         await self._told.wait()
 
     def must_end(self, exit_code: int) -> None:
-        """From now on the process has `DEADLINE_S` to end in order; may be called twice."""
+        """Start the time limit `DEADLINE_S` for an orderly end; may be called twice."""
         self._status = exit_code
         self._must_end.set()
 
@@ -121,7 +122,7 @@ def _give_up(exit_code: int) -> None:
 
 
 def _say(level: int, words: str, *facts: object) -> None:
-    # The disk of the log may be what hangs.
+    # The disk of the log may hang.
     saying = threading.Thread(target=log.log, args=(level, words, *facts), name="saying", daemon=True)
     with contextlib.suppress(RuntimeError):
         saying.start()

@@ -1,1 +1,1 @@
-"""The nouns of the daemon: plain values, their rules of construction, and its errors. No effects."""
+"""The daemon's own types: plain values and their checks. No side effects."""

@@ -1,4 +1,4 @@
-"""Time as a thing that is passed in, so that tests and simulations own it."""
+"""Time as a parameter, so that tests and simulations can control it."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ class Clock(Protocol):
         """Wall-clock time in UTC. May jump."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back; whether they pass while the computer sleeps is the system's choice."""
+        """Seconds that never go back; may or may not advance while the computer sleeps."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the event loop."""

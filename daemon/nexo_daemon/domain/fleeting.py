@@ -1,7 +1,7 @@
-"""What is remembered for a moment: a bounded number of values, each of which leaves memory by itself.
+"""A bounded cache whose values are removed from memory after a time.
 
-Every value has an end of its own, counted from when it was put in. Whoever holds secrets here does not need
-anybody to ask for one before the others are gone.
+Each value has its own end, counted from when it was stored. A timer removes it, so that secrets do not stay
+in memory until the next access.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ V = TypeVar("V")
 
 
 class Fleeting(Generic[K, V]):
-    """Values by key, oldest first; belongs to one event loop."""
+    """Values by key, oldest first; used on one event loop."""
 
     def __init__(self, clock: Clock, *, lifetime_s: float, limit: int) -> None:
         self._clock = clock
         self._lifetime_s = lifetime_s
         self._limit = limit
-        # One lifetime for all, so the order of insertion is the order of the ends.
+        # All values have the same lifetime, so the order of insertion is the order of expiry.
         self._entries: dict[K, tuple[float, V]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -29,15 +29,15 @@ class Fleeting(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The value, unless its time is over."""
+        """The value, unless it has expired."""
         entry = self._entries.get(key)
-        # The timer is late when the loop is busy.
+        # The timer may be late when the loop is busy.
         if entry is None or entry[0] <= self._clock.monotonic():
             return None
         return entry[1]
 
     def put(self, key: K, value: V) -> None:
-        """Remember a value; of too many the oldest is forgotten."""
+        """Store a value; if there are too many, the oldest is removed."""
         self._entries.pop(key, None)
         if len(self._entries) >= self._limit:
             del self._entries[next(iter(self._entries))]
@@ -46,11 +46,11 @@ class Fleeting(Generic[K, V]):
             self._wait(self._lifetime_s)
 
     def forget(self, key: K) -> None:
-        """Forget one value."""
+        """Remove one value."""
         self._entries.pop(key, None)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all values."""
         self._entries.clear()
         if self._timer is not None:
             self._timer.cancel()

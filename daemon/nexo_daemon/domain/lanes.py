@@ -1,10 +1,11 @@
-"""Where does work run that may never return? On threads of its kind, which keep nobody else waiting.
+"""Threads for work that may never return, separate for each kind of work.
 
-A file on a dead mount, a name server that is gone, a keyring that hangs: such a call cannot be cancelled.
-On asyncio's shared executor (6 threads on 2 cores) a few of them starve all others, and a program joins that
-executor's threads before it ends. So nothing in the daemon uses it. The threads of a lane serve one kind of
-work, are bounded, are kept between jobs (starting one blocks the loop for milliseconds on a busy computer),
-leave when there is nothing to do, and never keep the program from ending.
+A file on a dead mount, a name server that is gone, a keyring that hangs: such a call cannot be cancelled. On
+asyncio's shared executor (6 threads on 2 cores) a few of them would block all other work, and Python joins
+that executor's threads before it exits. So the daemon does not use it. The threads of a lane serve one kind
+of work, are limited in number, and are kept between jobs, because starting one blocks the loop for
+milliseconds on a busy computer. They end when there is nothing to do, and never keep the process from
+exiting.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ class Lane:
     """Daemon threads for one kind of work, at most `most`; a job beyond that waits for its turn.
 
     Args:
-        deadline_s: how long a caller waits, its turn included; None for work that is bounded by itself.
+        deadline_s: how long a caller waits, including the queue; None for work that has a time limit itself.
     """
 
     def __init__(self, name: str, *, most: int, deadline_s: float | None = None) -> None:
@@ -36,10 +37,10 @@ class Lane:
         self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def run(self, work: Callable[[], T], *, deadline_s: float | None = None) -> T:
-        """The result of `work`. Whoever is cancelled or late leaves the thread to itself.
+        """Run `work` on a thread; returns its result. After cancellation or time-out the thread goes on.
 
         Raises:
-            TimeoutError: it did not come within the deadline; the work goes on, and nobody hears of it.
+            TimeoutError: no result within the time limit; the work goes on, and its result is ignored.
         """
         async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
             return await self._to_the_end(work)
@@ -55,19 +56,19 @@ class Lane:
             error: BaseException | None = None
             try:
                 result = work()
-            except BaseException as problem:  # noqa: BLE001 - it is raised where the result is awaited
+            except BaseException as problem:  # noqa: BLE001 - it is raised for the caller
                 error = problem
             try:
                 loop.call_soon_threadsafe(_settle, done, result, error)
             except RuntimeError:
-                # The loop is closed: nobody waits any more.
+                # The loop is closed, so nobody waits for the result.
                 return
 
         self._submit(job)
         return await done
 
     async def join(self, key: Hashable, work: Callable[[], T], *, deadline_s: float | None = None) -> T:
-        """Like `run`, but joins the work of this key that is under way: it takes one thread in all."""
+        """Like `run`, but joins running work with the same key: both use one thread."""
         task = self._under_way.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
             task = asyncio.create_task(self._to_the_end(work))
@@ -80,7 +81,7 @@ class Lane:
         if self._under_way.get(key) is task:
             del self._under_way[key]
         if not task.cancelled():
-            # Its failure is no news where everybody has given up.
+            # Retrieved, so that asyncio does not report it if no caller waits any more.
             task.exception()
 
     def _submit(self, job: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
-"""Connections, workspaces and settings as the daemon thinks of them.
+"""Connections, workspaces and settings inside the daemon.
 
-Frozen values; nothing here holds a secret in the clear except `Credentials`, which lives only as long
-as the request that needs it. Moments are aware datetimes in UTC; spans are seconds.
+Frozen values. Only `Credentials`, which lives as long as the request that needs it, holds secrets in plain
+text. Times are aware datetimes in UTC; durations are seconds.
 """
 
 import enum
@@ -27,7 +27,7 @@ from nexo_daemon.domain.secret import Secret
 
 
 class ProxyMode(enum.StrEnum):
-    """Which proxy a connection uses."""
+    """How a connection chooses its proxy."""
 
     SYSTEM = "system"
     DIRECT = "direct"
@@ -35,32 +35,32 @@ class ProxyMode(enum.StrEnum):
 
 
 def proxy_mode(network: NetworkProfile) -> ProxyMode:
-    """Which proxy it says, in one word."""
+    """The proxy mode of a network profile."""
     return ProxyMode.URL if network.proxy_url else ProxyMode(network.proxy or ProxyMode.SYSTEM)
 
 
 class SecretKind(enum.StrEnum):
-    """Which field of a connection a sealed secret belongs to."""
+    """The field of a connection that a sealed secret holds."""
 
     API_KEY = "api_key"
     PREVIOUS_API_KEY = "previous_api_key"
     HEADER = "header"
     PROXY_CREDENTIALS = "proxy_credentials"
     KEY_REFERENCE = "key_reference"
-    """A copy of the reference: no secret, but it decides which key goes to which host, and what runs."""
+    """A copy of the reference: not secret, but it decides which key goes to which host, and what is run."""
 
 
 @frozen
 class SealedSecret:
-    """An encrypted field as it lies in the store.
+    """An encrypted field as stored.
 
     Attributes:
         id: row id, part of the associated data.
-        kind: what it is; `name` is the header name when it is a header value.
+        kind: its field; `name` is the header name of a header value.
         position: order of headers.
         origin: scheme://host:port that the secret may be sent to; part of the associated data.
         key_id: the data key that sealed it.
-        form: which parts of its connection it is tied to, see `vault.sealing`.
+        form: the version of the associated data, see `vault.sealing`.
     """
 
     id: str
@@ -76,7 +76,7 @@ class SealedSecret:
 
 @frozen
 class Credentials:
-    """The secrets of a connection in the clear. Made for one request, never stored or cached by callers.
+    """The plaintext secrets of a connection. Made for one request; callers never store or cache them.
 
     Attributes:
         headers: custom headers in the order in which they were given.
@@ -91,20 +91,20 @@ class Credentials:
 
 
 class Fact(enum.StrEnum):
-    """Something that a test found out about an endpoint, and that checks rely on."""
+    """A fact about an endpoint that a test found out, and that checks rely on."""
 
     LIST_PUBLIC = "list_public"
-    """The model list answers anybody, so it tells nothing about the key."""
+    """The model list is returned without authentication, so it proves nothing about the key."""
     NO_LIST = "no_list"
-    """There is no model list in a form that we read, and the calls work all the same."""
+    """There is no readable model list, although calls work."""
     GET_TELLS = "get_tells"
-    """A GET of the endpoint for calls is answered differently for a good and for a bad key."""
+    """A GET of the endpoint for calls is answered differently for a valid and an invalid key."""
     NULL_TELLS = "null_tells"
-    """So is a call whose body is `null`."""
+    """A call with the body `null` is answered differently for a valid and an invalid key."""
     REFUSED_TELLS = "refused_tells"
-    """So is a call of the right form that no service can carry out."""
+    """A well-formed call that no service can execute is answered differently for the two."""
     REFUSED_RAN = "refused_ran"
-    """A call that cannot run was answered as if it had: never send one in a background check."""
+    """Such a call was answered as if it was executed: background checks must never send one."""
 
 
 Facts = frozenset[Fact]
@@ -112,7 +112,7 @@ Facts = frozenset[Fact]
 
 @frozen(kw_only=True)
 class StoredConnection(Configuration):
-    """A connection and what only the store knows of it."""
+    """A connection, with the data that only the store has."""
 
     key_reference: str = ""
     key_verdict: KeyVerdict = KeyVerdict.UNVERIFIED
@@ -129,19 +129,19 @@ class StoredConnection(Configuration):
 
     @property
     def secrets(self) -> int:
-        """How many secrets are stored; the copy of a reference is none."""
+        """The number of stored secrets, without copies of references."""
         return sum(secret.kind is not SecretKind.KEY_REFERENCE for secret in self.sealed)
 
     @property
     def key_source(self) -> KeySource:
-        """Where the API key lives."""
+        """Where the API key is kept."""
         if self.key_reference:
             return KeySource.REFERENCE
         return KeySource.STORED if self.has(SecretKind.API_KEY) else KeySource.NONE
 
     @property
     def key(self) -> KeyInfo:
-        """What anybody may know of the API key."""
+        """Public information about the API key."""
         return KeyInfo(
             self.key_source,
             self.key_verdict,
@@ -196,7 +196,7 @@ class Binding:
 
 @frozen
 class Settings:
-    """The single-row table: what there is exactly one of."""
+    """The settings, of which there is a single row."""
 
     revision: int = 0
     default_id: str | None = None
@@ -206,7 +206,7 @@ class Settings:
 
 
 class EvidenceSource(enum.StrEnum):
-    """Whose request showed how a connection is."""
+    """Whose request showed the health of a connection."""
 
     NONE = ""
     PROBE = "probe"
@@ -215,7 +215,7 @@ class EvidenceSource(enum.StrEnum):
 
 @frozen
 class Transition:
-    """A change of the light, as stored and announced."""
+    """A change of health, as stored and announced."""
 
     connection_id: str
     at: datetime
@@ -231,10 +231,10 @@ class Transition:
 
 @frozen
 class Sample:
-    """Checks of one span of time: a single check (span 0), or an hour once thinned.
+    """A single check (span 0), or the checks of an hour, merged.
 
     Attributes:
-        from_traffic: so many of the checks were requests of programs through the gateway.
+        from_traffic: how many of the checks were requests through the gateway.
     """
 
     connection_id: str
@@ -255,8 +255,8 @@ class HandoutRecord:
     """A secret that left the daemon.
 
     Attributes:
-        at: the first time.
-        last_at: the last of `times`; None: there was one.
+        at: time of the first hand-out.
+        last_at: time of the last one; None if `times` is 1.
     """
 
     at: datetime
@@ -271,7 +271,7 @@ class HandoutRecord:
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """Equal for hand-outs of the same connection to the same program, whichever process of it asks."""
+        """Equal for hand-outs of one connection to one program, even to different processes of it."""
         who = self.client
         return (
             *(self.connection_id, self.connection_name, self.method, self.workspace, self.source or ""),
@@ -279,7 +279,7 @@ class HandoutRecord:
         )
 
     def and_again(self, later: "HandoutRecord") -> "HandoutRecord":
-        """This one and a later one of the same subject."""
+        """This record combined with a later one of the same subject."""
         return replace(
             self, client=later.client, times=self.times + later.times, last_at=later.last_at or later.at
         )
@@ -287,10 +287,10 @@ class HandoutRecord:
 
 @frozen
 class StoredState:
-    """Everything that the store holds and the daemon keeps in memory, as read at start.
+    """All data of the store that the daemon keeps in memory, as read at start.
 
     Attributes:
-        gone: why there is nothing, and what to do, where a store has been: then "none" is no answer.
+        gone: reason and next step if an earlier store is missing; empty lists then do not mean "none".
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The gateway's nouns: who may use it, whether it is wanted, what went through it. No secret in here."""
+"""Types for the gateway: tokens, its switch, usage. They hold no secrets."""
 
 import enum
 from dataclasses import field
@@ -9,18 +9,18 @@ from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
 
 
 class Wish(enum.StrEnum):
-    """Whether the gateway is to listen."""
+    """Whether the gateway should listen."""
 
     NEVER_ASKED = "never_asked"
-    """It opens at its first use."""
+    """It starts at its first use."""
     ON = "on"
     OFF = "off"
-    """A person switched it off: nothing but a person opens it again."""
+    """A person switched it off: only a person can switch it on again."""
 
 
 @frozen
 class GatewaySetting:
-    """What outlives the daemon. Port 0: none was chosen yet."""
+    """The stored setting of the gateway. Port 0: no port was chosen yet."""
 
     wish: Wish = Wish.NEVER_ASKED
     port: int = 0
@@ -28,12 +28,12 @@ class GatewaySetting:
 
 @frozen
 class NamedToken:
-    """A token for the settings of a program; of the token itself only the digest is kept.
+    """A token for the configuration of a program; only its digest is kept.
 
     Attributes:
-        workspace: whose connection it gets; None with an empty `connection_id`: the default.
-        connection_id: of the one connection that it gets, renamed or not; fails closed when that is gone.
-        connection_name: as it was called when the token was made, for the error once it is gone.
+        workspace: the workspace whose connection it gets; None with an empty `connection_id`: the default.
+        connection_id: the connection that it gets, even if renamed; requests fail when that is removed.
+        connection_name: the name when the token was created, for the error after the removal.
     """
 
     id: str
@@ -49,11 +49,11 @@ class NamedToken:
 
 @frozen
 class RunPass:
-    """The token of a run: good for as long as its process lives. Of the token itself only the digest is kept.
+    """The token of a run, valid as long as its process lives; only its digest is kept.
 
     Attributes:
-        workspace, connection, environment_connection: the question that is asked with every request.
-        born: when the process began, as the kernel counts it; empty where it does not tell.
+        workspace, connection, environment_connection: what is resolved for every request.
+        born: start time of the process as counted by the kernel; empty if unknown.
     """
 
     id: str
@@ -68,7 +68,7 @@ class RunPass:
 
 @frozen
 class UsageKey:
-    """Whose use it was, in which hour."""
+    """Who used what, in which hour or day."""
 
     at: datetime
     connection_id: str
@@ -80,7 +80,7 @@ class UsageKey:
 
 @frozen
 class UsageCounts:
-    """What a key used, as the providers report it; `unreported` good answers said nothing of tokens."""
+    """Usage as reported by the providers; `unreported` counts good answers without token counts."""
 
     requests: int = 0
     failed: int = 0

@@ -1,7 +1,7 @@
-"""Which address did a person mean by what they pasted? Slips of typing and copying are repaired here.
+"""Finds the address that a person meant in pasted text, and repairs slips of typing and copying.
 
-Pure, and no more than a proposal: `domain.url` decides strictly whether the result is an address, and the
-person is told how theirs was read. An address that is right as it stands is left alone.
+Pure. The result is a proposal: `domain.url` checks it strictly, and the person is told how the text was read.
+A valid address is not changed.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ _ASSIGNMENT = re.compile(
 _CURL = re.compile(r"^(?:\$\s+)?(?:curl|wget|http|https|httpie)\s+", re.IGNORECASE)
 _MARKDOWN = re.compile(r"^!?\[[^\]]*\]\(\s*([^)\s]+)[^)]*\)")
 _IN_TEXT = re.compile(r"\bht{1,3}ps{0,2}[:：;]?[/\\]{1,3}[^\s\"'`<>|]+", re.IGNORECASE)
-# http:/x, http:///x, https//x, http:\\x, htp://x, https://https://x: the last one is what was pasted.
+# http:/x, http:///x, https//x, http:\\x, htp://x, https://https://x: the last part is the pasted address.
 _SCHEME = re.compile(r"^(?:h?t{1,3}p(s{0,2})(?:[:;]+[/\\]*|[/\\]{2,}))(?=(.*))", re.IGNORECASE | re.DOTALL)
 _EVERY_INTERFACE = re.compile(r"^(https?://)(0\.0\.0\.0|\[::\])(?=[:/?#]|$)")
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - it is replaced
@@ -28,14 +28,14 @@ _HARMLESS = frozenset(
         *("tab", "lang", "hl", "ref", "region", "utm_source", "utm_medium", "utm_campaign"),
     }
 )
-# "#/iam/apikey/list" is a place in a web page, "#key=…" may be a key.
+# "#/iam/apikey/list" is a route in a web page, "#key=…" may hold a key.
 _PLACE_IN_PAGE = re.compile(r"!?/[a-z0-9/_-]{0,60}$", re.IGNORECASE)
 _END = ".,;:!)]}>；，。、）】》」" + _QUOTES
 
 
 def read_address(text: str) -> str:
-    """The address in a text, with a scheme; the text itself where none is to be seen."""
-    # Under one slip there can be another; each reading takes something away, so this ends.
+    """The address in a text, with a scheme; the text itself if no address is found."""
+    # There can be several slips; each step shortens the text, so the loop ends.
     for _ in range(len(text) + 1):
         before, text = text, _read(text)
         if text == before:
@@ -49,11 +49,12 @@ def _read(text: str) -> str:
     narrow = found.translate(_WIDE)
     if _SCHEME.match(narrow) or re.match(r"[\w.-]+(:\d+)?(/|$)", narrow):
         found = narrow
-    # White space beside a separator came from a line break; any other is not ours to remove.
+    # White space beside a separator comes from a line break; other white space is not removed.
     found = _with_scheme(re.sub(r"\s+(?=[/:?.])|(?<=[/:.])\s+", "", found))
     if not found:
         return text.strip()
-    # What a server listens on is no address to call: every interface is meant, this computer is near.
+    # A server's listening address 0.0.0.0 or [::] cannot be called, so it is replaced by the loopback
+    # address.
     found = _without_harmless_query(_EVERY_INTERFACE.sub(lambda m: m[1] + _LOOPBACK[m[2]], found))
     return re.sub(r"\.(?=(:\d+)?/*$)", "", found).rstrip("/") or found
 
@@ -68,20 +69,20 @@ def _without_wrapping(text: str) -> str:
         text = text.strip("<>").lstrip("(").strip()
         if not _SCHEME.match(text.translate(_WIDE)) and (match := _ASSIGNMENT.match(text)):
             text = text[match.end() :]
-        # A closing bracket ends an IPv6 address as well.
+        # A closing bracket may end an IPv6 address.
         if text and text[-1] in _END and not re.search(r"\[[0-9a-f:.]+\]$", text, re.IGNORECASE):
             text = text[:-1]
     return text
 
 
 def _out_of_command(text: str) -> str:
-    """The address of a curl command, or the one of a sentence."""
+    """The address in a curl command or in a sentence."""
     match = _IN_TEXT.search(text)
     if _CURL.match(text):
         words = [word.strip(_QUOTES) for word in text.split()[1:]]
         bare = next((w for w in words if not w.startswith("-") and re.search(r"\w[.:]\w", w)), text)
         return _without_wrapping(match[0]) if match else bare
-    # What comes after an address that stands first may belong to it.
+    # Text after an address at the beginning may belong to it.
     return _without_wrapping(match[0]) if match and match.start() and re.search(r"\s", text) else text
 
 
@@ -105,7 +106,7 @@ def _with_scheme(text: str) -> str:
 
 
 def _is_near(host: str) -> bool:
-    """This computer or this network, where servers seldom speak TLS."""
+    """Whether the host is this computer or in the local network, where servers seldom use TLS."""
     name = host.strip("[]").lower()
     try:
         address = ipaddress.ip_address(name)
@@ -115,7 +116,7 @@ def _is_near(host: str) -> bool:
 
 
 def _without_harmless_query(url: str) -> str:
-    """Without a fragment, and without a query of which every part is known to be none of a key."""
+    """The URL without its fragment, and without a query that certainly holds no key."""
     try:
         parts = urlsplit(url)
     except ValueError:

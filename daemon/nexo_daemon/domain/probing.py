@@ -1,4 +1,4 @@
-"""What is asked of a provider, and what came back: the values between registry, health and providers."""
+"""Values for probes: what is sent to a provider, and what was found."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ from nexo_daemon.domain.model import Credentials, EvidenceSource, Facts
 
 @frozen(kw_only=True)
 class ProbeTarget(Endpoint):
-    """Where to send a probe and with what. Holds secrets in the clear: not stored, not logged."""
+    """Where a probe is sent, and with which credentials. Holds plaintext secrets: never stored or logged."""
 
     credentials: Credentials
     default_model: str = ""
@@ -24,15 +24,15 @@ class ProbeTarget(Endpoint):
 
 @frozen
 class Verdict:
-    """What one probe found. Every text is redacted.
+    """The result of one probe. Every text is redacted.
 
     Attributes:
-        reason: stable word below the outcome; empty when OK.
-        retry_at: the provider asked not to be called before then.
-        latency_s: from the start of the request to the complete answer; None when none arrived.
-        network_suspect: the failure looks like this computer's network, not the provider's (no route,
-            name resolution failing temporarily); evidence for "offline", never proof.
-        source: whose request it was; a program's says nothing of the latency of a check.
+        reason: stable identifier that refines the outcome; empty if OK.
+        retry_at: the provider asked for no calls before this time.
+        latency_s: from the start of the request to the complete answer; None if none arrived.
+        network_suspect: the failure looks like one of the local network, not of the provider (no route,
+            temporary failure of name resolution); a hint for "offline", never proof.
+        source: whose request it was; the latency of a program's request is not that of a check.
     """
 
     outcome: Outcome
@@ -55,13 +55,13 @@ class Verdict:
 
 @frozen
 class TestReport:
-    """The result of a test: the verdict, the layers, and what was learned on the way.
+    """The result of a test: the verdict, the layers, and the facts that were found.
 
     Attributes:
-        facts: about the endpoint; None when the test did not get far enough to tell.
+        facts: about the endpoint; None if the test did not get that far.
     """
 
-    # pytest collects classes by name.
+    # Otherwise pytest would collect the class because of its name.
     __test__ = False
 
     verdict: Verdict
@@ -76,9 +76,9 @@ class TestReport:
 
     @property
     def proven_verdict(self) -> KeyVerdict | None:
-        """What may be remembered of the key; None when it was not accepted, or none was sent."""
+        """The verdict on the key that may be stored; None if the key was not accepted, or none was sent."""
         return self.key if self.verdict.ok and self.key is not KeyVerdict.NONE else None
 
 
 OnLayer = Callable[[LayerResult], None]
-"""Called as each layer ends, on the event loop; must not block."""
+"""Called at the end of each layer, on the event loop; must not block."""

@@ -1,12 +1,12 @@
-"""A string that does not show itself."""
+"""A string that is not shown by accident."""
 
 from typing import Any, NoReturn
 
 
 class Secret:
-    """Wraps a secret so that printing, logging, comparing by accident or pickling does not reveal it.
+    """Wraps a secret so that printing, logging, pickling or an accidental comparison does not reveal it.
 
-    Only `reveal()` gives the text; grep for it to find every place that handles one in the clear.
+    Only `reveal()` returns the text; search for it to find all code that uses plaintext secrets.
     """
 
     __slots__ = ("_text",)

@@ -1,6 +1,6 @@
-"""Addresses that a person may give: base URLs and proxies, checked and normalised.
+"""Checks and normalises addresses that a person gives: base URLs and proxies.
 
-Source: RFC 3986. httpx accepts a space before the path and port 99999 (seen), so it is not asked.
+Source: RFC 3986. httpx accepts a space before the path and port 99999 (seen), so it is not used for that.
 """
 
 import re
@@ -9,13 +9,13 @@ from urllib.parse import SplitResult, urlsplit
 from nexo.connections.errors import InvalidField
 from nexo.connections.proxies import DEFAULT_PORTS
 
-# A registered name or an IPv4 address; IDNs are given in their ASCII form or as letters beyond ASCII.
+# A registered name or an IPv4 address; IDNs may be in ASCII or Unicode form.
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.UNICODE)
 _IPV6 = re.compile(r"[0-9a-f:.]+(%25[\w.~-]+)?", re.IGNORECASE)
 
 
 def origin(url: str) -> str:
-    """scheme://host:port of a normalised URL, the port always written; of anything else, "" or nonsense."""
+    """scheme://host:port of a normalised URL, always with the port; undefined for other text."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -66,7 +66,7 @@ def _netloc(parts: SplitResult) -> str:
 
 
 def normalize_base_url(text: str, field: str = "base_url") -> str:
-    """The URL with scheme and host in lower case, no default port and no slash at the end.
+    """The URL with scheme and host in lower case, without default port and trailing slash.
 
     Raises:
         InvalidField: not http(s), user or password in it, a query, a bad host or port.
@@ -88,7 +88,7 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
 
 
 def is_normal(base_url: str, proxy_url: str) -> bool:
-    """Whether both are as they are stored; another spelling can mean another host to another program."""
+    """Whether both are in the stored form; other programs may read another form as another host."""
     try:
         return normalize_base_url(base_url) == base_url and (
             not proxy_url or split_proxy_url(proxy_url) == (proxy_url, "")
@@ -98,7 +98,7 @@ def is_normal(base_url: str, proxy_url: str) -> bool:
 
 
 def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:
-    """The proxy without its user and password, and those as "user:password" (percent-encoded) or "".
+    """Split a proxy URL into the URL without credentials and "user:password" (percent-encoded) or "".
 
     Raises:
         InvalidField: not http, https, socks5 or socks5h, a path or query, a bad host or port.
@@ -116,6 +116,6 @@ def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:
 
 
 def with_credentials(url: str, credentials: str) -> str:
-    """Puts "user:password" back into a proxy URL; for the one request that needs it."""
+    """Put "user:password" into a proxy URL, for the one request that needs it."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{credentials}@{rest}" if credentials else url

@@ -1,1 +1,1 @@
-"""Keys and sealing: how a secret becomes bytes that are useless without the vault's key. No SQL here."""
+"""Keys and encryption of secrets. No SQL here."""

@@ -1,4 +1,4 @@
-"""Keys from what a person or a service manager keeps: passphrase, recovery code, systemd credential. Pure."""
+"""Derives keys from a passphrase, a recovery code or a systemd credential. Pure."""
 
 import base64
 import hashlib
@@ -14,8 +14,8 @@ from nexo_daemon.vault.sealing import KEY_BYTES
 
 # RFC 7914; 128 MiB and about 0.4 s. Parameters are stored with the slot, so they can grow later.
 _SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}
-# What is accepted from a slot or a document: four times what we write, so that it can grow. scrypt takes
-# 128 * n * r bytes and a little more, and time in proportion to n * r * p.
+# The limit for parameters in a slot or document: four times what we write, so that our own cost can grow.
+# scrypt takes slightly more than 128 * n * r bytes, and time in proportion to n * r * p.
 _WORK_LIMIT = 4 * (1 << 17) * 8
 _FACTOR_LIMIT = 32
 _MEMORY_LIMIT = 128 * _WORK_LIMIT + (1 << 20)
@@ -33,22 +33,22 @@ MINIMUM_PASSPHRASE = 8
 
 
 class BadWordsError(ValueError):
-    """A passphrase or code that cannot be right, whatever it opens; the text says why."""
+    """A passphrase or code that is invalid in itself; the text says why."""
 
 
 def passphrase_parameters() -> dict[str, str | int]:
-    """Fresh salt and the cost of today."""
+    """A new salt, and the present cost parameters."""
     return {"kdf": "scrypt", "salt": base64.b64encode(os.urandom(16)).decode("ascii"), **_SCRYPT}
 
 
 def from_passphrase(passphrase: str, parameters: Mapping[str, str | int]) -> bytes:
-    """A key; takes about half a second on purpose.
+    """Derive a key; takes about half a second, intentionally.
 
     Raises:
-        BadWordsError: the parameters are not ours; they may have been changed to exhaust the memory.
+        BadWordsError: the parameters are out of range; they may have been changed to exhaust the memory.
     """
     n, r, p, salt = _checked_parameters(parameters)
-    # NFC, so that ü typed on another keyboard layout is the same ü.
+    # NFC, so that the same characters typed on another keyboard give the same bytes.
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8")
     return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY_LIMIT, dklen=KEY_BYTES)
 
@@ -68,12 +68,12 @@ def _checked_parameters(parameters: Mapping[str, str | int]) -> tuple[int, int, 
 
 
 def _whole(value: object) -> int:
-    # Not `isinstance`: True is an int as well.
+    # Not `isinstance`, because True is an int.
     return value if type(value) is int and value > 0 else 0
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Refuse what nobody should choose.
+    """Reject a passphrase that is too short.
 
     Raises:
         BadWordsError: shorter than `MINIMUM_PASSPHRASE` characters.
@@ -83,22 +83,22 @@ def check_passphrase(passphrase: str) -> None:
 
 
 def from_credential(content: bytes, slot_id: str) -> bytes:
-    """A key from a systemd credential, which has at least 128 bits of entropy."""
+    """Derive a key from a systemd credential, which has at least 128 bits of entropy."""
     return _expand(content, f"nexo systemd_credential {slot_id}")
 
 
 def new_recovery_code() -> str:
-    """150 random bits and a check of 10 bits, in groups of four."""
+    """150 random bits and 10 check bits, in groups of four characters."""
     body = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARACTERS))
     code = body + _check_characters(body)
     return "-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
 
 
 def from_recovery_code(code: str, slot_id: str) -> bytes:
-    """A key from a code as typed: case, spaces and dashes do not matter, O is 0, I and L are 1.
+    """Derive a key from a code as typed: case, spaces and dashes are ignored, O is 0, I and L are 1.
 
     Raises:
-        BadWordsError: a typing mistake, told from the check characters.
+        BadWordsError: the check characters do not match: a typing mistake.
     """
     text = "".join(character for character in code.upper() if character.isalnum())
     text = text.translate(str.maketrans("OIL", "011"))

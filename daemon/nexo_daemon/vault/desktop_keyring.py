@@ -1,8 +1,8 @@
-"""The keyring of the desktop, asked from a child process that can be killed.
+"""Accesses the keyring of the desktop through a child process that can be killed.
 
-Any call into a keyring can hang for ever (a stopped service, a prompt that nobody sees), and a D-Bus
-connection inside the daemon would be one more thing that can. So each call is one short-lived process with
-a deadline. Keys go through its pipes, never through argv or the environment.
+Any call to a keyring can hang for ever (a stopped service, a prompt that nobody sees), also through a D-Bus
+connection in the daemon. So each call is made by a short-lived process with a time limit. Keys pass through
+its pipes, never through argv or the environment.
 """
 
 import enum
@@ -21,20 +21,20 @@ PROMPT_DEADLINE_S = 120.0
 
 
 class KeyringState(enum.StrEnum):
-    """What the keyring is, found out without prompting."""
+    """The state of the keyring, found out without prompting."""
 
     UNLOCKED = "unlocked"
     LOCKED = "locked"
     EMPTY = "empty"
-    """It answers and has no default collection; making one would prompt."""
+    """It answers and has no default collection; creating one would prompt."""
     ABSENT = "absent"
-    """No service, no bus, or no library."""
+    """There is no service, bus, or library."""
     HUNG = "hung"
     FAILED = "failed"
 
 
 class KeyringUnusableError(Exception):
-    """The keyring did not do what was asked; `state` and `hint` say why and what to do."""
+    """The keyring did not do the requested; `state` and `hint` give the reason and the next step."""
 
     def __init__(self, state: KeyringState, detail: str = "") -> None:
         text, hint = _WORDS[state]
@@ -63,19 +63,19 @@ _WORDS = {
 
 
 def probably_absent(environment: dict[str, str] | os._Environ[str] = os.environ) -> bool:
-    """Whether there is clearly no keyring, known without starting a process."""
+    """Whether there is certainly no keyring, found out without starting a process."""
     if not sys.platform.startswith("linux"):
         return False
     address = environment.get("DBUS_SESSION_BUS_ADDRESS", "")
     if address:
-        # What sandboxes and scripts write where there is to be no bus.
+        # Sandboxes and scripts write this where no bus is to be used.
         return address.startswith("disabled:")
     runtime = environment.get("XDG_RUNTIME_DIR", "")
     return not (runtime and Path(runtime, "bus").exists())
 
 
 def probe(*, deadline_s: float = DEADLINE_S) -> KeyringState:
-    """The state of the keyring. Never prompts, never makes anything, never raises."""
+    """The state of the keyring. Never prompts, creates or raises."""
     if probably_absent():
         return KeyringState.ABSENT
     try:
@@ -85,7 +85,7 @@ def probe(*, deadline_s: float = DEADLINE_S) -> KeyringState:
 
 
 def get(service: str, user: str, *, prompt: bool = False, deadline_s: float = DEADLINE_S) -> str | None:
-    """An entry; None if the unlocked keyring has no such entry.
+    """Read an entry; None if the unlocked keyring has no such entry.
 
     Raises:
         KeyringUnusableError: locked, absent, hung or failing.
@@ -107,7 +107,7 @@ def put(service: str, user: str, value: str, *, deadline_s: float = DEADLINE_S) 
 
 
 def remove(service: str, user: str, *, deadline_s: float = DEADLINE_S) -> None:
-    """Remove an entry; missing is fine.
+    """Remove an entry, if there is one.
 
     Raises:
         KeyringUnusableError: locked, absent, hung or failing.

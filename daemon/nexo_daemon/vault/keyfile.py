@@ -1,7 +1,7 @@
-"""The key file: one line a slot, mode 0600, replaced as a whole and never truncated.
+"""The key file: one line for each slot, mode 0600, replaced as a whole, never truncated.
 
-It lies in another directory tree than the database, so that a copy of one is not a copy of both. It may
-hold keys of more than one store (NEXO_DATA_DIR), so a line is only ever removed by the slot that owns it.
+It is in another directory tree than the database, so that a copy of one does not include the other. It may
+hold keys of several stores (NEXO_DATA_DIR), so a line is removed only by the slot that owns it.
 """
 
 import base64
@@ -22,7 +22,7 @@ _LIMIT = 1 << 20
 
 
 class KeyFileUnreadableError(Exception):
-    """There is a key file and it cannot be used; the text says why, `hint` what to do."""
+    """There is a key file that cannot be used; the text says why, `hint` the next step."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -30,10 +30,10 @@ class KeyFileUnreadableError(Exception):
 
 
 def read(path: Path, slot_id: str) -> bytes | None:
-    """The key of a slot; None if the file or the line is missing.
+    """Read the key of a slot; None if the file or the line is missing.
 
     Raises:
-        KeyFileUnreadableError: wrong owner, mode or kind of file, or a line that is no key.
+        KeyFileUnreadableError: wrong owner, mode or kind of file, or a malformed line.
     """
     encoded = _entries(path).get(slot_id)
     if encoded is None:
@@ -51,11 +51,11 @@ def read(path: Path, slot_id: str) -> bytes | None:
 
 
 def add(path: Path, slot_id: str, key: bytes) -> None:
-    """Add a line; what is in the file stays. On disk when it returns.
+    """Add a line, and keep the others. Synced to the disk when it returns.
 
     Raises:
-        KeyFileUnreadableError: there is a file that is not safely ours.
-        OSError: could not be written; the old file is as it was.
+        KeyFileUnreadableError: the existing file is not private.
+        OSError: not written; the old file is unchanged.
     """
     with _locked(path):
         entries = _entries(path)
@@ -66,7 +66,7 @@ def add(path: Path, slot_id: str, key: bytes) -> None:
 
 
 def remove(path: Path, slot_id: str) -> None:
-    """Remove the line of a slot, and the file with its last line. Missing is fine."""
+    """Remove the line of a slot, if there is one, and the file with its last line."""
     if not path.parent.is_dir():
         return
     with _locked(path):
@@ -82,7 +82,7 @@ def remove(path: Path, slot_id: str) -> None:
 
 def _entries(path: Path) -> dict[str, str]:
     try:
-        # A symbolic link here could make us trust, or overwrite, a file of somebody else's choosing.
+        # Through a symbolic link we could read, or overwrite, a file that somebody else chose.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return {}
@@ -140,7 +140,7 @@ def _sync_directory(directory: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    # Two daemons of one user may share the configuration directory and not the store.
+    # Two daemons of one user may share the configuration directory but not the store.
     try:
         directory = private_directory(path.parent)
     except UnsafePathError as error:

@@ -1,7 +1,7 @@
-"""The child process of `desktop_keyring`: one question on stdin, one answer on stdout, then gone.
+"""The child process of `desktop_keyring`: reads one question from stdin, writes one answer to stdout, ends.
 
-It names the backend of the platform itself: what `PYTHON_KEYRING_BACKEND` or a `keyringrc.cfg` configure
-may be a third-party file in plain text, and is not used.
+It chooses the platform's backend itself. `PYTHON_KEYRING_BACKEND` and `keyringrc.cfg` are ignored, because
+they may name a third-party backend that stores plain text.
 """
 
 import importlib
@@ -18,11 +18,11 @@ _LINUX = sys.platform.startswith("linux")
 
 def main() -> None:
     """Answer one question."""
-    # exec made it dumpable again, and a key is about to pass through.
+    # exec made the process dumpable again, and a key is about to pass through it.
     harden()
     try:
         answer = _answer(json.load(sys.stdin))
-    except Exception as error:  # noqa: BLE001 - whatever a backend raises, the parent gets its type only
+    except Exception as error:  # noqa: BLE001 - the parent gets only the type of a backend's error
         answer = {"state": KeyringState.FAILED, "detail": type(error).__name__}
     json.dump(answer, sys.stdout)
 
@@ -50,7 +50,7 @@ def _backend() -> Any:
 
 
 def _quiet_state() -> KeyringState:
-    """Ask the Secret Service nothing that could make it show a dialog."""
+    """Ask the Secret Service only for what cannot make it show a dialog."""
     try:
         import secretstorage
         from secretstorage.collection import get_collection_by_alias
@@ -69,7 +69,7 @@ def _quiet_state() -> KeyringState:
         try:
             if not secretstorage.check_service_availability(bus):
                 return KeyringState.ABSENT
-            # `get_default_collection` would make one, with a dialog.
+            # `get_default_collection` would create one, with a dialog.
             collection = get_collection_by_alias(bus, "default")
             return KeyringState.LOCKED if collection.is_locked() else KeyringState.UNLOCKED
         except ItemNotFoundException:

@@ -1,10 +1,10 @@
-"""Keys that are kept elsewhere: looked up when used, cached in memory for a moment, never stored.
+"""Keys that are kept outside the store: fetched when used, cached in memory briefly, never stored.
 
     keyring:SERVICE/USER    the keyring of the desktop, as `keyring set SERVICE USER` writes it
     file:PATH               the first line of a file that only you can read
     command:ARGV…           the first line that a program prints (`command:pass show openai`); no shell
 
-Every look-up has a deadline and its failure is an error of its own, told apart from a rejected key.
+Every fetch has a time limit. Its failure has its own error, different from that for a rejected key.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _MOST_KEYRING = 16
 
 
 class ReferenceKind(enum.StrEnum):
-    """Where to look."""
+    """The kinds of references."""
 
     KEYRING = "keyring"
     FILE = "file"
@@ -43,17 +43,17 @@ class ReferenceKind(enum.StrEnum):
 
 @frozen
 class Reference:
-    """A parsed reference; `words` are service and user, the path, or the program and its arguments."""
+    """A parsed reference; `words` holds service and user, or the path, or the program with its arguments."""
 
     kind: ReferenceKind
     words: tuple[str, ...]
 
 
 def parse(text: str, field: str = "api_key_reference") -> Reference:
-    """Understand a reference.
+    """Parse a reference.
 
     Raises:
-        InvalidField: it is none; the hint shows the three forms.
+        InvalidField: it is malformed; the hint shows the three forms.
     """
     forms = "use keyring:SERVICE/USER, file:/absolute/path or command:PROGRAM ARGUMENT…"
     scheme, separator, rest = text.strip().partition(":")
@@ -84,27 +84,27 @@ def parse(text: str, field: str = "api_key_reference") -> Reference:
 
 
 class References:
-    """Looks references up on the event loop; concurrent look-ups of one reference share one attempt."""
+    """Fetches keys on the event loop; concurrent fetches of one reference share one attempt."""
 
     def __init__(self, clock: Clock, *, cached_s: float = CACHED_S, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
         self._cache: Fleeting[str, Secret] = Fleeting(clock, lifetime_s=cached_s, limit=_CACHE_ENTRIES)
-        # By reference, those whose key may still be remembered; and all, to be ended with the daemon.
+        # By reference, the fetches whose key may be cached; and all fetches, which end with the daemon.
         self._running: dict[str, asyncio.Task[Secret]] = {}
         self._tasks: set[asyncio.Task[Secret]] = set()
         self._files = Lane("key files", most=_MOST_FILES)
         self._keyring = Lane("keyring", most=_MOST_KEYRING)
 
     def known(self, text: str) -> Secret | None:
-        """The key, if it was looked up a moment ago."""
+        """The key, if it is in the cache."""
         return self._cache.get(text)
 
     async def fetch(self, text: str) -> Secret:
-        """The key that the reference leads to.
+        """Fetch the key.
 
         Raises:
-            KeyReferenceFailed: not found, refused, empty, or not answered within the deadline.
-            InvalidField: it is no reference.
+            KeyReferenceFailed: not found, refused, empty, or no answer within the time limit.
+            InvalidField: the reference is malformed.
         """
         known = self._cache.get(text)
         if known is not None:
@@ -119,14 +119,14 @@ class References:
     def _ended(self, text: str, task: asyncio.Task[Secret]) -> None:
         self._tasks.discard(task)
         found = not task.cancelled() and task.exception() is None
-        # One that was forgotten while it ran tells its key to those who wait for it, and nobody remembers it.
+        # If the reference was forgotten meanwhile, the waiting callers get the key, but it is not cached.
         if self._running.get(text) is task:
             del self._running[text]
             if found:
                 self._cache.put(text, task.result())
 
     def forget(self, text: str | None = None) -> None:
-        """Ask again next time: after a rejected key, or, for all references, when the vault is locked."""
+        """Clear the cache: for one reference after its key was rejected, for all when the vault is locked."""
         if text is None:
             self._cache.clear()
             self._running.clear()
@@ -135,7 +135,7 @@ class References:
             self._running.pop(text, None)
 
     async def aclose(self) -> None:
-        """Cancel what is running and forget everything."""
+        """Cancel running fetches and clear the cache."""
         self.forget()
         tasks = list(self._tasks)
         for task in tasks:
@@ -194,7 +194,7 @@ class References:
                 *words,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
-                # What it says on stderr may hold anything; it is not read, so it cannot be logged.
+                # Its stderr may contain secrets, so it is discarded and never logged.
                 stderr=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
                 limit=_OUTPUT_LIMIT,
@@ -217,7 +217,7 @@ class References:
                 hint="run it in a terminal; it may be waiting for a passphrase",
             ) from None
         finally:
-            # Its children too: a hung pinentry would stay for ever.
+            # With its children, because a hung pinentry would stay for ever.
             processes.end_group(process.pid)
             await _reap(process)
         if code != 0:
@@ -228,8 +228,8 @@ class References:
 
 
 async def _reap(process: asyncio.subprocess.Process) -> None:
-    # asyncio's `wait` returns only when the pipe has ended, and a full buffer keeps it from being read to its
-    # end (seen with `yes`): so read on. A descendant that left the group may still hold it open.
+    # asyncio's `wait` returns only at the end of the pipe, which is not reached while a full buffer is not
+    # read (seen with `yes`): so read on. A descendant that left the group may still hold the pipe open.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REAP_S):
             while process.stdout is not None and await process.stdout.read(_OUTPUT_LIMIT):

@@ -1,11 +1,11 @@
-"""How one field is encrypted: AES-256-GCM with associated data that ties it to its place and destination.
+"""Encrypts single fields with AES-256-GCM; associated data ties a field to its place and destination.
 
-A blob that is copied to another row, field or connection, or whose connection was edited to go to another
-address, through another proxy or with the key in another header, does not open. Blobs of form 1 were tied
-to the host alone, not to the path and the header; they are sealed again once, when the vault opens.
+A blob does not open if it was copied to another row, field or connection, or if its connection was edited to
+use another address, proxy or header for the key. Blobs of form 1 were tied only to the host, not to path and
+header; they are sealed again when the vault is opened.
 
-NIST SP 800-38D: a random 96-bit nonce is good for 2**32 messages under one key; a store of connections stays
-below by many orders of magnitude.
+NIST SP 800-38D allows 2**32 messages with random 96-bit nonces under one key; a store of connections stays
+far below that.
 """
 
 import json
@@ -21,21 +21,21 @@ NONCE_BYTES = 12
 
 
 class DoesNotOpenError(Exception):
-    """The key is not the one that sealed, or the bytes or their place were changed."""
+    """The key is not the one that sealed the field, or the bytes or their place were changed."""
 
 
 FORM = 2
-"""In which new blobs are sealed."""
+"""The form in which fields are sealed."""
 
 
 @frozen
 class Ties:
-    """What decides where a secret goes, and how.
+    """The values that decide where and how a secret is sent.
 
     Attributes:
-        origin: scheme://host:port it may be sent to.
-        route: how it gets there (proxy, certificates), in one canonical text.
-        endpoint: the whole address, and how the key is sent, in one canonical text.
+        origin: scheme://host:port that it may be sent to.
+        route: proxy and certificates, as canonical text.
+        endpoint: the whole address, and how the key is sent, as canonical text.
     """
 
     origin: str
@@ -45,10 +45,10 @@ class Ties:
 
 @frozen
 class SealedPlace:
-    """What a sealed field is tied to.
+    """The place and destination that a sealed field is tied to.
 
     Attributes:
-        kind: the field; `name` is the header name when it is a header value.
+        kind: the field; `name` is the header name of a header value.
     """
 
     row_id: str
@@ -60,7 +60,7 @@ class SealedPlace:
     form: int = FORM
 
     def associated_data(self) -> bytes:
-        """Canonical bytes: JSON, so that no two places can spell the same."""
+        """Canonical bytes: JSON, so that two places never have the same bytes."""
         ties = self.ties
         return json.dumps(
             ["nexo", self.form, "secrets", self.kind, self.row_id, self.connection_id, self.name, self.key_id,
@@ -71,21 +71,21 @@ class SealedPlace:
 
 
 def new_key() -> bytes:
-    """Fresh random key."""
+    """A new random key."""
     return AESGCM.generate_key(bit_length=KEY_BYTES * 8)
 
 
 def seal(key: bytes, plaintext: bytes, associated_data: bytes) -> tuple[bytes, bytes]:
-    """Nonce and ciphertext."""
+    """Encrypt; returns nonce and ciphertext."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce, AESGCM(key).encrypt(nonce, plaintext, associated_data)
 
 
 def unseal(key: bytes, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
-    """The plaintext.
+    """Decrypt.
 
     Raises:
-        DoesNotOpenError: anything does not fit.
+        DoesNotOpenError: key, nonce, ciphertext or associated data do not match.
     """
     try:
         return AESGCM(key).decrypt(nonce, ciphertext, associated_data)

@@ -1,6 +1,7 @@
-"""What logind says of this computer and of its user's sessions: it goes to sleep, the screen is locked.
+"""Signals from logind: the computer goes to sleep, the screen of the user is locked.
 
-Source: org.freedesktop.login1(5). Sleep is not held up until we are done: it takes far longer than a lock.
+Source: org.freedesktop.login1(5). Sleep is not delayed with an inhibitor, because locking takes far less
+time.
 """
 
 import asyncio
@@ -14,22 +15,22 @@ _LOGIND = "org.freedesktop.login1"
 _PATH = "/org/freedesktop/login1"
 _SESSION = f"{_LOGIND}.Session"
 _DEADLINE_S = 10.0
-# A bus that ended says nothing.
+# Ask regularly, because a bus that has ended sends no signal.
 _ASK_AFTER_S = 300.0
 
 
 class NoSignalsError(Exception):
-    """Nothing of the kind can be heard here; the text says why, and what to do."""
+    """The signals are not available; the text says why and the next step."""
 
 
 async def listen(wanted: AutoLock, lock: Callable[[str], None], heard: Callable[[], None]) -> None:
-    """Until cancelled: call `lock` with the reason.
+    """Call `lock` with the reason when a wanted signal arrives; runs until cancelled.
 
     Args:
-        heard: called when logind is listened to.
+        heard: called when the subscription is active.
 
     Raises:
-        NoSignalsError: it cannot be, or not any more.
+        NoSignalsError: the signals are not available, or not any more.
     """
     try:
         from jeepney import MatchRule, message_bus

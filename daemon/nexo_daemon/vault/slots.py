@@ -1,4 +1,4 @@
-"""What a key slot is: the data key, wrapped by a key that lives somewhere else. Values and pure functions."""
+"""Key slots: the data key, wrapped by a key that is kept outside the store. Values and pure functions."""
 
 import enum
 import json
@@ -11,7 +11,7 @@ from nexo_daemon.vault import sealing
 
 
 class SlotKind(enum.StrEnum):
-    """Where the key that wraps the data key lives."""
+    """Where the wrapping key is kept."""
 
     KEYRING = "keyring"
     KEY_FILE = "key_file"
@@ -21,23 +21,23 @@ class SlotKind(enum.StrEnum):
 
 
 class SlotState(enum.StrEnum):
-    """What a slot is for at the moment."""
+    """The purpose of a slot."""
 
     PINNED = "pinned"
-    """The one that opens the vault at start. There is exactly one."""
+    """It opens the vault at start. There is exactly one."""
     RECOVERY = "recovery"
     PENDING = "pending"
-    """Its wrapping key is being made; it wraps nothing yet."""
+    """Its wrapping key is being created; it wraps nothing yet."""
     RETIRED = "retired"
-    """Its wrapping key is still to be removed; it wraps nothing any more."""
+    """Its wrapping key still has to be removed; it wraps nothing any more."""
 
 
 @frozen
 class WrappedKey:
-    """A row of the store.
+    """A key slot, as stored.
 
     Attributes:
-        parameters: of the key derivation, and where the wrapping key lies; nothing secret.
+        parameters: of the key derivation, and the place of the wrapping key; nothing secret.
     """
 
     id: str
@@ -60,10 +60,10 @@ class WrappedKey:
         return replace(self, state=state, data_key_id=data_key_id, nonce=nonce, wrapped=wrapped)
 
     def unwrap(self, slot_key: bytes) -> bytes:
-        """The data key.
+        """Unwrap the data key.
 
         Raises:
-            DoesNotOpenError: another key, or the row was changed.
+            DoesNotOpenError: the wrapping key is another one, or the row was changed.
         """
         if self.data_key_id is None or self.nonce is None or self.wrapped is None:
             raise sealing.DoesNotOpenError

@@ -1,6 +1,6 @@
-"""The open (or not) vault: seals and opens fields with the data key in memory. No files, no prompts, no SQL.
+"""The vault: seals and opens fields with the data key in memory. No files, prompts or SQL.
 
-`store.key_manager` brings the data key here; the store keeps its slots.
+`store.key_manager` provides the data key; the store keeps the key slots.
 """
 
 import threading
@@ -33,7 +33,7 @@ class _Condition:
 
 
 class SecretVault:
-    """Seals and opens. Calls take microseconds; safe from any thread (its condition is replaced as one)."""
+    """Seals and opens fields. Calls take microseconds; thread-safe: the state is replaced as a whole."""
 
     def __init__(self) -> None:
         self._condition = _Condition(VaultState.LOCKED, "", "the vault has not been opened yet")
@@ -42,7 +42,7 @@ class SecretVault:
 
     @property
     def generation(self) -> int:
-        """How often it was locked. What began in an earlier one may not open it, nor hand a secret out."""
+        """How often it was locked. Work from an earlier generation must not unlock it or use secrets."""
         return self._generation
 
     @property
@@ -62,7 +62,7 @@ class SecretVault:
 
     @property
     def problem(self) -> str:
-        """Why it is not unlocked, or will not be after a restart, and what to do; empty when all is well."""
+        """Why it is locked, or will be after a restart, and the next step; empty if neither."""
         condition = self._condition
         return f"{condition.problem}; {condition.hint}" if condition.hint else condition.problem
 
@@ -79,23 +79,23 @@ class SecretVault:
         hint: str = "",
         since: int | None = None,
     ) -> bool:
-        """The data key is here. Returns whether it is open now: not if it was locked meanwhile.
+        """Set the data key. Returns whether the vault is unlocked; not if it was locked meanwhile.
 
         Args:
-            since: the generation in which whoever opens it began; None: nothing can have come between.
-            former: still opens what was read into memory before a rotation.
-            problem: why the next start will not find it; empty if it will.
+            since: the generation in which unlocking began; None skips the check.
+            former: opens what was read into memory before a rotation.
+            problem: why the next start will not unlock it; empty if it will.
         """
         return self._become(_Condition(VaultState.UNLOCKED, slot, problem, hint, key, former), since)
 
     def shut(
         self, state: VaultState, slot: str, problem: str, hint: str, *, since: int | None = None
     ) -> None:
-        """The data key is not here (any more), and why. `since` as of `unlocked`."""
+        """Drop the data key, for a reason. `since` as in `unlocked`."""
         self._become(_Condition(state, slot, problem, hint), since)
 
     def lock(self, slot: str, problem: str, hint: str) -> None:
-        """Forget the data key; whatever is under way does not bring it back."""
+        """Drop the data key; work in progress does not bring it back."""
         with self._changing:
             self._generation += 1
             self._condition = _Condition(VaultState.LOCKED, slot, problem, hint)
@@ -111,7 +111,7 @@ class SecretVault:
         """The data key.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered: as the state is.
+            VaultLocked, VaultKeyLost, SecretTampered: depending on the state.
         """
         condition = self._condition
         if condition.key is not None:
@@ -152,7 +152,7 @@ class SecretVault:
         """Decrypt one field.
 
         Args:
-            ties: where and how it is about to be sent.
+            ties: where and how it will be sent.
 
         Raises:
             VaultLocked, VaultKeyLost: there is no key.

@@ -1,6 +1,6 @@
-"""The wrapping key of a key slot: the key that is not in the database. Fetch it, make it, discard it.
+"""The wrapping keys of key slots, which are kept outside the database: fetch, create, discard.
 
-One function each, over all kinds of slot. Fetching never prompts unless told to, and always ends.
+One function for each, for all kinds of slots. Fetching prompts only if allowed to, and always ends.
 """
 
 import base64
@@ -22,19 +22,19 @@ log = logging.getLogger(__name__)
 
 KEYRING_SERVICE = "Nexo Connections vault"
 CREDENTIAL_NAME = "nexo-vault-key"
-"""`LoadCredential=nexo-vault-key:PATH` or its encrypted form in a unit puts it there (systemd.exec(5))."""
+"""The name of the systemd credential, set by `LoadCredential=nexo-vault-key:PATH` (systemd.exec(5))."""
 _CREDENTIAL_BYTES = range(16, 4097)
 SLOT_VARIABLE = "NEXO_VAULT_SLOT"
-"""The kind of slot of a store that is made now: keyring, key_file or systemd_credential."""
+"""The variable for the kind of slot in a new store: keyring, key_file or systemd_credential."""
 
 
 @frozen
 class UnlockContext:
-    """Where wrapping keys can lie on this computer.
+    """The places of wrapping keys on this computer.
 
     Attributes:
         credentials_directory: `$CREDENTIALS_DIRECTORY` of a systemd service; None outside of one.
-        preferred: the kind for a new store; None to choose.
+        preferred: the kind of slot for a new store; None to choose automatically.
     """
 
     key_file: Path
@@ -44,7 +44,7 @@ class UnlockContext:
 
     @staticmethod
     def of(key_file: Path, environment: Mapping[str, str] = os.environ) -> "UnlockContext":
-        """As the environment of the daemon says."""
+        """The places according to the environment of the daemon."""
         directory = environment.get("CREDENTIALS_DIRECTORY", "")
         preferred = environment.get(SLOT_VARIABLE, "")
         known = {SlotKind.KEYRING, SlotKind.KEY_FILE, SlotKind.SYSTEMD_CREDENTIAL}
@@ -58,7 +58,7 @@ class UnlockContext:
 
 
 class WrappingKeyError(Exception):
-    """The wrapping key was not had; `state` is what the vault is because of it."""
+    """The wrapping key is not available; `state` is the resulting state of the vault."""
 
     def __init__(self, state: VaultState, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -74,10 +74,10 @@ _RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault u
 
 
 def choose(around: UnlockContext) -> SlotKind:
-    """The kind of slot for a new store, found out without prompting.
+    """The kind of slot for a new store, chosen without prompting.
 
     Raises:
-        OutsideError: there is a keyring and it is locked or hung; the person decides.
+        WrappingKeyError: the keyring is locked or hangs, so a person has to decide.
     """
     if around.preferred is not None:
         return around.preferred
@@ -97,10 +97,10 @@ def choose(around: UnlockContext) -> SlotKind:
 
 
 def open_keyring() -> None:
-    """Have the keyring open itself, with its dialog if it needs one.
+    """Unlock the keyring; it may show a dialog.
 
     Raises:
-        OutsideError: it did not open.
+        WrappingKeyError: the keyring was not unlocked.
     """
     try:
         desktop_keyring.get(
@@ -111,7 +111,7 @@ def open_keyring() -> None:
 
 
 def _after_the_dialog(error: KeyringUnusableError) -> str:
-    """The next step when asking the keyring to open itself has led to nothing: not the same once more."""
+    """The next step after the keyring's dialog did not unlock it: another one than trying again."""
     if error.state is KeyringState.LOCKED:
         return f"its dialog was dismissed, or there is no desktop to show it on (over ssh): {_ELSEWHERE}"
     if error.state is KeyringState.FAILED:
@@ -128,7 +128,7 @@ def fetch(
         prompt: the keyring may show its dialog.
 
     Raises:
-        OutsideError: with the state that follows from it.
+        WrappingKeyError: the key is not available.
     """
     match slot.kind:
         case SlotKind.KEY_FILE:
@@ -144,15 +144,15 @@ def fetch(
 
 
 def parameters(kind: SlotKind) -> dict[str, str | int]:
-    """What a new slot of this kind stores beside the wrapped key."""
+    """The parameters that a new slot of this kind stores beside the wrapped key."""
     return derivation.passphrase_parameters() if kind is SlotKind.PASSPHRASE else {}
 
 
 def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None = None) -> bytes:
-    """Make the wrapping key of a new slot, and return its key as it was read back from there.
+    """Create the wrapping key of a new slot; returns it as read back from its place.
 
     Raises:
-        OutsideError: it could not be made or kept.
+        WrappingKeyError: the key could not be created or stored.
     """
     try:
         if slot.kind is SlotKind.KEY_FILE:
@@ -182,10 +182,10 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
 
 
 def discard(slot: WrappedKey, around: UnlockContext) -> None:
-    """Remove the wrapping key of a slot that wraps nothing (any more). Missing is fine.
+    """Remove the wrapping key of an unused slot, if there is one.
 
     Raises:
-        OutsideError: it is still there; try again later.
+        WrappingKeyError: the key still exists; try again later.
     """
     try:
         if slot.kind is SlotKind.KEY_FILE:
