@@ -121,7 +121,7 @@ class InstanceLock:
                 ) from None
 
     def note(self, socket: Path, *, ready: bool, problem: str | None = None) -> None:
-        """Write who holds the lock, the socket, and the problem of the store (None: unchanged) to the file."""
+        """Write the holder, the socket and the problem of the store (None: unchanged) to the lock file."""
         if problem is not None:
             self._problem = problem
         text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready, self._problem))
