@@ -1,8 +1,8 @@
-"""May this request in, what does it ask for, and with which token? Pure; decided before a byte of the body.
+"""Checks requests before their bodies are read: whether they are allowed, their dialect and token. Pure.
 
-A browser is kept out by its `Origin`, a name that was bound to this address (DNS rebinding) by the `Host`,
-which is compared and never used to build anything. Where lengths or targets can be read in two ways the
-request is refused, so that nobody behind the gateway reads it in the other.
+Browsers are refused by `Origin`, and host names bound to this address (DNS rebinding) by `Host`, which is
+only compared. Requests whose length or path is ambiguous are refused, so that no server behind the gateway
+can interpret them differently.
 """
 
 import re
@@ -14,28 +14,28 @@ from nexo.connections.values import frozen
 from nexo_gateway.dialects import DIALECTS, Dialect
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
-"""More than any provider takes (Anthropic: 32 MB), so that ours is never the bound that is met."""
+"""Maximum bytes of a body: more than any provider accepts (Anthropic: 32 MB)."""
 
 MAX_TARGET_BYTES = 16 * 1024
 
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_:@~-][A-Za-z0-9._:@~-]*)+/?")
-"""One that can be read in one way only: no segment begins with a dot, nothing is escaped."""
+"""An unambiguous path: no segment begins with a dot, nothing is escaped."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 TOKEN_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
-"""Where programs put what they take for a key, in lower case. None of them goes upstream."""
+"""Headers in which programs send their key, in lower case. None of them is passed on."""
 
 
 @frozen
 class Admitted:
-    """A request that may in.
+    """A request that is allowed.
 
     Attributes:
-        path: what follows the base URL of the face, as it came (percent escapes untouched).
+        path: the path after the base URL of the dialect, as it came (percent escapes untouched).
         query: as it came, without a key.
-        token: empty when there was none.
-        chunked: the body comes in chunks: its length is not known.
+        token: empty if there is none.
+        chunked: the body is chunked, so its length is unknown.
     """
 
     method: str
@@ -47,10 +47,10 @@ class Admitted:
 
 
 class NotAdmitted(Exception):
-    """The request is refused for its form.
+    """The request is refused because of its form.
 
     Attributes:
-        dialect: whose form the answer has; None for plain text.
+        dialect: in whose form to answer; None for plain text.
         close: the connection cannot be used for another request.
     """
 
@@ -66,7 +66,7 @@ class NotAdmitted(Exception):
 
 
 def hosts_of(port: int) -> frozenset[bytes]:
-    """What the `Host` header may be on a TCP port of loopback."""
+    """The values that `Host` may have on a TCP port of loopback."""
     return frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost", "[::1]"))
 
 
@@ -78,11 +78,11 @@ def admit(
     *,
     hosts: frozenset[bytes] | None,
 ) -> Admitted:
-    """Decide on a request.
+    """Check a request.
 
     Args:
-        headers: as they came; names in lower case.
-        hosts: what `Host` may be; None on a Unix socket, to which no name can be bound.
+        headers: as received; names in lower case.
+        hosts: allowed values of `Host`; None on a Unix socket, for which DNS rebinding is impossible.
 
     Raises:
         NotAdmitted
@@ -148,7 +148,7 @@ def _checked_path(raw: bytes) -> str:
     if any(character <= " " or character in '\\"<>^`{|}\x7f#' for character in path):
         raise refused
     once = unquote_to_bytes(path)
-    # Some servers decode twice, and some take `..;x` and a backslash for what they look like.
+    # Some servers decode twice, and some interpret `..;x` and backslashes.
     for read in (once, unquote_to_bytes(once)):
         if {segment.partition(b";")[0] for segment in re.split(rb"[/\\]", read)} & {b".", b".."}:
             raise refused

@@ -1,4 +1,4 @@
-"""How an answer goes back: the provider's, byte by byte and counted as it passes, or one of our own."""
+"""Sends answers to programs: the provider's, passed on and counted byte by byte, or one of our own."""
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -13,7 +13,7 @@ from nexo_gateway.upstream import Headers, Sent
 from nexo_gateway.usage import Tap
 
 MAX_ERROR_BYTES = 1024 * 1024
-"""Of a compressed error body; one that is larger unpacked is cut."""
+"""Maximum bytes of a decompressed error body; a larger one is cut."""
 
 _MOST_WAITS = 32
 _LONGEST_WAIT = 100
@@ -22,20 +22,20 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Answer:
-    """A provider's answer, as it is told to the program.
+    """A provider's answer on its way to the program.
 
     Attributes:
-        tap: counts as the body passes; None for an error.
-        counts_tokens: it is of a kind in which tokens are reported.
-        waits: of an error, the headers that may say when to ask again.
-        length: of a body that passes untouched; None where only its end tells.
+        tap: counts tokens as the body passes; None for an error.
+        counts_tokens: whether answers of this kind report tokens.
+        waits: the headers of an error that may say when to retry.
+        length: of a body that is passed on unchanged; None if unknown.
     """
 
     def __init__(self, sent: Sent, target: Target, method: str) -> None:
         self.status = sent.status
         self.target = target
         self.pieces = sent.body
-        # Only errors repeat a key.
+        # Only errors repeat the key.
         self._masking = Masking(target.secrets if sent.status >= 400 else ())
         self.headers = downwards(sent.headers, target.name)
         if sent.status >= 400:
@@ -48,16 +48,16 @@ class Answer:
         self.length = int(length) if sent.status < 400 and length.isdecimal() and len(length) < 19 else None
         good = sent.status < 300
         self.tap = Tap(kind, self.encoding) if good else None
-        # A list of models is asked for by GET, and costs none.
+        # Model lists are requested with GET, and cost no tokens.
         self.counts_tokens = good and method == "POST" and ("json" in kind or "event-stream" in kind)
 
     @property
     def is_redirect(self) -> bool:
-        """Which is neither followed with a key, nor given to a program that would leave the gateway."""
+        """Whether it is a redirect; it is neither followed with a key nor passed on to the program."""
         return 300 <= self.status < 400 and self.status != 304
 
     async def error_body(self) -> AsyncIterator[bytes]:
-        """The body of an error, without what some providers repeat in it: the key."""
+        """The body of an error, with the key overwritten where a provider repeats it."""
         if self.encoding in ("", "identity"):
             async for piece in self.pieces:
                 if told := self._masking.feed(piece):
@@ -72,7 +72,7 @@ class Answer:
 
     @property
     def error_headers(self) -> Headers:
-        """Of the body above: what was packed is told unpacked, in chunks."""
+        """The headers for that body: decompressed and chunked."""
         if self.encoding in ("", "identity"):
             return self.headers
         return [pair for pair in self.headers if pair[0] not in (b"content-encoding", b"content-length")]
@@ -84,7 +84,7 @@ def _waits(headers: Headers) -> dict[str, str]:
 
 
 async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
-    """Give the answer to the program, each piece as it comes. `Upstream.send` tells of one that breaks."""
+    """Pass the answer on, each piece as it comes. `Upstream.send` reports an interrupted one."""
     if answer.is_redirect:
         text = (
             f"nexo: '{answer.target.name}' answers with a redirect, which the gateway does not follow with "
@@ -100,7 +100,7 @@ async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
         passed_on += len(piece)
         if answer.tap is not None:
             answer.tap.feed(piece)
-        # A program that has all of it need not wait until we have done with the provider.
+        # The program has the whole answer, and need not wait until the provider's connection is released.
         is_whole = passed_on == answer.length
         await send({"type": "http.response.body", "body": piece, "more_body": not is_whole})
     if not is_whole:
@@ -110,7 +110,7 @@ async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
 async def own_answer(
     send: Send, status: int, dialect: Dialect | None, reason: str, text: str, *, close: bool = False
 ) -> None:
-    """An answer of the gateway itself, in the form that the program's dialect has for errors."""
+    """Send an answer of the gateway itself, in the error format of the program's dialect."""
     body = text.encode() if dialect is None else dialect.error_body(status, reason, text)
     kind = b"text/plain; charset=utf-8" if dialect is None else b"application/json"
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]

@@ -1,8 +1,8 @@
-"""The gateway as a bare ASGI application: in, to the connection of the moment, and back, byte by byte.
+"""The gateway as an ASGI application: passes requests to the present connection, and answers back.
 
-What a person has to mend is answered with 400, the one status that no program tries again and whose text all
-of them show (tried with eight packages and three agents, November 2026). A stream that breaks on the way here
-is broken for the program as well: a clean end would be taken for the end of the answer.
+Errors that a person has to fix have the status 400: programs do not retry it, and show its text (tried with
+eight packages and three agents, November 2026). An answer that breaks off is broken off for the program, too,
+because a clean end would be taken for the end of the answer.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 TRIES = 8
-"""Each after the first means that another switch came while a connection to the host was made."""
+"""Attempts per request: each after the first means a switch while a connection was being made."""
 
 _STATUS_OF_FAULT = {
     "connect": (502, "cannot_connect"),
@@ -46,7 +46,7 @@ _STATUS_OF_FAULT = {
 
 @dataclass
 class _Told:
-    """What is known of a request when it ends."""
+    """The known facts about a request at its end."""
 
     asked: Asked
     model: str = ""
@@ -77,7 +77,7 @@ class _Told:
 
 @dataclass(eq=False)
 class _Exchange:
-    """One request with what it needs on its way."""
+    """One request in progress, with its data."""
 
     admitted: Admitted
     bearer: str
@@ -90,7 +90,7 @@ class _Exchange:
     given_up: str = ""
 
     def give_up(self, reason: str) -> None:
-        """End it: the program "left", or we "cut" it."""
+        """End the request: the program "left", or we "cut" it."""
         if not self.given_up and self.task is not None:
             self.given_up = reason
             self.task.cancel()
@@ -101,7 +101,7 @@ class _Exchange:
 
 
 class GatewayApp:
-    """The application. `hosts` is what `Host` may be on its TCP port."""
+    """The application. `hosts` are the allowed values of `Host` on its TCP port."""
 
     def __init__(self, router: Router, upstream: Upstream, hosts: frozenset[bytes], pace: Pace) -> None:
         self._router = router
@@ -111,14 +111,14 @@ class GatewayApp:
         self._pace = pace
 
     def cut(self, bearer: str) -> int:
-        """What a bearer has open ends now; returns how many requests that were."""
+        """End the open requests of a bearer; returns their number."""
         running = self._running.pop(bearer, set())
         for exchange in running:
             exchange.give_up("cut")
         return len(running)
 
     def cut_all(self) -> None:
-        """Everything that is open ends now."""
+        """End all open requests."""
         for bearer in list(self._running):
             self.cut(bearer)
 
@@ -182,7 +182,7 @@ class GatewayApp:
             told.ended = "left"
         except asyncio.CancelledError:
             if not exchange.given_up:
-                # The server itself gives the request up.
+                # The server cancelled the request.
                 raise
             _uncancel(exchange)
             if exchange.given_up == "left":
@@ -198,11 +198,11 @@ class GatewayApp:
                 raise Broken from None
             text = "nexo: the gateway takes bodies of up to 256 MB"
             await own_answer(exchange.send, 413, exchange.admitted.dialect, "too_large", text, close=True)
-        except Exception as error:  # noqa: BLE001 - its text may hold what must not be logged
+        except Exception as error:  # noqa: BLE001 - its text may hold secrets, so it is not logged
             told.ended = "broken"
             if not isinstance(error, Broken):
                 log.error("unexpected %s in the gateway", type(error).__name__)
-            # The server closes the connection without an end of the body.
+            # The server closes the connection without ending the body.
             raise Broken from None
 
     async def _ended_by_us(self, exchange: _Exchange) -> None:
@@ -216,7 +216,7 @@ class GatewayApp:
             await own_answer(exchange.send, 503, admitted.dialect, "closing", text, close=True)
 
     async def _answered(self, exchange: _Exchange, presence: CallerPresence) -> None:
-        """Given up as soon as the program closes its connection: also before the first byte."""
+        """Answer the request; it is given up when the program disconnects, even before the first byte."""
         await exchange.body.begin(lambda: presence.watch(lambda: exchange.give_up("left")))
         held = exchange.body.held
         asked = exchange.told.asked = Asked(
@@ -278,13 +278,13 @@ class GatewayApp:
 
 
 def _uncancel(exchange: _Exchange) -> None:
-    # Or what is answered now would be cancelled as well.
+    # Otherwise the following answer would be cancelled, too.
     while exchange.task is not None and exchange.task.cancelling():
         exchange.task.uncancel()
 
 
 def _sent_model(asked: str, target: Target) -> str:
-    """The model that the connection has for the one that is asked for.
+    """The model name to send for the requested one, according to the connection.
 
     Raises:
         GatewayRefusal: the program asks for the default model, and there is none.
@@ -300,7 +300,7 @@ def _sent_model(asked: str, target: Target) -> str:
 
 
 def _addressed(exchange: _Exchange, model: str) -> tuple[str, bytes | AsyncIterator[bytes]]:
-    """The path and the body that are sent."""
+    """The path and the body to send."""
     path, body = exchange.admitted.path, exchange.body
     if model == exchange.told.asked.model:
         return path, body.content()
@@ -316,13 +316,13 @@ async def _refuse(send: Send, dialect: Dialect, refusal: GatewayRefusal) -> None
 
 
 def _on_unix_socket(scope: Scope) -> bool:
-    # The server names no port for one.
+    # The server reports no port for a Unix socket.
     server = scope.get("server")
     return server is None or server[1] is None
 
 
 def _program(scope: Scope) -> str:
-    """What the program calls itself: the first word of its user agent."""
+    """The name of the program: the first word of its user agent."""
     for name, value in scope["headers"]:
         if name == b"user-agent":
             word = value.decode("latin-1").split(" ")[0][:100]

@@ -1,4 +1,4 @@
-"""The body of a request: held while it is small, so that it can be sent again, else passed on as it comes."""
+"""Request bodies: kept while small, so that they can be sent again; otherwise passed on as they come."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,11 +15,11 @@ class CallerLeft(Exception):
 
 
 class TooLarge(Exception):
-    """A body of unknown length went beyond the bound."""
+    """A body of unknown length exceeded the limit."""
 
 
 class CallerPresence:
-    """Whether the program is still there: told without a task that waits for it."""
+    """Reports that the program has disconnected, without a task that waits for it."""
 
     __slots__ = ("_on_left", "_resume", "left")
 
@@ -29,19 +29,19 @@ class CallerPresence:
         self._on_left: Callable[[], None] | None = None
 
     def watch(self, on_left: Callable[[], None]) -> None:
-        """Have `on_left` called when it closes its connection, or now if it has; once the body is read."""
+        """Call `on_left` when the program disconnects, or now if it has; effective once the body is read."""
         self._on_left = on_left
-        # The server stops reading behind a large body, and then does not see who leaves.
+        # The server stops reading after a large body, and would not notice a disconnect.
         self._resume()
         if self.left:
             on_left()
 
     def forget(self) -> None:
-        """The request has ended."""
+        """Stop watching: the request has ended."""
         self._on_left = None
 
     def is_gone(self) -> None:
-        """The connection is closed."""
+        """The connection was closed; called by the server."""
         self.left = True
         if self._on_left is not None:
             self._on_left()
@@ -51,8 +51,8 @@ class Body:
     """One body, read once.
 
     Attributes:
-        held: all of it; None when it is passed on as it comes.
-        chunked: it comes in chunks, and goes on in chunks.
+        held: the whole body; None if it is passed on as it comes.
+        chunked: it is received and sent in chunks.
     """
 
     def __init__(self, admitted: Admitted, receive: Receive) -> None:
@@ -64,10 +64,10 @@ class Body:
         self._on_whole: Callable[[], None] = lambda: None
 
     async def begin(self, on_whole: Callable[[], None]) -> None:
-        """Read it, or as much as is held.
+        """Read the body, or as much of it as is kept.
 
         Args:
-            on_whole: called when all of it is read. Until then, whoever reads notices a program that leaves.
+            on_whole: called when the body is complete. Until then, the reader notices a disconnect.
 
         Raises:
             CallerLeft, TooLarge
@@ -83,7 +83,7 @@ class Body:
                 return
 
     def content(self) -> bytes | AsyncIterator[bytes]:
-        """What is sent. A body that is not held can be asked for again until it was begun."""
+        """The body to send. One that is not kept can be requested again until it is first read."""
         return self.held if self.held is not None else self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:

@@ -1,15 +1,15 @@
-"""Which conversation does a request belong to? What programs say of it counts; nothing is guessed."""
+"""Finds the conversation of a request, if the program names one; nothing is guessed."""
 
 from nexo_gateway.admission import Headers
 from nexo_gateway.model_name import text_at_top
 
-# Claude Code; Codex names the thread, which goes on in a later session, before the session.
+# For Claude Code and Codex. Codex's thread comes before its session, because later sessions can continue it.
 _HEADERS = (b"x-claude-code-session-id", b"thread-id", b"session-id")
 _FIELD = "prompt_cache_key"
 
 
 def conversation_of(headers: Headers, body: bytes | None) -> str:
-    """A name that its requests share; empty when the program gives none.
+    """The name shared by the requests of a conversation; empty if the program gives none.
 
     Args:
         headers: names in lower case.

@@ -1,7 +1,7 @@
-"""Which dialect does a request speak, where do its paths lead, and how does it read an error?
+"""The API dialects that programs speak: prefixes, paths and error formats.
 
-A prefix names the dialect; nothing is guessed from the path, because `/v1/models` exists in three dialects
-with three shapes. What the official packages ask for was seen on the wire in November 2026.
+A prefix selects the dialect, because paths are ambiguous: `/v1/models` exists in three dialects with three
+formats. The paths that the official packages request were observed in November 2026.
 """
 
 import json
@@ -13,11 +13,11 @@ from nexo.connections.values import frozen
 
 @frozen
 class Dialect:
-    """One way of asking a provider.
+    """One API format.
 
     Attributes:
-        path: what follows the base URL for what follows the prefix.
-        error: the body of an error, from its status, reason and text.
+        path: converts the path after the prefix to the path after the base URL.
+        error: makes the body of an error from status, reason and text.
     """
 
     name: str
@@ -25,17 +25,17 @@ class Dialect:
     error: Callable[[int, str, str], Mapping[str, Any]]
 
     def error_body(self, status: int, reason: str, text: str) -> bytes:
-        """What every client of the dialect shows as `text`."""
+        """An error body whose `text` every client of the dialect shows."""
         return json.dumps(self.error(status, reason, text), ensure_ascii=False).encode()
 
 
 def _openai_path(rest: str) -> str:
-    # The base URL of this face ends with its version.
+    # The base URL of this dialect includes the version.
     return rest.removeprefix("/v1") if rest == "/v1" or rest.startswith("/v1/") else rest
 
 
 def _anthropic_path(rest: str) -> str:
-    # The Vercel AI SDK takes its base URL to end with /v1, and the vendor's own packages do not.
+    # The Vercel AI SDK expects a base URL with /v1, the vendor's own packages one without.
     if rest in ("", "/") or rest.startswith(("/v1/", "/api/")):
         return rest
     return "/v1" + rest

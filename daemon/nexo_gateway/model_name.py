@@ -1,7 +1,7 @@
-"""Which model does a request ask for? Only read: signatures and prompt caches depend on a body's bytes.
+"""Finds the requested model, and replaces it if the connection maps it.
 
-But for the names that the connection maps to others, of which `nexo`, its default model, is one: there the
-bytes of that one string are replaced.
+A body is otherwise never changed, because signatures and prompt caches depend on its bytes. To map a name
+(`nexo`, for the default model, is one), only the bytes of that string are replaced.
 """
 
 import json
@@ -10,23 +10,24 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # the standar
 from urllib.parse import quote, unquote
 
 MAX_SCANNED = 1024 * 1024
-"""Bytes of a body that is looked into; what a larger one asks for is not known."""
+"""Maximum bytes of a body that is searched; the model in a larger one is unknown."""
 
 ALIAS = "nexo"
-"""Stands for the default model of every connection."""
+"""The name that stands for the default model of every connection."""
 
 NAME_LIMIT = 256
-"""Characters of a name that can be mapped."""
+"""Maximum characters of a name that can be mapped."""
 _IN_PATH = re.compile(r"/models/([^/:?]+)")
 _SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder()
 
 
 def model_of(path: str, body: bytes | None) -> str:
-    """The model, as the program wrote it; empty when it names none.
+    """The model as written by the program; empty if there is none.
 
-    It can be printed: what cannot is told by a mark, and what is too long is cut. Such a name is still longer
-    than `NAME_LIMIT`, or has the mark in it, so that it equals none which is mapped.
+    The result can be printed: unprintable characters are replaced by a mark, and long names are cut, to more
+        than
+    `NAME_LIMIT` characters. Such names therefore never equal a mapped one.
     """
     found = _IN_PATH.search(path)
     name = (
@@ -40,7 +41,7 @@ def model_of(path: str, body: bytes | None) -> str:
 
 
 def path_for(path: str, model: str) -> str:
-    """The path with another model, where it names one."""
+    """The path with another model, if it names one."""
     found = _IN_PATH.search(path)
     if found is None:
         return path
@@ -48,7 +49,7 @@ def path_for(path: str, model: str) -> str:
 
 
 def body_for(body: bytes, model: str) -> bytes:
-    """The body with another model, where it names one; every other byte stays."""
+    """The body with another model, if it names one; all other bytes stay the same."""
     text, _, start, end = _place_in(body, "model")
     if start == end:
         return body
@@ -56,12 +57,12 @@ def body_for(body: bytes, model: str) -> bytes:
 
 
 def text_at_top(body: bytes, field: str) -> str:
-    """The text of a field of the body's JSON object; empty when it has none."""
+    """The string in a top-level field of the body's JSON object; empty if there is none."""
     return _place_in(body, field)[1]
 
 
 def _place_in(body: bytes, field: str) -> tuple[str, str, int, int]:
-    """The body as text, a text at its top level and where that stands; nothing behind it is read."""
+    """The body as text, and a top-level string with its position; the text after it is not parsed."""
     nothing = ("", "", 0, 0)
     try:
         text = body.decode("utf-8")

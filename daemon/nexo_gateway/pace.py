@@ -1,6 +1,6 @@
-"""How much of a turn of the event loop may the gateway take? One step; the daemon answers others between.
+"""Limits the gateway to one step in each turn of the event loop, so that calls of the daemon run in between.
 
-While somebody waits for such an answer it takes none, within bounds: an answer needs several turns.
+While a call waits for its answer, the gateway takes no step, within limits: an answer needs several turns.
 """
 
 import asyncio
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from typing import Final
 
 _HEARD_AFTER: Final = 2
-"""Turns: what came from outside during a step is read at the end of the next one, and heard in the second."""
+"""Turns of the loop between a step and the effect of input that arrived during it."""
 
 LONGEST_S: Final = 0.002
-"""Whatever else there is to do, a step begins so long after the one before, or after it was wanted."""
+"""Maximum time in seconds that a step waits, after the previous one or after it was requested."""
 
 
 class Pace:
-    """Lets one step begin in a turn of the loop, in the order in which they came. Belongs to one loop.
+    """Allows one step in each turn of the loop, in the order of requests. Used on one event loop.
 
     Args:
-        others_wait: whether somebody who goes first waits at this moment; asked once a turn.
+        others_wait: whether a call with priority is waiting; called once a turn.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def turn(self) -> None:
-        """Returns at once, where nobody else had this turn or waits for it."""
+        """Wait for a step; returns at once if no other step was taken in this turn or is waiting."""
         loop = asyncio.get_running_loop()
         if not self._is_taken:
             self._is_taken = True
@@ -53,7 +53,7 @@ class Pace:
 
     def _next(self) -> None:
         loop = asyncio.get_running_loop()
-        # Who has left meanwhile takes no turn.
+        # Skip those that were cancelled.
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
         if not self._waiting:

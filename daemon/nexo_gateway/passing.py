@@ -1,4 +1,4 @@
-"""Which headers pass, upwards and downwards? Everything but what belongs to one hop, one account or us."""
+"""Selects the headers to pass on: all but those that concern one hop, one account or the gateway."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +17,7 @@ _HOP = frozenset(
         b"upgrade",
     }
 )
-# Cookies and the account's names are of somebody; the gateway's server answers `Expect` itself.
+# Cookies and account names belong to an account; the gateway's server handles `Expect` itself.
 _NOT_UP = frozenset(
     {*TOKEN_HEADERS, b"host", b"cookie", b"expect", b"openai-organization", b"openai-project"}
 )
@@ -32,14 +32,14 @@ def upwards(
     token: str = "",
     length: int | None = None,
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of the request to the provider, in the order in which they came.
+    """The headers of the request to the provider, in the order received.
 
     Args:
-        own: the connection's: key and custom headers; each replaces all of its name.
-        host: of the provider, with the port where it is not the usual one.
-        chunked: the body comes in chunks, and goes on in chunks.
-        length: of the body, where the whole of it is known.
-        token: of the program; a header of any name that repeats it stays here.
+        own: the key and custom headers of the connection; each replaces all headers of the same name.
+        host: of the provider, with the port unless it is the default.
+        chunked: the body is chunked.
+        length: of the body, if the whole body is known.
+        token: of the program; any header that contains it is dropped.
     """
     secret = token.encode("latin-1")
     ours = [(name.encode("ascii"), value.encode("latin-1")) for name, value in own]
@@ -52,7 +52,8 @@ def upwards(
             value = b"%d" % length
         result.append((name, value))
     if b"accept-encoding" not in left_out:
-        # What is counted has to be unpacked, and of these the standard library knows gzip.
+        # To count tokens, the answer must be decompressed; of these encodings the standard library supports
+        # gzip.
         offered = b",".join(value for name, value in headers if name == b"accept-encoding").lower()
         result.append((b"accept-encoding", b"gzip" if b"gzip" in offered else b"identity"))
     if chunked:
@@ -61,17 +62,17 @@ def upwards(
 
 
 def downwards(headers: Sequence[tuple[bytes, bytes]], connection: str) -> list[tuple[bytes, bytes]]:
-    """The headers of the answer, as they came; beside them, which connection it is from."""
+    """The headers of the answer as received, and one with the name of the connection."""
     lowered = [(name.lower(), value) for name, value in headers]
     left_out = _HOP | _named_by(lowered) | {b"x-nexo-connection"}
     if any(name == b"transfer-encoding" for name, _ in lowered):
-        # The chunks tell where the body ends, whatever stands beside them.
+        # In a chunked body the chunks determine the end, so a Content-Length is dropped.
         left_out |= {b"content-length"}
     result = [(name, value) for name, value in lowered if name not in left_out]
     names = {name for name, _ in result}
     stream = any(name == b"content-type" and b"text/event-stream" in value for name, value in result)
     if stream and b"x-accel-buffering" not in names:
-        # Somebody may have put nginx in front of us.
+        # For nginx in front of the gateway.
         result.append((b"x-accel-buffering", b"no"))
     shown = connection.encode("ascii", "backslashreplace").replace(b"\n", b" ").replace(b"\r", b" ")
     result.append((b"x-nexo-connection", shown))
@@ -79,7 +80,7 @@ def downwards(headers: Sequence[tuple[bytes, bytes]], connection: str) -> list[t
 
 
 def _named_by(headers: Headers) -> frozenset[bytes]:
-    """What `Connection` names is of this hop, too; but for the length, without which a body has no end."""
+    """The headers named in `Connection` belong to this hop, except the length, which the body needs."""
     named = frozenset(
         name.strip().lower()
         for known, value in headers

@@ -1,7 +1,7 @@
-"""Which connection to a provider does a request take: one that rests, or a new one?
+"""Connections to a provider: an idle one is reused, or a new one is made.
 
-The connections are httpcore2's, of which each carries one request at a time. Its pool is not used: it looks
-at all that it has twice a request, and holds 6 kB for an open one (2026-11-27).
+The connections are httpcore2's, each with one request at a time. Its pool is not used, because it examines
+all connections twice for each request, and needs 6 kB for an open one (2026-11-27).
 """
 
 import asyncio
@@ -20,10 +20,10 @@ Connection = httpcore2.AsyncConnectionInterface
 
 
 class Pool:
-    """The connections on one way to one host. Belongs to one event loop; close it."""
+    """The connections to one host on one way. Used on one event loop; close it."""
 
     def __init__(self, way: Way, origin: httpcore2.Origin, backend: Direct) -> None:
-        # It makes connections, and has none.
+        # Only makes connections; it keeps none.
         self._maker = httpcore2.AsyncConnectionPool(
             ssl_context=way.tls,
             proxy=_proxy(way.proxy),
@@ -37,11 +37,11 @@ class Pool:
 
     @property
     def rests(self) -> bool:
-        """Whether nobody uses it."""
+        """Whether no request uses the pool."""
         return not self._in_use
 
     async def room(self, patience_s: float) -> None:
-        """Wait until one more connection may be used; `leave` gives the place back.
+        """Wait until another connection may be used; `leave` releases it.
 
         Raises:
             httpcore2.PoolTimeout
@@ -56,11 +56,11 @@ class Pool:
             raise httpcore2.PoolTimeout from None
 
     def leave(self) -> None:
-        """See `room`."""
+        """Release a connection; see `room`."""
         self._room.release()
 
     async def resting(self) -> Connection | None:
-        """The one that was used last, if there is one that the provider has not closed."""
+        """The connection used last that the provider has not closed; None if there is none."""
         while self._resting:
             connection = self._resting.pop()
             self._in_use.add(connection)
@@ -70,19 +70,19 @@ class Pool:
         return None
 
     def fresh(self) -> Connection:
-        """One that connects when it is used."""
+        """A new connection, which connects at its first request."""
         connection = self._maker.create_connection(self._origin)
         self._in_use.add(connection)
         return connection
 
     async def done_with(self, connection: Connection) -> None:
-        """Keep it for the next request, if it can carry one."""
+        """Keep the connection for the next request, if possible."""
         if not connection.is_available() or connection not in self._in_use:
             await self._closed(connection)
             return
         self._in_use.discard(connection)
         self._resting.append(connection)
-        # What rests for longest stands first, and the one that was just used last.
+        # The longest idle connection is first, the one used last is last.
         while len(self._resting) > 1 and (
             len(self._resting) > _MOST_RESTING or self._resting[0].has_expired()
         ):
@@ -93,7 +93,7 @@ class Pool:
         await connection.aclose()
 
     async def aclose(self) -> None:
-        """Close them all."""
+        """Close all connections."""
         open_, self._resting, self._in_use = [*self._resting, *self._in_use], deque(), set()
         for connection in open_:
             await connection.aclose()

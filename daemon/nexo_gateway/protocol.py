@@ -1,4 +1,4 @@
-"""One connection of a program, and what becomes of bytes that are no HTTP."""
+"""The connection of a program, including one that does not send HTTP."""
 
 import logging
 from typing import Any
@@ -15,7 +15,7 @@ _NOT_HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close
 
 
 class GatewayProtocol(OwnProtocol):
-    """Says in the log when another account was refused. An answer of one piece is sent in one piece."""
+    """Logs refused accounts. Sends an answer in one piece if it consists of one."""
 
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
@@ -42,12 +42,12 @@ class GatewayProtocol(OwnProtocol):
         return ours
 
     def send_400_response(self, msg: str) -> None:
-        """Bytes that are no HTTP end the connection. What is answered already is not answered again."""
+        """Refuse bytes that are not HTTP, and close the connection. Sends nothing after a complete answer."""
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            # Not by uvicorn, which would give a HEAD a body, and the loop an exception.
+            # Not by uvicorn, which would send a body for HEAD, and cause an exception in the loop.
             self.transport.write(_NOT_HTTP)
         self.transport.close()

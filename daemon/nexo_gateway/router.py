@@ -1,4 +1,4 @@
-"""What the gateway asks of the daemon, and what it tells it: the values between the two."""
+"""The interface between gateway and daemon."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -11,14 +11,14 @@ from nexo_gateway.way import Way
 
 @frozen
 class DialectEndpoint:
-    """What one dialect makes of a connection.
+    """A connection as used through one dialect.
 
     Attributes:
-        scheme, host, port: whom the request goes to; `host` is ASCII, without brackets.
+        scheme, host, port: where the request is sent; `host` is ASCII, without brackets.
         authority: the value of `Host`.
-        path: in front of the dialect's own paths, without a slash at the end.
-        query: that every request carries; often empty.
-        headers: what every request carries: the key, then the connection's own headers.
+        path: prefix of the dialect's paths, without a trailing slash.
+        query: added to every request; often empty.
+        headers: added to every request: the key, then the connection's custom headers.
     """
 
     scheme: str
@@ -30,23 +30,23 @@ class DialectEndpoint:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
 
     def target(self, path: str, query: str) -> str:
-        """What goes onto the wire for a path and a query of the program."""
+        """The request target for a path and a query of the program."""
         queries = "&".join(part for part in (self.query, query) if part)
         return (self.path + path or "/") + (f"?{queries}" if queries else "")
 
 
 @frozen
 class Target:
-    """Where a request goes. Holds secrets in the clear: kept for one request, never logged.
+    """Where a request is sent. Holds plaintext secrets: kept for one request, never logged.
 
     Attributes:
-        way: how the host is reached.
-        secrets: what an answer must not repeat.
-        is_present: whether the bearer would get the same now; asked again right before anything is sent.
-        models: what is sent in place of a model that is asked for; empty: it cannot be asked for.
-        revision: of the connection, when it was asked for.
-        asked_at: monotonic second of that.
-        answered: to be told when the provider begins an answer that is no error.
+        way: how the host is connected to.
+        secrets: texts that an answer must not contain.
+        is_present: whether the bearer would still get this target; checked right before anything is sent.
+        models: the model to send by the requested one; an empty value means that it is not available.
+        revision: of the connection when the target was made.
+        asked_at: monotonic time when the target was made, in seconds.
+        answered: called when the provider begins a good answer.
     """
 
     connection_id: str
@@ -62,11 +62,11 @@ class Target:
 
 
 class GatewayRefusal(Exception):
-    """There is no target, and a person has to act before there is one.
+    """There is no target until a person acts.
 
     Attributes:
-        reason: stable word, in snake case.
-        status: 400, but for a token that is unknown, revoked or expired (401): these three look the same.
+        reason: stable identifier in snake case.
+        status: 400; for a token that is unknown, revoked or expired 401, with the same text.
     """
 
     def __init__(self, reason: str, message: str, hint: str = "", *, status: int = 400) -> None:
@@ -78,7 +78,7 @@ class GatewayRefusal(Exception):
 
 
 def not_known() -> GatewayRefusal:
-    """The answer to every token that is not good."""
+    """The answer for every invalid token."""
     return GatewayRefusal(
         "invalid_token",
         "the gateway does not know this token, or it was revoked or has expired",
@@ -89,10 +89,10 @@ def not_known() -> GatewayRefusal:
 
 @frozen
 class Asked:
-    """What a request says of itself, beside its token.
+    """Information in a request, apart from its token.
 
     Attributes:
-        conversation: equal for requests of the same one; often empty.
+        conversation: equal for requests of the same conversation; often empty.
     """
 
     dialect: str
@@ -103,15 +103,15 @@ class Asked:
 
 @frozen
 class CallOutcome:
-    """How a request through the gateway ended.
+    """The end of a request through the gateway.
 
     Attributes:
-        status: of the provider; None when none came.
+        status: of the provider's answer; None without an answer.
         ended: "complete", "broken" by the provider or the way to it, or "left" by the program.
-        fault: why there was no status: "connect", "timeout", "tls", "proxy", "reset"; empty otherwise.
-        waits: the headers of an error that may say when to ask again, names in lower case.
-        counts_tokens: the answer is of a kind that reports them.
-        model: the one that was sent; the connection may map the asked one to it.
+        fault: the reason without a status: "connect", "timeout", "tls", "proxy", "reset"; empty otherwise.
+        waits: the headers of an error that may say when to retry, names in lower case.
+        counts_tokens: whether answers of this kind report tokens.
+        model: the model sent, to which the connection may map the requested one.
         revision, asked_at: see `Target`.
     """
 
@@ -130,24 +130,24 @@ class CallOutcome:
 
 
 class Router(Protocol):
-    """The daemon, as the gateway sees it. A bearer is whoever has one token, by an id that is no secret."""
+    """The daemon as seen by the gateway. A bearer is the owner of a token; its id is not secret."""
 
     def bearer(self, token: str) -> str:
-        """Who has the token.
+        """The bearer with the token.
 
         Raises:
-            Refused: nobody.
+            GatewayRefusal: the token is invalid.
         """
 
     async def resolve(self, bearer: str, asked: Asked) -> Target:
-        """The connection that the bearer has at this moment.
+        """The present target for the bearer.
 
         Raises:
-            Refused
+            GatewayRefusal: there is none until a person acts.
         """
 
     def began(self, bearer: str, asked: Asked) -> None:
-        """A request of the bearer is under way."""
+        """A request of the bearer has begun."""
 
     def ended(self, bearer: str, outcome: CallOutcome | None) -> None:
-        """It ended; None: nothing was sent. On the event loop; must not block."""
+        """The request ended; None if nothing was sent. Called on the event loop; must not block."""

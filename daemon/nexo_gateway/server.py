@@ -1,7 +1,7 @@
-"""What listens for the gateway: a port of loopback and a Unix socket, for processes of this account only.
+"""The gateway's server on a loopback port and a Unix socket, for processes of this account only.
 
-The account at the other end is asked of the kernel before a byte is read. HTTP itself is uvicorn's h11
-protocol, without its server: no signal handlers, no timer, no access log (paths may hold a token).
+The kernel is asked for the account of the other end before a byte is read. HTTP is parsed by uvicorn's h11
+protocol, without uvicorn's server: no signal handlers, timers or access log (paths may contain a token).
 """
 
 import asyncio
@@ -26,40 +26,40 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 KEPT_S = 120
-"""Longer than callers keep a connection, so that it is not us who close one that is about to be used."""
+"""Keep-alive time in seconds, longer than that of clients, so that the gateway never closes a reused one."""
 MOST_CONNECTIONS = 2048
 MOST_HEADER_BYTES = 64 * 1024
 LET_GO_S = 1.0
-"""What an answer that is being ended gets to reach the program."""
+"""Time in seconds for an answer to end when the gateway closes."""
 QUEUE = 256
-"""How many callers may wait to be let in, above all while the daemon restarts."""
+"""Length of the queue of callers, above all for a restart of the daemon."""
 
 Address = str | tuple[str, int]
-"""A path, or a host and a port."""
+"""A path, or host and port."""
 
 
 class PortTaken(Exception):
-    """Somebody else listens there; the text says who, where the system tells."""
+    """Another program uses the port; the text names its owner if known."""
 
 
 class Keeper(Protocol):
-    """Has the sockets open while no daemon runs."""
+    """Keeps sockets open while no daemon runs."""
 
     def take(self, address: Address) -> socket.socket | None:
-        """One that listens there since before this process; the caller closes it."""
+        """The socket that listens there since before this process; the caller closes it."""
 
     def refuse_rest(self) -> None:
-        """Close what was not taken."""
+        """Close sockets that were not taken."""
 
     def keep(self, name: str, listening: socket.socket) -> bool:
-        """Keep it for the next daemon; False if that is not possible here."""
+        """Keep a socket for the next daemon; False if that is impossible."""
 
     def let_go(self) -> None:
-        """Keep nothing any more, and close what was not taken."""
+        """Keep no sockets any more, and close those that were not taken."""
 
 
 class Listener:
-    """Starts and stops listening. Belongs to one event loop.
+    """Starts and stops listening. Used on one event loop.
 
     Args:
         others_wait: see `Pace`.
@@ -84,7 +84,7 @@ class Listener:
         self._socket_is_kept = False
 
     def cut(self, bearer: str) -> int:
-        """End what a bearer has open; how many requests that were."""
+        """End the open requests of a bearer; returns their number."""
         return self._gateway.cut(bearer) if self._gateway is not None else 0
 
     async def start(self, port: int, unix: Path) -> None:
@@ -95,7 +95,8 @@ class Listener:
             OSError: it cannot listen for another reason.
         """
         try:
-            # Not before somebody uses the gateway: it is a tenth of a start, and most daemons have none open.
+            # Imported at the first use of the gateway: it takes a tenth of a start, and most daemons need
+            # none.
             from nexo.connections.own_http import protocols
             from nexo_gateway.admission import hosts_of
             from nexo_gateway.app import GatewayApp
@@ -104,7 +105,7 @@ class Listener:
             raise OSError(0, "uvicorn is missing; install nexo-connections[daemon] again") from None
         sockets = [self._at_port(port)]
         with contextlib.suppress(OSError):
-            # Whoever cannot have it has the port.
+            # The port first: if the path cannot be bound, the port is already held.
             sockets.append(self._at_path(unix))
             self._socket = unix
         self._keeper.refuse_rest()
@@ -139,14 +140,14 @@ class Listener:
                 self._socket_is_kept = True
                 return handed
             except OSError:
-                # Its file is gone, so nobody finds it.
+                # Its file was removed, so no caller can reach it.
                 handed.close()
         listening = _bound_unix(path)
         self._socket_is_kept = self._keeper.keep("gateway-socket", listening)
         return listening
 
     async def stop(self, *, for_good: bool) -> None:
-        """End what is open, and listen no more; unless it is for good, the next daemon may go on."""
+        """End open requests and stop listening; sockets are kept unless `for_good`."""
         if for_good:
             self._keeper.let_go()
         for server in self._servers:
@@ -175,10 +176,10 @@ class Listener:
 
 
 def _bound(port: int) -> socket.socket:
-    # asyncio takes Nagle's delay (40 ms) only from sockets that say that they are TCP (seen).
+    # asyncio disables Nagle's delay (40 ms) only on sockets created with IPPROTO_TCP (seen).
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # A port of connections that have ended is free; one on which somebody listens is not.
+        # Allows a port with ended connections, but not one on which another program listens.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((LOOPBACK, port))
         listening.listen(QUEUE)
@@ -195,7 +196,7 @@ def _bound_unix(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        # The daemon has the lock, so what lies there is left over from one that was killed.
+        # This daemon holds the lock, so a file here is left over from a killed one.
         path.unlink(missing_ok=True)
         listening.bind(str(path))
         path.chmod(0o600)

@@ -1,7 +1,8 @@
-"""Bytes in and out, with as few turns of the loop and calls of the system as the libraries' interfaces allow.
+"""Streams with as few loop turns and system calls as the interfaces of the libraries allow.
 
-httpcore2's own streams are anyio's: each read stops and starts the polling of the socket, each write waits
-for a turn of the loop. Here a read takes what came, and what is written within one turn leaves in one piece.
+httpcore2's own streams use anyio: each read starts and stops polling the socket, and each write waits for a
+turn of the loop. Here a read takes what has arrived, and writes within one turn of the loop are sent in one
+piece.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ _UNLIMITED: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontex
 Turn = Callable[[], Awaitable[None]]
 
 MOST_AHEAD = 64 * 1024
-"""Bytes that are taken from the system before somebody reads them."""
+"""Bytes that are read from the system in advance."""
 
 
 class Joined:
-    """A transport that sends what is written within one turn of the loop in one piece."""
+    """A transport that sends all writes within one turn of the loop in one piece."""
 
     __slots__ = ("_loop", "_pieces", "_transport")
 
@@ -42,14 +43,14 @@ class Joined:
             self._pieces.append(data)
 
     def flush(self) -> None:
-        """Send it now."""
+        """Send everything now."""
         pieces = self._pieces
         if pieces:
             self._pieces = []
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def close(self) -> None:
-        """Send it and close."""
+        """Send everything and close."""
         self.flush()
         self._transport.close()
 
@@ -58,10 +59,10 @@ class Joined:
 
 
 class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection to a provider. Beside httpcore2's interface it has what anyio's TLS needs below it.
+    """A connection to a provider, with httpcore2's interface, and the one that anyio's TLS needs.
 
     Args:
-        turn: waited for before what came is looked at.
+        turn: awaited before received data is processed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn | None = None) -> None:
@@ -119,10 +120,10 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._polled = on
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
-    # -- both
+    # -- shared by both interfaces
 
     async def _received(self, most: int, timeout: float | None) -> bytes:
-        """The next bytes; empty at the end. Raises TimeoutError and OSError."""
+        """The next bytes; empty at the end. Raises `TimeoutError` and `OSError`."""
         if not self._came and not self._ended:
             self._transport.flush()
             self._poll(on=True)
@@ -145,7 +146,7 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return came[:most]
 
     async def _write(self, data: bytes) -> None:
-        """Raises OSError."""
+        """Write. Raises `OSError`."""
         if self._drained is not None:
             await asyncio.shield(self._drained)
         if self._closed or self._error is not None or self._transport.is_closing():
@@ -153,7 +154,7 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._transport.write(data)
 
     async def aclose(self) -> None:
-        """Close without waiting for what was not sent."""
+        """Close, and discard unsent data."""
         if not self._closed:
             self._closed = True
             self._transport.abort()
@@ -186,7 +187,7 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
         """See httpcore2."""
-        # From here on anyio reads, and asks the socket itself whether something came while nobody did.
+        # From here on anyio reads, and polls the socket itself.
         self._poll(on=False)
         below: Any = self
         return await AnyIOStream(below).start_tls(ssl_context, server_hostname, timeout)
@@ -229,7 +230,7 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
 
 class Direct(httpcore2.AsyncNetworkBackend):
-    """Connects to an address.
+    """Opens connections.
 
     Attributes:
         turn: see `ProviderStream`.

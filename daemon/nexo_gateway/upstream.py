@@ -1,7 +1,8 @@
-"""How does a request travel to the provider? One pool of connections a way and connection, no redirects.
+"""Sends requests to providers: one pool for each connection and way; redirects are not followed.
 
-A kept connection that the provider has closed meanwhile is replaced once, if nothing of the answer came and
-the body is still at hand. Everything else is the program's to try again: what was sent may have run.
+If a kept connection was closed by the provider, the request is sent once more on another one, provided that
+nothing of the answer came and the body is still available. Other retries are left to the program, because a
+request that was sent may have been executed.
 """
 
 import contextlib
@@ -22,9 +23,9 @@ from nexo_gateway.way import Way
 
 CONNECT_S = 10.0
 READ_S = 1800.0
-"""Models think for minutes before the first byte; a shorter limit is the first complaint about gateways."""
+"""Time to wait for an answer in seconds: models may think for minutes before the first byte."""
 REPLAY_WITHIN_S = 5.0
-"""A connection that was closed while it was kept breaks at once; what breaks later may have run."""
+"""A closed connection fails within so many seconds; after a later failure, the request may have run."""
 
 MOST_POOLS = 64
 
@@ -33,7 +34,7 @@ Body = bytes | AsyncIterable[bytes]
 
 
 class Fault(Exception):
-    """No answer came. `kind` is "connect", "tls", "proxy", "timeout" or "reset"; the text holds no secret."""
+    """There was no answer. `kind` is "connect", "tls", "proxy", "timeout" or "reset"; it holds no secrets."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -42,20 +43,20 @@ class Fault(Exception):
 
 
 class Broken(Exception):
-    """The answer broke off in the middle."""
+    """The answer broke off."""
 
 
 class Outdated(Exception):
-    """Where the request was to go is no longer where it has to go. Nothing of it was sent."""
+    """The target has changed since it was resolved. Nothing of the request was sent."""
 
 
 @frozen
 class Letter:
-    """A request, complete. Holds secrets in its headers.
+    """A complete request. Its headers hold secrets.
 
     Attributes:
-        pool: whose connections it may use: the connection's id.
-        is_present: whether it still has to go there; asked right before the first byte is sent.
+        pool: the id of the connection, whose pool is used.
+        is_present: whether the target is still valid; checked right before the first byte is sent.
     """
 
     pool: str
@@ -72,7 +73,7 @@ class Letter:
 
 @frozen
 class Sent:
-    """An answer whose body is still to come."""
+    """An answer whose body has not been read yet."""
 
     status: int
     headers: Headers
@@ -85,28 +86,28 @@ Backend = Callable[[], Direct]
 
 
 class Upstream:
-    """The pools. Belongs to one event loop; close it."""
+    """The pools. Used on one event loop; close it."""
 
     def __init__(self, backend: Backend = Direct) -> None:
         self._backend = backend()
         self._pools: OrderedDict[object, Pool] = OrderedDict()
 
     def pace(self, pace: Pace) -> None:
-        """Take a turn for all that comes, from now on."""
+        """Use `pace` from now on for received data."""
         self._backend.turn = pace.turn
 
     def send(self, letter: Letter) -> "Sending":
-        """Send a request: `async with` it; leaving closes what is still open.
+        """Send a request: use it with `async with`; at its end open connections are closed.
 
         Raises:
-            Outdated: it has to go elsewhere by now; nothing was sent.
-            Fault: no answer came.
-            Broken: on leaving, where the body broke off within.
+            Outdated: the target has changed; nothing was sent.
+            Fault: there was no answer.
+            Broken: at the end of the block, if the body broke off inside.
         """
         return Sending(self, letter)
 
     def pool(self, letter: Letter) -> Pool:
-        """The connections that it may use."""
+        """The pool for the request."""
         key = (letter.pool, letter.way, letter.scheme, letter.host, letter.port)
         pool = self._pools.get(key)
         if pool is None:
@@ -116,7 +117,7 @@ class Upstream:
         return pool
 
     async def trim(self) -> None:
-        """Close the pool that rests for longest, where there are too many."""
+        """Close the pool that is idle for longest, if there are too many."""
         if len(self._pools) <= MOST_POOLS:
             return
         for key, pool in self._pools.items():
@@ -126,7 +127,7 @@ class Upstream:
                 return
 
     async def aclose(self) -> None:
-        """Closes every connection."""
+        """Close all connections."""
         pools, self._pools = list(self._pools.values()), OrderedDict()
         for pool in pools:
             with contextlib.suppress(Exception):
@@ -134,7 +135,7 @@ class Upstream:
 
 
 class Sending:
-    """A request on its way, and the connection that carries it. See `Upstream.send`."""
+    """A request in progress, with its connection. See `Upstream.send`."""
 
     __slots__ = ("_connection", "_letter", "_pool", "_response", "_upstream")
 
@@ -175,7 +176,7 @@ class Sending:
         finally:
             await self._leave()
         if isinstance(error, _BROKEN):
-            # Whoever iterates does so before leaving, so that it comes by here.
+            # A broken body raises in the iteration, which is inside the block.
             raise Broken(type(error).__name__) from None
 
     async def _first_answer(self) -> httpcore2.Response:
@@ -212,25 +213,25 @@ class Sending:
 
 
 class _Connecting:
-    """Sees a connection being made for a letter, which may be outdated by the time that it is there."""
+    """Watches how a connection is made, and cancels the request if its target changes meanwhile."""
 
     def __init__(self, letter: Letter) -> None:
         self._letter = letter
         self._stream: httpcore2.AsyncNetworkStream | None = None
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
-        """The extension of httpcore2."""
+        """The trace callback of httpcore2."""
         if event.endswith("connect_tcp.complete"):
             self._stream = info["return_value"]
         elif event.endswith("send_request_headers.started"):
             if not self._letter.is_present():
                 raise Outdated
             if info["request"].method != b"CONNECT":
-                # Of what follows nothing is needed, and to be told costs.
+                # Later events are not needed, and tracing costs time.
                 del info["request"].extensions["trace"]
 
     async def give_up(self) -> None:
-        """Nobody else closes one whose handshake or proxy dialogue was cancelled (httpcore2 2.16)."""
+        """Close a connection whose handshake was cancelled; httpcore2 2.16 does not."""
         if self._stream is not None:
             await self._stream.aclose()
 
@@ -270,6 +271,6 @@ def _why(error: BaseException) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    """The status line of a proxy, bounded: it is somebody else's text."""
+    """The status line of a proxy, shortened: it is text from elsewhere."""
     text = "".join(character for character in str(error) if character.isprintable())
     return text[:80]

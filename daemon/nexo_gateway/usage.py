@@ -1,7 +1,8 @@
-"""How many tokens did a request use? Read from the answer as it passes, without holding it back.
+"""Counts the tokens of a request, by reading the answer as it passes, without delaying it.
 
-At most one line is kept open. What is not reported is not guessed, and nothing is added up: the counts of
-Anthropic's events are totals that replace one another. Shapes: the providers' documentation, November 2026.
+At most one line is buffered. Counts that are not reported are not guessed, and counts are not added up,
+because in Anthropic's events each total replaces the one before. Formats: the providers' documentation,
+November 2026.
 """
 
 import json
@@ -15,19 +16,19 @@ _LINE = 256 * 1024
 _TAIL = 64 * 1024
 _INFLATED = 8 * 1024 * 1024
 _MOST_TOKENS = 10**9
-"""In one answer; more is not believed, and would not add up in the store."""
+"""Maximum tokens in one answer; higher counts are ignored, and would exceed the store's limits."""
 _DECODER = json.JSONDecoder()
 _MARKS = (b'"usage":', b'"usageMetadata":', b'"eval_count":')
 
 
 @frozen
 class ReportedUsage:
-    """Tokens of one request; None where the provider says nothing.
+    """Tokens of one request; None if not reported.
 
     Attributes:
-        input_tokens: all of the prompt, cached or not.
-        output_tokens: reasoning included.
-        cached_tokens: the part of the input that came from a cache.
+        input_tokens: the whole prompt, cached or not.
+        output_tokens: including reasoning.
+        cached_tokens: the part of the input that was read from a cache.
     """
 
     input_tokens: int | None
@@ -36,19 +37,19 @@ class ReportedUsage:
 
 
 class Tap:
-    """Sees an answer pass. `feed` every piece of the body, then ask for the `usage` once."""
+    """Reads a passing answer. `feed` it every piece of the body, then read `usage` once."""
 
     def __init__(self, content_type: str, encoding: str) -> None:
         self._lines = "event-stream" in content_type or "ndjson" in content_type
         self._encoded = encoding not in ("", "identity")
-        # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
+        # 32 + MAX_WBITS: zlib detects gzip and zlib formats.
         self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in ("gzip", "deflate") else None
         self._open = b""
         self._first: bytes | None = None
         self._last: bytes | None = None
 
     def feed(self, piece: bytes) -> None:
-        """One piece of the body, as it goes to the program."""
+        """Process a piece of the body."""
         if self._encoded:
             if self._inflate is None:
                 return
@@ -58,7 +59,7 @@ class Tap:
                 self._inflate = None
                 return
             if self._inflate.unconsumed_tail:
-                # A little that becomes a lot is no answer of a model.
+                # An extreme compression ratio is not that of a model's answer.
                 self._inflate = None
                 return
         if not self._lines:
@@ -70,7 +71,7 @@ class Tap:
             self._open = b""
         self._open += rest
         if len(self._open) > _LINE:
-            # The counts stand at the end of a long line.
+            # The counts are at the end of a long line.
             self._open = self._open[-_TAIL:]
 
     def _line(self, line: bytes) -> None:
@@ -81,14 +82,14 @@ class Tap:
             self._last = line
 
     def usage(self) -> ReportedUsage | None:
-        """The counts; None when there were none."""
+        """The counts; None if there were none."""
         if self._open:
             self._line(self._open)
             self._open = b""
         counts: dict[str, Any] = {}
         for line in (self._first, self._last):
             if line is not None:
-                # An absent or null count leaves the earlier one.
+                # A missing or null count keeps the earlier one.
                 counts |= {name: value for name, value in _counts(line).items() if value is not None}
         return _usage(counts) if counts else None
 
@@ -102,7 +103,7 @@ def _counts(line: bytes) -> dict[str, Any]:
             if isinstance(value, dict):
                 return value
             at = text.rfind(mark, 0, at)
-    # Ollama: the counts stand in the object itself.
+    # Ollama has the counts in the object itself.
     found = {}
     for name in ("prompt_eval_count", "eval_count"):
         at = text.rfind(f'"{name}":')
@@ -139,7 +140,7 @@ def _usage(counts: Mapping[str, Any]) -> ReportedUsage | None:
     read, made = number("cache_read_input_tokens"), number("cache_creation_input_tokens")
     asked = either(number("prompt_tokens"), number("input_tokens"), number("prompt_eval_count"))
     if asked is not None and (read is not None or made is not None):
-        # Anthropic counts what came from the cache, and what went into it, apart from the input.
+        # Anthropic counts cache reads and writes separately from the input.
         asked += (read or 0) + (made or 0)
     cached = either(
         read,

@@ -1,4 +1,4 @@
-"""How is a host reached? The values that say so, for those who never send anything themselves."""
+"""Values that describe how a host is reached; they do not import the code that sends."""
 
 import ssl
 from dataclasses import field
@@ -8,7 +8,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class ProxyHop:
-    """A proxy on the way."""
+    """A proxy on the way to a host."""
 
     scheme: str
     host: str
@@ -19,7 +19,7 @@ class ProxyHop:
 
 @frozen
 class Way:
-    """How a host is reached. Requests of one connection on equal ways share connections."""
+    """How a host is reached. Requests of one connection share sockets if their ways are equal."""
 
     proxy: ProxyHop | None = None
     tls: ssl.SSLContext | None = None

@@ -1,1 +1,1 @@
-"""What the local gateway needs of the daemon: tokens, the port, the target of a request, what was used."""
+"""The daemon's side of the local gateway: tokens, port, target of a request, usage."""

@@ -1,4 +1,4 @@
-"""How does the gateway reach a host? As the checks do; imported when it opens, because of what it brings."""
+"""Opens connections for the gateway like those of the checks. Imported when the gateway opens."""
 
 import asyncio
 import errno
@@ -13,10 +13,10 @@ from nexo_gateway.streams import Direct
 
 
 class Backend(Direct):
-    """Connects as the probe does: names in a lane of their own, addresses a moment apart.
+    """Connects as the probes do: DNS on threads of its own, attempts to several addresses in parallel.
 
     Args:
-        is_own_address: where it never connects to, whatever name leads there.
+        is_own_address: whether an address is the gateway's own; it is never connected to.
     """
 
     def __init__(self, is_own_address: Callable[[str, int], bool]) -> None:

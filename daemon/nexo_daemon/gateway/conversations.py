@@ -1,7 +1,7 @@
-"""On which connection did a conversation begin? For workspaces whose binding is sticky; kept in memory only.
+"""Remembers the connection of each conversation, for workspaces whose binding is sticky; only in memory.
 
-What providers keep of a conversation (earlier responses, files, cached contents, encrypted reasoning) is of
-one account, and another one refuses it.
+The data that providers keep for a conversation (earlier responses, files, cached contents, encrypted
+reasoning) belongs to one account, and cannot be used with another one.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import StoredConnection, WorkspaceKey
 
 LIMIT = 4096
-"""Conversations; the one that rests for longest goes first."""
+"""The maximum number of conversations; the one without requests for longest is removed first."""
 
 Key = tuple[WorkspaceKey, bytes]
 
 
 @dataclass
 class Begun:
-    """Where a conversation began, and when it asked last."""
+    """The connection of a conversation, and the time of its last request."""
 
     connection_id: str
     connection_name: str
@@ -28,14 +28,14 @@ class Begun:
 
 
 class Conversations:
-    """All that go on."""
+    """All active conversations."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._begun: OrderedDict[Key, Begun] = OrderedDict()
 
     def begun(self, workspace: WorkspaceKey, conversation: str, rests_s: float) -> Begun | None:
-        """Where it began; None for a new one, or one that rested for longer than that."""
+        """Its connection; None if it is new, or had no request for `rests_s` seconds."""
         key = _key(workspace, conversation)
         found = self._begun.get(key)
         if found is None:
@@ -49,18 +49,18 @@ class Conversations:
         return found
 
     def answered(self, workspace: WorkspaceKey, conversation: str, connection: StoredConnection) -> None:
-        """A connection answered well: the conversation began there, unless it has begun already."""
+        """A connection answered: it becomes the conversation's, unless the conversation has one."""
         key = _key(workspace, conversation)
         self._begun.setdefault(key, Begun(connection.id, connection.name, self._clock.now()))
         while len(self._begun) > LIMIT:
             self._begun.popitem(last=False)
 
     def forget(self, workspace: WorkspaceKey, conversation: str) -> None:
-        """It goes on elsewhere; one that is not known is fine."""
+        """Forget a conversation, if it is known: its next request may use another connection."""
         if self._begun:
             self._begun.pop(_key(workspace, conversation), None)
 
 
 def _key(workspace: WorkspaceKey, conversation: str) -> Key:
-    # What a program sends may be long, and need not be kept in the clear.
+    # The name from the program may be long, and need not be kept in plain text.
     return workspace, hashlib.sha256(conversation.encode("utf-8", "surrogatepass")).digest()

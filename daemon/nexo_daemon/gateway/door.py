@@ -1,7 +1,7 @@
-"""Does the gateway listen, and where? The wish and the port outlive the daemon.
+"""Opens and closes the gateway. The switch and the port are stored.
 
-Programs hold the address, so the port never moves silently. When another program has taken it, the gateway
-stays closed and says so: whoever listens there instead would be sent tokens and prompts.
+The port never changes silently, because programs are configured with it. If another program uses it, the
+gateway stays closed and reports that: the other program would get tokens and prompts.
 """
 
 import asyncio
@@ -22,31 +22,31 @@ from nexo_gateway.server import PortTaken
 log = logging.getLogger(__name__)
 
 PORTS = range(20_000, 32_768)
-"""Below what systems give to outgoing connections, above what services are known by."""
+"""Ports below those for outgoing connections, and above those of known services."""
 _TRIES = 20
 
 
 class Listening(Protocol):
-    """What answers on the port and on the socket."""
+    """The server on the port and on the Unix socket."""
 
     async def start(self, port: int, unix: Path) -> None:
         """Listen.
 
         Raises:
-            PortTaken
-            OSError: it cannot listen for another reason.
+            PortTaken: another program uses the port.
+                OSError: it cannot listen for another reason.
         """
 
     async def stop(self, *, for_good: bool) -> None:
-        """End what is open, and listen no more. Within seconds.
+        """End open requests, and stop listening. Takes seconds at most.
 
         Args:
-            for_good: callers are refused from now on, and do not wait for the next daemon.
+            for_good: refuse callers from now on, so that they do not wait for the next daemon.
         """
 
 
 class Door:
-    """Opens and closes, one after the other; keeps what a person wished."""
+    """Opens and closes the gateway, one operation at a time, and stores the switch."""
 
     def __init__(
         self, writer: Writer, listener: Listening, socket: Callable[[], Path], rng: random.Random
@@ -64,23 +64,23 @@ class Door:
 
     @property
     def socket(self) -> Path:
-        """Of the Unix socket."""
+        """The path of the Unix socket."""
         return self._socket()
 
     def is_own(self, host: str, port: int) -> bool:
-        """Whether a request to that address would come back here; while it is switched off, none does."""
+        """Whether the address is the gateway's own; never while it is switched off."""
         if port != self.setting.port or self.setting.wish is Wish.OFF:
             return False
-        # To the unspecified address a connection is made on loopback.
+        # Connecting to the unspecified address uses loopback.
         return is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
     async def load(self) -> None:
-        """What was wished when the daemon last lived, or in a store that was restored; opens if so."""
+        """Read the stored switch, at start or after a restore; open the gateway if it is on."""
         setting: GatewaySetting | None = None
         try:
             setting = await self._writer.on_store_thread(self._read)
         except NexoError as error:
-            log.warning("whether the gateway is wanted cannot be read: %s", error.message)
+            log.warning("the setting of the gateway cannot be read: %s", error.message)
         async with self._turn:
             if self.listening and setting in (None, self.setting):
                 return
@@ -98,7 +98,7 @@ class Door:
             return passes.setting(db)
 
     async def require_open(self) -> None:
-        """Open at the first use.
+        """Open the gateway at its first use.
 
         Raises:
             GatewayClosed: a person switched it off, or it cannot listen.
@@ -113,16 +113,16 @@ class Door:
                 try:
                     await self._keep(replace(self.setting, wish=Wish.ON))
                 except NexoError as error:
-                    log.warning("the gateway is closed again when the daemon ends: %s", error.message)
+                    log.warning("the gateway is open, but the setting was not saved: %s", error.message)
             if not self.listening:
                 raise GatewayClosed(f"the gateway does not listen: {self.problem}", hint=self.advice)
 
     async def switch(self, *, on: bool, port: int | None = None) -> None:
-        """A person's wish. What it could not do is in `problem`.
+        """Switch on or off for a person. A failure to listen is reported in `problem`.
 
         Raises:
-            InvalidField: no such port.
-            StoreReadOnly, StoreFull, StoreFailed: the wish is not kept; it is done all the same.
+            InvalidField: the port is out of range.
+            StoreReadOnly, StoreFull, StoreFailed: not saved; it is switched all the same.
         """
         if port is not None and not 1024 <= port <= 65_535:
             raise InvalidField.of(
@@ -139,7 +139,7 @@ class Door:
             await self._keep(replace(self.setting, wish=wanted.wish))
 
     async def close(self) -> None:
-        """The daemon ends."""
+        """Close it at the end of the daemon."""
         async with self._turn:
             await self._close(for_good=False)
 

@@ -1,7 +1,7 @@
-"""What does a request of a program prove about the connection that it went to? A pure function.
+"""What a request of a program proves about its connection. A pure function.
 
-A good answer proves most if tokens were paid for: lists of models are public at some providers. A failure may
-be the fault of the request, so its verdict alone turns no light red; `nexo_daemon.health` looks for itself.
+A good answer counts only if tokens were used, because model lists are public at some providers. A failure may
+be the fault of the request, so it makes no connection unhealthy by itself; `nexo_daemon.health` checks first.
 """
 
 from dataclasses import replace
@@ -27,7 +27,7 @@ _ADVICE: Final = {
 
 
 def proven_by(outcome: CallOutcome, now: datetime) -> Verdict | None:
-    """The verdict of a request on its connection; None when it may be about the request alone."""
+    """The verdict of a request on its connection; None if it may concern only the request."""
     if outcome.fault:
         return _verdict(Outcome.UNREACHABLE, outcome.fault, "no answer")
     status = outcome.status

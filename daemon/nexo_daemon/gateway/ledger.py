@@ -1,6 +1,6 @@
-"""What went through the gateway, added up by the hour, written every few seconds and never by a request.
+"""Counts the usage of the gateway by the hour; written every few seconds, never by a request itself.
 
-No prompt, no answer and no token of anybody is in it: counts, and the names of what they belong to.
+It holds no prompts, answers or tokens, only counts and names.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 WRITE_EVERY_S = 5.0
 KEYS_LIMIT = 4096
-"""Different uses that wait for the disk; beyond it they are counted without program and model."""
+"""The maximum number of unsaved entries; beyond it, usage is counted without program and model."""
 
 Row = tuple[UsageKey, UsageCounts]
 
@@ -37,7 +37,7 @@ class Ledger:
         self._failure = StandingFailure(log, "usage of the gateway is not written")
 
     def add(self, key: UsageKey, counts: UsageCounts) -> None:
-        """Count a request. `key.at` is any moment within its hour."""
+        """Count a request. `key.at` is any time within its hour."""
         hour = key.at.replace(minute=0, second=0, microsecond=0)
         crowded = len(self._waiting) >= KEYS_LIMIT
         own = UsageKey(
@@ -52,12 +52,12 @@ class Ledger:
         self._anything.set()
 
     def seen(self, token_id: str) -> None:
-        """A named token was used."""
+        """Note that a named token was used."""
         self._seen[token_id] = self._clock.now()
         self._anything.set()
 
     async def run(self) -> None:
-        """Until cancelled: write what waits, every few seconds when something does; else sleep."""
+        """Until cancelled, write unsaved entries every few seconds; sleep while there are none."""
         while True:
             await self._anything.wait()
             await self._clock.sleep(WRITE_EVERY_S)
@@ -66,7 +66,7 @@ class Ledger:
                 self._anything.clear()
 
     async def flush(self) -> None:
-        """Write what waits now. What cannot be written goes on waiting."""
+        """Write unsaved entries now. If that fails, they are kept for the next time."""
         if not (self._waiting or self._seen) or self._writer.store.state is not StoreState.READ_WRITE:
             return
         waiting, self._waiting = self._waiting, {}
@@ -86,10 +86,10 @@ class Ledger:
             self._failure.is_over()
 
     async def usage(self, since: datetime | None, by: Sequence[UsageBy]) -> list[Row]:
-        """What was used since then, added up. A key holds only what was asked for.
+        """Usage since then, grouped. Only the fields in `by` are set in a key.
 
         Raises:
-            StoreFailed: it cannot be read.
+            StoreFailed: the usage cannot be read.
         """
         await self.flush()
 
@@ -102,19 +102,19 @@ class Ledger:
         return grouped(await self._writer.on_store_thread(work) + waiting, by, names)
 
     def hours_since(self) -> datetime:
-        """From here on hours are kept."""
+        """The time from which hours are kept."""
         return passes.hours_since(self._clock.now())
 
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-"""Where rows are not asked by time."""
+"""The time in a key if rows are not grouped by time."""
 
 
 def grouped(rows: Iterable[Row], by: Sequence[UsageBy], names: dict[str, str]) -> list[Row]:
-    """Rows added up; sorted by what was asked for, times newest first.
+    """Rows added up by the fields in `by`, and sorted by them, newest times first.
 
     Args:
-        names: what connections are called now; those that are gone keep the name that they had.
+        names: the present names of connections by id; removed connections keep their last name.
     """
     sums: dict[UsageKey, UsageCounts] = {}
     for key, counts in rows:

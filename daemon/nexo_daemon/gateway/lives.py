@@ -1,4 +1,4 @@
-"""When does a process end? Asked of the kernel, so that what was given to a run ends with it."""
+"""Watches processes through the kernel, so that the token of a run ends with its process."""
 
 import asyncio
 import os
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from nexo.connections.processes import alive
 
 LOOK_EVERY_S = 5.0
-"""Where the kernel does not tell (macOS)."""
+"""Interval for polling, in seconds, where the kernel does not notify (macOS)."""
 
 
 class Lives:
-    """Watches processes. Belongs to one event loop; close it."""
+    """Watches processes. Used on one event loop; close it."""
 
     def __init__(self) -> None:
         self._descriptors: set[int] = set()
         self._looking: set[asyncio.Task[None]] = set()
 
     def watch(self, pid: int, ended: Callable[[], None]) -> bool:
-        """Call `ended` once, when the process is gone; false if there is no such process now."""
+        """Call `ended` once, when the process ends; False if there is no such process now."""
         if pid <= 0:
             return False
         if not hasattr(os, "pidfd_open"):
@@ -28,7 +28,7 @@ class Lives:
         except ProcessLookupError:
             return False
         except OSError:
-            # An old kernel, or a sandbox that forbids it.
+            # An old kernel, or a sandbox that forbids the call.
             return self._look(pid, ended)
         loop = asyncio.get_running_loop()
 
@@ -47,7 +47,7 @@ class Lives:
             return False
 
         async def look() -> None:
-            while alive(pid):  # noqa: ASYNC110 - there is nothing that tells
+            while alive(pid):  # noqa: ASYNC110 - there is no notification
                 await asyncio.sleep(LOOK_EVERY_S)
             ended()
 
@@ -57,7 +57,7 @@ class Lives:
         return True
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         for descriptor in self._descriptors:
             asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)

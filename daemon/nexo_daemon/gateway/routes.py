@@ -1,7 +1,7 @@
-"""Which connection does a bearer have now, and how is it reached? The answers are those of `resolve`.
+"""Finds the target of a request from the token's owner: the connection that `resolve` gives.
 
-One truth table: the resolver answers, with its bindings that fail closed, its stand-ins and its locks. It is
-asked again right before anything is sent, so that after a switch nothing goes to the connection before it.
+The resolver decides everything, including broken bindings, stand-ins and a locked vault. It is asked again
+right before anything is sent, so that after a switch nothing is sent to the previous connection.
 """
 
 import functools
@@ -31,33 +31,33 @@ from nexo_gateway.way import ProxyHop, Way
 
 
 class RouteAnswer(Protocol):
-    """A hand-out, or why there is none."""
+    """A hand-out, or the reason why there is none."""
 
     @property
     def resolution(self) -> Resolution:
-        """What the rules say."""
+        """The result of the rules."""
 
     @property
     def connection(self) -> workspace_pb2.ResolvedConnection | None:
-        """What is handed out, its secrets included."""
+        """The connection with its secrets."""
 
     @property
     def problem(self) -> NexoError | None:
-        """Why nothing is."""
+        """Why there is no connection."""
 
 
 class RouteResolver(Protocol):
-    """Whoever answers `resolve`."""
+    """The part of the resolver that is needed here."""
 
     async def answer(self, inquiry: Question) -> Any:
-        """The present `RouteAnswer`."""
+        """The present answer, a `RouteAnswer`."""
 
     def is_present(self, answer: Any) -> bool:
-        """Whether nothing has changed since it was made."""
+        """Whether nothing has changed since the answer was made."""
 
 
 class Routes:
-    """Makes targets. `unseal` gives the secrets of a connection that are sealed here."""
+    """Makes targets. `unseal` opens the sealed secrets of a connection."""
 
     def __init__(
         self,
@@ -71,21 +71,21 @@ class Routes:
         self._unseal = unseal
         self._contexts = contexts
         self._clock = clock
-        # It does not change, and to look into the process's own takes 8 us each time.
+        # A copy: it does not change, and each access to `os.environ` takes 8 us.
         self._environment = dict(os.environ)
         self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
 
     async def target(
         self, inquiry: Question, dialect: str, still: Callable[[], bool], conversation: str = ""
     ) -> Target:
-        """Where a request of `dialect` goes.
+        """The target of a request in `dialect`.
 
         Args:
-            still: whether who asks may still ask.
-            conversation: that the request belongs to; where it is sticky it stays where it began.
+            still: whether the token is still valid.
+            conversation: that the request belongs to; with a sticky binding it stays on its connection.
 
         Raises:
-            Refused: what a person has to mend.
+            GatewayRefusal: a person has to correct something.
         """
         asked_at = self._clock.monotonic()
         try:
@@ -110,7 +110,7 @@ class Routes:
         try:
             base = _base(connection.base_url, connection.provider, dialect)
             if self.is_own_address(base.host, base.port):
-                # It came with an import, or the port is ours since.
+                # It came with an import, or the gateway uses the port since.
                 fault = "the address is that of this gateway, so a request would loop"
                 raise ConfigFault("base_url", "base_url", fault)
             way = await self._way(connection, base, credentials.proxy_credentials)
@@ -146,14 +146,14 @@ class Routes:
         )
 
     async def _hop(self, proxy: Proxy) -> ProxyHop:
-        # A proxy's own certificate is never checked against the bundle of the service.
+        # The proxy's certificate is never checked against the CA bundle of the service.
         tls = await self._contexts.for_bundle("") if proxy.scheme == "https" else None
         return ProxyHop(proxy.scheme, proxy.host, proxy.port, proxy.credentials, tls)
 
 
 @frozen
 class _Kept:
-    """A workspace in which conversations stay where they began."""
+    """A workspace whose conversations stay on their connection."""
 
     workspace: WorkspaceKey
     binding: Binding
@@ -161,7 +161,7 @@ class _Kept:
 
     @classmethod
     def of(cls, inquiry: Question, resolution: Resolution, conversation: str) -> "_Kept | None":
-        """None where requests follow: what is named goes before what is bound."""
+        """None if the binding is not sticky, or another rule than the binding applies."""
         binding = resolution.binding
         named = inquiry.connection or inquiry.environment_connection
         if binding is None or binding.sticky_s is None or inquiry.workspace is None or named:
@@ -171,7 +171,7 @@ class _Kept:
     def given(
         self, answer: RouteAnswer, begun: Begun
     ) -> tuple[StoredConnection, workspace_pb2.ResolvedConnection]:
-        """What is handed out. Raises `GatewayRefusal`: it never goes on with another account."""
+        """The connection of the conversation. Raises `GatewayRefusal`: another account is never used."""
         try:
             return _given(answer)
         except NexoError as error:
@@ -195,7 +195,7 @@ def _given(answer: RouteAnswer) -> tuple[StoredConnection, workspace_pb2.Resolve
 
 
 def _nothing() -> None:
-    """Nobody is to be told."""
+    """Does nothing, for targets without a conversation."""
 
 
 def _models(connection: StoredConnection) -> Mapping[str, str]:
@@ -204,7 +204,7 @@ def _models(connection: StoredConnection) -> Mapping[str, str]:
 
 @functools.lru_cache(maxsize=512)
 def _base(url: str, provider: Provider, dialect: str) -> Base:
-    # Kept: to read an address twice is a tenth of a request.
+    # Cached, because parsing the address takes a tenth of the time of a request.
     own = parse_base(url)
     found = parse_base(faces.base_url(dialect, provider, own.url().partition("?")[0]))
     return Base(found.scheme, found.host, found.port, found.path, own.query)
@@ -228,10 +228,10 @@ def _providers(dialect: str) -> Iterable[Provider]:
 def _secrets(key: str, headers: Mapping[str, str], credentials: Credentials) -> Iterable[str]:
     yield key
     for name, value in headers.items():
-        # An `Accept: application/json` is none, and is in every answer.
+        # A header such as `Accept: application/json` is no secret, and occurs in every answer.
         if carries_credential(name):
             yield value
-            # Of "Bearer KEY" the second word alone is one, too.
+            # In "Bearer KEY", the second word alone is a secret, too.
             yield value.rpartition(" ")[2]
     if credentials.proxy_credentials is not None:
         yield credentials.proxy_credentials.reveal()

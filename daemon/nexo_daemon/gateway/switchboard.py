@@ -1,4 +1,4 @@
-"""The daemon as the gateway sees it: bearers by token, targets by the resolver, outcomes to the ledger."""
+"""The daemon's implementation of `Router`: joins tokens, routes, health and usage."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ class Switchboard:
             found.inquiry,
             asked.dialect,
             lambda: self._tokens.holder(bearer) is not None,
-            # A program that names no conversation has one for as long as it runs.
+            # A program that names no conversation is one conversation for as long as it runs.
             asked.conversation or (found.id if found.named is None else ""),
         )
         found.connection_name = target.name

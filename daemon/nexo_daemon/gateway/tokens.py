@@ -1,7 +1,7 @@
-"""Who may use the gateway? Runs, for as long as their process lives, and named tokens until they are revoked.
+"""Tokens of the gateway: those of runs, valid while their process lives, and named ones, valid until revoked.
 
-The store holds the digest of each. A token is found by its digest, so nothing that is kept gives one away,
-and comparing takes the same time for all. What it is good for is asked with every request.
+The store holds only digests. A token is looked up by its digest, so the stored data reveals no token, and the
+time of the look-up reveals nothing either. The connection of a token is resolved for every request.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ RECENT = timedelta(hours=1)
 
 @dataclass
 class Bearer:
-    """Whoever has one token, and what was seen of them. Lives as long as the token."""
+    """The owner of a token, and recent use. Lives as long as the token."""
 
     id: str
     inquiry: Question
@@ -58,11 +58,11 @@ class Bearer:
     last_at: datetime | None = None
 
     def recent_models(self, now: datetime) -> list[str]:
-        """What it asked for within the hour."""
+        """The models that it asked for within the last hour."""
         return [model for model, at in self.models.items() if now - at <= RECENT]
 
     def asked_for(self, model: str, now: datetime) -> None:
-        """Remember a model for an hour; whoever asks for the default one asks for none."""
+        """Remember a model for an hour; the name of the default model is not remembered."""
         if model == ALIAS:
             return
         self.models.pop(model, None)
@@ -72,7 +72,7 @@ class Bearer:
 
 
 class Tokens:
-    """All bearers, by the digest of their token."""
+    """All bearers, by the digest of their tokens."""
 
     def __init__(self, writer: Writer, lives: Lives, clock: Clock) -> None:
         self._writer = writer
@@ -81,14 +81,14 @@ class Tokens:
         self._bearers: dict[bytes, Bearer] = {}
         self._by_id: dict[str, Bearer] = {}
         self._errands: set[asyncio.Future[None]] = set()
-        # Ends what a bearer has open; how many requests that were. Set by whoever serves them.
+        # Ends the open requests of a bearer; returns their number. Set by the server.
         self.cut: Callable[[str], int] = lambda _: 0
-        # Told when a program comes or goes.
+        # Called when a program is added or removed.
         self.changed: Callable[[], None] = lambda: None
         writer.listen_to_reload(self.load)
 
     async def load(self) -> None:
-        """The named tokens of the store, in place of those that were known; runs go on that still live."""
+        """Replace the named tokens by those in the store, and resume runs whose processes live."""
         found: list[NamedToken] = []
         runs: list[RunPass] = []
         try:
@@ -114,7 +114,7 @@ class Tokens:
             return passes.tokens(db), passes.runs(db)
 
     async def _take_up(self, run: RunPass) -> None:
-        """A run of before the daemon was started anew, if it is still the same process."""
+        """Resume a run from before a restart of the daemon, if it is still the same process."""
         if run.id in self._by_id:
             return
         inquiry = Question(run.workspace, run.connection, run.environment_connection)
@@ -126,12 +126,12 @@ class Tokens:
         self._add(run.digest, bearer)
 
     def bearer(self, token: str) -> Bearer | None:
-        """Who has the token; None for one that is unknown, revoked or expired."""
+        """The bearer of a token; None if it is unknown, revoked or expired."""
         bearer = self._bearers.get(_digest(token))
         return bearer if bearer is not None and self._is_good(bearer) else None
 
     def holder(self, bearer_id: str) -> Bearer | None:
-        """The bearer of that id; None when its token is revoked, expired or its process gone."""
+        """The bearer with that id; None if its token is revoked or expired, or its process has ended."""
         bearer = self._by_id.get(bearer_id)
         return bearer if bearer is not None and self._is_good(bearer) else None
 
@@ -140,7 +140,7 @@ class Tokens:
         return expires is None or self._clock.now() < expires
 
     def users(self) -> list[Bearer]:
-        """Runs, and named tokens that were used within the hour."""
+        """Runs, and named tokens that were used within the last hour."""
         now = self._clock.now()
         return [
             bearer
@@ -151,11 +151,11 @@ class Tokens:
         ]
 
     def named(self) -> list[Bearer]:
-        """Those with a name, the oldest first."""
+        """The named ones, the oldest first."""
         return [bearer for bearer in self._bearers.values() if bearer.named is not None]
 
     async def mint(self, inquiry: Question, client: ClientInfo) -> str:
-        """A token for a run, good for as long as its process lives.
+        """Create a token for a run, valid while its process lives.
 
         Raises:
             InvalidField: there is no such process.
@@ -183,7 +183,7 @@ class Tokens:
         try:
             await self._write(lambda db: passes.put_run(db, run))
         except NexoError as error:
-            log.warning("a run is not known any more when the daemon is started anew: %s", error.message)
+            log.warning("a run will be unknown after a restart of the daemon: %s", error.message)
         return token
 
     def _gone(self, digest: bytes, bearer: Bearer) -> None:
@@ -204,7 +204,7 @@ class Tokens:
         connection: str = "",
         lifetime: timedelta | None = None,
     ) -> tuple[Bearer, str]:
-        """A named token; the token itself is told this once.
+        """Create a named token; the token itself is returned only this once.
 
         Raises:
             InvalidField, NameTaken, LimitReached, ConnectionNotFound, StoreReadOnly, StoreFull, StoreFailed
@@ -246,7 +246,7 @@ class Tokens:
         return await self._writer.command(work())
 
     async def revoke(self, name: str) -> int:
-        """End a named token and what it has open; how many requests that were.
+        """Revoke a named token and end its open requests; returns their number.
 
         Raises:
             TokenNotFound, StoreReadOnly, StoreFull, StoreFailed
