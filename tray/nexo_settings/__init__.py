@@ -1,5 +1,6 @@
-"""The settings screen: a page on 127.0.0.1 for the browser that the person has, for as long as it is open.
+"""The settings screen: a web server on 127.0.0.1 with a page for the user's browser.
 
-`admission` decides who may in, `calls` says what can be asked, `feed` follows the daemon, `page/` is what
-the browser shows. It keeps nothing: everything is the daemon's.
+`admission` decides which requests are accepted, `calls` has the calls of the page, `feed` follows the daemon,
+and `page/` is the page. The server stores nothing: all data are in the daemon. It ends after the page was
+closed.
 """

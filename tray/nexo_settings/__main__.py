@@ -1,7 +1,7 @@
-"""The life of the settings screen's process, readable from top to bottom. Started by nexoctl and the tray.
+"""The entry point of the settings screen's server, which nexoctl and the tray start.
 
-The first line on standard output says how it went: `{"address": …, "opened": …}` or `{"error": …}`. The
-address is bound and the browser started before the slow imports, so that the two load side by side.
+The first line on standard output is the result: `{"address": …, "opened": …}` or `{"error": …}`. The address
+is bound and the browser is started before the slow imports, so that both load in parallel.
 """
 
 import argparse
@@ -32,11 +32,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="nexo_settings", description="Serves the settings screen; started by `nexoctl settings`."
     )
     parser.add_argument("--socket", metavar="PATH", help="socket of the daemon")
-    parser.add_argument("--at", default="", choices=("", "add", "edit", "show"), help="where the page opens")
-    parser.add_argument("--name", default="", help="the connection that is shown or edited")
+    parser.add_argument("--at", default="", choices=("", "add", "edit", "show"), help="the page to open")
+    parser.add_argument("--name", default="", help="the connection to show or edit")
     parser.add_argument("--open", action="store_true", help="open the browser")
-    parser.add_argument("--need-browser", action="store_true", help="open it, or end at once")
-    parser.add_argument("--no-reveal", action="store_true", help="never show a stored secret")
+    parser.add_argument("--need-browser", action="store_true", help="open the browser, or fail")
+    parser.add_argument("--no-reveal", action="store_true", help="never show stored secrets")
     parser.add_argument(
         "--no-uid-check", action="store_true", help="do not check which user opened a TCP connection"
     )
@@ -45,17 +45,17 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=IDLE_S,
         metavar="SECONDS",
-        help="how long it keeps running after the last tab",
+        help="how long it keeps running after the last tab was closed",
     )
     parser.add_argument("--version", action="version", version=f"nexo_settings {__version__}")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Hand an address out, by a server of our own or by the one that runs; returns the exit status."""
+    """Print an address, from a new server or from the one that is running; returns the exit status."""
     options = _parser().parse_args(arguments)
     umask = harden()
-    # What this process was started with is nobody's choice of a connection.
+    # The environment of this process must not select a connection.
     os.environ.pop("NEXO_CONNECTION", None)
     browse: list[str] | None = None
     if options.open or options.need_browser:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except paths.UnsafePathError as error:
         return _failed(str(error), error.hint)
     except Busy:
-        return _failed("the settings are open and do not answer", "close their tabs and try again")
+        return _failed("the settings are already open but do not answer", "close their tabs and try again")
     if isinstance(claimed, str):
         _announce(claimed, browse, umask)
         return EXIT_OK
@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _daemon(chosen: str | None) -> Path:
-    # `nexo_client.channel.locate` knows more, and takes half of the start: whoever starts us has asked it.
+    # `nexo_client.channel.locate` is not used, because its import is slow; the program that starts this one
+    # has called it.
     return paths.socket_path(chosen)
 
 
@@ -94,7 +95,7 @@ def _serve(
     try:
         listening = _bound()
     except OSError as error:
-        return _failed(f"no port of {LOOPBACK} can be had: {error.strerror}", "look at: nexoctl doctor")
+        return _failed(f"cannot listen on {LOOPBACK}: {error.strerror}", "look at: nexoctl doctor")
 
     def address(place: Place) -> str:
         shown = [(name, place[name]) for name in ("at", "name") if name in place]
@@ -102,7 +103,7 @@ def _serve(
         return f"http://{LOOPBACK}:{listening.getsockname()[1]}/#{fragment}"
 
     first = address(place)
-    # A browser that has to start itself takes its time; the page is served meanwhile.
+    # On a thread, because starting the browser may take time; the page is served meanwhile.
     threading.Thread(target=_announce, args=(first, browse, umask), name="nexo-settings-open").start()
     import asyncio
 
@@ -127,7 +128,7 @@ def _serve(
 
 
 def _bound() -> socket.socket:
-    # asyncio takes Nagle's delay (40 ms) only from sockets that say that they are TCP.
+    # asyncio sets TCP_NODELAY, which avoids 40 ms of delay, only if the protocol is given as TCP.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.bind((LOOPBACK, 0))
@@ -150,12 +151,12 @@ def _failed(message: str, hint: str) -> int:
 
 
 def _say(record: dict[str, object]) -> None:
-    """Tell whoever has started us, who then need not stay."""
+    """Print the result for the program that started this one, then detach from its standard output."""
     try:
         sys.stdout.write(json.dumps(record) + "\n")
         sys.stdout.flush()
     except OSError:
-        # Nobody listens.
+        # Nobody reads it.
         pass
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)

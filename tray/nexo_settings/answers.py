@@ -1,7 +1,7 @@
-"""What does a call of the page get? Answers, lines and refusals, from the daemon.
+"""Answers the calls of the page: single answers, streams of lines, and errors.
 
-With this module comes everything that asks the daemon, which is half of the start; it is imported while the
-browser has the files of the page.
+This module imports everything that is needed to talk to the daemon. That is slow, so it is imported while the
+browser loads the page.
 """
 
 import asyncio
@@ -23,32 +23,33 @@ log = logging.getLogger(__name__)
 
 
 class Answers:
-    """Belongs to one event loop."""
+    """Answers calls by name. Belongs to one event loop."""
 
     def __init__(self, calls: PageCalls) -> None:
         self._calls = calls
 
     async def answer(self, name: str, body: JsonBody) -> tuple[int, Record]:
-        """Status and record of a call."""
+        """The HTTP status and the record that answer a call."""
         if name not in CALLS:
             return 404, error("NOT_UNDERSTOOD", "there is no such call")
         return await _outcome(CALLS[name](self._calls, body))
 
     def lines(self, name: str, body: JsonBody) -> AsyncGenerator[Record, None] | None:
-        """The records of a call that is answered line by line; None if this is no such call."""
+        """The records of a call that is answered as a stream; None if there is no such call."""
         return _guarded(STREAMS[name](self._calls, body)) if name in STREAMS else None
 
     def news(self, taken: asyncio.Event) -> AsyncGenerator[Record, None]:
-        """What the daemon tells, until another tab takes over."""
+        """The events of the daemon, until another tab takes over."""
         return _until(taken, follow(self._calls.client, self._calls.now))
 
 
 @contextlib.asynccontextmanager
 async def opened(daemon: Path, reveals: Callable[[], bool]) -> AsyncIterator[Answers]:
-    """The answers of a daemon, until the context ends.
+    """A context with a client of the daemon.
 
     Args:
-        reveals: says whether the page may show a stored secret.
+        daemon: the socket of the daemon.
+        reveals: returns whether the page may show stored secrets.
     """
     async with AsyncClient(daemon) as client:
         yield Answers(PageCalls(client, reveals=reveals))
@@ -62,14 +63,14 @@ async def _outcome(answer: Awaitable[Record]) -> tuple[int, Record]:
     except NexoError as problem:
         status = 503 if isinstance(problem, DaemonNotRunning) else 409
         return status, showing.refusal(problem)
-    except Exception as problem:  # noqa: BLE001 - a mistake of ours in one call must not end the page
-        # Without the text of the exception, which may quote input.
+    except Exception as problem:  # noqa: BLE001 - a bug in one call must not end the server
+        # The text of the exception is not logged, because it may quote input.
         log.error("a call failed: %s", type(problem).__name__)
         return 500, error("INTERNAL", "the settings screen failed with an unexpected error")
 
 
 async def _guarded(lines: AsyncIterator[Record]) -> AsyncGenerator[Record, None]:
-    """The lines, and what went wrong as the last of them."""
+    """The records of a stream; an error becomes the last record."""
     following = aiter(lines)
     try:
         while True:
@@ -95,7 +96,7 @@ async def _close(lines: Any) -> None:
 
 
 async def _until(taken: asyncio.Event, lines: AsyncIterator[Record]) -> AsyncGenerator[Record, None]:
-    """The lines until another tab takes over."""
+    """The records of a stream until another tab takes over."""
     over = asyncio.ensure_future(taken.wait())
     try:
         while True:

@@ -1,4 +1,4 @@
-"""One request of the page, from its head to the answer. ASGI; what may in is decided in `admission`."""
+"""The ASGI application: handles a request from its head to the answer. `admission` accepts or refuses it."""
 
 import asyncio
 import json
@@ -13,24 +13,28 @@ from nexo_settings.refusals import Record, error
 from nexo_settings.sessions import Sessions
 
 if TYPE_CHECKING:
-    # Half of the start: the page is served meanwhile.
+    # A slow import; the page is served before it is finished.
     from nexo_settings.answers import Answers
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MOST_TABS_LIVE = 3
-"""A browser has six connections for a host; tabs that follow must not take them all."""
+"""A browser opens at most six connections to a host; tabs with a watch must not use all of them."""
 _BODY_S = 10.0
 _SESSION = "session"
 _WATCH = "watch"
 
 
 class App:
-    """Answers the page. Belongs to one event loop.
+    """Answers requests of the page. Belongs to one event loop.
 
     Args:
-        answers: waits for what asks the daemon; that it is still loading holds no file of the page up.
+        authority: `127.0.0.1:PORT`.
+        files: the files of the page by path.
+        sessions: the known tabs.
+        presence: notes requests and open tabs.
+        answers: waits until the calls can be answered; files are served before.
     """
 
     def __init__(
@@ -68,7 +72,7 @@ class App:
 
     async def _call(self, asked: admission.PageRequest, receive: Receive, send: Send) -> None:
         if asked.name != _SESSION and not self._sessions.knows(asked.bearer):
-            text = "this tab is not known; open the settings again"
+            text = "this tab is unknown; open the settings again"
             await _answer(send, 401, error("TAB_UNKNOWN", text))
             return
         try:
@@ -96,7 +100,7 @@ class App:
         except NotUnderstood:
             secret = None
         if secret is None:
-            text = "this address was used already, or is older than a minute"
+            text = "this address was already used, or is older than a minute"
             await _answer(send, 401, error("TOKEN_USED", text))
         else:
             await _answer(send, 200, {"secret": secret})
@@ -104,7 +108,7 @@ class App:
     async def _watch(self, body: JsonBody, receive: Receive, send: Send) -> None:
         if len(self._live) >= MOST_TABS_LIVE:
             if not body.switch("take"):
-                text = f"it is open in {MOST_TABS_LIVE} other tabs"
+                text = f"the settings are open in {MOST_TABS_LIVE} other tabs"
                 await _answer(send, 429, error("TOO_MANY_TABS", text))
                 return
             self._live.pop(0).set()
@@ -120,11 +124,11 @@ class App:
 
 
 async def _body(receive: Receive, length: int) -> bytes:
-    """The body, of at most the length that was announced.
+    """The body of a request.
 
     Raises:
-        TimeoutError, ConnectionError: it does not come.
-        NotUnderstood: it is longer.
+        TimeoutError, ConnectionError: it does not arrive.
+        NotUnderstood: it is longer than `length`.
     """
     found = bytearray()
     async with asyncio.timeout(_BODY_S):
@@ -134,7 +138,7 @@ async def _body(receive: Receive, length: int) -> bytes:
                 raise ConnectionError
             found += message.get("body", b"")
             if len(found) > length:
-                raise NotUnderstood("the call is longer than it says")
+                raise NotUnderstood("the body is longer than Content-Length")
             if not message.get("more_body"):
                 return bytes(found)
 
@@ -158,7 +162,7 @@ async def _send(send: Send, status: int, kind: str, content: bytes, more: Any = 
 
 
 async def _stream(lines: AsyncGenerator[Record, None], receive: Receive, send: Send) -> None:
-    """A line of JSON for each record, until they or the tab end."""
+    """Send one line of JSON for each record, until the records end or the tab is closed."""
 
     async def pump() -> None:
         async for record in lines:

@@ -1,6 +1,7 @@
-"""Which program shows the page? The browser that the person has chosen; a window of its own where it can.
+"""Opens the page in the user's default browser, in a window without tabs if the browser supports it.
 
-The address stands in the arguments of that program, where others may read it: it is good once (`sessions`).
+Other users can read the arguments of a process, and therefore the address. It can be used only once
+(`sessions`).
 """
 
 import os
@@ -11,23 +12,26 @@ import threading
 from collections.abc import Mapping, Sequence
 
 _APP_WINDOWS = ("chromium", "google-chrome", "brave", "microsoft-edge", "vivaldi")
-"""Families that open `--app=ADDRESS` as a window without tabs; beginnings of names."""
+"""Beginnings of the names of browsers that open `--app=ADDRESS` as a window without tabs."""
 _OPENERS: tuple[tuple[str, ...], ...] = (("xdg-open",), ("gio", "open"), ("wslview",))
 _LAUNCH_S = 3.0
 _ASK_S = 1.0
 
 
 ADDRESS = "%s"
-"""Where the address goes in a command line."""
+"""Placeholder for the address in a command line."""
 
 
 def command(
     environment: Mapping[str, str], platform: str, default: str = "", path: str | None = None
 ) -> list[str] | None:
-    """What opens an address, with `ADDRESS` in its place; None if nothing can. Pure but for PATH.
+    """The command line that opens an address, with the placeholder `ADDRESS`; None if there is none.
 
     Args:
-        default: the desktop's file for the default browser, as `xdg-settings` names it.
+        environment: `BROWSER`, `DISPLAY` and `WAYLAND_DISPLAY` are used.
+        platform: `sys.platform`.
+        default: the desktop file of the default browser, from `default_browser`.
+        path: the search path for programs; PATH by default.
     """
     for one in filter(None, environment.get("BROWSER", "").split(os.pathsep)):
         words = shlex.split(one)
@@ -52,7 +56,7 @@ def filled(words: Sequence[str], address: str) -> list[str]:
 
 
 def default_browser() -> str:
-    """The desktop's file for the default browser; empty where that is not known."""
+    """The name of the default browser's desktop file; empty if unknown."""
     if not shutil.which("xdg-settings"):
         return ""
     asked = ("xdg-settings", "get", "default-web-browser")
@@ -66,10 +70,10 @@ def default_browser() -> str:
 
 
 def show(words: Sequence[str], umask: int) -> bool:
-    """Start the program; whether it did not fail at once.
+    """Start a program; returns whether it did not fail immediately.
 
     Args:
-        umask: of the person: files that are downloaded there are no secrets of ours.
+        umask: the umask of the user, for the files that the browser downloads.
     """
     try:
         process = subprocess.Popen(
@@ -82,7 +86,7 @@ def show(words: Sequence[str], umask: int) -> bool:
         )
     except OSError:
         return False
-    # A browser that is not running yet stays; an opener hands over and ends.
+    # An opener ends after handing over the address; a browser that was not running yet keeps running.
     threading.Thread(target=process.wait, name="nexo-settings-browser", daemon=True).start()
     try:
         return process.wait(_LAUNCH_S) == 0

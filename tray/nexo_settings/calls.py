@@ -1,6 +1,6 @@
-"""What can the page ask for? One function a call, and the table of them at the end.
+"""The calls of the page: one method for each call, and a table of them at the end.
 
-No answer holds a secret, but for that of `reveal`, which a person asks for one by one.
+Only the answer of `reveal` contains a secret; the user requests each one by a click.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ LINES = AsyncIterator[Record]
 
 
 def utc_now() -> datetime:
-    """The present."""
+    """The current time."""
     return datetime.now(UTC)
 
 
@@ -39,7 +39,7 @@ class PageCalls:
     """Answers the calls of the page. Belongs to one event loop.
 
     Attributes:
-        reveals: says whether the page may show a stored secret.
+        reveals: returns whether the page may show stored secrets.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PageCalls:
         self.imports = ImportCalls(client, now, monotonic)
 
     async def providers(self, _body: JsonBody) -> Record:
-        """The catalogue, and whether stored secrets may be shown."""
+        """The catalogue of providers, and whether stored secrets may be shown."""
         known = await self.client.list_providers()
         return {"providers": records.plain(known), "reveals": self.reveals()}
 
@@ -74,7 +74,7 @@ class PageCalls:
         return showing.saved(saved, self.now())
 
     async def update(self, body: JsonBody) -> Record:
-        """Save changes of a connection."""
+        """Save changes to a connection."""
         saved = await self.client.update_connection(
             body.text("name"),
             _draft(body),
@@ -86,7 +86,7 @@ class PageCalls:
         return showing.saved(saved, self.now())
 
     async def delete(self, body: JsonBody) -> Record:
-        """Remove a connection; its users move, or keep a binding that fails."""
+        """Delete a connection. With `force`, its bindings stay and fail."""
         revision = await self.client.delete_connection(
             body.text("name"), replace_with=body.text("replace_with"), force=body.switch("force")
         )
@@ -101,7 +101,7 @@ class PageCalls:
         return records.of(switch, self.now())
 
     async def test(self, body: JsonBody) -> LINES:
-        """Test a draft, a connection or an edit of one: a line for each layer, then the verdict."""
+        """Test a draft, a connection, or changes to one: a line for each layer, then the result."""
         name, draft = body.text("name"), body.draft("draft")
         if not name and draft is None:
             raise NotUnderstood("a test needs a name or a draft")
@@ -121,7 +121,7 @@ class PageCalls:
             test = self.client.testing_draft(
                 draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes, keep=True
             )
-        # A tab that goes away gives the test up.
+        # Closing the tab cancels the test.
         async with test as events:
             async for event in events:
                 if isinstance(event, types.TestResult):
@@ -130,28 +130,28 @@ class PageCalls:
                     yield {"layer": records.of(event)}
 
     async def last_test(self, body: JsonBody) -> Record:
-        """What the last test of a connection said; null if it was not tested as it is."""
+        """The result of the last test of a connection; null if it was changed since or never tested."""
         last = await self.client.last_test(body.text("name"))
         return {
             "last": last and {"result": showing.result(last.result), "at": records.moment(last.tested_at)}
         }
 
     async def reveal(self, body: JsonBody) -> Record:
-        """The API key of a connection, or the value of one header: recorded as a hand-out to this program."""
+        """The API key of a connection, or the value of a header. It is recorded as a hand-out."""
         if not self.reveals():
-            raise NotUnderstood("stored secrets are not shown here: the settings run with --no-reveal")
+            raise NotUnderstood("stored secrets are not shown: the settings were started with --no-reveal")
         return {"secret": await self.client.reveal_secret(body.text("name"), header=body.text("header"))}
 
     async def check(self, body: JsonBody) -> Record:
-        """Look at the lights at once, of all enabled connections if none is named."""
+        """Check the named connections now, or all enabled ones if none is named."""
         lights = await self.client.check_now(body.texts("names", _MOST_NAMES))
         return {"health": records.plain(lights, self.now())}
 
     async def history(self, body: JsonBody) -> Record:
-        """The charts of connections; one that is gone meanwhile is left out."""
+        """The health histories of connections, for charts; connections that do not exist are left out."""
         hours = body.number("hours", 24)
         if hours not in showing.SLICES:
-            raise NotUnderstood("hours is neither 24 nor 168")
+            raise NotUnderstood("hours is not 24 or 168")
         names = body.texts("names", _MOST_HISTORIES)
         if not names:
             raise NotUnderstood("names is empty")
@@ -159,21 +159,21 @@ class PageCalls:
         return {"histories": {one.connection: showing.history(one) for one in found}}
 
     async def models(self, body: JsonBody) -> Record:
-        """What a connection offers now."""
+        """The models that a connection offers now."""
         listed = await self.client.list_models(body.text("name"))
         return {"models": [model.id for model in listed.models], "truncated": listed.truncated}
 
     async def handouts(self, body: JsonBody) -> Record:
-        """Who was given the key of a connection last, or any secret at all."""
+        """The last hand-outs of a connection, or of all connections."""
         most = _ALL_HANDOUTS if body.switch("all") else _HANDOUTS
         listed = await self.client.handouts(body.text("name"), limit=most)
         return {"handouts": records.plain(listed)}
 
     async def usage(self, body: JsonBody) -> Record:
-        """What went through the gateway, by day, and by the model that was asked for."""
+        """The usage of the gateway for each connection, by day and by requested model."""
         days = body.number("days", 30)
         if days not in (7, 30, 365):
-            raise NotUnderstood("days is none of 7, 30 and 365")
+            raise NotUnderstood("days is not 7, 30 or 365")
         since = self.now() - timedelta(days=days)
         by_day, by_model = await asyncio.gather(
             self.client.gateway.usage(since=since, by=(UsageBy.CONNECTION, UsageBy.DAY)),
@@ -187,7 +187,7 @@ class PageCalls:
     # Workspaces
 
     async def workspaces(self, _body: JsonBody) -> Record:
-        """What is bound, and who follows right now."""
+        """The bindings, and the programs that follow now."""
         bindings, followers = await self.client.list_workspaces()
         return {
             "bindings": records.plain(bindings),
@@ -195,7 +195,7 @@ class PageCalls:
         }
 
     async def bind(self, body: JsonBody) -> Record:
-        """Give a workspace a connection of its own; `sticky_s` 0: its conversations follow."""
+        """Bind a workspace to a connection; `sticky_s` is 0 for conversations that switch at once."""
         made = await self.client.bind(
             _workspace(body),
             body.text("connection"),
@@ -205,11 +205,11 @@ class PageCalls:
         return {"binding": records.of(made)}
 
     async def unbind(self, body: JsonBody) -> Record:
-        """Let a workspace follow the default again."""
+        """Remove the binding of a workspace."""
         return {"revision": await self.client.unbind(_workspace(body))}
 
     async def explain(self, body: JsonBody) -> Record:
-        """Which connection a directory or a name gets, and why."""
+        """The connection for a directory or a workspace name, and the reason."""
         explained = await self.client.explain(workspace=_workspace(body))
         told = {"hint": explained.problem_hint}
         problem = from_reason(explained.problem_reason, explained.problem, told)
@@ -218,31 +218,31 @@ class PageCalls:
     # The daemon
 
     async def unlock(self, body: JsonBody) -> Record:
-        """Open the vault; the keyring of the desktop may ask the person."""
+        """Unlock the vault. The keyring of the desktop may show a dialog."""
         vault = await self.client.vault.unlock(
             passphrase=body.text("passphrase"), recovery_code=body.text("recovery_code")
         )
         return {"state": vault.state.value if vault.state else None, "problem": vault.problem}
 
     async def lock(self, _body: JsonBody) -> Record:
-        """Forget the key of the vault until it is unlocked."""
+        """Lock the vault."""
         vault = await self.client.vault.lock()
         return {"state": vault.state.value if vault.state else None, "problem": vault.problem}
 
     async def auto_lock(self, body: JsonBody) -> Record:
-        """Let the vault lock by itself; `idle_s` 0: never because nobody asked for a key."""
+        """Set when the vault locks automatically; `idle_s` 0: not after a time without hand-outs."""
         wanted = types.AutoLock(
             float(body.number("idle_s")) or None, body.switch("on_suspend"), body.switch("on_screen_lock")
         )
         return records.of(await self.client.vault.set_auto_lock(wanted))
 
     async def checks(self, body: JsonBody) -> Record:
-        """Pause the background checks, or resume them."""
+        """Pause or resume the background checks."""
         settings = await self.client.update_health_settings(paused=body.switch("paused"))
         return {"paused": settings.paused}
 
     async def upkeep(self, _body: JsonBody) -> Record:
-        """What is looked at now and then: gateway, stand-ins, what opens the vault, backups."""
+        """The data of the screen Upkeep: gateway, stand-ins, vault, backups."""
         gateway, stand_ins, vault, auto_lock, backups = await asyncio.gather(
             self.client.gateway.status(),
             self.client.get_fallback(),
@@ -259,34 +259,34 @@ class PageCalls:
         }
 
     async def check_store(self, _body: JsonBody) -> Record:
-        """Look for damage, and try every sealed secret."""
+        """Check the store for damage, and decrypt every secret."""
         return records.of(await self.client.store.check())
 
     async def backup(self, _body: JsonBody) -> Record:
-        """Copy the store."""
+        """Create a backup of the store."""
         return {"backup": showing.backup(await self.client.store.create_backup())}
 
     async def export(self, _body: JsonBody) -> Record:
-        """Everything that is configured, without a secret."""
+        """Export the configuration without secrets."""
         made = await self.client.store.export()
         return {"document": made.document.decode(), "connections": made.connections}
 
     async def restore(self, body: JsonBody) -> Record:
-        """Put a backup that was listed in the place of the store, or only prove that it could be done."""
+        """Replace the store by a backup; with `dry_run` only check that this is possible."""
         name = body.text("name")
-        # The daemon takes any path; a page has no business outside the backups.
+        # The daemon accepts any path; the page may only restore listed backups.
         if name not in {one.name for one in await self.client.store.backups()}:
             raise NotUnderstood("there is no such backup any more")
         done = await self.client.store.restore(name, dry_run=body.switch("dry_run"))
         return {"connections": done.connections, "secrets": done.secrets, "restored": done.done}
 
     async def gateway(self, body: JsonBody) -> Record:
-        """Open the gateway, or close it."""
+        """Switch the gateway on or off."""
         done = await self.client.gateway.switch(body.switch("on"))
         return {"listening": done.listening, "problem": done.problem, "advice": done.advice}
 
     async def stand_ins(self, body: JsonBody) -> Record:
-        """Who takes the place of an unhealthy connection, in order."""
+        """Set the connections that replace an unhealthy one, in order."""
         return {"fallback": list(await self.client.set_fallback(body.texts("names", _MOST_NAMES)))}
 
     async def start(self, _body: JsonBody) -> Record:
@@ -302,7 +302,7 @@ def _draft(body: JsonBody) -> types.ConnectionDraft:
 
 
 def _workspace(body: JsonBody) -> types.Workspace | str:
-    """A directory as it is typed, or the name of a workspace; what was listed says which it is."""
+    """The workspace of a call: `path` or `workspace` from a list, otherwise `typed` as the user typed it."""
     path, name = body.text("path"), body.text("workspace")
     return types.Workspace(path=path) if path else types.Workspace(name=name) if name else body.text("typed")
 

@@ -1,4 +1,4 @@
-"""How does a tab follow the daemon, through restarts of it? `nexo_client.watch` for an event loop."""
+"""Follows the daemon for a tab, through restarts: `nexo_client.watch` for an event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +12,7 @@ from nexo_settings import showing
 
 
 async def follow(client: AsyncClient, now: Callable[[], datetime]) -> AsyncIterator[Record]:
-    """Events of the daemon; `away` whenever there is none, once for each reason. Never ends by itself."""
+    """Yields events of the daemon, and `away` once for each reason while it is unreachable. Never ends."""
     attempt = 0
     told: tuple[str, str] | None = None
     while True:

@@ -1,4 +1,4 @@
-"""The files of the page, and the headers that every answer has."""
+"""The files of the page, and the HTTP headers of every response."""
 
 import gzip
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types lit-html"
 )
-"""Nothing inline, nothing foreign: the name of a connection can be anything, and is never code."""
+"""No inline code and no other sources, so that user data, such as a name, is never run as code."""
 
 ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", POLICY.encode()),
@@ -31,19 +31,19 @@ ALWAYS: tuple[tuple[bytes, bytes], ...] = (
 
 @dataclass(frozen=True)
 class PageFile:
-    """A file of the page."""
+    """A file of the page; `kind` is its content type."""
 
     kind: str
     content: bytes
 
     @cached_property
     def packed(self) -> bytes:
-        """By gzip, once it is asked for: the page needs half of the files at its start."""
+        """The content compressed with gzip. Computed on first use: the page loads some files later."""
         return gzip.compress(self.content, mtime=0)
 
 
 def load() -> dict[str, PageFile]:
-    """The files by their paths; `/` is the page itself."""
+    """The files by URL path; `/` is index.html."""
     found = {}
     for entry in resources.files("nexo_settings").joinpath("page").iterdir():
         kind = _TYPES.get("." + entry.name.rpartition(".")[2])

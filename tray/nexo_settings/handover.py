@@ -1,6 +1,6 @@
-"""How do two starts become one server? Whoever has the lock serves; the next one asks it for an address.
+"""Makes sure that only one server runs: the first start takes a lock, later starts ask it for an address.
 
-The lock and the socket lie beside the daemon's socket, in a directory that only this account can enter.
+The lock and the socket are beside the daemon's socket, in a directory that only this user can access.
 """
 
 import asyncio
@@ -14,36 +14,36 @@ from pathlib import Path
 
 from nexo.connections import file_locks, paths, peers
 
-# No longer than `nexod.sock`, whose path was checked.
+# The names are not longer than `nexod.sock`, so their paths are not too long for a socket either.
 _SOCKET, _LOCK = "page.sock", "page.lock"
 _ANSWER_S = 2.0
 _START_S = 10.0
-"""What a server gets that is just starting or ending."""
+"""How long to wait for a server that is starting or ending."""
 _MOST_BYTES = 4096
 
 NO_REVEAL = "no_reveal"
 
 Place = dict[str, str]
-"""Where the page opens: `at` (`add`, `edit`, `show` …) and `name`. After `no_reveal` no tab shows secrets."""
+"""The page to open: `at` (`add`, `edit`, `show`) and `name`. With `no_reveal`, no tab shows secrets again."""
 
 
 class Busy(Exception):
-    """A server holds the lock, and does not answer."""
+    """A server has the lock but does not answer."""
 
 
 class Serving:
-    """The lock, held until `close` or the end of the process."""
+    """The lock for serving, held until `close` or the end of the process."""
 
     def __init__(self, directory: Path, lock: int) -> None:
         self.socket = directory / _SOCKET
         self._lock = lock
 
     async def listen(self, address: Callable[[Place], str]) -> asyncio.Server:
-        """Answer later starts with an address."""
+        """Listen for later starts, and answer them with an address."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, ValueError, TimeoutError, AttributeError):
-                # A wrapper of asyncio with the methods that are asked.
+                # A wrapper of asyncio that has the methods of a socket that are needed.
                 if peers.is_ours(writer.get_extra_info("socket")):
                     async with asyncio.timeout(_ANSWER_S):
                         asked = json.loads(await reader.readline())
@@ -56,13 +56,17 @@ class Serving:
         return await asyncio.start_unix_server(answer, self.socket, limit=_MOST_BYTES)
 
     def close(self) -> None:
-        """Let go. The file stays: whoever locked it meanwhile would hold a file that is gone."""
+        """Release the lock. Its file is kept, because another process may be locking it."""
         self.socket.unlink(missing_ok=True)
         os.close(self._lock)
 
 
 def claim(daemon: Path, place: Place) -> Serving | str:
-    """The right to serve; or the address that the present server gives.
+    """Take the lock for serving, or get an address from the server that has it.
+
+    Args:
+        daemon: the socket of the daemon.
+        place: the page to open.
 
     Raises:
         paths.UnsafePathError: the directory of the daemon's socket is not private.
@@ -94,5 +98,5 @@ def _ask(path: Path, place: Place) -> str:
             with line.makefile("rb") as answer:
                 return str(json.loads(answer.readline(_MOST_BYTES))["address"])
     except (OSError, ValueError, KeyError, TypeError):
-        # Starting, or ending: asked again until the deadline.
+        # The server is starting or ending; the caller tries again until the deadline.
         return ""

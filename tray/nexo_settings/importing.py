@@ -1,6 +1,6 @@
-"""What does the import screen ask for? Look, test, take, undo; `nexo_sources` decides what is there.
+"""The calls of the import screen: look, test, take, undo. `nexo_sources` finds the connections.
 
-A key that was found never goes to the page: it stays here, for a while, and the page names rows by their ids.
+A found key is never sent to the page. It is kept here for a limited time, and the page refers to rows by ids.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from nexo_settings import showing
 from nexo_settings.reading import JsonBody, NotUnderstood
 
 if TYPE_CHECKING:
-    # They are loaded when somebody looks: the page is there sooner without them.
+    # Imported on the first look, so that the page starts faster.
     from nexo_sources.finding import Skipped
     from nexo_sources.offers import Offer, Survey
 
 KEPT_S = 15 * 60.0
-"""What was found is forgotten after this time, and with it the keys."""
+"""Results, including the keys, are forgotten after this time."""
 MOST_ROWS = 300
-"""Rows that are kept and shown; a person ticks a few."""
+"""The maximum number of rows that are kept and shown."""
 LOOK_S = 30.0
 TEST_S = 30.0
 TESTS_AT_A_TIME = 3
@@ -43,12 +43,12 @@ Answer = TypeVar("Answer")
 
 @frozen
 class Ticked:
-    """One ticked row as the page sends it.
+    """One ticked row that the page sent.
 
     Attributes:
-        draft: the connection as the daemon takes it, key included.
-        fixes: what the person agreed to, of what a test proposed.
-        ticket: of the test of it; empty when there was none.
+        draft: the draft for the daemon, including the key.
+        fixes: the suggestions of a test that the user accepted.
+        ticket: the ticket of its test; empty if it was not tested.
     """
 
     id: str
@@ -58,7 +58,11 @@ class Ticked:
 
 
 class Offers:
-    """What was found last, by row. Forgets after `KEPT_S`; `now` is monotonic. Belongs to one event loop."""
+    """The results of the last look by row id, kept for `KEPT_S`. Belongs to one event loop.
+
+    Args:
+        now: a monotonic clock, in seconds.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -67,7 +71,7 @@ class Offers:
         self._timer: asyncio.TimerHandle | None = None
 
     def keep(self, offers: "list[Offer]") -> list[str]:
-        """The ids of the offers, of which at most `MOST_ROWS` are kept; what was kept before is forgotten."""
+        """Keep at most `MOST_ROWS` offers, forget earlier ones, and return the ids."""
         self.forget()
         look = secrets.token_urlsafe(9)
         self._offers = {f"{look}-{number}": offer for number, offer in enumerate(offers[:MOST_ROWS])}
@@ -76,7 +80,7 @@ class Offers:
         return list(self._offers)
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Forget all offers."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._offers = None, {}
@@ -91,7 +95,7 @@ class Offers:
 
 
 class ImportCalls:
-    """Answers the import screen. Belongs to one event loop."""
+    """Answers the calls of the import screen. Belongs to one event loop."""
 
     def __init__(
         self, client: AsyncClient, now: Callable[[], datetime], monotonic: Callable[[], float]
@@ -103,13 +107,13 @@ class ImportCalls:
         self._made: dict[str, list[types.Connection]] = {}
 
     async def look(self, _body: JsonBody) -> Record:
-        """What other programs have, by source, without a secret."""
+        """The connections of other programs by source, without secrets."""
         results = await self._survey()
         connections = await self._client.list_connections()
         return self._shown(results, connections)
 
     async def _survey(self) -> "Survey":
-        # One at a time: a look that hangs on a dead mount is joined, not repeated.
+        # Only one search runs at a time: if it hangs on a dead mount, later calls wait for the same one.
         if self._looking is None:
             self._looking = _in_a_thread(_survey)
             self._looking.add_done_callback(self._looked)
@@ -119,13 +123,13 @@ class ImportCalls:
         except TimeoutError:
             raise errors.DeadlineExceeded(
                 f"looking for connections takes longer than {LOOK_S:.0f} s",
-                hint="a directory of another computer may not answer; `nexoctl import SOURCE` looks at one",
+                hint="a network directory may not respond; `nexoctl import SOURCE` searches one source",
             ) from None
 
     def _looked(self, done: "asyncio.Future[Survey]") -> None:
         self._looking = None
         if not done.cancelled():
-            # Asked for, also when the tab that wanted it is gone.
+            # Retrieve the exception even if no tab waits for it, so that asyncio does not log it.
             done.exception()
 
     def _shown(self, results: "Survey", connections: tuple[types.Connection, ...]) -> Record:
@@ -165,9 +169,9 @@ class ImportCalls:
         return {"sources": sources, "more": max(0, len(offers) - MOST_ROWS), "kept_s": KEPT_S}
 
     async def test(self, body: JsonBody) -> AsyncIterator[Record]:
-        """Test the rows, a few at a time: a line for each layer and verdict, with the id of its row."""
+        """Test rows, a few at a time: a line for each layer and result, with the id of the row."""
         rows = self._rows(body)
-        # Eight layers and a verdict a row at most.
+        # Unbounded, because a row has at most eight layers and a result.
         lines: asyncio.Queue[Record | None] = asyncio.Queue()
         room = asyncio.Semaphore(TESTS_AT_A_TIME)
 
@@ -206,7 +210,7 @@ class ImportCalls:
                 await task
 
     async def take(self, body: JsonBody) -> Record:
-        """Save the rows, one after the other; one that fails does not stop the rest."""
+        """Save rows one after the other; a failed one does not stop the others."""
         rows = self._rows(body)
         made: list[types.Connection] = []
         imported, failed = [], []
@@ -239,12 +243,12 @@ class ImportCalls:
         return ticket
 
     async def undo(self, body: JsonBody) -> Record:
-        """Remove what an import made; what was changed or bound since stays, and is named."""
+        """Delete the connections that an import created. Those that were changed or bound since are kept."""
         made = self._made.pop(body.text("undo"), None)
         if made is None:
-            raise NotUnderstood("this import was undone already, or is too old")
+            raise NotUnderstood("this import was already undone, or is too old")
         removed, kept = [], []
-        # The last first: the first may have become the default, which the others would then be asked to be.
+        # In reverse order, because the first one may have become the default, which has to be replaced.
         for connection in reversed(made):
             try:
                 await self._remove(connection)
@@ -261,7 +265,7 @@ class ImportCalls:
         except errors.ConnectionInUse:
             bindings, _ = await self._client.list_workspaces()
             bound = any(one.connection == connection.name for one in bindings)
-            # The import itself made it the default; with a workspace of its own it is the person's.
+            # A default that the import created may be deleted; a bound connection may not.
             if bound or not connection.is_default:
                 raise
             await self._client.delete_connection(connection.name, force=True, revision=connection.revision)
@@ -272,9 +276,9 @@ class ImportCalls:
             for one in body.objects("rows", MOST_ROWS, ("id", "name", "part", "fixes", "ticket"))
         ]
         if not found:
-            raise NotUnderstood("no row is named")
+            raise NotUnderstood("rows is empty")
         if len({row.id for row in found}) < len(found):
-            raise NotUnderstood("a row is named twice")
+            raise NotUnderstood("rows contains an id twice")
         return found
 
     def _row(self, said: JsonBody) -> Ticked:
@@ -296,35 +300,35 @@ class ImportCalls:
 def _survey() -> "Survey":
     from nexo_sources import SOURCES, survey
 
-    # This process has dropped the provider keys of its environment (see `hardening`), and may have been
-    # started from any directory.
+    # Sources that depend on the shell are left out: this process has removed provider keys from its
+    # environment (see `hardening`), and its current directory is arbitrary.
     return survey(source for source in SOURCES if not source.of_shell)
 
 
 def _in_a_thread(work: Callable[[], Answer]) -> "asyncio.Future[Answer]":
-    """The answer of work that may hang in the kernel: the thread does not keep the process from ending."""
+    """Run work that may hang in the kernel on a daemon thread, so that the process can end meanwhile."""
     answer: Future[Answer] = Future()
 
     def run() -> None:
         try:
             answer.set_result(work())
-        except Exception as problem:  # noqa: BLE001 - told to whoever waits
+        except Exception as problem:  # noqa: BLE001 - raised in the waiting coroutine
             answer.set_exception(problem)
 
     threading.Thread(target=run, name="nexo-settings-look", daemon=True).start()
     return asyncio.wrap_future(answer)
 
 
-# -- what is shown of a row
+# -- how a row is shown
 
 
 def masked(key: str) -> str:
-    """A key as the page may show it: its end, if that is a small part of it."""
+    """A key in the form that the page may show: only its end, and only if it is long enough."""
     return "" if not key else f"…{key[-4:]}" if len(key) >= _SHORTEST_SHOWN else "…"
 
 
 def shown_address(url: str) -> str:
-    """An address without what may be a secret in it."""
+    """An address without its user name, password, query and fragment, which may contain a secret."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -336,7 +340,7 @@ def shown_address(url: str) -> str:
 def _secrets(offers: "list[Offer]") -> set[str]:
     found = [offer.finding.api_key for offer in offers]
     values = (header.value for offer in offers for header in offer.finding.headers)
-    # Many send their own address along; it would be missing from the address beside it.
+    # Header values that are addresses are not secret; hiding them would also hide the address of the row.
     found += [value for value in values if "://" not in value]
     return {one for one in found if len(one) >= _SHORTEST_SECRET}
 
@@ -345,13 +349,13 @@ Said = Callable[[str], str]
 
 
 def _without(hidden: set[str]) -> Said:
-    """Shortens a text of another program, which may repeat its key anywhere: as a model, as a name."""
+    """A function that removes secrets from a text and shortens it; even a name may contain a key."""
     longest_first = sorted(hidden, key=len, reverse=True)
 
     def said(text: str) -> str:
         for one in longest_first:
             text = text.replace(one, "…")
-        # What no answer can carry is no name either.
+        # JSON in UTF-8 cannot contain surrogates.
         text = text.encode("utf-8", "replace").decode()
         return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
 
@@ -370,7 +374,7 @@ def _offer(offer: "Offer", connections: tuple[types.Connection, ...], said: Said
         "place": said(finding.place),
         "provider": finding.provider.value,
         "preset": finding.preset,
-        # Of half an account it would be the provider's own, which nobody said.
+        # If the address is missing, `finding.address` would be the provider's default.
         "address": "" if lacks is Part.ADDRESS else said(shown_address(finding.address)),
         "key": masked(finding.api_key),
         "key_words": "" if lacks is Part.KEY else key_words(finding),

@@ -1,15 +1,21 @@
-"""Is anybody still looking? Counts the open tabs, and says when the server has to end. Pure but for `now`."""
+"""Counts the open tabs, and decides when the server has to end."""
 
 from collections.abc import Callable
 
 IDLE_S = 120.0
-"""From the last tab to the end: a reload, or a browser that restarts, finds the server still there."""
+"""How long the server runs after the last tab was closed, so that it survives a reload or browser restart."""
 MOST_S = 12 * 3600.0
-"""Nobody's settings are open for longer; a forgotten tab is no open door for ever."""
+"""The maximum run time of the server, so that a forgotten tab does not stay open for ever."""
 
 
 class Presence:
-    """`now` is monotonic, in seconds."""
+    """The open tabs, and the time of the last activity.
+
+    Args:
+        now: a monotonic clock, in seconds.
+        idle_s: how long the server runs without tabs.
+        most_s: how long it runs at most.
+    """
 
     def __init__(self, now: Callable[[], float], *, idle_s: float = IDLE_S, most_s: float = MOST_S) -> None:
         self._now = now
@@ -19,21 +25,21 @@ class Presence:
         self._tabs = 0
 
     def touch(self) -> None:
-        """Somebody asked for something, or is about to come."""
+        """Note a request, or an address that was given out."""
         self._last = self._now()
 
     def came(self) -> None:
-        """A tab is open."""
+        """Note that a tab was opened."""
         self._tabs += 1
         self.touch()
 
     def left(self) -> None:
-        """A tab was closed."""
+        """Note that a tab was closed."""
         self._tabs -= 1
         self.touch()
 
     @property
     def remaining_s(self) -> float:
-        """Until the end, if nobody comes; zero or less: now."""
+        """Seconds until the server has to end without further activity; zero or less: now."""
         until_most = self._most - self._now()
         return until_most if self._tabs else min(until_most, self._last + self.idle_s - self._now())

@@ -1,4 +1,4 @@
-"""One connection of a browser: whose it may be, and what it may take."""
+"""The HTTP protocol for connections of a browser: the check of the user, and the limits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +14,10 @@ KEPT_S = 30
 
 
 class UncheckedProtocol(OwnProtocol):
-    """For systems whose kernel does not say whose a connection is (WSL 1)."""
+    """Accepts any user, for systems whose kernel does not tell the user of a TCP connection (WSL 1)."""
 
     def may_in(self, transport: Any) -> bool:
-        """Everybody."""
+        """Always True."""
         return True
 
 

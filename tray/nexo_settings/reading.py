@@ -1,6 +1,6 @@
-"""What does a call of the page say? From JSON to the values of the SDK; what is not understood is refused.
+"""Parses the JSON body of a call into values of the SDK, and refuses invalid ones.
 
-No text of a refusal quotes what was sent: it may be a key.
+Error messages quote no values, because a value may be a key.
 """
 
 import json
@@ -18,21 +18,25 @@ _MOST_MODELS = 256
 
 
 class NotUnderstood(Exception):
-    """The call is not what the page sends; the text says what is wrong with it."""
+    """The body of a call is invalid; the message says why."""
 
 
 class JsonBody:
-    """The fields of a call, each read once by what it has to be."""
+    """The body of a call; each method reads a field of one type.
+
+    Raises:
+        NotUnderstood: raised by every method if the field has another type.
+    """
 
     def __init__(self, fields: dict[str, Any], allowed: Collection[str] | None = None) -> None:
         unknown = [name for name in fields if allowed is not None and name not in allowed]
         if unknown:
-            raise NotUnderstood("the call has a field that nobody knows")
+            raise NotUnderstood("the call has an unknown field")
         self._fields = fields
 
     @classmethod
     def parse(cls, raw: bytes) -> "JsonBody":
-        """Raises `NotUnderstood` unless it is an object of bearable depth."""
+        """Parse a JSON object; its nesting is limited."""
         if raw.count(b"[") + raw.count(b"{") > 2000:
             raise NotUnderstood("the call is nested too deeply")
         try:
@@ -44,39 +48,39 @@ class JsonBody:
         return cls(found)
 
     def text(self, name: str, absent: str = "") -> str:
-        """A string without surrogates, which no contract can carry."""
+        """A string. Surrogates are refused, because UTF-8 cannot encode them."""
         value = self._fields.get(name, absent)
         if not isinstance(value, str):
-            raise NotUnderstood(f"{name} is not a text")
+            raise NotUnderstood(f"{name} is not a string")
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise NotUnderstood(f"{name} has half a character in it") from None
+            raise NotUnderstood(f"{name} contains a surrogate") from None
         return value
 
     def switch(self, name: str) -> bool:
-        """True or false; false when it is missing."""
+        """A boolean; false if it is missing."""
         value = self._fields.get(name, False)
         if not isinstance(value, bool):
-            raise NotUnderstood(f"{name} is neither true nor false")
+            raise NotUnderstood(f"{name} is not true or false")
         return value
 
     def number(self, name: str, absent: int = 0) -> int:
-        """A whole number that is not negative and fits into 63 bits."""
+        """An integer from 0 to 2**63 - 1."""
         value = self._fields.get(name, absent)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-            raise NotUnderstood(f"{name} is not a whole number")
+            raise NotUnderstood(f"{name} is not a non-negative integer")
         return value
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:
         """A list of strings."""
         value = self._fields.get(name, [])
         if not isinstance(value, list) or len(value) > most:
-            raise NotUnderstood(f"{name} is not a list of at most {most} texts")
+            raise NotUnderstood(f"{name} is not a list of at most {most} strings")
         return tuple(JsonBody({name: one}).text(name) for one in value)
 
     def objects(self, name: str, most: int, allowed: Collection[str]) -> "tuple[JsonBody, ...]":
-        """A list of objects with no other fields than the allowed ones."""
+        """A list of objects that have only allowed fields."""
         value = self._fields.get(name, [])
         if (
             not isinstance(value, list)
@@ -87,7 +91,7 @@ class JsonBody:
         return tuple(JsonBody(one, allowed) for one in value)
 
     def network(self, name: str) -> NetworkProfile:
-        """A whole network profile."""
+        """A complete network profile."""
         value = self._fields.get(name)
         if not isinstance(value, dict):
             raise NotUnderstood(f"{name} is not an object")
@@ -97,7 +101,7 @@ class JsonBody:
         )
 
     def draft(self, name: str) -> ConnectionDraft | None:
-        """A connection as a person wrote it down; None when it is missing."""
+        """A draft of a connection; None if it is missing."""
         value = self._fields.get(name)
         if value is None:
             return None

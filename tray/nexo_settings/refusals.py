@@ -1,4 +1,4 @@
-"""A refusal, as the page shows it."""
+"""The record of an error for the page."""
 
 from typing import Any
 
@@ -7,5 +7,12 @@ Record = dict[str, Any]
 
 
 def error(reason: str, message: str, hint: str = "", metadata: Any = None) -> Record:
-    """`reason` is a stable word; `metadata` what the page may make a button of."""
+    """The record of an error.
+
+    Args:
+        reason: a stable identifier.
+        message: a sentence for the user.
+        hint: what the user can do.
+        metadata: details that the page evaluates.
+    """
     return {"error": {"reason": reason, "message": message, "hint": hint, "metadata": dict(metadata or {})}}

@@ -1,4 +1,4 @@
-"""The life of the server: listens on 127.0.0.1, answers later starts, and ends when nobody looks any more."""
+"""Runs the server: serves the page on 127.0.0.1, answers later starts, and ends after the last tab."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,18 @@ async def serve(
     reveals: bool,
     ask_whose: bool,
 ) -> None:
-    """Serve until nobody looks any more, or a signal."""
+    """Serve until no tab is open any more, or until a signal.
+
+    Args:
+        listening: the socket for the page.
+        daemon: the path of the daemon's socket.
+        serving: the lock for serving.
+        sessions: the tokens and tabs.
+        address: makes an address for a page.
+        idle_s: how long the server runs without tabs, in seconds.
+        reveals: the page may show stored secrets.
+        ask_whose: refuse connections of other users.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -46,15 +57,15 @@ async def serve(
     def again(place: Place) -> str:
         nonlocal shown
         presence.touch()
-        # For good: whoever said so shows this screen to others.
+        # Not reversible: the user who started with --no-reveal may be sharing the screen.
         shown = shown and NO_REVEAL not in place
         return address(place)
 
     async with contextlib.AsyncExitStack() as held:
 
         async def load() -> "Answers":
-            # On a thread: the browser has the page before this is done. Python lets a thread go on for 5 ms
-            # while another one waits, and a file of the page needs several turns.
+            # On a thread, so that the page is served meanwhile. By default, Python switches threads only
+            # every 5 ms, which would delay the files of the page.
             usual = sys.getswitchinterval()
             sys.setswitchinterval(_TURN_S)
             try:
@@ -65,7 +76,7 @@ async def serve(
 
         host, port = listening.getsockname()
         loading = asyncio.ensure_future(load())
-        # Shielded: a tab that goes away must not take it from the others.
+        # Shielded, because closing a tab must not cancel loading for the others.
         app = App(f"{host}:{port}", files.load(), sessions, presence, lambda: asyncio.shield(loading))
         make, state = protocols(app, ask_whose=ask_whose)
         server = await loop.create_server(make, sock=listening)
@@ -92,5 +103,5 @@ def _opener() -> "Callable[[Path, Callable[[], bool]], contextlib.AbstractAsyncC
 async def _until_nobody_looks(presence: Presence, stopped: asyncio.Event) -> None:
     while not stopped.is_set() and (rest := presence.remaining_s) > 0:
         with contextlib.suppress(TimeoutError):
-            # Whoever comes or leaves meanwhile moves the end, never nearer than this.
+            # Activity meanwhile can only delay the end.
             await asyncio.wait_for(stopped.wait(), min(rest, max(presence.idle_s, 0.05)))

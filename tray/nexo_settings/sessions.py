@@ -1,7 +1,8 @@
-"""Which tabs are ours? A token in the address is traded once for a secret that the tab keeps.
+"""Recognises tabs: a tab exchanges the one-time token in its address for a secret, which it keeps.
 
-The token stands in the fragment of the address, which a browser sends to nobody; it may be seen in the
-arguments of the browser's process, so it is good once and not for long. Only digests are kept.
+The token is in the fragment of the address, which browsers never send to a server. It is visible in the
+arguments of the browser's process, so it can be used only once and for a short time. Only digests of tokens
+and secrets are stored.
 """
 
 import hashlib
@@ -10,13 +11,17 @@ import secrets
 from collections.abc import Callable
 
 TOKEN_S = 60.0
-"""How long an address may lie about before it is opened."""
+"""How long a token is valid."""
 MOST_TOKENS = 16
 MOST_TABS = 64
 
 
 class Sessions:
-    """The tokens that were given out, and the secrets of the tabs. `now` is monotonic, in seconds."""
+    """The valid tokens and the secrets of the tabs.
+
+    Args:
+        now: a monotonic clock, in seconds.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -33,7 +38,7 @@ class Sessions:
         return made
 
     def trade(self, token: str) -> str | None:
-        """The secret of a new tab; None if the token is unknown, used or too old."""
+        """Exchange a token for the secret of a new tab; None if the token is unknown, used or expired."""
         self._forget_old()
         wanted = _digest(token)
         found = [known for known in self._tokens if hmac.compare_digest(known, wanted)]
@@ -45,7 +50,7 @@ class Sessions:
         return secret
 
     def knows(self, secret: str) -> bool:
-        """Whether a tab of ours has this secret."""
+        """Whether a tab has this secret."""
         wanted = _digest(secret)
         return any(hmac.compare_digest(known, wanted) for known in self._tabs)
 

@@ -1,4 +1,4 @@
-"""What does the page get to see? The SDK's records with the words beside them; none holds a secret."""
+"""The records that the page gets: those of the SDK with phrases for the user. None contains a secret."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from nexo_client.records import Record
 from nexo_settings.refusals import error
 
 SLICES = {24: 96, 168: 84}
-"""Hours of a chart → slices: of a quarter of an hour, of two hours."""
+"""Hours of a chart -> number of slices, each a quarter of an hour or two hours long."""
 
 
 def connection(value: types.Connection, now: datetime) -> Record:
-    """A connection with the phrase of its light."""
+    """A connection, with a phrase for its health."""
     record = records.of(value, now)
     record["health"]["phrase"] = phrase(value.health.reason)
     return record
@@ -33,13 +33,13 @@ def event(value: types.WatchEvent, now: datetime) -> Record:
 
 
 def result(value: types.TestResult) -> Record:
-    """The verdict of a test in words, and the ticket by which the page saves what was tested."""
+    """The result of a test, with a phrase and the ticket for saving the tested draft."""
     said = phrase(value.reason or value.outcome.value)
     return records.of(value) | {"ok": value.ok, "phrase": said, "ticket": value.ticket}
 
 
 def history(value: types.SlicedHistory) -> Record:
-    """The past of a connection, as its chart draws it."""
+    """The health history of a connection, for its chart."""
     return {
         "start": records.moment(value.start),
         "slice_s": value.slice_s,
@@ -67,7 +67,7 @@ def backup(value: types.Backup) -> Record:
 
 
 def saved(value: types.SavedConnection, now: datetime) -> Record:
-    """What was saved, and what is odd about it."""
+    """A saved connection and its warnings."""
     return {
         "connection": connection(value.connection, now),
         "warnings": records.plain(value.warnings),
@@ -75,13 +75,13 @@ def saved(value: types.SavedConnection, now: datetime) -> Record:
 
 
 def refusal(problem: NexoError) -> Record:
-    """What the daemon refused, as the page shows it."""
+    """The record of an error of the daemon."""
     record = error(problem.reason.value, problem.message, problem.next_step, problem.metadata)
     record["error"] |= remedy(problem)
     return record
 
 
 def remedy(problem: NexoError) -> Record:
-    """What a button could do about it, and what stands on it."""
+    """The action that a button can offer for an error, and its label; empty if there is none."""
     known = problem.remedy
     return {"action": problem.action.value, "label": known.label} if problem.action and known else {}
