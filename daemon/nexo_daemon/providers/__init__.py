@@ -1,5 +1,5 @@
-"""Speaks to the providers: what to ask, how to reach them, and what an answer means.
+"""Talks to providers: what to request, how to reach them, and what an answer means.
 
-`catalog` and `presets` are facts about services; `keys` looks at a key without sending it; `prober` asks
-a provider and returns a verdict. Not for schedules (see `nexo_daemon.health`) and not for storage.
+`catalog` and `presets` hold facts about services; `keys` examines a key without sending it; `prober` sends
+requests to a provider and returns a verdict. `nexo_daemon.health` decides when to check.
 """

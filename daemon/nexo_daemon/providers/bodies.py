@@ -1,4 +1,4 @@
-"""What does a response body say, whichever of the many shapes it has? Extraction only, no judgement."""
+"""Extracts the content of response bodies, which have many formats. No judgement."""
 
 import enum
 import json
@@ -29,15 +29,15 @@ CODECS = frozenset(
         *("shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "johab"),
     }
 )
-"""The codecs of text on the web, by Python's names. All of them take time in proportion to the text."""
+"""The text encodings of the web, by Python's names. All of them decode in linear time."""
 
 LONG_RETRY_S = 300.0
 LONG_RETRY_CODE = "retry_info_over_300s"
-"""A delay so long is a spent quota, not a rate (seen with Gemini)."""
+"""Delays from this length in seconds mean a spent quota, not a rate limit (seen with Gemini)."""
 
 
 class Form(enum.StrEnum):
-    """What kind of text a body is."""
+    """The format of a body."""
 
     JSON = "json"
     HTML = "html"
@@ -47,15 +47,15 @@ class Form(enum.StrEnum):
 
 @frozen
 class Reading:
-    """An answer, opened.
+    """The content of an answer.
 
     Attributes:
-        document: the parsed JSON; None for other forms.
-        message: the provider's own words, not redacted.
-        codes: every code, type, status and reason word in the error, lower case.
-        has_error: the JSON has an error in it.
-        error_status: an HTTP status inside of the body, as gateways send it; None without.
-        retry_after_s: a delay that the body asks for; None without.
+        document: the parsed JSON; None for other formats.
+        message: the provider's error message, not redacted.
+        codes: all values of code, type, status and reason fields in the error, in lower case.
+        has_error: whether the JSON contains an error.
+        error_status: an HTTP status inside the body, as sent by gateways; None if there is none.
+        retry_after_s: a delay that the body asks for; None if there is none.
     """
 
     status: int
@@ -71,11 +71,11 @@ class Reading:
 
 
 def read(answer: HttpAnswer) -> Reading:
-    """Opens an answer. Takes any bytes and never raises."""
+    """Extract the content of an answer. Accepts any bytes and never raises."""
     document, text, is_json = _parse(answer)
     if is_json:
         error = _error_of(document)
-        # The error itself, or the document around it when the status alone says that it is one.
+        # The error object, or the whole document if only the status reports an error.
         source = error if error is not None else document if answer.status >= 400 else None
         messages, codes = _words(source)
         if error is not None and isinstance(document, dict):
@@ -113,7 +113,8 @@ def _parse(answer: HttpAnswer) -> tuple[Any, str, bool]:
     if not body.strip():
         return None, "", False
     try:
-        # Knows UTF-8 with and without a mark, UTF-16 and UTF-32 (RFC 4627), which is what JSON may be in.
+        # Detects UTF-8 with or without a byte order mark, UTF-16 and UTF-32: the encodings of JSON (RFC
+        # 4627).
         encoding = json.detect_encoding(body)
         document = json.loads(body.decode(encoding, "surrogatepass"))
         if isinstance(document, dict | list | str):
@@ -125,7 +126,7 @@ def _parse(answer: HttpAnswer) -> tuple[Any, str, bool]:
         event = _first_event(text)
         return event, text, event is not None
     try:
-        # Names a wrong encoding, yet is JSON but for some characters.
+        # The named encoding is wrong, but the text is JSON except for some characters.
         document = json.loads(text)
     except (ValueError, RecursionError):
         return None, text, False
@@ -133,7 +134,7 @@ def _parse(answer: HttpAnswer) -> tuple[Any, str, bool]:
 
 
 def _first_event(text: str) -> dict[str, Any] | None:
-    """The first event of a stream: some servers stream whatever they are asked for."""
+    """The first event of a stream, because some servers stream every answer."""
     for line in text[:65536].splitlines():
         if line.startswith("data:"):
             try:
@@ -147,9 +148,9 @@ def _first_event(text: str) -> dict[str, Any] | None:
 
 
 def charset(content_type: str) -> str:
-    """The codec for a text of that type: one of `CODECS`, and UTF-8 for whatever else a server names.
+    """The codec for a content type: one of `CODECS`, and UTF-8 for any other name.
 
-    Python has codecs that take quadratic time (punycode), unpack (zip) or are none of text at all.
+    Python also has codecs that take quadratic time (punycode), decompress (zip), or are not for text.
     """
     match = re.search(r"charset=[\"']?([\w.:-]{1,40})", content_type)
     name = re.sub(r"[^a-z0-9]+", "_", match.group(1).lower()) if match else "utf_8"
@@ -162,9 +163,9 @@ def _decode(answer: HttpAnswer) -> str:
 
 
 def _error_of(document: Any) -> Any:
-    """The part that is the error: of an object, of the first element of an array, or None."""
+    """The error in a document: of an object, or of the first element of an array; None if there is none."""
     if isinstance(document, list):
-        # The OpenAI face of Gemini wraps its errors in an array.
+        # Gemini's OpenAI-compatible API wraps errors in an array.
         first = document[0] if document else None
         return _error_of(first) if isinstance(first, dict) and first.get("error") else None
     if not isinstance(document, dict):
@@ -176,7 +177,7 @@ def _error_of(document: Any) -> Any:
         return document
     inner = document.get("base_resp")
     if isinstance(inner, dict) and inner.get("status_code"):
-        # MiniMax answers every refusal with 200.
+        # MiniMax sends every error with status 200.
         return inner
     told = any(isinstance(item, str) and key.lower() in _MESSAGE_KEYS for key, item in document.items())
     if told and "data" not in document and "models" not in document:
@@ -218,7 +219,7 @@ def _words(value: Any) -> tuple[list[str], list[str]]:
 
 
 def walk(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[str, Any]]:
-    """The named values of a document, the outer ones first; bounded in depth and number."""
+    """The named values of a document, the outer ones first; limited in depth and number."""
     if depth == 0:
         return
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Which providers are there, and what does a connection to one start from?
+"""Facts about providers, and the defaults of a new connection.
 
-Facts as data: default base URLs, the header that carries the key, where a person finds a key. How to ask a
-provider is in `dialects`; services of the OpenAI dialect are in `presets`.
+For example default base URLs, the header for the key, and where a person finds a key. `dialects` has the
+requests; `presets` has the services that use OpenAI's API format.
 """
 
 from nexo.connections.errors import InvalidField
@@ -13,13 +13,13 @@ from nexo_daemon.providers.presets import PRESETS, Preset
 
 @frozen(kw_only=True)
 class ProviderFacts:
-    """What is known about a provider.
+    """Facts about a provider.
 
     Attributes:
-        base_url: in the form that the provider's own SDK takes; empty when the person has to give it.
-        base_url_example: what it looks like then.
-        key_prefixes: how its keys usually begin; used to warn, never to refuse.
-        header_example: a custom header that people give it, as "Name: value".
+        base_url: in the form that the provider's SDK expects; empty if the person has to enter it.
+        base_url_example: an example for that case.
+        key_prefixes: usual prefixes of its keys; used to warn, never to refuse.
+        header_example: a common custom header, as "Name: value".
     """
 
     provider: Provider
@@ -69,7 +69,7 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
             header_example="x-goog-user-project: my-project",
             note="The base URL has no version; the SDK adds it.",
         ),
-        # A local Ollama has no authentication; with a key (Ollama Cloud, a guarded proxy) it is a bearer.
+        # A local Ollama has no authentication; for Ollama Cloud or behind a proxy, the key is a bearer token.
         ProviderFacts(
             provider=Provider.OLLAMA,
             display_name="Ollama",
@@ -96,10 +96,10 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
 
 
 def preset_of(provider: Provider, preset: str) -> Preset | None:
-    """The preset of that name; None for no preset.
+    """The preset with that name; None if the name is empty.
 
     Raises:
-        InvalidField: no such preset, or the provider has none.
+        InvalidField: the preset does not exist, or does not belong to the provider.
     """
     if not preset:
         return None
@@ -118,10 +118,10 @@ def preset_of(provider: Provider, preset: str) -> Preset | None:
 
 
 def defaults_for(provider: Provider, preset: str = "") -> tuple[str, AuthScheme]:
-    """Base URL and auth header that a new connection starts with.
+    """Base URL and authentication header of a new connection.
 
     Returns:
-        The base URL, empty when the person has to give it, and the scheme.
+        The base URL, empty if the person has to enter it, and the scheme.
 
     Raises:
         InvalidField: the preset does not exist or does not fit the provider.
@@ -131,12 +131,12 @@ def defaults_for(provider: Provider, preset: str = "") -> tuple[str, AuthScheme]
 
 
 def facts_of(provider: Provider, preset: str = "") -> ProviderFacts | Preset:
-    """What is known about the preset, or the provider if there is none. Raises as `preset_of`."""
+    """The facts about the preset, or about the provider if there is none. Raises as `preset_of`."""
     return preset_of(provider, preset) or PROVIDERS[provider]
 
 
 def entries() -> tuple[ProviderInfo, ...]:
-    """All providers, then all presets, in the order in which they are shown."""
+    """All providers, then all presets, in the order of display."""
     providers = (_entry(facts.provider.value, facts.provider, facts) for facts in PROVIDERS.values())
     presets = (_entry(preset.name, Provider.CUSTOM, preset) for preset in PRESETS.values())
     return (*providers, *presets)

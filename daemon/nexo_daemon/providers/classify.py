@@ -1,4 +1,4 @@
-"""What does an answer mean? A pure function over the table; every text that leaves it is redacted."""
+"""Classifies answers with the table. A pure function; every text in a verdict is redacted."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,14 +21,14 @@ _LONGEST_QUOTE = 300
 
 @frozen
 class Subject:
-    """Whom a verdict is about; fills the blanks of the advice."""
+    """The service that a verdict is about; provides values for the placeholders of advice."""
 
     service: str
     host: str
     key_url: str = ""
 
     def fill(self, advice: str, said: str = "") -> str:
-        """The advice with its blanks filled; `said` is what the provider says, without secrets."""
+        """The advice with its placeholders filled; `said` is the provider's message, redacted."""
         words = f"“{said[:_LONGEST_QUOTE].rstrip(' .。')}”"
         return advice.format(
             service=self.service,
@@ -41,14 +41,14 @@ class Subject:
 
 @frozen
 class Classification:
-    """A verdict and the row of the table that made it; None for success and a broken body."""
+    """A verdict, and the row that it comes from; None for success and for an incomplete body."""
 
     verdict: Verdict
     row: Row | None
 
     @property
     def key_accepted(self) -> bool:
-        """The answer proves that the provider knows the key, whatever else it says."""
+        """Whether the answer proves that the provider knows the key."""
         return self.row is not None and self.row.key_accepted
 
 
@@ -61,10 +61,10 @@ def judge(
     now: datetime,
     latency_s: float | None = None,
 ) -> Classification:
-    """Classifies an answer; first match wins, and there is always a verdict.
+    """Classify an answer. The first matching row decides; there always is one.
 
     Args:
-        right_shape: a 2xx body is what was asked for; decided by the dialect.
+        right_shape: whether the body of a 2xx answer has the requested format; decided by the dialect.
     """
     evidence = f"HTTP {reading.status}"
     if reading.cut:
@@ -83,7 +83,7 @@ def judge(
         return Classification(_broken(facts, reading.cut, subject), None)
     facts = replace(facts, provider_message=redact(reading.message))
     if success and reading.error_status is not None:
-        # An error inside of a 200, as gateways send it: its own number is the truth.
+        # An error inside a 200, as sent by gateways: its own status counts.
         reading = replace(reading, status=reading.error_status)
         facts = replace(facts, evidence=f"{evidence} with error {reading.status} inside")
     row = next(matches(reading))
@@ -100,7 +100,7 @@ def judge(
 
 
 def matches(reading: Reading) -> Iterator[Row]:
-    """The rows that fit, best first; at least one."""
+    """The matching rows, best first; at least one."""
     haystack = " ".join([reading.message.lower(), *sorted(reading.codes)])
     for tier in (EDGE, SPECIFIC, BY_MEANING, BY_STATUS):
         for row in tier:
@@ -109,7 +109,7 @@ def matches(reading: Reading) -> Iterator[Row]:
 
 
 def row_matches(row: Row, reading: Reading, haystack: str) -> bool:
-    """Whether one row fits, whatever stands before it."""
+    """Whether a row matches, regardless of the rows before it."""
     if not any(low <= reading.status <= high for low, high in row.statuses):
         return False
     if row.forms and reading.form not in row.forms:
@@ -179,7 +179,7 @@ def _request_id(reading: Reading, redact: Redactor) -> str:
 
 
 def _bare(location: str) -> str:
-    """A URL without query, fragment and user, which may hold secrets."""
+    """A URL without query, fragment and user information, which may hold secrets."""
     try:
         parts = urlsplit(location)
         host = parts.netloc.rpartition("@")[2]

@@ -1,7 +1,7 @@
-"""Can the connection generate? One minimal request on the wire that the provider's SDK uses. It is billed.
+"""Sends one minimal completion request, as the provider's SDK does. It is billed.
 
-Only ever on a person's word. Running into the limit on tokens counts as success, so it is low; a model that
-thinks before it speaks may refuse that, and gets more.
+Sent only if a person asks for it. Reaching the token limit counts as success, so the limit is low; a
+reasoning model that refuses such a limit gets a higher one.
 """
 
 import re
@@ -18,14 +18,14 @@ from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json
 
 PROMPT = "Reply with the word OK."
 MAX_TOKENS = 16
-"""The least that OpenAI's Responses take. A slow server needs half a minute for 512 (2026-11-26)."""
+"""The minimum of OpenAI's Responses API. A slow server needs half a minute for 512 (2026-11-26)."""
 MORE_TOKENS = 512
-"""For those that refuse so few."""
+"""For models that refuse the lower limit."""
 
 
 @frozen
 class CompletionWire:
-    """How to ask for a completion, and what a completion looks like."""
+    """How a completion is requested, and how its answer is recognised."""
 
     name: str
     path: Callable[[str], str]
@@ -45,7 +45,7 @@ RESPONSES = CompletionWire(
     "responses",
     lambda _: "/responses",
     lambda model: {"model": model, "input": PROMPT, "max_output_tokens": MAX_TOKENS, "store": False},
-    # "incomplete" is what a limit on tokens makes of it.
+    # The status is "incomplete" if the token limit was reached.
     lambda document: (
         isinstance(document.get("output"), list)
         and document.get("status") in ("completed", "incomplete", None)
@@ -90,8 +90,8 @@ OLLAMA_CHAT = CompletionWire(
     lambda document: isinstance(document.get("message"), dict) and document.get("done") is True,
 )
 
-# In the order of trial: a server that does not know the first wire says 404, one that does not know the name
-# of a parameter says 400 with that name.
+# In the order of trials: a server without the first endpoint answers 404, one without the name of a parameter
+# answers 400 with that name.
 WIRES: dict[Provider, tuple[CompletionWire, ...]] = {
     Provider.OPENAI: (RESPONSES, CHAT_OF_REASONING_MODELS),
     Provider.ANTHROPIC: (MESSAGES,),
@@ -102,7 +102,7 @@ WIRES: dict[Provider, tuple[CompletionWire, ...]] = {
 
 
 def answered(target: ProbeTarget, document: Any) -> bool:
-    """Whether the document is a completion of the target's dialect."""
+    """Whether the document is a completion in the target's dialect."""
     return isinstance(document, dict) and any(wire.answered(document) for wire in WIRES[target.provider])
 
 
@@ -112,10 +112,10 @@ def _google_name(model: str) -> str:
 
 
 async def complete(inquiry: Inquiry, model: str) -> tuple[Reply, str]:
-    """Asks for one completion.
+    """Request one completion.
 
     Returns:
-        The reply, OK only if a completion came, and the name of the wire that it came on.
+        The reply, OK only if a completion came, and the name of the wire that was used.
     """
     wires = WIRES[inquiry.target.provider]
     for wire in wires[:-1]:
@@ -132,7 +132,7 @@ async def _try(inquiry: Inquiry, wire: CompletionWire, model: str) -> Reply:
 
 
 async def _ask(inquiry: Inquiry, wire: CompletionWire, model: str, body: dict[str, Any]) -> Reply:
-    # On a kept connection a lost answer is asked for again, and this one is billed.
+    # A request on a kept connection may be sent twice, and this one is billed.
     await inquiry.reconnect()
     return await inquiry.ask(
         method="POST",
@@ -143,7 +143,7 @@ async def _ask(inquiry: Inquiry, wire: CompletionWire, model: str, body: dict[st
 
 
 def _with_more_tokens(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request with the higher limit, wherever its limit stands."""
+    """The same request with the higher token limit."""
     more: dict[str, Any] = {}
     for key, value in body.items():
         more[key] = _with_more_tokens(value) if isinstance(value, dict) else value
@@ -159,7 +159,7 @@ _TOO_FEW = re.compile(
 
 
 def _too_few(reply: Reply) -> bool:
-    """Refused because the limit on tokens is too low."""
+    """Whether it was refused because the token limit is too low."""
     message = reply.reading.message.lower() if reply.reading else ""
     return reply.status in (400, 422) and "tokens" in message and bool(_TOO_FEW.search(message))
 
@@ -183,9 +183,9 @@ _SIZE = re.compile(r"(?<![\w.])e?(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNOR
 
 
 def cheapest(models: Sequence[Model]) -> str:
-    """The model whose name promises the lowest price, newest first; "" when none can chat.
+    """The model that is probably cheapest, the newest first; "" if none can chat.
 
-    Providers do not list prices, so this goes by the words that they name small models with.
+    Providers do not list prices, so this relies on the usual names of small models.
     """
 
     def rank(model: Model) -> tuple[int, float, float, str]:
@@ -200,7 +200,7 @@ def cheapest(models: Sequence[Model]) -> str:
 
 
 def price_note(target: ProbeTarget, subject: Subject, host: str, model: str) -> str:
-    """What a completion on that model costs, as far as anybody can say without a price list."""
+    """An estimate of the cost of a completion with the model; there is no price list."""
     if is_loopback(host):
         return f"One short completion on {model}; it runs on this computer and costs nothing but its time."
     name = model.lower()

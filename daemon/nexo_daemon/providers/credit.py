@@ -1,6 +1,7 @@
-"""Has the account any money, as far as a free request tells? Asked in tests only, never on a schedule.
+"""Detects accounts without credit, where a free request shows that. For tests only, not for periodic checks.
 
-A provider that accepts a key may still refuse every call for want of credit. Two of them say so for nothing.
+A provider may accept a key and refuse every call because the account has no credit. Two providers report that
+in free requests.
 """
 
 from nexo.connections.terms import Outcome, Provider
@@ -9,7 +10,7 @@ from nexo_daemon.providers.inquiry import Inquiry, as_json
 
 
 async def without_credit(inquiry: Inquiry, models: tuple[Model, ...]) -> Verdict | None:
-    """A verdict of spent quota; None when there is credit or nothing can be said."""
+    """A verdict that the quota is spent; None if there is credit, or if that is unknown."""
     if inquiry.target.provider is Provider.ANTHROPIC and models:
         return await _refused_count(inquiry, models[0].id)
     if inquiry.preset is not None and inquiry.preset.balance_path:
@@ -18,7 +19,7 @@ async def without_credit(inquiry: Inquiry, models: tuple[Model, ...]) -> Verdict
 
 
 async def _refused_count(inquiry: Inquiry, model: str) -> Verdict | None:
-    """Anthropic counts tokens for nothing, but not for an account without credit."""
+    """Anthropic counts tokens free of charge, but not for an account without credit."""
     body = {"model": model, "messages": [{"role": "user", "content": "OK"}]}
     reply = await inquiry.ask(
         method="POST", path="/v1/messages/count_tokens", body=as_json(body), right=lambda _: True
@@ -27,7 +28,7 @@ async def _refused_count(inquiry: Inquiry, model: str) -> Verdict | None:
 
 
 async def _empty_balance(inquiry: Inquiry, path: str) -> Verdict | None:
-    """DeepSeek tells whether the balance suffices for a call."""
+    """DeepSeek reports whether the balance is sufficient for a call."""
     reply = await inquiry.ask(path=path, from_root=True, right=lambda found: "is_available" in found)
     if not reply.verdict.ok or reply.document["is_available"] is not False:
         return None

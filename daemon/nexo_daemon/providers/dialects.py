@@ -1,7 +1,7 @@
-"""How is each provider asked, and what does a good answer look like? One value per wire dialect.
+"""The requests and answer formats of each provider, one value for each API dialect.
 
-Every path and shape here is one that the provider's own SDK uses, so that a test exercises what a program
-will. What an error means is in `table`.
+Paths and formats are those of the provider's own SDK, so that a test covers what programs do. `table` has the
+meaning of errors.
 """
 
 import itertools
@@ -19,21 +19,21 @@ MAX_MODELS = 10_000
 _LONGEST_LABEL = 256
 
 ANTHROPIC_VERSION = "2023-06-01"
-"""Accepted by every release of the service and its imitators; newer versions change nothing that we read."""
+"""Every release of the service and its imitators accept it; newer versions differ in nothing used here."""
 
 
 @frozen(kw_only=True)
 class ProviderDialect:
-    """A way to speak to a provider.
+    """The API of a provider.
 
     Attributes:
         list_path: of the model list, below the base URL.
-        check_query: the smallest list, for periodic checks.
-        list_query: the largest page.
-        models: the entries of a list; None when the document is not a list of this dialect.
-        next_query: the query of the next page; None at the end.
-        calls: paths of what generates; a later one is for services that do not know the earlier ones.
-        cannot_run: the body of a call that is checked for its key and refused for its form.
+        check_query: for the shortest list, used by periodic checks.
+        list_query: for the largest page.
+        models: the entries of a list; None if the document is not a list of this dialect.
+        next_query: the query for the next page; None at the end.
+        calls: paths of generating calls; later ones for services that lack the earlier ones.
+        cannot_run: the body of a call whose key is checked, but whose form is refused.
     """
 
     list_path: str
@@ -47,22 +47,22 @@ class ProviderDialect:
 
 
 def _text(value: Any) -> str:
-    """A string of the provider as it may be shown: printable, bounded, no lone surrogates."""
+    """A string from the provider made displayable: printable, limited, without lone surrogates."""
     if not isinstance(value, str):
         return ""
     label = value[:_LONGEST_LABEL]
-    # Lone surrogates are not printable either.
+    # Lone surrogates are not printable.
     return label if label.isprintable() else "".join(c for c in label if c.isprintable())
 
 
 def _id(value: Any) -> str:
-    """An id, letter by letter as the provider has it; "" for what no program could send back.
+    """An id, exactly as the provider has it; "" if no program could send it.
 
-    An id is sent, not shown, so it is never shortened or mended: another name would be another model.
+    Ids are sent to the provider, so they are never shortened or repaired: that would name another model.
     """
     if not isinstance(value, str) or not value.strip():
         return ""
-    # What is printable holds neither, and is what nearly all are; a list may have thousands.
+    # The fast path for nearly all ids, because a list may have thousands: printable text has neither.
     if value.isprintable():
         return value
     return "" if any(unicodedata.category(c) in ("Cc", "Cs") for c in value) else value
@@ -85,13 +85,13 @@ def _count(value: Any) -> int:
 
 
 def _entries(items: Any, entry: Callable[[dict[str, Any]], Model | None]) -> list[Model] | None:
-    """The usable entries of a list; None where it is no list, or holds none that is usable."""
+    """The usable entries of a list; None if it is not a list, or has no usable entry."""
     if items is None:
-        # How Go writes an empty list.
+        # Go encodes an empty list as null.
         return []
     if not isinstance(items, list):
         return None
-    # One more than is kept, so that the reader knows of the rest.
+    # One more than the limit, so that the caller notices that there are more.
     read = (entry(item) for item in items if isinstance(item, dict))
     models = list(itertools.islice((model for model in read if model is not None), MAX_MODELS + 1))
     return models if models or not items else None
@@ -160,7 +160,7 @@ def _google_models(document: Any) -> list[Model] | None:
 
 def _google_entry(item: dict[str, Any]) -> Model | None:
     name = _id(item.get("name"))
-    # Gateways leave "models/" out; what tells the model's file is Ollama's list.
+    # Gateways omit "models/", so Ollama's lists are recognised by the fields about the model's file.
     if not name or "digest" in item or "modified_at" in item:
         return None
     return Model(
@@ -228,6 +228,6 @@ DIALECTS: dict[Provider, ProviderDialect] = {
 
 
 def models_of_any(document: Any) -> list[Model] | None:
-    """The models of a list in whichever dialect's form; None when it has none of them."""
+    """The models of a list in the format of any dialect; None if it has none of them."""
     forms = (_openai_models, _anthropic_models, _google_models, _ollama_models)
     return next((models for form in forms if (models := form(document)) is not None), None)

@@ -1,6 +1,6 @@
-"""How is a name resolved without letting a dead name server stop anybody else?
+"""Resolves names on threads of its own, so that a dead name server blocks nothing else.
 
-`getaddrinfo` cannot be cancelled and blocks for up to half a minute: it has a lane of its own.
+`getaddrinfo` cannot be cancelled, and may block for half a minute.
 """
 
 import socket
@@ -13,11 +13,11 @@ _Found = tuple[socket.AddressFamily, str]
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Addresses of a host in the order in which to try them, families alternating (RFC 8305).
+    """Addresses of a host in the order in which to try them, with alternating families (RFC 8305).
 
     Raises:
-        socket.gaierror: the name does not resolve.
-        UnicodeError: it cannot be a name.
+        socket.gaierror: the name cannot be resolved.
+        UnicodeError: the name is malformed.
     """
     found = await _LANE.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     return _alternate([(entry[0], str(entry[4][0])) for entry in found])

@@ -1,6 +1,6 @@
-"""What goes out, what comes back, and what can fail in between: the values of one request.
+"""Values for one HTTP request: what is sent, what is received, and what can fail.
 
-Not for how they travel (see `transport`) and not for what they mean (see `classify`).
+`transport` sends requests, `classify` judges answers.
 """
 
 import enum
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @frozen
 class Outgoing:
-    """A request, complete with secrets in its headers; so its repr shows neither headers nor body.
+    """A complete request. Its headers hold secrets, so its repr shows neither headers nor body.
 
     Attributes:
-        target: path and query, as on the request line.
+        target: path and query, as in the request line.
     """
 
     method: str
@@ -29,7 +29,7 @@ class Outgoing:
 
 
 class Cut(enum.StrEnum):
-    """Why a body is not whole; the value is for people."""
+    """Why a body is incomplete; the values are shown to users."""
 
     NO = ""
     CLOSED = "the connection was closed before the end of the body"
@@ -41,10 +41,10 @@ class Cut(enum.StrEnum):
 
 @frozen
 class HttpAnswer:
-    """A response, read to its end or to a bound.
+    """A response, read to its end or to a limit.
 
     Attributes:
-        body: decoded from gzip or deflate.
+        body: decompressed.
         elapsed_s: from the start of the request to the end of the body.
     """
 
@@ -59,12 +59,12 @@ class ExchangeFault(Exception):
     """No usable answer arrived.
 
     Attributes:
-        layer: where it failed.
-        cause: what the system or a library said; never shown as it is, it may quote header values.
-        host: the host that was spoken to, a proxy included.
-        via_proxy: the failing peer is a proxy.
-        connected: it had taken the TCP connection.
-        loopback: the failing peer is this computer.
+        layer: the layer that failed.
+        cause: the original exception; its text is never shown, because it may quote header values.
+        host: the host of the failed connection, which may be a proxy.
+        via_proxy: whether that host is a proxy.
+        connected: whether the TCP connection was established.
+        loopback: whether that host is this computer.
         elapsed_s: since the start of the request.
     """
 
@@ -92,11 +92,11 @@ class ExchangeFault(Exception):
 
 
 class ConfigFault(Exception):
-    """The request cannot even be written: bad URL, key or header. The text is safe to show.
+    """The request cannot be made because of a bad URL, key or header. The text holds no secrets.
 
     Attributes:
-        field: field of the draft.
-        reason: stable word.
+        field: the field of the draft.
+        reason: stable identifier.
     """
 
     def __init__(self, field: str, reason: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Which address of a name is connected to? The first that answers, tried a moment apart (RFC 8305)."""
+"""Connects to the first address of a host that answers; attempts start a moment apart (RFC 8305)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,10 +18,10 @@ S = TypeVar("S", bound=Closable)
 
 
 async def first_of(addresses: list[str], attempt: Callable[[str], Awaitable[S]]) -> tuple[str, S]:
-    """The first connection that is made, with its address; the others are closed.
+    """The first connection that is established, with its address; the others are closed.
 
     Raises:
-        Exception: what the first attempt to fail raised; all of them failed.
+        Exception: all attempts failed; the exception is that of the first failure.
     """
 
     async def tried(address: str) -> tuple[str, S]:
@@ -44,7 +44,7 @@ async def first_of(addresses: list[str], attempt: Callable[[str], Awaitable[S]])
                 if task.exception() is None and winner is None:
                     winner = task.result()
                 elif (error := task.exception()) is not None:
-                    # The first refusal says more than what follows it.
+                    # The first failure is more informative than later ones.
                     failure = failure or error
                 else:
                     running.add(task)
@@ -65,5 +65,5 @@ async def _discard(tasks: set[asyncio.Task[tuple[str, S]]]) -> None:
 
 
 def is_address(host: str) -> bool:
-    """Whether it is no name: what is all digits and dots, or holds a colon, can only be an address."""
+    """Whether the host is an IP address: only digits and dots, or with a colon."""
     return ":" in host or host.replace(".", "").isdecimal()

@@ -1,4 +1,4 @@
-"""What does it mean that no answer arrived? A table over the layer and the system's error, and its reader."""
+"""Classifies failures without an answer: a table over the layer and the system's error."""
 
 import errno
 import socket
@@ -63,18 +63,18 @@ def _via_proxy(fault: ExchangeFault, _: BaseException) -> bool:
 
 
 def _another_kind(fault: ExchangeFault, _: BaseException) -> bool:
-    # A proxy that waits for the service is no other kind; one that is greeted answers at once.
+    # A time-out while the proxy waits for the service is not meant; a proxy answers the greeting at once.
     waits = _timeout(fault, fault.cause) and not isinstance(fault.cause, httpcore2.ConnectTimeout)
     return fault.via_proxy and fault.connected and not waits
 
 
 @frozen(kw_only=True)
 class FaultRow:
-    """One row; the first whose test holds for any error in the chain of causes wins.
+    """One row; the first row whose test is true for an error in the chain of causes is used.
 
     Attributes:
-        suspect: the failure may be this computer's network (see `Verdict.network_suspect`).
-        said: evidence; "{detail}" is what the transport saw.
+        suspect: the cause may be the local network (see `Verdict.network_suspect`).
+        said: the evidence.
     """
 
     name: str
@@ -88,7 +88,7 @@ class FaultRow:
 FAULTS: tuple[FaultRow, ...] = (
     FaultRow(
         name="proxy-auth",
-        # httpcore2 has no codes for these, only sentences; "but got": another method of SOCKS authentication.
+        # httpcore2 has only texts for these cases; "but got" means another SOCKS authentication method.
         test=_proxy("407", "invalid username/password", "but got"),
         reason="proxy_auth",
         said="the proxy refuses without user name and password",
@@ -98,7 +98,7 @@ FAULTS: tuple[FaultRow, ...] = (
         name="proxy-refuses",
         test=_proxy(""),
         reason="proxy",
-        said="the proxy could not or would not connect",
+        said="the proxy did not connect",
         advice="The proxy does not connect to {host}; check its rules, or use another proxy or none.",
     ),
     FaultRow(
@@ -107,8 +107,8 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="proxy_kind",
         said="the server at the proxy's address is not this kind of proxy",
         advice=(
-            "What listens at the address of the proxy is not the kind of proxy that its URL says; check the"
-            " scheme (http, https or socks5) and the port, or use --proxy direct."
+            "The server at the proxy's address is not the kind of proxy in the URL; check the scheme"
+            " (http, https or socks5) and the port, or use --proxy direct."
         ),
         suspect=True,
     ),
@@ -133,7 +133,7 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_is(socket.gaierror, UnicodeError),
         reason="dns",
         said="no such name",
-        # macOS gives this answer also without any network; Linux says EAI_AGAIN then.
+        # macOS also reports this without any network; Linux then reports EAI_AGAIN.
         suspect=sys.platform == "darwin",
         advice=(
             "There is no host named {host}; check the spelling of the base URL, and VPN if it is internal."
@@ -195,7 +195,7 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="tls_self_signed",
         said="the certificate is signed by itself or by an unknown root",
         advice=(
-            "{host} has a self-signed certificate; give its certificate or root with"
+            "{host} has a self-signed certificate; give its certificate, or its root's, with"
             " --ca-bundle if you trust it."
         ),
     ),
@@ -205,9 +205,8 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="tls_unknown_ca",
         said="the certificate is signed by an unknown authority",
         advice=(
-            "The certificate of {host} is signed by an authority that this computer does"
-            " not know (a company proxy"
-            " does that); give its root with --ca-bundle if you trust it."
+            "The certificate of {host} is signed by an authority that this computer does not know, for"
+            " example that of a company proxy; give its root certificate with --ca-bundle if you trust it."
         ),
     ),
     FaultRow(
@@ -215,7 +214,7 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_verify(62, 64),
         reason="tls_hostname",
         said="the certificate is for another name",
-        advice="The certificate is not for {host}; use the name that it was made for in the base URL.",
+        advice="The certificate is not for {host}; use a host name of the certificate in the base URL.",
     ),
     FaultRow(
         name="tls-certificate",
@@ -251,8 +250,8 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="tls_handshake",
         said="the server ended the TLS handshake",
         advice=(
-            "{host} ends the TLS handshake; it may want another name, or a client certificate, which a"
-            " connection cannot have."
+            "{host} ends the TLS handshake; it may require another host name, or a client certificate,"
+            " which connections do not support."
         ),
     ),
     FaultRow(
@@ -304,7 +303,7 @@ FAULTS: tuple[FaultRow, ...] = (
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, groups opened; each once."""
+    """An error and its causes, with exception groups expanded; each once."""
     seen: set[int] = set()
     queue = [error]
     while queue:
@@ -319,13 +318,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def row_for(fault: ExchangeFault) -> FaultRow:
-    """The row that fits; there is always one."""
+    """The first matching row; there always is one."""
     causes = list(chain(fault.cause))
     return next(row for row in FAULTS if any(row.test(fault, cause) for cause in causes))
 
 
 def judge_fault(fault: ExchangeFault, subject: Subject) -> Verdict:
-    """The verdict of a fault. Nothing of the error's own text is used: it may quote header values."""
+    """The verdict on a fault. The error's own text is not used, because it may quote header values."""
     row = row_for(fault)
     detail = f" ({fault.detail})" if fault.detail else ""
     return Verdict(
@@ -333,11 +332,11 @@ def judge_fault(fault: ExchangeFault, subject: Subject) -> Verdict:
         reason=row.reason,
         advice=subject.fill(row.advice),
         evidence=f"{fault.host or subject.host}: {row.said}{detail}",
-        # What fails on this computer itself says nothing about its network.
+        # A failure of a service on this computer says nothing about its network.
         network_suspect=row.suspect and not fault.loopback,
     )
 
 
 def judge_config(fault: ConfigFault) -> Verdict:
-    """The verdict of a request that could not be written."""
+    """The verdict on a request that could not be made."""
     return Verdict(Outcome.CONFIG_ERROR, reason=fault.reason, advice=fault.text, evidence=fault.field)

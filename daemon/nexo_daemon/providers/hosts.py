@@ -1,15 +1,15 @@
-"""Where does the API of a known host begin, and which API belongs to a vendor's web page? Facts as data.
+"""API addresses of known hosts, and of vendors' web pages that people paste. Facts as data.
 
-Sources: the vendors' own documentation of their OpenAI-compatible and Anthropic-compatible faces (quick
-starts, "base_url" in their examples), and the defaults of local servers' own documentation. Nothing here
-decides: every entry is tried before it is offered, and one that is out of date is not found.
+Sources: the vendors' documentation of their OpenAI-compatible and Anthropic-compatible APIs (quick starts,
+"base_url" in examples), and the defaults in the documentation of local servers. Every address is tried before
+it is suggested, so an outdated entry only means that none is found.
 """
 
 from nexo.connections.terms import Provider
 
 _OPENAI = (Provider.OPENAI, Provider.CUSTOM)
 
-# The end of a host name, and the paths of its OpenAI dialect, the usual one first.
+# The end of a host name, and the paths of its OpenAI-compatible API, the usual one first.
 OPENAI_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("open.bigmodel.cn", ("/api/paas/v4", "/api/coding/paas/v4")),
     ("api.z.ai", ("/api/paas/v4", "/api/coding/paas/v4")),
@@ -76,10 +76,10 @@ ANTHROPIC_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 GATEWAY_PATHS = ("/v1", "/api/v1", "/openai/v1", "/api", "/openai", "/engines/v1", "/inference/v1", "")
-"""Where gateways and local servers put the OpenAI dialect: most of them; as OpenRouter; as Groq; Open WebUI;
-proxies in front of OpenAI; Docker Model Runner; as Fireworks."""
+"""Usual paths of the OpenAI dialect on gateways and local servers: most of them; OpenRouter's; Groq's; Open
+WebUI's; of proxies in front of OpenAI; Docker Model Runner's; Fireworks'."""
 
-# The web page that people copy an address from, and where the API is.
+# Web pages whose address people paste, and the address of the API.
 API_OF_PAGES: dict[str, tuple[Provider, str]] = {
     "platform.openai.com": (Provider.OPENAI, "https://api.openai.com/v1"),
     "openai.com": (Provider.OPENAI, "https://api.openai.com/v1"),
@@ -159,11 +159,11 @@ API_OF_PAGES: dict[str, tuple[Provider, str]] = {
 OPENAI_FACES = {
     "https://generativelanguage.googleapis.com": "https://generativelanguage.googleapis.com/v1beta/openai"
 }
-"""APIs of another dialect that speak OpenAI's, too."""
+"""APIs of another dialect that also support OpenAI's."""
 
 
 def api_of_page(host: str, provider: Provider) -> str:
-    """Where the API is whose vendor has that web page; "" where none is known that speaks the dialect."""
+    """The API of the vendor with that web page; "" if none is known for the dialect."""
     belongs, url = API_OF_PAGES.get(host, (provider, ""))
     if belongs is provider or {belongs, provider} <= set(_OPENAI):
         return url
@@ -171,7 +171,7 @@ def api_of_page(host: str, provider: Provider) -> str:
 
 
 def paths_of(host: str, path: str, provider: Provider) -> tuple[str, ...]:
-    """Where the API of a known host begins; none for a host that is not known."""
+    """The paths of the API on a known host; empty for an unknown host."""
     if provider in _OPENAI:
         return _with_account(host, path) or _matching(OPENAI_PATHS, host)
     return _matching(ANTHROPIC_PATHS, host) if provider is Provider.ANTHROPIC else ()
@@ -189,7 +189,7 @@ def _matching(table: tuple[tuple[str, tuple[str, ...]], ...], host: str) -> tupl
 
 
 def _with_account(host: str, path: str) -> tuple[str, ...]:
-    """Hosts whose path holds a name that only the person knows; it is taken from what was pasted."""
+    """Hosts whose path includes an account name; it is taken from the pasted address."""
     parts = path.strip("/").split("/")
     if host == "api.cloudflare.com" and parts[:3] == ["client", "v4", "accounts"] and len(parts) > 3:
         return (f"/client/v4/accounts/{parts[3]}/ai/v1",)

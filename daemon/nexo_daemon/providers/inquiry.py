@@ -1,4 +1,4 @@
-"""One target, one connection, several questions: binds what is sent to how it is sent and what it means."""
+"""Requests to one target over one connection, with their verdicts."""
 
 import json
 import os
@@ -30,18 +30,18 @@ from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
 _BIG_BODY = 128 * 1024
 _BODIES = Lane("bodies", most=4)
-"""Larger bodies are parsed on a thread, so that they do not stall the loop."""
+"""Bytes from which a body is parsed on a thread, so that it does not block the loop."""
 
 
 @frozen
 class Reply:
-    """What became of one question.
+    """The result of one request.
 
     Attributes:
-        reading: None when no answer arrived.
+        reading: None if no answer arrived.
         models: the entries of a model list; None for anything else.
-        failed_at: the layer that kept the answer from arriving; None when one arrived.
-        elapsed_s: until the answer or the fault.
+        failed_at: the layer that failed; None if an answer arrived.
+        elapsed_s: time until the answer or the failure.
     """
 
     judgement: Classification
@@ -52,17 +52,17 @@ class Reply:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict alone."""
+        """The verdict without the row."""
         return self.judgement.verdict
 
     @property
     def status(self) -> int:
-        """The HTTP status; 0 when no answer arrived."""
+        """The HTTP status; 0 if no answer arrived."""
         return self.reading.status if self.reading else 0
 
     @property
     def refused_for_its_form(self) -> bool:
-        """The server read the request and refused its content, so whoever asked was let in."""
+        """Whether the server refused the content of the request, which means that it accepted the caller."""
         return (
             self.reading is not None
             and self.verdict.reason == "bad_request"
@@ -71,12 +71,12 @@ class Reply:
 
     @property
     def stumbled(self) -> bool:
-        """The handler failed over what it was sent: who asked was let in, or nobody is kept out."""
+        """Whether the handler failed, which means that the caller was accepted, or that everybody is."""
         return self.status in (500, 501)
 
     @property
     def lacks_list(self) -> bool:
-        """An answer to the question for a model list that shows that there is none that we can read."""
+        """Whether the answer to a request for a model list shows that there is no readable one."""
         return self.verdict.outcome is Outcome.NOT_COMPATIBLE and (
             self.status in (404, 405, 410, 501)
             or (200 <= self.status <= 299 and self.reading is not None and self.reading.form is Form.JSON)
@@ -84,7 +84,7 @@ class Reply:
 
     @property
     def models_of_another_dialect(self) -> tuple[Model, ...]:
-        """What an answer lists that is no list of the dialect that was asked in."""
+        """The models in an answer that is a list of another dialect."""
         listed = self.lacks_list and 200 <= self.status <= 299
         return tuple(models_of_any(self.document) or ()) if listed else ()
 
@@ -95,22 +95,23 @@ class Reply:
 
 
 def _accepted(reply: Reply) -> Reply:
-    """The reply, taken for a sign that all is well."""
+    """The reply with its verdict changed to OK."""
     verdict = replace(reply.verdict, outcome=Outcome.OK, reason="", advice="", provider_message="")
     return replace(reply, judgement=Classification(verdict, None))
 
 
 WITNESSES = (Fact.GET_TELLS, Fact.NULL_TELLS, Fact.REFUSED_TELLS)
-"""Calls that run nothing, from the form that least can run to the one that most guards read.
+"""Calls that execute nothing, from the least likely to be executed to the most likely to be authenticated.
 
-A wrong method runs nowhere, but many guards stand behind the routing. No handler can take `null` for a call,
-but some parsers refuse it before the key is looked at. `{"messages":0}` is read by every guard; two mocks and
-a router ran it, as they did `{}`. Broken JSON is refused before any guard by some (seen 2026-11-26).
+A wrong method is never executed, but many servers check the key only after routing. No handler accepts `null`
+as a call, but some parsers refuse it before the key is checked. For `{"messages":0}` every server checks the
+key; two mock servers and a router executed it, as they did `{}`. Broken JSON is refused by some before any
+check (seen 2026-11-26).
 """
 
 
 class Inquiry:
-    """The requests of one check or test. Made by `open_inquiry`."""
+    """The requests of one check or test. Created by `open_inquiry`."""
 
     def __init__(
         self,
@@ -135,26 +136,26 @@ class Inquiry:
 
     @property
     def time_left_s(self) -> float:
-        """Until the deadline; never negative."""
+        """Seconds until the deadline; never negative."""
         return max(self._deadline - self._clock.monotonic(), 0.0)
 
     @property
     def key_probe(self) -> KeyProbe:
-        """Which request tells whether the service accepts the key."""
+        """The request that shows whether the service accepts the key."""
         if self.preset is not None:
             return self.preset.key_probe
-        # Its model list is public under either of its faces.
+        # Its model list is public in both of its dialects.
         cloud = self.target.provider is Provider.OLLAMA and self.base.host == "ollama.com"
         return KeyProbe.REFUSED_CHAT if cloud else KeyProbe.MODELS
 
     @property
     def witnesses(self) -> tuple[Fact, ...]:
-        """Those of `WITNESSES` to ask with; only the last of services that are known to refuse it."""
+        """The `WITNESSES` to use; only the last one for services that are known to refuse it."""
         return WITNESSES if self.key_probe is not KeyProbe.REFUSED_CHAT else WITNESSES[-1:]
 
     @property
     def witness(self) -> Fact | None:
-        """The form that is known to tell good keys from bad ones."""
+        """The call that is known to distinguish valid keys from invalid ones."""
         if Fact.REFUSED_RAN in self.target.facts:
             return None
         known = (one for one in WITNESSES if one in self.target.facts)
@@ -162,15 +163,15 @@ class Inquiry:
 
     @property
     def lists_every_model(self) -> bool:
-        """Whether the service is known to serve no model that it does not list."""
+        """Whether the service is known to serve only models that it lists."""
         if self.preset is not None:
             return self.preset.lists_every_model
         return self.target.provider is not Provider.CUSTOM
 
     async def probe(self) -> Reply:
-        """The one request of a periodic check: the smallest that a bad key fails, and that costs nothing.
+        """The request of a periodic check: the smallest free one that fails with an invalid key.
 
-        Two, where a service has lost what it was known by, or its dialect has two endpoints for calls.
+        Two requests, if a service no longer behaves as known, or its dialect has two endpoints for calls.
         """
         facts = self.target.facts
         reply = None
@@ -179,39 +180,39 @@ class Inquiry:
         elif (witness := self.witness) is not None:
             reply = await self.call(witness)
             if reply.stumbled and witness is not Fact.REFUSED_TELLS:
-                # It stumbles over what no program sends, once it has let the key in.
+                # The service accepted the key, and then failed over an unusual request.
                 reply = _accepted(reply)
         has_list = Fact.NO_LIST not in facts and (self.preset is None or self.preset.has_model_list)
         if reply is not None and not (has_list and reply.status in (404, 405)):
             return reply
-        # No quirk to care for, or a stand-in of the service that lacks its special path.
+        # No special case, or a service without the special endpoint of the one that it imitates.
         listed = await self.list_page(self.dialect.check_query)
         return _accepted(listed) if listed.lacks_list and not has_list else listed
 
     async def calls_are_answered(self) -> bool:
-        """Whether there is what calls go to, asked in a way in which nothing can run."""
+        """Whether there is an endpoint for calls, found out with calls that execute nothing."""
         return (await self.call(Fact.GET_TELLS)).status == 405
 
     async def own_endpoint(self) -> Reply:
-        """Asks where the preset says that only a good key gets an answer."""
+        """Request the preset's endpoint that answers only a valid key."""
         return await self.ask(path=self.preset.key_path if self.preset else "", right=lambda _: True)
 
     async def reconnect(self) -> None:
-        """The next request gets a connection of its own, so that it is sent once and no more."""
+        """Use a new connection for the next request, so that it is sent only once."""
         await self._session.reconnect()
 
     async def list_page(self, query: str, *, with_credentials: bool = True) -> Reply:
-        """Asks for a page of the model list."""
+        """Request a page of the model list."""
         return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)
 
     async def call(self, witness: Fact, *, with_credentials: bool = True, below: str = "") -> Reply:
-        """Asks for what runs nothing, to see whether the key is looked at; a refusal of the form is OK.
+        """Make a call that executes nothing, to see whether the key is checked; a refusal of its form is OK.
 
-        A service may know only one of the dialect's endpoints; the first that is there is asked from then on.
+        A service may have only one of the dialect's endpoints; the first existing one is used from then on.
 
         Args:
-            witness: the form, one of `WITNESSES`.
-            below: a path under the endpoint, where nothing is.
+            witness: the kind of call, one of `WITNESSES`.
+            below: a path below the endpoint that does not exist.
         """
         bodies_of = {
             Fact.GET_TELLS: None,
@@ -219,7 +220,7 @@ class Inquiry:
             Fact.REFUSED_TELLS: self.dialect.cannot_run,
         }
         method = "GET" if witness is Fact.GET_TELLS else "POST"
-        # An endpoint that exists says that the method is wrong.
+        # An existing endpoint answers 405 to a wrong method.
         nothing_there = {404} if method == "GET" else {404, 405}
         for path in self._calls:
             reply = await self.ask(
@@ -247,11 +248,11 @@ class Inquiry:
         from_root: bool = False,
         right: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Reply:
-        """One request; every failure becomes a verdict.
+        """Send one request; every failure becomes a verdict.
 
         Args:
-            from_root: the path begins at the origin, not at the base URL.
-            right: whether a JSON object is the wanted answer; None when a model list is wanted.
+            from_root: whether the path is relative to the origin instead of the base URL.
+            right: whether a JSON object is the expected answer; None if a model list is expected.
         """
         try:
             outgoing = compose(
@@ -310,10 +311,10 @@ async def open_inquiry(
     timeout_s: float,
     notice: Notice | None = None,
 ) -> AsyncIterator[Inquiry]:
-    """Prepares the connection, and closes it at the end; nothing is sent by itself.
+    """Prepare the connection, and close it at the end; sends nothing itself.
 
     Raises:
-        ConfigFault: nothing could be sent with this configuration.
+        ConfigFault: this configuration cannot be used for requests.
     """
     base = parse_base(target.base_url)
     require_sendable(target)
@@ -325,8 +326,8 @@ async def open_inquiry(
         target.credentials.proxy_credentials,
         system_proxies(os.environ) if target.network.proxy == SYSTEM else SystemProxies(),
     )
-    # A proxy's own certificate is never checked against the bundle of the service.
-    # A context is only made where one is used: it costs more than all the rest of a check.
+    # The proxy's certificate is never checked against the CA bundle of the service. A TLS context is created
+    # only if needed, because it costs more than the rest of a check.
     route = Route(
         base.scheme,
         base.host,
@@ -343,7 +344,7 @@ async def open_inquiry(
 
 
 def subject_of(target: ProbeTarget, base: Base) -> Subject:
-    """Whom verdicts about a target are about."""
+    """The subject of verdicts about a target."""
     preset = PRESETS.get(target.preset)
     known = PROVIDERS[target.provider]
     name, home, keys = (
@@ -352,13 +353,13 @@ def subject_of(target: ProbeTarget, base: Base) -> Subject:
         else (known.display_name, known.base_url, known.key_url)
     )
     if not _is_home(base, home or _HOMES.get(target.preset, "")):
-        # Who speaks a vendor's dialect is not the vendor, and does not hand out its keys.
+        # A service that uses a vendor's dialect is not the vendor, and does not issue its keys.
         return Subject(base.authority, base.authority)
     return Subject(name, base.authority, keys)
 
 
 _HOMES = {"azure": "https://azure.com"}
-"""Of services whose address holds a name that only the person knows."""
+"""Hosts of services whose address includes an account name."""
 
 
 def _is_home(base: Base, home: str) -> bool:
@@ -370,5 +371,5 @@ def _is_home(base: Base, home: str) -> bool:
 
 
 def as_json(document: object) -> bytes:
-    """The smallest JSON of a document."""
+    """Compact JSON of a document."""
     return json.dumps(document, separators=(",", ":")).encode()

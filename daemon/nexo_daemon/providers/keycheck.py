@@ -1,8 +1,8 @@
-"""Does the service look at the key at all? Asked at test and save time only.
+"""Finds out whether a service checks the key. Used when a connection is tested or saved.
 
-A list that everybody may read proves nothing about a key. So the same question is asked without the key, and
-where that does not tell, calls that run nothing are sent with and without it. Where there is no list,
-they are the only witnesses: they also tell whether anything answers at the address.
+A public model list proves nothing about a key. So the list is also requested without the key, and if that is
+inconclusive, calls that execute nothing are made with and without it. Without a list, these calls are the
+only evidence, also for whether the address is an API at all.
 """
 
 from dataclasses import replace
@@ -22,11 +22,11 @@ NO_MODELS = "The service lists no models."
 
 @frozen
 class KeyFinding:
-    """What was learned about the key.
+    """The result for the key.
 
     Attributes:
-        failure: a verdict that overrules the good model list; None when the list stands.
-        facts: what checks may rely on from now on.
+        failure: a verdict that replaces that of the model list; None if there is none.
+        facts: facts for later checks.
     """
 
     key: KeyVerdict
@@ -36,7 +36,7 @@ class KeyFinding:
 
 
 async def check_key(inquiry: Inquiry) -> KeyFinding:
-    """Asks the service as often as needed, at most five times; the model list has answered before."""
+    """Make up to five requests; the model list was received before."""
     return _of_what_is_sent(inquiry, await _with_list(inquiry))
 
 
@@ -59,7 +59,7 @@ async def _with_list(inquiry: Inquiry) -> KeyFinding:
 
 
 async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
-    """Whether calls get through although there is no model list; None when nothing tells that they do."""
+    """Whether calls succeed without a model list; None if that cannot be shown."""
     found = _without_list(inquiry, await _by_calls(inquiry))
     if found is None:
         return None
@@ -68,13 +68,13 @@ async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
 
 @frozen
 class _Calls:
-    """What calls that run nothing were answered with.
+    """The answers to calls that execute nothing.
 
     Attributes:
-        witness: the form of the last one.
-        control: the answer without the credential; None when the connection has none.
-        asked: the answer to all that the connection sends.
-        elsewhere: the status of the same call where nothing is; 0 when it was not asked.
+        witness: the kind of the last call.
+        control: the answer without credentials; None if the connection has none.
+        asked: the answer with the connection's key and headers.
+        elsewhere: the status of the same call at a path that does not exist; 0 if it was not made.
     """
 
     witness: Fact
@@ -84,7 +84,7 @@ class _Calls:
 
     @property
     def refused(self) -> bool:
-        """Whether it is refused without the key."""
+        """Whether the call without the key is refused."""
         control = self.control
         return (
             control is not None
@@ -94,21 +94,21 @@ class _Calls:
 
     @property
     def let_in(self) -> bool:
-        """Whether the call came as far as its form."""
+        """Whether the caller was accepted, so that the form of the call was checked."""
         return self.asked.verdict.ok or self.asked.stumbled
 
     @property
     def statuses(self) -> str:
-        """What was seen, for a person."""
+        """The statuses, as text for users."""
         without = f", {self.control.status} without" if self.control else ""
         return f"HTTP {self.asked.status} with the key{without}"
 
 
 async def _by_calls(inquiry: Inquiry) -> _Calls:
-    """Asks in one form after the other until one tells, each without the credential first.
+    """Make calls of one kind after the other until one is conclusive, first without credentials.
 
-    A service that guards its calls refuses that before anything could run; where it is not refused, and where
-    the handler stumbles over it, nothing that could rather run is sent.
+    A service that checks keys refuses a call without one before it could be executed. If it does not, or if
+    the handler fails, no call is made that is more likely to be executed.
     """
     guarded = sends_credential(inquiry.target)
     for witness in inquiry.witnesses:
@@ -125,7 +125,7 @@ async def _by_calls(inquiry: Inquiry) -> _Calls:
     ):
         calls = replace(calls, asked=await inquiry.call(calls.witness))
     if calls.refused and calls.witness is Fact.GET_TELLS and not _settles(calls.asked):
-        # The guard stands at the door; whether there is an endpoint behind it, a call tells.
+        # The key is checked before routing; another kind of call tells whether there is an endpoint.
         calls = replace(calls, witness=Fact.NULL_TELLS, asked=await inquiry.call(Fact.NULL_TELLS))
     if calls.witness is Fact.NULL_TELLS and not calls.refused and calls.asked.stumbled:
         nowhere = await inquiry.call(Fact.NULL_TELLS, with_credentials=not guarded, below="/none")
@@ -156,7 +156,7 @@ def _without_list(inquiry: Inquiry, calls: _Calls) -> KeyFinding | None:
 
 
 def _of_control(calls: _Calls, facts: Facts) -> KeyFinding:
-    """What a call that was let in says about the key, beside the one without it."""
+    """What an accepted call shows about the key, compared with the call without it."""
     if calls.control is None:
         return KeyFinding(KeyVerdict.NONE, "no key is set and none was asked for", facts=facts)
     if calls.refused:
@@ -172,7 +172,7 @@ def _of_control(calls: _Calls, facts: Facts) -> KeyFinding:
 
 
 def _of_what_is_sent(inquiry: Inquiry, found: KeyFinding) -> KeyFinding:
-    """What a custom header proved says nothing about a key that it is sent in place of."""
+    """If a custom header replaces the key, the result says nothing about the key."""
     header = replaced_by(inquiry.target)
     if not header or found.key is KeyVerdict.NONE:
         return found
@@ -188,26 +188,26 @@ def _rejects(asked: Reply) -> bool:
 
 
 def _ran(inquiry: Inquiry, reply: Reply) -> bool:
-    """The request that cannot run was answered with a completion."""
+    """Whether the call that cannot be executed was answered with a completion."""
     return reply.verdict.ok and 200 <= reply.status <= 299 and answered(inquiry.target, reply.document)
 
 
 def _told_apart(control: Reply) -> bool:
-    """The same request failed without the key for a reason that can only be the missing key."""
+    """Whether the request without the key failed for a reason that can only be the missing key."""
     if control.verdict.outcome in (Outcome.UNREACHABLE, Outcome.RATE_LIMITED, Outcome.PROVIDER_DOWN):
         return False
     return 300 <= control.status <= 499 and control.status not in (404, 405, 408, 429)
 
 
 def _at_home(inquiry: Inquiry) -> bool:
-    """The provider's own host, which is known to look at keys."""
+    """Whether the host is the provider's own, which is known to check keys."""
     home = PROVIDERS[inquiry.target.provider].base_url
     guarded = inquiry.target.provider in (Provider.OPENAI, Provider.ANTHROPIC, Provider.GOOGLE)
     return guarded and inquiry.base.host == parse_base(home).host
 
 
 async def _without_key(inquiry: Inquiry) -> KeyFinding:
-    """The list is open; are the calls as well? Else green would be a lie until the first call."""
+    """No key is set and the list is public: check that calls are, too, before reporting success."""
     if inquiry.key_probe is KeyProbe.ENDPOINT:
         reply = await inquiry.own_endpoint()
         tells = Fact.REFUSED_TELLS

@@ -1,6 +1,6 @@
-"""What is wrong with a pasted key, as far as its text tells? Looks only; nothing is sent.
+"""Examines the text of a pasted key and suggests fixes; nothing is sent.
 
-Everything here warns and offers a fix; nothing refuses. A provider may change the look of its keys any day.
+It only warns, and never refuses, because a provider may change the format of its keys at any time.
 """
 
 import re
@@ -48,10 +48,10 @@ _FIXES: dict[str, Callable[[str], str]] = {
     "strip_quotes": _unquote,
     "join_lines": _join,
 }
-"""In the order in which they are applied when several are needed."""
+"""The fixes, in the order in which they are applied."""
 
-# Prefixes that say whose key it is, longest first. Those that are part of a longer one of another service
-# ("sk-" of many) say nothing and are left out.
+# Prefixes that identify the issuer of a key, longest first. Prefixes that are also the beginning of another
+# service's prefix ("sk-" of many) are left out.
 _OWNERS: tuple[tuple[str, str], ...] = tuple(
     sorted(
         [
@@ -83,14 +83,14 @@ def apply_fix(name: str, text: str) -> str:
 
 
 def _until_stable(fix: Callable[[str], str], text: str) -> str:
-    # Each fix only ever removes characters, so this ends.
+    # Each fix only removes characters, so the loop ends.
     while (fixed := fix(text)) != text:
         text = fixed
     return text
 
 
 def clean(text: str) -> tuple[str, tuple[str, ...]]:
-    """The key with every fix that changes it, and the names of those fixes in the order of use."""
+    """The key with all fixes that change it, and the names of these fixes in order."""
     used = []
     for name, fix in _FIXES.items():
         fixed = _until_stable(fix, text)
@@ -101,7 +101,7 @@ def clean(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def sendable(text: str) -> bool:
-    """Whether the text can stand in an HTTP header as it is (RFC 9110: visible ASCII, inner blanks)."""
+    """Whether the text is valid in an HTTP header (RFC 9110: visible ASCII, inner blanks)."""
     return text.isascii() and text.isprintable() and text == text.strip()
 
 
@@ -115,12 +115,12 @@ _FIX_TEXTS = {
 
 
 def inspect_key(text: str, provider: Provider, preset: str = "") -> tuple[Suggestion, ...]:
-    """Warnings and fixes for a key, most mechanical first. No text repeats any part of the key.
+    """Warnings and fixes for a key; fixes first. No text repeats any part of the key.
 
     Args:
         text: as pasted.
-        provider: whose key it should be.
-        preset: name of the preset of the connection; empty for none.
+        provider: the provider of the connection.
+        preset: the preset of the connection; empty for none.
     """
     if not text:
         return ()
@@ -150,7 +150,7 @@ def _warning(text: str) -> Suggestion:
 def _foreign_owner(key: str, provider: Provider, preset: str) -> str:
     facts = PROVIDERS[provider]
     chosen = PRESETS.get(preset)
-    # A gateway or proxy of the person's own may take anybody's key.
+    # The person's own gateway or proxy may accept keys of any provider.
     if provider is Provider.CUSTOM and chosen is None:
         return ""
     own_name = chosen.display_name if chosen else facts.display_name

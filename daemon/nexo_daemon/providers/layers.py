@@ -1,4 +1,4 @@
-"""Which layers has a test passed, and which one failed? Keeps the order and tells whoever listens."""
+"""Records which layers of a test passed and which one failed, in order, and reports them."""
 
 from nexo.connections.terms import Layer, LayerStatus, Outcome
 from nexo_daemon.domain.probing import LayerResult, OnLayer, Verdict
@@ -6,7 +6,7 @@ from nexo_daemon.domain.probing import LayerResult, OnLayer, Verdict
 ORDER = tuple(Layer)
 PLAIN = "the URL is http://"
 
-# The layer that an answer of the server fails, by outcome. 429 fails HTTP: the server took nothing.
+# The layer that failed, by the outcome of an answer. 429 fails HTTP, because the request was not processed.
 _FAILED_BY_ANSWER = {
     Outcome.CONFIG_ERROR: Layer.AUTHENTICATED,
     Outcome.AUTH_ERROR: Layer.AUTHENTICATED,
@@ -16,10 +16,10 @@ _FAILED_BY_ANSWER = {
 
 
 class LayerLog:
-    """Collects the reports of one test in order, each layer once.
+    """Collects the layer results of one test in order, each layer once.
 
     Args:
-        encrypted: the address is https://; otherwise TLS does not apply, however far the test gets.
+        encrypted: whether the address is https://; otherwise TLS does not apply.
     """
 
     def __init__(self, on_layer: OnLayer | None = None, *, encrypted: bool = True) -> None:
@@ -29,26 +29,26 @@ class LayerLog:
 
     @property
     def reports(self) -> tuple[LayerResult, ...]:
-        """What has been reported so far, in order."""
+        """The results so far, in order."""
         return tuple(self._reports[layer] for layer in ORDER if layer in self._reports)
 
     def passed(self, layer: Layer, elapsed_s: float | None, evidence: str = "") -> None:
-        """The layer works."""
+        """Report that the layer works."""
         self._add(LayerResult(layer, LayerStatus.PASSED, elapsed_s, evidence))
 
     def skipped(self, layer: Layer, evidence: str) -> None:
-        """The layer does not apply, or nothing can be said about it."""
+        """Report that the layer does not apply, or that nothing is known about it."""
         self._add(LayerResult(layer, LayerStatus.SKIPPED, None, evidence))
 
     def noticed(self, layer: Layer, elapsed_s: float | None, evidence: str) -> None:
-        """For the transport: without a time the layer does not apply."""
+        """Callback for the transport; without a time the layer does not apply."""
         if elapsed_s is None:
             self.skipped(layer, evidence)
         else:
             self.passed(layer, elapsed_s, evidence)
 
     def failed(self, layer: Layer, elapsed_s: float | None, evidence: str) -> None:
-        """The layer decides the verdict; earlier ones that nobody reported did not apply."""
+        """Report the layer that decides the verdict; earlier ones without a result did not apply."""
         for earlier in ORDER[: ORDER.index(layer)]:
             if earlier not in self._reports:
                 self.skipped(earlier, "not seen")
@@ -60,7 +60,7 @@ class LayerLog:
                 self._add(LayerResult(later, LayerStatus.NOT_REACHED))
 
     def failed_by(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
-        """The layer that a verdict belongs to; `layer` says where no answer arrived."""
+        """Report the layer that a verdict belongs to; `layer` is that of a failure without an answer."""
         layer = layer or _FAILED_BY_ANSWER.get(verdict.outcome, Layer.HTTP)
         elapsed_s = verdict.latency_s if elapsed_s is None else elapsed_s
         said = f": {verdict.provider_message}" if verdict.provider_message else ""

@@ -1,4 +1,4 @@
-"""How is a whole model list read? Page by page, within bounds."""
+"""Reads a whole model list, page by page, within limits."""
 
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ MAX_PAGES = 20
 async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelList]:
     """The first reply, and the models of all pages.
 
-    The list is truncated when a later page fails, repeats itself or exceeds the bounds; a model that is
-    listed twice appears once.
+    The list is truncated if a later page fails, is repeated or exceeds the limits; duplicate models are
+    removed.
     """
     first = reply = await inquiry.list_page(inquiry.dialect.list_query)
     models: dict[str, Model] = {}

@@ -1,8 +1,8 @@
-"""Money, rate or key? What the words and codes of an error mean, whatever its status. Pure.
+"""Finds the meaning of an error in its text and codes, regardless of its status. Pure.
 
-Providers send the same refusal as 400, 401, 402, 403, 412, 429, or inside of a 200, in English or Chinese. So
-a code or a sentence is read as *what* is concerned and *what is the matter* with it; neither alone means
-anything ("your plan", "invalid"). Codes speak before sentences.
+Providers send the same refusal as 400, 401, 402, 403, 412, 429, or inside a 200, in English or Chinese. A
+code or sentence is matched for its subject *and* for what is the matter with it; one alone is ambiguous
+("your plan", "invalid"). Codes take precedence over sentences.
 """
 
 import enum
@@ -10,7 +10,7 @@ import re
 
 
 class Meaning(enum.Enum):
-    """What an error is about."""
+    """The cause of an error."""
 
     MONEY = "the account has no credit, or its limit is reached"
     RATE = "too many requests or tokens in a short time"
@@ -60,7 +60,7 @@ _GAP = r"[^.!?。！？\n]{0,80}"
 
 
 def _pair(subject: str, matter: str) -> str:
-    """Both in one sentence, in either order."""
+    """A pattern for both in one sentence, in either order."""
     return rf"(?:{subject}){_GAP}(?:{matter})|(?:{matter}){_GAP}(?:{subject})"
 
 
@@ -138,7 +138,7 @@ _PERMISSION = re.compile(
     r"|(?:无|没有|缺少)权限|权限不足|无权"
 )
 
-# What is said about a short time is no lasting want of money, whatever else the sentence says.
+# A sentence about a short time is about the rate, even if it also mentions money.
 _SENTENCES = (
     (Meaning.RATE, _RATE),
     (Meaning.MONEY, _MONEY),
@@ -151,15 +151,15 @@ _SENTENCES = (
 
 
 def meaning(message: str, codes: frozenset[str]) -> Meaning | None:
-    """What an error is about; None where it does not say.
+    """The cause of an error; None if it is unclear.
 
     Args:
-        message: the provider's words, lower case.
-        codes: its codes, lower case.
+        message: the provider's message, in lower case.
+        codes: its codes, in lower case.
     """
     for found, pattern in _CODES:
         if found is Meaning.KEY and (_MONEY.search(message) or _NO_KEY.search(message)):
-            # A type such as authentication_error is given to much that a sentence tells better.
+            # Types such as authentication_error have several causes, and the sentence tells them apart.
             continue
         if any(pattern.search(code) for code in codes if len(code) <= 80):
             return found

@@ -1,4 +1,4 @@
-"""Is the wanted model among the listed ones? Pure rules about names."""
+"""Checks whether a model is listed. Pure rules about names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from nexo_daemon.domain.probing import Model
 
 _DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{3,4})$")
-# What routers take after a name: ":free", ":nitro", "@20250929", "@default", "(high)", "[1m]".
+# Suffixes that routers accept: ":free", ":nitro", "@20250929", "@default", "(high)", "[1m]".
 _ROUTING = re.compile(r"(?:[:@][\w.-]+|\([\w.-]+\)|\[[\w.-]+\])$", re.ASCII)
-# What clouds put before a name: Bedrock's inference profiles, Google's resources.
+# Prefixes that clouds use: Bedrock's inference profiles, Google's resources.
 _PLACE = re.compile(
     r"^(?:(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|global)\.(?=[a-z0-9-]+\.)|models/"
     r"|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/)"
@@ -17,14 +17,15 @@ _PLACE = re.compile(
 
 
 def is_listed(wanted: str, models: Sequence[Model]) -> bool:
-    """Whether a name is in the list, as itself or in a spelling that the provider takes for it.
+    """Whether a name is in the list, in the same or in an equivalent spelling.
 
-    Aliases are not listed everywhere: "models/x" and "x", Ollama's "x" for "x:latest", an undated name for a
-    dated release, "x-latest", what routers take behind a name and clouds before it. A listed "openai/*" is
-    every name of that kind.
+    Providers accept names that they do not list: "models/x" for "x", Ollama's "x" for "x:latest", an undated
+        name
+    for a dated release, "x-latest", suffixes of routers and prefixes of clouds. A listed "openai/*" matches all
+    such names.
     """
     listed = {_bare(model.id) for model in models}
-    # Ollama's "x:8b" is another model than "x:latest"; a router's "x:free" is no other than "x".
+    # Ollama's "x:8b" differs from "x:latest", but a router's "x:free" is the same model as "x".
     names = listed | {name.removesuffix(":latest") for name in listed}
     undated = {_DATE.sub("", name) for name in names}
     wildcards = [name for name in listed if "*" in name]
@@ -43,7 +44,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _without_routing(name: str) -> str:
-    """The name alone; at most two things are put behind one."""
+    """The name without suffixes, of which there are at most two."""
     return _ROUTING.sub("", _ROUTING.sub("", name))
 
 
@@ -52,7 +53,7 @@ def _bare(name: str) -> str:
 
 
 def closest(wanted: str, models: Sequence[Model]) -> str:
-    """The listed name that was most likely meant; "" when none is near."""
+    """The listed name that is most similar; "" if none is."""
     import difflib
 
     by_name = {model.id.lower(): model.id for model in models}

@@ -1,7 +1,7 @@
-"""What do we know about services that speak the OpenAI dialect? Facts as data, no behaviour.
+"""Facts about services that use OpenAI's API format.
 
-A preset fills in the URL and names the quirks of a service. Sources: the services' own documentation, and
-for the public model lists reports by their users; every [unverified] fact only ever weakens a verdict.
+A preset has the URL and the peculiarities of a service. Sources: the services' documentation, and for public
+model lists reports by users; facts marked [unverified] can only weaken a verdict.
 """
 
 import enum
@@ -11,31 +11,31 @@ from nexo.connections.values import frozen
 
 
 class KeyProbe(enum.Enum):
-    """Which request tells whether a service accepts the key."""
+    """The request that shows whether a service accepts the key."""
 
     MODELS = "models"
     """The model list, compared with the same request without the key."""
     ENDPOINT = "endpoint"
-    """A request of the service that only a good key can make; the model list is public."""
+    """A request that the service answers only for a valid key; the model list is public."""
     REFUSED_CHAT = "refused_chat"
-    """A chat request that cannot run, with and without the key; the model list is public."""
+    """A chat call that cannot be executed, with and without the key; the model list is public."""
 
 
 @frozen(kw_only=True)
 class Preset:
-    """A named service of the OpenAI dialect.
+    """A named service that uses OpenAI's API format.
 
     Attributes:
-        base_url: empty when it holds a name that only the person knows.
-        base_url_example: what it looks like then, that name in capitals.
-        header_example: a custom header that people give it, as "Name: value".
-        key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the same origin as the base URL: a key
-            is never sent to another host, even one of the same company.
-        balance_path: below the origin; tells for nothing whether the account has credit.
-        has_model_list: False when GET {base}/models does not exist there.
-        lists_every_model: False when names that are not in the list can work, or nobody knows (deployments,
+        base_url: empty if it includes an account name.
+        base_url_example: an example for that case, with the account name in capitals.
+        header_example: a common custom header, as "Name: value".
+        key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the origin of the base URL, because a
+            key is never sent to another host, even one of the same company.
+        balance_path: below the origin; a free request that shows whether the account has credit.
+        has_model_list: False if GET {base}/models does not exist.
+        lists_every_model: False if unlisted names may work (deployments,
             aliases, dedicated endpoints, servers that take any name).
-        key_prefixes: how its keys usually begin; used to warn, never to refuse.
+        key_prefixes: usual prefixes of its keys; used to warn, never to refuse.
     """
 
     name: str

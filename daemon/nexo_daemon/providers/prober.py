@@ -1,10 +1,11 @@
-"""Does a connection work? The questions that the daemon asks of a provider.
+"""The questions that the daemon asks a provider.
 
-`check` is for the schedule: one request, no tokens. `test` is for a person: the layers, the key, suggestions.
-`list_models` is the list. Each opens its own connection and closes it; only TLS contexts are shared.
+`check` is for periodic checks: one free request. `test` is for a person: layers, key, suggestions.
+`list_models` reads the model list. Each opens a connection of its own and closes it; only TLS contexts are
+shared.
 
-What sends a request and judges its answer is a good part of a start, and no program waits for it: it is
-loaded by `prepare` or by the first question, on a thread of its own.
+The modules that send requests and judge answers take a large part of a start. So they are imported after the
+first answer by `prepare`, or by the first question, on a separate thread.
 """
 
 import sys
@@ -27,9 +28,9 @@ _IMPORTS = Lane("imports", most=1)
 
 
 def _load() -> None:
-    # httpx has a command line of its own, which brings rich, pygments and click: 6 MB that nobody uses here.
+    # httpx has a command line, which imports rich, pygments and click: 6 MB that are not used here.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it cannot be imported
-    # All that the questions below import stands under one of the two.
+    # Imports everything that the questions below need.
     import nexo_daemon.providers.tester  # noqa: F401
     from nexo_daemon.providers.transport import load_backend
 
@@ -37,7 +38,7 @@ def _load() -> None:
 
 
 class Prober:
-    """Asks providers. Safe for many checks at once; bounds are the caller's business."""
+    """Sends requests to providers. Many checks may run at once; the caller limits their number."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -45,30 +46,30 @@ class Prober:
         self._prepared = False
 
     async def prepare(self) -> None:
-        """Load what a request needs without holding up the event loop; each question sees to it by itself."""
+        """Import what a request needs, without blocking the event loop; otherwise the first question does."""
         if not self._prepared:
             await _IMPORTS.join("prober", _load)
             self._prepared = True
 
     async def check(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> Verdict:
-        """One token-free request. Never raises for what a provider or the network does."""
+        """Check with one free request. Never raises because of the provider or the network."""
         await self.prepare()
         from nexo_daemon.providers.tester import check_once
 
         return await check_once(target, self._contexts, self._clock, timeout_s=timeout_s)
 
     async def check_untested(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> Verdict:
-        """A check of a connection that no test has met: where its list is missing, one free request more."""
+        """Check a connection that was never tested: if its model list is missing, with one more request."""
         await self.prepare()
         from nexo_daemon.providers.tester import check_untested
 
         return await check_untested(target, self._contexts, self._clock, timeout_s=timeout_s)
 
     async def list_models(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> ModelList:
-        """All models, as far as the bounds allow.
+        """All models, within limits.
 
         Raises:
-            ProviderFailed: the provider gave no list; the metadata hold outcome and reason.
+            ProviderFailed: there is no list; the metadata contain outcome and reason.
         """
         preset = PRESETS.get(target.preset)
         if preset is not None and not preset.has_model_list:
@@ -90,7 +91,7 @@ class Prober:
         except ConfigFault as fault:
             verdict, listing = judge_config(fault), ModelList(())
         if reply is not None and reply.models_of_another_dialect and Fact.NO_LIST in target.facts:
-            # A test has seen that calls are answered there.
+            # A test has shown that calls work there.
             return ModelList(reply.models_of_another_dialect)
         if not verdict.ok:
             said = f" ({verdict.evidence})" if verdict.evidence else ""
@@ -110,13 +111,13 @@ class Prober:
         timeout_s: float = 30.0,
         on_layer: OnLayer | None = None,
     ) -> TestReport:
-        """A test with layers, for a person who waits.
+        """Test a connection layer by layer, for a person who waits.
 
         Args:
-            completion: also make one minimal request that the provider bills.
-            model: for the completion, and looked for in the list; empty: the default model, or the
+            completion: also request one minimal completion, which is billed.
+            model: for the completion, and to be found in the list; empty: the default model, or the
                 cheapest listed one.
-            on_layer: called as each layer ends.
+            on_layer: called after each layer.
         """
         await self.prepare()
         from nexo_daemon.providers.tester import run_test

@@ -1,4 +1,4 @@
-"""The proxy that a request takes, ready to be spoken to."""
+"""Chooses and parses the proxy for a request."""
 
 from dataclasses import field
 from urllib.parse import unquote, urlsplit
@@ -14,7 +14,7 @@ SCHEMES = ("http", "https", "socks5", "socks5h")
 
 @frozen
 class Proxy:
-    """A proxy to speak to. `credentials` are user and password, decoded."""
+    """A proxy. `credentials` are user and password, decoded."""
 
     scheme: str
     host: str
@@ -34,7 +34,7 @@ def choose_proxy(
     credentials: Secret | None,
     system: SystemProxies,
 ) -> Proxy | None:
-    """The proxy for one origin, see `proxy_for`; None to go there directly.
+    """The proxy for an origin, see `proxy_for`; None for a direct connection.
 
     Raises:
         ConfigFault: the URL of the proxy cannot be used.

@@ -1,7 +1,7 @@
-"""Does a text hold a secret, and how is it shown without? The only way out for words of others.
+"""Removes secrets from texts. Texts from elsewhere are shown only after that.
 
-Providers echo keys, whole or in part, and error texts of libraries quote header values. So everything that a
-server or a library said goes through a `Redactor` before it becomes evidence, advice or a message.
+Providers repeat keys, whole or in part, and error texts of libraries quote header values. So everything that
+a server or library said passes a `Redactor` before it is used as evidence, advice or message.
 """
 
 import base64
@@ -15,19 +15,19 @@ from nexo_daemon.domain.model import Credentials
 MASK = "[secret]"
 
 _SHORTEST = 4
-"""Shorter secrets are words; masking them would make texts unreadable and protect nothing."""
+"""Shorter secrets are ordinary words; masking them would make texts unreadable and protect nothing."""
 _ECHO = 8
-"""So many characters of a secret in a row are an echo of it."""
+"""So many consecutive characters of a secret are treated as the secret."""
 _RANDOM_ECHO = 6
-"""The same, if letters and digits are mixed: that is no word."""
+"""The same if letters and digits are mixed, which no word does."""
 _SPLIT_ECHO = 12
-"""The same, if white space lies between them: "the api key" is a text."""
+"""The same if there is white space in between, because "the api key" is an ordinary text."""
 _FEW = 64
-"""In a text of so many characters each piece is searched for in the secrets; in a longer one, in a table."""
+"""Up to this length each piece of a text is searched for in the secrets; a longer text uses a table."""
 _ROUNDS = 3
-"""So often a text may be quoted within a quotation."""
+"""The maximum levels of quoting that are searched."""
 
-# Shapes of keys, so that also a key that is not ours (an organisation's, an upstream's) stays out.
+# Formats of keys, so that unknown keys (of an organisation, of an upstream) are masked, too.
 _KEY_SHAPES = re.compile(
     r"""(?ix)
     (?: \b(?:sk|rk|pk|gsk|xai|fw|nvapi|csk|pplx|hf|tgp_v1|sess)[-_] [\w*.\-]{4,}
@@ -44,7 +44,7 @@ _ENDS = frozenset(" \"'<>")
 
 
 def _plain(text: str) -> str:
-    """One line of printable characters; invisible ones vanish, so that none can hide within a secret."""
+    """One line of printable characters; invisible ones are removed, so that they cannot split a secret."""
     shown = "".join(
         c if c.isprintable() else "" if unicodedata.category(c) in ("Cf", "Cs") else " " for c in text
     )
@@ -52,7 +52,7 @@ def _plain(text: str) -> str:
 
 
 def _unquoted(text: str, places: list[int]) -> tuple[str, list[int]]:
-    """The text without one layer of quoting (URL, JSON, HTML), and the place of each character before."""
+    """The text without one level of quoting (URL, JSON, HTML), and each character's original position."""
     characters: list[str] = []
     origins: list[int] = []
     end = 0
@@ -68,7 +68,7 @@ def _unquoted(text: str, places: list[int]) -> tuple[str, list[int]]:
 
 def _meaning(quoted: str) -> str:
     if quoted[0] == "&":
-        # Two thousand names of characters, which few answers use.
+        # Imported here, because it has two thousand character names that few answers need.
         import html
 
         return html.unescape(quoted)
@@ -78,7 +78,7 @@ def _meaning(quoted: str) -> str:
 
 
 def _letters(text: str) -> list[tuple[int, str]]:
-    """The letters and digits with their places, in one case: whoever splits or dumps a key keeps those."""
+    """Letters and digits in lower case with their positions; they survive when a key is split or dumped."""
     return [(place, c.lower()) for place, c in enumerate(text) if c.isalnum()]
 
 
@@ -89,12 +89,12 @@ def _squeezed(text: str) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as it is, in hexadecimal, and what base64 makes of it at each place in a longer text."""
+    """The secret, in hexadecimal, and in base64 at each of the three offsets."""
     raw = secret.encode()
     found = {secret, raw.hex()}
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + raw).decode()
-        # The characters at both ends depend on the neighbours, too.
+        # The characters at both ends also depend on the surrounding text.
         inner = encoded[(0, 2, 3)[before] : len(encoded) - 4 * bool((before + len(raw)) % 3)]
         found |= {inner, inner.replace("+", "-").replace("/", "_")}
     return {_squeezed(one) for one in found}
@@ -109,25 +109,25 @@ def _is_random(text: str) -> bool:
 
 
 class Redactor:
-    """Masks the given secrets, in whatever quotation, and whatever looks like a key."""
+    """Masks the given secrets in any quoting, and everything that looks like a key."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         given = {secret for secret in secrets if len(secret) >= _SHORTEST}
         self._exact = sorted(given, key=len, reverse=True)
-        # Made when a text comes, and a good answer has none: with a key of 168 characters, as OpenAI's have,
-        # they took as long as all the rest of a check (0.57 ms, 2026-11-27).
+        # Computed for the first text, because a good answer has none: for a key of 168 characters, as
+        # OpenAI's are, it took as long as the rest of a check (0.57 ms, 2026-11-27).
         self._spelt: tuple[str, str] | None = None
         self._echoes: set[str] | None = None
 
     def _spelt_out(self) -> tuple[str, str]:
-        """All that is an echo when eight characters of it are repeated, and when six are; lines."""
+        """Two texts with a secret in each line: pieces of eight, or of six characters, count as secrets."""
         if self._spelt is None:
             every = (spelling for secret in self._exact for spelling in _spellings(secret))
             self._spelt = "\n".join(every), "\n".join(map(_squeezed, self._exact))
         return self._spelt
 
     def _is_echo(self, squeezed: str) -> Callable[[str], bool]:
-        """Tells a piece of the text that is an echo of a secret."""
+        """A function that tells whether a piece of the text is part of a secret."""
         if len(squeezed) <= _FEW and self._echoes is None:
             every, plain = self._spelt_out()
             return lambda piece: (
@@ -141,9 +141,9 @@ class Redactor:
         return self._echoes.__contains__
 
     def __call__(self, text: str, limit: int = 300) -> str:
-        """One line without secrets, control characters and lone surrogates, at most `limit` long."""
-        # Bounded before the search, so that a page of megabytes costs nothing; longer than what is shown, so
-        # that a secret is not cut in half before it is found.
+        """One line of at most `limit` characters without secrets, control characters and lone surrogates."""
+        # Cut before the search, so that large pages cost nothing, but longer than shown, so that no secret is
+        # cut in half before it is found.
         text = _plain(text[: 2 * limit + 2048])
         for secret in self._exact:
             text = text.replace(secret, MASK)
@@ -153,7 +153,7 @@ class Redactor:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def _found(self, text: str) -> list[tuple[int, int]]:
-        """Where echoes of secrets are, widened to whole words, in order and apart."""
+        """The ranges of secrets, extended to whole words, in order and disjoint."""
         if not self._exact:
             return []
         marked: set[int] = set()
@@ -197,7 +197,7 @@ class Redactor:
 
 
 def redactor_for(credentials: Credentials) -> Redactor:
-    """A redactor that knows every secret of a connection."""
+    """A redactor for all secrets of a connection."""
     secrets = []
     for secret in (credentials.api_key, credentials.previous_api_key):
         if secret:
@@ -205,7 +205,7 @@ def redactor_for(credentials: Credentials) -> Redactor:
     for _, value in credentials.headers:
         text = value.reveal()
         secrets.append(text)
-        # "Bearer KEY": the key alone is the secret as well.
+        # In "Bearer KEY", the key alone is a secret, too.
         scheme, _, rest = text.partition(" ")
         if rest and scheme.isalpha():
             secrets.append(rest.strip())

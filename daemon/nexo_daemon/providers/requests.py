@@ -1,4 +1,4 @@
-"""What is written on the wire for a target: the URL and the headers, secrets included."""
+"""Composes the URL and headers of requests to a target, secrets included."""
 
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from nexo_daemon.domain.probing import ProbeTarget
 from nexo_daemon.providers.exchange import ConfigFault, Outgoing
 from nexo_daemon.providers.keys import sendable
 
-# Our own name: firewalls in front of several providers refuse the default agents of libraries.
+# Our own name, because firewalls in front of several providers refuse the default names of libraries.
 USER_AGENT = f"nexo-connections/{__version__}"
 
 _AUTH_HEADERS = {
@@ -22,7 +22,7 @@ _AUTH_HEADERS = {
     AuthScheme.API_KEY: ("api-key", ""),
 }
 _CREDENTIAL_WORDS = ("auth", "key", "token", "secret", "cookie", "password", "credential", "session")
-# RFC 9110 section 7.6.1 and what frames a message: wrong values would break the connection, not the request.
+# RFC 9110 section 7.6.1, and headers that frame a message: wrong values would break the connection.
 _OURS = frozenset(
     [
         "connection",
@@ -42,7 +42,7 @@ _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxy
 
 @frozen
 class Base:
-    """A base URL, checked and taken apart. `host` is ASCII, without brackets."""
+    """A parsed base URL. `host` is ASCII, without brackets."""
 
     scheme: str
     host: str
@@ -52,33 +52,33 @@ class Base:
 
     @property
     def authority(self) -> str:
-        """Host, with the port when it is not the usual one."""
+        """The host, with the port unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         usual = {"http": 80, "https": 443}[self.scheme]
         return host if self.port == usual else f"{host}:{self.port}"
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Scheme, host and port: whom a request goes to."""
+        """Scheme, host and port of requests."""
         return self.scheme, self.host, self.port
 
     def url(self, path: str = "") -> str:
-        """A URL below the base, with the query of the base kept."""
+        """A URL below the base; the query of the base is kept."""
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self.authority}{self.path}{path}{query}"
 
     def target(self, path: str, query: str) -> str:
-        """What stands on the request line for a path below the base; the query of the base is kept."""
+        """The request target for a path below the base; the query of the base is kept."""
         queries = "&".join(part for part in (self.query, query) if part)
         return (self.path + path or "/") + (f"?{queries}" if queries else "")
 
 
 @lru_cache(maxsize=1024)
 def parse_base(url: str) -> Base:
-    """Takes a base URL apart. Kept, as the same few are asked for again and again.
+    """Parse a base URL. Cached, because the same few are parsed again and again.
 
     Raises:
-        ConfigFault: no request could be sent to it.
+        ConfigFault: the URL is invalid.
     """
 
     def refuse(problem: str) -> ConfigFault:
@@ -140,10 +140,10 @@ def compose(
     body: bytes | None = None,
     with_credentials: bool = True,
 ) -> Outgoing:
-    """A request to a target. Custom headers replace ours of the same name, whatever the case.
+    """Compose a request to a target. Custom headers replace default ones of the same name, ignoring case.
 
     Args:
-        with_credentials: False leaves out the key; where none is sent, the custom headers that may hold one.
+        with_credentials: False omits the key, and without a key the custom headers that may contain one.
 
     Raises:
         ConfigFault: the key or a header cannot be sent.
@@ -174,7 +174,7 @@ def compose(
 
 
 def require_sendable(target: ProbeTarget) -> None:
-    """Checks what a person entered for the headers.
+    """Check key and custom headers.
 
     Raises:
         ConfigFault: the key or a header cannot be sent.
@@ -191,31 +191,31 @@ def require_sendable(target: ProbeTarget) -> None:
 
 
 def carries_credential(header: str) -> bool:
-    """Whether a header of that name may prove who asks."""
+    """Whether a header with that name may contain credentials."""
     name = header.lower()
     return any(word in name for word in _CREDENTIAL_WORDS)
 
 
 def key_header(target: ProbeTarget) -> str:
-    """The header in which the key travels, in lower case; "" when it is sent in none."""
+    """The header with the key, in lower case; "" if the key is not sent."""
     if not target.credentials.api_key or target.auth_scheme not in _AUTH_HEADERS:
         return ""
     return _AUTH_HEADERS[target.auth_scheme][0].lower()
 
 
 def replaced_by(target: ProbeTarget) -> str:
-    """The custom header that is sent in place of the key; "" when none is."""
+    """The custom header that replaces the key; "" if none does."""
     wanted = key_header(target)
     return next((name for name, _ in target.credentials.headers if name.lower() == wanted), "")
 
 
 def sends_key(target: ProbeTarget) -> bool:
-    """Whether the API key itself is part of a request."""
+    """Whether the API key is part of a request."""
     return bool(key_header(target)) and not replaced_by(target)
 
 
 def sends_credential(target: ProbeTarget) -> bool:
-    """Whether requests to the target carry anything that a server could check."""
+    """Whether requests to the target contain any credentials."""
     return bool(key_header(target)) or any(carries_credential(name) for name, _ in target.credentials.headers)
 
 

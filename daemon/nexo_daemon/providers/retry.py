@@ -1,7 +1,7 @@
-"""When may a provider be asked again, by its own word?
+"""Finds the time from which a provider accepts requests again.
 
-Headers first, then the body. The answer is capped: a wrong clock or a hostile server must not silence a
-connection for ever, and asking once too early costs nothing.
+Headers take precedence over the body. The time is limited: a wrong clock or a malicious server must not stop
+the checks for ever, and one request too early does no harm.
 """
 
 import email.utils
@@ -18,7 +18,7 @@ LONGEST_WAITS: Mapping[Outcome, timedelta] = {
     Outcome.PROVIDER_DOWN: timedelta(hours=1),
     Outcome.QUOTA_EXHAUSTED: timedelta(hours=24),
 }
-"""The outcomes that may name a moment, and how far off it is believed at most."""
+"""The outcomes that may have such a time, with the longest accepted wait."""
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -51,12 +51,12 @@ _PLAIN_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 
 
 def retry_at(reading: Reading, outcome: Outcome, now: datetime) -> datetime | None:
-    """The moment that an answer names, from now to the longest wait for that outcome; None: it names none."""
+    """The time in an answer, limited by the longest wait for the outcome; None if there is none."""
     return _within_bounds(_wait(reading, now), outcome, now) if outcome in LONGEST_WAITS else None
 
 
 def retry_at_by_headers(headers: Mapping[str, str], outcome: Outcome, now: datetime) -> datetime | None:
-    """As `retry_at`, of an answer whose body nobody looked into.
+    """Like `retry_at`, for an answer whose body was not read.
 
     Args:
         headers: names in lower case.
@@ -89,7 +89,7 @@ def _from_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
 
 
 def spoken_delay(message: str) -> timedelta | None:
-    """The delay that a sentence names: "try again in 6m0s", "Please wait 57829 seconds"."""
+    """The delay in a sentence: "try again in 6m0s", "Please wait 57829 seconds"."""
     for sentence in _SENTENCES:
         if (found := sentence.search(message)) is not None:
             return _duration(_short_units(found.group(1)))
@@ -104,7 +104,7 @@ def _spoken_moment(message: str, now: datetime) -> timedelta | None:
 
 
 def _from_reset_fields(document: Any, now: datetime) -> timedelta | None:
-    """Headers and moments that a gateway passes on in its body, as OpenRouter does."""
+    """Headers and times that a gateway repeats in its body, as OpenRouter does."""
     for key, value in walk(document):
         name = key.lower().replace("_", "-")
         text = str(value).strip() if isinstance(value, str | int | float) else ""
@@ -122,7 +122,7 @@ def _from_reset_fields(document: Any, now: datetime) -> timedelta | None:
 
 
 def _from_reset_headers(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """The reset of what is used up; of the first to be reset when no header says which that is."""
+    """The reset time of the exhausted limit; the earliest one if no header shows which limit that is."""
     spent: list[timedelta] = []
     others: list[timedelta] = []
     for name, value in headers.items():
@@ -137,7 +137,8 @@ def _from_reset_headers(headers: Mapping[str, str], now: datetime) -> timedelta 
 
 
 def _reset(value: str, now: datetime) -> timedelta | None:
-    # A duration (OpenAI, Groq), a moment (Anthropic), or a number: seconds, epoch seconds or milliseconds.
+    # A duration (OpenAI, Groq), a time (Anthropic), or a number: seconds, or Unix time in seconds or
+    # milliseconds.
     if _PLAIN_NUMBER.fullmatch(value):
         number = float(value)
         if number > 1e11:
@@ -192,7 +193,7 @@ def _short_units(text: str) -> str:
 
 
 def _duration(text: str) -> timedelta | None:
-    # "6m0s", "1.5s", "120ms"; the whole text has to be one.
+    # "6m0s", "1.5s", "120ms"; the whole text must match.
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.rstrip("."):
         return None

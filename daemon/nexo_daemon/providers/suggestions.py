@@ -1,7 +1,7 @@
-"""What small change would make a failed connection work? Each is tried before it is offered.
+"""Suggests small changes that make a failed connection work. Each is tried first.
 
-A key is only ever tried at the origin (scheme, host and port) that it was entered for. Another origin is
-asked without it, and is offered as found, not as tried.
+A key is tried only at the origin (scheme, host and port) for which it was entered. Another origin is
+requested without it, and the suggestion then says that it was not tested.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ REPAIR_TIMEOUT_S = 6.0
 
 @frozen
 class Tried:
-    """How the whole test of a changed target ended."""
+    """The result of a whole test of a changed target."""
 
     verdict: Verdict
     key: KeyVerdict
@@ -41,7 +41,7 @@ Try = Callable[[ProbeTarget], Awaitable[Tried]]
 
 @frozen
 class Repair:
-    """A changed target and what to say if it works."""
+    """A changed target, and the text to show if it works."""
 
     target: ProbeTarget
     field: str
@@ -50,24 +50,24 @@ class Repair:
     fixes: tuple[str, ...] = ()
 
     def elsewhere(self, entered: ProbeTarget) -> bool:
-        """Whether the trial asks another origin than the one that the credentials were entered for."""
+        """Whether the trial is sent to another origin than the one that the credentials were entered for."""
         if self.target.credentials == Credentials():
             return False
         try:
             return parse_base(self.target.base_url).origin != parse_base(entered.base_url).origin
         except ConfigFault:
-            # What was entered cannot be read, and its repair is what it was meant to be.
+            # The entered address is invalid, so the corrected one is what the person meant.
             return False
 
 
 async def suggest(
     target: ProbeTarget, verdict: Verdict, attempt: Try, *, reached: bool = False
 ) -> tuple[Suggestion, ...]:
-    """Suggestions for a test result, working ones first; warnings about the key are always among them.
+    """Suggestions for a test result, working ones first; warnings about the key are always included.
 
     Args:
-        attempt: makes the whole test of a changed target.
-        reached: the address is right, so no other one is looked for.
+        attempt: runs the whole test for a changed target.
+        reached: whether the address is right, so that no others are tried.
     """
     key = target.credentials.api_key
     warnings = inspect_key(key.reveal(), target.provider, target.preset) if key else ()
@@ -95,7 +95,7 @@ async def suggest(
             said = tried.verdict.reason.replace("_", " ")
             text = f"{repair.text} This was tried: there is an API, which says {said}."
             found.append(Suggestion(repair.field, text, repair.value))
-    # One address is enough: the first that works, else the first that at least holds an API.
+    # One address is enough: the first that works, or else the first with an API.
     addresses = [s for s in found if s.field == "base_url"]
     best = next((s for s in addresses if s.verified), addresses[0] if addresses else None)
     kept = [s for s in found if s.field != "base_url" or s is best]
@@ -104,24 +104,24 @@ async def suggest(
 
 
 def _works(before: Verdict, tried: Tried) -> bool:
-    """The change mends what failed: after a rejected key, an answer that anybody gets mends nothing."""
+    """Whether the change solves the problem; for a rejected key, an answer that needs no key does not."""
     about_key = before.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION)
     return tried.verdict.ok and (not about_key or tried.key is KeyVerdict.VERIFIED)
 
 
 def _as_allowed(repair: Repair, entered: ProbeTarget) -> ProbeTarget:
-    """The changed target as it may be asked: nothing secret goes where the person did not send it."""
+    """The changed target to try; secrets are removed if it leads to another origin."""
     return replace(repair.target, credentials=Credentials()) if repair.elsewhere(entered) else repair.target
 
 
 def _nearer(before: Verdict, after: Verdict) -> bool:
-    """The changed request reached an API where the original did not."""
+    """Whether the changed request reached an API, but the original did not."""
     met = (Outcome.AUTH_ERROR, Outcome.PERMISSION, Outcome.QUOTA_EXHAUSTED, Outcome.RATE_LIMITED)
     return before.outcome not in met and after.outcome in met
 
 
 def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
-    """The changes worth trying, best first. Pure."""
+    """The changes to try, best first. Pure."""
     repairs: list[Repair] = []
     key = target.credentials.api_key
     if key:
@@ -148,7 +148,7 @@ def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
     elsewhere = _of_page(base, target.provider)
     known = paths_of(base.host, base.path, target.provider)
     if not urls and verdict.outcome is not Outcome.UNREACHABLE and known and base.path not in known:
-        # Such a host refuses whatever it does not know in words of its own, often about the key.
+        # Such a host answers unknown paths with its own errors, often about the key.
         urls = _other_paths(base, target)[: len(known)]
     urls = elsewhere + urls
     if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _AT_PROXY:
@@ -166,7 +166,7 @@ _AT_PROXY = ("proxy_kind", "reset", "timeout")
 
 
 def _other_proxies(target: ProbeTarget) -> list[Repair]:
-    """The same proxy, taken for another kind; a password that was meant for TLS is not sent without."""
+    """The same proxy with another scheme; a password meant for TLS is not sent in plain text."""
     entered, _, place = target.network.proxy_url.partition("://")
     if not target.network.proxy_url or (
         entered == "https" and target.credentials.proxy_credentials is not None
@@ -186,7 +186,7 @@ def _other_proxies(target: ProbeTarget) -> list[Repair]:
 
 
 def _takes_other_headers(target: ProbeTarget) -> bool:
-    """Not the provider's own host: that one is known to read its own header."""
+    """Whether other headers for the key may work: not at the provider's own host, which reads its own."""
     at_home = target.base_url == PROVIDERS[target.provider].base_url
     return target.provider is Provider.CUSTOM or (target.provider is Provider.ANTHROPIC and not at_home)
 
@@ -217,7 +217,7 @@ def _https_port(base: Base) -> int:
 
 
 def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
-    """Other ways to reach the same host."""
+    """Other addresses of the same host."""
     found: list[tuple[str, str]] = []
     if base.host in ("localhost", "127.0.0.1", "::1") and reason in ("refused", "dns", "no_route", "timeout"):
         for host in ("127.0.0.1", "::1"):
@@ -234,7 +234,7 @@ def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
     return found
 
 
-# What people paste too much of: the SDK adds these itself.
+# Endings that people paste, although the SDK adds them.
 _TAIL = re.compile(
     r"(/chat/completions|/completions|/responses|/embeddings|/messages(/count_tokens)?|/models(/[^/]+:\w+)?|/rerank"
     r"|/images/\w+|/audio/\w+|/api/(tags|chat|generate|version|show)|/openai/deployments/[^/]+)$"
@@ -243,7 +243,7 @@ _VERSIONS = ("/v1", "/v1beta", "/api")
 
 
 def _other_paths(base: Base, target: ProbeTarget) -> list[tuple[str, str]]:
-    """Other paths on the same origin, in the form that the provider's SDK wants, the likeliest first."""
+    """Other paths on the same origin, as the provider's SDK expects them, the most likely first."""
     path = base.path
     while match := _TAIL.search(path):
         path = path[: match.start()]

@@ -1,7 +1,7 @@
-"""What happens when a person presses "Test"? The story of one test, layer by layer.
+"""Tests a connection layer by layer, as in the dialog with the "Test" button.
 
-The first layer that fails decides the verdict; what comes after it is not reached. Layers up to HTTP are
-reported by the very connection that carried the first request.
+The first layer that fails decides the verdict; later ones are not reached. Layers up to HTTP are reported by
+the connection that carried the first request.
 """
 
 import time
@@ -34,7 +34,7 @@ from nexo_daemon.providers.tls import TlsContexts
 
 @dataclass(slots=True)
 class _Course:
-    """What a test has found so far."""
+    """The results of a test so far."""
 
     log: LayerLog
     verdict: Verdict = field(default_factory=lambda: Verdict(Outcome.OK))
@@ -48,7 +48,7 @@ class _Course:
     facts: Facts | None = None
 
     def fail(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
-        """Ends the test with this verdict."""
+        """End the test with this verdict."""
         self.verdict = verdict
         self.log.failed_by(verdict, layer, elapsed_s)
 
@@ -63,7 +63,7 @@ SOCKS_NOTE = (
 async def check_once(
     target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
 ) -> Verdict:
-    """One request that a bad key fails, and no more."""
+    """Check with the one request that fails with an invalid key."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
             return (await inquiry.probe()).verdict
@@ -74,7 +74,7 @@ async def check_once(
 async def check_untested(
     target: ProbeTarget, contexts: TlsContexts, clock: Clock, *, timeout_s: float
 ) -> Verdict:
-    """As `check_once`, for a connection that no test has met: a missing list alone is no failure."""
+    """Like `check_once`, for a connection that was never tested: a missing list alone is no failure."""
     try:
         async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
             reply = await inquiry.probe()
@@ -98,7 +98,8 @@ async def run_test(
     """See `Prober.test`.
 
     Args:
-        paid: consent to one completion that the provider bills, on this model; "": on a cheap one.
+        paid: the model for one billed completion, with the person's consent; "" chooses a cheap one; None
+            sends none.
     """
     started = time.monotonic()
     course = _Course(LayerLog(on_layer, encrypted=not target.base_url.startswith("http://")))
@@ -137,12 +138,12 @@ async def run_test(
 async def _try(
     changed: ProbeTarget, contexts: TlsContexts, clock: Clock, wanted: str, *, timeout_s: float
 ) -> Tried:
-    """The whole test of a changed target, without a word: only that can promise what following it brings."""
+    """Run the whole test of a changed target without reports; less would not prove that the change helps."""
     course = _Course(LayerLog(None, encrypted=True))
     try:
         async with open_inquiry(changed, contexts, clock, timeout_s=timeout_s) as inquiry:
             if inquiry.witness is not None:
-                # What failed before is asked first: most trials of a rejected key end here.
+                # The request that failed before comes first: most trials with a rejected key end here.
                 reply = await inquiry.call(inquiry.witness)
                 if reply.verdict.outcome is Outcome.AUTH_ERROR:
                     return Tried(reply.verdict, KeyVerdict.UNVERIFIED)
@@ -159,7 +160,7 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: str | None)
         return
     model = wanted or cheapest(course.listing.models)
     if model:
-        # Of a completion that was not asked for, too: so that a person knows before asking for it.
+        # Also shown without a completion, so that a person knows the price before asking for one.
         course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
     if not _find_model(inquiry, course, wanted, model, paid):
         return
@@ -172,7 +173,7 @@ async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: str | None)
 
 
 async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
-    """DNS to HTTP, by the model list or, where there is none, by what calls are answered with."""
+    """Test from DNS to HTTP, with the model list, or without one by calls."""
     if (
         inquiry.preset is not None
         and not inquiry.preset.has_model_list
@@ -186,7 +187,7 @@ async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
         course.proven.append("reachable")
     finding = await check_without_list(inquiry) if reply.lacks_list else None
     if finding is None and reply.lacks_list and paid_model:
-        # Nothing that is free could tell; the completion will.
+        # No free request is conclusive; the completion will be.
         facts = frozenset({Fact.NO_LIST})
         finding = KeyFinding(course.key, "no free request could tell", facts=facts)
     if finding is not None:
@@ -208,7 +209,7 @@ async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
 
 
 def _without_list(reply: Reply) -> Verdict:
-    """The verdict about a list that is missing or of another dialect, once calls are known to be answered."""
+    """The verdict on a list that is missing or has another dialect's format, although calls work."""
     advice = "" if reply.models_of_another_dialect else NO_MODELS
     return replace(reply.verdict, outcome=Outcome.OK, reason="", advice=advice, provider_message="")
 
@@ -242,7 +243,7 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
         log.skipped(Layer.MODEL_LISTED, "the service lists no models")
         return True
     count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
-    # Said before the completion runs: what it will cost.
+    # The price is shown before the completion is sent.
     price = f"; {course.price_note}" if paid is not None and model else ""
     if not wanted:
         if listing.models:
@@ -287,7 +288,7 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
 
 
 async def _note(inquiry: Inquiry, course: _Course) -> str:
-    """What works for a test and may fail in a program; "" for nothing."""
+    """A note on what works in a test but may fail in a program; "" for none."""
     if inquiry.target.provider is Provider.OLLAMA and course.finding is None and not await _native(inquiry):
         return (
             f"{inquiry.subject.service} lists models as Ollama does, but has no {OLLAMA_CALLS}, which"
@@ -301,7 +302,7 @@ async def _note(inquiry: Inquiry, course: _Course) -> str:
 async def _native(inquiry: Inquiry) -> bool:
     for method, body in (("GET", None), ("POST", b"null")):
         reply = await inquiry.ask(method=method, path=OLLAMA_CALLS, body=body, right=lambda _: True)
-        # Without a model, Ollama itself says 404.
+        # Without a model, Ollama itself answers 404.
         if reply.status != 404 or (reply.reading is not None and "model" in reply.reading.message):
             return True
     return False

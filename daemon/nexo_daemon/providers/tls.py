@@ -1,7 +1,7 @@
-"""Which certificates does a network profile trust? One context per profile, made once and shared.
+"""TLS contexts for network profiles, created once for each profile and shared.
 
-Making a context costs some 30 ms of CPU and most of a megabyte, so a daemon with hundreds of connections
-cannot afford one for every check (measured in November 2026 with OpenSSL 3).
+A context costs about 30 ms of CPU and nearly a megabyte, so a daemon with hundreds of connections cannot
+create one for every check (measured in November 2026 with OpenSSL 3).
 """
 
 import ssl
@@ -14,7 +14,7 @@ from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.providers.exchange import ConfigFault
 
 _MOST = 64
-# The file of a bundle may lie on a mount that does not answer.
+# The file of a bundle may be on a mount that does not respond.
 _LANE = Lane("certificates", most=8, deadline_s=10.0)
 
 _Key = tuple[str, int, int]
@@ -22,17 +22,17 @@ _SYSTEM: _Key = ("", 0, 0)
 
 
 class TlsContexts:
-    """A cache of contexts. A CA bundle that changes on disk gets a new one."""
+    """A cache of contexts. A CA bundle that changes on the disk gets a new one."""
 
     def __init__(self) -> None:
         self._contexts: dict[_Key, ssl.SSLContext] = {}
         self._making = threading.Lock()
 
     async def for_bundle(self, ca_bundle: str) -> ssl.SSLContext:
-        """The context that trusts the bundle alone, or the certificates of the system for "".
+        """The context that trusts only the bundle, or for "" the certificates of the system.
 
         Raises:
-            ConfigFault: the bundle cannot be read or holds no certificate.
+            ConfigFault: the bundle cannot be read or contains no certificate.
         """
         context = None if ca_bundle else self._contexts.get(_SYSTEM)
         if context is not None:
@@ -48,7 +48,7 @@ class TlsContexts:
 
     def _present(self, ca_bundle: str) -> ssl.SSLContext:
         key = _key(ca_bundle)
-        # A hundred checks that start together share one context, not make a hundred.
+        # A hundred checks that start together share one context instead of creating a hundred.
         with self._making:
             context = self._contexts.get(key)
             if context is None:
@@ -82,7 +82,7 @@ def _make(ca_bundle: str) -> ssl.SSLContext:
         raise _unreadable(ca_bundle, error) from error
     paths = ssl.get_default_verify_paths()
     if not ca_bundle and not (paths.cafile or paths.capath):
-        # A Python that was built without the places of the system (python.org on macOS).
+        # A Python built without the system's paths (python.org on macOS).
         context.load_verify_locations(certifi.where())
     return context
 

@@ -1,8 +1,8 @@
-"""How does one request travel, and what is seen on the way? Nothing here judges the answer.
+"""Sends one request and reports each layer of its connection. Does not judge the answer.
 
-An `HttpSession` is one client of one origin. It reads answers with httpx, and stands on httpcore2 and the
-gateway's streams: a backend of one's own sees name resolution and connection apart on the very connection
-that carries the request. Redirects are not followed at this level: a key never travels on.
+An `HttpSession` is a client for one origin. It parses answers with httpx, and uses httpcore2 with the
+gateway's streams: only a backend of our own can report name resolution and connecting separately for the
+connection that carries the request. Redirects are not followed here, because the key would be sent along.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ _COMPRESSED = ("gzip", "x-gzip", "deflate")
 _BROKEN = (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError)
 
 Notice = Callable[[Layer, float | None, str], None]
-"""A layer was passed after so many seconds (None: it does not apply), with evidence."""
+"""Called when a layer was passed: the layer, seconds (None: it does not apply), and the evidence."""
 
 
 @frozen
 class Route:
-    """Where a session leads. `host` is ASCII, without brackets."""
+    """The way to an origin. `host` is ASCII, without brackets."""
 
     scheme: str
     host: str
@@ -48,7 +48,7 @@ class Route:
 
 
 class HttpSession:
-    """A client of one origin, for the requests of one check or test. Close it."""
+    """A client for one origin, for the requests of one check or test. Close it."""
 
     def __init__(self, route: Route, notice: Notice | None = None) -> None:
         self._route = route
@@ -80,13 +80,13 @@ class HttpSession:
     async def send(
         self, outgoing: Outgoing, *, timeout_s: float, max_bytes: int = MAX_BODY_BYTES
     ) -> HttpAnswer:
-        """One request and its answer, redirects included as they are.
+        """Send one request and return its answer, even if that is a redirect.
 
-        A kept connection that the server has closed meanwhile is replaced once; `reconnect` before a request
-        that must not be sent twice.
+        If the server has closed a kept connection, the request is sent again once on a new one; call
+        `reconnect` before a request that must not be sent twice.
 
         Raises:
-            Fault: no usable answer within the time.
+            ExchangeFault: no usable answer within the time limit.
         """
         started = time.monotonic()
         try:
@@ -99,7 +99,7 @@ class HttpSession:
             return await self._send(outgoing, started, left, max_bytes)
 
     async def reconnect(self) -> None:
-        """The next request gets a connection of its own."""
+        """Use a new connection for the next request."""
         await self._pool.aclose()
 
     async def _send(self, outgoing: Outgoing, started: float, timeout_s: float, max_bytes: int) -> HttpAnswer:
@@ -112,14 +112,14 @@ class HttpSession:
             httpcore2.URL(scheme=route.scheme, host=route.host, port=port, target=outgoing.target),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in outgoing.headers],
             content=outgoing.body,
-            # For the rest there is one time-out around all of it.
+            # All other steps share one time limit around the whole request.
             extensions={"timeout": {"connect": min(CONNECT_TIMEOUT_S, wait)}} | self._progress.tracing,
         )
         reading = _Reading(max_bytes)
         try:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
-                # What arrives, without the generator and the checks that the response puts before it.
+                # The raw stream, without httpcore2's generator and checks in front of it.
                 stream = cast("_Body", response.stream)
                 try:
                     await reading.read(response.status, response.headers, stream)
@@ -128,7 +128,7 @@ class HttpSession:
         except _BROKEN as error:
             if reading.status is None:
                 raise self._progress.fault(error, started) from error
-            # The status came, so the answer is worth something even if its body broke off.
+            # The status was received, so the answer is useful even without its whole body.
             reading.cut = Cut.CLOSED
         except Exception as error:
             if isinstance(error, ExchangeFault):
@@ -140,15 +140,15 @@ class HttpSession:
         )
 
     async def aclose(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         await self._pool.aclose()
-        # The pool forgets a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
+        # The pool loses a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
         for stream in self._backend.opened:
             await stream.aclose()
 
 
 class _OneConnection:
-    """A connection that one request after the other uses: what a pool of one does, at a tenth less."""
+    """One connection used by successive requests: like a pool of one, but a tenth cheaper."""
 
     def __init__(self, tls: ssl.SSLContext | None, backend: httpcore2.AsyncNetworkBackend) -> None:
         self._tls = tls
@@ -171,7 +171,7 @@ class _OneConnection:
 
 
 class _Body(Protocol):
-    """What httpcore2 answers with."""
+    """The stream of a httpcore2 response."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -179,7 +179,7 @@ class _Body(Protocol):
 
 
 class _Reading:
-    """A body as it arrives, bounded before and after decompression."""
+    """A body being received, limited before and after decompression."""
 
     def __init__(self, max_bytes: int) -> None:
         self.status: int | None = None
@@ -201,7 +201,7 @@ class _Reading:
         if encoding not in ("", "identity", *_COMPRESSED):
             self.cut = Cut.ENCODING
             return
-        # 32 + MAX_WBITS: zlib finds out itself whether it is gzip or zlib.
+        # 32 + MAX_WBITS: zlib detects gzip and zlib formats.
         inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _COMPRESSED else None
         async for chunk in body:
             self._received += len(chunk)
@@ -225,7 +225,7 @@ class _Reading:
 
 
 class _Progress:
-    """Where the current request is, and what was learned about each layer of its connection."""
+    """The state of the current request, and the results for each layer of its connection."""
 
     def __init__(self, route: Route, notice: Notice | None) -> None:
         self._route = route
@@ -240,13 +240,13 @@ class _Progress:
 
     @property
     def tracing(self) -> dict[str, Any]:
-        """What has httpcore2 tell of each step. In the clear and without a proxy there is none to tell of:
-        once the connection is made, what follows is HTTP."""
+        """The trace extension for httpcore2. Unused for http:// without a proxy, because there is only
+        HTTP after connecting."""
         return {} if self._plain else {"trace": self.trace}
 
     def begin(self) -> None:
         self.fresh = False
-        # Stays so on a kept connection; a new connection starts with `resolving`.
+        # For a kept connection; a new one starts with `resolving`.
         self._layer = Layer.HTTP
         self._since = time.monotonic()
 
@@ -287,18 +287,18 @@ class _Progress:
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         where, _, step = event.partition(".")
         if step == "start_tls.started":
-            # The first of two in an HTTPS proxy's case is to the proxy itself.
+            # With an HTTPS proxy, the first of two handshakes is with the proxy.
             if self._route.proxy is None or where != "connection":
                 self._tcp_passed()
                 self._layer, self._since = Layer.TLS, time.monotonic()
         elif step == "start_tls.complete":
             if self._layer is Layer.TLS:
-                # Reading a certificate costs; nobody looks at it in a periodic check.
+                # Reading a certificate costs time, and periodic checks do not show it.
                 evidence = _describe_tls(info["return_value"]) if self._notice else ""
                 self._pass(Layer.TLS, self._lap(), evidence)
         elif step == "send_request_headers.started" and info["request"].method != b"CONNECT":
             self._sending()
-            # Of what follows nothing is needed, and to be told costs.
+            # Later events are not needed, and tracing costs time.
             del info["request"].extensions["trace"]
 
     def _sending(self) -> None:
@@ -335,12 +335,12 @@ def _describe_tls(stream: httpcore2.AsyncNetworkStream) -> str:
 
 
 def load_backend() -> None:
-    """Have the modules loaded that httpcore2 loads with the first request: 20 ms on the event loop, else."""
+    """Import the modules that httpcore2 imports at the first request, which takes 20 ms on the event loop."""
     asyncio.run(httpcore2.AnyIOBackend().sleep(0.0))
 
 
 class _Backend(Direct):
-    """Opens connections, telling name resolution and TCP apart."""
+    """Opens connections, and reports name resolution and TCP separately."""
 
     def __init__(
         self,
@@ -374,9 +374,9 @@ class _Backend(Direct):
 
 
 class _Greeted(httpcore2.AsyncNetworkStream):
-    """A stream to a SOCKS proxy. httpcore2 waits for the answer to its greeting without a limit of its own.
+    """A stream to a SOCKS proxy, with a time limit for its greeting, which httpcore2 does not have.
 
-    A proxy answers at once; what speaks HTTP waits for the end of a line that never comes.
+    A SOCKS proxy answers at once; an HTTP server waits for the end of a line that never comes.
     """
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
