@@ -31,8 +31,8 @@ _SUPERVISED = {signal.SIGHUP: 128 + signal.SIGHUP}
 class Stop:
     """Receives signals and the Shutdown call. A second signal ends the process at once.
 
-    Except the first signal after a Shutdown call: a caller without an answer sends it to end the daemon in
-        order.
+    An exception is the first signal after a Shutdown call: a caller that got no answer sends it to end the
+    daemon in order.
 
     Attributes:
         exit_code: exit code of an orderly end.

@@ -20,9 +20,8 @@ def is_listed(wanted: str, models: Sequence[Model]) -> bool:
     """Whether a name is in the list, in the same or in an equivalent spelling.
 
     Providers accept names that they do not list: "models/x" for "x", Ollama's "x" for "x:latest", an undated
-        name
-    for a dated release, "x-latest", suffixes of routers and prefixes of clouds. A listed "openai/*" matches all
-    such names.
+    name for a dated release, "x-latest", suffixes of routers and prefixes of clouds. A listed "openai/*"
+    matches all such names.
     """
     listed = {_bare(model.id) for model in models}
     # Ollama's "x:8b" differs from "x:latest", but a router's "x:free" is the same model as "x".

@@ -477,8 +477,8 @@ SPECIFIC: tuple[Row, ...] = (
         outcome=Outcome.PERMISSION,
         reason="request_not_allowed",
         advice=(
-            "The edge of {service} refused the request before checking the key; this also happens to valid keys"
-            " in blocked regions and networks. Try without VPN or proxy."
+            "The edge of {service} refused the request before checking the key; this also happens to valid"
+            " keys in blocked regions and networks. Try without VPN or proxy."
         ),
     ),
     Row(
