@@ -25,8 +25,8 @@ _DECODER = json.JSONDecoder()
 def model_of(path: str, body: bytes | None) -> str:
     """The model as written by the program; empty if there is none.
 
-    The result is printable, because unprintable characters are replaced by a mark. Long names are cut, to more
-    than `NAME_LIMIT` characters. Such names therefore never equal a mapped one.
+    The result is printable, because unprintable characters are replaced by a mark. Long names are cut, to
+    more than `NAME_LIMIT` characters. Such names therefore never equal a mapped one.
     """
     found = _IN_PATH.search(path)
     name = (
