@@ -101,7 +101,7 @@ def test_what_was_changed_since_is_not_taken_back(
         client.update_connection("work", ConnectionDraft(default_model="example-large"))
         client.bind("/srv/acme", "home")
         tab.click("Undo")
-        tab.sees("Removed 1 connection again.", "work stays:", "home stays:")
+        tab.sees("Removed 1 connection again.", "work was kept:", "home was kept:")
         assert sorted(names(nexod)) == ["home", "work"]
 
 
@@ -121,17 +121,17 @@ def test_a_name_that_is_taken_can_be_changed(
     tab.sees("You already have 'there' at this address.", "0 of 2 ticked")
     tab.click("[aria-label='Import work-2']")
     tab.fill(field("work-2"), "WORK")
-    tab.sees("There is a connection “work” already.")
+    tab.sees("A connection “work” already exists.")
     assert tab.eval("document.querySelector('.import-foot .primary').disabled")
     tab.click("[aria-label='Import home']")
     tab.fill(field("WORK"), "Home")
-    tab.sees("Two that are ticked have this name.")
+    tab.sees("Another ticked connection has this name.")
     assert tab.eval("document.querySelector('.import-foot .primary').disabled")
     tab.fill(field("Home"), "office")
     # Somebody else takes the name meanwhile.
     with nexod.client() as client:
         client.create_connection(ConnectionDraft(name="home", provider="ollama"))
-    tab.sees("There is a connection “home” already.")
+    tab.sees("A connection “home” already exists.")
     tab.click("[aria-label='Import home']")
     tab.click("Import 1")
     tab.sees("Imported office.")

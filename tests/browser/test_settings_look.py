@@ -122,7 +122,7 @@ def test_every_screen_and_state(
     tab.sees("Stored: X-Team")
     tab.click("Model names (map)")
     tab.fill("[aria-label='Programs ask for, row 1']", "gpt-5")
-    tab.fill("[aria-label='Sent in its place, row 1']", "example-large")
+    tab.fill("[aria-label='Sent instead, row 1']", "example-large")
     look_at(tab, "settings-edit", sizes=(SIZES[0], SIZES[2]))
     tab.click("Show the stored key")
     tab.wait(
@@ -135,7 +135,7 @@ def test_every_screen_and_state(
     tab.sees("Send the stored key there?")
     tab.fill("#f-headers", "{}")
     tab.press("Escape")
-    tab.sees("What you typed is not saved")
+    tab.sees("Your changes are not saved")
     look_at(tab, "settings-questions")
     tab.click("Discard")
     tab.click("Workspaces")
@@ -304,7 +304,7 @@ def test_a_slice_of_the_chart_can_be_asked_by_pointer_and_by_key(
     middle = "({x, y, width, height}) => [x + width / 2, y + height / 2]"
     box = tab.eval(f"({middle})(document.querySelector('.chart svg').getBoundingClientRect())")
     tab.move(*box)
-    tab.wait("document.querySelector('.readout').innerText.includes('every check was good')", "the slice")
+    tab.wait("document.querySelector('.readout').innerText.includes('every check succeeded')", "the slice")
     tab.move(5, 5)
     tab.wait("!document.querySelector('.readout').innerText.trim()", "it goes with the pointer")
     tab.eval("document.querySelector('.chart svg').focus()")

@@ -92,8 +92,8 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.fill("#f-model", "example-large")
     tab.click("Model names (map)")
     tab.fill("[aria-label='Programs ask for, row 1']", "gpt-5")
-    tab.sees("Say what is sent in place of gpt-5.")
-    tab.fill("[aria-label='Sent in its place, row 1']", "example-large")
+    tab.sees("Type the model that is sent instead of gpt-5.")
+    tab.fill("[aria-label='Sent instead, row 1']", "example-large")
     tab.click("Test connection")
     tab.sees("Success")
     tab.click("Save")
@@ -141,7 +141,7 @@ def test_a_failed_test_says_why_and_what_to_do(tab: Tab, nexod: Nexod, provider:
         assert client.list_connections() == ()
     # What is typed after the test makes it an old one: it has to be tested again.
     tab.fill("#f-key", WORK.key)
-    tab.sees("Before what you changed since")
+    tab.sees("This result is from before your last changes")
     tab.click("Test and save")
     tab.sees("Saved openai.")
     # What a model costs is said before one is asked.
@@ -162,7 +162,7 @@ def test_saving_what_does_not_work_is_the_persons_choice(
     tab.click("Save anyway")
     tab.sees("Saved openai.")
     # What the test said is still there for whoever asks why.
-    tab.sees("Last test", "Failed: key rejected", "Somebody listens")
+    tab.sees("Last test", "Failed: key rejected", "Server reachable")
     with nexod.client() as client:
         assert client.reveal("openai").api_key == REVOKED.key
 
@@ -220,7 +220,7 @@ def test_a_typed_key_is_not_thrown_away_by_a_key_press(tab: Tab) -> None:
     tab.click(".tiles button")
     tab.fill("#f-key", "something typed")
     tab.press("Escape")
-    tab.sees("What you typed is not saved")
+    tab.sees("Your changes are not saved")
     tab.press("Enter")
     tab.wait("document.querySelector('#f-key').value === 'something typed'", "it is still there")
     tab.press("Escape")
@@ -254,7 +254,7 @@ def test_a_name_that_is_taken_is_told_while_typing(tab: Tab, nexod: Nexod, provi
     tab.press("n")
     tab.click(".tiles button")
     tab.fill("#f-name", "WORK")
-    tab.sees("There is a connection “work” already")
+    tab.sees("A connection “work” already exists")
     assert tab.eval("document.querySelector('.dialog-foot .primary').disabled")
 
 
@@ -349,7 +349,7 @@ def test_switching_off_duplicating_and_removing(tab: Tab, nexod: Nexod, provider
     tab.click("[data-row=spare] .pick")
     tab.click("summary[aria-label=More]")
     tab.click("Switch off")
-    tab.sees("spare is switched off: nobody gets it")
+    tab.sees("spare is switched off: no program gets it")
     tab.click("summary[aria-label=More]")
     tab.click("Duplicate…")
     tab.sees("Duplicate spare", "The key is not copied")
@@ -396,7 +396,7 @@ def test_workspaces_are_bound_explained_and_freed(tab: Tab, nexod: Nexod, provid
     tab.choose("#edit-sticky", "3600")
     tab.click("#edit-fallback")
     tab.click("Save")
-    tab.sees("Conversations stay until they rest for 1 h")
+    tab.sees("Conversations keep their connection until idle for 1 h")
     assert bound(nexod) == {"/srv/acme": ("work", 3600, False)}
 
 
@@ -451,7 +451,7 @@ def test_what_is_removed_while_it_is_edited_can_be_made_anew(
         client.delete_connection("work", replace_with="other")
     tab.sees("work was removed meanwhile", "What you typed is still here", "The stored key is gone")
     assert tab.eval("document.querySelector('.dialog-foot .primary').disabled")
-    tab.click("Make a new connection of it")
+    tab.click("Save as a new connection")
     tab.sees("Add connection")
     tab.fill("#f-key", WORK.key)
     tab.click("Test and save")
@@ -471,7 +471,7 @@ def test_a_daemon_that_is_killed_is_told_and_started_again(
     add(nexod, provider, "work")
     tab.wait("document.querySelector('[data-row=work] .state.healthy')", "it was checked")
     nexod.kill()
-    tab.sees("The daemon is not running", "What you see is what was known last", "worked")
+    tab.sees("The daemon is not running", "This is the last known state", "worked")
     assert tab.eval("document.querySelector('header .primary').disabled")
     tab.click("Start the daemon")
     tab.wait("!document.body.innerText.includes('The daemon is not running')", "it runs again")
@@ -617,7 +617,7 @@ def test_upkeep_does_what_its_buttons_say(
         tab.sees("By hand")
         assert [one.reason for one in client.store.backups()] == ["request"]
         tab.click("Check the store")
-        tab.sees("Sound: 3 connections and 3 secrets, and every secret opens")
+        tab.sees("Sound: 3 connections and 3 secrets, and every secret can be decrypted")
         client.delete_connection("gemini")
         tab.click(".backups button")
         tab.sees("Now\n2 connections", "It is sound: 3 connections and 3 secrets")
@@ -636,7 +636,7 @@ def test_upkeep_does_what_its_buttons_say(
         tab.sees("After 1 h without a hand-out")
         assert client.vault.auto_lock().idle_s == 3600
         tab.click("Switch on")
-        tab.sees("Listens on 127.0.0.1:", "no program is behind it")
+        tab.sees("Listens on 127.0.0.1:", "no program uses it")
         assert client.gateway.status().gateway.listening
         # The second one is chosen while the first is on its way.
         tab.choose("#stand-in", "claude")

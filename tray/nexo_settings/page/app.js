@@ -1,17 +1,17 @@
-// What the page knows, how it asks the server, and what a click does. What it looks like is in views.js,
-// the dialogs and the start are in dialogs.js. Nothing is stored but the secret of this tab.
+// The state of the page, the calls to the server, and the actions of clicks. views.js draws the page; dialogs.js
+// has the dialogs and starts the page. Only the secret of this tab is stored.
 
 import { render } from './lit-html.js';
 
 export const state = {
   link: 'connecting', // live | away | gone | unknown-tab | elsewhere
-  problem: null, // {message, hint} beside away
+  problem: null, // {message, hint} if link is away
   connections: [],
   bindings: [],
   followers: [],
   status: null,
   providers: [],
-  reveals: false, // whether the server shows a stored secret
+  reveals: false, // whether the server shows stored secrets
   route: { at: 'connections', name: '' },
   filter: '',
   hours: 24,
@@ -20,13 +20,13 @@ export const state = {
   histories: new Map(), // `${name}|${hours}` → record
   handouts: new Map(), // name → list
   tests: new Map(), // id → {layers, result, problem, running, at}
-  starred: '', // id that was clicked and is not confirmed yet
-  busy: new Set(), // words for what is under way
+  starred: '', // id of the new default that was clicked and is not confirmed yet
+  busy: new Set(), // names of the actions that are running
   dialog: null, // {kind: editor | remove | unlock, …}
-  days: 30, // of the usage
+  days: 30, // days that the usage screen shows
   handoutFilter: '',
-  more: { screens: {}, usage: null, handouts: null, upkeep: null }, // what draws them, and what they show
-  importing: null, // the screen of that name, once it was asked for
+  more: { screens: {}, usage: null, handouts: null, upkeep: null }, // functions that draw the screens, and their data
+  importing: null, // the module of the import screen, once it was loaded
   toast: null, // {text, bad, action: {label, run}}
   now: Date.now(),
 };
@@ -61,20 +61,20 @@ async function refusal(response) {
   return new Refusal(response.status, error);
 }
 
-/** Ask; throws a Refusal, or a TypeError if the server is gone. */
+/** Send a call and return its answer; throws a Refusal, also if the server does not answer. */
 export async function ask(path, body) {
   let response;
   try {
     response = await request(path, body);
   } catch (problem) {
     if (problem.name !== 'AbortError') lost('gone');
-    throw new Refusal(0, { reason: 'GONE', message: 'This page has lost its server', hint: '' });
+    throw new Refusal(0, { reason: 'GONE', message: 'The server of this page has ended', hint: '' });
   }
   if (!response.ok) throw await refusal(response);
   return response.json();
 }
 
-/** Lines of an answer as they come. */
+/** Send a call whose answer is a stream; yields its lines. Throws a Refusal, or a TypeError if the server is gone. */
 export async function* lines(path, body, signal) {
   const response = await request(path, body, signal);
   if (!response.ok) throw await refusal(response);
@@ -94,7 +94,7 @@ function lost(link) {
   changed();
 }
 
-// --- what the daemon tells
+// --- events of the daemon
 
 export const live = () => state.link === 'live';
 export const mayWrite = () => live() && state.status?.store.state === 'read_write';
@@ -149,7 +149,7 @@ function take(event) {
   if (state.starred && byId(state.starred)?.is_default) state.starred = '';
 }
 
-/** What is shown is gone: back to the list, and say why. */
+/** The connection on the screen was removed: show the list, and say why. */
 function leaveRemoved(name) {
   go('connections', '', true);
   toast(`${name} was removed.`);
@@ -158,7 +158,7 @@ function leaveRemoved(name) {
 const byId = (id) => state.connections.find((one) => one.id === id);
 
 function put(connection) {
-  // A switch comes as two events; there are never two stars.
+  // A switch arrives as two events; in between, two connections would be the default.
   if (connection.is_default) {
     state.connections = state.connections.map((one) => (one.is_default ? { ...one, is_default: false } : one));
   }
@@ -211,22 +211,22 @@ export async function loadHistories(names, hours) {
     for (const [name, one] of Object.entries(histories)) state.histories.set(`${name}|${hours}`, one);
     changed();
   } catch {
-    // The daemon is away or an older one; the chart stays as it was.
+    // The daemon is away, or an older version; the chart is not updated.
   } finally {
     for (const name of wanted) loading.delete(`${name}|${hours}`);
   }
 }
 
-const looked = new Set(); // `${id}|${revision}` whose last test was asked for
+const looked = new Set(); // `${id}|${revision}` whose last test was loaded
 
-/** What the last test of it said, whoever made it; nothing once it was changed. */
+/** Load the result of the last test, from any program; there is none if the connection was changed since. */
 async function loadLastTest(connection) {
   looked.add(seenAs(connection));
   const known = state.tests.get(connection.id);
   if (known?.running) return;
   try {
     const { last } = await ask('last_test', { name: connection.name });
-    // A test that began or ended meanwhile says more than this answer.
+    // A test that started or ended meanwhile is newer than this answer.
     if (state.tests.get(connection.id) !== known || (last && known?.at > last.at)) return;
     if (last) state.tests.set(connection.id, { layers: last.result.layers, result: last.result, problem: null, running: false, at: last.at });
     else if (!known?.problem) state.tests.delete(connection.id);
@@ -247,7 +247,7 @@ async function loadHandouts(name) {
   }
 }
 
-/** Screens that are loaded when they are first looked at: what draws each, and how it asks for what it shows. */
+/** Screens that are loaded on first use: [load the module that draws it, load its data]. */
 const LATER = {
   workspaces: [() => import('./workspaces.js'), () => ask('workspaces')],
   usage: [() => import('./more.js'), () => ask('usage', { days: state.days })],
@@ -255,7 +255,7 @@ const LATER = {
   upkeep: [() => import('./upkeep.js'), () => ask('upkeep')],
 };
 
-const latest = new Map(); // screen → number of the question whose answer counts
+const latest = new Map(); // screen → number of its last request; earlier answers are dropped
 
 export const isLater = (at) => at in LATER;
 
@@ -274,7 +274,7 @@ export async function loadMore(at) {
   latest.set(at, mine);
   try {
     const found = await tell();
-    // Answers may come in another order than they were asked for.
+    // Answers may arrive in another order than the requests.
     if (latest.get(at) !== mine) return;
     if (at === 'workspaces') Object.assign(state, found);
     else state.more[at] = found;
@@ -284,7 +284,7 @@ export async function loadMore(at) {
   }
 }
 
-/** To the import screen; its heading has the focus, because the button that led there is gone. */
+/** Show the import screen and focus its heading, because the button that was clicked is gone. */
 export async function openImport() {
   go('import');
   await loadMore('import');
@@ -296,9 +296,9 @@ export function setDays(days) {
   loadMore('usage');
 }
 
-// --- what a click does
+// --- actions of clicks
 
-/** Run something with a word for it, so that its button waits; a refusal becomes a toast. */
+/** Run an action; while it runs, its button is disabled. A Refusal becomes a toast. `word` names the action. */
 export async function doing(word, work) {
   if (state.busy.has(word)) return undefined;
   state.busy.add(word);
@@ -315,7 +315,7 @@ export async function doing(word, work) {
   }
 }
 
-/** What the daemon's words for actions do here; the labels come with them. */
+/** The daemon's names of actions → what they do here. Their labels come from the daemon. */
 const REMEDIES = {
   start_daemon: () => startDaemon(),
   unlock_vault: () => unlock(),
@@ -325,12 +325,13 @@ const REMEDIES = {
   open_gateway: () => switchGateway(true),
 };
 
-/** The button for a problem: {label, run}; null where there is none, and over a form, which it could close. */
+/** The button for a problem: {label, run}. Null if there is none, and in dialogs, which it could close. */
 export const remedy = (problem) => (REMEDIES[problem?.action] && !state.dialog ? { label: problem.label, run: REMEDIES[problem.action] } : null);
 
-const turns = new Map(); // word → the last of what has its turn
+const turns = new Map(); // word → the last queued action
 
-/** As `doing`, but what is asked for meanwhile is done next, not left out: for what acts at once, such as a list. */
+// As `doing`, but an action that is requested meanwhile runs next instead of being dropped. For controls that
+// act immediately, such as a list.
 export function inTurn(word, work) {
   const before = turns.get(word) ?? Promise.resolve();
   const mine = before.catch(() => {}).then(() => doing(word, work));
@@ -339,13 +340,13 @@ export function inTurn(word, work) {
 }
 
 export const sentence = (problem) => [problem.message, problem.hint].filter(Boolean).map(capital).join('. ');
-// A command keeps its spelling.
+/** A text with a capital letter; a command is not changed. */
 export const capital = (text) => (text && !text.startsWith('nexoctl ') ? text[0].toUpperCase() + text.slice(1) : text ?? '');
 
 let switching = Promise.resolve();
 
 export async function makeDefault(connection) {
-  // What was clicked last counts, also while the daemon has not confirmed the click before it.
+  // The last click decides, even while an earlier one is not confirmed yet.
   if (connection.id === (state.starred || theDefault()?.id) || !connection.enabled || !mayWrite()) return;
   state.starred = connection.id;
   changed();
@@ -374,7 +375,7 @@ export const undoDefault = () =>
     toast(`${done.connection} is the default again.`);
   });
 
-/** Test it; with `completion` a model is asked, which the provider bills. */
+/** Test a connection; with `completion`, also request a completion, which the provider bills. */
 export async function testConnection(connection, completion = false) {
   const before = state.tests.get(connection.id);
   if (before?.running || !live()) return;
@@ -407,11 +408,11 @@ export const checkAll = () =>
 export const setEnabled = (connection, enabled) =>
   doing(`enable ${connection.id}`, async () => {
     await ask('update', { name: connection.name, revision: connection.revision, draft: { enabled } });
-    toast(enabled ? `${connection.name} is switched on.` : `${connection.name} is switched off: nobody gets it.`);
+    toast(enabled ? `${connection.name} is switched on.` : `${connection.name} is switched off: no program gets it.`);
   });
 
 export const pauseChecks = (paused) => doing('checks', () => ask('checks', { paused }));
-/** The newest backup, looked at and offered. */
+/** Offer to restore the newest backup. */
 export const restoreNewest = () => doing('restore', async () => (await import('./upkeep.js')).offerNewest());
 
 export const startDaemon = () => doing('start', () => ask('start'));
@@ -438,11 +439,11 @@ export function closeDialog() {
   const { opener } = state.dialog ?? {};
   state.dialog = null;
   changed();
-  // The element of the dialog goes, and with it its own memory of who opened it.
+  // The browser cannot restore the focus itself, because the dialog element is removed.
   queueMicrotask(() => opener?.isConnected && opener.focus());
 }
 
-// --- routes, words, drawing
+// --- routes, messages, drawing
 
 export function go(at, name = '', replace = false) {
   const hash = at === 'connections' ? (name ? `#/connection/${encodeURIComponent(name)}` : '#/') : `#/${at}`;
@@ -457,7 +458,7 @@ function route() {
   state.route =
     at === 'connection' ? { at: 'connections', name: decode(name) } : { at: at === 'import' || isLater(at) ? at : 'connections', name: '' };
   state.hover = -1;
-  // Another screen begins at its top.
+  // A new screen starts at its top.
   if (state.route.at !== before) window.scrollTo(0, 0);
   loadMore(state.route.at);
   changed();
@@ -486,15 +487,15 @@ export function closeToast() {
   changed();
 }
 
-/** For those who do not see it. */
+/** Announce a text to screen readers. */
 export function say(text) {
   document.getElementById('said').textContent = text;
 }
 
-let looks = null; // {page, dialogs}: what draws
+let looks = null; // {page, dialogs}: the functions that draw
 let drawn = true;
 
-/** Draw soon; many changes at once are drawn once. */
+/** Draw soon; several changes in a row are drawn once. */
 export function changed() {
   if (!drawn) return;
   drawn = false;
@@ -506,7 +507,7 @@ export function changed() {
 
 function draw() {
   state.now = Date.now();
-  // What the file shows stands until there is something to show.
+  // The content of index.html stays until there is something to show.
   if (state.status || state.link !== 'connecting') document.getElementById('first')?.remove();
   render(looks.page(), document.getElementById('app'));
   render(looks.dialogs(), document.getElementById('dialogs'));
@@ -526,7 +527,7 @@ function title() {
 
 let soon = 0;
 
-/** Charts of what is on the screen, loaded when it stands still. */
+/** Load the charts of the connections on the screen, when it has not changed for a moment. */
 function afterwards() {
   clearTimeout(soon);
   soon = setTimeout(() => {
@@ -554,7 +555,7 @@ export function newConnection(values = {}) {
   if (mayWrite()) openDialog({ kind: 'editor', mode: 'add', values });
 }
 
-/** Open the form; `takes` is a suggestion of a test that is taken over there at once. */
+/** Open the form; `takes` is a suggestion of a test that is applied there immediately. */
 export function editConnection(connection, takes = null) {
   if (mayWrite()) openDialog({ kind: 'editor', mode: 'edit', original: connection, takes });
 }
@@ -592,13 +593,13 @@ export function onListKey(event) {
   next.querySelector(`[data-part="${part}"]`).focus();
 }
 
-// --- the beginning
+// --- start
 
 async function enter() {
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get('token');
   if (token) {
-    // At once: an address is copied, bookmarked and synchronised.
+    // Removed immediately, because an address may be copied, bookmarked or synchronised.
     history.replaceState(null, '', '/#/');
     try {
       secret = '';
@@ -622,7 +623,7 @@ async function enter() {
   if (at === 'add' || at === 'edit') await arrive(at, name);
 }
 
-/** Open the form that was asked for, once there is something to open it with. */
+/** Open the form that the address names, when its data are loaded. */
 async function arrive(at, name) {
   for (let tries = 0; tries < 100 && !(live() && state.providers.length); tries += 1) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -631,7 +632,7 @@ async function arrive(at, name) {
   else if (byName(name)) editConnection(byName(name));
 }
 
-/** Draw with these, and follow the daemon. */
+/** Start the page: draw with these functions, and follow the daemon. */
 export function begin(page, dialogs) {
   looks = { page, dialogs };
   window.addEventListener('hashchange', route);

@@ -1,7 +1,7 @@
-// The dialogs: adding and editing a connection, removing one, unlocking the vault. And the start of the page.
+// The dialogs for adding, editing and removing a connection and for unlocking the vault. Also starts the page.
 //
-// A typed key lives in the field and in the request that sends it; it is never put into an address, a
-// storage or a text of the page.
+// A typed key is only in its field and in the request that sends it, never in an address, a storage or a text
+// of the page.
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
@@ -17,7 +17,7 @@ function dialogs() {
   return dialog.kind === 'remove' ? removing(dialog) : unlocking(dialog);
 }
 
-/** What all dialogs have; `leave` closes it, or asks first. */
+/** The frame of a dialog; `leave` closes it, or asks first. */
 export const frame = (title, dialog, leave, content, kind = '') => html`<dialog class=${kind} aria-labelledby="dialog-title"
     @cancel=${(event) => { event.preventDefault(); leave(); }} @keydown=${(event) => keys(event, dialog)}>
   <div class="dialog-head"><h2 id="dialog-title">${title}</h2>
@@ -33,7 +33,7 @@ function keys(event, dialog) {
 
 // --- add and edit
 
-/** What is in the form. Made when the dialog is first drawn, because the catalogue may come late. */
+/** Fill in the form when it is first drawn, because the catalogue of providers may arrive late. */
 function filled(dialog) {
   if (dialog.name !== undefined) return dialog;
   const { original } = dialog;
@@ -80,7 +80,7 @@ const networkFields = ({ proxy, no_proxy, ca_bundle }) => ({
   networkOpen: proxy !== 'system' || no_proxy.length > 0 || ca_bundle !== '',
 });
 
-/** The way to the provider, as it is in the form. */
+/** The network profile in the form. */
 const network = (dialog) => ({
   proxy: dialog.proxy.trim() || 'system',
   no_proxy: dialog.noProxy.split(',').map((one) => one.trim()).filter(Boolean),
@@ -89,27 +89,27 @@ const network = (dialog) => ({
 
 const mapFields = (rows) => ({ map: rows.map(({ asked, sent }) => ({ asked, sent })), mapOpen: rows.length > 0 });
 
-/** The map as it is in the form; a row that is empty is none. The daemon sorts it, so the order says nothing. */
+/** The model map in the form, without empty rows. The daemon sorts it, so the order has no meaning. */
 const modelMap = (dialog) => dialog.map.map(({ asked, sent }) => ({ asked: asked.trim(), sent: sent.trim() }))
   .filter(({ asked, sent }) => asked || sent).toSorted((a, b) => (a.asked < b.asked ? -1 : 1));
 
-/** A row that is not complete is no mistake yet. */
+/** What is missing in an incomplete row of the map; shown as a hint, not as an error. */
 function mapLacks(dialog) {
   const half = modelMap(dialog).find(({ asked, sent }) => !asked || !sent);
-  return half ? (half.asked ? `Say what is sent in place of ${half.asked}.` : `Say in place of what ${half.sent} is sent.`) : '';
+  return half ? (half.asked ? `Type the model that is sent instead of ${half.asked}.` : `Type the model that ${half.sent} replaces.`) : '';
 }
 
 function mapProblem(dialog) {
   const rows = modelMap(dialog);
   const twice = rows.find(({ asked }, at) => asked && asked === rows[at + 1]?.asked);
-  return twice ? `${twice.asked} is there twice: keep one of them.` : '';
+  return twice ? `${twice.asked} is in the list twice: remove one.` : '';
 }
 
 const entry = (name) => state.providers.find((one) => one.name === name);
 
 function choose(dialog, chosen) {
   const before = entry(dialog.choice);
-  // A typed address is kept; one that was filled in is filled in anew.
+  // A typed address is kept; a default address is replaced by the new default.
   if (!dialog.base_url || dialog.base_url === before?.default_base_url) dialog.base_url = chosen.default_base_url;
   dialog.choice = chosen.name;
   dialog.authScheme = '';
@@ -128,7 +128,7 @@ function freeName(wanted) {
   }
 }
 
-/** What was tested is no longer what is there. */
+/** The form was changed, so the last test does not apply any more. */
 function touched(dialog) {
   dialog.abort?.abort();
   dialog.problem = null;
@@ -136,10 +136,10 @@ function touched(dialog) {
   dialog.sendKey = null;
 }
 
-/** The connection as the daemon has it now; the form began with `original`. */
+/** The current connection in the daemon; `original` is the one with which the form was opened. */
 const present = (dialog) => state.connections.find((one) => one.id === dialog.original?.id);
 const wasRemoved = (dialog) => Boolean(dialog.original) && app.live() && !present(dialog);
-/** What it is called now: somebody else may have renamed it. */
+/** The current name, because another program may have renamed the connection. */
 const calledNow = (dialog) => (present(dialog) ?? dialog.original)?.name ?? '';
 
 const COMPARED = [
@@ -149,7 +149,7 @@ const COMPARED = [
 ];
 const SHOWN = new Set(['Name', 'Provider', 'Base URL', 'Default model']);
 
-/** What somebody else changed since the form was opened. */
+/** The fields that another program has changed since the form was opened. */
 function meanwhile(dialog) {
   const now = present(dialog);
   if (!now) return [];
@@ -157,7 +157,7 @@ function meanwhile(dialog) {
     .map(([field, of]) => ({ field, value: SHOWN.has(field) ? of(now) || 'none' : '' }));
 }
 
-/** Go on with what was typed, as a connection of its own; a stored key has gone with the other. */
+/** Turn the form into one for a new connection; the stored key was removed with the original. */
 function asNew(dialog) {
   Object.assign(dialog, { original: null, named: true, removeKey: false, removedHeaders: [], sendKey: null, problem: null, test: null });
   app.changed();
@@ -197,27 +197,27 @@ function draft(dialog) {
 
 const UNTESTED = new Set(['name', 'default_model', 'model_map']);
 
-/** What may have been typed after the test; the rest of what was tested is not sent again. */
+/** The fields that may be changed after a test; the tested ones are saved with the ticket. */
 function later(dialog) {
   const now = { name: dialog.name.trim(), default_model: dialog.model.trim(), model_map: modelMap(dialog) };
   const fields = new Set([...Object.keys(draft(dialog)), ...dialog.test.fields]);
   return Object.fromEntries(Object.entries(now).filter(([field]) => fields.has(field)));
 }
 
-/** Whether there is something that only a test can tell. */
+/** Whether changes affect a test. */
 const needsTest = (dialog) => !dialog.original || dialog.fixes.length > 0 || Object.keys(draft(dialog)).some((field) => !UNTESTED.has(field));
 const hasChanges = (dialog) => !dialog.original || dialog.fixes.length > 0 || Object.keys(draft(dialog)).length > 0;
 
 function nameProblem(dialog) {
   const name = dialog.name.trim();
   const taken = state.connections.find((one) => one.name.toLowerCase() === name.toLowerCase() && one.id !== dialog.original?.id);
-  return taken ? `There is a connection “${taken.name}” already.` : '';
+  return taken ? `A connection “${taken.name}” already exists.` : '';
 }
 
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const PLAIN = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
 
-/** Where a JSON object of plain values stops being one. Each engine words its own error, and some name no place. */
+/** The position of the first syntax error in a JSON object of plain values; browsers do not report it uniformly. */
 function brokenAt(text) {
   let at = 0;
   const take = (pattern) => {
@@ -237,7 +237,7 @@ function brokenAt(text) {
   return at;
 }
 
-/** What is wrong with the headers as they are typed; empty when nothing is. */
+/** The problem of the typed headers; empty if there is none. */
 export function headersProblem(text) {
   if (!text.trim()) return '';
   let parsed;
@@ -249,7 +249,7 @@ export function headersProblem(text) {
   }
   if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed)) return 'Write an object: {"X-Team": "blue"}.';
   const odd = Object.entries(parsed).find(([, value]) => typeof value !== 'string');
-  return odd ? `The value of ${odd[0]} is not a text: put it into quotes.` : '';
+  return odd ? `The value of ${odd[0]} is not a string: put it in quotes.` : '';
 }
 
 const unready = (dialog) => !dialog.name.trim() || wasRemoved(dialog) || !dialog.choice || nameProblem(dialog) || headersProblem(dialog.headers) || mapLacks(dialog) || mapProblem(dialog) ||
@@ -274,7 +274,7 @@ async function test(dialog) {
   } catch (problem) {
     if (problem.name === 'AbortError') {
       if (dialog.test === running) dialog.test = null;
-    } else refused(dialog, running, problem.reason ? problem : { message: 'The test broke off', hint: '' });
+    } else refused(dialog, running, problem.reason ? problem : { message: 'The test was interrupted', hint: '' });
   }
   running.running = false;
   if (dialog.abort === abort) dialog.abort = null;
@@ -286,7 +286,7 @@ async function test(dialog) {
   return Boolean(running.result?.ok);
 }
 
-/** On a small screen what a test says stands below the form, and a field that is wrong may be far above. */
+/** On a small screen, the result of a test is below the form, and a field with an error may be far above. */
 const bringIntoView = () => setTimeout(() =>
   (document.querySelector('.form .problem[role=alert]') ?? document.querySelector('.panel-test > :last-child'))?.scrollIntoView({ block: 'nearest' }));
 
@@ -295,7 +295,7 @@ const FIELDS = new Set(['name', 'api_key', 'api_key_ref', 'base_url', 'headers',
 
 function refused(dialog, running, error) {
   const field = error.metadata?.field ?? '';
-  // What was tested is forgotten, or was of something else: it is tested again before it is saved.
+  // The ticket has expired or does not match: test again before saving.
   if (field === 'ticket' && dialog.test) dialog.test = { ...dialog.test, old: true };
   if (error.action === 'send_key') {
     dialog.sendKey = error.message;
@@ -312,7 +312,7 @@ function refused(dialog, running, error) {
   }
 }
 
-/** Show the stored key or the named header; a second click hides it. What is shown is in `secrets.js` alone. */
+/** Show the stored key or the named header; a second click hides it. Only `secrets.js` handles the secret. */
 async function reveal(dialog, what, header) {
   const secrets = await import('./secrets.js');
   if (dialog.revealed === what) {
@@ -340,7 +340,7 @@ const showButton = (dialog, header = '') => {
     @click=${() => reveal(dialog, what, header)}>${open ? 'Hide' : 'Show'} ${header || 'the stored key'}</button>`;
 };
 
-/** The place of what is shown. Its text is not the template's, so drawing the page again does not touch it. */
+/** The element for a shown secret. Its text is not part of the template, so drawing does not change it. */
 const revealed = (dialog) => html`<div class="revealed" ?hidden=${!dialog.revealed}><code id="revealed" tabindex="0" aria-label="Stored secret"></code>
   <span class="faint">Hidden after 20 seconds. Recorded as a hand-out.</span></div>`;
 
@@ -410,7 +410,7 @@ function editor(given) {
 
 const GROUPS = [['cloud', 'Providers'], ['service', 'Services'], ['local', 'On this computer']];
 
-/** The providers that the search finds, in the order in which they stand. */
+/** The providers that match the search, in the order of the catalogue. */
 function offered(dialog) {
   const wanted = dialog.search.trim().toLowerCase();
   return state.providers.filter((one) => !wanted || `${one.display_name} ${one.name}`.toLowerCase().includes(wanted));
@@ -421,7 +421,7 @@ function picker(dialog) {
   const pickFirst = (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault();
-    // Somebody may be faster than the list of providers: then the first is taken once it is here.
+    // If the list of providers is not loaded yet, the first match is chosen when it arrives.
     dialog.enter = !state.providers.length;
     const [first] = offered(dialog);
     if (first) choose(dialog, first);
@@ -439,7 +439,7 @@ function picker(dialog) {
         <button @click=${() => choose(dialog, one)} aria-pressed=${one.name === dialog.choice ? 'true' : 'false'}>${tile(one.provider, one.is_preset ? one.name : '')}
           <span><b>${shortName(one.display_name)}</b><span class="sub">${one.default_base_url ? host(one) : one.is_preset ? 'your own address' : 'any compatible address'}</span></span></button></li>`)}</ul>` : nothing;
     })}
-    ${shown.length || !state.providers.length ? nothing : html`<p class="faint">None has this name. <b>Custom</b> speaks to any OpenAI-compatible address.</p>`}
+    ${shown.length || !state.providers.length ? nothing : html`<p class="faint">No provider has this name. <b>Custom</b> works with any OpenAI-compatible address.</p>`}
     ${dialog.choice ? html`<p><button @click=${() => { dialog.picking = false; app.changed(); }}>Back</button></p>` : nothing}
   </div>`;
 }
@@ -458,7 +458,7 @@ function form(dialog) {
     <div class="field"><label for="f-name">Name</label>
       <input id="f-name" ?data-first=${Boolean(dialog.original)} autocomplete="off" spellcheck="false" maxlength="200" .value=${dialog.name}
         aria-invalid=${taken ? 'true' : nothing} aria-describedby="n-name" @input=${input(dialog, 'name')}>
-      ${taken ? html`<p class="problem" id="n-name" role="alert">${taken}</p>` : note(dialog, ['name'], 'What you and your programs call it.', 'n-name')}</div>
+      ${taken ? html`<p class="problem" id="n-name" role="alert">${taken}</p>` : note(dialog, ['name'], 'The name that you and your programs use.', 'n-name')}</div>
     <div class="field"><span class="label" aria-hidden="true">Provider</span>
       <button id="f-provider" class="chosen-provider" @click=${() => { dialog.picking = true; dialog.revealed = ''; dialog.search = ''; app.changed(); queueMicrotask(() => document.querySelector('.picker input')?.focus()); }}>
         ${tile(found?.provider ?? dialog.original?.provider, found?.is_preset ? found.name : '')}<span class="unseen">Provider: </span><span>${found?.display_name ?? dialog.choice}</span><span class="change">Change</span></button>
@@ -474,13 +474,13 @@ function form(dialog) {
     <div class="field"><label for="f-model">Default model <span class="faint">(optional)</span></label>
       <input id="f-model" class="mono" autocomplete="off" spellcheck="false" list="models" .value=${dialog.model} aria-describedby="n-model" @input=${input(dialog, 'model')}>
       <datalist id="models">${(dialog.test?.result?.models ?? []).slice(0, 500).map((one) => html`<option value=${one}></option>`)}</datalist>
-      ${note(dialog, ['default_model'], dialog.test?.result?.models.length ? `${dialog.test.result.models.length} models offered.` : 'What programs get that name no model.', 'n-model')}</div>
+      ${note(dialog, ['default_model'], dialog.test?.result?.models.length ? `${dialog.test.result.models.length} models offered.` : 'For programs that name no model.', 'n-model')}</div>
     ${mapField(dialog)}`;
 }
 
 function mapField(dialog) {
   const wrong = mapProblem(dialog);
-  // The row below the last one becomes one when something is typed into it.
+  // An empty row at the end, which becomes part of the map when something is typed into it.
   const rows = [...dialog.map, { asked: '', sent: '' }];
   const typed = (at, part) => (event) => {
     dialog.map[at] = { ...rows[at], [part]: event.target.value };
@@ -491,17 +491,17 @@ function mapField(dialog) {
     list=${part === 'sent' ? 'models' : nothing} aria-label=${`${words}, row ${at + 1}`} aria-describedby="n-map" @input=${typed(at, part)}>`;
   return html`<details class="field" ?open=${dialog.mapOpen} @toggle=${(e) => { dialog.mapOpen = e.target.open; }}>
     <summary>Model names <span class="faint">(map)</span></summary>
-    <ul class="map">${rows.map((_, at) => html`<li>${cell(at, 'asked', 'Programs ask for', 'gpt-5')}<span aria-hidden="true">→</span>${cell(at, 'sent', 'Sent in its place', 'llama3.3:70b')}
+    <ul class="map">${rows.map((_, at) => html`<li>${cell(at, 'asked', 'Programs ask for', 'gpt-5')}<span aria-hidden="true">→</span>${cell(at, 'sent', 'Sent instead', 'llama3.3:70b')}
       <button class="bare" aria-label=${`Remove row ${at + 1}`} title="Remove" ?disabled=${at === dialog.map.length}
         @click=${() => { dialog.map.splice(at, 1); app.changed(); }}>${icon('cross')}</button></li>`)}</ul>
     ${wrong ? html`<p class="problem" id="n-map" role="alert">${wrong}</p>`
-      : note(dialog, ['model_map'], mapLacks(dialog) || 'For programs behind the gateway: what they ask for, and what is sent in its place. Other names go through as they are.', 'n-map')}
+      : note(dialog, ['model_map'], mapLacks(dialog) || 'For programs that use the gateway: the model that they ask for, and the model that is sent instead. Other names are not changed.', 'n-map')}
   </details>`;
 }
 
 function urlNote(dialog, found) {
   const usual = found?.default_base_url;
-  if (!usual) return found?.name === 'custom' ? 'What comes before /chat/completions.' : '';
+  if (!usual) return found?.name === 'custom' ? 'The address before /chat/completions.' : '';
   if (dialog.base_url.trim() === usual) return `Filled in for ${found.display_name}.`;
   return html`<button class="link" @click=${() => { dialog.base_url = usual; touched(dialog); app.changed(); }}>Back to ${usual}</button>`;
 }
@@ -512,7 +512,7 @@ function keyField(dialog, found) {
   const swap = (to) => () => { dialog.keyFrom = to; touched(dialog); app.changed(); };
   const stored = original?.key.source === 'stored' && !dialog.removeKey;
   const placeholder = stored ? 'unchanged' : found && !found.key_required ? 'none needed' : found?.key_prefixes[0] ? `${found.key_prefixes[0]}…` : '';
-  const made = found?.key_url?.startsWith('https://') ? html`Keys are made at <a href=${found.key_url} target="_blank" rel="noopener noreferrer">${new URL(found.key_url).host}</a>. ` : nothing;
+  const made = found?.key_url?.startsWith('https://') ? html`Create a key at <a href=${found.key_url} target="_blank" rel="noopener noreferrer">${new URL(found.key_url).host}</a>. ` : nothing;
   const kept = html`${made}Stored encrypted on this computer. <button class="link" @click=${swap('elsewhere')}>Keep it elsewhere</button>
     ${original && original.key.source !== 'none' && !dialog.removeKey && state.reveals ? html` · ${showButton(dialog)}` : nothing}
     ${stored ? html` · <button class="link" @click=${() => { dialog.removeKey = true; touched(dialog); app.changed(); }}>Remove the stored key</button>` : nothing}
@@ -533,7 +533,7 @@ function keyField(dialog, found) {
     ${note(dialog, ['api_key', 'api_key_ref'], kept, 'n-key')}</div>`;
 }
 
-/** A header that people give this provider, as it is typed here. */
+/** An example of a custom header for the provider, as JSON. */
 function headerExample(found) {
   const [name, value] = (found?.header_example || 'X-Team: blue').split(': ');
   return JSON.stringify({ [name]: value }).replace(':', ': ');
@@ -551,7 +551,7 @@ function storedHeader(dialog, name) {
   return html`<code>${name}</code> (${state.reveals ? html`${showButton(dialog, name)} · ` : nothing}${button('Change', () => change(dialog, name))} · ${button('Remove', toggle)})`;
 }
 
-/** The name goes into the field, and the cursor to where its new value belongs. */
+/** Put the name of a header into the field, with the cursor in its value. */
 function change(dialog, name) {
   const field = document.querySelector('#f-headers');
   const typed = headersProblem(dialog.headers) ? null : JSON.parse(dialog.headers.trim() || '{}');
@@ -569,8 +569,8 @@ function change(dialog, name) {
 function headersField(dialog) {
   const names = dialog.original?.header_names ?? [];
   const wrong = headersProblem(dialog.headers);
-  const stored = names.length ? html`Stored: ${names.map((one, at) => html`${at ? ', ' : ''}${storedHeader(dialog, one)}`)}. What you type is added,
-    or takes the place of the one of that name; the others stay.` : 'For gateways and proxies that ask for more than a key. They win over the header of the key.';
+  const stored = names.length ? html`Stored: ${names.map((one, at) => html`${at ? ', ' : ''}${storedHeader(dialog, one)}`)}. Headers that you type are added,
+    or replace the stored one with the same name.` : 'For gateways and proxies that need more than a key. They override the header with the key.';
   return html`<details class="field" ?open=${dialog.headersOpen} @toggle=${(e) => { dialog.headersOpen = e.target.open; }}>
     <summary>Custom headers <span class="faint">(JSON)</span></summary>
     <textarea id="f-headers" class="mono" rows="3" aria-label="Custom headers as JSON" autocomplete="off" spellcheck="false" placeholder=${headerExample(entry(dialog.choice))}
@@ -586,30 +586,30 @@ function networkField(dialog) {
   return html`<details class="field" ?open=${dialog.networkOpen} @toggle=${(e) => { dialog.networkOpen = e.target.open; }}>
     <summary>Network <span class="faint">(proxy, certificates)</span></summary>
     <div class="network">
-      ${field('proxy', 'proxy', 'Proxy', 'system', html`<code>system</code> (what the computer has), <code>direct</code> (none), or <code>http://ann@proxy:3128</code>. A password in it is stored encrypted and not shown again.`)}
-      ${field('no_proxy', 'noProxy', 'Without the proxy', 'localhost, .corp.example', 'Hosts, with commas between them.')}
+      ${field('proxy', 'proxy', 'Proxy', 'system', html`<code>system</code> (as set on this computer), <code>direct</code> (none), or <code>http://ann@proxy:3128</code>. A password in it is stored encrypted and not shown again.`)}
+      ${field('no_proxy', 'noProxy', 'Without the proxy', 'localhost, .corp.example', 'Host names, separated by commas.')}
       ${field('ca_bundle', 'caBundle', 'CA bundle', '/etc/ssl/corp.pem', 'A file with certificates to trust, for a network that inspects TLS.')}
     </div></details>`;
 }
 
-/** Somebody else was faster: what they changed, and that only what was typed here will be written. */
+/** Another program has changed the connection: show its changes, and say that only the user's changes are saved. */
 function stale(dialog) {
   const changes = meanwhile(dialog);
   const keep = () => { dialog.revision = present(dialog)?.revision ?? 0; touched(dialog); app.changed(); };
   return html`${changes.length ? html`<ul class="bullets">${changes.map((one) => html`<li>${one.field}${one.value ? html` is now <code>${one.value}</code>` : nothing}</li>`)}</ul>` : nothing}
-    <p>Only what you changed here is written.</p><p><button @click=${keep}>Keep what I typed</button></p>`;
+    <p>Only your changes are saved.</p><p><button @click=${keep}>Keep what I typed</button></p>`;
 }
 
 const removedMeanwhile = (dialog) => html`<div class="outcome warn" role="alert"><b>${dialog.original.name} was removed meanwhile</b>
   <p>What you typed is still here.${dialog.original.key.source === 'stored' && !dialog.key ? ' The stored key is gone: type it again.' : ''}</p>
-  <p><button @click=${() => asNew(dialog)}>Make a new connection of it</button></p></div>`;
+  <p><button @click=${() => asNew(dialog)}>Save as a new connection</button></p></div>`;
 
 function testPanel(dialog) {
   if (wasRemoved(dialog)) return removedMeanwhile(dialog);
   if (typeof dialog.sendKey === 'string' && dialog.sendKey !== 'yes') {
     return html`<div class="outcome warn" role="alert"><b>Send the stored key there?</b><p>${app.capital(dialog.sendKey)}.</p>
       <p><button class="primary" @click=${() => { dialog.sendKey = 'yes'; test(dialog); }}>Send it and test</button></p>
-      <p class="faint">Or type the key of the new address.</p></div>`;
+      <p class="faint">Or type the key for the new address.</p></div>`;
   }
   const general = dialog.problem && !dialog.problem.field && !dialog.test?.problem ? html`<div class="outcome bad" role="alert"><b>Not saved</b><p>${dialog.problem.action === 'look_again' ? 'Somebody else changed it while you typed.' : app.sentence(dialog.problem)}</p>
     ${dialog.problem.action === 'look_again' ? stale(dialog) : nothing}</div>` : nothing;
@@ -617,20 +617,20 @@ function testPanel(dialog) {
   const cleanUp = fix.length ? html`<div class="outcome warn"><b>${app.capital(dialog.problem.metadata.fixes_text ?? 'The key can be cleaned up')}</b>
     <p><button @click=${() => { dialog.fixes = [...dialog.fixes, ...fix]; test(dialog); }}>Clean it up and test</button></p></div>` : nothing;
   if (!dialog.test) {
-    return html`${general}${cleanUp}${dialog.problem ? nothing : html`<p class="faint">Nothing is sent before you say so. A test goes to the provider, costs nothing, and says layer by layer what works.</p>`}`;
+    return html`${general}${cleanUp}${dialog.problem ? nothing : html`<p class="faint">Nothing is sent before you start a test. A test sends requests to the provider, costs nothing, and shows which layers work.</p>`}`;
   }
   return html`${general}${cleanUp}<div class=${dialog.test.old ? 'old' : ''}>${layers(dialog.test)}
-    <div role="status">${dialog.test.running ? nothing : outcome(dialog.test, dialog.test.old ? html`<p class="faint">Before what you changed since.</p>` : suggestions(dialog))}</div></div>`;
+    <div role="status">${dialog.test.running ? nothing : outcome(dialog.test, dialog.test.old ? html`<p class="faint">This result is from before your last changes.</p>` : suggestions(dialog))}</div></div>`;
 }
 
-/** Take a change over that was tried and works, and test with it. */
+/** Apply a suggestion and test with it. */
 function takeOver(dialog, one) {
   const field = APPLICABLE[one.field];
   if (one.fix) dialog.fixes = [...dialog.fixes, one.fix];
   else if (field) {
     dialog[field] = one.value;
     if (field === 'proxy') dialog.networkOpen = true;
-    // The button names the new address, so the click is the consent.
+    // The button shows the new address, so the click is the consent to send the key there.
     if (dialog.original && field === 'base_url') dialog.sendKey = 'yes';
   } else dialog.choice = one.value;
   test(dialog);
@@ -638,7 +638,7 @@ function takeOver(dialog, one) {
 
 function suggestions(dialog) {
   const found = dialog.test.result?.suggestions ?? [];
-  // A password that was typed or is stored with the proxy is not in the value.
+  // A suggested proxy would lose the password that was typed or is stored.
   const loses = dialog.proxy.includes('@') || dialog.original?.proxy_has_credentials;
   return suggested(found, (one) => !dialog.fixes.includes(one.fix) && !(one.field === 'proxy' && loses), (one) => takeOver(dialog, one));
 }
@@ -650,7 +650,7 @@ function footer(dialog, close) {
   const needs = needsTest(dialog);
   const words = dialog.saving ? 'Saving…' : result ? (result.ok ? 'Save' : 'Save anyway') : needs ? 'Test and save' : 'Save';
   if (dialog.question) {
-    return html`<div class="dialog-foot" role="alert"><span>What you typed is not saved.</span>
+    return html`<div class="dialog-foot" role="alert"><span>Your changes are not saved.</span>
       <button id="keep" @click=${() => { dialog.question = false; app.changed(); }}>Keep editing</button>
       <button class="danger" @click=${close}>Discard</button></div>`;
   }
@@ -683,8 +683,8 @@ function removing(dialog) {
   return frame(`Remove ${connection.name}?`, dialog, app.closeDialog, html`<div class="dialog-text">
       <p>${connection.key.source === 'stored' ? 'Its stored key is removed, too.' : 'The key itself is kept elsewhere and stays there.'}</p>
       ${used ? html`<p><b>It is in use</b>: ${[connection.is_default ? 'it is the default' : '', bound.length ? `bound to ${bound.map((one) => one.workspace.path ?? one.workspace.name).join(', ')}` : ''].filter(Boolean).join('; ')}.</p>
-        ${others.length ? html`<div class="field"><label for="move">Its users get</label><select id="move" @change=${(e) => { dialog.move = e.target.value; app.changed(); }}>
-          <option value="" ?selected=${!dialog.move}>nothing: they fail until you choose</option>
+        ${others.length ? html`<div class="field"><label for="move">Connection for its users</label><select id="move" @change=${(e) => { dialog.move = e.target.value; app.changed(); }}>
+          <option value="" ?selected=${!dialog.move}>no connection: they fail until you choose one</option>
           ${others.map((one) => html`<option value=${one.name} ?selected=${dialog.move === one.name}>${one.name}</option>`)}</select></div>` : nothing}` : nothing}
       ${dialog.problem ? html`<p class="problem" role="alert">${app.sentence(dialog.problem)}</p>` : nothing}
     </div>

@@ -1,5 +1,5 @@
-// Importing: what other programs have, ticked, tested, and taken over. A key that was found stays with the
-// server; the page knows rows by their ids. Loaded when it is first looked at.
+// The import screen: select, test and import connections of other programs. Found keys stay in the server; the
+// page refers to rows by their ids. Loaded on first use.
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
@@ -8,20 +8,20 @@ import { SECURE, icon, layers, many, outcome, providerName, tile } from './views
 const { state } = app;
 
 const found = {
-  sources: null, // as the server told them, each row with what the person did to it
-  more: 0, // rows that are too many
-  until: 0, // when the server forgets them
+  sources: null, // the server's answer; each row also has the user's input
+  more: 0, // number of rows that are not shown
+  until: 0, // when the server forgets the rows
   looking: false,
   problem: null,
-  abort: null, // of the tests that run
+  abort: null, // the AbortController of the running tests
 };
 
 const rows = () => (found.sources ?? []).flatMap((source) => source.rows);
 const ticked = () => rows().filter((row) => row.ticked && !row.done);
 
-// --- what a click does
+// --- actions of clicks
 
-/** Look, unless what was found is still there. */
+/** Search, unless the last result is still valid. */
 export function enter() {
   if (app.live() && !found.looking && !found.problem && Date.now() > found.until) look();
 }
@@ -62,7 +62,7 @@ async function test(some) {
       app.changed();
     }
   } catch (problem) {
-    if (problem.name !== 'AbortError') found.problem = problem.reason ? problem : { message: 'The test broke off', hint: '' };
+    if (problem.name !== 'AbortError') found.problem = problem.reason ? problem : { message: 'The test was interrupted', hint: '' };
   }
   for (const row of some) if (row.test?.running) row.test = null;
   found.abort = null;
@@ -77,7 +77,7 @@ function tell(row, line) {
   if (line.layer) running.layers.push(line.layer);
   if (line.result) Object.assign(running, { result: line.result, running: false });
   if (line.error) Object.assign(running, { problem: line.error, running: false });
-  // What does not work is taken over only if the person says so again.
+  // A connection that does not work is imported only if the user ticks it again.
   if (!running.running && !running.result?.ok) row.ticked = false;
 }
 
@@ -97,21 +97,21 @@ const take = () => app.doing('import', async () => {
 const takeBack = (undo, some) => app.doing('import', async () => {
   const { removed, kept } = await app.ask('import_undo', { undo });
   for (const row of some) if (removed.includes(row.done)) Object.assign(row, { done: '', ticked: true });
-  const stays = kept.map((one) => `${one.name} stays: ${one.error.message}.`);
+  const stays = kept.map((one) => `${one.name} was kept: ${one.error.message}.`);
   app.toast([`Removed ${many(removed.length, 'connection')} again.`, ...stays].join(' '), { bad: !removed.length });
 });
 
-/** What is wrong with the name of a row; empty when nothing is. */
+/** The problem with the name of a row; empty if there is none. */
 function nameProblem(row) {
   const name = row.name.trim().toLowerCase();
   if (row.done) return '';
-  if (!name) return 'It needs a name.';
+  if (!name) return 'A name is needed.';
   const taken = state.connections.find((one) => one.name.toLowerCase() === name);
-  if (taken) return `There is a connection “${taken.name}” already.`;
-  return row.ticked && ticked().some((one) => one !== row && one.name.trim().toLowerCase() === name) ? 'Two that are ticked have this name.' : '';
+  if (taken) return `A connection “${taken.name}” already exists.`;
+  return row.ticked && ticked().some((one) => one !== row && one.name.trim().toLowerCase() === name) ? 'Another ticked connection has this name.' : '';
 }
 
-// --- what it looks like
+// --- the screen
 
 export function screen() {
   const some = ticked();
@@ -124,8 +124,8 @@ export function screen() {
       <div class="naming"><h2 id="import-title" tabindex="-1">Import connections</h2></div>
       <div class="tools"><button ?disabled=${found.looking || Boolean(found.abort) || busy || !app.live()} @click=${look}>${found.looking ? 'Looking…' : 'Look again'}</button></div>
     </div>
-    <p class="lead">What other programs on this computer have. Their files stay as they are. A key is never shown here, and is stored encrypted.
-      What only a shell knows, its variables, is found in that shell by <code>nexoctl import</code>.</p>
+    <p class="lead">Connections of other programs on this computer. Their files are not changed. Keys are not shown here, and are stored encrypted.
+      To import from the variables of a shell, run <code>nexoctl import</code> in that shell.</p>
     ${found.problem ? html`<div class="outcome bad" role="alert"><b>That did not work</b><p>${app.sentence(found.problem)}</p></div>` : nothing}
     ${found.sources ? results() : found.looking ? html`<div class="waiting" role="status" aria-label="Looking for connections"></div>` : nothing}
     ${rows().length ? html`<div class="import-foot" role="group" aria-label="What is ticked">
@@ -192,7 +192,7 @@ function facts(row) {
   return parts.map((one, at) => html`${at ? ' · ' : ''}${one}`);
 }
 
-/** What was not found, and only the person can say. */
+/** The field for the part that was not found. */
 function part(row, id) {
   const key = row.lacks === 'api_key';
   const typed = (event) => changedRow(row, { part: event.target.value, ticked: Boolean(event.target.value.trim()) });
@@ -204,7 +204,7 @@ function part(row, id) {
 function tested(row) {
   const { test: told } = row;
   if (!told) return nothing;
-  if (told.waiting) return html`<p class="note"><span class="spinner"></span><span>Waits for its test</span></p>`;
+  if (told.waiting) return html`<p class="note"><span class="spinner"></span><span>Waiting for its test</span></p>`;
   if (told.result?.ok) return outcome(told);
   const fixes = (told.result?.suggestions ?? []).filter((one) => one.fix && !row.fixes.includes(one.fix)).map((one) => one.fix);
   const again = fixes.length ? html`<p><button ?disabled=${Boolean(found.abort)} @click=${() => { row.fixes = [...row.fixes, ...fixes]; row.ticked = true; test([row]); }}>Clean it up and test</button></p>` : nothing;

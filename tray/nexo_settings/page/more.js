@@ -1,4 +1,4 @@
-// Who used what: the screens usage and hand-outs. Loaded when one of them is first looked at.
+// The screens Usage and Hand-outs. Loaded on first use.
 
 import { html, svg, nothing } from './lit-html.js';
 import * as app from './app.js';
@@ -30,7 +30,7 @@ export function usage() {
   return html`<div class="narrow">
     <section class="card pad" aria-label="Usage"><div class="chart-head"><h2>Usage</h2>
       <div class="segments" role="group" aria-label="Time shown">${span(7, '7 d')}${span(30, '30 d')}${span(365, '1 y')}</div></div>
-      <p class="lead">What programs sent through the gateway, as the providers report it. Nothing is estimated, and no prompt or answer is kept.</p>
+      <p class="lead">Requests and tokens that went through the gateway, as the providers report them. Nothing is estimated, and no prompt or answer is stored.</p>
       ${told && !told.days.length ? html`<p class="faint">Nothing went through the gateway in this time. Start a program with <code>nexoctl run -- PROGRAM</code>,
         or set one up with <code>nexoctl gateway setup</code>.</p>` : told ? nothing : html`<p class="faint">${notTold()}</p>`}
     </section>
@@ -40,21 +40,21 @@ export function usage() {
 
 function used(one, models) {
   const figure = (value, words) => html`<div><dd>${COUNT.format(value)}</dd><dt>${words}</dt></div>`;
-  const bad = [one.failed && `${WHOLE.format(one.failed)} failed`, one.broken && `${WHOLE.format(one.broken)} broke off`, one.left && `${many(one.left, 'was', 'were')} given up`];
+  const bad = [one.failed && `${WHOLE.format(one.failed)} failed`, one.broken && `${WHOLE.format(one.broken)} were interrupted`, one.left && `${WHOLE.format(one.left)} cancelled`];
   return html`<section class="card pad usage" aria-label=${`Usage of ${one.name}`}>
     <h2>${one.name}</h2>
     <dl class="figures">${figure(one.requests, one.requests === 1 ? 'request' : 'requests')}${figure(one.input_tokens, 'tokens in')}${figure(one.cached_tokens, 'of them cached')}${figure(one.output_tokens, 'tokens out')}</dl>
     ${bars(one)}
-    <p class="faint">${[...bad, one.unreported && `${many(one.unreported, 'answer')} without token counts`].filter(Boolean).join(', ') || 'Every answer arrived whole and was counted.'}</p>
+    <p class="faint">${[...bad, one.unreported && `${many(one.unreported, 'answer')} without token counts`].filter(Boolean).join(', ') || 'Every answer was complete and was counted.'}</p>
     ${models.length ? html`<h3>Models asked for</h3><table><thead><tr><th>Model</th><th class="n">Requests</th><th class="n">Tokens in</th><th class="n">Tokens out</th></tr></thead>
-      <tbody>${models.toSorted((a, b) => b.requests - a.requests).slice(0, 12).map((each) => html`<tr><td><code>${each.model ?? 'none named'}</code></td>
+      <tbody>${models.toSorted((a, b) => b.requests - a.requests).slice(0, 12).map((each) => html`<tr><td><code>${each.model ?? 'no model named'}</code></td>
         <td class="n">${WHOLE.format(each.requests)}</td><td class="n">${COUNT.format(each.input_tokens)}</td><td class="n">${COUNT.format(each.output_tokens)}</td></tr>`)}</tbody></table>` : nothing}
   </section>`;
 }
 
 const DAY_S = 86400e3;
 
-/** A bar a day: tokens in, those from a cache, tokens out. */
+/** A bar for each day: input tokens, cached input tokens, output tokens. */
 function bars(one) {
   const today = Math.floor(state.now / DAY_S);
   const days = Math.min(state.days, 90);
@@ -101,7 +101,7 @@ export function handouts() {
   const shown = (told?.handouts ?? []).filter((one) =>
     !wanted || [one.connection, one.client.program, one.client.name, one.client.pid, one.workspace].join(' ').toLowerCase().includes(wanted));
   return html`<div class="narrow"><section class="card pad" aria-label="Hand-outs"><h2>Hand-outs</h2>
-    <p class="lead">Whom the daemon gave a secret. The same to the same program within an hour is one line.</p>
+    <p class="lead">The programs to which the daemon gave a secret. Repeated hand-outs to the same program within an hour are one line.</p>
     <input type="search" placeholder="Filter by connection, program or directory" aria-label="Filter the hand-outs" .value=${state.handoutFilter}
       @input=${(e) => { state.handoutFilter = e.target.value; app.changed(); }}>
     ${shown.length ? html`<ul class="plain-list record">${shown.map((one) => html`<li>${icon('key')}

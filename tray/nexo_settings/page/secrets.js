@@ -1,5 +1,5 @@
-// Shows one stored secret for a while. It is asked for by a click, stands in one text of the page, and is kept
-// nowhere else: not in the state, not in a variable that outlives the answer.
+// Shows one stored secret for a limited time after a click. The secret is only in one text node of the page, not
+// in the state and not in a variable that outlives the answer.
 
 import { ask } from './app.js';
 
@@ -7,12 +7,12 @@ const SHOWN_MS = 20_000;
 
 let hideNow = null;
 
-/** Take away what is shown, if anything is. */
+/** Hide the shown secret, if there is one. */
 export const hide = () => hideNow?.();
 
 /**
- * Put a secret into `place` until 20 s are over, the tab is hidden or `hide` is called.
- * `ended` is called once, then or when the secret is not had; throws what `ask` throws.
+ * Show a secret in `place` until 20 s are over, the tab is hidden or `hide` is called.
+ * `ended` is called once: when the secret is hidden, or if it cannot be loaded. Throws the errors of `ask`.
  */
 export async function show(place, body, ended) {
   hide();
@@ -31,7 +31,7 @@ export async function show(place, body, ended) {
   window.addEventListener('pagehide', over);
   try {
     const { secret } = await ask('reveal', body);
-    // Hidden, closed or asked for another one meanwhile: then it is not shown at all.
+    // Not shown if it was hidden or replaced, or if the dialog or the tab was closed meanwhile.
     if (hideNow === over && place.isConnected && !document.hidden) place.textContent = secret;
     else over();
   } catch (problem) {

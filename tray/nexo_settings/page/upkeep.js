@@ -1,5 +1,5 @@
-// Upkeep: what runs, what opens the keys, the stand-ins, the check of the store and its backups. Loaded when it
-// is first looked at.
+// The screen Upkeep: checks and gateway, the vault, the stand-ins, the check of the store and its backups. Loaded on
+// first use.
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
@@ -8,10 +8,10 @@ import { ago, clock, icon, light, many, notTold, span } from './views.js';
 
 const { state } = app;
 
-// What the last check of the store found; kept nowhere else, because it is true for its moment only.
+// The result of the last check of the store.
 const checked = { found: null, problem: null, at: null };
 
-// --- what a click does
+// --- actions of clicks
 
 const backUp = () =>
   app.doing('backup', async () => {
@@ -36,12 +36,12 @@ const switchGateway = (on) =>
   app.doing('gateway', async () => {
     const { problem, advice } = await app.ask('gateway', { on });
     if (problem) app.toast(app.sentence({ message: problem, hint: advice }), { bad: true });
-    else app.toast(on ? 'The gateway is open.' : 'The gateway is closed: programs behind it get no answer.');
+    else app.toast(on ? 'The gateway is open.' : 'The gateway is closed: programs that use it get no answer.');
     await app.loadMore('upkeep');
   });
 
 function setStandIns(names) {
-  // At once: the next click counts from here.
+  // Set before the answer arrives, because the next click starts from this list.
   state.more.upkeep.fallback = names;
   app.inTurn('stand-ins', async () => {
     try {
@@ -52,7 +52,7 @@ function setStandIns(names) {
   });
 }
 
-/** The file goes where downloads go; it holds no secret, so it may lie there. */
+/** Save the export as a download; it contains no secret. */
 const exportAll = () =>
   app.doing('export', async () => {
     const { document: text, connections } = await app.ask('export');
@@ -64,7 +64,7 @@ const exportAll = () =>
 
 const lockVault = () => app.doing('lock', () => app.ask('lock'));
 
-/** Say what a backup would bring, and restore it if the person agrees. The daemon proves it before and again then. */
+/** Show the content of a backup, and restore it if the user agrees. The daemon checks it before and again then. */
 async function offer(backup) {
   app.openDialog({ kind: 'restore', draw: restoring, backup, proof: null, problem: null });
   const { dialog } = state;
@@ -78,7 +78,7 @@ async function offer(backup) {
   app.say(dialog.problem ? app.sentence(dialog.problem) : brings(dialog.proof));
 }
 
-/** The same for the newest one, from elsewhere on the page. */
+/** As `offer`, for the newest backup. */
 export async function offerNewest() {
   const [newest] = (await app.ask('upkeep')).backups;
   if (newest) await offer(newest);
@@ -89,7 +89,7 @@ const restore = (dialog) =>
   app.doing('restore now', async () => {
     try {
       const done = await app.ask('restore', { name: dialog.backup.name });
-      // What was drawn and tested belongs to what was there before.
+      // Histories and test results belong to the store before.
       for (const known of [state.histories, state.handouts, state.tests]) known.clear();
       Object.assign(checked, { found: null, problem: null });
       app.closeDialog();
@@ -121,7 +121,7 @@ export function upkeep() {
   const gate = told?.gateway;
   return html`<div class="narrow">
     ${card('Running', html`<ul class="plain-list upkeep">
-      ${line('Checks', status.checks_paused ? 'Paused: the lights are as they were.' : 'Every connection is looked at in the background, without using a token.',
+      ${line('Checks', status.checks_paused ? 'Paused: the states shown are not updated.' : 'Every connection is checked in the background, without using tokens.',
         button('checks', status.checks_paused ? 'Resume' : 'Pause', () => app.pauseChecks(!status.checks_paused), may))}
       ${gate ? line('Gateway', gateWords(gate), button('gateway', gate.on ? 'Switch off' : 'Switch on', () => switchGateway(!gate.on), may)) : nothing}
     </ul>`)}
@@ -139,32 +139,32 @@ export function upkeep() {
 function gateWords(gate) {
   if (gate.listening) {
     const n = gate.programs.length;
-    return `Listens on 127.0.0.1:${gate.port}; ${n ? `${many(n, 'program is', 'programs are')} behind it: ${gate.programs.map((one) => one.token ?? one.client?.program ?? one.program).join(', ')}.` : 'no program is behind it.'}`;
+    return `Listens on 127.0.0.1:${gate.port}; ${n ? `${many(n, 'program uses', 'programs use')} it: ${gate.programs.map((one) => one.token ?? one.client?.program ?? one.program).join(', ')}.` : 'no program uses it.'}`;
   }
   if (gate.on) return [gate.problem, gate.advice].filter(Boolean).map(app.capital).join('. ');
-  return gate.switched_off ? 'Switched off: programs behind it get no answer.' : 'Opens with the first program that needs it.';
+  return gate.switched_off ? 'Switched off: programs that use it get no answer.' : 'Opens when the first program needs it.';
 }
 
-// --- what opens the keys. A code, a passphrase and the move to another slot are for a terminal: a page can be read
-// by an extension of the browser.
+// --- the vault. New recovery codes, passphrases and key slots need a terminal, because browser extensions can read
+// the page.
 
 function vault(told) {
   const { state: now, slot, problem } = state.status.vault;
   const open = now === 'unlocked';
   const more = told?.vault;
   return card('Vault', html`<ul class="plain-list upkeep">
-    ${line(open ? 'Unlocked' : 'Locked', open ? 'Programs get their keys. Locked, no program gets one.' : app.capital(problem) || 'No program gets a key.',
+    ${line(open ? 'Unlocked' : 'Locked', open ? 'Programs get their keys. While the vault is locked, no program gets a key.' : app.capital(problem) || 'No program gets a key.',
       open ? button('lock', 'Lock', lockVault, app.live()) : button('unlock', 'Unlock', app.unlock, app.live()))}
-    ${line('Opened by', html`${slot ? app.capital(SLOTS[slot] ?? slot.replace('_', ' ')) : 'Nothing yet'}${more?.slot_made_at ? `, since ${clock(more.slot_made_at)}` : ''}.
-      <code>nexoctl vault rekey</code> lets something else open it.`)}
+    ${line('Unlocked by', html`${slot ? app.capital(SLOTS[slot] ?? slot.replace('_', ' ')) : 'Nothing yet'}${more?.slot_made_at ? `, since ${clock(more.slot_made_at)}` : ''}.
+      <code>nexoctl vault rekey</code> changes this.`)}
     ${more ? line('Recovery code', recoveryWords(more, slot)) : nothing}
     ${told?.auto_lock ? line('Locks by itself', `${autoLockWords(told.auto_lock)}.`, button('auto-lock', 'Change…', () => changeAutoLock(told.auto_lock), app.mayWrite())) : nothing}
   </ul>`);
 }
 
 const recoveryWords = (more, slot) => more.recovery_made_at
-  ? html`Made ${ago(more.recovery_made_at)}. It opens the vault when ${SLOTS[slot] ?? 'everything else'} is lost. <code>nexoctl vault recovery</code> makes another one in its place.`
-  : html`<b class="warned">None.</b> If ${SLOTS[slot] ?? 'what opens the vault'} is lost, nobody can read the stored keys. <code>nexoctl vault recovery</code> prints one, once.`;
+  ? html`Made ${ago(more.recovery_made_at)}. It unlocks the vault if ${SLOTS[slot] ?? 'everything else'} is lost. <code>nexoctl vault recovery</code> replaces it by a new one.`
+  : html`<b class="warned">None.</b> If ${SLOTS[slot] ?? 'the key of the vault'} is lost, nobody can read the stored keys. <code>nexoctl vault recovery</code> creates a code and shows it once.`;
 
 function autoLockWords(auto) {
   const when = [auto.idle_s && `after ${span(auto.idle_s)} without a hand-out`, auto.on_suspend && 'when the computer goes to sleep', auto.on_screen_lock && 'when the screen is locked'].filter(Boolean);
@@ -197,7 +197,7 @@ function autoLocking(dialog) {
           ${spans.map((one) => html`<option value=${one} ?selected=${one === wanted.idle_s}>for ${span(one) || `${one} s`}</option>`)}</select></div>
       <div>${tick('on_suspend', 'Lock when the computer goes to sleep')}${tick('on_screen_lock', 'Lock when the screen is locked')}</div>
       ${problem ? html`<p class="problem" role="alert">${app.sentence(problem)}</p>` : nothing}
-      <p class="faint">Locked, no program gets a key until somebody unlocks it.</p></div>
+      <p class="faint">While the vault is locked, no program gets a key.</p></div>
     <div class="dialog-foot"><button @click=${app.closeDialog}>Cancel</button>
       <button class="primary" ?disabled=${state.busy.has('auto-lock') || !app.mayWrite()} @click=${save}>Save</button></div>`, 'small');
 }
@@ -212,7 +212,7 @@ function standIns(told, may) {
     ${names.length ? html`<ul class="bindings">${names.map((name, at) => html`<li><span class="badge">${at + 1}</span><span class="where"><b>${name}</b></span>
         <button ?disabled=${!may || !at} aria-label=${`Move ${name} up`} @click=${() => setStandIns(names.toSpliced(at, 1).toSpliced(at - 1, 0, name))}>Up</button>
         <button class="bare" ?disabled=${!may} aria-label=${`Remove the stand-in ${name}`} title="Remove" @click=${() => setStandIns(names.toSpliced(at, 1))}>${icon('cross')}</button></li>`)}</ul>`
-      : html`<p class="faint">${told ? 'None: programs wait for their own.' : notTold()}</p>`}
+      : html`<p class="faint">${told ? 'None: programs keep their own connection.' : notTold()}</p>`}
     ${told && free.length ? html`<div class="line-form"><div class="grow"><label for="stand-in">Add</label>
       <select id="stand-in" ?disabled=${!may} .value=${''} @change=${(e) => { const name = e.target.value; e.target.value = ''; setStandIns([...names, name]); }}>
         <option value="" selected disabled>choose …</option>${free.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></div></div>` : nothing}`);
@@ -224,19 +224,19 @@ function checkWords() {
   const { found, problem } = checked;
   if (problem) return app.sentence(problem);
   if (!found.ok) return `${many(found.problems.length, 'problem')} found`;
-  return found.seals_checked ? `Sound: ${counts(found)}, and every secret opens` : `Sound: ${many(found.connections, 'connection')}. The vault is locked, so the secrets were not tried`;
+  return found.seals_checked ? `Sound: ${counts(found)}, and every secret can be decrypted` : `Sound: ${many(found.connections, 'connection')}. The vault is locked, so the secrets were not checked`;
 }
 
 function storeCheck() {
   const { found, problem, at } = checked;
-  if (!found && !problem) return html`<p class="faint">A check looks for damage, and tries whether every stored secret opens. It changes nothing.</p>`;
+  if (!found && !problem) return html`<p class="faint">A check looks for damage, and decrypts every stored secret. It changes nothing.</p>`;
   return html`<div class="outcome ${found?.ok ? 'good' : 'bad'}"><b>${checkWords()}</b>
     ${found?.problems.length ? html`<ul class="bullets">${found.problems.map((one) => html`<li>${app.capital(one)}</li>`)}</ul>` : nothing}
     <p class="faint">Checked ${ago(at)}.</p></div>`;
 }
 
 function backups(told) {
-  return html`<p class="lead">Copies of the encrypted store, one a day by itself. They are of use only with what opens the vault. For another computer, <button class="link" ?disabled=${!app.live() || state.busy.has('export')} @click=${exportAll}>export</button> everything but the keys; <code>nexoctl export --with-secrets</code> takes them along.</p>
+  return html`<p class="lead">Copies of the encrypted store, made every day. They can be used only with the key or the recovery code of the vault. For another computer, <button class="link" ?disabled=${!app.live() || state.busy.has('export')} @click=${exportAll}>export</button> everything except the keys; <code>nexoctl export --with-secrets</code> includes them.</p>
     ${told?.backups.length ? html`<ul class="plain-list backups">${told.backups.map((one) => html`<li>
         <span><b>${one.at ? clock(one.at) : one.name}</b><span class="what">${app.capital(REASONS[one.reason] ?? one.reason)}, ${size(one.size_bytes)}</span></span>
         <time class="faint" datetime=${one.at ?? ''}>${ago(one.at)}</time>
@@ -257,8 +257,8 @@ function restoring(dialog) {
       </dl>
       ${problem ? html`<div class="outcome bad" role="alert"><b>It cannot be restored</b><p>${app.sentence(problem)}</p></div>`
         : proof ? html`<div class="outcome good"><b>${light('healthy')} ${brings(proof)}</b></div>`
-          : html`<p class="faint">Looking whether it is sound…</p>`}
-      <p>Connections, keys, workspaces and stand-ins become what they were then, and running programs follow. The store of now is kept beside the backups.</p>
+          : html`<p class="faint">Checking the backup…</p>`}
+      <p>Connections, keys, workspaces and stand-ins are restored to that state, and running programs follow. The current store is kept beside the backups.</p>
     </div>
     <div class="dialog-foot"><button data-first @click=${app.closeDialog}>Cancel</button>
       <button class="danger" ?disabled=${!proof || busy || !app.live()} @click=${() => restore(dialog)}>${busy ? 'Restoring…' : 'Restore'}</button></div>`, 'small');

@@ -1,11 +1,11 @@
-// What the page looks like for what is known. Draws only; what a click does is in app.js.
+// Draws the page for the state. The actions of clicks are in app.js.
 
 import { html, svg, nothing } from './lit-html.js';
 import * as app from './app.js';
 
 const { state } = app;
 
-// --- words
+// --- texts
 
 export const ms = (value) =>
   value == null ? '' : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(value < 10000 ? 1 : 0)} s`;
@@ -14,12 +14,12 @@ export const WHOLE = new Intl.NumberFormat();
 
 export const many = (n, one, more = `${one}s`) => `${WHOLE.format(n)} ${n === 1 ? one : more}`;
 
-// A screen that was not looked at before the daemon went has nothing to show.
+// The text of a screen whose data were not loaded before the daemon was lost.
 export const notTold = () => (app.live() ? 'Loading …' : 'Not known yet.');
 
 const UNITS = [['day', 86400], ['h', 3600], ['min', 60]];
 
-/** Seconds as a person says them; empty below a minute. */
+/** A duration in the largest unit; empty below a minute. */
 export function span(seconds) {
   for (const [unit, size] of UNITS) {
     const n = Math.floor(seconds / size);
@@ -56,10 +56,10 @@ export const providerName = (connection) => {
   return shortName(state.providers.find((one) => one.name === wanted)?.display_name ?? wanted);
 };
 
-/** Whether typed text can be hidden without a field that browsers take for a login. */
+/** Whether CSS can hide typed text; otherwise a password field is needed, which browsers treat as a login. */
 export const SECURE = window.CSS?.supports?.('-webkit-text-security', 'disc');
 
-/** Without what stands in parentheses: a list has little room. */
+/** A name without the part in parentheses, for lists. */
 export const shortName = (text) => text.replace(/ \(.*\)$/, '');
 
 // --- icons
@@ -177,7 +177,7 @@ function banners() {
     const ended = ['DAEMON_NOT_RUNNING', 'SHUTTING_DOWN'].includes(state.problem.reason);
     const action = app.remedy(state.problem);
     const busy = state.busy.has('start');
-    found.push(banner('bad', 'away', ended ? 'The daemon is not running.' : app.sentence(state.problem), 'What you see is what was known last.',
+    found.push(banner('bad', 'away', ended ? 'The daemon is not running.' : app.sentence(state.problem), 'This is the last known state.',
       action && { ...action, label: busy ? 'Starting…' : action.label, busy }));
   }
   if (app.live() && status) {
@@ -189,7 +189,7 @@ function banners() {
     }
     if (status.store.state !== 'read_write') {
       const { problem, advice } = status.store;
-      // The daemon's sentence may say the advice already.
+      // The problem may already contain the advice.
       const said = problem.includes(advice) ? [problem] : [problem, advice];
       found.push(banner('warn', 'warn', 'The store is read-only', said.filter(Boolean).map(app.capital).join('. '),
         { label: 'Restore…', run: app.restoreNewest, busy: state.busy.has('restore') }));
@@ -198,13 +198,13 @@ function banners() {
       found.push(banner('calm', 'plug', 'This computer is offline', 'Nothing is wrong with the connections; they are checked again once the network is back.'));
     }
     if (status.checks_paused) {
-      found.push(banner('calm', 'pause', 'Checks are paused', 'The lights are as they were.', { label: 'Resume', run: () => app.pauseChecks(false) }));
+      found.push(banner('calm', 'pause', 'Checks are paused', 'The states shown are not updated.', { label: 'Resume', run: () => app.pauseChecks(false) }));
     }
   }
   return found.length ? html`<div class="banners">${found}</div>` : nothing;
 }
 
-// The daemon's hint is for a terminal; here is a button.
+// The hint with a command is left out, because there is a button.
 const vaultWords = (vault) => vault.state === 'locked'
   ? `${app.capital(vault.problem.split('; nexoctl ')[0])}. Programs get no keys until it is unlocked.`.replace(/^\. /, '')
   : app.capital(vault.problem);
@@ -230,7 +230,7 @@ const first = () => html`<section class="empty">
   <p>Add the account that your programs use. It is tested first, and its key is stored encrypted on this computer.</p>
   <p class="choices"><button class="primary" ?disabled=${!app.mayWrite()} @click=${() => app.newConnection()}>${icon('plus')}<span>Add connection</span></button>
     <button @click=${app.openImport}>Import…</button></p>
-  <p class="faint"><b>Import</b> takes over what other programs on this computer have already.</p>
+  <p class="faint"><b>Import</b> copies connections from other programs on this computer.</p>
 </section>`;
 
 // --- the list
@@ -301,7 +301,7 @@ function row(connection, chosen, stop) {
 
 const KINDS = { o: 'good', '!': 'soft', x: 'bad', '-': 'none' };
 
-/** Neighbours of one kind as one run: [kind, first, count]. */
+/** Group equal neighbours: [kind, first, count]. */
 function runs(lights) {
   const found = [];
   [...lights].forEach((kind, at) => {
@@ -312,7 +312,7 @@ function runs(lights) {
   return found;
 }
 
-/** Paths of the latencies; a gap is a gap. */
+/** SVG paths of the latencies, interrupted where a value is missing. */
 function paths(latencies, x, y, bottom) {
   const lines = [];
   let run = [];
@@ -349,13 +349,13 @@ function chart(connection) {
   const percent = past?.uptime == null ? '–' : `${(past.uptime * 100).toFixed(past.uptime > 0.9995 || past.uptime < 0.1 ? 0 : 1)} %`;
   const figure = (value, words) => html`<div><dd>${value || '–'}</dd><dt>${words}</dt></div>`;
   const span = (hours, text) => html`<button aria-pressed=${state.hours === hours ? 'true' : 'false'} @click=${() => app.setHours(hours)}>${text}</button>`;
-  return html`<section class="card chart-card" aria-label="The past">
+  return html`<section class="card chart-card" aria-label="History">
     <div class="chart-head">
       <dl class="figures">${figure(percent, 'uptime')}${figure(ms(past?.latency_p50_ms), 'median')}${figure(ms(past?.latency_p95_ms), '95 % below')}</dl>
       <div class="segments" role="group" aria-label="Time shown">${span(24, '24 h')}${span(168, '7 d')}</div>
     </div>
     <div class="chart">${past ? drawing(connection, past) : html`<div class="hole">${app.live() ? nothing : notTold()}</div>`}</div>
-    ${past?.transitions.length ? html`<details class="changes"><summary>${past.transitions.length} ${past.transitions.length > 1 ? 'changes' : 'change'} of the light</summary>
+    ${past?.transitions.length ? html`<details class="changes"><summary>${past.transitions.length} ${past.transitions.length > 1 ? 'changes' : 'change'} of health</summary>
       <ol>${past.transitions.toReversed().map((one) => html`<li><span class="state ${one.to}">${light(one.to)}<b>${one.to === 'healthy' ? 'works' : one.phrase || one.to}</b></span>
         <span class="faint">${one.evidence}</span><time datetime=${one.at}>${clock(one.at)}</time></li>`)}</ol></details>` : nothing}
   </section>`;
@@ -406,7 +406,7 @@ function hover(at) {
   app.changed();
 }
 
-const SLICES = { o: 'every check was good', '!': 'told to wait', x: 'a check failed', '-': 'no check' };
+const SLICES = { o: 'every check succeeded', '!': 'rate limited', x: 'a check failed', '-': 'no check' };
 
 function slice(past, at, moment) {
   const from = moment(at);
@@ -503,17 +503,17 @@ function verdict(connection) {
 }
 
 const LAYERS = {
-  configuration: 'Fields make sense',
-  dns: 'Name found',
-  tcp: 'Somebody listens',
-  tls: 'Encrypted',
-  http: 'Answers like the provider',
+  configuration: 'Settings are valid',
+  dns: 'Host name resolved',
+  tcp: 'Server reachable',
+  tls: 'TLS connection made',
+  http: 'Responds like the provider',
   authenticated: 'Key accepted',
   model_listed: 'Model listed',
   completion: 'Completion works',
 };
 
-/** The layers of a test, as they finish. */
+/** The layers of a test that have finished, and the one that is running. */
 export function layers(test) {
   const done = test.layers.filter((one) => one.status !== 'skipped' && !(one.layer === 'completion' && one.status === 'not_reached'));
   const seen = new Set(test.layers.map((one) => one.layer));
@@ -526,13 +526,13 @@ export function layers(test) {
     ${next ? html`<li class="running"><span class="sign"><span class="spinner"></span></span><span class="what">${LAYERS[next]}</span></li>` : nothing}</ol>`;
 }
 
-/** The button for what a refusal can be answered with. */
+/** A button with the remedy for a problem, if there is one. */
 export function remedyButton(problem) {
   const action = app.remedy(problem);
   return action ? html`<p><button @click=${action.run}>${action.label}</button></p>` : nothing;
 }
 
-/** Success, or what is wrong and what to do. */
+/** The result of a test: success, or the problem and what to do. */
 export function outcome(test, fixes = nothing) {
   if (test.problem) {
     return html`<div class="outcome bad"><b>Not tested</b><p>${app.sentence(test.problem)}</p>${remedyButton(test.problem)}${fixes}</div>`;
@@ -540,7 +540,7 @@ export function outcome(test, fixes = nothing) {
   const { result } = test;
   if (!result) return nothing;
   if (result.ok) {
-    const key = { verified: 'The key was verified', not_enforced: 'The server takes any key', unverified: 'The key could not be verified', none: 'No key is needed' }[result.key];
+    const key = { verified: 'The key was verified', not_enforced: 'The server accepts any key', unverified: 'The key could not be verified', none: 'No key is needed' }[result.key];
     const n = result.models.length;
     const facts = [key, n ? `${n} ${n > 1 ? 'models' : 'model'}` : '', ms(result.elapsed_ms)].filter(Boolean).join(', ');
     return html`<div class="outcome good"><b>Success</b><p>${facts}.</p>${result.advice ? html`<p>${result.advice}</p>` : nothing}${fixes}</div>`;
@@ -553,22 +553,22 @@ export function outcome(test, fixes = nothing) {
     ${result.request_id ? html`<p class="faint">Request ${result.request_id}</p>` : nothing}${fixes}</div>`;
 }
 
-/** Fields that a suggestion of the daemon can name, and what the form calls them. */
+/** Field of a suggestion → field of the form. */
 export const APPLICABLE = { base_url: 'base_url', default_model: 'model', auth_scheme: 'authScheme', proxy: 'proxy' };
 
 const takeable = (one) => one.fix || (one.value && (one.field in APPLICABLE || state.providers.some((each) => each.name === one.value)));
 
-/** What the daemon suggests; what was tried and `may` be taken over has a button, which calls `take`. */
+/** The suggestions of a test. One that can be applied and that `may` accepts has a button, which calls `take`. */
 export const suggested = (found, may, take) => found.map((one) => html`<div class="suggestion"><p>${one.text}</p>${takeable(one) && may(one)
   ? html`<button @click=${() => take(one)}>${one.fix ? 'Clean it up and test' : html`Use <code>${one.value}</code> and test`}</button>` : nothing}</div>`);
 
-/** A change of what is saved is made in the form, where *Save* is. */
+/** The suggestions for a saved connection; they are applied in the form, where the user can save them. */
 const suggestions = (connection, test) => suggested(test.result?.suggestions ?? [],
   (one) => app.mayWrite() && !(one.field === 'proxy' && connection.proxy_has_credentials), (one) => app.editConnection(connection, one));
 
 const testCard = (connection, test) => html`<section class="card pad" aria-label="Test"><h3>${test.running ? 'Test' : 'Last test'}${test.at ? `, ${ago(test.at)}` : nothing}</h3>${layers(test)}${outcome(test, suggestions(connection, test))}${paid(connection, test)}</section>`;
 
-/** What asking a model costs, before it is asked. */
+/** The button for a completion, with its price. */
 const paid = (connection, test) => {
   const { result } = test;
   if (!result?.price_note || result.layers.some((one) => one.layer === 'completion' && one.ok !== null)) return nothing;
@@ -576,7 +576,7 @@ const paid = (connection, test) => {
     <span class="faint">${result.price_note}</span></p>`;
 };
 
-const KEY = { verified: 'verified', not_enforced: 'the server takes any key', unverified: 'not verified yet', none: '' };
+const KEY = { verified: 'verified', not_enforced: 'the server accepts any key', unverified: 'not verified yet', none: '' };
 
 function fields(connection) {
   const { key } = connection;

@@ -1,5 +1,5 @@
-// Workspaces: what is bound to which connection, what a directory gets, and who follows now. Loaded when it is
-// first looked at.
+// The screen Workspaces: the bindings, the connection for a directory, and the programs that follow now. Loaded on
+// first use.
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
@@ -15,7 +15,7 @@ const asked = { typed: '', answer: null, problem: null };
 const wordOf = (workspace) => workspace.path ?? workspace.name;
 const place = (workspace) => (workspace.path ? { path: workspace.path } : { workspace: workspace.name });
 
-// --- what a click does
+// --- actions of clicks
 
 function bind() {
   const { problem: _, ...wanted } = form;
@@ -31,7 +31,7 @@ function bind() {
   });
 }
 
-/** The same workspace with what is given; the rest of its binding stays. */
+/** Change a binding; fields that are not in `changes` are kept. */
 const rebind = ({ workspace, connection, allow_fallback, sticky_s }, changes) =>
   app.inTurn('bind', () => app.ask('bind', { ...place(workspace), connection, allow_fallback, sticky_s: Math.round(sticky_s ?? 0), ...changes }));
 
@@ -54,24 +54,24 @@ function explain() {
   });
 }
 
-// --- how a binding is meant
+// --- options of a binding
 
 const SPANS = [3600, 12 * 3600, 86400, 7 * 86400];
 
-const stays = (sticky_s) => `stay until they rest for ${span(sticky_s) || `${sticky_s} s`}`;
+const stays = (sticky_s) => `keep their connection until idle for ${span(sticky_s) || `${sticky_s} s`}`;
 
-/** The two choices beside the connection; `set` takes what was chosen. */
+/** The fields for stickiness and stand-ins; `set` is called with the changes. */
 function choices(id, { sticky_s, allow_fallback }, may, set) {
   const spans = sticky_s && !SPANS.includes(sticky_s) ? [sticky_s, ...SPANS].toSorted((a, b) => a - b) : SPANS;
-  return html`<div class="grow"><label for="${id}-sticky">Conversations that began</label>
+  return html`<div class="grow"><label for="${id}-sticky">Running conversations</label>
       <select id="${id}-sticky" ?disabled=${!may} aria-describedby="${id}-hint" @change=${(e) => set({ sticky_s: Number(e.target.value) })}>
-        <option value="0" ?selected=${!sticky_s}>go on with what is bound</option>
+        <option value="0" ?selected=${!sticky_s}>switch with the binding</option>
         ${spans.map((one) => html`<option value=${one} ?selected=${one === sticky_s}>${stays(one)}</option>`)}</select></div>
     <label class="tick"><input id="${id}-fallback" type="checkbox" .checked=${allow_fallback} ?disabled=${!may}
-      @change=${(e) => set({ allow_fallback: e.target.checked })}><span>Stand-ins may serve it</span></label>`;
+      @change=${(e) => set({ allow_fallback: e.target.checked })}><span>Allow stand-ins</span></label>`;
 }
 
-const HINT = 'In the gateway: what a provider keeps for a conversation, such as earlier answers and cached prompts, stays of use.';
+const HINT = 'For the gateway: a conversation that keeps its connection can still use what the provider has stored for it, such as earlier answers and cached prompts.';
 
 function editing(dialog) {
   const { binding, wanted } = dialog;
@@ -98,11 +98,11 @@ const options = (chosen, none) => html`${none ? html`<option value="" ?selected=
 function bound(each) {
   const may = app.mayWrite();
   const word = wordOf(each.workspace);
-  const notes = [each.sticky_s && `conversations ${stays(each.sticky_s)}`, each.allow_fallback && 'stand-ins may serve it'].filter(Boolean);
+  const notes = [each.sticky_s && `conversations ${stays(each.sticky_s)}`, each.allow_fallback && 'stand-ins allowed'].filter(Boolean);
   return html`<li class=${each.broken ? 'broken' : ''}>
     ${icon(each.workspace.path ? 'folder' : 'tag')}
     <span class="where"><code>${word}</code>
-      ${each.broken ? html`<span class="state unhealthy">${light('unhealthy')}<b>${each.connection} is gone: it gets nothing</b></span>` : nothing}
+      ${each.broken ? html`<span class="state unhealthy">${light('unhealthy')}<b>${each.connection} no longer exists: programs get an error</b></span>` : nothing}
       ${notes.length ? html`<span class="what">${app.capital(notes.join(', '))}</span>` : nothing}</span>
     <select aria-label=${`Connection of ${word}`} ?disabled=${!may}
       @change=${(e) => rebind(each, { connection: e.target.value })}>${options(each.connection, each.broken ? each.connection : '')}</select>
@@ -117,7 +117,7 @@ export function workspaces() {
   const set = (changes) => { Object.assign(form, { problem: null }, changes); app.changed(); };
   return html`<div class="narrow">
     <section class="card pad" aria-label="Bound workspaces"><h2>Workspaces</h2>
-      <p class="lead">Programs get the default, ${one ? html`<b>${one.name}</b>` : 'which is not chosen'}, unless the directory they run in, or one above it, is bound to another connection.</p>
+      <p class="lead">Programs get the default, ${one ? html`<b>${one.name}</b>` : 'which is not set'}, unless the directory they run in, or one above it, is bound to another connection.</p>
       ${state.bindings.length ? html`<ul class="bindings">${state.bindings.map(bound)}</ul>` : html`<p class="faint">None is bound.</p>`}
       <div class="line-form">
         <div class="grow"><label for="bind-place">Bind a directory or a name</label>
@@ -143,7 +143,7 @@ export function workspaces() {
     <section class="card pad" aria-label="Programs"><h2>Programs that follow now</h2>
       ${state.followers.length ? html`<ul class="plain-list">${state.followers.map((each) => html`<li>${icon('program')}
         <span><b>${each.client.program || each.client.name}</b>${each.connections.length ? html` has <b>${each.connections.join(', ')}</b>` : nothing} <span class="faint">process ${each.client.pid}${each.workspaces.length ? `, in ${each.workspaces.map(wordOf).join(', ')}` : ''}</span></span>
-        <time class="faint" datetime=${each.connected_at}>${ago(each.connected_at)}</time></li>`)}</ul>` : html`<p class="faint">None. Those that follow apply a switch while they run.</p>`}
+        <time class="faint" datetime=${each.connected_at}>${ago(each.connected_at)}</time></li>`)}</ul>` : html`<p class="faint">None. A program that follows applies a switch while it is running.</p>`}
     </section>
   </div>`;
 }
