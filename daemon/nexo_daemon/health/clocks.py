@@ -1,7 +1,7 @@
-"""Was this computer suspended, or its wall clock set? And how do moments read on the clock as it is now?
+"""Detects that the computer was suspended or its wall clock set, and converts times to the new clock.
 
-Pure. Told from what two looks at the clocks differ by: the wall clock runs on while the computer sleeps, the
-monotonic one does not, and nothing but a person (or a time server) moves them apart otherwise.
+Pure. Compares the clocks at two moments: the wall clock advances while the computer sleeps, the monotonic one
+does not; otherwise only a person or a time server changes their difference.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from nexo_daemon.domain.model import Health
 
 @frozen
 class Instant:
-    """One moment on both clocks: `wall` is shown and stored, `mono` (seconds) is computed with."""
+    """A moment on both clocks: `wall` is shown and stored, `mono` (seconds) is used for computing."""
 
     wall: datetime
     mono: float
@@ -22,20 +22,20 @@ class Instant:
 
 SUSPENDED_S: Final = 5.0
 CLOCK_STEP_S: Final = 60.0
-"""A jump by more than this means that everything is checked again."""
+"""After a larger jump, in seconds, everything is checked again."""
 
 CORRECTION_S: Final = 1.0
-"""A clock set by less is not worth a notice: programs that keep the time do so little by little."""
+"""Smaller changes, in seconds, are ignored: time servers adjust the clock gradually."""
 
 
 @frozen
 class Jump:
-    """What the clocks did between two looks.
+    """The changes of the clocks between two looks.
 
     Attributes:
-        asleep_s: how long the computer was suspended; None when it was not, or the system does not tell.
-        set_s: by how much the wall clock was set, forwards or (negative) back. Includes the time asleep
-            where the system does not tell.
+        asleep_s: how long the computer was suspended; None if it was not, or if that is unknown.
+        set_s: by how much the wall clock was set, negative for back. Includes the time asleep if that is
+            unknown.
     """
 
     asleep_s: float | None
@@ -43,17 +43,17 @@ class Jump:
 
     @property
     def corrected(self) -> bool:
-        """Whether moments that were noted before read differently now."""
+        """Whether stored times have to be converted."""
         return abs(self.set_s) >= CORRECTION_S
 
     @property
     def upsetting(self) -> bool:
-        """Whether what was known should be checked again."""
+        """Whether everything should be checked again."""
         return self.asleep_s is not None or abs(self.set_s) > CLOCK_STEP_S
 
 
 class Clocks:
-    """Remembers how far apart the clocks were at the last look."""
+    """Remembers the difference of the clocks at the last look."""
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
@@ -64,8 +64,7 @@ class Clocks:
 
         Args:
             now: both clocks.
-            asleep_s: seconds that this computer has been suspended since it was started; None when it
-                cannot be told.
+            asleep_s: seconds that the computer was suspended since it was started; None if unknown.
         """
         offset_s = now.wall.timestamp() - now.mono
         moved_s = 0.0 if self._offset_s is None else offset_s - self._offset_s
@@ -75,7 +74,7 @@ class Clocks:
 
 
 def shifted(health: Health, seconds: float) -> Health:
-    """The same light, with its moments as they read on a clock that was set by so many seconds."""
+    """The same health, with its times converted to a clock that was set by so many seconds."""
 
     def moved(moment: datetime | None) -> datetime | None:
         return None if moment is None else moment + timedelta(seconds=seconds)

@@ -1,6 +1,6 @@
-"""Runs the health checks on the event loop: launches of `schedule` become requests, results become news.
+"""Runs the health checks on the event loop: `schedule` decides when, requests are sent, results published.
 
-Not for decisions: when to check is `schedule`'s, what a result means is `policy`'s.
+`policy` decides what a result means.
 """
 
 import asyncio
@@ -26,33 +26,33 @@ from nexo_daemon.health.watch_list import HealthNotice, Launch, NotChecked
 log = logging.getLogger(__name__)
 
 CHECK_NOW_LIMIT_S: Final = 60.0
-"""How long `check_now` waits at most; the callers' deadlines are shorter."""
+"""Longest wait of `check_now` in seconds; the callers' time limits are shorter."""
 
 STARTS_IN_A_TURN: Final = 2
 STARTS_IN_A_ROW: Final = 16
 STARTS_PAUSE_S: Final = 0.008
-"""A few checks start in one turn of the loop, and after some turns calls have the loop for themselves.
-Without the pause all checks of a burst end together, and hold up the loop then.
+"""Checks that start in one turn of the loop, and turns after which the loop is left to calls for a while.
+Without the pause all checks of a burst end at the same time, and block the loop.
 
-Measured with bursts of 1000 checks on a busy processor (2026-11-27): with 4 in one turn the loop was held up
-for 5 to 8 ms, as with one; a check takes a fortieth less CPU.
+Measured with bursts of 1000 checks on a busy processor (2026-11-27): with 4 checks in a turn the loop was
+blocked for 5 to 8 ms, as with one, and a check takes a fortieth less CPU.
 """
 
 
 class Sink(Protocol):
-    """Who wants to know. Called on the event loop; must not block."""
+    """Receives results. Called on the event loop; must not block."""
 
     def on_health(
         self, connection_id: str, health: Health, transition: Transition | None, sample: Sample | None
     ) -> None:
-        """A light was looked at again."""
+        """The health of a connection was checked or changed."""
 
     def on_offline(self, since: datetime | None) -> None:
-        """This computer went off line, or came back (None); again when its clock was set meanwhile."""
+        """The computer went offline (since then) or online (None); called again when the clock was set."""
 
 
 class Monitor:
-    """The checks of all connections. Belongs to one event loop; nothing happens until `run` runs."""
+    """The checks of all connections. Used on one event loop; works while `run` runs."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Monitor:
         self._surroundings = ThisComputer() if surroundings is None else surroundings
         self._clocks = Clocks()
         self._stir = asyncio.Event()
-        # Monotonic second until which `run` rests; None while it does not.
+        # Monotonic time until which `run` sleeps; None while it does not.
         self._rests_until: float | None = None
         self._tasks: dict[int, asyncio.Task[Verdict | NotChecked]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
@@ -79,7 +79,7 @@ class Monitor:
 
     @property
     def offline_since(self) -> datetime | None:
-        """Since when this computer is off line; None when it is not."""
+        """Since when the computer is offline; None if it is online."""
         return self._core.offline_since
 
     def configure(
@@ -89,39 +89,39 @@ class Monitor:
         *,
         only: Collection[str] | None = None,
     ) -> None:
-        """Set what is watched; see `Scheduler.configure`. Cheap and idempotent."""
+        """Set the watched connections; see `Scheduler.configure`. Fast and idempotent."""
         self._cancel(self._core.configure(watched, known, self._now(), only=only))
         for gone in [id_ for id_ in self._waiting if id_ not in watched]:
             self._resolve(gone)
         self._publish()
 
     def changed(self, connection_id: str) -> None:
-        """Configuration or secret of a connection changed: forget what was known, check at once."""
+        """The configuration or secret of a connection changed: discard its health, check at once."""
         self._cancel(self._core.changed(connection_id, self._now()))
         self._publish()
 
     def suspect(self, connection_id: str) -> None:
-        """A program saw a connection fail: one confirming check, unless one is on its way."""
+        """A program reported a failure: check once to confirm, unless a check is planned."""
         self._core.suspect(connection_id, self._now())
         self._publish()
 
     def witnessed(self, connection_id: str, verdict: Verdict, asked_at: float) -> None:
-        """A request of a program ended: see `Scheduler.witnessed`."""
+        """A request of a program ended; see `Scheduler.witnessed`."""
         if self._core.witnessed(connection_id, verdict, asked_at, self._now()):
             self._publish()
 
     def tested(self, connection_id: str, verdict: Verdict) -> None:
-        """A person tested a connection: see `Scheduler.tested`."""
+        """A person tested a connection; see `Scheduler.tested`."""
         self._core.tested(connection_id, verdict, self._now())
         self._publish()
 
     async def check_now(self, connection_ids: Iterable[str]) -> Mapping[str, Health]:
-        """Check at once and wait for the results, quick confirming re-checks included.
+        """Check at once and wait for the results, including quick confirming checks.
 
-        Connections that are not watched are left out; those whose provider asked to wait keep their state.
+        Connections that are not watched are omitted; those whose provider asked for a wait keep their state.
 
         Raises:
-            RetryLater: all of them are asked to wait.
+            RetryLater: the providers of all of them asked for a wait.
             ShuttingDown: the monitor was stopped.
         """
         if self._stopped:
@@ -168,7 +168,7 @@ class Monitor:
             await self._stop()
 
     def _look_at_clock(self) -> None:
-        """Notice that the computer was suspended or its clock set."""
+        """Detect that the computer was suspended or its clock set."""
         now = self._now()
         jump = self._clocks.look(now, self._surroundings.asleep_s())
         if jump.corrected:
@@ -185,14 +185,14 @@ class Monitor:
         while (launch := self._core.launch(self._now())) is not None:
             task = asyncio.create_task(self._ask(launch), name=f"check {launch.id}")
             self._tasks[launch.ticket] = task
-            # Not a `finally` in the task: one that is cancelled before its first step never gets there.
+            # Not a `finally` in the task, because a task cancelled before its first step does not run it.
             task.add_done_callback(partial(self._ended, launch))
             started += 1
             if not started % STARTS_IN_A_ROW:
                 await asyncio.sleep(STARTS_PAUSE_S)
             elif not started % STARTS_IN_A_TURN:
                 await asyncio.sleep(0)
-        # Of checks that were spared.
+        # For checks that turned out to be unnecessary.
         self._tell()
 
     async def _rest(self) -> None:
@@ -236,7 +236,7 @@ class Monitor:
                 advice=f"{error.message}: {error.hint}" if error.hint else error.message,
             )
         except Exception as error:  # noqa: BLE001 - a defect in one probe must not end the checks of the others
-            # The text of a foreign exception may hold a key; its type does not.
+            # The exception's text may contain a key; its type does not.
             log.error("a health check failed inside the daemon: %s", type(error).__name__)
             return NotChecked("internal", "The daemon could not make the check; its log names the cause.")
 
@@ -245,7 +245,7 @@ class Monitor:
         if self._rests_until is not None:
             now = self._now()
             wake = self._core.next_wake(now)
-            # What is due already, too: while a machine is suspended the clock goes on and the timer does not.
+            # Also if it is due already: after a suspension the clock has advanced, but the timer has not.
             if wake is not None and (wake <= now.mono or wake < self._rests_until):
                 self._stir.set()
 

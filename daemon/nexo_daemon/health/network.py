@@ -1,12 +1,12 @@
-"""Is our own network to blame? Follows what the checks of remote hosts saw, and acts on it.
+"""Finds out whether the local network is the cause of failures, from the checks of remote hosts.
 
-When one host looks as if our network were gone, others are asked as witnesses, and a failure that would
-turn a light red is held until they have answered. Once this computer is off line, all lights of remote hosts
-freeze, and one host after another is asked whether the network is back.
+When a failure looks like one of the local network, other hosts are checked as witnesses, and a failure that
+would make a connection unhealthy is held until they have answered. Once the computer is offline, the health
+of all remote connections is frozen, and one host after the other is tried until the network is back.
 
-A failure that looks like our own network (no route, names that cannot be resolved for now) is *strong*
-evidence, a time-out is *weak*; any answer from any remote host ends the case. Hosts on this computer and in
-the local network say nothing about it, either way.
+A failure that looks local (no route, temporary failure of name resolution) is *strong* evidence, a time-out
+is *weak*; any answer from a remote host proves that the network works. Hosts on this computer and in the
+local network prove nothing.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ from nexo_daemon.health.clocks import Instant
 from nexo_daemon.health.watch_list import Launch, WatchedConnection, WatchList
 
 WITNESSES: Final = 2
-"""How many other hosts are asked when one looks as if our network were gone."""
+"""The number of other hosts that are checked as witnesses."""
 
 STRONG_AFTER_S: Final = 5.0
 WEAK_AFTER_S: Final = 5.0
@@ -32,7 +32,7 @@ _WEAK_REASONS: Final = frozenset({"timeout", "dns"})
 
 
 class Signal(Enum):
-    """What one result says about our own network."""
+    """What a result says about the local network."""
 
     ANSWERED = auto()
     WEAK = auto()
@@ -40,7 +40,7 @@ class Signal(Enum):
 
 
 def signal(verdict: Verdict) -> Signal:
-    """What a result says about our own network."""
+    """The signal of a result."""
     if verdict.network_suspect:
         return Signal.STRONG
     if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _WEAK_REASONS:
@@ -50,12 +50,12 @@ def signal(verdict: Verdict) -> Signal:
 
 @frozen
 class Evidence:
-    """What has been seen since the last answer of any remote host.
+    """The failures since the last answer from a remote host.
 
     Attributes:
-        strong: origins whose last check failed as if our network were gone.
+        strong: origins whose last check failed as if there was no network.
         weak: origins whose last check timed out.
-        since: monotonic second of the first of those failures.
+        since: monotonic time of the first of these failures, in seconds.
     """
 
     strong: frozenset[str] = frozenset()
@@ -64,7 +64,7 @@ class Evidence:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing speaks for being off line."""
+        """Whether there is no evidence of being offline."""
         return self.since is None
 
     def with_failure(self, origin: str, kind: Signal, now: float) -> "Evidence":
@@ -76,13 +76,13 @@ class Evidence:
 
 
 def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float) -> bool:
-    """Whether the evidence suffices.
+    """Whether the evidence is sufficient for being offline.
 
     Args:
-        evidence: see there.
-        others: how many further remote hosts could be asked, up to `WITNESSES`.
-        routed: whether the system has a default route; None when it cannot be told.
-        now: monotonic seconds.
+        evidence: the failures so far.
+        others: how many other remote hosts can be checked, up to `WITNESSES`.
+        routed: whether the system has a default route; None if unknown.
+        now: monotonic time in seconds.
     """
     if evidence.since is None:
         return False
@@ -96,7 +96,7 @@ def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float)
 
 CANARY_S: Final = 15.0
 DEBOUNCE_S: Final = 2.0
-"""What changes at once is given so long to calm down."""
+"""Seconds after the last of several quick changes before anything is done."""
 
 WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
@@ -105,7 +105,7 @@ _OFFLINE_ADVICE: Final = "Checks resume automatically when this computer is onli
 
 @frozen
 class _Held:
-    """A failure that would turn a light red, while others are asked whether the network is the cause."""
+    """A failure that would make a connection unhealthy, held until the witnesses have answered."""
 
     verdict: Verdict
     launch: Launch
@@ -113,10 +113,10 @@ class _Held:
 
 
 class Network:
-    """Whether this computer is on line, as far as its checks tell."""
+    """Whether this computer is online, according to its checks."""
 
     routed: bool | None
-    """Whether the system has a default route; None when it cannot be told."""
+    """Whether the system has a default route; None if unknown."""
 
     def __init__(self, watch_list: WatchList) -> None:
         self.routed = None
@@ -131,19 +131,19 @@ class Network:
 
     @property
     def offline_since(self) -> datetime | None:
-        """Since when this computer is off line; None when it is not."""
+        """Since when the computer is offline; None if it is online."""
         return self._offline_since
 
     def heard(self, connection_id: str) -> None:
-        """A check of the connection ended: as a witness, it need not be waited for."""
+        """A check of the connection ended, so it is no longer awaited as a witness."""
         self._witnesses.pop(connection_id, None)
 
     def let_go(self, connection_id: str) -> None:
-        """Hold no failure of the connection any longer: something newer is known."""
+        """Drop held failures of the connection, because something newer is known."""
         self._held.pop(connection_id, None)
 
     def clock_set(self, by: timedelta) -> None:
-        """The wall clock was set: say since when on the new one."""
+        """The wall clock was set: convert the time since when the computer is offline."""
         if self._offline_since is not None:
             self._offline_since += by
             self._watch_list.tell_offline(self._offline_since)
@@ -151,7 +151,7 @@ class Network:
     # Weighing.
 
     def weigh(self, entry: WatchedConnection, verdict: Verdict, launch: Launch, now: Instant) -> bool:
-        """Take a result of a remote host as evidence. False when it must not touch the light."""
+        """Use the result of a remote host as evidence. False if it must not change the health."""
         kind = Signal.ANSWERED if verdict.ok else signal(verdict)
         if kind is Signal.ANSWERED:
             return self._take_answer(launch, now)
@@ -160,7 +160,7 @@ class Network:
             self.send_canary(now, CANARY_S)
             return False
         if entry.known is HealthState.UNHEALTHY:
-            # It is known to be down: that it still is says nothing about our network.
+            # The connection was unhealthy before, so this failure says nothing about the network.
             return True
         first = self._evidence.empty
         self._evidence = self._evidence.with_failure(entry.watched.origin, kind, now.mono)
@@ -173,7 +173,7 @@ class Network:
         return not self._holds(entry, verdict, launch, now)
 
     def _take_answer(self, launch: Launch, now: Instant) -> bool:
-        # What was asked before the first failure may have crossed a network that is gone by now.
+        # A request sent before the first failure may have passed before the network failed.
         self._answered_at = max(self._answered_at, launch.started)
         self._answering.append(launch.id)
         if self._held:
@@ -188,7 +188,7 @@ class Network:
         return True
 
     def _holds(self, entry: WatchedConnection, verdict: Verdict, launch: Launch, now: Instant) -> bool:
-        """Whether a failure waits for what others see, before it turns the light red."""
+        """Whether a failure is held until the witnesses have answered."""
         if not policy.believed(entry.tracked, verdict, now.mono) or self._answered_at >= launch.started:
             return False
         held = self._held.get(launch.id)
@@ -196,14 +196,14 @@ class Network:
         alone = len(self._evidence.strong | self._evidence.weak) == 1 and not self._witnesses_out(now)
         if alone or now.mono - since >= WITNESS_WAIT_S:
             return False
-        # Others see it too, or are being asked; an answer of theirs decides between red and off line.
+        # Other hosts fail, too, or are being checked; their answers decide between unhealthy and offline.
         self._held[launch.id] = _Held(verdict, launch, since)
         self._watch_list.arm(entry, now.mono + DEBOUNCE_S, asked=False)
         self._watch_list.tell(entry, now)
         return True
 
     def _blame_held(self, answered: Launch, now: Instant) -> None:
-        """Somebody answered: of what failed at that time or before, the network was not the cause."""
+        """A host answered: earlier failures were not caused by the network, so they are applied."""
         self.let_go(answered.id)
         for id_, held in list(self._held.items()):
             entry = self._watch_list.get(id_)
@@ -215,12 +215,12 @@ class Network:
 
     def _call(self, witnesses: list[WatchedConnection], now: Instant) -> None:
         for witness in witnesses:
-            # A check that runs already was sent too early to tell.
+            # A running check was sent too early to be a witness.
             if not witness.tracked.settled or witness.running is not None:
                 continue
             self._witnesses[witness.watched.id] = now.mono + WITNESS_WAIT_S
             if not (witness.queued and witness.asked):
-                # Ahead of the others: what it sees is decisive for all of them.
+                # Urgent, because its result is decisive for all others.
                 self._watch_list.arm(witness, now.mono, asked=True)
 
     def _witnesses_out(self, now: Instant) -> bool:
@@ -228,9 +228,10 @@ class Network:
         return bool(self._witnesses)
 
     def _able_witnesses(self, doubted: WatchedConnection, now: Instant) -> list[WatchedConnection]:
-        """Connections of other remote hosts that may be asked now: well ones first, none that is down.
+        """Connections to other remote hosts that may be checked now: healthy ones first, no unhealthy ones.
 
-        Important ones before others; when too many of the first are in doubt, those that answered last.
+        Important ones come before others; if too many of these are suspected, those that answered last are
+        used.
         """
         origins, well, rest = {doubted.watched.origin}, list[WatchedConnection](), list[WatchedConnection]()
         answering = [
@@ -253,7 +254,7 @@ class Network:
                 rest.append(entry)
         return [*well, *rest][:WITNESSES]
 
-    # Being off line, and coming back.
+    # Going offline, and coming back.
 
     def _go_offline(self, now: Instant) -> None:
         self._offline_since = now.wall
@@ -265,7 +266,7 @@ class Network:
         self.send_canary(now, CANARY_S)
 
     def freeze(self, entry: WatchedConnection, now: Instant) -> None:
-        """Keep the light of a remote host as it is until this computer is on line again."""
+        """Freeze the health of a remote connection until the computer is online again."""
         self._watch_list.freeze(entry)
         self._withhold(entry, now)
 
@@ -274,7 +275,7 @@ class Network:
         self._watch_list.withhold(entry, policy.OFFLINE, _OFFLINE_ADVICE, now)
 
     def send_canary(self, now: Instant, delay_s: float) -> None:
-        """Ask one remote host after another, the important ones first, whether the network is back."""
+        """Check one remote host after the other, important ones first, to see whether the network is back."""
         able = [entry for entry in self._watch_list.by_importance() if entry.may_be_asked(now.mono)]
         if not able:
             if delay_s == 0.0 and self.routed is not False:
@@ -288,7 +289,7 @@ class Network:
             self._watch_list.arm(entry, now.mono + delay_s, asked=True)
 
     def come_back(self, now: Instant) -> None:
-        """This computer is on line again: everything that was frozen is checked, in order of importance."""
+        """The computer is online again: check everything that was frozen, important ones first."""
         self._offline_since = None
         self._evidence = Evidence()
         self._watch_list.tell_offline(None)

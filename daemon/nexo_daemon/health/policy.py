@@ -1,15 +1,14 @@
-"""When does a light change, and when is the next check? The pure state machine of one connection.
+"""Decides when the health of a connection changes, and when the next check is. A pure state machine.
 
-(light, verdict, now) -> (light, delay until the next check, transition). No clock, no random, no network:
-`watch_list` turns the delays into moments and adds jitter, `queue` spaces checks of one host.
+(health, verdict, now) -> (health, delay until the next check, transition). No clock, randomness or network:
+`watch_list` turns delays into times and adds jitter, `queue` spaces the checks of one host.
 
-Two tracks of suspicion run side by side, because they say different things: an *outage* (nobody answers, or
-answers with 5xx) and a *rejection* (it answers, and does not like the key). An answer ends the first track,
-only a good answer ends the second. A colour changes for the worse when a track is confirmed, and for the
-better at the first good result.
+Two kinds of suspicion are tracked separately: an *outage* (no answer, or a 5xx) and a *rejection* (the
+service answers, and refuses the key). Any answer ends the first, only a good answer ends the second. The
+state gets worse when a suspicion is confirmed, and better at the first good result.
 
-Spans are measured on the monotonic clock; the wall clock is only shown, so that a clock that is set
-neither confirms nor hides anything.
+Durations are measured with the monotonic clock; the wall clock is only shown, so that setting it neither
+confirms nor hides a failure.
 """
 
 from collections.abc import Mapping
@@ -24,39 +23,39 @@ from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Instant
 
 BACK_OFF_CAP_S: Final = 900.0
-"""Longest pause between checks of a connection that is down and that nobody uses."""
+"""Longest pause in seconds between checks of an unhealthy connection that is not in use."""
 
 SLOW_RECHECK_S: Final = 300.0
-"""Pause for states that only a person at the provider's console can end (permission, quota)."""
+"""Pause in seconds for states that only a person can end at the provider (permission, quota)."""
 
 SHORT_LIMIT_S: Final = 120.0
-"""A throttling that ends sooner is no news to a person."""
+"""Rate limits that end within this time are not reported to the person."""
 
 OFFLINE: Final = "offline"
 PAUSED: Final = "paused"
 NEVER: Final = "never"
 CHECKING: Final = "checking"
-"""Asked, and not sure yet: the first answer was bad, and is looked at again before that is believed."""
+"""The first answer was bad, and is being confirmed."""
 
 
 _LIMITS: Final = frozenset({Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED})
-# The key may not list models, and may well generate: an amber light, as red would be a guess.
+# The key may not list models, but probably works for calls: LIMITED, because UNHEALTHY would be a guess.
 _USABLE_REASONS: Final = frozenset({"missing_scope"})
 
 
-# When is a failure believed? How often it must be seen, over how long, and when to look again.
+# Confirmation of failures: how often and over how long a failure must be seen, and when to check again.
 
 REJECTIONS: Final = frozenset({Outcome.AUTH_ERROR, Outcome.PERMISSION})
-"""The service answers, and does not like the key."""
+"""The service answers, and refuses the key."""
 
 
 @frozen
 class Suspicion:
-    """Failures in a row that are not believed yet (or are, once confirmed).
+    """Consecutive failures, which may be confirmed or not.
 
     Attributes:
-        count: how many.
-        first: monotonic second at which the first one ended.
+        count: their number.
+        first: monotonic time of the first one's end, in seconds.
     """
 
     count: int
@@ -65,12 +64,13 @@ class Suspicion:
 
 @frozen
 class Confirmation:
-    """What turns a suspicion into a colour.
+    """The condition for confirming a suspicion.
 
     Attributes:
-        count: failures in a row that are needed.
-        span_s: the last of them must end this long after the first one did.
-        pauses_s: before the next check; the last one repeats, and is stretched to reach the span.
+        count: required number of consecutive failures.
+        span_s: minimum time between the end of the first and the last one.
+        pauses_s: pauses before the following checks; the last one is repeated, and extended to reach
+            `span_s`.
     """
 
     count: int
@@ -78,7 +78,7 @@ class Confirmation:
     pauses_s: tuple[float, ...]
 
     def reached(self, suspicion: Suspicion, now: float) -> bool:
-        """Whether the suspicion has become knowledge."""
+        """Whether the suspicion is confirmed."""
         return suspicion.count >= self.count and now - suspicion.first >= self.span_s
 
     def pause(self, suspicion: Suspicion, now: float) -> float:
@@ -88,15 +88,15 @@ class Confirmation:
         return max(self.pauses_s[-1], suspicion.first + self.span_s - now)
 
 
-# A failed time-out has already watched for seconds: with the re-check at 2 s it spans more than 5 s and needs
-# no third one; a refused connection fails at once and is tried at 2 s and at 5 s.
+# A time-out takes seconds itself: with the re-check after 2 s it spans more than 5 s and needs no third
+# failure. A refused connection fails at once and is tried again after 2 s and 5 s.
 _TRANSPORT = Confirmation(count=2, span_s=5.0, pauses_s=(2.0, 3.0))
 _ANSWERED = Confirmation(count=3, span_s=10.0, pauses_s=(5.0, 5.0))
-# Asking a firewall again at once makes it worse.
+# Immediate repetition would provoke a firewall.
 _FIREWALL = Confirmation(count=3, span_s=30.0, pauses_s=(15.0, 15.0))
-# OpenAI and OpenRouter were seen to answer 401 to good keys now and then (April 2026).
+# OpenAI and OpenRouter were seen to answer 401 to valid keys occasionally (April 2026).
 _REJECTION = Confirmation(count=2, span_s=30.0, pauses_s=(30.0,))
-# Found before anything was sent: the same input gives the same result.
+# Found before anything was sent: the same input gives the same result again.
 _CERTAIN = Confirmation(count=1, span_s=0.0, pauses_s=(0.0,))
 
 _CONFIRMATION: Final[Mapping[Outcome, Confirmation]] = {
@@ -110,7 +110,7 @@ _CONFIRMATION: Final[Mapping[Outcome, Confirmation]] = {
 
 
 def confirmation_of(verdict: Verdict) -> Confirmation:
-    """What has to be seen before this kind of failure turns a light."""
+    """The condition for confirming this kind of failure."""
     if verdict.outcome is Outcome.UNREACHABLE and verdict.reason == "waf":
         return _FIREWALL
     return _CONFIRMATION[verdict.outcome]
@@ -118,14 +118,14 @@ def confirmation_of(verdict: Verdict) -> Confirmation:
 
 @frozen
 class TrackedHealth:
-    """Everything remembered about one connection: what is shown, and what is suspected.
+    """The health of a connection: what is shown, and what is suspected.
 
     Attributes:
-        outage: nobody answers, or answers with an error of its own.
-        rejection: the key was refused.
-        not_before: monotonic second before which the provider asked not to be called.
-        stopped: the key is known to be refused; nothing is sent until the connection changes.
-        rounds: regular checks that found it down, for the back-off.
+        outage: failures without an answer, or with a server error.
+        rejection: refusals of the key.
+        not_before: monotonic time in seconds until which the provider asked for no calls.
+        stopped: the refusal of the key is confirmed; nothing is sent until the connection changes.
+        rounds: regular checks that failed in a row, for the back-off.
     """
 
     health: Health = field(default_factory=Health)
@@ -137,7 +137,7 @@ class TrackedHealth:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is suspected beyond what is shown."""
+        """Whether nothing is suspected beyond the shown state."""
         if self.health.state is HealthState.UNHEALTHY:
             return True
         return self.outage is None and self.rejection is None
@@ -145,12 +145,13 @@ class TrackedHealth:
 
 @frozen
 class Watched:
-    """A connection that is to be checked.
+    """A connection to check.
 
     Attributes:
         origin: scheme://host:port of its base URL.
         interval_s: between regular checks.
-        important: the default or bound to a workspace: never backs off, and a change is worth telling.
+        important: the default or bound to a workspace: checked without back-off, and changes are reported to
+            the person.
         paused: no regular checks.
     """
 
@@ -163,12 +164,12 @@ class Watched:
 
 @frozen
 class Judgement:
-    """What a verdict led to.
+    """The result of judging a verdict.
 
     Attributes:
         delay_s: seconds until the next check; None: no more checks until the connection changes.
-        regular: whether the delay is an interval (counted from the start of the check, with jitter) or a
-            pause that was chosen on purpose (counted from its end, exact).
+        regular: whether the delay is an interval (from the start of the check, with jitter) or an exact pause
+            (from its end).
     """
 
     tracked: TrackedHealth
@@ -180,41 +181,41 @@ class Judgement:
 def judge(
     watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: Instant, *, certain: bool = False
 ) -> Judgement:
-    """Fold the result of a check into the light of a connection.
+    """Apply the result of a check to the health of a connection.
 
     Args:
-        certain: it is believed without a second one.
+        certain: the result needs no confirmation.
     """
     if verdict.ok:
         return _good(watched, tracked, verdict, now)
     if verdict.outcome in _LIMITS:
         return _limited(watched, tracked, verdict, now)
     if tracked.stopped:
-        # Somebody asked for one more check. Only a good answer says that the key is accepted again.
+        # A check on request. Only a good answer shows that the key is accepted again.
         return _still_rejected(tracked, verdict, now)
     suspicion = suspicion_after(tracked, verdict, now.mono)
     confirmation = confirmation_of(verdict)
     tracked = _suspect(tracked, verdict, suspicion, now)
     state = _worse(verdict)
-    # One that is shown already: only the words are brought up to date.
+    # The state is shown already, so only its reason and advice are updated.
     shown_already = tracked.health.state is state and verdict.outcome not in REJECTIONS
     if shown_already or certain or confirmation.reached(suspicion, now.mono):
         return _paint(watched, tracked, state, verdict, now)
     if tracked.health.state is HealthState.UNKNOWN:
-        # Whatever it was unknown for (never asked, off line, paused) is over.
+        # The earlier reason for UNKNOWN (never checked, offline, paused) no longer applies.
         tracked = replace(tracked, health=replace(tracked.health, reason=CHECKING, advice=""))
     delay = confirmation.pause(suspicion, now.mono)
     return Judgement(tracked, delay, regular=False, transition=None)
 
 
 def suspicion_after(tracked: TrackedHealth, verdict: Verdict, now: float) -> Suspicion:
-    """The track of a failure, with this one."""
+    """The suspicion of the failure's kind, with this failure counted."""
     before = tracked.rejection if verdict.outcome in REJECTIONS else tracked.outage
     return Suspicion(1, now) if before is None else Suspicion(before.count + 1, before.first)
 
 
 def believed(tracked: TrackedHealth, verdict: Verdict, now: float) -> bool:
-    """Whether a failure has been seen often and long enough to turn the light."""
+    """Whether a failure was seen often and long enough to change the state."""
     return confirmation_of(verdict).reached(suspicion_after(tracked, verdict, now), now)
 
 
@@ -226,7 +227,7 @@ def _good(watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: Insta
         reason="",
         since=before.since if same else now.wall,
         checked_at=now.wall,
-        # A program's request takes as long as its answer is, and does not count.
+        # The latency of a program's request depends on its answer, so it does not count.
         latency_s=verdict.latency_s if verdict.latency_s is not None else before.latency_s,
         advice=verdict.advice,
     )
@@ -252,7 +253,7 @@ def _limited(watched: Watched, tracked: TrackedHealth, verdict: Verdict, now: In
     changed = before.state is not HealthState.LIMITED or before.reason != health.reason
     change = transition(watched, before, health, now, verdict) if changed else None
     if wait is not None:
-        # Asked to wait for no time at all is no reason to hurry.
+        # A requested wait of zero does not mean that the next check is urgent.
         return Judgement(after, max(wait, 1.0), regular=False, transition=change)
     floor = SLOW_RECHECK_S if verdict.outcome is Outcome.QUOTA_EXHAUSTED else 60.0
     delay = back_off(max(watched.interval_s, floor), rounds)
@@ -269,7 +270,7 @@ def _still_rejected(tracked: TrackedHealth, verdict: Verdict, now: Instant) -> J
 
 
 def _suspect(tracked: TrackedHealth, verdict: Verdict, suspicion: Suspicion, now: Instant) -> TrackedHealth:
-    """Count a failure on the track it belongs to."""
+    """Count a failure for its kind of suspicion."""
     before = tracked.health
     health = replace(
         before,
@@ -278,7 +279,7 @@ def _suspect(tracked: TrackedHealth, verdict: Verdict, suspicion: Suspicion, now
         consecutive_failures=before.consecutive_failures + 1,
     )
     if verdict.outcome in REJECTIONS:
-        # It answered, so an outage is over, whatever the answer was.
+        # Any answer ends an outage.
         return replace(tracked, health=health, rejection=suspicion, outage=None, not_before=None, rounds=0)
     return replace(tracked, health=health, outage=suspicion, not_before=None)
 
@@ -316,14 +317,14 @@ def _paint(
 
 
 def back_off(interval_s: float, rounds: int) -> float:
-    """Seconds between checks after so many fruitless ones: doubles, up to 15 min or the interval."""
+    """Seconds between checks after so many failed ones: doubles, up to 15 min or the interval."""
     return min(interval_s * 2.0 ** min(rounds, 16), max(BACK_OFF_CAP_S, interval_s))
 
 
 def withheld(watched: Watched, tracked: TrackedHealth, reason: str, advice: str, now: Instant) -> Judgement:
-    """Stop vouching for a state because it cannot be checked (offline, paused, locked).
+    """Set the state to UNKNOWN, because it cannot be checked (offline, paused, locked).
 
-    What was known stays in `last_known`; the suspicions go, as they are not followed up.
+    The earlier state is kept in `last_known`; suspicions are dropped, because they are not followed up.
     """
     before = tracked.health
     known = last_seen(before)
@@ -343,9 +344,9 @@ def withheld(watched: Watched, tracked: TrackedHealth, reason: str, advice: str,
 
 
 def restored(health: Health, now: Instant) -> TrackedHealth:
-    """The light of a connection as the store remembers it, at the start of the daemon.
+    """The health as stored, at the start of the daemon.
 
-    A confirmed rejection is known by having no next check: nothing else that is red has none.
+    A confirmed rejection is recognised by the missing next check: other unhealthy states always have one.
     """
     not_before = None
     if health.retry_at is not None and health.retry_at > now.wall:
@@ -373,7 +374,7 @@ def sample(connection_id: str, verdict: Verdict, now: Instant) -> Sample:
 def transition(
     watched: Watched, before: Health, after: Health, now: Instant, verdict: Verdict | None = None
 ) -> Transition:
-    """The record of a change; one without a verdict is no news to a person."""
+    """The record of a change of state; a change without a verdict is not reported to the person."""
     return Transition(
         connection_id=watched.id,
         at=now.wall,
@@ -389,15 +390,16 @@ def transition(
 
 
 def last_seen(health: Health) -> HealthState | None:
-    """The state that was last seen, also while it is not vouched for."""
+    """The last state that a check showed, even while the present state is UNKNOWN."""
     return health.last_known if health.state is HealthState.UNKNOWN else health.state
 
 
 def worth_telling(before: Health, after: Health, now: datetime) -> bool:
-    """Whether a change of an important connection is news to a person.
+    """Whether a change of an important connection is reported to the person.
 
-    No news: the first good result, coming back on line in the state as before, and a throttling that passes
-    within two minutes (nor its end).
+    Not reported: the first good result, returning online in the same state, and rate limits that end within
+        two
+    minutes, with their end.
     """
     known = last_seen(before)
     if after.state is known:
@@ -411,22 +413,21 @@ def worth_telling(before: Health, after: Health, now: datetime) -> bool:
     return True
 
 
-# Is what we show still true? Not stored: decided at each look.
+# Staleness is not stored, but computed at each read.
 
 STALE: Final = "stale"
 MISSED_CHECKS: Final = 3
-"""A state is stale when it is this many intervals old."""
+"""A state is stale after so many intervals."""
 
 SLACK_S: Final = 60.0
-"""For jitter, confirmation, and checks that wait for their turn."""
+"""Allowance in seconds for jitter, confirmation, and the queue."""
 
 
 def shown(health: Health, interval_s: float, now: datetime) -> Health:
-    """The state to show: UNKNOWN(stale) with its last known value when it is older than three intervals.
+    """The state to show: UNKNOWN(stale), with its last known state, after three intervals without a check.
 
-    A state that nobody is to check (a rejected key, no check planned) does not grow stale, nor one whose
-    provider asked to wait, until that time is over. A check that is planned for later (back-off) counts
-    from the time it was planned for.
+    A state without a planned check (rejected key) does not become stale. If the provider asked for a wait, or
+    the next check is planned for later (back-off), the time is counted from then.
     """
     if health.state is HealthState.UNKNOWN or health.checked_at is None or health.next_check_at is None:
         return health

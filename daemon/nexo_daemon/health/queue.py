@@ -1,8 +1,8 @@
-"""Whose turn is it? Of the checks that are due: asked-for and important ones first, hosts one by one.
+"""The queue of due checks: requested and important ones first, one at a time for each host.
 
-At most `CONCURRENCY` requests that are quick, and a lane of their own (`SLOW_LANE`) for hosts known to hang,
-so that they do not make the checks of others late; one that begins to hang gives up its place after
-`YIELD_AFTER_S`. Not for when a check is due: `watch_list` knows.
+At most `CONCURRENCY` quick requests run at once. Hosts that are known to hang use separate places
+(`SLOW_LANE`), so that they do not delay other checks; a check that begins to hang gives up its place after
+`YIELD_AFTER_S`. `watch_list` knows when checks are due.
 """
 
 import heapq
@@ -16,12 +16,12 @@ from nexo_daemon.health.watch_list import HOST_GAP_S, Launch, WatchedConnection,
 CONCURRENCY: Final = 32
 SLOW_LANE: Final = 64
 MAX_IN_FLIGHT: Final = 256
-# Two bounds, as a check that gives up its place may well be an ordinary one of a busy moment.
+# Checks also have a total limit, because those that give up their place may be ordinary ones at a busy time.
 YIELD_AFTER_S: Final = 0.5
 SLOW_AFTER_S: Final = 1.0
 FIRST_DEADLINE_S: Final = 15.0
 # Enough for a request whose first packet was lost three times (repeated after 1, 3 and 7 s), and short enough
-# to find a host that hangs hardly later than any other: an interval, two of these and a pause are 75 s (p95).
+# to detect a hanging host soon: one interval, two of these and a pause are 75 s (p95).
 USUAL_DEADLINE_S: Final = 7.5
 LONGEST_DEADLINE_S: Final = 30.0
 
@@ -29,7 +29,7 @@ _ASKED, _IMPORTANT, _OTHER = 0, 1, 2
 
 
 Entry = tuple[int, float, int, str, str]
-"""A check that wants its turn: rank, monotonic second since when, ticket, connection, origin of the host."""
+"""A queued check: rank, monotonic time when it was queued, ticket, connection id, origin of the host."""
 
 
 @dataclass(slots=True)
@@ -42,18 +42,18 @@ class _Host:
 
 
 class HostLimits:
-    """The hosts of all watched connections, by origin."""
+    """The limits for each host, by origin."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
         self._cooling: list[tuple[float, str]] = []
 
     def join(self, origin: str) -> None:
-        """One more connection has this host."""
+        """A connection to the host was added."""
         self._host(origin).slots += 1
 
     def leave(self, origin: str) -> None:
-        """One less has."""
+        """A connection to the host was removed."""
         self._hosts[origin].slots -= 1
         self.tidy(origin)
 
@@ -64,7 +64,7 @@ class HostLimits:
         return host
 
     def take(self, origin: str, mono: float) -> bool:
-        """Begin a request, if none is under way and the host has had its rest."""
+        """Begin a request, if none is running and the pause since the last one is over."""
         host = self._host(origin)
         if host.running or host.free_at > mono:
             return False
@@ -78,19 +78,19 @@ class HostLimits:
         host.free_at = mono + HOST_GAP_S
 
     def wait(self, queued_entry: Entry) -> None:
-        """Keep an entry until its host is free."""
+        """Keep an entry until its host is available."""
         host = self._host(queued_entry[4])
         if host.waiting is None:
             host.waiting = []
         heapq.heappush(host.waiting, queued_entry)
 
     def next_waiting(self, origin: str, mono: float, wanted: Callable[[Entry], bool]) -> Entry | None:
-        """The first of those that wait for a host, if it can go now; else it is thought of after the rest.
+        """The first entry waiting for a host, if it can start now; otherwise it is kept until the pause ends.
 
         Args:
-            origin: of the host.
-            mono: the moment.
-            wanted: tells an entry from one that is out of date.
+            origin: the host's origin.
+            mono: monotonic time in seconds.
+            wanted: whether an entry is still valid.
         """
         host = self._hosts.get(origin)
         if host is None or host.running or host.cooling or not host.waiting:
@@ -106,42 +106,42 @@ class HostLimits:
         return None
 
     def next_rested(self) -> float | None:
-        """Monotonic second at which the next host that others wait for has had its rest."""
+        """Monotonic time at which the next host with waiting entries ends its pause."""
         return self._cooling[0][0] if self._cooling else None
 
     def rested(self, mono: float) -> Iterator[str]:
-        """The origins of those that have had it by now; each is given once."""
+        """The origins whose pause has ended; each is returned once."""
         while self._cooling and self._cooling[0][0] <= mono:
             origin = heapq.heappop(self._cooling)[1]
             self._hosts[origin].cooling = False
             yield origin
 
     def tidy(self, origin: str) -> None:
-        """Forget a host that nobody has, unless it is still on somebody's mind."""
+        """Forget a host without connections, unless a check still refers to it."""
         host = self._hosts.get(origin)
         if host is not None and not host.slots and not host.running and not host.cooling:
             del self._hosts[origin]
 
 
 class CheckQueue:
-    """The queue of the checks that are due."""
+    """The queue of due checks."""
 
     def __init__(self, watch_list: WatchList, hosts: HostLimits) -> None:
         self._watch_list = watch_list
         self._hosts = hosts
         self._ready: tuple[list[Entry], list[Entry]] = ([], [])
-        # Whether a running check has a place among the quick ones.
+        # By ticket, whether the running check uses one of the quick places.
         self._running: dict[int, bool] = {}
         self._quick: deque[tuple[float, int]] = deque()
         self._quick_running = 0
 
     @property
     def in_flight(self) -> int:
-        """How many checks are running."""
+        """The number of running checks."""
         return len(self._running)
 
     def next_wake(self, mono: float) -> float | None:
-        """Monotonic second at which `launch` should be called again; None when only an event can matter."""
+        """Monotonic time for the next call of `launch`; None if only an event can change anything."""
         best = None
         for lane in (0, 1):
             if self._ready[lane]:
@@ -154,7 +154,7 @@ class CheckQueue:
         return earlier(earlier(best, self._watch_list.next_due()), self._hosts.next_rested())
 
     def launch(self, mono: float) -> Launch | None:
-        """The next check to start at this moment; None when there is none. Call until None."""
+        """The next check to start now; None if there is none. Call until None."""
         self._advance(mono)
         for lane in (0, 1):
             ready = self._ready[lane]
@@ -214,7 +214,7 @@ class CheckQueue:
         return entry is not None and entry.ticket == queued_entry[2]
 
     def release(self, launch: Launch, mono: float) -> None:
-        """A check ended: its place and its host are free for others."""
+        """A check ended: free its place and its host."""
         if self._running.pop(launch.ticket):
             self._quick_running -= 1
         self._hosts.release(launch.origin, mono)
@@ -223,14 +223,14 @@ class CheckQueue:
 
 
 def deadline(latency_s: float | None) -> float:
-    """Seconds that a check may take: short where answers usually come fast, so that a hang is found soon."""
+    """Time limit of a check in seconds: short for services that usually answer fast, to detect hangs soon."""
     if latency_s is None:
         return FIRST_DEADLINE_S
     return min(max(8.0 * latency_s, USUAL_DEADLINE_S), LONGEST_DEADLINE_S)
 
 
 def earlier(a: float | None, b: float | None) -> float | None:
-    """The earlier of two moments, of which there may be none."""
+    """The earlier of two times that may be None."""
     if a is None or b is None:
         return a if b is None else b
     return min(a, b)

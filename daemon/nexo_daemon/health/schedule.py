@@ -1,13 +1,13 @@
-"""Which connection is checked when? The scheduling core, without asyncio: a simulation drives the same code.
+"""Decides which connection is checked when. Without asyncio, so that a simulation can run the same code.
 
-Time comes in as `Instant`, results as `Verdict`; out come launches (`launch`), the moment of the next thing
-to do (`next_wake`) and what happened (`drain`). `monitor` turns launches into requests. Here is what makes a
-check due: a connection that is new, changed, asked for, suspected, or was checked an interval ago. The
-parts: `queue` gives turns, `network` tells whether this computer is off line, `Recheck` when all is
-checked again, `watch_list` what is known and told.
+Input: times as `Instant`, results as `Verdict`. Output: checks to start (`launch`), the time of the next
+action (`next_wake`) and events (`drain`). `monitor` sends the requests. This module decides why a check is
+due: the connection is new, changed, requested, suspected, or was checked an interval ago. Parts: `queue`
+orders checks, `network` detects that the computer is offline, `Recheck` decides when everything is checked
+again, `watch_list` holds the health.
 
-Promises: a check never overlaps itself; one request at a time to a host, and never more than ten a second;
-nothing is sent before a provider's `Retry-After`; important connections go first.
+Guarantees: checks of a connection never overlap; one request at a time for each host, and at most ten a
+second; no request before the end of a provider's `Retry-After`; important connections first.
 """
 
 import random
@@ -34,10 +34,10 @@ _HANGS: Final = "timeout"
 
 
 class Recheck:
-    """When everything is checked again: once the changes have calmed down, and not again soon after.
+    """When everything is checked again: after a series of changes has ended, and not again soon after.
 
     Attributes:
-        at: monotonic second; None when none is planned.
+        at: monotonic time in seconds; None if none is planned.
     """
 
     def __init__(self) -> None:
@@ -46,31 +46,31 @@ class Recheck:
         self._last = float("-inf")
 
     def ask(self, mono: float, *, offline: bool) -> None:
-        """Something changed; while it keeps changing, the re-check is put off, but not for ever."""
+        """Something changed: plan a re-check. Further changes delay it, up to a limit."""
         if self._asked is None:
             self._asked = mono
         earliest = max(mono + DEBOUNCE_S, self._last + RECHECK_GAP_S)
         latest = max(self._asked + DEBOUNCE_LIMIT_S, self._last + RECHECK_GAP_S)
         if offline:
-            # One request tells whether it is back.
+            # A single request shows whether the network is back.
             earliest, latest = mono + DEBOUNCE_S, self._asked + DEBOUNCE_LIMIT_S
         self.at = min(earliest, latest)
 
     def forget_last(self) -> None:
-        """What was checked before says nothing any more."""
+        """The last re-check no longer counts, so the next one need not wait."""
         self._last = float("-inf")
 
     def begin(self) -> None:
-        """The moment has come."""
+        """The planned time has come."""
         self.at = self._asked = None
 
     def made(self, mono: float) -> None:
-        """Every connection is checked again."""
+        """Every connection is being checked again."""
         self._last = mono
 
 
 class Scheduler:
-    """The core. Not thread-safe; every method takes the moment at which it is called."""
+    """The scheduler. Not thread-safe; methods take the present time as an argument."""
 
     def __init__(self, source: random.Random) -> None:
         self._watch_list = WatchList(source)
@@ -81,7 +81,7 @@ class Scheduler:
 
     @property
     def routed(self) -> bool | None:
-        """Whether the system has a default route; None when it cannot be told."""
+        """Whether the system has a default route; None if unknown."""
         return self._network.routed
 
     @routed.setter
@@ -90,24 +90,24 @@ class Scheduler:
 
     @property
     def offline_since(self) -> datetime | None:
-        """Since when this computer is off line; None when it is not."""
+        """Since when the computer is offline; None if it is online."""
         return self._network.offline_since
 
     @property
     def in_flight(self) -> int:
-        """How many checks are running."""
+        """The number of running checks."""
         return self._queue.in_flight
 
     def health(self, connection_id: str) -> Health | None:
-        """The light of a connection; None when it is not watched."""
+        """The health of a connection; None if it is not watched."""
         entry = self._watch_list.get(connection_id)
         return None if entry is None else entry.shown
 
     def drain(self) -> list[Notice]:
-        """What happened since the last call, in order."""
+        """The events since the last call, in order."""
         return self._watch_list.drain()
 
-    # What is watched.
+    # Watched connections.
 
     def configure(
         self,
@@ -117,17 +117,17 @@ class Scheduler:
         *,
         only: Collection[str] | None = None,
     ) -> list[Launch]:
-        """Bring the set of checks in line with the registry. Idempotent.
+        """Update the watched connections from the registry. Idempotent.
 
         Args:
             watched: every enabled connection, by id.
-            known: health as stored, for connections that are new here.
-            now: the moment.
-            only: the connections that may differ from the last call, so that a switch costs the same
-                with 10 connections and with 10 000; None looks at all.
+            known: stored health, for new connections.
+            now: the present time.
+            only: the connections that may have changed since the last call, so that a switch takes the same
+                time with 10 connections and with 10 000; None compares all.
 
         Returns:
-            Running checks whose results are of no use any more: cancel them.
+            Running checks whose results are no longer needed; the caller cancels them.
         """
         cancel: list[Launch] = []
         for entry in list(self._watch_list) if only is None else map(self._watch_list.get, only):
@@ -190,13 +190,13 @@ class Scheduler:
             self._watch_list.arm(entry, due, asked=False, regular=True)
         return ()
 
-    # What asks for a check out of turn.
+    # Reasons for irregular checks.
 
     def changed(self, connection_id: str, now: Instant) -> Iterable[Launch]:
-        """Configuration or secret changed: what was known is void, and a check follows at once.
+        """Configuration or secret changed: discard the health, and check at once.
 
         Returns:
-            The running check of the connection, to be cancelled.
+            The running check of the connection; the caller cancels it.
         """
         entry = self._watch_list.get(connection_id)
         if entry is None:
@@ -206,10 +206,10 @@ class Scheduler:
         return () if entry.running is None else (entry.running,)
 
     def request(self, connection_id: str, now: Instant) -> bool:
-        """Somebody asks for a check now.
+        """Request a check now.
 
         Returns:
-            False when there will be none: not watched, or the provider asked to wait.
+            False if there will be none: not watched, or the provider asked for a wait.
         """
         entry = self._watch_list.get(connection_id)
         if entry is None or entry.waits(now.mono):
@@ -219,7 +219,7 @@ class Scheduler:
         return True
 
     def suspect(self, connection_id: str, now: Instant) -> bool:
-        """A program reports that a connection failed for it: look once, and not again within 30 s.
+        """A program reports a failure: check once, and not again within 30 s.
 
         Returns:
             Whether a check follows.
@@ -237,7 +237,7 @@ class Scheduler:
             return False
         self._watch_list.suspected(entry, now.mono)
         if not entry.tracked.settled and entry.due is not None:
-            # A re-check is on its way, at the distance that the policy chose.
+            # A confirming check is planned, at the time that the policy chose.
             return True
         self._watch_list.arm(entry, now.mono, asked=True)
         return True
@@ -245,14 +245,14 @@ class Scheduler:
     def witnessed(self, connection_id: str, verdict: Verdict, asked_at: float, now: Instant) -> bool:
         """A request of a program proved something.
 
-        A good answer is as good as that of a check, and a wait that the provider asks for is kept; any other
-        failure may be the fault of the request, and only makes the next check come now.
+        A good answer counts like that of a check, and a requested wait is observed. Any other failure may be
+        the fault of the request, so it only makes the next check due now.
 
         Args:
-            asked_at: monotonic second at which it was sent, at the earliest.
+            asked_at: earliest monotonic time at which it was sent, in seconds.
 
         Returns:
-            Whether there is anything to tell, or to do.
+            Whether something has to be published or done.
         """
         entry = self._watch_list.get(connection_id)
         if entry is None or entry.paused:
@@ -272,13 +272,13 @@ class Scheduler:
         return True
 
     def tested(self, connection_id: str, verdict: Verdict, now: Instant) -> None:
-        """A person made a whole test: see `WatchList.tested`."""
+        """A person ran a whole test; see `WatchList.tested`."""
         entry = self._watch_list.get(connection_id)
         if entry is not None and not entry.paused and entry.frozen is None:
             self._watch_list.tested(entry, verdict, now)
 
     def network_changed(self, routed: bool | None, now: Instant) -> None:
-        """Addresses, routes or proxies changed; re-check everything once that has calmed down."""
+        """Addresses, routes or proxies changed: check everything again after the changes have ended."""
         self.routed = routed
         self._watch_list.doubt_running()
         self._recheck.ask(now.mono, offline=self._network.offline_since is not None)
@@ -287,8 +287,8 @@ class Scheduler:
         """The computer was suspended.
 
         Args:
-            asleep_s: how long, when the system tells: time that passed for providers and not for our clock.
-            now: the moment.
+            asleep_s: how long, if known: time that has passed for providers, but not on the monotonic clock.
+            now: the present time.
         """
         if asleep_s:
             self._watch_list.slept(asleep_s, now)
@@ -296,10 +296,10 @@ class Scheduler:
         self.network_changed(self.routed, now)
 
     def clock_set(self, seconds: float) -> None:
-        """The wall clock was set, forwards or back: what is due stays due then, and reads differently.
+        """The wall clock was set: planned times stay the same moments, and are converted.
 
-        Without this, a connection that waits for its provider would show the wrong time until the end of
-        the wait, and "was out for" would count the step.
+        Otherwise a connection that waits for its provider would show a wrong time until the end of the wait,
+        and "was out for" would include the change.
         """
         self._network.clock_set(timedelta(seconds=seconds))
         self._watch_list.clock_set(seconds)
@@ -319,17 +319,17 @@ class Scheduler:
     # Starting and ending checks.
 
     def next_wake(self, now: Instant) -> float | None:
-        """Monotonic second at which `launch` should be called again; None when only an event can matter."""
+        """Monotonic time for the next call of `launch`; None if only an event can change anything."""
         return earlier(self._recheck.at, self._queue.next_wake(now.mono))
 
     def launch(self, now: Instant) -> Launch | None:
-        """The next check to start at this moment; None when there is none. Call until None."""
+        """The next check to start now; None if there is none. Call until None."""
         if self._recheck.at is not None and self._recheck.at <= now.mono:
             self._recheck_all(now)
         return self._queue.launch(now.mono)
 
     def finish(self, launch: Launch, result: Verdict | NotChecked | None, now: Instant) -> None:
-        """A check ended. A result of None means that it was cancelled."""
+        """A check ended. The result None means that it was cancelled."""
         self._queue.release(launch, now.mono)
         entry = self._watch_list.get(launch.id)
         if entry is None or entry.running is not launch:
@@ -337,11 +337,11 @@ class Scheduler:
         again, doubtful = entry.again, entry.doubtful
         self._watch_list.end(entry)
         self._network.heard(launch.id)
-        # Only what the change of network can have broken: a provider's answer is an answer.
+        # A change of the network can only cause failures without an answer.
         unsure = doubtful and isinstance(result, Verdict) and result.outcome is Outcome.UNREACHABLE
         if again or result is None or unsure:
             if not entry.paused and (again or entry.frozen is None):
-                # After a doubtful result the network is given a moment.
+                # The network may need a moment after the change.
                 self._watch_list.arm(entry, now.mono + (DEBOUNCE_S if unsure else 0.0), asked=not unsure)
             elif self._network.offline_since is not None:
                 self._network.send_canary(now, CANARY_S)

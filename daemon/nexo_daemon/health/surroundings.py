@@ -1,7 +1,7 @@
-"""What happens to this computer that checks should know: routes change, it was suspended, its clock is set.
+"""Watches the computer for events that concern checks: changed routes, suspension, a changed clock.
 
-On Linux the kernel tells (a routing socket, a timer that a clock change cancels) and nothing polls.
-Elsewhere, or where the kernel refuses, `RESTLESS_S` bounds how late a change is seen. Every part works
+On Linux the kernel notifies (a routing socket, and a timer that a clock change cancels), so nothing is
+polled. On other systems, or if the kernel refuses, the clock is read every `RESTLESS_S`. Each part works
 without the others.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 RESTLESS_S: Final = 30.0
-"""How often the clock is looked at where the system does not announce changes."""
+"""Interval in seconds for reading the clock where the system does not announce changes."""
 
 _TUNNELS: Final = ("tun", "tap", "wg", "ppp", "tailscale", "nordlynx", "proton")
 _ROUTE_UP: Final = 0x1
@@ -30,26 +30,26 @@ _FAR: Final = 2**62
 
 
 class NetworkState(Protocol):
-    """What the monitor wants to know of the computer that it runs on."""
+    """The state of the computer, as needed by the monitor."""
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
-        """Begin to tell, on the running event loop."""
+        """Begin to call the callbacks, on the running event loop."""
 
     def stop(self) -> None:
-        """Stop telling."""
+        """Stop calling them."""
 
     def routed(self) -> bool | None:
-        """Whether there is a default route; None when it cannot be told."""
+        """Whether there is a default route; None if unknown."""
 
     def asleep_s(self) -> float | None:
-        """Seconds that this computer has been suspended since it was started; None when it cannot be told."""
+        """Seconds that the computer was suspended since its start; None if unknown."""
 
     def restless_s(self) -> float | None:
-        """How often to look at the clock; None when changes are announced."""
+        """Interval in seconds for reading the clock; None if changes are announced."""
 
 
 class ThisComputer:
-    """The real ones."""
+    """The state of this computer."""
 
     def __init__(self, proc_net: Path = Path("/proc/net")) -> None:
         self._proc_net = proc_net
@@ -94,7 +94,7 @@ class ThisComputer:
         if platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
         if platform == "darwin":
-            # There CLOCK_MONOTONIC counts sleep, and Python's monotonic() does not.
+            # On macOS CLOCK_MONOTONIC advances during sleep, and Python's monotonic() does not.
             return time.clock_gettime(time.CLOCK_MONOTONIC) - time.monotonic()
         return None
 
@@ -105,12 +105,12 @@ class ThisComputer:
     def _routes_changed(self) -> None:
         if self._routes is None:
             return
-        # What the messages say is of no interest, and a full buffer (ENOBUFS) is a change like any other.
+        # The content of the messages is not needed, and a full buffer (ENOBUFS) means a change, too.
         with contextlib.suppress(OSError):
             while self._routes.recv(65536):
                 pass
         ways = self._ways_out()
-        # Router advertisements renew the same routes every few minutes: no news.
+        # Router advertisements renew the same routes every few minutes, which is no change.
         if ways != self._fingerprint:
             self._fingerprint = ways
             self._on_network()
@@ -127,7 +127,7 @@ class ThisComputer:
         self._on_clock()
 
     def _ways_out(self) -> frozenset[str] | None:
-        """Default routes (and the halves of one, as VPNs set them) and tunnels; None when unreadable."""
+        """Default routes (or their two halves, as set by VPNs) and tunnels; None if unreadable."""
         try:
             lines4 = (self._proc_net / "route").read_text(encoding="ascii").splitlines()[1:]
         except (OSError, UnicodeDecodeError):
@@ -190,7 +190,7 @@ class _Itimerspec(ctypes.Structure):
 
 
 def _cancellable_timer() -> int | None:
-    """A timer that never rings and that the kernel cancels when the clock is set or the computer wakes up."""
+    """A timer that never expires; the kernel cancels it when the clock is set or the computer resumes."""
     if sys.platform != "linux":
         return None
     try:
@@ -213,9 +213,9 @@ def _arm(timer: int) -> bool:
         result = ctypes.CDLL(None, use_errno=True).timerfd_settime(timer, flags, ctypes.byref(spec), None)
     except (OSError, AttributeError):
         return False
-    # Setting a cancelled timer again reports the cancellation once, and sets it.
+    # Setting a cancelled timer again reports the cancellation once, and sets the timer.
     return int(result) == 0 or ctypes.get_errno() == 125
 
 
 def _ignore() -> None:
-    """Nobody listens yet."""
+    """The callback before `start`."""

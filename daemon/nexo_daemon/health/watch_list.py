@@ -1,8 +1,8 @@
-"""What is known of each watched connection, when is it checked next, and what is told? Written only here.
+"""The health and the next check of each watched connection, and events to publish. Written only here.
 
-Others read an entry, and say here what happened: a check is planned, starts or ends, an answer is judged, a
-light is frozen. A judgement of `policy` takes effect here: the light changes, jitter is added, the next check
-is planned, and a notice goes to the outbox.
+Other modules read entries, and call methods here when a check is planned, starts or ends, an answer is
+judged, or health is frozen. The judgements of `policy` are applied here: the health changes, jitter is added,
+the next check is planned, and a notice is added to the outbox.
 """
 
 import heapq
@@ -25,12 +25,12 @@ from nexo_daemon.health.policy import Judgement, TrackedHealth, Watched
 JITTER: Final = 0.1
 
 HOST_GAP_S: Final = 0.1
-"""The rest of a host after a request: never more than ten a second."""
+"""Seconds between requests to a host: at most ten a second."""
 
 
 REPEATED_S: Final = 30.0
 _NEARLY: Final = timedelta(seconds=1)
-"""What programs are told again and again is news this often, or when the wait grows by more than that."""
+"""Repeated waits of a program are published this often, or when the wait grows by more than this."""
 
 _LOCAL_SUFFIXES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 
@@ -48,7 +48,7 @@ class Launch:
 
 @frozen
 class NotChecked:
-    """A check that could not be made for reasons of this computer: nothing was sent."""
+    """A check that was not made for a reason on this computer; nothing was sent."""
 
     reason: str
     advice: str = ""
@@ -56,10 +56,11 @@ class NotChecked:
 
 @frozen
 class HealthNotice:
-    """The light of a connection was looked at again.
+    """The health of a connection was updated.
 
     Attributes:
-        conclusive: somebody who waits for a result need not wait longer: no quick re-check follows.
+        conclusive: a caller that waits for a result need not wait longer, because no quick confirming check
+            follows.
     """
 
     id: str
@@ -71,7 +72,7 @@ class HealthNotice:
 
 @frozen
 class OfflineNotice:
-    """This computer went off line, or came back (since is None); again when its clock was set meanwhile."""
+    """The computer went offline, or online again (since is None); repeated when its clock was set."""
 
     since: datetime | None
 
@@ -81,22 +82,22 @@ Notice = HealthNotice | OfflineNotice
 
 @dataclass(slots=True)
 class WatchedConnection:
-    """One connection. Read by all, written by `WatchList`.
+    """A watched connection. Only `WatchList` writes it.
 
     Attributes:
-        remote: beyond the local network, so that its answers tell about our own.
-        shown: what was told last.
-        ticket: of the check that is planned, queued or running; older ones are void.
-        due: monotonic second of the next check; None when none is planned.
-        regular: the next check is due for its interval, and not for anything that happened.
-        asked: somebody or something waits for the next check.
-        queued: due, and waiting for its turn.
-        slow: its host was seen to hang.
-        again: what the running check was sent with is out of date; another follows.
-        doubtful: the network changed under the running check.
-        frozen: its light of before, while this computer is off line.
-        judged_at: monotonic second at which the newest request was sent whose answer is in the light.
-        proof: the newest good answer to a program, and when that was asked for; not in the light yet.
+        remote: outside the local network, so that its answers are evidence about the network.
+        shown: the health published last.
+        ticket: of the check that is planned, queued or running; older tickets are invalid.
+        due: monotonic time of the next check in seconds; None if none is planned.
+        regular: the next check is due because of its interval, not because of an event.
+        asked: the next check was requested or is urgent.
+        queued: whether the check is due and in the queue.
+        slow: its host has hung before.
+        again: the running check was sent with outdated data; another follows.
+        doubtful: the network changed during the running check.
+        frozen: its health before the computer went offline.
+        judged_at: monotonic time in seconds at which the request with the newest judged answer was sent.
+        proof: the newest good answer to a program that is not judged yet, and when its request was sent.
     """
 
     watched: Watched
@@ -119,33 +120,33 @@ class WatchedConnection:
 
     @property
     def paused(self) -> bool:
-        """Whether there are no regular checks of it."""
+        """Whether it has no regular checks."""
         return self.watched.paused
 
     @property
     def known(self) -> HealthState | None:
-        """The state that was last seen, also while it is not vouched for."""
+        """The last state that a check showed, even while the present state is UNKNOWN."""
         return policy.last_seen(self.tracked.health)
 
     @property
     def remembered(self) -> TrackedHealth:
-        """The light, or that of before, while this computer is off line."""
+        """The health, or while the computer is offline that of before."""
         return self.tracked if self.frozen is None else self.frozen
 
     def waits(self, mono: float) -> bool:
-        """Whether the provider asked not to be called yet."""
+        """Whether the provider asked for no calls yet."""
         not_before = self.remembered.not_before
         return not_before is not None and not_before > mono
 
     def may_be_asked(self, mono: float) -> bool:
-        """Whether a check of it can help others now."""
+        """Whether it may be checked now for the benefit of others."""
         return not (self.paused or self.remembered.stopped or self.waits(mono))
 
 
 def is_remote(origin: str) -> bool:
-    """Whether a host (given as scheme://host:port) is beyond the local network, as far as its name tells."""
+    """Whether a host (as scheme://host:port) is outside the local network, judging from its name."""
     host = (urlsplit(origin).hostname or "").rstrip(".")
-    # Most are names, which are told faster so than by what an address is not made of.
+    # Most hosts are names, and this is faster than parsing an address.
     if ":" not in host and not host.replace(".", "").isdecimal():
         return "." in host and not host.endswith(_LOCAL_SUFFIXES)
     try:
@@ -156,12 +157,12 @@ def is_remote(origin: str) -> bool:
 
 
 def _request(entry: WatchedConnection, sent: float) -> Launch:
-    """One that was not launched here."""
+    """A stand-in for a check, for a request that was not launched here."""
     return Launch(0, entry.watched.id, entry.watched.origin, sent, 0.0)
 
 
 class WatchList:
-    """The watched connections, by id, and what was not yet told of them."""
+    """The watched connections by id, and unpublished events."""
 
     def __init__(self, source: random.Random) -> None:
         self._watch_list: dict[str, WatchedConnection] = {}
@@ -172,11 +173,11 @@ class WatchList:
         self._ranked: list[WatchedConnection] | None = None
 
     def __iter__(self) -> Iterator[WatchedConnection]:
-        """All of them."""
+        """All entries."""
         return iter(self._watch_list.values())
 
     def get(self, connection_id: str) -> WatchedConnection | None:
-        """The entry of a connection; None when it is not watched."""
+        """The entry of a connection; None if it is not watched."""
         return self._watch_list.get(connection_id)
 
     def by_importance(self) -> Iterator[WatchedConnection]:
@@ -186,10 +187,10 @@ class WatchList:
             self._ranked = sorted(remote, key=lambda entry: not entry.watched.important)
         return iter(self._ranked)
 
-    # What is watched.
+    # Watched connections.
 
     def add(self, watched: Watched, tracked: TrackedHealth, *, slow: bool) -> WatchedConnection:
-        """One more connection is watched."""
+        """Start to watch a connection."""
         entry = WatchedConnection(
             watched, tracked, is_remote(watched.origin), shown=tracked.health, slow=slow
         )
@@ -198,31 +199,31 @@ class WatchList:
         return entry
 
     def remove(self, connection_id: str) -> WatchedConnection:
-        """A connection is not watched any more."""
+        """Stop watching a connection."""
         self._ranked = None
         return self._watch_list.pop(connection_id)
 
     def adjust(self, entry: WatchedConnection, watched: Watched) -> None:
-        """A connection has another host, importance or interval, or is paused or not."""
+        """The host, importance, interval or pause of a connection changed."""
         if watched.origin != entry.watched.origin:
             entry.remote = is_remote(watched.origin)
         entry.watched = watched
         self._ranked = None
 
     def rest(self, entry: WatchedConnection, now: Instant) -> None:
-        """It was paused: plan nothing."""
+        """The connection was paused: cancel its next check."""
         entry.frozen = None
         self.disarm(entry)
         self.withhold(entry, policy.PAUSED, "", now)
 
-    # When it is checked.
+    # Planning checks.
 
     def jittered(self, delay_s: float) -> float:
-        """An interval, a little longer or shorter, so that checks do not stay in step."""
+        """The interval with random jitter, so that checks do not run in step."""
         return delay_s * (1.0 - JITTER + 2.0 * JITTER * self._random.random())
 
     def arm(self, entry: WatchedConnection, due: float, *, asked: bool, regular: bool = False) -> None:
-        """Plan the next check of a connection, in place of any that was planned."""
+        """Plan the next check of a connection, replacing a planned one."""
         self._tickets += 1
         entry.ticket = self._tickets
         entry.due = due
@@ -232,22 +233,22 @@ class WatchList:
         heapq.heappush(self._timers, (due, self._tickets, entry.watched.id))
 
     def arm_soon_after(self, entry: WatchedConnection, moment: float) -> None:
-        """Plan a check for the end of a wait that a provider asked for, or up to a second after."""
+        """Plan a check for the end of a wait that a provider asked for, or up to a second later."""
         self.arm(entry, moment + self._random.random(), asked=False)
 
     def disarm(self, entry: WatchedConnection) -> None:
-        """Plan none."""
+        """Cancel the planned check."""
         self._tickets += 1
         entry.ticket = self._tickets
         entry.due = None
         entry.queued = False
 
     def suspected(self, entry: WatchedConnection, mono: float) -> None:
-        """A program reported a failure."""
+        """Note that a program reported a failure."""
         entry.suspected_at = mono
 
     def next_due(self) -> float | None:
-        """Monotonic second at which the next check falls due."""
+        """Monotonic time of the next due check."""
         timers = self._timers
         while timers:
             due, ticket, id_ = timers[0]
@@ -258,9 +259,9 @@ class WatchList:
         return None
 
     def fallen_due(self, mono: float) -> Iterator[tuple[float, WatchedConnection]]:
-        """Those whose check is due by now, and since when; each is given once.
+        """The entries whose check is due, and since when; each is returned once.
 
-        A regular check is spared where the connection has answered a program since the last one.
+        A regular check is skipped if the connection has answered a program since the last one.
         """
         timers = self._timers
         while timers and timers[0][0] <= mono:
@@ -276,7 +277,7 @@ class WatchList:
                 yield due, entry
 
     def start(self, entry: WatchedConnection, mono: float, deadline_s: float) -> Launch:
-        """Its turn has come."""
+        """Start the check."""
         launch = Launch(entry.ticket, entry.watched.id, entry.watched.origin, mono, deadline_s)
         entry.queued = False
         entry.asked = False
@@ -286,17 +287,17 @@ class WatchList:
         return launch
 
     def end(self, entry: WatchedConnection) -> None:
-        """Its check ended."""
+        """The check ended."""
         entry.running = None
         entry.again = entry.doubtful = False
 
     def doubt_running(self) -> None:
-        """The network changed: what runs now may fail for that."""
+        """The network changed: running checks may fail because of that."""
         for entry in self:
             if entry.running is not None:
                 entry.doubtful = True
 
-    # What its light is.
+    # Changing health.
 
     def answer(
         self,
@@ -307,7 +308,7 @@ class WatchList:
         *,
         certain: bool = False,
     ) -> None:
-        """Judge what a check brought. The only place that does."""
+        """Judge the result of a check. Results are judged only here."""
         entry.judged_at = launch.started
         if entry.proof is not None and entry.proof[1].mono <= launch.started:
             entry.proof = None
@@ -315,18 +316,18 @@ class WatchList:
         self._apply(entry, step, launch, now, policy.sample(launch.id, verdict, now))
 
     def tested(self, entry: WatchedConnection, verdict: Verdict, now: Instant) -> None:
-        """A person made a whole test: its verdict needs no second one. What is on its way is asked anew."""
+        """Apply a person's test, which needs no confirmation. A running check is repeated."""
         entry.again = entry.running is not None
         self.answer(entry, verdict, _request(entry, now.mono), now, certain=True)
 
     def proven(self, entry: WatchedConnection, verdict: Verdict, asked_at: float, now: Instant) -> bool:
-        """A program got a good answer. Told at once where that is news, else when the next check is due.
+        """A program got a good answer. Publish it at once if it is news, or else when the next check is due.
 
         Returns:
-            Whether it was told.
+            Whether it was published.
         """
         if asked_at <= entry.judged_at:
-            # The light knows of something newer.
+            # A newer answer was judged already.
             return False
         asked = Instant(now.wall - timedelta(seconds=now.mono - asked_at), asked_at)
         entry.proof = verdict, asked
@@ -337,10 +338,10 @@ class WatchList:
         return True
 
     def limited(self, entry: WatchedConnection, verdict: Verdict, now: Instant) -> bool:
-        """A program was told to wait, or that nothing is left.
+        """A program was told to wait, or that its quota is spent.
 
         Returns:
-            Whether that was not known.
+            Whether that is new.
         """
         known, until = entry.tracked.health, verdict.retry_at
         if entry.tracked.stopped or entry.running is not None:
@@ -353,16 +354,16 @@ class WatchList:
         return True
 
     def not_checked(self, entry: WatchedConnection, result: NotChecked, launch: Launch, now: Instant) -> None:
-        """Nothing was sent; the next check is tried when it is due."""
+        """Nothing was sent; the next check is made as planned."""
         step = policy.withheld(entry.watched, entry.tracked, result.reason, result.advice, now)
         self._apply(entry, replace(step, delay_s=entry.watched.interval_s, regular=True), launch, now, None)
 
     def timed(self, entry: WatchedConnection, *, slow: bool) -> None:
-        """An answer came, or its host hung."""
+        """Note that the host answered in time, or hung."""
         entry.slow = slow
 
     def forget(self, entry: WatchedConnection, now: Instant, *, offline: bool) -> None:
-        """Configuration or secret changed: what was known is void, and a check follows at once."""
+        """Configuration or secret changed: discard the health, and check at once."""
         before = entry.tracked
         step = policy.withheld(entry.watched, before, policy.NEVER, "", now)
         entry.slow = False
@@ -379,23 +380,23 @@ class WatchList:
         self.tell(entry, now, transition=step.transition if was_known else None)
 
     def withhold(self, entry: WatchedConnection, reason: str, advice: str, now: Instant) -> None:
-        """Stop vouching for a light, because it cannot be checked."""
+        """Set the state to UNKNOWN, because it cannot be checked."""
         step = policy.withheld(entry.watched, entry.tracked, reason, advice, now)
         entry.tracked = step.tracked
         self.tell(entry, now, transition=step.transition, conclusive=True)
 
     def freeze(self, entry: WatchedConnection) -> None:
-        """Keep the light as it is until this computer is on line again."""
+        """Keep the health until the computer is online again."""
         self.disarm(entry)
         entry.frozen = entry.tracked
 
     def unfreeze(self, entry: WatchedConnection) -> TrackedHealth | None:
-        """This computer is on line again. The light of before; None if it was not frozen."""
+        """The computer is online again. Returns the health of before; None if it was not frozen."""
         frozen, entry.frozen = entry.frozen, None
         return frozen
 
     def restore(self, entry: WatchedConnection, tracked: TrackedHealth, now: Instant) -> None:
-        """Nothing will be asked for a while: what was known before is still what is known."""
+        """Return to the earlier health, because no check is made for a while."""
         before = entry.tracked.health
         entry.tracked = replace(tracked, health=replace(tracked.health, since=now.wall))
         if not tracked.stopped and tracked.not_before is not None:
@@ -403,7 +404,7 @@ class WatchList:
         self.tell(entry, now, transition=policy.transition(entry.watched, before, tracked.health, now))
 
     def slept(self, asleep_s: float, now: Instant) -> None:
-        """The computer was suspended: time that passed for providers and not for our clock."""
+        """The computer was suspended: time has passed for providers, but not on the monotonic clock."""
         for entry in self:
             tracked = entry.remembered
             if tracked.not_before is None:
@@ -418,7 +419,7 @@ class WatchList:
                 self.arm_soon_after(entry, max(now.mono, not_before))
 
     def clock_set(self, seconds: float) -> None:
-        """The wall clock was set: say every moment on the new one. When what is due stays as it is."""
+        """The wall clock was set: convert all times. Planned checks stay the same moments."""
         for entry in self:
             entry.tracked = replace(entry.tracked, health=shifted(entry.tracked.health, seconds))
             if entry.frozen is not None:
@@ -432,7 +433,7 @@ class WatchList:
     ) -> None:
         entry.tracked = step.tracked
         if entry.paused and step.tracked.health.reason == policy.CHECKING:
-            # Somebody asked for one check, and no second one follows.
+            # A check on request of a paused connection; no other follows.
             entry.tracked = replace(step.tracked, health=replace(step.tracked.health, reason=policy.PAUSED))
         if entry.paused or step.delay_s is None:
             self.disarm(entry)
@@ -446,15 +447,15 @@ class WatchList:
         conclusive = step.regular or step.delay_s is None or step.delay_s > 5.0
         self.tell(entry, now, transition=step.transition, sample=sample, conclusive=conclusive)
 
-    # What is told.
+    # Publishing.
 
     def drain(self) -> list[Notice]:
-        """What happened since the last call, in order."""
+        """The events since the last call, in order."""
         notices, self._outbox = self._outbox, []
         return notices
 
     def tell_offline(self, since: datetime | None) -> None:
-        """This computer went off line, or came back (None)."""
+        """Publish that the computer went offline, or online again (None)."""
         self._outbox.append(OfflineNotice(since))
 
     def tell(
@@ -466,7 +467,7 @@ class WatchList:
         sample: Sample | None = None,
         conclusive: bool = False,
     ) -> None:
-        """Show the light as it is now, and when the next check is due."""
+        """Publish the present health, and the time of the next check."""
         due = None if entry.due is None else now.wall + timedelta(seconds=entry.due - now.mono)
         entry.shown = replace(entry.tracked.health, next_check_at=due)
         self._outbox.append(HealthNotice(entry.watched.id, entry.shown, transition, sample, conclusive))
