@@ -26,18 +26,18 @@ OnChange = Callable[[ResolvedConnection | None], None]
 
 
 @frozen
-class _Nothing:
+class _Unusable:
     """The state without a usable connection, and the reason."""
 
     error: NexoError
 
 
 @frozen
-class _Inherited:
+class _AfterFork:
     """The state in a forked child: no thread updates the connection until it is read."""
 
 
-def _again(error: NexoError) -> NexoError:
+def _fresh_copy(error: NexoError) -> NexoError:
     # A copy, because every raise adds to the traceback of an exception, and threads must not share it.
     return type(error)(error.message, hint=error.hint, metadata=error.metadata, action=error.action)
 
@@ -54,11 +54,11 @@ class LiveConnection:
         self.inquiry = inquiry
         self._stream = stream
         self._on_stale = on_stale
-        self._state: ResolvedConnection | _Nothing | _Inherited = _Nothing(
+        self._state: ResolvedConnection | _Unusable | _AfterFork = _Unusable(
             DaemonFailed("nothing has been received yet", hint="try again")
         )
         # The last answer of the daemon, even if the daemon cannot be reached any more.
-        self._known: ResolvedConnection | _Nothing | None = None
+        self._known: ResolvedConnection | _Unusable | None = None
         self._revision = 0
         self._away_since: datetime | None = None
         self._fresh_stream = True
@@ -80,7 +80,7 @@ class LiveConnection:
         state = self._state
         if type(state) is ResolvedConnection:
             return state
-        return self._otherwise()
+        return self._current_or_raise()
 
     @property
     def stale(self) -> bool:
@@ -101,7 +101,7 @@ class LiveConnection:
     def problem(self) -> NexoError | None:
         """The daemon's last reason why there is no usable connection; None if there is one."""
         known = self._known
-        return _again(known.error) if isinstance(known, _Nothing) else None
+        return _fresh_copy(known.error) if isinstance(known, _Unusable) else None
 
     def on_change(self, callback: OnChange) -> Callable[[], None]:
         """Registers a callback for a new connection; its argument is None if there is none (see `problem`).
@@ -126,7 +126,7 @@ class LiveConnection:
         if self._closed:
             return
         self._closed = True
-        self._state = _Nothing(DaemonFailed("this follower is closed", hint="call client.follow() again"))
+        self._state = _Unusable(DaemonFailed("this follower is closed", hint="call client.follow() again"))
         self._ready.set()
         self._wake()
         self._stream.leave(self)
@@ -144,18 +144,18 @@ class LiveConnection:
         what = repr(state.name) if isinstance(state, ResolvedConnection) else "nothing"
         return f"<LiveConnection {what} revision={self._revision}{' stale' if self.stale else ''}>"
 
-    def _otherwise(self) -> ResolvedConnection:
-        if isinstance(self._state, _Inherited):
+    def _current_or_raise(self) -> ResolvedConnection:
+        if isinstance(self._state, _AfterFork):
             self._stream.revive()
             self.wait_ready(self._stream.timeout_s)
         state = self._state
         if isinstance(state, ResolvedConnection):
             return state
-        if isinstance(state, _Nothing):
-            raise _again(state.error)
+        if isinstance(state, _Unusable):
+            raise _fresh_copy(state.error)
         # Still inherited, because the daemon did not answer the forked child.
         if self._on_stale is OnStale.RAISE or not isinstance(self._known, ResolvedConnection):
-            raise _again(self._away_error(None))
+            raise _fresh_copy(self._away_error(None))
         return self._known
 
     # -- called by the stream --------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class LiveConnection:
         arrived = self._ready.wait(timeout_s)
         if self._known is None and not self._closed:
             if self._stream.problem is not None:
-                raise _again(self._stream.problem)
+                raise _fresh_copy(self._stream.problem)
             if not arrived:
                 raise DeadlineExceeded(
                     "nexod did not say in time which connection this program gets",
@@ -203,14 +203,17 @@ class LiveConnection:
             return False
         self._fresh_stream = False
         self._revision = revision
-        before, self._known = self._state, state if isinstance(state, ResolvedConnection) else _Nothing(state)
+        before, self._known = (
+            self._state,
+            state if isinstance(state, ResolvedConnection) else _Unusable(state),
+        )
         self._state = self._known
         self._away_since = None
         self._ready.set()
         if isinstance(before, ResolvedConnection) and isinstance(state, ResolvedConnection):
             # A change of the health or the revision alone does not count.
             changed = replace(before, health=state.health, revision=state.revision) != state
-        elif isinstance(before, _Nothing) and isinstance(state, NexoError):
+        elif isinstance(before, _Unusable) and isinstance(state, NexoError):
             changed = (before.error.reason, before.error.message) != (state.reason, state.message)
         else:
             changed = True
@@ -226,7 +229,7 @@ class LiveConnection:
         self._away_since = datetime.now(UTC)
         if self._on_stale is not OnStale.RAISE:
             return False
-        self._state = _Nothing(self._away_error(error))
+        self._state = _Unusable(self._away_error(error))
         self._wake()
         return bool(self._callbacks)
 
@@ -265,4 +268,4 @@ class LiveConnection:
         self._fresh_stream = True
         if not self._closed:
             self._away_since = datetime.now(UTC)
-            self._state = _Inherited()
+            self._state = _AfterFork()

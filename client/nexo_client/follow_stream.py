@@ -52,7 +52,7 @@ class FollowStream:
         self._channel: grpc.Channel | None = None
         self._call: Any = None
         self._requests: queue.SimpleQueue[w.FollowConnectionRequest | None] | None = None
-        self._bell: _Bell | None = None
+        self._callbacks: _CallbackThread | None = None
 
     # -- for followers, from any thread ----------------------------------------------------------------------
 
@@ -90,21 +90,21 @@ class FollowStream:
         """Ends the stream and its threads."""
         self._stopping.set()
         with self._lock:
-            call, requests, bell = self._call, self._requests, self._bell
+            call, requests, callbacks = self._call, self._requests, self._callbacks
             thread = self._thread
         if call is not None:
             call.cancel()
         if requests is not None:
             requests.put(None)
-        if bell is not None:
-            bell.stop()
+        if callbacks is not None:
+            callbacks.stop()
         # `stop` may be called on the thread itself: a callback may close its follower.
         if thread is not None and thread is not threading.current_thread():
             thread.join(_JOIN_S)
 
     def drop_after_fork(self) -> list[Any]:
         """See `fork.Droppable`."""
-        old = [self._channel, self._call, self._requests, self._thread, self._bell]
+        old = [self._channel, self._call, self._requests, self._thread, self._callbacks]
         self._start_over()
         for live in self._followers.values():
             live.inherit()
@@ -191,31 +191,31 @@ class FollowStream:
         if requests is not None:
             applied = w.FollowConnectionRequest.Applied(revision=response.revision)
             requests.put(w.FollowConnectionRequest(applied=applied))
-        self._ring(noticed)
+        self._call_back(noticed)
 
     def _lose(self, error: NexoError | None) -> None:
         self.problem = error
         with self._lock:
             followers = list(self._followers.values())
-        self._ring([live for live in followers if live.lose(error)])
+        self._call_back([live for live in followers if live.lose(error)])
         if isinstance(error, IncompatibleDaemon):
             for live in followers:
                 live.give_up_waiting()
 
-    def _ring(self, noticed: list[LiveConnection]) -> None:
+    def _call_back(self, noticed: list[LiveConnection]) -> None:
         if not noticed:
             return
         with self._lock:
             if self._stopping.is_set():
                 return
-            if self._bell is None:
-                self._bell = _Bell()
-            bell = self._bell
+            if self._callbacks is None:
+                self._callbacks = _CallbackThread()
+            callbacks = self._callbacks
         for live in noticed:
-            bell.ring(live)
+            callbacks.request(live)
 
 
-class _Bell:
+class _CallbackThread:
     """Runs callbacks on its own thread, so that a slow callback does not delay other followers.
 
     A follower is queued at most once, so the queue is bounded.
@@ -228,7 +228,7 @@ class _Bell:
         self._thread = threading.Thread(target=self._run, name="nexo-callbacks", daemon=True)
         self._thread.start()
 
-    def ring(self, live: LiveConnection) -> None:
+    def request(self, live: LiveConnection) -> None:
         with self._changed:
             self._waiting[live.number] = live
             self._changed.notify()
@@ -278,7 +278,7 @@ def follow(socket: Path, inquiry: w.Inquiry, on_stale: OnStale, timeout_s: float
         return stream.join(inquiry, on_stale)
 
 
-class _Registry:
+class _StreamsLock:
     """Replaces the lock of this module in a forked child, because another thread may have held it."""
 
     def drop_after_fork(self) -> list[Any]:
@@ -287,8 +287,8 @@ class _Registry:
         return []
 
 
-_REGISTRY = _Registry()
-fork.register(_REGISTRY)
+_STREAMS_LOCK_OWNER = _StreamsLock()
+fork.register(_STREAMS_LOCK_OWNER)
 
 
 def _at_exit() -> None:

@@ -126,7 +126,7 @@ class GatewayCalls:
         """The requests and tokens that went through the gateway.
 
         Args:
-            since: count from this time on; None for all.
+            since: count from this time on; None for everything that is stored.
             by: group by these, one row for each combination; a single row if empty.
 
         Raises:

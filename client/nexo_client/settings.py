@@ -91,10 +91,10 @@ def open_settings(
     )
     # Without this thread, a screen that ends before this program becomes a zombie.
     threading.Thread(target=process.wait, name="nexo-settings-reaper", daemon=True).start()
-    return _said(process)
+    return _result_of(process)
 
 
-def _said(process: "subprocess.Popen[bytes]") -> OpenedSettings:
+def _result_of(process: "subprocess.Popen[bytes]") -> OpenedSettings:
     """Reads the result from the first line of its output; the process keeps running."""
     timer = threading.Timer(_START_S, process.kill)
     timer.start()

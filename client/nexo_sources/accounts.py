@@ -51,7 +51,7 @@ class Account:
         headers: as written.
         model: the model that the program uses with it.
         obstacle: why it cannot be imported; the other fields are then ignored.
-        lost: why the address for the key is unknown; only the user can give it then.
+        address_unknown: why the address for the key is unknown; only the user can give it then.
         template: an entry that the program writes for every user; it is not reported if it has no key.
     """
 
@@ -65,7 +65,7 @@ class Account:
     headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     model: str = ""
     obstacle: str = ""
-    lost: str = ""
+    address_unknown: str = ""
     template: bool = False
 
 
@@ -98,26 +98,26 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         return left_out(environment.LOGIN_IN_ADDRESS)
     key, lacking = _key_of(account, variables, syntax)
     target = _target(account, url)
-    lost = account.lost
+    unknown = account.address_unknown
     if missing:
-        lost = f"its address needs {keys.absent(missing[0], variables)}"
+        unknown = f"its address needs {keys.absent(missing[0], variables)}"
     elif isinstance(target, str):
-        lost = lost or target
+        unknown = unknown or target
     elif not url:
-        lost = lost or _elsewhere(account, variables)
-    provider, preset, base_url = _lost_target(account) if isinstance(target, str) else target
+        unknown = unknown or _elsewhere(account, variables)
+    provider, preset, base_url = _target_without_address(account) if isinstance(target, str) else target
     rest = Finding(
         name=_short(account.name),
         place=account.place,
         provider=provider,
         preset=preset,
-        base_url="" if lost else base_url,
+        base_url="" if unknown else base_url,
         headers=tuple(Header(name, str(value)) for name, value in account.headers.items()),
         model=account.model,
     )
-    if lost:
+    if unknown:
         key = "" if lacking else key
-        made = environment.without_address(rest, key, keys.NOT_ASKED, lost, what=account.name)
+        made = environment.without_address(rest, key, keys.NOT_ASKED, unknown, what=account.name)
         return Found() if account.template else made
     if account.reference:
         reason = f"its key is fetched from elsewhere; to leave it there: {rest.command(account.reference)}"
@@ -161,7 +161,7 @@ def _elsewhere(account: Account, variables: Mapping[str, str]) -> str:
     return f"{beside} may set its address; add it with --base-url" if beside else ""
 
 
-def _lost_target(account: Account) -> tuple[Provider, str, str]:
+def _target_without_address(account: Account) -> tuple[Provider, str, str]:
     service = services.by_word(account.name)
     provider = _DIALECTS.get(account.dialect) or (service.provider if service else Provider.CUSTOM)
     return (provider, "", "")

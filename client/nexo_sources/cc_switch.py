@@ -295,7 +295,7 @@ def _address(app: str, config: dict[str, Any], place: str) -> Found:
         headers=table(options.get("headers")),
         model=accounts.first_model(config.get("models")),
         # CC Switch always writes an address, so a key without one is for an unknown service.
-        lost="" if url else "it has no address",
+        address_unknown="" if url else "it has no address",
     )
     return accounts.found([account], reading.environment())
 

@@ -117,6 +117,8 @@ def _customs(directory: Path) -> Iterator[Account]:
             variables=(variable,) if variable and settings.get("requires_auth") is not False else (),
             headers=table(settings.get("headers")),
             model=accounts.first_model(settings.get("models")),
-            lost="" if word(settings.get("base_url")) else "it has no base_url; add it with --base-url",
+            address_unknown=""
+            if word(settings.get("base_url"))
+            else "it has no base_url; add it with --base-url",
             obstacle="" if engine in _ENGINES else f"it speaks {engine or 'nothing'}, which is not supported",
         )

@@ -58,7 +58,9 @@ def _of_variables(own: Mapping[str, str], known: Set[str], path: Path) -> Iterat
             url=url,
             key=own[variable],
             # Hermes uses this variable for any custom endpoint.
-            lost="it is a key without an address; add it with --base-url" if openai and not url else "",
+            address_unknown="it is a key without an address; add it with --base-url"
+            if openai and not url
+            else "",
         )
 
 
@@ -101,5 +103,5 @@ def _account(name: str, entry: Mapping[str, Any], path: Path, section: str, mode
         headers=table(entry.get("extra_headers")),
         model=model or word(entry.get("model")) or accounts.first_model(entry.get("models")),
         obstacle=obstacle,
-        lost="" if url else "it has no base_url; add it with --base-url",
+        address_unknown="" if url else "it has no base_url; add it with --base-url",
     )

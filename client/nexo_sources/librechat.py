@@ -68,7 +68,7 @@ def _custom(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             model=accounts.first_model(table(entry.get("models")).get("default")),
             obstacle=obstacle,
             # The user chose the name, so it does not identify a service.
-            lost="" if url else "it has no baseURL; add it with --base-url",
+            address_unknown="" if url else "it has no baseURL; add it with --base-url",
         )
 
 

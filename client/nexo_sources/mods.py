@@ -55,5 +55,7 @@ def _accounts(settings: Mapping[str, Any], path: Path) -> Iterator[Account]:
             model=model if name == chosen or model in models else "",
             template=not key and not command,
             # mods sends the key of any other service to OpenAI.
-            lost="" if url or name in _OWN_VARIABLES else "it has no base-url; add it with --base-url",
+            address_unknown=""
+            if url or name in _OWN_VARIABLES
+            else "it has no base-url; add it with --base-url",
         )

@@ -156,5 +156,7 @@ def _openai(path: Path, what: str, url: str, key: str, model: str = "") -> Accou
         key=key,
         variables=("OPENAI_API_KEY",),
         model=model,
-        lost="" if url else "it is a key without an address (OPENAI_BASE_URL); add it with --base-url",
+        address_unknown=""
+        if url
+        else "it is a key without an address (OPENAI_BASE_URL); add it with --base-url",
     )

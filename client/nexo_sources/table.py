@@ -118,7 +118,7 @@ def named(name: str) -> Source | None:
 
 def _read(source: Source) -> Found:
     try:
-        return _told_without_keys(_without_our_own(source.read()))
+        return _without_keys_in_texts(_without_gateway_tokens(source.read()))
     except OSError as error:
         # For example another user's directory or a dead mount. The other sources are still searched.
         reason = f"it can't be read: {(error.strerror or 'unknown').lower()}"
@@ -127,7 +127,7 @@ def _read(source: Source) -> Found:
     return Found((), (Skipped(source.title, source.places, reason),))
 
 
-def _without_our_own(found: Found) -> Found:
+def _without_gateway_tokens(found: Found) -> Found:
     """Skip accounts with a token of our gateway: such a connection would lead the gateway to itself."""
     ours = [finding for finding in found.findings if finding.api_key.startswith(TOKEN_PREFIX)]
     reason = "it goes through the gateway of Nexo"
@@ -140,7 +140,7 @@ _SHORTEST_KEY = 16
 """Shorter keys are words for local servers, such as "ollama", and may also be part of a name."""
 
 
-def _told_without_keys(found: Found) -> Found:
+def _without_keys_in_texts(found: Found) -> Found:
     """Remove keys from texts that are shown; a file may contain its key anywhere, even in a name."""
     kept: list[Finding] = []
     left_out: list[Skipped] = []
@@ -149,12 +149,12 @@ def _told_without_keys(found: Found) -> Found:
             kept.append(finding)
             continue
         key = re.compile(re.escape(finding.api_key), re.IGNORECASE)
-        told = replace(finding, name=key.sub("…", finding.name), place=key.sub("…", finding.place))
+        shown = replace(finding, name=key.sub("…", finding.name), place=key.sub("…", finding.place))
         if key.search(finding.base_url) or any(key.search(header.name) for header in finding.headers):
             reason = "its key is also in its address or in a header name, where it would be shown"
-            left_out.append(Skipped(told.name, told.place, reason))
+            left_out.append(Skipped(shown.name, shown.place, reason))
         else:
-            kept.append(replace(told, model="" if key.search(finding.model) else finding.model))
+            kept.append(replace(shown, model="" if key.search(finding.model) else finding.model))
     return Found(tuple(kept), found.skipped + tuple(left_out))
 
 

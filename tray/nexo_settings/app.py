@@ -107,7 +107,7 @@ class App:
 
     async def _watch(self, body: JsonBody, receive: Receive, send: Send) -> None:
         if len(self._live) >= MOST_TABS_LIVE:
-            if not body.switch("take"):
+            if not body.boolean("take"):
                 text = f"the settings are open in {MOST_TABS_LIVE} other tabs"
                 await _answer(send, 429, error("TOO_MANY_TABS", text))
                 return

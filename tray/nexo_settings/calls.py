@@ -67,7 +67,7 @@ class PageCalls:
         draft = _draft(body)
         saved = await self.client.create_connection(
             draft,
-            make_default=body.switch("make_default"),
+            make_default=body.boolean("make_default"),
             fixes=body.texts("fixes", 16),
             ticket=body.text("ticket"),
         )
@@ -79,7 +79,7 @@ class PageCalls:
             body.text("name"),
             _draft(body),
             revision=body.number("revision"),
-            keep_key_for_new_origin=body.switch("send_key"),
+            keep_key_for_new_origin=body.boolean("send_key"),
             fixes=body.texts("fixes", 16),
             ticket=body.text("ticket"),
         )
@@ -88,13 +88,13 @@ class PageCalls:
     async def delete(self, body: JsonBody) -> Record:
         """Delete a connection. With `force`, its bindings stay and fail."""
         revision = await self.client.delete_connection(
-            body.text("name"), replace_with=body.text("replace_with"), force=body.switch("force")
+            body.text("name"), replace_with=body.text("replace_with"), force=body.boolean("force")
         )
         return {"revision": revision}
 
     async def default(self, body: JsonBody) -> Record:
         """Switch the default, or undo the last switch."""
-        if body.switch("undo"):
+        if body.boolean("undo"):
             switch = await self.client.undo_default()
         else:
             switch = await self.client.set_default(body.text("name"))
@@ -105,13 +105,13 @@ class PageCalls:
         name, draft = body.text("name"), body.draft("draft")
         if not name and draft is None:
             raise NotUnderstood("a test needs a name or a draft")
-        fixes, send_key = body.texts("fixes", 16), body.switch("send_key")
+        fixes, send_key = body.texts("fixes", 16), body.boolean("send_key")
         changes = None if draft == types.ConnectionDraft() and not fixes else draft
         if name:
             test = self.client.testing(
                 name,
                 changes,
-                completion=body.switch("completion"),
+                completion=body.boolean("completion"),
                 timeout_s=_TEST_S,
                 keep_key_for_new_origin=send_key,
                 fixes=fixes,
@@ -165,7 +165,7 @@ class PageCalls:
 
     async def handouts(self, body: JsonBody) -> Record:
         """The last hand-outs of a connection, or of all connections."""
-        most = _ALL_HANDOUTS if body.switch("all") else _HANDOUTS
+        most = _ALL_HANDOUTS if body.boolean("all") else _HANDOUTS
         listed = await self.client.handouts(body.text("name"), limit=most)
         return {"handouts": records.plain(listed)}
 
@@ -199,7 +199,7 @@ class PageCalls:
         made = await self.client.bind(
             _workspace(body),
             body.text("connection"),
-            allow_fallback=body.switch("allow_fallback"),
+            allow_fallback=body.boolean("allow_fallback"),
             sticky_s=body.number("sticky_s") or None,
         )
         return {"binding": records.of(made)}
@@ -232,13 +232,13 @@ class PageCalls:
     async def auto_lock(self, body: JsonBody) -> Record:
         """Set when the vault locks automatically; `idle_s` 0: not after a time without hand-outs."""
         wanted = types.AutoLock(
-            float(body.number("idle_s")) or None, body.switch("on_suspend"), body.switch("on_screen_lock")
+            float(body.number("idle_s")) or None, body.boolean("on_suspend"), body.boolean("on_screen_lock")
         )
         return records.of(await self.client.vault.set_auto_lock(wanted))
 
     async def checks(self, body: JsonBody) -> Record:
         """Pause or resume the background checks."""
-        settings = await self.client.update_health_settings(paused=body.switch("paused"))
+        settings = await self.client.update_health_settings(paused=body.boolean("paused"))
         return {"paused": settings.paused}
 
     async def upkeep(self, _body: JsonBody) -> Record:
@@ -277,12 +277,12 @@ class PageCalls:
         # The daemon accepts any path; the page may only restore listed backups.
         if name not in {one.name for one in await self.client.store.backups()}:
             raise NotUnderstood("there is no such backup any more")
-        done = await self.client.store.restore(name, dry_run=body.switch("dry_run"))
+        done = await self.client.store.restore(name, dry_run=body.boolean("dry_run"))
         return {"connections": done.connections, "secrets": done.secrets, "restored": done.done}
 
     async def gateway(self, body: JsonBody) -> Record:
         """Switch the gateway on or off."""
-        done = await self.client.gateway.switch(body.switch("on"))
+        done = await self.client.gateway.switch(body.boolean("on"))
         return {"listening": done.listening, "problem": done.problem, "advice": done.advice}
 
     async def stand_ins(self, body: JsonBody) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 from nexo_client.types import ConnectionDraft, MappedModel, NetworkProfile
 
 _TEXTS = tuple(one.name for one in fields(ConnectionDraft) if one.type == str | None)
-_SWITCHES = tuple(one.name for one in fields(ConnectionDraft) if one.type == bool | None)
+_BOOLEANS = tuple(one.name for one in fields(ConnectionDraft) if one.type == bool | None)
 _MOST_HOSTS = 200
 _MOST_HEADERS = 256
 _MOST_MODELS = 256
@@ -58,7 +58,7 @@ class JsonBody:
             raise NotUnderstood(f"{name} contains a surrogate") from None
         return value
 
-    def switch(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         """A boolean; false if it is missing."""
         value = self._fields.get(name, False)
         if not isinstance(value, bool):
@@ -107,9 +107,9 @@ class JsonBody:
             return None
         if not isinstance(value, dict):
             raise NotUnderstood(f"{name} is not an object")
-        given = JsonBody(value, {*_TEXTS, *_SWITCHES, "remove_headers", "network", "model_map"})
+        given = JsonBody(value, {*_TEXTS, *_BOOLEANS, "remove_headers", "network", "model_map"})
         found: dict[str, Any] = {one: given.text(one) for one in _TEXTS if one in value}
-        found |= {one: given.switch(one) for one in _SWITCHES if one in value}
+        found |= {one: given.boolean(one) for one in _BOOLEANS if one in value}
         if "remove_headers" in value:
             found["remove_headers"] = given.texts("remove_headers", _MOST_HEADERS)
         if "network" in value:

@@ -31,10 +31,10 @@ def why(state: State, connection_id: str, now: datetime) -> Text:
     """The problem of a connection and what to do; all problems if there is no connection with this id."""
     connection = state.connection(connection_id)
     if connection is None:
-        found = [f"{p.text}\n{p.advice}".strip() for p in problems(state, words.Telling(now))]
+        found = [f"{p.text}\n{p.advice}".strip() for p in problems(state, words.RelativeTimes(now))]
         return Text("Problems", "\n\n".join(found) or "The tray knows of no problem.")
     health = connection.health
-    lines = [f"{health.state.value.capitalize()}: {health_words(health, words.Telling(now))}"]
+    lines = [f"{health.state.value.capitalize()}: {health_words(health, words.RelativeTimes(now))}"]
     if health.advice:
         lines += ["", health.advice]
     lines += ["", f"Since: {_clock(health.since)}", f"Last check: {_clock(health.checked_at)}"]
@@ -57,7 +57,7 @@ def details(connection: Connection, now: datetime) -> Text:
         "Headers": ", ".join(connection.header_names) or "none",
         "Model": connection.default_model or "none",
         "Proxy": connection.network.proxy,
-        "Health": f"{health.state.value}, {health_words(health, words.Telling(now))}",
+        "Health": f"{health.state.value}, {health_words(health, words.RelativeTimes(now))}",
         "Last check": _clock(health.checked_at),
         "Changed": _clock(connection.updated_at),
     }

@@ -108,10 +108,10 @@ class Picture:
 
 def picture(state: State, now: datetime) -> Picture:
     """The icon, the tooltip and the menu for a state at `now`."""
-    telling = words.Telling(now)
-    headline = _headline(state, telling)
-    menu = tuple(_menu(state, headline, telling))
-    return Picture(look(state), f"Nexo: {headline}", menu, telling.true_until)
+    times = words.RelativeTimes(now)
+    headline = _headline(state, times)
+    menu = tuple(_menu(state, headline, times))
+    return Picture(look(state), f"Nexo: {headline}", menu, times.true_until)
 
 
 def look(state: State) -> Look:
@@ -134,7 +134,7 @@ def shown_name(name: str) -> str:
     return plain if len(plain) <= _NAME_LIMIT else plain[: _NAME_LIMIT - 1] + "…"
 
 
-def label(state: State, connection: Connection, telling: words.Telling) -> str:
+def label(state: State, connection: Connection, times: words.RelativeTimes) -> str:
     """The label of a connection: glyph, name, and health."""
     name = shown_name(connection.name)
     if not state.live:
@@ -144,23 +144,23 @@ def label(state: State, connection: Connection, telling: words.Telling) -> str:
         return f"○ {name} — disabled"
     if connection.id in state.testing:
         return f"◌ {name} — testing…"
-    return f"{_GLYPHS[connection.health.state]} {name} — {health_words(connection.health, telling)}"
+    return f"{_GLYPHS[connection.health.state]} {name} — {health_words(connection.health, times)}"
 
 
-def health_words(health: Health, telling: words.Telling) -> str:
+def health_words(health: Health, times: words.RelativeTimes) -> str:
     """The health in a few words: latency, age or reason."""
     why = phrase(health.reason or "unknown")
     match health.state:
         case HealthState.HEALTHY:
             text = words.latency(health.latency_s) if health.latency_s is not None else "works"
-            if health.checked_at and (telling.now - health.checked_at).total_seconds() >= _FRESH_S:
-                text += f", {telling.ago(health.checked_at)}"
+            if health.checked_at and (times.now - health.checked_at).total_seconds() >= _FRESH_S:
+                text += f", {times.ago(health.checked_at)}"
             return text
         case HealthState.LIMITED:
-            rest = telling.rest(health.retry_at) if health.retry_at else ""
+            rest = times.rest(health.retry_at) if health.retry_at else ""
             return f"{why}, {rest}" if rest else why
         case HealthState.UNHEALTHY:
-            since = f" {telling.ago(health.since)}" if health.since else ""
+            since = f" {times.ago(health.since)}" if health.since else ""
             return f"{why}{since}"
         case HealthState.UNKNOWN:
             if health.last_known in (None, HealthState.UNKNOWN) or health.reason == "never":
@@ -168,7 +168,7 @@ def health_words(health: Health, telling: words.Telling) -> str:
             return f"{why}, {_WAS[health.last_known or HealthState.UNKNOWN]}"
 
 
-def _headline(state: State, telling: words.Telling) -> str:
+def _headline(state: State, times: words.RelativeTimes) -> str:
     if not state.live or state.snapshot is None:
         match state.link.state:
             case LinkState.CONNECTING | LinkState.LIVE:
@@ -186,21 +186,21 @@ def _headline(state: State, telling: words.Telling) -> str:
     if not default.enabled:
         return f"{name} — disabled"
     health = default.health
-    text = health_words(health, telling)
+    text = health_words(health, times)
     if health.state is HealthState.HEALTHY:
         text = f"healthy, {text}"
-    checked = f", checked {telling.ago(health.checked_at)}" if health.checked_at else ""
+    checked = f", checked {times.ago(health.checked_at)}" if health.checked_at else ""
     return f"{name} — {text}{checked}"
 
 
-def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[MenuItem]:
+def _menu(state: State, headline: str, times: words.RelativeTimes) -> Iterator[MenuItem]:
     live, connections = state.live, state.snapshot.connections if state.snapshot else ()
     default = state.default
     yield MenuItem(headline[0].upper() + headline[1:] if not default or not live else headline, enabled=False)
     yield SEPARATOR
     for connection in connections:
         yield MenuItem(
-            label(state, connection, telling),
+            label(state, connection, times),
             Click(Do.SWITCH, connection.id),
             enabled=live and connection.enabled,
             checked=default is not None and connection.id == default.id,
@@ -208,7 +208,7 @@ def _menu(state: State, headline: str, telling: words.Telling) -> Iterator[MenuI
         )
     if connections:
         yield SEPARATOR
-    reasons = tuple(_why(state, telling))
+    reasons = tuple(_why(state, times))
     if reasons:
         yield MenuItem("Why?", children=reasons)
     if connections:
@@ -265,7 +265,7 @@ class Problem:
     connection_id: str = ""
 
 
-def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
+def problems(state: State, times: words.RelativeTimes) -> Iterator[Problem]:
     """All problems, those of the daemon before those of the connections."""
     if not state.live or state.snapshot is None:
         if state.link.state is LinkState.AWAY:
@@ -279,13 +279,13 @@ def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
         yield Problem("The store is read-only", status.store_problem)
     if status.offline_since is not None:
         yield Problem(
-            f"This computer is offline, noticed {telling.ago(status.offline_since)}",
+            f"This computer is offline, noticed {times.ago(status.offline_since)}",
             "Nothing is wrong with the connections; they are checked again once the network is back.",
         )
     for connection in state.snapshot.connections:
         health = connection.health
         if connection.enabled and health.state in (HealthState.LIMITED, HealthState.UNHEALTHY):
-            yield Problem(label(state, connection, telling), health.advice, connection.id)
+            yield Problem(label(state, connection, times), health.advice, connection.id)
     for binding in state.snapshot.bindings:
         if binding.broken:
             yield Problem(
@@ -294,8 +294,8 @@ def problems(state: State, telling: words.Telling) -> Iterator[Problem]:
             )
 
 
-def _why(state: State, telling: words.Telling) -> Iterator[MenuItem]:
-    for problem in problems(state, telling):
+def _why(state: State, times: words.RelativeTimes) -> Iterator[MenuItem]:
+    for problem in problems(state, times):
         explain = Click(Do.WHY, problem.connection_id)
         yield MenuItem(problem.text, explain)
         for line in _wrapped(problem.advice):

@@ -48,7 +48,7 @@ def key_words(key: KeyInfo) -> str:
 
 
 @dataclass(slots=True)
-class Telling:
+class RelativeTimes:
     """Makes phrases for times relative to `now`, and records until when all of them are true.
 
     Attributes:

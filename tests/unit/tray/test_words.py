@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexo.connections.phrases import phrase
-from nexo_tray.words import Telling, lasted, latency
+from nexo_tray.words import RelativeTimes, lasted, latency
 from tray_states import NOW, ago
 
 
@@ -26,7 +26,7 @@ from tray_states import NOW, ago
     ],
 )
 def test_ages(span, text):
-    assert Telling(NOW).ago(ago(**span)) == text
+    assert RelativeTimes(NOW).ago(ago(**span)) == text
 
 
 @pytest.mark.parametrize(
@@ -43,38 +43,38 @@ def test_ages(span, text):
     ],
 )
 def test_what_is_left(seconds, text):
-    assert Telling(NOW).rest(NOW + timedelta(seconds=seconds)) == text
+    assert RelativeTimes(NOW).rest(NOW + timedelta(seconds=seconds)) == text
 
 
 @given(st.floats(-100, 10_000_000), st.floats(0.001, 0.999))
 def test_a_phrase_stays_the_same_until_it_says_so_and_changes_then(age_s, part):
     moment = ago(seconds=age_s)
-    telling = Telling(NOW)
-    text = telling.ago(moment)
-    assert telling.true_until is not None
-    assert telling.true_until > NOW
-    between = NOW + (telling.true_until - NOW) * part
-    assert Telling(between).ago(moment) == text
-    assert Telling(telling.true_until).ago(moment) != text
+    times = RelativeTimes(NOW)
+    text = times.ago(moment)
+    assert times.true_until is not None
+    assert times.true_until > NOW
+    between = NOW + (times.true_until - NOW) * part
+    assert RelativeTimes(between).ago(moment) == text
+    assert RelativeTimes(times.true_until).ago(moment) != text
 
 
 @given(st.floats(0.01, 100_000))
 def test_a_countdown_never_promises_less_than_is_left(left_s):
     moment = NOW + timedelta(seconds=left_s)
-    telling = Telling(NOW)
-    number, unit = telling.rest(moment).split()
+    times = RelativeTimes(NOW)
+    number, unit = times.rest(moment).split()
     assert int(number) * {"s": 1, "min": 60, "h": 3600}[unit] >= (moment - NOW).total_seconds()
-    assert telling.true_until is not None
-    assert NOW < telling.true_until <= moment
+    assert times.true_until is not None
+    assert NOW < times.true_until <= moment
 
 
 def test_a_day_of_silence_wakes_the_tray_a_few_dozen_times_and_not_every_minute():
     moment, now, wakes = NOW, NOW, 0
     while now < NOW + timedelta(days=1):
-        telling = Telling(now)
-        telling.ago(moment)
-        assert telling.true_until is not None
-        now, wakes = telling.true_until, wakes + 1
+        times = RelativeTimes(now)
+        times.ago(moment)
+        assert times.true_until is not None
+        now, wakes = times.true_until, wakes + 1
     assert wakes < 40
 
 
