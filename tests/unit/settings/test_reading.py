@@ -73,7 +73,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_every_field_is_what_it_has_to_be_or_refused(value: object) -> None:
     body = JsonBody({"x": value})
-    for read, kind in ((body.text, str), (body.switch, bool), (body.number, int)):
+    for read, kind in ((body.text, str), (body.boolean, bool), (body.number, int)):
         try:
             assert isinstance(read("x"), kind)
         except NotUnderstood:
