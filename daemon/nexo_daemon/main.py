@@ -21,6 +21,7 @@ from nexo.connections.hardening import harden
 from nexo.connections.lock_note import Note
 from nexo.connections.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
+from nexo_daemon.domain.lanes import IMPORTS
 from nexo_daemon.gateway.door import Door
 from nexo_daemon.gateway.ledger import Ledger
 from nexo_daemon.gateway.lives import Lives
@@ -273,6 +274,7 @@ async def _serve(
 
 async def _prepare(registry: Registry, prober: Prober) -> None:
     """Import what the first answer did not need, one after the other, so that calls can run in between."""
+    await IMPORTS.run(registry.store.load_what_writes)
     # The first change reports the problem.
     with contextlib.suppress(NexoError):
         await registry.on_store_thread(registry.store.prepare)

@@ -136,3 +136,28 @@ def test_what_writes_and_asks_providers_is_loaded_after_the_first_answer(surroun
         "statistics",
     )
     assert loaded & {*later, "nexo_daemon.store.schema", "nexo_daemon.providers.tester"} == set()
+
+
+_WRITES_NEVER = """
+import sys, time
+
+class Hangs:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "nexo_daemon.store.writing":
+            print("hangs", flush=True)
+            time.sleep(600)
+
+sys.meta_path.insert(0, Hangs)
+from nexo_daemon.__main__ import main
+main()
+"""
+
+
+def test_a_call_that_asks_the_store_does_not_wait_for_what_writes(surroundings: Surroundings) -> None:
+    surroundings.start_nexod().stop()
+    nexod = surroundings.spawn([sys.executable, "-c", _WRITES_NEVER])
+    assert nexod.stdout is not None
+    assert b"hangs\n" in iter(nexod.stdout.readline, b"")
+    with nexo_client.connect(surroundings.socket) as client:
+        assert client.handouts() == ()

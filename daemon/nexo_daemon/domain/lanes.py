@@ -121,3 +121,7 @@ def _settle(done: asyncio.Future[T], result: T | None, error: BaseException | No
         done.set_exception(error)
     else:
         done.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
+
+
+IMPORTS = Lane("imports", most=1)
+"""Imports libraries that are needed after the first answer, or later."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nexo.connections.errors import ProviderFailed
 from nexo.connections.terms import Outcome
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.domain.lanes import IMPORTS
 from nexo_daemon.domain.model import Fact
 from nexo_daemon.domain.probing import ModelList, OnLayer, ProbeTarget, TestReport, Verdict
 from nexo_daemon.providers.exchange import ConfigFault
@@ -23,8 +23,6 @@ from nexo_daemon.providers.tls import TlsContexts
 
 if TYPE_CHECKING:
     from nexo_daemon.providers.inquiry import Reply
-
-_IMPORTS = Lane("imports", most=1)
 
 
 def _load() -> None:
@@ -48,7 +46,7 @@ class Prober:
     async def prepare(self) -> None:
         """Import what a request needs, without blocking the event loop; otherwise the first question does."""
         if not self._prepared:
-            await _IMPORTS.join("prober", _load)
+            await IMPORTS.join("prober", _load)
             self._prepared = True
 
     async def check(self, target: ProbeTarget, *, timeout_s: float = 15.0) -> Verdict:

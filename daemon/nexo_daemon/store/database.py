@@ -181,7 +181,7 @@ class Database:
             yield self._written(self._require_open()).connection
 
     def prepare(self) -> None:
-        """Import the modules for writing, so that the first change does not wait for that.
+        """Connect SQLAlchemy, so that the first change does not wait for that.
 
         Raises:
             StoreFailed: SQLite reports an error.

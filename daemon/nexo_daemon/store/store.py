@@ -315,14 +315,17 @@ class Store:
 
     # --- reading and changing ----------------------------------------------------------------------------
 
+    @staticmethod
+    def load_what_writes() -> None:
+        """Import the modules for writing (SQLAlchemy), on a thread that no call waits for; it takes long."""
+        from nexo_daemon.store import recording, writing  # noqa: F401
+
     def prepare(self) -> None:
-        """Import the modules for writing, so that the first change is fast. Call it on the store thread.
+        """Connect SQLAlchemy, so that the first change is fast. Call it on the store thread.
 
         Raises:
             StoreFailed: SQLite reports an error; the first change will report it too.
         """
-        from nexo_daemon.store import recording  # noqa: F401
-
         self.database.prepare()
 
     def load(self) -> StoredState:

@@ -1,7 +1,7 @@
 """Changes rows with SQLAlchemy, on the connection that SQLite has open.
 
 SQLAlchemy takes longer to import than a thousand connections to read. So it is imported by the first write,
-or by `Store.prepare` after the daemon has answered its first call.
+or by `Store.load_what_writes` after the daemon has answered its first call.
 """
 
 import sqlite3
