@@ -47,3 +47,12 @@ def test_troff_finds_no_fault_with_the_pages(man: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_asking_for_help_writes_no_pages(tmp_path: Path) -> None:
+    script = REPOSITORY / "packaging/reference"
+    done = subprocess.run(
+        [sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert b"DIRECTORY" in done.stdout
+    assert list(tmp_path.iterdir()) == []
