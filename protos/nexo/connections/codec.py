@@ -1,11 +1,11 @@
-"""How a value becomes a message of the contract, and a message a value: field by field, by name.
+"""Converts values to messages of the contract and back, field by field, by name.
 
-A field has the same name on both sides, but for three habits: a span `elapsed_s` is `elapsed` on the wire,
-`connection` may be `connection_name`, and `model` may be `default_model`. What has another form there has a
-reader or a writer of its own, in `READERS` and `WRITERS`.
+A field has the same name on both sides, with three exceptions: a duration `elapsed_s` is `elapsed` in the
+message, `connection` may be `connection_name`, and `model` may be `default_model`. Fields in another form
+have a reader or a writer in `READERS` and `WRITERS`.
 
-What a newer peer adds to an enum is read as its most cautious member, never as an error. The translations of
-single values, at the end, also serve the messages that are written by hand.
+Enum members that only a newer peer knows are read as the most cautious member, never as an error. The
+conversions of single values, at the end, are also used for messages that are converted by hand.
 """
 
 import types
@@ -37,9 +37,9 @@ Convert = Callable[[Any], Any]
 Rows = tuple[tuple[str, Convert], ...]
 
 READERS: dict[type, Convert] = {}
-"""By class: makes a value of a message."""
+"""By class: the function that converts a message to a value."""
 WRITERS: dict[type, Convert] = {}
-"""By class: makes a message of a value."""
+"""By class: the function that converts a value to a message."""
 
 _CAUTIOUS: dict[type[StrEnum], StrEnum] = {
     terms.Provider: terms.Provider.CUSTOM,
@@ -59,7 +59,7 @@ _CAUTIOUS: dict[type[StrEnum], StrEnum] = {
 
 
 def read(kind: Callable[..., T], message: Any, **given: Any) -> T:
-    """The value of a message; `given` goes before what the message says."""
+    """Convert a message to a value; `given` replaces fields of the message."""
     for name, get in _reading(kind, message.__class__):
         if name not in given:
             given[name] = get(message)
@@ -67,12 +67,12 @@ def read(kind: Callable[..., T], message: Any, **given: Any) -> T:
 
 
 def read_all(kind: type[T], messages: Iterable[Any]) -> tuple[T, ...]:
-    """The values of messages."""
+    """Convert messages to values."""
     return tuple(read(kind, message) for message in messages)
 
 
 def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
-    """The message of a value; `given` goes before what the value says. None is left out."""
+    """Convert a value to a message; `given` replaces fields of the value. None fields stay unset."""
     for name, get in _writing(kind, value.__class__):
         if name not in given:
             given[name] = get(value)
@@ -81,10 +81,10 @@ def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
 
 @cache
 def _reading(kind: type, message: type[Message]) -> Rows:
-    """The fields of a class that the message has, and how each is taken from it."""
+    """The fields of a class that the message has, each with its conversion."""
     known = message.DESCRIPTOR.fields_by_name
     hints: dict[str, Any] = {field.name: field.type for field in fields(kind)}
-    # To look for names among types that are none was a third of the work on the first answer of a process.
+    # Resolving the names in types that are no strings took a third of the work for a process's first answer.
     if any(isinstance(hint, str) for hint in hints.values()):
         hints = get_type_hints(kind)
     rows = []
@@ -105,7 +105,7 @@ def _taken(wire: str, field: Any, hint: Any) -> Convert:
     inner = get_args(hint)[0] if optional else hint
     convert = _read_as(field, inner, optional=optional)
     if convert is None and not optional:
-        # Most fields of a hand-out, for each of which two calls would do nothing.
+        # Most fields of a hand-out need no conversion, which saves two calls each.
         return take
     if convert is None:
         if field.has_presence:
@@ -117,7 +117,7 @@ def _taken(wire: str, field: Any, hint: Any) -> Convert:
 
 
 def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert | None:
-    """What makes a value of what the field holds; None: nothing has to be done."""
+    """The conversion for the content of a field; None if none is needed."""
     if field.enum_type:
         otherwise = None if optional else _CAUTIOUS[kind]
         wire = field.enum_type
@@ -133,7 +133,7 @@ def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert | None
 
 @cache
 def _writing(message: type[Message], kind: type) -> Rows:
-    """The fields of a message that the class has, and how each is taken from it."""
+    """The fields of a message that the class has, each with its conversion."""
     rows = []
     for field in message.DESCRIPTOR.fields:
         name = field.name
@@ -173,7 +173,7 @@ def _written_as(field: Any) -> Convert | None:
 
 
 def network_to_wire(profile: NetworkProfile) -> connection_pb2.NetworkProfile:
-    """The message of a network profile."""
+    """Convert a network profile to a message."""
     message = connection_pb2.NetworkProfile(no_proxy=profile.no_proxy, ca_bundle=profile.ca_bundle)
     if profile.proxy in ("", "system"):
         message.system.SetInParent()
@@ -189,21 +189,21 @@ WRITERS[NetworkProfile] = network_to_wire
 
 @lru_cache(maxsize=512, typed=True)
 def enum_to_wire(member: StrEnum, wire: Any = None) -> Any:  # the stubs give each enum its own integer type
-    """The number of `member` in the contract, in the enum that is called like its class if none is given."""
+    """The number of `member` in the contract; by default in the enum with the name of its class."""
     wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{type(member).__name__}")
     return wire.values_by_name[_prefix(wire) + member.name].number
 
 
 @lru_cache(maxsize=512)
 def enum_from_wire(kind: type[E], number: int, wire: Any = None) -> E | None:
-    """The member of `kind` with that number; None for UNSPECIFIED and for what a newer peer added."""
+    """The member of `kind` with that number; None for UNSPECIFIED and for members of a newer peer."""
     wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{kind.__name__}")
     value = wire.values_by_number.get(number)
     return kind.__members__.get(value.name.removeprefix(_prefix(wire))) if value else None
 
 
 def _prefix(wire: Any) -> str:
-    """What the names of an enum of the contract begin with: the first is FORM_UNSPECIFIED."""
+    """The prefix of the names in an enum of the contract, whose first member is PREFIX_UNSPECIFIED."""
     return str(wire.values_by_number[0].name.removesuffix("UNSPECIFIED"))
 
 
@@ -211,7 +211,7 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     """An aware `datetime` as a Timestamp; None stays None."""
     if moment is None:
         return None
-    # FromDatetime takes four times as long.
+    # `FromDatetime` takes four times as long.
     since = moment - EPOCH
     return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
@@ -220,7 +220,7 @@ def moment(message: Timestamp | None) -> datetime | None:
     """A Timestamp as an aware `datetime` in UTC; None and the unset (zero) one give None."""
     if message is None or (message.seconds == 0 and message.nanos == 0):
         return None
-    # ToDatetime takes ten times as long, and a hand-out has several.
+    # `ToDatetime` takes ten times as long, and a hand-out has several timestamps.
     return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
 
 

@@ -24,9 +24,8 @@ NexoError
 └── DaemonFailed                store failure, shutdown, internal error
 
 A message is for a person: it names the field or object, the reason and the next step. No message holds a
-secret
-or a provider's unredacted words. If a button could solve the problem, `action` names it, with the texts in
-`REMEDIES`; a hint may name a command of nexoctl.
+secret or a provider's unredacted words. If a button could solve the problem, `action` names it, with the
+texts in `REMEDIES`; a hint may name a command of nexoctl.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,8 @@
 """The base URL and the request headers of a connection in each dialect.
 
 Shared by the SDK, which gives them to a program's own client, and the gateway, which sends them itself. The
-way
-the official packages extend a base URL was recorded on the wire in November 2026 (openai 3.54, anthropic
-2.12,
-google-genai 3.4, ollama 0.6).
+way the official packages extend a base URL was recorded on the wire in November 2026 (openai 3.54, anthropic
+2.12, google-genai 3.4, ollama 0.6).
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,7 @@
 """Finds the daemon's process even if it does not answer: reads and writes the note in its lock file.
 
 The daemon holds the lock for life. So it is found through it when its socket is gone, denied, or in a
-directory
-that this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
+directory that this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
 """
 
 import json

@@ -1,6 +1,6 @@
-"""What our two servers on loopback share: uvicorn's HTTP/1.1, behind a look at who is at the other end.
+"""The base of our two HTTP servers on loopback: uvicorn's HTTP/1.1, with a check of the caller's account.
 
-Not part of the base install: whoever imports this needs uvicorn.
+Importing it requires uvicorn, which is not part of the base install.
 """
 
 import logging
@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from nexo.connections import peers
 
-# uvicorn tells it targets of requests and texts of exceptions: either may hold a token.
+# uvicorn logs request targets and texts of exceptions, which may contain a token.
 _SILENT = logging.getLogger("nexo.silent")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
@@ -21,7 +21,7 @@ _STRANGER = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r
 
 
 class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvicorn is not installed
-    """Refuses another account before a byte of it is parsed."""
+    """Refuses callers of other accounts before a byte from them is parsed."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -38,8 +38,8 @@ class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvi
             transport.close()
 
     def may_in(self, transport: Any) -> bool:
-        """Whether a process of this account is at the other end."""
-        # What asyncio gives is a wrapper with the methods that are asked.
+        """Whether the caller is a process of this account."""
+        # asyncio returns a wrapper, which has the needed methods.
         found = transport.get_extra_info("socket")
         return found is not None and peers.is_ours(found)
 
@@ -52,7 +52,7 @@ class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvi
 def protocols(
     kind: type[OwnProtocol], app: Any, *, kept_s: int, most_connections: int, most_header_bytes: int
 ) -> tuple[Callable[[], OwnProtocol], ServerState]:
-    """A maker of protocols, and what they share: their connections and tasks."""
+    """A factory of protocols, and their shared state: connections and tasks."""
     config = Config(
         app,
         http="h11",

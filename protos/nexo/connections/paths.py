@@ -174,8 +174,7 @@ def gateway_socket_path(socket: Path) -> Path:
     """The gateway's socket, beside the daemon's.
 
     It has its own directory, so that a container can get this socket without the daemon's, whose callers get
-    keys.
-    A container gets the directory and not the file, because every start of the gateway creates the file
+    keys. A container gets the directory and not the file, because every start of the gateway creates the file
     again.
     """
     return socket.parent / "gateway" / "gateway.sock"

@@ -1,8 +1,7 @@
 """Which proxy does a request use? The daemon and every program decide by these rules.
 
 HTTP libraries read NO_PROXY in different ways, so none of them decides: otherwise a connection that was
-checked
-through a proxy would be used without it, or the other way round.
+checked through a proxy would be used without it, or the other way round.
 """
 
 import ipaddress
@@ -97,8 +96,7 @@ def bypasses(host: str, port: int, patterns: Iterable[str]) -> bool:
     """Whether a NO_PROXY list contains the host.
 
     "*" matches everything; "example.com" and ".example.com" match the domain and its subdomains; an address
-    or a
-    network (10.0.0.0/8) is compared as a number; ":PORT" after a name restricts it to that port.
+    or a network (10.0.0.0/8) is compared as a number; ":PORT" after a name restricts it to that port.
     """
     name = host.strip("[]").rstrip(".").lower()
     address = _address(name)

@@ -39,8 +39,7 @@ def of_ours(module: str, *arguments: str) -> list[str]:
     """The command line that runs one of our modules in this same Python.
 
     The working directory and PYTHONPATH have no influence. Modules from `pip install --user` are found if
-    this
-    Python looks for them, because we may be installed there.
+    this Python looks for them, because we may be installed there.
     """
     isolated = ["-P", "-E"] if site.ENABLE_USER_SITE else ["-I"]
     return [sys.executable, *isolated, "-m", module, *arguments]

@@ -1,8 +1,7 @@
 """Variables that `nexoctl run` sets for one connection, and how they are reverted for others.
 
 A shell or editor that was started by it lives for days. The proxy and the certificates in its environment
-belong
-to one connection, and a daemon that is started there must not take them for those of the system.
+belong to one connection, and a daemon that is started there must not take them for those of the system.
 """
 
 import json

@@ -2,9 +2,8 @@
 
 The standard library writes six methods of each class as text and compiles them at every start. For our more
 than a hundred such classes that was a fifth of the CPU time of a daemon start, and half of nexoctl's time
-beyond
-importing gRPC (2026-11-27). Here only `__init__` is compiled; all classes share the other methods. `fields`,
-`replace`, `asdict`, patterns, copies and mypy see a dataclass.
+beyond importing gRPC (2026-11-27). Here only `__init__` is compiled; all classes share the other methods.
+`fields`, `replace`, `asdict`, patterns, copies and mypy see a dataclass.
 """
 
 import dataclasses
@@ -32,8 +31,7 @@ def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
     """Make a class a frozen dataclass with slots; bare, or as `@frozen(kw_only=True)`.
 
     Values are equal if they have one class and equal fields, ignoring those with `field(compare=False)`.
-    Methods
-    that the class defines stay. Not for classes with `InitVar` or with `field(init=False)`.
+    Methods that the class defines stay. Not for classes with `InitVar` or with `field(init=False)`.
     """
     if cls is None:
         return lambda decorated: _made(decorated, kw_only=kw_only)

@@ -59,7 +59,8 @@ class Status:
     """The daemon and its store.
 
     Attributes:
-        gateway_programs: number of programs behind the gateway: runs, and named tokens used within the hour.
+        gateway_programs: number of programs that use the gateway: runs, and named tokens used within the last
+            hour.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""The local gateway: whether it listens, who may use it, what went through it."""
+"""The local gateway: its state, its tokens and users, and its usage."""
 
 from dataclasses import field
 from datetime import datetime
@@ -13,11 +13,11 @@ class Gateway:
     """The local gateway.
 
     Attributes:
-        on: wanted, over restarts of the daemon.
-        switched_off: by a person; otherwise it opens at its first use.
-        listening: it answers now.
+        on: switched on, also after restarts of the daemon.
+        switched_off: a person switched it off; with both false it opens at its first use.
+        listening: it accepts requests now.
         port: on 127.0.0.1; 0 before the first use.
-        problem: why it is on and does not listen; `advice` says what to do.
+        problem: why it does not listen although it is on; `advice` says the next step.
     """
 
     on: bool
@@ -29,10 +29,11 @@ class Gateway:
     advice: str = ""
 
     def base_url(self, dialect: str, token: str = "") -> str:
-        """What a program of that dialect (openai, anthropic, google, ollama) is given as base URL.
+        """The base URL for a program that speaks that dialect (openai, anthropic, google, ollama).
 
         Args:
-            token: for a program that can send none in a header; then the URL is a secret.
+            token: included in the URL for a program that cannot send it in a header; the URL is then a
+                secret.
         """
         prefix = f"/t/{token}" if token else ""
         suffix = "/v1" if dialect == "openai" else ""
@@ -41,12 +42,12 @@ class Gateway:
 
 @frozen
 class GatewayToken:
-    """Who may use the gateway, without the token itself.
+    """A token for the gateway, without its secret.
 
     Attributes:
         name: empty for the token of a run.
-        workspace, connection: whose connection it gets; None for both: the default. A connection that is
-            gone is an empty string.
+        workspace, connection: the workspace whose connection it gets, or its connection; None for both means
+            the default. An empty string means that the connection was removed.
     """
 
     id: str
@@ -60,7 +61,7 @@ class GatewayToken:
 
 @frozen
 class NewGatewayToken:
-    """A token that was just made. Its secret is told this once; the repr does not show it."""
+    """A new token. Its secret is returned only this once; the repr does not show it."""
 
     token: GatewayToken
     secret: str = field(repr=False)
@@ -69,7 +70,7 @@ class NewGatewayToken:
 
 @frozen
 class RunToken:
-    """The token of a run, and what the run gets now; the repr does not show the token."""
+    """The token of a run, and the present connection of the run; the repr does not show the token."""
 
     secret: str = field(repr=False)
     gateway: Gateway
@@ -78,14 +79,14 @@ class RunToken:
 
 @frozen
 class GatewayUser:
-    """A program behind the gateway.
+    """A program that uses the gateway.
 
     Attributes:
-        client: who asked for the token of a run; None for a named token.
-        program: what it calls itself; empty before its first request.
+        client: the program that requested the token of a run; None for a named token.
+        program: its own name; empty before its first request.
         connection_name: of its last request.
-        models: that it asked for within the hour, as it wrote them.
-        open: requests that are under way.
+        models: that it requested within the last hour, as it wrote them.
+        open: number of requests in progress.
     """
 
     token: GatewayToken
@@ -101,7 +102,7 @@ class GatewayUser:
 
 @frozen
 class GatewayOverview:
-    """The gateway, and who is behind it."""
+    """The gateway, and the programs that use it."""
 
     gateway: Gateway
     users: tuple[GatewayUser, ...]
@@ -109,16 +110,16 @@ class GatewayOverview:
 
 @frozen
 class Usage:
-    """What went through the gateway, as reported by the providers; nothing is guessed.
+    """Usage of the gateway as reported by the providers; nothing is estimated.
 
     Attributes:
-        connection, workspace, program, model: empty where it was not asked by them.
-        at: the beginning of the day or hour in UTC; None where it was not asked by them.
-        failed: answered with an error, or not reached.
-        broken: the answer broke off.
-        left: the program left before the end.
-        input_tokens: cached ones included.
-        unreported: good answers that said nothing of tokens; the sums are then too small.
+        connection, workspace, program, model: empty if the usage is not grouped by it.
+        at: the beginning of the day or hour in UTC; None if the usage is not grouped by time.
+        failed: requests that were answered with an error, or not at all.
+        broken: requests whose answer broke off.
+        left: requests whose program disconnected before the end.
+        input_tokens: including cached ones.
+        unreported: good answers without token counts; if there are any, the sums are too small.
     """
 
     connection: str
@@ -138,7 +139,7 @@ class Usage:
 
 @frozen
 class UsageReport:
-    """Rows sorted by what was asked for, times newest first; before `hours_since` there are days only."""
+    """Rows sorted by the groups, times newest first; before `hours_since` there are only days."""
 
     rows: tuple[Usage, ...]
     hours_since: datetime | None

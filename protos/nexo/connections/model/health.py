@@ -1,4 +1,4 @@
-"""The light beside a connection."""
+"""The health of a connection."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class Health:
-    """The light beside a connection, as last observed."""
+    """The health of a connection, as last observed."""
 
     state: HealthState = HealthState.UNKNOWN
     reason: str = "never"

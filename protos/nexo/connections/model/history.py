@@ -1,4 +1,4 @@
-"""What the lights say and said over time, and how often they are looked at."""
+"""The health of connections over time, and the check settings."""
 
 from datetime import datetime
 
@@ -9,10 +9,11 @@ from nexo.connections.values import frozen
 
 @frozen
 class HealthTransition:
-    """A change of the light.
+    """A change of the health state.
 
     Attributes:
-        source: whose request showed it: "probe", "traffic" (a program's, through the gateway); "" for none.
+        source: the request that showed it: "probe", or "traffic" (a program's, through the gateway); "" for
+            none.
     """
 
     connection_id: str
@@ -30,10 +31,10 @@ class HealthTransition:
 
 @frozen
 class HealthSample:
-    """Checks of one span of time: a single one, or an hour once thinned.
+    """A single check, or the checks of an hour, merged.
 
     Attributes:
-        from_traffic: so many of them were requests of programs through the gateway.
+        from_traffic: how many of them were requests through the gateway.
     """
 
     at: datetime
@@ -50,7 +51,7 @@ class HealthSample:
 
 @frozen
 class HealthHistory:
-    """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1, None when unknown."""
+    """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1; None if unknown."""
 
     transitions: tuple[HealthTransition, ...]
     samples: tuple[HealthSample, ...]
@@ -62,12 +63,12 @@ class HealthHistory:
 
 @frozen
 class HealthSlice:
-    """The checks of a slice of time.
+    """The checks within a slice of time.
 
     Attributes:
-        latency_s: the median of those that went well.
-        worst: healthy, limited or unhealthy, by the worst check; unknown without one.
-        from_traffic: so many of them were requests of programs through the gateway.
+        latency_s: the median of the successful ones.
+        worst: the worst result: healthy, limited or unhealthy; unknown without a check.
+        from_traffic: how many of them were requests through the gateway.
     """
 
     latency_s: float | None = None
@@ -79,10 +80,10 @@ class HealthSlice:
 
 @frozen
 class SlicedHistory:
-    """The past of a connection in slices of `slice_s` seconds, with its newest 500 transitions; oldest first.
+    """The history of a connection in slices of `slice_s` seconds, and its newest transitions, oldest first.
 
     Attributes:
-        uptime: 0 to 1; None when unknown.
+        uptime: 0 to 1; None if unknown.
     """
 
     connection: str
@@ -107,7 +108,7 @@ class HealthSettings:
 
 @frozen
 class ConnectionHealth:
-    """The light of a named connection."""
+    """The health of a named connection."""
 
     connection_id: str
     connection: str

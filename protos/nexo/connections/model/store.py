@@ -1,4 +1,4 @@
-"""The file behind the daemon: what a check, a backup, a restore, an export and an import say."""
+"""The store's file: results of checks, backups, restores, exports and imports."""
 
 from dataclasses import field
 from datetime import datetime
@@ -20,7 +20,7 @@ class Backup:
 
 @frozen
 class CheckResult:
-    """What a check of the store found; sound if there are no problems."""
+    """The result of a check of the store; it is sound if there are no problems."""
 
     problems: tuple[str, ...]
     seals_checked: bool
@@ -30,7 +30,7 @@ class CheckResult:
 
 @frozen
 class Restored:
-    """What a restore put in place, or would put."""
+    """The result of a restore, or of its dry run."""
 
     path: str
     connections: int
@@ -40,7 +40,7 @@ class Restored:
 
 @frozen
 class Export:
-    """An export document: JSON, its secrets (if any) sealed under the passphrase."""
+    """An export document: JSON; its secrets, if any, are sealed with the passphrase."""
 
     document: bytes = field(repr=False)
     connections: int
@@ -49,10 +49,12 @@ class Export:
 
 @frozen
 class ImportConsent:
-    """What an entry would decide about keys, or about who gets which connection: show `text` uncut, and ask.
+    """A decision about keys, or about who gets which connection, that needs a person's consent.
+
+    Show `text` in full, and ask.
 
     Attributes:
-        id: for `import_document(consents=…)`; bound to the document, the text and what is there now.
+        id: for `import_document(consents=…)`; valid only for this document, text and present configuration.
         kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
     """
 
@@ -66,7 +68,7 @@ class ImportStep:
     """One entry of an import; `kind` is connection, binding, default or fallback.
 
     Attributes:
-        needs: without all of these consents it is skipped.
+        needs: the entry is skipped unless all these consents are given.
     """
 
     action: ImportAction

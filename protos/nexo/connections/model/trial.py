@@ -1,4 +1,4 @@
-"""What a test found, and what the providers are and offer."""
+"""Results of tests, and facts about providers and their models."""
 
 from dataclasses import field
 from datetime import datetime
@@ -9,7 +9,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class LayerResult:
-    """How one layer of a test ended, how long it took and what was seen."""
+    """The result of one layer of a test, its time, and the evidence."""
 
     layer: Layer
     status: LayerStatus
@@ -19,12 +19,12 @@ class LayerResult:
 
 @frozen
 class Suggestion:
-    """A change of the draft that was tried and works, or a warning about it.
+    """A tested change that makes the draft work, or a warning about the draft.
 
     Attributes:
-        field: field of the draft.
-        value: proposed value; empty for a warning and for secrets.
-        fix: name of a fix that the daemon can apply itself to a secret.
+        field: the field of the draft.
+        value: the proposed value; empty for a warning and for secrets.
+        fix: the name of a fix that the daemon can apply to a secret.
     """
 
     field: str
@@ -47,7 +47,7 @@ class Model:
 
 @frozen
 class ModelList:
-    """The models of a connection; truncated when the provider has more than the daemon reads."""
+    """The models of a connection; `truncated` if the provider has more than the daemon reads."""
 
     models: tuple[Model, ...]
     truncated: bool = False
@@ -55,14 +55,14 @@ class ModelList:
 
 @frozen
 class TestResult:
-    """The verdict of a test.
+    """The result of a test.
 
     Attributes:
-        ticket: stands for the draft or edit that was tested in the call that saves it; empty when it was not
-            to be kept, or the vault is locked.
+        ticket: identifies the tested draft or edit in the call that saves it; empty if it should not be kept,
+            or if the vault is locked.
     """
 
-    # pytest collects classes by name.
+    # Otherwise pytest would collect the class because of its name.
     __test__ = False
 
     connection: str
@@ -84,13 +84,13 @@ class TestResult:
 
     @property
     def ok(self) -> bool:
-        """Whether every layer that was asked for passed."""
+        """Whether all requested layers passed."""
         return self.outcome is Outcome.OK
 
 
 @frozen
 class LastTest:
-    """What the last test of a connection said, without its models, and when."""
+    """The result of the last test of a connection, without its models, and its time."""
 
     result: TestResult
     tested_at: datetime
@@ -101,9 +101,9 @@ class ProviderInfo:
     """A provider, or a preset of the custom provider.
 
     Attributes:
-        key_prefixes: how its keys usually begin.
-        base_url_example: what the address looks like where there is no default; one's own names in capitals.
-        header_example: a custom header that people give it, as "Name: value"; may be empty.
+        key_prefixes: usual prefixes of its keys.
+        base_url_example: an example if there is no default; names of the account are in capitals.
+        header_example: a common custom header, as "Name: value"; may be empty.
     """
 
     name: str

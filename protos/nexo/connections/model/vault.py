@@ -1,4 +1,4 @@
-"""What opens the sealed secrets."""
+"""The vault, which seals the secrets."""
 
 from dataclasses import field
 from datetime import datetime
@@ -9,7 +9,7 @@ from nexo.connections.values import frozen
 
 
 class KeySlot(StrEnum):
-    """Where the key lies that opens the vault when the daemon starts."""
+    """The place of the key that opens the vault at the start of the daemon."""
 
     KEYRING = "keyring"
     KEY_FILE = "key_file"
@@ -19,11 +19,11 @@ class KeySlot(StrEnum):
 
 @frozen
 class Vault:
-    """What opens the sealed secrets.
+    """The state of the vault.
 
     Attributes:
-        slot: None while no key was ever made.
-        problem: why it is not unlocked and what to do.
+        slot: None before the first key was created.
+        problem: why it is not unlocked, and the next step.
         recovery_made_at: None if there is no recovery code.
     """
 
@@ -37,13 +37,13 @@ class Vault:
 
 @frozen
 class AutoLock:
-    """When the vault locks by itself.
+    """The auto-lock setting.
 
     Attributes:
-        idle_s: seconds without a hand-out, 60 to 2 592 000; None: never because of that.
-        on_suspend: when the computer goes to sleep.
-        on_screen_lock: when the screen of a session of yours is locked.
-        problem: why suspend and screen lock are not noticed here, and what to do; said by the daemon.
+        idle_s: seconds without a hand-out, 60 to 2 592 000; None disables it.
+        on_suspend: lock when the computer goes to sleep.
+        on_screen_lock: lock when the screen of a session of this user is locked.
+        problem: why suspend and screen lock cannot be noticed, and the next step; set by the daemon.
     """
 
     idle_s: float | None = None
@@ -54,6 +54,6 @@ class AutoLock:
 
 @frozen
 class RecoveryCode:
-    """Shown to the person once; the repr does not show it."""
+    """A recovery code, which is shown to the person once; the repr does not show it."""
 
     code: str = field(repr=False)

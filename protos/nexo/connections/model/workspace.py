@@ -1,4 +1,4 @@
-"""Workspaces, and why a workspace gets what it gets."""
+"""Workspaces, and explanations of their connections."""
 
 from datetime import datetime
 
@@ -22,8 +22,8 @@ class WorkspaceBinding:
     """A workspace and the connection that it gets.
 
     Attributes:
-        sticky_s: in the gateway a conversation stays where it began until it rests for so long; None: it
-            follows.
+        sticky_s: how long in seconds a conversation in the gateway may rest and still stay on its connection;
+            None: it uses the present connection.
     """
 
     workspace: Workspace
@@ -36,7 +36,7 @@ class WorkspaceBinding:
 
 @frozen
 class ResolutionStep:
-    """One rule, whether it applied and what it named."""
+    """One rule, whether it applied, and the connection that it named."""
 
     source: ResolutionSource
     connection: str
@@ -46,7 +46,7 @@ class ResolutionStep:
 
 @frozen
 class Explanation:
-    """Which connection a workspace gets, and why; `problem` is set when it gets none."""
+    """The connection of a workspace, and the reason; `problem` is set if it gets none."""
 
     connection: str
     source: ResolutionSource | None

@@ -3,8 +3,8 @@
 isort:skip_file
 Connections: what a person configures, tests and switches between.
 
-No message in this file carries a stored secret back to a caller; secrets go
-in with a draft and come out only as a hand-out (workspace.proto).
+No message in this file returns a stored secret to a caller; secrets are sent with a draft, and returned only
+in a hand-out (workspace.proto).
 """
 
 import builtins
@@ -38,10 +38,10 @@ class _ProviderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PROVIDER_GOOGLE: _Provider.ValueType  # 3
     PROVIDER_OLLAMA: _Provider.ValueType  # 4
     PROVIDER_CUSTOM: _Provider.ValueType  # 5
-    """Any endpoint that speaks the OpenAI dialect."""
+    """Any endpoint with the OpenAI dialect."""
 
 class Provider(_Provider, metaclass=_ProviderEnumTypeWrapper):
-    """The wire dialect that a connection speaks."""
+    """The API dialect of a connection."""
 
 PROVIDER_UNSPECIFIED: Provider.ValueType  # 0
 PROVIDER_OPENAI: Provider.ValueType  # 1
@@ -49,7 +49,7 @@ PROVIDER_ANTHROPIC: Provider.ValueType  # 2
 PROVIDER_GOOGLE: Provider.ValueType  # 3
 PROVIDER_OLLAMA: Provider.ValueType  # 4
 PROVIDER_CUSTOM: Provider.ValueType  # 5
-"""Any endpoint that speaks the OpenAI dialect."""
+"""Any endpoint with the OpenAI dialect."""
 global___Provider = Provider
 
 class _ProviderKind:
@@ -60,20 +60,20 @@ class _ProviderKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PROVIDER_KIND_UNSPECIFIED: _ProviderKind.ValueType  # 0
     PROVIDER_KIND_CLOUD: _ProviderKind.ValueType  # 1
-    """A maker of models, with a dialect of its own."""
+    """A maker of models, with its own dialect."""
     PROVIDER_KIND_SERVICE: _ProviderKind.ValueType  # 2
-    """A service, or any server, that speaks the dialect of another."""
+    """A service, or any server, that uses the dialect of another."""
     PROVIDER_KIND_LOCAL: _ProviderKind.ValueType  # 3
     """A server on this computer."""
 
 class ProviderKind(_ProviderKind, metaclass=_ProviderKindEnumTypeWrapper):
-    """Who is behind a provider or a preset."""
+    """The kind of organisation or server behind a provider or preset."""
 
 PROVIDER_KIND_UNSPECIFIED: ProviderKind.ValueType  # 0
 PROVIDER_KIND_CLOUD: ProviderKind.ValueType  # 1
-"""A maker of models, with a dialect of its own."""
+"""A maker of models, with its own dialect."""
 PROVIDER_KIND_SERVICE: ProviderKind.ValueType  # 2
-"""A service, or any server, that speaks the dialect of another."""
+"""A service, or any server, that uses the dialect of another."""
 PROVIDER_KIND_LOCAL: ProviderKind.ValueType  # 3
 """A server on this computer."""
 global___ProviderKind = ProviderKind
@@ -123,17 +123,17 @@ class _KeySourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     KEY_SOURCE_STORED: _KeySource.ValueType  # 2
     """Sealed in the store of the daemon."""
     KEY_SOURCE_REFERENCE: _KeySource.ValueType  # 3
-    """Kept elsewhere (keyring, file, command) and looked up when used."""
+    """Kept elsewhere (keyring, file, command) and fetched when used."""
 
 class KeySource(_KeySource, metaclass=_KeySourceEnumTypeWrapper):
-    """Where the API key of a connection lives."""
+    """Where the API key of a connection is kept."""
 
 KEY_SOURCE_UNSPECIFIED: KeySource.ValueType  # 0
 KEY_SOURCE_NONE: KeySource.ValueType  # 1
 KEY_SOURCE_STORED: KeySource.ValueType  # 2
 """Sealed in the store of the daemon."""
 KEY_SOURCE_REFERENCE: KeySource.ValueType  # 3
-"""Kept elsewhere (keyring, file, command) and looked up when used."""
+"""Kept elsewhere (keyring, file, command) and fetched when used."""
 global___KeySource = KeySource
 
 class _KeyVerdict:
@@ -150,10 +150,10 @@ class _KeyVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     KEY_VERDICT_NOT_ENFORCED: _KeyVerdict.ValueType  # 3
     """The service answers the same with and without the key."""
     KEY_VERDICT_UNVERIFIED: _KeyVerdict.ValueType  # 4
-    """No request could tell."""
+    """No request was conclusive."""
 
 class KeyVerdict(_KeyVerdict, metaclass=_KeyVerdictEnumTypeWrapper):
-    """What a test has proven about the API key."""
+    """What a test has proved about the API key."""
 
 KEY_VERDICT_UNSPECIFIED: KeyVerdict.ValueType  # 0
 KEY_VERDICT_NONE: KeyVerdict.ValueType  # 1
@@ -163,7 +163,7 @@ KEY_VERDICT_VERIFIED: KeyVerdict.ValueType  # 2
 KEY_VERDICT_NOT_ENFORCED: KeyVerdict.ValueType  # 3
 """The service answers the same with and without the key."""
 KEY_VERDICT_UNVERIFIED: KeyVerdict.ValueType  # 4
-"""No request could tell."""
+"""No request was conclusive."""
 global___KeyVerdict = KeyVerdict
 
 class _Outcome:
@@ -184,7 +184,7 @@ class _OutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     OUTCOME_CONFIG_ERROR: _Outcome.ValueType  # 9
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
-    """What a probe found, at the coarsest."""
+    """The main result of a probe."""
 
 OUTCOME_UNSPECIFIED: Outcome.ValueType  # 0
 OUTCOME_OK: Outcome.ValueType  # 1
@@ -207,18 +207,18 @@ class _HealthStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     HEALTH_STATE_UNSPECIFIED: _HealthState.ValueType  # 0
     HEALTH_STATE_HEALTHY: _HealthState.ValueType  # 1
     HEALTH_STATE_LIMITED: _HealthState.ValueType  # 2
-    """Works, but not now: throttled until a time, or out of quota."""
+    """Works, but not now: rate limited until a time, or out of quota."""
     HEALTH_STATE_UNHEALTHY: _HealthState.ValueType  # 3
     HEALTH_STATE_UNKNOWN: _HealthState.ValueType  # 4
     """Never checked, checking, stale, offline, locked, paused or disabled; the reason says which."""
 
 class HealthState(_HealthState, metaclass=_HealthStateEnumTypeWrapper):
-    """The light beside a connection."""
+    """The health state of a connection."""
 
 HEALTH_STATE_UNSPECIFIED: HealthState.ValueType  # 0
 HEALTH_STATE_HEALTHY: HealthState.ValueType  # 1
 HEALTH_STATE_LIMITED: HealthState.ValueType  # 2
-"""Works, but not now: throttled until a time, or out of quota."""
+"""Works, but not now: rate limited until a time, or out of quota."""
 HEALTH_STATE_UNHEALTHY: HealthState.ValueType  # 3
 HEALTH_STATE_UNKNOWN: HealthState.ValueType  # 4
 """Never checked, checking, stale, offline, locked, paused or disabled; the reason says which."""
@@ -241,7 +241,7 @@ class _LayerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     LAYER_COMPLETION: _Layer.ValueType  # 8
 
 class Layer(_Layer, metaclass=_LayerEnumTypeWrapper):
-    """One step of a test; they run in this order and the first failure decides."""
+    """One step of a test; the steps run in this order, and the first failure decides."""
 
 LAYER_UNSPECIFIED: Layer.ValueType  # 0
 LAYER_CONFIGURATION: Layer.ValueType  # 1
@@ -281,7 +281,7 @@ global___LayerStatus = LayerStatus
 
 @typing.final
 class Header(google.protobuf.message.Message):
-    """A header as given by a person. The value is a secret."""
+    """A custom header. The value is a secret."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -301,7 +301,7 @@ global___Header = Header
 
 @typing.final
 class SystemProxy(google.protobuf.message.Message):
-    """Use what the operating system or the environment of the daemon configures."""
+    """Use the proxy settings of the operating system or the daemon's environment."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -313,7 +313,7 @@ global___SystemProxy = SystemProxy
 
 @typing.final
 class DirectConnection(google.protobuf.message.Message):
-    """Use no proxy whatever the environment says."""
+    """Use no proxy, whatever the environment says."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -335,8 +335,8 @@ class NetworkProfile(google.protobuf.message.Message):
     NO_PROXY_FIELD_NUMBER: builtins.int
     CA_BUNDLE_FIELD_NUMBER: builtins.int
     proxy_url: builtins.str
-    """http://, https://, socks5:// or socks5h:// URL. User and password may be
-    given on the way in; on the way out only a hand-out carries them.
+    """http://, https://, socks5:// or socks5h:// URL. It may be sent with user and password; only a hand-out
+    returns them.
     """
     ca_bundle: builtins.str
     """Absolute path of a PEM file; empty for the certificates of the system."""
@@ -378,7 +378,7 @@ class KeyInfo(google.protobuf.message.Message):
     PREVIOUS_KEPT_UNTIL_FIELD_NUMBER: builtins.int
     source: global___KeySource.ValueType
     reference: builtins.str
-    """keyring:SERVICE/USER, file:PATH or command:ARGV; empty unless a reference."""
+    """keyring:SERVICE/USER, file:PATH or command:ARGV; empty unless the key is a reference."""
     verdict: global___KeyVerdict.ValueType
     @property
     def added_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
@@ -426,12 +426,12 @@ class Health(google.protobuf.message.Message):
     LAST_KNOWN_FIELD_NUMBER: builtins.int
     state: global___HealthState.ValueType
     reason: builtins.str
-    """A stable word below the state; empty when healthy."""
+    """A stable identifier that refines the state; empty if healthy."""
     consecutive_failures: builtins.int
     advice: builtins.str
-    """One sentence that a person can act on; empty when healthy."""
+    """One sentence that a person can act on; empty if healthy."""
     last_known: global___HealthState.ValueType
-    """Before it became UNKNOWN: the last state that was proven."""
+    """The last state that a check showed before UNKNOWN."""
     @property
     def since(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the state was entered."""
@@ -440,11 +440,11 @@ class Health(google.protobuf.message.Message):
     def checked_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def latency(self) -> google.protobuf.duration_pb2.Duration:
-        """Time to the complete answer of the last successful check."""
+        """Time until the complete answer of the last successful check."""
 
     @property
     def retry_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Throttled until then."""
+        """Rate limited until then."""
 
     @property
     def next_check_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
@@ -469,7 +469,7 @@ global___Health = Health
 
 @typing.final
 class MappedModel(google.protobuf.message.Message):
-    """A name of a model that programs ask for, and what the gateway sends in its place."""
+    """A model name that programs request, and the name that the gateway sends instead."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -490,7 +490,7 @@ global___MappedModel = MappedModel
 
 @typing.final
 class Connection(google.protobuf.message.Message):
-    """A connection as anybody may see it."""
+    """A connection without its secrets."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -517,21 +517,21 @@ class Connection(google.protobuf.message.Message):
     id: builtins.str
     """Opaque, never reused."""
     name: builtins.str
-    """Unique without regard to case."""
+    """Unique, ignoring case."""
     provider: global___Provider.ValueType
     preset: builtins.str
-    """Name of the preset that it was made from; empty for none."""
+    """Name of its preset; empty for none."""
     base_url: builtins.str
     auth_scheme: global___AuthScheme.ValueType
     default_model: builtins.str
     enabled: builtins.bool
     is_default: builtins.bool
     revision: builtins.int
-    """The store revision at which the configuration last changed; send it back
-    with an update to detect a lost race.
+    """The store revision of the last change of the configuration; send it with an update, so that a concurrent
+    change is detected.
     """
     proxy_has_credentials: builtins.bool
-    """The proxy URL has a user and password, not shown here."""
+    """The proxy URL has a user and password, which are not shown here."""
     checks_paused: builtins.bool
     """No checks until resumed."""
     @property
@@ -550,11 +550,11 @@ class Connection(google.protobuf.message.Message):
     def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def check_interval(self) -> google.protobuf.duration_pb2.Duration:
-        """Seconds between checks as set for this connection; unset for the global setting."""
+        """Interval between checks of this connection; unset for the global setting."""
 
     @property
     def model_map(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MappedModel]:
-        """Empty: the gateway sends the names of models on as they come."""
+        """Empty: the gateway sends model names unchanged."""
 
     def __init__(
         self,
@@ -587,7 +587,7 @@ global___Connection = Connection
 
 @typing.final
 class ConnectionDraft(google.protobuf.message.Message):
-    """A connection as a person writes it down, secrets included."""
+    """A connection as a person enters it, including secrets."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -626,7 +626,7 @@ class ConnectionDraft(google.protobuf.message.Message):
     """Unset: enabled."""
     checks_paused: builtins.bool
     keep_other_headers: builtins.bool
-    """Of an edit: stored headers that `headers` and `headers_json` do not name stay; otherwise they go."""
+    """In an edit: keep stored headers that `headers` and `headers_json` do not name; otherwise they are removed."""
     @property
     def headers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Header]: ...
     @property
@@ -635,7 +635,7 @@ class ConnectionDraft(google.protobuf.message.Message):
     def key_expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def check_interval(self) -> google.protobuf.duration_pb2.Duration:
-        """Zero: back to the global setting."""
+        """Zero: use the global setting."""
 
     @property
     def model_map(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MappedModel]:
@@ -643,7 +643,7 @@ class ConnectionDraft(google.protobuf.message.Message):
 
     @property
     def remove_headers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Of an edit: names of stored headers that go; the others stay. Upper and lower case do not matter."""
+        """In an edit: names of stored headers to remove, ignoring case; the others stay."""
 
     def __init__(
         self,
@@ -691,7 +691,7 @@ class Model(google.protobuf.message.Message):
     display_name: builtins.str
     owner: builtins.str
     context_window: builtins.int
-    """In tokens; 0 when the provider does not say."""
+    """In tokens; 0 if the provider does not say."""
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -719,7 +719,7 @@ class LayerResult(google.protobuf.message.Message):
     layer: global___Layer.ValueType
     status: global___LayerStatus.ValueType
     evidence: builtins.str
-    """What was seen: an address, a protocol version, a status line. Never a secret."""
+    """The evidence: an address, a protocol version, a status line. Never a secret."""
     @property
     def elapsed(self) -> google.protobuf.duration_pb2.Duration: ...
     def __init__(
@@ -737,7 +737,7 @@ global___LayerResult = LayerResult
 
 @typing.final
 class Suggestion(google.protobuf.message.Message):
-    """A change of the draft that was tried and worked, or a warning about the draft."""
+    """A change of the draft that was tested and works, or a warning about the draft."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -749,15 +749,13 @@ class Suggestion(google.protobuf.message.Message):
     field: builtins.str
     """A field of ConnectionDraft."""
     value: builtins.str
-    """The proposed value; empty for a warning, and always empty for a secret
-    (see fix).
-    """
+    """The proposed value; empty for a warning, and always for a secret (see fix)."""
     text: builtins.str
     """One sentence."""
     verified: builtins.bool
     """The proposed value was tried and the connection works with it."""
     fix: builtins.str
-    """Set when the daemon can apply the change itself (a cleaned-up key)."""
+    """Set if the daemon can apply the change itself (a cleaned-up key)."""
     def __init__(
         self,
         *,
@@ -795,24 +793,24 @@ class TestResult(google.protobuf.message.Message):
     """Name of the connection, or of the draft."""
     outcome: global___Outcome.ValueType
     reason: builtins.str
-    """A stable word below the outcome."""
+    """A stable identifier that refines the outcome."""
     key: global___KeyVerdict.ValueType
     http_status: builtins.int
-    """0 when no answer arrived."""
+    """0 if no answer arrived."""
     request_id: builtins.str
     """The identifier that the provider gave to the request."""
     advice: builtins.str
     """One sentence that a person can act on."""
     price_note: builtins.str
-    """What one completion, on the default model or the cheapest listed one, costs: one that was made, or would be.
-    Empty where no model to ask is known.
+    """The cost of one completion with the default model or the cheapest listed one, whether it was made or not.
+    Empty if no model is known.
     """
     provider_message: builtins.str
-    """The provider's own words, redacted and shortened."""
+    """The provider's error message, redacted and shortened."""
     ticket: builtins.str
-    """Stands for what was tested, secrets included, in the call that saves it. Only if the test was to keep it,
-    and only while the vault is unlocked. It ends after 15 minutes, when it has been redeemed, when
-    the vault is locked and when the daemon stops. Who has it can save the draft, and nothing else.
+    """Identifies the tested draft, including secrets, in the call that saves it. Set only if the test should keep
+    the draft, and while the vault is unlocked. Invalid after 15 minutes, after its use, after the vault was
+    locked, and after the daemon stopped. It can be used only to save the draft.
     """
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LayerResult]: ...
@@ -878,7 +876,7 @@ class ProviderInfo(google.protobuf.message.Message):
     provider: global___Provider.ValueType
     is_preset: builtins.bool
     default_base_url: builtins.str
-    """Empty when the person has to give it."""
+    """Empty if the person has to enter it."""
     auth_scheme: global___AuthScheme.ValueType
     key_required: builtins.bool
     key_url: builtins.str
@@ -886,12 +884,12 @@ class ProviderInfo(google.protobuf.message.Message):
     note: builtins.str
     kind: global___ProviderKind.ValueType
     base_url_example: builtins.str
-    """Where there is no default: what the address looks like, names of one's own in capitals."""
+    """If there is no default: an example, with names of the account in capitals."""
     header_example: builtins.str
-    """A custom header that people give it, as "Name: value"; may be empty."""
+    """A common custom header, as "Name: value"; may be empty."""
     @property
     def key_prefixes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """How its keys usually begin; empty when nobody knows."""
+        """Usual prefixes of its keys; empty if unknown."""
 
     def __init__(
         self,
@@ -933,7 +931,7 @@ class ListConnectionsResponse(google.protobuf.message.Message):
     revision: builtins.int
     @property
     def connections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Connection]:
-        """In the order in which they were created."""
+        """In the order of creation."""
 
     def __init__(
         self,
@@ -989,7 +987,7 @@ class CreateConnectionRequest(google.protobuf.message.Message):
     make_default: builtins.bool
     """The first connection becomes the default anyway."""
     ticket: builtins.str
-    """Of a test (TestResult.ticket): saves the draft that was tested, with its fixes, and what the test proved."""
+    """From a test (TestResult.ticket): saves the tested draft, with its fixes, and what the test proved."""
     @property
     def draft(self) -> global___ConnectionDraft: ...
     @property
@@ -998,8 +996,8 @@ class CreateConnectionRequest(google.protobuf.message.Message):
 
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """With a ticket: what draft says otherwise. Only what no test looks at: name, default_model, enabled,
-        checks_paused, model_map.
+        """With a ticket: fields of `draft` that replace those of the tested one. Only fields that do not affect a
+        test: name, default_model, enabled, checks_paused, model_map.
         """
 
     def __init__(
@@ -1026,7 +1024,7 @@ class CreateConnectionResponse(google.protobuf.message.Message):
     def connection(self) -> global___Connection: ...
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Suggestion]:
-        """Warnings about the draft that do not block it."""
+        """Warnings about the draft that do not prevent saving."""
 
     def __init__(
         self,
@@ -1054,13 +1052,14 @@ class UpdateConnectionRequest(google.protobuf.message.Message):
     revision: builtins.int
     """The revision that the caller saw; 0 skips the check."""
     keep_key_for_new_origin: builtins.bool
-    """Send the stored secrets to the new scheme, host or port, through the new proxy, and to whom the new
-    CA bundle vouches for as well. Without it such a change is refused with KEY_ORIGIN_CHANGED unless the mask replaces them.
+    """Consent to send the stored secrets to a new scheme, host or port, through a new proxy, or to servers that a
+    new CA bundle certifies. Without it such a change is refused with KEY_ORIGIN_CHANGED, unless the mask
+    replaces them.
     """
     ticket: builtins.str
-    """Of a test of an edit of this connection (TestResult.ticket): saves that edit, with its fixes and consent,
-    and what the test proved. ABORTED STALE_REVISION when the connection was changed since. Draft and mask
-    then say only what no test looks at, as in CreateConnectionRequest.
+    """From a test of an edit of this connection (TestResult.ticket): saves that edit, with its fixes and consent,
+    and what the test proved. ABORTED STALE_REVISION if the connection was changed since. Draft and mask may
+    then hold only fields that do not affect a test, as in CreateConnectionRequest.
     """
     @property
     def draft(self) -> global___ConnectionDraft: ...
@@ -1122,7 +1121,7 @@ class DeleteConnectionRequest(google.protobuf.message.Message):
     replace_with: builtins.str
     """Moves the default and the bindings to this connection in the same step."""
     force: builtins.bool
-    """Deletes although in use; bindings stay and fail closed."""
+    """Deletes although it is in use; bindings stay, and programs get an error."""
     revision: builtins.int
     def __init__(
         self,
@@ -1166,16 +1165,16 @@ class TestConnectionRequest(google.protobuf.message.Message):
     KEEP_FIELD_NUMBER: builtins.int
     name: builtins.str
     completion: builtins.bool
-    """Make one minimal request that is billed by the provider."""
+    """Request one minimal completion, which is billed by the provider."""
     model: builtins.str
     """For the completion; empty: the default model, or the cheapest listed one."""
     keep_key_for_new_origin: builtins.bool
-    """Consent to send the stored secrets to the new origin of an edit, or by its new proxy or CA bundle."""
+    """Consent to send the stored secrets to the edit's new origin, or through its new proxy or CA bundle."""
     keep: builtins.bool
-    """Of an edit: keep it for the call that saves it; the result has its ticket."""
+    """Keep the edit for the call that saves it; the result has its ticket."""
     @property
     def changes(self) -> global___ConnectionDraft:
-        """An edit that is not saved yet; the stored secrets stand in for what it leaves out."""
+        """An edit that is not saved yet; the stored secrets are used where it has none."""
 
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask: ...
@@ -1238,7 +1237,7 @@ class TestDraftConnectionRequest(google.protobuf.message.Message):
     completion: builtins.bool
     model: builtins.str
     keep: builtins.bool
-    """Keep it for the call that saves it; the result has its ticket."""
+    """Keep the draft for the call that saves it; the result has its ticket."""
     @property
     def draft(self) -> global___ConnectionDraft: ...
     @property
@@ -1305,8 +1304,8 @@ class GetLastTestResponse(google.protobuf.message.Message):
     TESTED_AT_FIELD_NUMBER: builtins.int
     @property
     def result(self) -> global___TestResult:
-        """Without its models. Unset: it was not tested since the daemon started, or since its address, its secrets
-        or its model changed.
+        """Without its models. Unset if there was no test since the daemon started, or since address, secrets or model
+        changed.
         """
 
     @property
@@ -1341,7 +1340,7 @@ class GetDefaultConnectionResponse(google.protobuf.message.Message):
     revision: builtins.int
     @property
     def connection(self) -> global___Connection:
-        """Unset when there is no default."""
+        """Unset if there is no default."""
 
     def __init__(
         self,
@@ -1363,10 +1362,10 @@ class SetDefaultConnectionRequest(google.protobuf.message.Message):
     WAIT_FIELD_NUMBER: builtins.int
     name: builtins.str
     undo: builtins.bool
-    """Back to the default before the last switch."""
+    """Return to the default before the last switch."""
     @property
     def wait(self) -> google.protobuf.duration_pb2.Duration:
-        """Wait at most this long until every live follower has applied the switch."""
+        """How long to wait until every live follower has applied the switch."""
 
     def __init__(
         self,
@@ -1393,14 +1392,14 @@ class SetDefaultConnectionResponse(google.protobuf.message.Message):
     PENDING_FOLLOWERS_FIELD_NUMBER: builtins.int
     revision: builtins.int
     warning: builtins.str
-    """The switch worked, and this is wrong with the connection; empty when nothing is."""
+    """A problem of the new default, although the switch worked; empty if there is none."""
     followers: builtins.int
-    """Only after a wait: how many live followers are affected, and who has not applied it."""
+    """Only after a wait: the number of affected live followers, and those that have not applied it."""
     @property
     def connection(self) -> global___Connection: ...
     @property
     def previous(self) -> global___Connection:
-        """Unset when there was none."""
+        """Unset if there was none."""
 
     @property
     def pending_followers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
@@ -1446,7 +1445,7 @@ class ListModelsResponse(google.protobuf.message.Message):
     MODELS_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
     truncated: builtins.bool
-    """The provider has more than the daemon reads."""
+    """The provider has more models than the daemon reads."""
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Model]: ...
     def __init__(

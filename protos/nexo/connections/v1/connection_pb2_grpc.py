@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ConnectionServiceStub(object):
-    """Owns the configuration of connections and tests them.
+    """The configuration of connections, and their tests.
     """
 
     def __init__(self, channel):
@@ -98,7 +98,7 @@ class ConnectionServiceStub(object):
 
 
 class ConnectionServiceServicer(object):
-    """Owns the configuration of connections and tests them.
+    """The configuration of connections, and their tests.
     """
 
     def ListConnections(self, request, context):
@@ -121,7 +121,7 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateConnection(self, request, context):
-        """ABORTED STALE_REVISION when somebody else changed it first.
+        """ABORTED STALE_REVISION if it was changed by another client.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,8 +135,8 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TestConnection(self, request, context):
-        """Tests a saved connection, or an edit of it before it is saved. Streams the
-        layers as they finish, then exactly one result.
+        """Tests a saved connection, or an edit of it that is not saved yet. Streams the layers as they end, then
+        exactly one result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +150,7 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetLastTest(self, request, context):
-        """What the last test of a saved connection said; nothing is sent to the provider.
+        """The result of the last test of a saved connection; sends nothing to the provider.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,7 +169,7 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Asks the provider, without using tokens.
+        """Requests the list from the provider, without using tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,7 +253,7 @@ def add_ConnectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConnectionService(object):
-    """Owns the configuration of connections and tests them.
+    """The configuration of connections, and their tests.
     """
 
     @staticmethod

@@ -3,8 +3,8 @@
 isort:skip_file
 Connections: what a person configures, tests and switches between.
 
-No message in this file carries a stored secret back to a caller; secrets go
-in with a draft and come out only as a hand-out (workspace.proto).
+No message in this file returns a stored secret to a caller; secrets are sent with a draft, and returned only
+in a hand-out (workspace.proto).
 """
 
 import abc
@@ -22,7 +22,7 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ConnectionServiceStub:
-    """Owns the configuration of connections and tests them."""
+    """The configuration of connections, and their tests."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListConnections: grpc.UnaryUnaryMultiCallable[
@@ -45,7 +45,7 @@ class ConnectionServiceStub:
         nexo.connections.v1.connection_pb2.UpdateConnectionRequest,
         nexo.connections.v1.connection_pb2.UpdateConnectionResponse,
     ]
-    """ABORTED STALE_REVISION when somebody else changed it first."""
+    """ABORTED STALE_REVISION if it was changed by another client."""
 
     DeleteConnection: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.DeleteConnectionRequest,
@@ -57,8 +57,8 @@ class ConnectionServiceStub:
         nexo.connections.v1.connection_pb2.TestConnectionRequest,
         nexo.connections.v1.connection_pb2.TestConnectionResponse,
     ]
-    """Tests a saved connection, or an edit of it before it is saved. Streams the
-    layers as they finish, then exactly one result.
+    """Tests a saved connection, or an edit of it that is not saved yet. Streams the layers as they end, then
+    exactly one result.
     """
 
     TestDraftConnection: grpc.UnaryStreamMultiCallable[
@@ -71,7 +71,7 @@ class ConnectionServiceStub:
         nexo.connections.v1.connection_pb2.GetLastTestRequest,
         nexo.connections.v1.connection_pb2.GetLastTestResponse,
     ]
-    """What the last test of a saved connection said; nothing is sent to the provider."""
+    """The result of the last test of a saved connection; sends nothing to the provider."""
 
     GetDefaultConnection: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.GetDefaultConnectionRequest,
@@ -87,7 +87,7 @@ class ConnectionServiceStub:
         nexo.connections.v1.connection_pb2.ListModelsRequest,
         nexo.connections.v1.connection_pb2.ListModelsResponse,
     ]
-    """Asks the provider, without using tokens."""
+    """Requests the list from the provider, without using tokens."""
 
     ListProviders: grpc.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.ListProvidersRequest,
@@ -95,7 +95,7 @@ class ConnectionServiceStub:
     ]
 
 class ConnectionServiceAsyncStub:
-    """Owns the configuration of connections and tests them."""
+    """The configuration of connections, and their tests."""
 
     ListConnections: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.ListConnectionsRequest,
@@ -117,7 +117,7 @@ class ConnectionServiceAsyncStub:
         nexo.connections.v1.connection_pb2.UpdateConnectionRequest,
         nexo.connections.v1.connection_pb2.UpdateConnectionResponse,
     ]
-    """ABORTED STALE_REVISION when somebody else changed it first."""
+    """ABORTED STALE_REVISION if it was changed by another client."""
 
     DeleteConnection: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.DeleteConnectionRequest,
@@ -129,8 +129,8 @@ class ConnectionServiceAsyncStub:
         nexo.connections.v1.connection_pb2.TestConnectionRequest,
         nexo.connections.v1.connection_pb2.TestConnectionResponse,
     ]
-    """Tests a saved connection, or an edit of it before it is saved. Streams the
-    layers as they finish, then exactly one result.
+    """Tests a saved connection, or an edit of it that is not saved yet. Streams the layers as they end, then
+    exactly one result.
     """
 
     TestDraftConnection: grpc.aio.UnaryStreamMultiCallable[
@@ -143,7 +143,7 @@ class ConnectionServiceAsyncStub:
         nexo.connections.v1.connection_pb2.GetLastTestRequest,
         nexo.connections.v1.connection_pb2.GetLastTestResponse,
     ]
-    """What the last test of a saved connection said; nothing is sent to the provider."""
+    """The result of the last test of a saved connection; sends nothing to the provider."""
 
     GetDefaultConnection: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.GetDefaultConnectionRequest,
@@ -159,7 +159,7 @@ class ConnectionServiceAsyncStub:
         nexo.connections.v1.connection_pb2.ListModelsRequest,
         nexo.connections.v1.connection_pb2.ListModelsResponse,
     ]
-    """Asks the provider, without using tokens."""
+    """Requests the list from the provider, without using tokens."""
 
     ListProviders: grpc.aio.UnaryUnaryMultiCallable[
         nexo.connections.v1.connection_pb2.ListProvidersRequest,
@@ -167,7 +167,7 @@ class ConnectionServiceAsyncStub:
     ]
 
 class ConnectionServiceServicer(metaclass=abc.ABCMeta):
-    """Owns the configuration of connections and tests them."""
+    """The configuration of connections, and their tests."""
 
     @abc.abstractmethod
     def ListConnections(
@@ -197,7 +197,7 @@ class ConnectionServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.connection_pb2.UpdateConnectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[nexo.connections.v1.connection_pb2.UpdateConnectionResponse, collections.abc.Awaitable[nexo.connections.v1.connection_pb2.UpdateConnectionResponse]]:
-        """ABORTED STALE_REVISION when somebody else changed it first."""
+        """ABORTED STALE_REVISION if it was changed by another client."""
 
     @abc.abstractmethod
     def DeleteConnection(
@@ -213,8 +213,8 @@ class ConnectionServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.connection_pb2.TestConnectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[nexo.connections.v1.connection_pb2.TestConnectionResponse], collections.abc.AsyncIterator[nexo.connections.v1.connection_pb2.TestConnectionResponse]]:
-        """Tests a saved connection, or an edit of it before it is saved. Streams the
-        layers as they finish, then exactly one result.
+        """Tests a saved connection, or an edit of it that is not saved yet. Streams the layers as they end, then
+        exactly one result.
         """
 
     @abc.abstractmethod
@@ -231,7 +231,7 @@ class ConnectionServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.connection_pb2.GetLastTestRequest,
         context: _ServicerContext,
     ) -> typing.Union[nexo.connections.v1.connection_pb2.GetLastTestResponse, collections.abc.Awaitable[nexo.connections.v1.connection_pb2.GetLastTestResponse]]:
-        """What the last test of a saved connection said; nothing is sent to the provider."""
+        """The result of the last test of a saved connection; sends nothing to the provider."""
 
     @abc.abstractmethod
     def GetDefaultConnection(
@@ -253,7 +253,7 @@ class ConnectionServiceServicer(metaclass=abc.ABCMeta):
         request: nexo.connections.v1.connection_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[nexo.connections.v1.connection_pb2.ListModelsResponse, collections.abc.Awaitable[nexo.connections.v1.connection_pb2.ListModelsResponse]]:
-        """Asks the provider, without using tokens."""
+        """Requests the list from the provider, without using tokens."""
 
     @abc.abstractmethod
     def ListProviders(

@@ -81,15 +81,15 @@ class GatewayServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetGateway(self, request, context):
-        """On: answers once it listens, or says in `problem` why it does not. Off: ends what is open.
+        """Switching on returns when it listens, or with the reason in `problem`. Switching off ends open requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MintRunToken(self, request, context):
-        """For one run of a program: the token is good for as long as the process of `client` lives, under that
-        process id, so make it in the process that then becomes the program. Opens the gateway at its first use.
+        """Creates the token of a run. It is valid while the process of `client` lives, so request it in the process that
+        then becomes the program. Opens the gateway at its first use.
         FAILED_PRECONDITION GATEWAY_CLOSED: switched off, or it cannot listen.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -104,14 +104,14 @@ class GatewayServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGatewayTokens(self, request, context):
-        """The named ones.
+        """Only named tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeGatewayToken(self, request, context):
-        """Ends what the token has open. NOT_FOUND TOKEN_NOT_FOUND.
+        """Also ends the open requests of the token. NOT_FOUND TOKEN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

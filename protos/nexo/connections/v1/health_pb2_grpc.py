@@ -82,14 +82,14 @@ class HealthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSlicedHistories(self, request, context):
-        """The past of many connections, ready to be drawn.
+        """The history of many connections, ready to be drawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckNow(self, request, context):
-        """Checks at once and answers with the result; refused while a provider asked to wait.
+        """Checks at once and returns the results; refused while the provider asked for a wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -88,7 +88,7 @@ class StoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RestoreBackup(self, request, context):
-        """Proves that the backup is sound and its secrets open, then puts it in place.
+        """Checks that the backup is sound and its secrets open, then replaces the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +101,7 @@ class StoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportConnections(self, request, context):
-        """A merge: nothing is removed.
+        """Merges: nothing is removed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

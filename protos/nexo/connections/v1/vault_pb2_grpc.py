@@ -91,7 +91,7 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UnlockVault(self, request, context):
-        """May make the keyring show its dialog, and waits for the person.
+        """The keyring may show its dialog; the call waits for the person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,21 +104,21 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RekeyVault(self, request, context):
-        """Another slot in place of the present one; the secrets stay as they are.
+        """Replaces the slot by another one; the secrets stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ProposeRecoveryCode(self, request, context):
-        """A fresh code, and nothing changes: an earlier one is good until this one is given back.
+        """A new code, without effect until it is set; an earlier one stays valid until then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetRecoveryCode(self, request, context):
-        """The code that a person has in hand opens the vault from now on, in place of an earlier one.
+        """Lets the code open the vault, instead of an earlier one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,7 +137,7 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RotateDataKey(self, request, context):
-        """Seals every secret again under a new data key.
+        """Seals all secrets with a new data key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
