@@ -107,7 +107,7 @@ def read_document(content: bytes, passphrase: Secret) -> Document:
     """Parse a document; its secrets can be read only with the passphrase.
 
     Raises:
-        InvalidField: it is no export, or the passphrase does not open it.
+        InvalidField: it is not an export, or the passphrase does not open it.
     """
     if len(content) > SIZE_LIMIT:
         raise InvalidField.of("document", f"has {len(content)} bytes", f"an export has at most {SIZE_LIMIT}")

@@ -1,4 +1,4 @@
-"""Do this process's resource limits allow a daemon? If not, it would hang or abort without naming the cause.
+"""Checks that the resource limits of this process suffice for a daemon, which could otherwise hang or abort.
 
 Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a dozen connections has 23 files
 open, 12 threads, and 977 MB of addresses at its peak, most of which are reserved and never touched.

@@ -1,10 +1,8 @@
-"""Which account is at the other end of a local connection? The kernel is asked, the peer is not trusted.
+"""Asks the kernel for the account at the other end of a local connection, because the peer is not trusted.
 
 Every account of the computer can connect to a TCP port of loopback, and could use a stolen token. So the
-account
-is checked before a byte is read: on Linux from the socket tables (half a millisecond); macOS knows the
-account
-only for Unix sockets.
+account is checked before a byte is read: on Linux from the socket tables (half a millisecond); macOS knows
+the account only for Unix sockets.
 """
 
 import contextlib
@@ -20,7 +18,7 @@ _NLMSG_ERROR = 2
 _NETLINK_SOCK_DIAG = 4
 _NO_COOKIE = 0xFFFFFFFF
 _UID_AT = 16 + 4 + 48 + 12
-"""Of `inet_diag_msg` behind the header: state, the socket's id, three numbers, then the uid."""
+"""Layout of `inet_diag_msg` after the header: state, the socket's id, three numbers, then the uid."""
 _WAIT_S = 1.0
 _LISTENS = "0A"
 

@@ -1,4 +1,4 @@
-"""Which proxy does a request use? The daemon and every program decide by these rules.
+"""Decides which proxy a request uses, for the daemon and for every program.
 
 HTTP libraries read NO_PROXY in different ways, so none of them decides: otherwise a connection that was
 checked through a proxy would be used without it, or the other way round.

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """The wire dialect that a connection speaks."""
+    """The API dialect of a connection."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
@@ -18,7 +18,7 @@ class Provider(StrEnum):
 
 
 class ProviderKind(StrEnum):
-    """Who is behind a provider or a preset."""
+    """The kind of organisation or server behind a provider or preset."""
 
     CLOUD = "cloud"
     SERVICE = "service"
@@ -36,7 +36,7 @@ class AuthScheme(StrEnum):
 
 
 class KeySource(StrEnum):
-    """Where the API key of a connection lives."""
+    """Where the API key of a connection is kept."""
 
     NONE = "none"
     STORED = "stored"

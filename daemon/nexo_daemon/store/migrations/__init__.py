@@ -1,1 +1,1 @@
-"""How a store of an older release becomes one of this release. Imported only when there is work to do."""
+"""Migrates stores of older releases. Imported only if a store needs it."""

@@ -1,4 +1,4 @@
-"""What Alembic executes to run the migrations, on the connection that `store.upgrade` hands over."""
+"""Alembic's environment: runs the migrations on the connection from `store.upgrade`."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""One module a schema revision; a released one is never edited."""
+"""One module for each schema revision; a released one is never changed."""

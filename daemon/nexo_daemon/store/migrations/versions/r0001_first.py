@@ -8,7 +8,7 @@ down_revision: str | None = None
 
 
 def upgrade() -> None:
-    """From an empty file."""
+    """Create the schema in an empty file."""
     op.create_table(
         "bindings",
         sa.Column("kind", sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""The local gateway: whether it is wanted, who may use it, what went through it."""
+"""Adds the local gateway: its setting, tokens, runs and usage."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision: str | None = "0002"
 
 
 def upgrade() -> None:
-    """Four tables; nothing that is there changes."""
+    """Create four tables; existing ones do not change."""
     op.create_table(
         "gateway",
         sa.Column("id", sa.Integer(), sa.CheckConstraint("id = 1", name="one_row"), nullable=False),

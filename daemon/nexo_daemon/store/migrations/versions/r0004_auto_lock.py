@@ -1,4 +1,4 @@
-"""When the vault locks by itself."""
+"""Adds the auto-lock setting."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision: str | None = "0003"
 
 
 def upgrade() -> None:
-    """One table; nothing that is there changes."""
+    """Create a table; existing ones do not change."""
     op.create_table(
         "auto_lock",
         sa.Column("id", sa.Integer(), sa.CheckConstraint("id = 1", name="one_row"), nullable=False),

@@ -1,4 +1,4 @@
-"""Which checks and changes of a light were requests of programs?"""
+"""Adds the source of checks and changes of health: the daemon, or requests of programs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,6 @@ down_revision: str | None = "0004"
 
 
 def upgrade() -> None:
-    """Of what is there already nobody knows: no requests of programs were counted."""
+    """Existing rows have no source, because requests of programs were not counted."""
     op.add_column("samples", sa.Column("from_traffic", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("transitions", sa.Column("source", sa.String(), nullable=False, server_default=""))

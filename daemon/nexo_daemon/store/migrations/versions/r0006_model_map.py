@@ -1,4 +1,4 @@
-"""What does the gateway send in place of the model that a program asks for?"""
+"""Adds the map of model names that the gateway replaces."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision: str | None = "0005"
 
 
 def upgrade() -> None:
-    """Nothing is mapped; an empty map is no part of a row's digest, so that these stay true."""
+    """Existing maps are empty; an empty map is not part of a row's digest, so existing digests stay valid."""
     op.add_column("connections", sa.Column("model_map", sa.String(), nullable=False, server_default="[]"))

@@ -1,4 +1,4 @@
-"""In which workspaces does a conversation stay where it began?"""
+"""Adds how long a conversation stays on its connection, by binding."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision: str | None = "0006"
 
 
 def upgrade() -> None:
-    """In none; as in r0006, that is no part of a digest."""
+    """Existing bindings are not sticky; that value is not part of a digest, as in r0006."""
     op.add_column("bindings", sa.Column("sticky_s", sa.Float(), nullable=True))
