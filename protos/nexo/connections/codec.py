@@ -1,11 +1,11 @@
-"""Converts values to messages of the contract and back, field by field, by name.
+"""Converts values of the model to protobuf messages and back, field by field.
 
-A field has the same name on both sides, with three exceptions: a duration `elapsed_s` is `elapsed` in the
-message, `connection` may be `connection_name`, and `model` may be `default_model`. Fields in another form
-have a reader or a writer in `READERS` and `WRITERS`.
+Fields are matched by name, with three exceptions: the message field of a duration `elapsed_s` is `elapsed`,
+and `connection` may be `connection_name` or `model` `default_model` there. Classes whose message has another
+structure have a function in `READERS` or `WRITERS`.
 
-Enum members that only a newer peer knows are read as the most cautious member, never as an error. The
-conversions of single values, at the end, are also used for messages that are converted by hand.
+An enum value that a newer peer added is read as the most cautious member, never as an error. The functions
+for single values, at the end, are also used where a message is built by hand.
 """
 
 import types
@@ -37,9 +37,9 @@ Convert = Callable[[Any], Any]
 Rows = tuple[tuple[str, Convert], ...]
 
 READERS: dict[type, Convert] = {}
-"""By class: the function that converts a message to a value."""
+"""By class: a function that converts a message to a value."""
 WRITERS: dict[type, Convert] = {}
-"""By class: the function that converts a value to a message."""
+"""By class: a function that converts a value to a message."""
 
 _CAUTIOUS: dict[type[StrEnum], StrEnum] = {
     terms.Provider: terms.Provider.CUSTOM,
@@ -59,7 +59,7 @@ _CAUTIOUS: dict[type[StrEnum], StrEnum] = {
 
 
 def read(kind: Callable[..., T], message: Any, **given: Any) -> T:
-    """Convert a message to a value; `given` replaces fields of the message."""
+    """Convert a message to a value; fields in `given` override those of the message."""
     for name, get in _reading(kind, message.__class__):
         if name not in given:
             given[name] = get(message)
@@ -72,7 +72,7 @@ def read_all(kind: type[T], messages: Iterable[Any]) -> tuple[T, ...]:
 
 
 def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
-    """Convert a value to a message; `given` replaces fields of the value. None fields stay unset."""
+    """Convert a value to a message; fields in `given` override those of the value. None is left out."""
     for name, get in _writing(kind, value.__class__):
         if name not in given:
             given[name] = get(value)
@@ -81,10 +81,10 @@ def write(kind: Callable[..., T], value: Any, **given: Any) -> T:
 
 @cache
 def _reading(kind: type, message: type[Message]) -> Rows:
-    """The fields of a class that the message has, each with its conversion."""
+    """The fields that the class shares with the message, each with a function that reads it."""
     known = message.DESCRIPTOR.fields_by_name
     hints: dict[str, Any] = {field.name: field.type for field in fields(kind)}
-    # Resolving the names in types that are no strings took a third of the work for a process's first answer.
+    # Resolving hints that hold no names took a third of the time for the first answer of a process.
     if any(isinstance(hint, str) for hint in hints.values()):
         hints = get_type_hints(kind)
     rows = []
@@ -105,7 +105,7 @@ def _taken(wire: str, field: Any, hint: Any) -> Convert:
     inner = get_args(hint)[0] if optional else hint
     convert = _read_as(field, inner, optional=optional)
     if convert is None and not optional:
-        # Most fields of a hand-out need no conversion, which saves two calls each.
+        # Most fields of a hand-out are of this kind; a wrapper would add two calls for each.
         return take
     if convert is None:
         if field.has_presence:
@@ -117,7 +117,7 @@ def _taken(wire: str, field: Any, hint: Any) -> Convert:
 
 
 def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert | None:
-    """The conversion for the content of a field; None if none is needed."""
+    """The function that converts the content of the field; None if it needs no conversion."""
     if field.enum_type:
         otherwise = None if optional else _CAUTIOUS[kind]
         wire = field.enum_type
@@ -133,7 +133,7 @@ def _read_as(field: Any, kind: Any, *, optional: bool = False) -> Convert | None
 
 @cache
 def _writing(message: type[Message], kind: type) -> Rows:
-    """The fields of a message that the class has, each with its conversion."""
+    """The fields that the message shares with the class, each with a function that reads it."""
     rows = []
     for field in message.DESCRIPTOR.fields:
         name = field.name
@@ -173,7 +173,7 @@ def _written_as(field: Any) -> Convert | None:
 
 
 def network_to_wire(profile: NetworkProfile) -> connection_pb2.NetworkProfile:
-    """Convert a network profile to a message."""
+    """Convert a network profile to its message."""
     message = connection_pb2.NetworkProfile(no_proxy=profile.no_proxy, ca_bundle=profile.ca_bundle)
     if profile.proxy in ("", "system"):
         message.system.SetInParent()
@@ -189,21 +189,21 @@ WRITERS[NetworkProfile] = network_to_wire
 
 @lru_cache(maxsize=512, typed=True)
 def enum_to_wire(member: StrEnum, wire: Any = None) -> Any:  # the stubs give each enum its own integer type
-    """The number of `member` in the contract; by default in the enum with the name of its class."""
+    """The number of `member` in the contract's enum `wire`; by default, the enum named like its class."""
     wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{type(member).__name__}")
     return wire.values_by_name[_prefix(wire) + member.name].number
 
 
 @lru_cache(maxsize=512)
 def enum_from_wire(kind: type[E], number: int, wire: Any = None) -> E | None:
-    """The member of `kind` with that number; None for UNSPECIFIED and for members of a newer peer."""
+    """The member of `kind` with that number; None for UNSPECIFIED and for values that a newer peer added."""
     wire = wire or descriptor_pool.Default().FindEnumTypeByName(f"{_PACKAGE}.{kind.__name__}")
     value = wire.values_by_number.get(number)
     return kind.__members__.get(value.name.removeprefix(_prefix(wire))) if value else None
 
 
 def _prefix(wire: Any) -> str:
-    """The prefix of the names in an enum of the contract, whose first member is PREFIX_UNSPECIFIED."""
+    """The common prefix of an enum's names in the contract, taken from the first: PREFIX_UNSPECIFIED."""
     return str(wire.values_by_number[0].name.removesuffix("UNSPECIFIED"))
 
 

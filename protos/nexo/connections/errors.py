@@ -1,5 +1,5 @@
-"""Every error that a caller of the daemon can get. The daemon raises it, its reason crosses the wire, and
-the client raises it again.
+"""The errors that a caller of the daemon can get: raised by the daemon, sent as a reason, raised again by the
+client.
 
 NexoError
 ├── DaemonNotRunning            no process answers on the socket
@@ -24,8 +24,8 @@ NexoError
 └── DaemonFailed                store failure, shutdown, internal error
 
 A message is for a person: it names the field or object, the reason and the next step. No message holds a
-secret or a provider's unredacted words. If a button could solve the problem, `action` names it, with the
-texts in `REMEDIES`; a hint may name a command of nexoctl.
+secret or unredacted text of a provider. If a button can solve the problem, `action` says which; its texts are
+in `REMEDIES`. A hint may name a command of nexoctl.
 """
 
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ class Remedy(NamedTuple):
     """An action that solves a problem.
 
     Attributes:
-        label: text for a button.
-        words: the same in a sentence, for a person without a terminal.
-        command: the same in a terminal; words in capitals are placeholders.
+        label: the text of a button.
+        words: the action as part of a sentence, for a person without a terminal.
+        command: the command for a terminal; words in capitals are placeholders.
     """
 
     label: str
@@ -84,19 +84,19 @@ REMEDIES: Mapping[Action, Remedy] = {
     ),
     Action.OPEN_GATEWAY: Remedy("Open the gateway", "open the gateway", "nexoctl gateway on"),
 }
-"""Every action; daemon, nexoctl, tray and settings screen use these texts."""
+"""The texts for every action, used by daemon, nexoctl, tray and settings screen."""
 
 _OF_A_TERMINAL = ("nexoctl ", "--")
 
 
 class NexoError(Exception):
-    """Base of all errors: a sentence for a person, and facts for a program.
+    """Base of all errors: a sentence for a person, and data for a program.
 
     Attributes:
         reason: stable word, see `nexo.connections.terms.Reason`.
         hint: the next step in one sentence; may be empty.
-        metadata: further facts, by the reason (`field`, `used_by`, `current_revision`, …).
-        action: the action of a button; None if only the hint says what to do.
+        metadata: further data, which depends on the reason (`field`, `used_by`, `current_revision`, …).
+        action: the action that a button can offer; None if there is none.
         code: name of the canonical status code that the call ends with.
     """
 
@@ -124,14 +124,12 @@ class NexoError(Exception):
 
     @property
     def remedy(self) -> Remedy | None:
-        """The words and the command of the action."""
+        """The texts for the action; None without an action."""
         return REMEDIES[self.action] if self.action else None
 
     @property
     def next_step(self) -> str:
-        """The next step for a person without a terminal: the hint, or the remedy if the hint names a
-        command.
-        """
+        """The next step without a terminal: the hint, or the action's words if the hint names a command."""
         for_terminals = not self.hint or any(mark in self.hint for mark in _OF_A_TERMINAL)
         return self.remedy.words if self.remedy and for_terminals else self.hint
 
@@ -176,7 +174,7 @@ class InvalidField(NexoError):
 
     @property
     def field(self) -> str:
-        """The field of `ConnectionDraft` (or argument) that is wrong."""
+        """The invalid field of `ConnectionDraft`, or the invalid argument."""
         return self.metadata.get("field", "")
 
 
@@ -187,7 +185,7 @@ class NotFound(NexoError):
 
 
 class ConnectionNotFound(NotFound):
-    """There is no connection of that name."""
+    """There is no connection with that name."""
 
     reason = Reason.CONNECTION_NOT_FOUND
 
@@ -199,13 +197,13 @@ class WorkspaceNotFound(NotFound):
 
 
 class TokenNotFound(NotFound):
-    """There is no token of that name for the gateway."""
+    """The gateway has no token with that name."""
 
     reason = Reason.TOKEN_NOT_FOUND
 
 
 class NoDefaultConnection(NexoError):
-    """Nothing is bound, nothing was named and there is no default."""
+    """The call names no connection, the workspace is not bound, and there is no default."""
 
     reason = Reason.NO_DEFAULT_CONNECTION
     action = Action.CHOOSE_DEFAULT
@@ -219,18 +217,18 @@ class ConnectionDisabled(NexoError):
 
 
 class BindingBroken(NexoError):
-    """The workspace is bound to a connection that is gone; the default is not used in its place."""
+    """The workspace is bound to a connection that was removed; the default is not used instead."""
 
     reason = Reason.BINDING_BROKEN
     action = Action.BIND_AGAIN
 
 
 class Refused(NexoError):
-    """The change was not made because of the present state."""
+    """The present state does not allow the change."""
 
 
 class NameTaken(Refused):
-    """Another connection has that name (case does not count)."""
+    """Another connection has that name; case is ignored."""
 
     reason = Reason.NAME_TAKEN
     action = Action.RENAME
@@ -253,7 +251,7 @@ class ConnectionInUse(Refused):
 
     @property
     def used_by(self) -> tuple[str, ...]:
-        """ "the default", directories and names of workspaces; "…" at the end stands for more of them."""
+        """The users: "the default", directories and names of workspaces; "…" at the end stands for more."""
         return tuple(self.metadata.get("used_by", "").splitlines())
 
 
@@ -272,13 +270,13 @@ class GatewayClosed(Refused):
 
 
 class NothingToUndo(Refused):
-    """There was no earlier default, or it is gone."""
+    """There is no earlier default, or it was removed."""
 
     reason = Reason.NOTHING_TO_UNDO
 
 
 class RetryLater(Refused):
-    """The provider asked to wait; `.metadata["retry_at"]` says until when (RFC 3339)."""
+    """The provider asked to wait until `.metadata["retry_at"]` (RFC 3339)."""
 
     reason = Reason.RETRY_LATER
 
@@ -291,7 +289,7 @@ class LimitReached(Refused):
 
 
 class StoreReadOnly(Refused):
-    """The store is damaged, newer, or not writable; nothing can be changed."""
+    """Nothing can be changed, because the store is damaged, from a newer version, or not writable."""
 
     reason = Reason.STORE_READ_ONLY
 
@@ -304,7 +302,7 @@ class StoreFull(Refused):
 
 
 class VaultLocked(NexoError):
-    """The secrets are sealed and the key is locked."""
+    """The secrets cannot be opened, because the vault is locked."""
 
     reason = Reason.VAULT_LOCKED
     action = Action.UNLOCK_VAULT
@@ -318,7 +316,7 @@ class VaultKeyLost(VaultLocked):
 
 
 class SecretTampered(VaultLocked):
-    """A sealed secret was changed or moved, so the daemon refuses to use it."""
+    """A sealed secret was changed or moved in the store, so the daemon refuses to use it."""
 
     reason = Reason.SECRET_TAMPERED
     action = Action.ENTER_AGAIN

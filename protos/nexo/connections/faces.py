@@ -1,8 +1,8 @@
 """The base URL and the request headers of a connection in each dialect.
 
-Shared by the SDK, which gives them to a program's own client, and the gateway, which sends them itself. The
-way the official packages extend a base URL was recorded on the wire in November 2026 (openai 3.54, anthropic
-2.12, google-genai 3.4, ollama 0.6).
+The SDK gives them to the program's own client; the gateway sends requests with them. How the official
+packages extend a base URL was recorded on the wire in November 2026 (openai 3.54, anthropic 2.12,
+google-genai 3.4, ollama 0.6).
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ PROVIDERS: Mapping[str, tuple[Provider, ...]] = {
     "google": (Provider.GOOGLE, Provider.CUSTOM),
     "ollama": (Provider.OLLAMA, Provider.CUSTOM),
 }
-"""Which providers speak a dialect."""
+"""The providers that speak each dialect."""
 
 SCHEME_HEADER = {
     AuthScheme.BEARER: "Authorization",
@@ -31,7 +31,7 @@ CREDENTIAL_HEADERS = frozenset(name.lower() for name in SCHEME_HEADER.values())
 
 
 def base_url(dialect: str, provider: Provider, url: str) -> str:
-    """The URL before the dialect's paths; check `PROVIDERS` first whether the provider has the dialect."""
+    """The URL to which the dialect's paths are appended; the provider must speak it (`PROVIDERS`)."""
     if dialect == "openai":
         return _openai_base(provider, url)
     versions = {"anthropic": ("/v1",), "google": ("/v1beta", "/v1alpha", "/v1"), "ollama": ("/v1", "/api")}
@@ -49,15 +49,13 @@ def _openai_base(provider: Provider, url: str) -> str:
 
 
 def scheme_of(dialect: str, provider: Provider, scheme: AuthScheme) -> AuthScheme:
-    """How the key is sent: the OpenAI faces of the other providers take it as Bearer only."""
+    """How the key is sent: other providers' OpenAI endpoints accept it as a bearer token only."""
     foreign = dialect == "openai" and provider not in (Provider.OPENAI, Provider.CUSTOM)
     return AuthScheme.BEARER if foreign else scheme
 
 
 def headers(scheme: AuthScheme, key: str, custom: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Every header that a request of the connection carries: the key's, then custom headers, which
-    override it.
-    """
+    """All headers for requests of the connection: the key's header, and custom headers, which override it."""
     own = list(custom)
     found: dict[str, str] = {}
     carrier = SCHEME_HEADER.get(scheme)
@@ -71,7 +69,7 @@ def headers(scheme: AuthScheme, key: str, custom: Iterable[tuple[str, str]]) -> 
 
 
 def without(url: str, *versions: str) -> str:
-    """The URL without a query, and without the first of these endings that it has."""
+    """The URL without its query and without the first matching ending from `versions`."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     for version in versions:

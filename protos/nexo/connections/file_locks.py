@@ -1,6 +1,6 @@
-"""Locks on open files: they last until the file is closed or the process ends.
+"""Locks open files, until the file is closed or the process ends.
 
-The only module that uses flock(2) and fcntl(2) locks. Its import fails where Python has no `fcntl` (Windows).
+No other module uses flock(2) or fcntl(2) locks. The import fails where Python has no `fcntl` (Windows).
 """
 
 import fcntl
@@ -17,7 +17,7 @@ def take(descriptor: int) -> None:
 
 
 def wait_for(descriptor: int) -> None:
-    """As `take`, but wait until it is free."""
+    """Lock the file exclusively, and wait until it is free."""
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
@@ -32,7 +32,7 @@ def share(descriptor: int) -> None:
 
 
 def share_byte(descriptor: int, place: int) -> None:
-    """Take a shared lock on one byte with fcntl(2), as SQLite does; some file systems lack these locks.
+    """Take a shared lock on one byte with fcntl(2), as SQLite does.
 
     Raises:
         OSError: the file system does not support them, or another process holds the byte exclusively.

@@ -1,8 +1,8 @@
-"""Prevents that keys leak from this process's memory and environment. Called once, first in `main`.
+"""Prevents keys from leaking out of this process's memory and environment. Called once, first in `main`.
 
-Protects against accidents (a core dump in a bug report, a key inherited by a child, `/proc/PID/environ` in a
-support bundle), not against a malicious program of the same user; docs/security.md explains that limit.
-For programs that hold keys: the daemon and the settings screen.
+It protects against accidents: a core dump in a bug report, a key inherited by a child process,
+`/proc/PID/environ` in a support bundle. It does not protect against a malicious program of the same user;
+docs/security.md explains that limit. The programs that hold keys use it: the daemon and the settings screen.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from pathlib import Path
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
-# The official SDKs read these, httpx does for its own purposes, and the daemon never does.
+# Variables in which the official SDKs expect keys. The daemon does not need them.
 PROVIDER_VARIABLES = (
     "OPENAI_API_KEY",
     "OPENAI_ADMIN_KEY",
@@ -39,13 +39,13 @@ PROVIDER_VARIABLES = (
 
 
 def harden() -> int:
-    """Private files, no core dumps, no ptrace, no readable `/proc/PID` for others, no provider keys.
+    """Set a private umask, disable core dumps and ptrace, hide `/proc/PID`, and remove provider keys.
 
     Returns:
         The former umask, for files that hold no secret.
     """
     umask = os.umask(0o077)
-    # If the system forbids one of them, the daemon runs without it.
+    # If the system forbids one of these measures, the program runs without it.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError, AttributeError):
@@ -63,16 +63,16 @@ def _set_not_dumpable() -> None:
 def _remove_provider_keys() -> None:
     removed = tuple(name for name in PROVIDER_VARIABLES if os.environ.pop(name, None) is not None)
     if removed:
-        # unsetenv leaves the bytes on the initial stack, which is what /proc/PID/environ shows.
+        # `unsetenv` leaves the values in the initial environment block, which /proc/PID/environ shows.
         _scrub_initial_environment(removed)
 
 
 def _scrub_initial_environment(names: tuple[str, ...]) -> None:
-    """Overwrite the values where the kernel put them at exec; best effort, Linux only."""
+    """Overwrite the values in the block that the kernel set up at exec; best effort, Linux only."""
     try:
         stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
         fields = stat.rpartition(")")[2].split()
-        # proc(5): env_start and env_end are fields 50 and 51, counted from 1; two are before the ')'.
+        # proc(5): env_start and env_end are fields 50 and 51, counted from 1; `fields` lacks the first two.
         start, end = int(fields[50 - 3]), int(fields[51 - 3])
     except (OSError, ValueError, IndexError):
         return

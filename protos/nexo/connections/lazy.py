@@ -1,10 +1,10 @@
-"""Imports that are delayed until the first use of the module.
+"""Delays imports until the first use of the module.
 
-A cold program spends most of its time on imports that its libraries never use: grpc imports asyncio and its
-own
-asyncio half, protobuf the pure-Python implementation. `importlib.util.LazyLoader` (standard library) puts an
-empty module in their place and loads it at the first access to an attribute. Not for modules that two threads
-may access first at the same moment: until Python 3.12 the second thread sees a half-loaded module.
+At its start, a program spends most of its time on imports that it never uses: grpc imports asyncio and its
+own support for it, protobuf imports its pure-Python implementation. `importlib.util.LazyLoader` (standard
+library) puts an empty module in their place and loads it at the first access to an attribute. Not for modules
+that two threads may first access at the same moment: before Python 3.12 the second thread may see a
+half-loaded module.
 
 Only for our own programs; a program that uses the SDK decides about its imports itself.
 """
@@ -17,7 +17,7 @@ from types import ModuleType
 
 
 class _Finder:
-    """Finds modules as usual, and delays the execution of some."""
+    """Finds modules as usual, and delays the execution of those in `later`."""
 
     later: frozenset[str] = frozenset()
 
@@ -34,10 +34,10 @@ class _Finder:
 
 
 class _Loader(LazyLoader):
-    """Leaves a module alone when it is only imported again.
+    """Keeps a module unexecuted if it is only imported again.
 
-    An import of what is imported already asks for `__spec__`, which `LazyLoader` takes for use: what two
-    modules import was executed after all (Python 3.11 to 3.14).
+    A second import of a module reads its `__spec__`, and `LazyLoader` takes that for its first use. Without
+    this class, a module that two others import would be executed (Python 3.11 to 3.14).
     """
 
     lazy: type[ModuleType] = ModuleType
@@ -57,7 +57,7 @@ class _Untouched(ModuleType):
 
 
 def put_off(names: Iterable[str]) -> None:
-    """From now on these modules are executed when first used. May be called twice."""
+    """Delay the execution of these modules until their first use. May be called several times."""
     _Finder.later |= frozenset(names)
     if _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)

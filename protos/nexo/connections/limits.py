@@ -1,7 +1,7 @@
-"""Checks that the resource limits of this process suffice for a daemon, which could otherwise hang or abort.
+"""Checks whether this process's resource limits allow a daemon, which would otherwise hang or abort silently.
 
-Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a dozen connections has 23 files
-open, 12 threads, and 977 MB of addresses at its peak, most of which are reserved and never touched.
+Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a dozen connections has 23 open
+files and 12 threads, and reserves up to 977 MB of address space, most of which it never uses.
 """
 
 import os
@@ -25,7 +25,7 @@ class Shortage(NamedTuple):
 def shortages(
     groups: Path = Path("/proc/self/cgroup"), tree: Path = Path("/sys/fs/cgroup")
 ) -> list[Shortage]:
-    """Each limit of this process that is too low for a daemon."""
+    """The limits of this process that are too low for a daemon."""
     found = []
     files = _limit(resource.RLIMIT_NOFILE, hard=True)
     if files is not None and files < FILES:
@@ -50,7 +50,7 @@ def shortages(
 
 def raise_files() -> None:
     """Raise the limit for open files to the system's maximum; does nothing if the system forbids it."""
-    # At the limit new clients hang until their deadline (seen); each follower holds one descriptor.
+    # Each follower needs a descriptor. When none is left, new clients hang until their deadline (observed).
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
     if soft < wanted:
@@ -64,7 +64,7 @@ def _limit(kind: int, *, hard: bool = False) -> int | None:
 
 
 def _tasks(groups: Path, tree: Path) -> int | None:
-    """The lowest `pids.max` of the control groups of this process."""
+    """The lowest `pids.max` among the control groups of this process."""
     try:
         lines = groups.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,7 +1,8 @@
-"""Finds the daemon's process even if it does not answer: reads and writes the note in its lock file.
+"""Reads and writes the note in the daemon's lock file, by which its process is found.
 
-The daemon holds the lock for life. So it is found through it when its socket is gone, denied, or in a
-directory that this shell does not look at (another XDG_RUNTIME_DIR: cron, su, a container).
+The daemon holds the lock as long as it runs. Clients find it through the lock if its socket was removed, is
+not accessible, or is in a directory that this shell does not know: cron, su and containers have another
+XDG_RUNTIME_DIR.
 """
 
 import json
@@ -18,11 +19,11 @@ _PROBLEM_LIMIT = 1000
 
 # Not a dataclass, because importing that costs `nexoctl --help` 12 ms.
 class Note(NamedTuple):
-    """The process that holds the lock, as its file says.
+    """The process that holds the lock, as described by the lock file.
 
     Attributes:
-        ready: it listens on its socket.
-        problem: why its store is read-only; printed with every command.
+        ready: the daemon listens on its socket.
+        problem: why its store is read-only; nexoctl prints it with every command.
     """
 
     pid: int
@@ -34,13 +35,13 @@ class Note(NamedTuple):
 
 def encode(note: Note) -> bytes:
     """The content of the lock file."""
-    # A note that is too long to be read whole would be unreadable.
+    # `read` takes only the first `LIMIT` bytes, and a truncated note cannot be decoded.
     shorter = note._replace(problem=note.problem[:_PROBLEM_LIMIT])
     return json.dumps(shorter._asdict()).encode()
 
 
 def decode(text: bytes) -> Note | None:
-    """The note; None for a file that holds none, as in the first moments of a daemon."""
+    """The note; None if the file holds none, as in the first moments of a daemon."""
     try:
         fields = json.loads(text)
         return Note(
@@ -55,7 +56,7 @@ def decode(text: bytes) -> Note | None:
 
 
 def read() -> Note | None:
-    """The note of the last daemon of this user, alive or not."""
+    """The note of this user's last daemon, running or not."""
     notes = [note for path in _files() if (note := _read(path)) is not None]
     return next((note for note in notes if processes.alive(note.pid)), notes[0] if notes else None)
 
@@ -76,19 +77,19 @@ def _read(path: Path) -> Note | None:
 
 
 def living() -> Note | None:
-    """The daemon of this user; None if there is none, or if its pid belongs to another program by now."""
+    """The running daemon of this user; None if there is none, or if another program has its pid by now."""
     note = read()
     if note is None or not processes.alive(note.pid):
         return None
     command = processes.command_line(note.pid)
-    # If /proc is mounted with hidepid, the command line is hidden; then the lock itself tells.
+    # If /proc is mounted with hidepid, the command line is hidden; then the lock shows whether it runs.
     return note if "nexo" in command or (not command and held()) else None
 
 
 def held() -> bool:
     """Whether a process holds the lock, on this system or in another container with the same home.
 
-    Taking the lock for a moment does not stop a daemon that starts, because it tries for longer.
+    This takes the lock for a moment. A daemon that starts meanwhile still gets it, because it retries.
     """
     return any(_held(path) for path in _files())
 

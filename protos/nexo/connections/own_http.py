@@ -1,6 +1,6 @@
-"""The base of our two HTTP servers on loopback: uvicorn's HTTP/1.1, with a check of the caller's account.
+"""Serves HTTP/1.1 on loopback with uvicorn, to processes of this account only.
 
-Importing it requires uvicorn, which is not part of the base install.
+Used by the gateway and the settings screen. It needs uvicorn, which is not part of the base install.
 """
 
 import logging
@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from nexo.connections import peers
 
-# uvicorn logs request targets and texts of exceptions, which may contain a token.
+# uvicorn would log request targets and exception texts, either of which may hold a token.
 _SILENT = logging.getLogger("nexo.silent")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
@@ -21,7 +21,7 @@ _STRANGER = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r
 
 
 class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvicorn is not installed
-    """Refuses callers of other accounts before a byte from them is parsed."""
+    """Refuses connections of other accounts before any byte is parsed."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -38,8 +38,8 @@ class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvi
             transport.close()
 
     def may_in(self, transport: Any) -> bool:
-        """Whether the caller is a process of this account."""
-        # asyncio returns a wrapper, which has the needed methods.
+        """Whether a process of this account is at the other end."""
+        # asyncio returns a wrapper of the socket, which has the methods that `peers` uses.
         found = transport.get_extra_info("socket")
         return found is not None and peers.is_ours(found)
 
@@ -52,7 +52,15 @@ class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvi
 def protocols(
     kind: type[OwnProtocol], app: Any, *, kept_s: int, most_connections: int, most_header_bytes: int
 ) -> tuple[Callable[[], OwnProtocol], ServerState]:
-    """A factory of protocols, and their shared state: connections and tasks."""
+    """A factory for protocols of an ASGI app, and the state that they share.
+
+    Args:
+        kind: class of the protocols.
+        app: the ASGI application.
+        kept_s: seconds after which an idle connection is closed.
+        most_connections: number of connections and tasks above which uvicorn answers 503.
+        most_header_bytes: limit for the request line and the headers.
+    """
     config = Config(
         app,
         http="h11",

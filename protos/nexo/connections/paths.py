@@ -1,7 +1,7 @@
-"""The locations of our files on this computer: one function for each, with its environment override.
+"""Computes the locations of our files on this computer: one function each, with its environment override.
 
-Daemon and clients both import it, so that they cannot disagree. It creates, locks and deletes nothing, except
-`private_directory`, which both sides call before they trust a directory.
+Daemon and clients both import it, so they always agree. Only `private_directory` creates anything; both sides
+call it before they trust a directory.
 
 Sources: XDG Base Directory Specification 0.8; unix(7) and `sockaddr_un` of BSD for the length of a path.
 """
@@ -34,7 +34,7 @@ class UnsafePathError(Exception):
 
     Attributes:
         path: the path.
-        hint: the command or change that mends it.
+        hint: the command or change that fixes it.
     """
 
     def __init__(self, path: Path, problem: str, hint: str) -> None:
@@ -43,10 +43,9 @@ class UnsafePathError(Exception):
         self.hint = hint
 
 
+# Not a dataclass, because importing that costs `nexoctl --help` 12 ms.
 class Place(NamedTuple):
-    """A location, and the variable that overrides it. No dataclass, because importing that costs `--help`
-    12 ms.
-    """
+    """A location, and the variable that overrides it."""
 
     path: Path
     variable: str
@@ -59,7 +58,7 @@ def home() -> Path:
     Raises:
         UnsafePathError: neither HOME nor the system knows one (a container, `DynamicUser=`).
     """
-    # An empty or relative HOME would put keys into the directory where a program happens to be started.
+    # With an empty or relative HOME, keys would be stored in the working directory.
     named = Path(os.environ.get("HOME", ""))
     if named.is_absolute():
         return named
@@ -82,13 +81,13 @@ def _from_env(variable: str) -> Path | None:
 
 def _xdg(variable: str, fallback: str) -> Path:
     value = os.environ.get(variable, "")
-    # The specification: relative paths are invalid and have to be ignored.
+    # The specification demands that relative paths are ignored.
     base = Path(value) if value and Path(value).is_absolute() else home() / fallback
     return base / "nexo"
 
 
 def make_absolute(environment: MutableMapping[str, str]) -> None:
-    """Make relative paths in our variables absolute, before this process changes its directory."""
+    """Make relative paths in our variables absolute; call it before the process changes its directory."""
     for variable in _NAMES_OF_PLACES:
         value = environment.get(variable, "")
         if value:
@@ -96,17 +95,17 @@ def make_absolute(environment: MutableMapping[str, str]) -> None:
 
 
 def config_dir() -> Path:
-    """Settings and the vault's key file; not in the same tree as the database, on purpose."""
+    """The directory for settings and the vault's key file, intentionally apart from the database."""
     return _from_env("NEXO_CONFIG_DIR") or _xdg("XDG_CONFIG_HOME", ".config")
 
 
 def data_dir() -> Path:
-    """The store and its backups."""
+    """The directory for the store and its backups."""
     return _from_env("NEXO_DATA_DIR") or _xdg("XDG_DATA_HOME", ".local/share")
 
 
 def state_dir() -> Path:
-    """Lock, log, and the socket if there is no run-time directory."""
+    """The directory for the lock and the log, and for the socket if there is no run-time directory."""
     return _from_env("NEXO_STATE_DIR") or _xdg("XDG_STATE_HOME", ".local/state")
 
 
@@ -116,22 +115,22 @@ def database() -> Path:
 
 
 def key_file() -> Path:
-    """The file of the vault's key-file slot."""
+    """The key file of the vault."""
     return config_dir() / "vault.key"
 
 
 def lock_file() -> Path:
-    """The only daemon of this user holds this file for as long as it lives."""
+    """The file that the user's daemon locks as long as it runs, so that there is only one."""
     return state_dir() / "nexod.lock"
 
 
 def known_stores() -> Path:
-    """A list of the places where stores have been, so that a missing store is noticed."""
+    """The list of paths at which stores have existed, by which a missing store is noticed."""
     return state_dir() / "stores.json"
 
 
 def spare_lock_file() -> Path:
-    """Beside the socket: for a daemon whose home is read-only."""
+    """The lock file next to the socket, for a daemon whose home is read-only."""
     return socket_path().parent / "nexod.lock"
 
 
@@ -141,7 +140,7 @@ def log_file() -> Path:
 
 
 def is_private(path: Path) -> bool:
-    """Whether `path` is a directory that belongs to us and nobody else can enter; never follows a link."""
+    """Whether `path` is a directory of this user that nobody else can enter; a symbolic link is not."""
     try:
         info = path.lstat()
     except OSError:
@@ -150,10 +149,10 @@ def is_private(path: Path) -> bool:
 
 
 def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
-    """The socket of the daemon: the override, else `NEXO_SOCKET`, else by the rule of the platform.
+    """The socket of the daemon: the override, else `NEXO_SOCKET`, else the default of the platform.
 
-    The rule: `$XDG_RUNTIME_DIR/nexo` if that directory is ours and private, else `/run/user/UID/nexo` on
-    the same condition, else `run/` in the state directory.
+    By default it is in `$XDG_RUNTIME_DIR/nexo` if `XDG_RUNTIME_DIR` is a private directory of this user, else
+    in `/run/user/UID/nexo` on the same condition, else in `run/` of the state directory.
     """
     if override:
         return Path(override).expanduser().absolute()
@@ -171,11 +170,10 @@ def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def gateway_socket_path(socket: Path) -> Path:
-    """The gateway's socket, beside the daemon's.
+    """The gateway's socket, in a directory next to the daemon's socket.
 
-    It has its own directory, so that a container can get this socket without the daemon's, whose callers get
-    keys. A container gets the directory and not the file, because every start of the gateway creates the file
-    again.
+    It has its own directory, so that a container can be given this socket without the daemon's, which hands
+    out keys. Mount the directory and not the file, because each start of the gateway creates the file anew.
     """
     return socket.parent / "gateway" / "gateway.sock"
 
@@ -214,7 +212,7 @@ def grpc_name(socket: Path) -> str:
 
 
 def shown(text: Path | str) -> str:
-    """A path, or a text about one, as text that can be sent; a byte that is no UTF-8 becomes `\xff`."""
+    """A path, or a text with one, as valid UTF-8 text; other bytes are written as `\xff`."""
     bytes_of = re.sub("[\udc80-\udcff]", lambda one: f"\\x{ord(one[0]) - 0xDC00:02x}", str(text))
     return bytes_of.encode("utf-8", "backslashreplace").decode()
 
@@ -227,8 +225,7 @@ def check_private_directory(path: Path) -> None:
     """
     info = path.lstat()
     if stat.S_ISLNK(info.st_mode):
-        # Our own symbolic link to our own directory is a person's choice; a link of another user is an
-        # attack.
+        # A symbolic link of this user or root is legitimate; a link of another user is an attack.
         if info.st_uid not in (0, os.geteuid()):
             raise UnsafePathError(path, "a symbolic link made by another user", f"remove it: rm '{path}'")
         info = path.stat()
@@ -258,9 +255,7 @@ def _owner_hint(path: Path, owner: int) -> str:
 
 
 def _check_not_for_root(path: Path) -> None:
-    """Refuse if root was started with `sudo -E`: the owner of HOME could not use files that root creates
-    there.
-    """
+    """Raise if we are root in another user's home (`sudo -E`), who could not use root's files there."""
     if os.geteuid() != 0:
         return
     above = next((place for place in path.parents if place.exists()), path)
@@ -270,9 +265,7 @@ def _check_not_for_root(path: Path) -> None:
 
 
 def check_leads_somewhere(path: Path) -> None:
-    """Raise `UnsafePathError` if a link on the way to `path` is broken, because nothing can be created
-    there.
-    """
+    """Raise `UnsafePathError` if a symbolic link in `path` is broken: nothing can be created there."""
     for place in (*reversed(path.parents), path):
         if place.is_symlink() and not place.exists():
             target = place.readlink()
@@ -288,7 +281,7 @@ def private_directory(path: Path) -> Path:
     if not path.exists():
         check_leads_somewhere(path)
         _check_not_for_root(path)
-    # `Path.mkdir(parents=True)` would leave the parents to the umask; XDG asks for 0700 for them, too.
+    # `Path.mkdir(parents=True)` applies the umask to the parents, but XDG demands mode 0700 for them, too.
     for missing in reversed([place for place in (path, *path.parents) if not place.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
     check_private_directory(path)
@@ -296,7 +289,7 @@ def private_directory(path: Path) -> Path:
 
 
 def places() -> tuple[Place, ...]:
-    """What `--help` and `nexoctl doctor` print: the computed locations and their variables."""
+    """The computed locations and their variables, as printed by `--help` and `nexoctl doctor`."""
     return (
         Place(_shown(socket_path), "NEXO_SOCKET", "socket of the daemon"),
         Place(_shown(config_dir), "NEXO_CONFIG_DIR", "settings and key file"),

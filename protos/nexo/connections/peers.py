@@ -1,8 +1,8 @@
-"""Asks the kernel for the account at the other end of a local connection, because the peer is not trusted.
+"""Asks the kernel which account is at the other end of a local connection.
 
-Every account of the computer can connect to a TCP port of loopback, and could use a stolen token. So the
-account is checked before a byte is read: on Linux from the socket tables (half a millisecond); macOS knows
-the account only for Unix sockets.
+Every account of the computer can connect to a TCP port on loopback, and could use a stolen token. Therefore
+the account is checked before any byte is read. Linux tells it from its socket tables, in half a millisecond;
+macOS tells it for Unix sockets only.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ _NLMSG_ERROR = 2
 _NETLINK_SOCK_DIAG = 4
 _NO_COOKIE = 0xFFFFFFFF
 _UID_AT = 16 + 4 + 48 + 12
-"""Layout of `inet_diag_msg` after the header: state, the socket's id, three numbers, then the uid."""
+"""Offset of the uid in `inet_diag_msg`, after the header, the state, the socket's id and three numbers."""
 _WAIT_S = 1.0
 _LISTENS = "0A"
 
 
 def uid_of(connection: socket.socket) -> int | None:
-    """The account at the other end; None if the kernel does not tell: treat the peer as a stranger."""
+    """The account at the other end; None if the kernel does not tell, so treat the peer as a stranger."""
     try:
         if connection.family == socket.AF_UNIX:
             return _uid_of_unix(connection)
@@ -36,7 +36,7 @@ def uid_of(connection: socket.socket) -> int | None:
 def is_ours(connection: socket.socket) -> bool:
     """Whether the other end is a process of this account.
 
-    On macOS the account of a TCP connection is unknown, so it counts as ours: see docs/security.md.
+    On macOS the account of a TCP connection is unknown and counts as ours; see docs/security.md.
     """
     uid = uid_of(connection)
     if uid is None and connection.family != socket.AF_UNIX and sys.platform == "darwin":
@@ -79,7 +79,7 @@ def _ask_netlink(peer: tuple[str, int], own: tuple[str, int], family: int) -> in
     def address(text: str) -> bytes:
         return socket.inet_pton(family, text).ljust(16, b"\0")
 
-    # From the view of the other end's socket: its own address is the peer's.
+    # We ask for the peer's socket, whose source address is what we call the peer's address.
     wanted = struct.pack("!HH16s16s", peer[1], own[1], address(peer[0]), address(own[0])) + struct.pack(
         "=III", 0, _NO_COOKIE, _NO_COOKIE
     )

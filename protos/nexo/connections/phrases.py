@@ -1,13 +1,13 @@
 """One short phrase for each reason, the same in terminal, tray and settings screen.
 
-A phrase tells what happened, because an age may follow it ("key rejected 3 h ago"). The daemon's advice says
-what to do. `--json` and the contract carry the reason itself.
+A phrase describes an event, because an age may follow it ("key rejected 3 h ago"). What to do is said by the
+daemon's advice. `--json` and the contract contain the reason itself.
 """
 
 from typing import Final
 
 PHRASES: Final = {
-    # --- not known
+    # --- the state is unknown
     "never": "never checked",
     "checking": "checking again",
     "stale": "not checked lately",
@@ -15,7 +15,7 @@ PHRASES: Final = {
     "locked": "vault locked",
     "paused": "checks paused",
     "disabled": "disabled",
-    # --- works, but not now
+    # --- temporarily limited
     "rate_limited": "rate limited",
     "quota_exhausted": "quota exhausted",
     "quota": "quota exhausted",
@@ -30,7 +30,7 @@ PHRASES: Final = {
     "wrong_kind_of_key": "login token instead of a key",
     "two_credentials": "two keys sent",
     "account_deactivated": "account deactivated",
-    # --- what the key may do
+    # --- the permissions of the key
     "permission": "permission refused",
     "forbidden": "request refused",
     "missing_scope": "permission refused",
@@ -44,7 +44,7 @@ PHRASES: Final = {
     "project_denied": "project refused",
     "subscription": "subscription needed",
     "host_not_allowed": "host name not allowed",
-    # --- the way there
+    # --- the network
     "unreachable": "not reached",
     "connection": "connection failed",
     "dns": "host name not found",
@@ -91,7 +91,7 @@ PHRASES: Final = {
     "no_model": "no model to ask",
     "model_not_listed": "model not listed",
     "model_unavailable": "model cannot be used",
-    # --- what was entered
+    # --- the configuration
     "config_error": "found misconfigured",
     "api_key": "key cannot be sent",
     "base_url": "address cannot be used",

@@ -1,6 +1,6 @@
-"""Other processes: whether one is alive, when it started, its command line, and how to kill its group.
+"""Tells whether other processes are alive, their start times and command lines, and kills process groups.
 
-The only module that reads the process table (`/proc/PID`, or `ps`) and knows process groups.
+No other module reads the process table (`/proc/PID`, or `ps`) or handles process groups.
 """
 
 import os
@@ -24,7 +24,7 @@ def alive(pid: int) -> bool:
 
 
 def born(pid: int) -> str:
-    """When the process started, to tell it from a later one with the same number. Empty if unknown."""
+    """The start time of the process, which tells it from a later one with the same pid. Empty if unknown."""
     with suppress(OSError, IndexError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {_stat(pid)[19]}"
@@ -53,7 +53,7 @@ def end_group(leader: int) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of proc(5) stat from the state on: after the name, which may contain anything."""
+    """The fields of `/proc/PID/stat` (proc(5)) after the program's name, which may contain any character."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
 
 

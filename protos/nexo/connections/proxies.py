@@ -1,7 +1,7 @@
-"""Decides which proxy a request uses, for the daemon and for every program.
+"""Decides which proxy a request uses, by the same rules in the daemon and in every program.
 
-HTTP libraries read NO_PROXY in different ways, so none of them decides: otherwise a connection that was
-checked through a proxy would be used without it, or the other way round.
+HTTP libraries interpret NO_PROXY differently. If each decided for itself, a connection that was checked
+through a proxy might be used without it, or the other way round.
 """
 
 import ipaddress
@@ -39,11 +39,11 @@ class SystemProxies:
 
 
 def system_proxies(environment: Mapping[str, str]) -> SystemProxies:
-    """The settings from these variables; without any of them, on macOS and Windows the network settings."""
+    """The proxy settings from these variables; without any, those of the system on macOS and Windows."""
     urls: dict[str, str] = {}
     for scheme in ("http", "https", "all", "no"):
         lower = environment.get(f"{scheme}_proxy")
-        # In a CGI program, HTTP_PROXY is the value that a caller sent as the header "Proxy".
+        # In a CGI program, HTTP_PROXY holds the request header "Proxy", which the caller controls.
         upper = None if scheme == "http" and "REQUEST_METHOD" in environment else f"{scheme}_proxy".upper()
         value = environment.get(upper or "", "") if lower is None else lower
         if value:
@@ -67,12 +67,16 @@ def proxy_for(
 ) -> str | None:
     """The URL of the proxy for one origin; None for a direct connection.
 
-    A system proxy is never used for this computer's own addresses, because no proxy can reach them, and every
-    browser does the same. A proxy that the person set for this connection is used for them, too.
+    As in browsers, a system proxy is never used for this computer's own addresses, which no proxy can reach.
+    A proxy that the person set for this connection is used for them, too.
 
     Args:
-        proxy: of the connection: `SYSTEM`, `DIRECT` or a URL.
-        no_proxy: of the connection.
+        scheme: scheme of the request's URL.
+        host: host of the request's URL.
+        port: port of the request's URL.
+        proxy: setting of the connection: `SYSTEM`, `DIRECT` or a URL.
+        no_proxy: hosts that bypass the proxy of the connection.
+        system: settings of the system.
     """
     if proxy == DIRECT or bypasses(host, port, no_proxy):
         return None
@@ -95,8 +99,8 @@ def is_loopback(host: str) -> bool:
 def bypasses(host: str, port: int, patterns: Iterable[str]) -> bool:
     """Whether a NO_PROXY list contains the host.
 
-    "*" matches everything; "example.com" and ".example.com" match the domain and its subdomains; an address
-    or a network (10.0.0.0/8) is compared as a number; ":PORT" after a name restricts it to that port.
+    "*" matches everything; "example.com" and ".example.com" match the domain and its subdomains; addresses
+    and networks (10.0.0.0/8) are compared numerically; ":PORT" restricts an entry to that port.
     """
     name = host.strip("[]").rstrip(".").lower()
     address = _address(name)

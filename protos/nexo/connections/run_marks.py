@@ -1,7 +1,8 @@
-"""Variables that `nexoctl run` sets for one connection, and how they are reverted for others.
+"""Marks the environment that `nexoctl run` sets up for one connection, and undoes it for everything else.
 
-A shell or editor that was started by it lives for days. The proxy and the certificates in its environment
-belong to one connection, and a daemon that is started there must not take them for those of the system.
+A shell or editor started with `nexoctl run` may live for days. The proxy and the certificates in its
+environment belong to one connection. A daemon started from there must not take them for the settings of the
+system.
 """
 
 import json
@@ -11,7 +12,7 @@ NAME = "NEXO_RUN"
 """The name of the connection."""
 
 BEFORE = "NEXO_RUN_NETWORK"
-"""The network variables as they were before: a JSON object, null for one that was not there."""
+"""The network variables from before the run, as a JSON object; null for a variable that was not set."""
 
 NETWORK = (
     *(
@@ -23,14 +24,16 @@ NETWORK = (
     "REQUESTS_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
-"""The variables of a run for the proxy and the certificates of its connection."""
+"""The variables that a run sets for the proxy and the certificates of its connection."""
 
 
 def marked(environment: dict[str, str], before: Mapping[str, str], connection: str) -> dict[str, str]:
-    """The environment of a run.
+    """Add the marks to the environment of a run.
 
     Args:
-        before: the environment that `nexoctl run` was started in.
+        environment: the environment for the program.
+        before: the environment in which `nexoctl run` was started.
+        connection: name of the connection.
     """
     changed = {
         name: before.get(name) for name in NETWORK if environment.get(name, "") != before.get(name, "")
@@ -39,7 +42,7 @@ def marked(environment: dict[str, str], before: Mapping[str, str], connection: s
 
 
 def outside(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The variables as they would be outside the run; not in a run, these variables."""
+    """The environment as it was outside the run; unchanged if this is not a run."""
     if NAME not in environment and BEFORE not in environment:
         return environment
     before = dict(environment)
@@ -48,7 +51,7 @@ def outside(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def take_back(environment: MutableMapping[str, str]) -> None:
-    """Restore the network variables from before the run; not in a run, do nothing."""
+    """Restore the network variables from before the run, in place; does nothing if this is not a run."""
     said = environment.pop(BEFORE, None)
     inside = environment.pop(NAME, None)
     if said is None and inside is None:
@@ -58,7 +61,7 @@ def take_back(environment: MutableMapping[str, str]) -> None:
     except ValueError:
         before = None
     if not isinstance(before, dict):
-        # A run by an earlier version left no note: remove the variables that may come from its connection.
+        # Earlier versions did not save the variables: remove all that may belong to the connection.
         before = dict.fromkeys(NETWORK)
     for name in NETWORK:
         value = before.get(name, environment.get(name))

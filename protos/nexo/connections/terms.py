@@ -1,6 +1,6 @@
-"""The terms that daemon, client and scripts share: enums and error reasons.
+"""The enums and error reasons that daemon, client and scripts share.
 
-Not for behaviour, and not for terms that only one side needs. Importing it is cheap: no grpc, no protobuf.
+Not for behaviour, and not for terms that only one side needs. The import is cheap, without grpc and protobuf.
 Each enum's values appear in `--json`; `nexo.connections.codec` maps them to the contract.
 """
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """The API dialect of a connection."""
+    """The wire dialect that a connection speaks."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
@@ -18,7 +18,7 @@ class Provider(StrEnum):
 
 
 class ProviderKind(StrEnum):
-    """The kind of organisation or server behind a provider or preset."""
+    """The kind of organisation or server behind a provider or a preset."""
 
     CLOUD = "cloud"
     SERVICE = "service"
@@ -44,7 +44,7 @@ class KeySource(StrEnum):
 
 
 class KeyVerdict(StrEnum):
-    """The proof that a test has about the API key."""
+    """What a test has proven about the API key."""
 
     NONE = "none"
     VERIFIED = "verified"
@@ -76,7 +76,7 @@ class HealthState(StrEnum):
 
 
 class Layer(StrEnum):
-    """One step of a test, in the order in which they run."""
+    """The steps of a test, in the order in which they run."""
 
     CONFIGURATION = "configuration"
     DNS = "dns"
@@ -124,7 +124,7 @@ class StoreState(StrEnum):
 
 
 class ImportAction(StrEnum):
-    """The action of an import for an entry."""
+    """What an import does with an entry of the document."""
 
     ADD = "add"
     CHANGE = "change"
@@ -168,7 +168,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """The solution for a refusal; `nexo.connections.errors.REMEDIES` has its words and command."""
+    """An action that solves the problem of an error; `nexo.connections.errors.REMEDIES` has its texts."""
 
     START_DAEMON = "start_daemon"
     RESTART_DAEMON = "restart_daemon"
@@ -187,7 +187,7 @@ class Action(StrEnum):
 
 
 class UsageBy(StrEnum):
-    """How the use of the gateway is grouped."""
+    """How a report about the use of the gateway is grouped."""
 
     CONNECTION = "connection"
     WORKSPACE = "workspace"

@@ -1,9 +1,10 @@
-"""Frozen values: like `@dataclass(frozen=True, slots=True)`, at a quarter of the import cost.
+"""The decorator `frozen`: like `@dataclass(frozen=True, slots=True)`, at a quarter of the import cost.
 
-The standard library writes six methods of each class as text and compiles them at every start. For our more
-than a hundred such classes that was a fifth of the CPU time of a daemon start, and half of nexoctl's time
-beyond importing gRPC (2026-11-27). Here only `__init__` is compiled; all classes share the other methods.
-`fields`, `replace`, `asdict`, patterns, copies and mypy see a dataclass.
+For each class, the standard library generates six methods as text and compiles them at every start. We have
+more than a hundred such classes. Compiling them took a fifth of the CPU time of a daemon start, and half of
+nexoctl's start time without the import of gRPC (2026-11-27). Here only `__init__` is compiled; all classes
+share the other methods. The classes remain dataclasses for `fields`, `replace`, `asdict`, pattern matching,
+copies and mypy.
 """
 
 import dataclasses
@@ -28,10 +29,10 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[T]], type[T]]: ...
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
-    """Make a class a frozen dataclass with slots; bare, or as `@frozen(kw_only=True)`.
+    """Make a class a frozen dataclass with slots; used as `@frozen` or `@frozen(kw_only=True)`.
 
-    Values are equal if they have one class and equal fields, ignoring those with `field(compare=False)`.
-    Methods that the class defines stay. Not for classes with `InitVar` or with `field(init=False)`.
+    Values are equal if they have the same class and equal fields, ignoring those with `field(compare=False)`.
+    Methods that the class defines are kept. Not for classes with `InitVar` or `field(init=False)`.
     """
     if cls is None:
         return lambda decorated: _made(decorated, kw_only=kw_only)
@@ -62,7 +63,7 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
 
 
 def _init(made: type[Any], every: tuple[dataclasses.Field[Any], ...]) -> Any:
-    """The only compiled method, so that a wrong call reports which argument is missing."""
+    """Compile `__init__` for this class, so that a wrong call reports which argument is missing."""
     known: dict[str, Any] = {"_missing": _MISSING}
     positional = ["self"]
     named: list[str] = []
@@ -78,7 +79,7 @@ def _init(made: type[Any], every: tuple[dataclasses.Field[Any], ...]) -> Any:
             text = f"{name}=_missing"
             given = f"_make_{name}() if {name} is _missing else {name}"
         (named if one.kw_only else positional).append(text)
-        # The slot itself: as quick as an assignment, and not refused.
+        # The setter of the slot is as quick as an assignment, and bypasses `__setattr__`, which refuses.
         known[f"_set_{name}"] = getattr(made, name).__set__
         body.append(f" _set_{name}(self, {given})\n")
     if hasattr(made, "__post_init__"):
@@ -101,7 +102,7 @@ def _repr(shown: list[str]) -> Any:
 
 
 def _comparison(compared: list[str]) -> dict[str, Any]:
-    # For one name it returns the value itself, for several a tuple.
+    # `attrgetter` returns the value itself for one name, and a tuple for several.
     key: Callable[[Any], Any] = attrgetter(*compared) if compared else lambda _: ()
 
     def equal(self: Any, other: object) -> Any:

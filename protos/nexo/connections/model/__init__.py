@@ -1,5 +1,5 @@
 """The nouns of the contract: frozen dataclasses that the daemon and its clients share.
 
-Without grpc, protobuf and I/O; `codec` converts them to messages. Moments are aware datetimes in UTC,
-durations are seconds as float, unless a name says otherwise.
+They use neither grpc nor protobuf and do no I/O; `codec` converts them to messages. Unless a name says
+otherwise, points in time are aware datetimes in UTC, and durations are seconds as float.
 """

@@ -1,4 +1,4 @@
-"""A person's changes, and their results."""
+"""The changes that a person makes to connections, and their results."""
 
 from dataclasses import field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The daemon itself: its status, its record of hand-outs, its stream of events."""
+"""The status of the daemon, its record of hand-outs, and its event stream."""
 
 from datetime import datetime
 
@@ -21,10 +21,10 @@ class ClientInfo:
 
 @frozen
 class Follower:
-    """A program that follows at this moment.
+    """A program that follows its connections at this moment.
 
     Attributes:
-        connections: names of its present connections; empty if it is refused, or from an older daemon.
+        connections: names of its present connections; empty if it gets none, or if the daemon is older.
     """
 
     client: ClientInfo
@@ -39,9 +39,9 @@ class Handout:
     """An entry in the record of secrets that left the daemon.
 
     Attributes:
-        at: the first time.
-        client: the program, with its process at the last time.
-        times: how often within the hour after `at`.
+        at: time of the first hand-out.
+        client: the program; its process is that of the last hand-out.
+        times: number of hand-outs within the hour after `at`.
     """
 
     at: datetime
@@ -59,8 +59,8 @@ class Status:
     """The daemon and its store.
 
     Attributes:
-        gateway_programs: number of programs that use the gateway: runs, and named tokens used within the last
-            hour.
+        gateway_programs: number of programs that use the gateway: runs, and named tokens that were used
+            within the last hour.
     """
 
     version: str
@@ -88,7 +88,7 @@ class Status:
 
 @frozen
 class Snapshot:
-    """The complete state that the daemon shows, at one moment."""
+    """The complete public state of the daemon at one moment."""
 
     connections: tuple[Connection, ...]
     bindings: tuple[WorkspaceBinding, ...]
@@ -97,14 +97,14 @@ class Snapshot:
 
 @frozen
 class WatchEvent:
-    """One message of the event stream; exactly one of the optional fields is set, or `ended`.
+    """One message of the event stream; exactly one of the optional fields or `ended` is set.
 
     Attributes:
         sequence: counts the events of this stream from 1 without a gap.
         revision: store revision after the event.
         removed: name of the removed connection.
-        handout: the present entry in the record; repeats arrive within seconds.
-        ended: "lagged" or "shutting_down": the last event of a stream.
+        handout: a new or updated entry in the record; repeats are reported within seconds.
+        ended: "lagged" or "shutting_down" in the last event of a stream.
     """
 
     sequence: int

@@ -1,4 +1,4 @@
-"""The local gateway: its state, its tokens and users, and its usage."""
+"""The local gateway: its state, its tokens, the programs that use it, and their usage."""
 
 from dataclasses import field
 from datetime import datetime
@@ -13,11 +13,11 @@ class Gateway:
     """The local gateway.
 
     Attributes:
-        on: switched on, also after restarts of the daemon.
-        switched_off: a person switched it off; with both false it opens at its first use.
+        on: it is switched on; this persists across restarts of the daemon.
+        switched_off: a person switched it off; otherwise it opens at its first use.
         listening: it accepts requests now.
         port: on 127.0.0.1; 0 before the first use.
-        problem: why it does not listen although it is on; `advice` says the next step.
+        problem: why it does not listen although it is on; `advice` says what to do.
     """
 
     on: bool
@@ -29,11 +29,10 @@ class Gateway:
     advice: str = ""
 
     def base_url(self, dialect: str, token: str = "") -> str:
-        """The base URL for a program that speaks that dialect (openai, anthropic, google, ollama).
+        """The base URL for a program of that dialect (openai, anthropic, google, ollama).
 
         Args:
-            token: included in the URL for a program that cannot send it in a header; the URL is then a
-                secret.
+            token: for a program that cannot send it in a header; then the URL is a secret.
         """
         prefix = f"/t/{token}" if token else ""
         suffix = "/v1" if dialect == "openai" else ""
@@ -42,12 +41,12 @@ class Gateway:
 
 @frozen
 class GatewayToken:
-    """A token for the gateway, without its secret.
+    """Public data about a token of the gateway, without the token itself.
 
     Attributes:
         name: empty for the token of a run.
-        workspace, connection: the workspace whose connection it gets, or its connection; None for both means
-            the default. An empty string means that the connection was removed.
+        workspace, connection: the token gets the connection of this workspace, or this connection; the
+            default if both are None. The name of a removed connection is empty.
     """
 
     id: str
@@ -61,7 +60,7 @@ class GatewayToken:
 
 @frozen
 class NewGatewayToken:
-    """A new token. Its secret is returned only this once; the repr does not show it."""
+    """A token that was just created. Its secret is shown only this once; the repr does not show it."""
 
     token: GatewayToken
     secret: str = field(repr=False)
@@ -70,7 +69,7 @@ class NewGatewayToken:
 
 @frozen
 class RunToken:
-    """The token of a run, and the present connection of the run; the repr does not show the token."""
+    """The token of a run, and the connection that the run gets now; the repr does not show the token."""
 
     secret: str = field(repr=False)
     gateway: Gateway
@@ -82,10 +81,11 @@ class GatewayUser:
     """A program that uses the gateway.
 
     Attributes:
-        client: the program that requested the token of a run; None for a named token.
-        program: its own name; empty before its first request.
-        connection_name: of its last request.
-        models: that it requested within the last hour, as it wrote them.
+        client: the process that asked for the token of a run; None for a named token.
+        program: the name that it gives itself; empty before its first request.
+        dialect: dialect of its last request.
+        connection_name: connection of its last request.
+        models: models that it asked for within the last hour, as it wrote them.
         open: number of requests in progress.
     """
 
@@ -110,16 +110,16 @@ class GatewayOverview:
 
 @frozen
 class Usage:
-    """Usage of the gateway as reported by the providers; nothing is estimated.
+    """Requests and tokens that went through the gateway. Providers report the tokens; nothing is estimated.
 
     Attributes:
-        connection, workspace, program, model: empty if the usage is not grouped by it.
-        at: the beginning of the day or hour in UTC; None if the usage is not grouped by time.
-        failed: requests that were answered with an error, or not at all.
+        connection, workspace, program, model: empty if the rows are not grouped by them.
+        at: beginning of the day or hour in UTC; None if the rows are not grouped by time.
+        failed: requests that the provider answered with an error or that did not reach it.
         broken: requests whose answer broke off.
-        left: requests whose program disconnected before the end.
-        input_tokens: including cached ones.
-        unreported: good answers without token counts; if there are any, the sums are too small.
+        left: requests that the program abandoned before the end of the answer.
+        input_tokens: includes cached tokens.
+        unreported: good answers that reported no tokens, which makes the sums too small.
     """
 
     connection: str
@@ -139,7 +139,7 @@ class Usage:
 
 @frozen
 class UsageReport:
-    """Rows sorted by the groups, times newest first; before `hours_since` there are only days."""
+    """Rows sorted by their groups, newest times first; usage before `hours_since` is known by day only."""
 
     rows: tuple[Usage, ...]
     hours_since: datetime | None

@@ -1,4 +1,4 @@
-"""The health of connections over time, and the check settings."""
+"""The health of connections over time, and the settings of the health checks."""
 
 from datetime import datetime
 
@@ -9,11 +9,12 @@ from nexo.connections.values import frozen
 
 @frozen
 class HealthTransition:
-    """A change of the health state.
+    """A change of a connection's health state.
 
     Attributes:
-        source: the request that showed it: "probe", or "traffic" (a program's, through the gateway); "" for
-            none.
+        important: the change is reported to the person; only for the default and bound connections.
+        source: the request that showed it: "probe" (a check or test), "traffic" (a program's request through
+            the gateway), or "" if no request did.
     """
 
     connection_id: str
@@ -31,10 +32,11 @@ class HealthTransition:
 
 @frozen
 class HealthSample:
-    """A single check, or the checks of an hour, merged.
+    """A single check, or the summary of an hour of older checks.
 
     Attributes:
-        from_traffic: how many of them were requests through the gateway.
+        span_s: length of the summarised time; None for a single check.
+        from_traffic: number of checks that were requests of programs through the gateway.
     """
 
     at: datetime
@@ -51,7 +53,7 @@ class HealthSample:
 
 @frozen
 class HealthHistory:
-    """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1; None if unknown."""
+    """Transitions and samples, oldest first, with their summary. `uptime` is 0 to 1, None if unknown."""
 
     transitions: tuple[HealthTransition, ...]
     samples: tuple[HealthSample, ...]
@@ -63,12 +65,12 @@ class HealthHistory:
 
 @frozen
 class HealthSlice:
-    """The checks within a slice of time.
+    """The checks of a slice of time.
 
     Attributes:
-        latency_s: the median of the successful ones.
-        worst: the worst result: healthy, limited or unhealthy; unknown without a check.
-        from_traffic: how many of them were requests through the gateway.
+        latency_s: median latency of the successful checks.
+        worst: state of the worst check: healthy, limited or unhealthy; unknown without checks.
+        from_traffic: number of checks that were requests of programs through the gateway.
     """
 
     latency_s: float | None = None
@@ -80,7 +82,8 @@ class HealthSlice:
 
 @frozen
 class SlicedHistory:
-    """The history of a connection in slices of `slice_s` seconds, and its newest transitions, oldest first.
+    """The history of a connection in slices of `slice_s` seconds, with its newest 500 transitions, all oldest
+    first.
 
     Attributes:
         uptime: 0 to 1; None if unknown.

@@ -1,4 +1,4 @@
-"""The store's file: results of checks, backups, restores, exports and imports."""
+"""Results of operations on the store: check, backup, restore, export and import."""
 
 from dataclasses import field
 from datetime import datetime
@@ -20,7 +20,7 @@ class Backup:
 
 @frozen
 class CheckResult:
-    """The result of a check of the store; it is sound if there are no problems."""
+    """The result of a check of the store; the store is sound if there are no problems."""
 
     problems: tuple[str, ...]
     seals_checked: bool
@@ -30,7 +30,7 @@ class CheckResult:
 
 @frozen
 class Restored:
-    """The result of a restore, or of its dry run."""
+    """The result of a restore, or of its dry run (not `done`)."""
 
     path: str
     connections: int
@@ -40,7 +40,7 @@ class Restored:
 
 @frozen
 class Export:
-    """An export document: JSON; its secrets, if any, are sealed with the passphrase."""
+    """An export document in JSON; its secrets, if any, are sealed under the passphrase."""
 
     document: bytes = field(repr=False)
     connections: int
@@ -49,12 +49,12 @@ class Export:
 
 @frozen
 class ImportConsent:
-    """A decision about keys, or about who gets which connection, that needs a person's consent.
-
-    Show `text` in full, and ask.
+    """An effect of an import that needs a person's consent: where a key comes from or goes to, or who gets
+    which connection. Show `text` in full, and ask.
 
     Attributes:
-        id: for `import_document(consents=…)`; valid only for this document, text and present configuration.
+        id: for `import_document(consents=…)`; valid for this document, this text and the present
+            configuration only.
         kind: command, file, keyring, proxy, ca_bundle, stored_key, binding, default or fallback.
     """
 
@@ -68,7 +68,7 @@ class ImportStep:
     """One entry of an import; `kind` is connection, binding, default or fallback.
 
     Attributes:
-        needs: the entry is skipped unless all these consents are given.
+        needs: the consents that it needs; if one is missing, the entry is skipped.
     """
 
     action: ImportAction

@@ -1,4 +1,4 @@
-"""Results of tests, and facts about providers and their models."""
+"""The results of tests, the models that a provider lists, and the known providers."""
 
 from dataclasses import field
 from datetime import datetime
@@ -9,7 +9,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class LayerResult:
-    """The result of one layer of a test, its time, and the evidence."""
+    """The result of one layer of a test, with its duration and evidence."""
 
     layer: Layer
     status: LayerStatus
@@ -19,12 +19,13 @@ class LayerResult:
 
 @frozen
 class Suggestion:
-    """A tested change that makes the draft work, or a warning about the draft.
+    """A proposed change of the draft, or a warning about it.
 
     Attributes:
-        field: the field of the draft.
-        value: the proposed value; empty for a warning and for secrets.
-        fix: the name of a fix that the daemon can apply to a secret.
+        field: field of the draft.
+        value: proposed value; empty for a warning and for secrets.
+        verified: the proposed value was tried and works.
+        fix: name of a correction that the daemon itself can make to a secret.
     """
 
     field: str
@@ -47,7 +48,7 @@ class Model:
 
 @frozen
 class ModelList:
-    """The models of a connection; `truncated` if the provider has more than the daemon reads."""
+    """The models of a connection; truncated if the provider lists more than the daemon reads."""
 
     models: tuple[Model, ...]
     truncated: bool = False
@@ -58,11 +59,11 @@ class TestResult:
     """The result of a test.
 
     Attributes:
-        ticket: identifies the tested draft or edit in the call that saves it; empty if it should not be kept,
-            or if the vault is locked.
+        ticket: identifies the tested draft or edit in the call that saves it; empty if the test was not asked
+            to keep it, or if the vault is locked.
     """
 
-    # Otherwise pytest would collect the class because of its name.
+    # Without this, pytest would take the class for a test case because of its name.
     __test__ = False
 
     connection: str
@@ -90,7 +91,7 @@ class TestResult:
 
 @frozen
 class LastTest:
-    """The result of the last test of a connection, without its models, and its time."""
+    """The result of the last test of a connection, without its models."""
 
     result: TestResult
     tested_at: datetime
@@ -101,9 +102,9 @@ class ProviderInfo:
     """A provider, or a preset of the custom provider.
 
     Attributes:
-        key_prefixes: usual prefixes of its keys.
-        base_url_example: an example if there is no default; names of the account are in capitals.
-        header_example: a common custom header, as "Name: value"; may be empty.
+        key_prefixes: usual beginnings of its keys.
+        base_url_example: an example of the address if there is no default; placeholders are in capitals.
+        header_example: a custom header that is often set for it, as "Name: value"; may be empty.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The vault, which seals the secrets."""
+"""The vault, which holds the key that opens the sealed secrets."""
 
 from dataclasses import field
 from datetime import datetime
@@ -9,7 +9,7 @@ from nexo.connections.values import frozen
 
 
 class KeySlot(StrEnum):
-    """The place of the key that opens the vault at the start of the daemon."""
+    """Where the key is kept that opens the vault when the daemon starts."""
 
     KEYRING = "keyring"
     KEY_FILE = "key_file"
@@ -22,8 +22,8 @@ class Vault:
     """The state of the vault.
 
     Attributes:
-        slot: None before the first key was created.
-        problem: why it is not unlocked, and the next step.
+        slot: None before the first key is made.
+        problem: why the vault is not unlocked, and what to do.
         recovery_made_at: None if there is no recovery code.
     """
 
@@ -37,13 +37,13 @@ class Vault:
 
 @frozen
 class AutoLock:
-    """The auto-lock setting.
+    """When the vault locks automatically.
 
     Attributes:
-        idle_s: seconds without a hand-out, 60 to 2 592 000; None disables it.
-        on_suspend: lock when the computer goes to sleep.
-        on_screen_lock: lock when the screen of a session of this user is locked.
-        problem: why suspend and screen lock cannot be noticed, and the next step; set by the daemon.
+        idle_s: after so many seconds without a hand-out, 60 to 2 592 000; None disables this.
+        on_suspend: when the computer is suspended.
+        on_screen_lock: when the screen of one of the user's sessions is locked.
+        problem: why suspend and screen lock cannot be noticed, and what to do; set by the daemon.
     """
 
     idle_s: float | None = None

@@ -1,4 +1,4 @@
-"""Workspaces, and explanations of their connections."""
+"""Workspaces, their bindings, and the explanation of which connection a workspace gets."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from nexo.connections.values import frozen
 
 @frozen
 class Workspace:
-    """A directory (absolute, links resolved) or a name; exactly one is given."""
+    """A directory (absolute, symbolic links resolved) or a name; exactly one is set."""
 
     path: str = ""
     name: str = ""
@@ -22,8 +22,8 @@ class WorkspaceBinding:
     """A workspace and the connection that it gets.
 
     Attributes:
-        sticky_s: how long in seconds a conversation in the gateway may rest and still stay on its connection;
-            None: it uses the present connection.
+        sticky_s: in the gateway, a conversation keeps the connection that it began with until it has been
+            idle for so many seconds; None: it changes with the workspace at once.
     """
 
     workspace: Workspace
@@ -36,7 +36,7 @@ class WorkspaceBinding:
 
 @frozen
 class ResolutionStep:
-    """One rule, whether it applied, and the connection that it named."""
+    """One rule: whether it applied, and which connection it named."""
 
     source: ResolutionSource
     connection: str
@@ -46,7 +46,7 @@ class ResolutionStep:
 
 @frozen
 class Explanation:
-    """The connection of a workspace, and the reason; `problem` is set if it gets none."""
+    """Which connection a workspace gets, and why; `problem` is set when it gets none."""
 
     connection: str
     source: ResolutionSource | None

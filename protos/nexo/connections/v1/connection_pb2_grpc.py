@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ConnectionServiceStub(object):
-    """The configuration of connections, and their tests.
+    """Manages the configuration of connections, and tests them.
     """
 
     def __init__(self, channel):
@@ -98,7 +98,7 @@ class ConnectionServiceStub(object):
 
 
 class ConnectionServiceServicer(object):
-    """The configuration of connections, and their tests.
+    """Manages the configuration of connections, and tests them.
     """
 
     def ListConnections(self, request, context):
@@ -121,22 +121,22 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateConnection(self, request, context):
-        """ABORTED STALE_REVISION if it was changed by another client.
+        """ABORTED STALE_REVISION if another client changed it in between.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteConnection(self, request, context):
-        """FAILED_PRECONDITION CONNECTION_IN_USE with the list of users.
+        """FAILED_PRECONDITION CONNECTION_IN_USE, with the list of its users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TestConnection(self, request, context):
-        """Tests a saved connection, or an edit of it that is not saved yet. Streams the layers as they end, then
-        exactly one result.
+        """Tests a saved connection, or an edit of it before it is saved. Streams each
+        layer when it ends, then exactly one result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +150,7 @@ class ConnectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetLastTest(self, request, context):
-        """The result of the last test of a saved connection; sends nothing to the provider.
+        """Returns the result of the last test of a saved connection; sends nothing to the provider.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,7 +253,7 @@ def add_ConnectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConnectionService(object):
-    """The configuration of connections, and their tests.
+    """Manages the configuration of connections, and tests them.
     """
 
     @staticmethod

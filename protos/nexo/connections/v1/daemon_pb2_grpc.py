@@ -66,14 +66,14 @@ class DaemonServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """A snapshot, then the changes. Ends with lagged or shutting_down; then call it again.
+        """Sends a snapshot, then changes. Ends with `lagged` or `shutting_down`; subscribe again after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Shutdown(self, request, context):
-        """Answers, and then stops the daemon.
+        """Answers, then stops the daemon.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -81,16 +81,16 @@ class GatewayServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetGateway(self, request, context):
-        """Switching on returns when it listens, or with the reason in `problem`. Switching off ends open requests.
+        """On: answers as soon as the gateway listens, or with the reason in `problem`. Off: ends open requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MintRunToken(self, request, context):
-        """Creates the token of a run. It is valid while the process of `client` lives, so request it in the process that
-        then becomes the program. Opens the gateway at its first use.
-        FAILED_PRECONDITION GATEWAY_CLOSED: switched off, or it cannot listen.
+        """Creates a token for one run of a program. It is valid as long as the process of `client` lives, so call this
+        in the process that then executes the program. Opens the gateway at its first use.
+        FAILED_PRECONDITION GATEWAY_CLOSED if the gateway is switched off or cannot listen.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,14 +104,14 @@ class GatewayServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGatewayTokens(self, request, context):
-        """Only named tokens.
+        """Lists the named tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeGatewayToken(self, request, context):
-        """Also ends the open requests of the token. NOT_FOUND TOKEN_NOT_FOUND.
+        """Also ends the open requests with this token. NOT_FOUND TOKEN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

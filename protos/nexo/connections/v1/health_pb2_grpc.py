@@ -82,14 +82,14 @@ class HealthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSlicedHistories(self, request, context):
-        """The history of many connections, ready to be drawn.
+        """The histories of many connections in slices, to be drawn as charts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckNow(self, request, context):
-        """Checks at once and returns the results; refused while the provider asked for a wait.
+        """Checks at once, and answers with the results. FAILED_PRECONDITION RETRY_LATER if all providers asked to wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -88,7 +88,7 @@ class StoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RestoreBackup(self, request, context):
-        """Checks that the backup is sound and its secrets open, then replaces the store.
+        """Checks that the backup is sound and that its secrets can be opened, then puts it in place of the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +101,7 @@ class StoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportConnections(self, request, context):
-        """Merges: nothing is removed.
+        """Merges the document into the configuration; removes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,7 +91,7 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UnlockVault(self, request, context):
-        """The keyring may show its dialog; the call waits for the person.
+        """May make the keyring show its dialog; then it waits for the person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,21 +104,21 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RekeyVault(self, request, context):
-        """Replaces the slot by another one; the secrets stay.
+        """Replaces the key slot; the sealed secrets do not change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ProposeRecoveryCode(self, request, context):
-        """A new code, without effect until it is set; an earlier one stays valid until then.
+        """Returns a new recovery code and changes nothing; the earlier code is valid until SetRecoveryCode.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetRecoveryCode(self, request, context):
-        """Lets the code open the vault, instead of an earlier one.
+        """Makes a proposed code, which the person has written down, the recovery code in place of an earlier one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,7 +137,7 @@ class VaultServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RotateDataKey(self, request, context):
-        """Seals all secrets with a new data key.
+        """Seals every secret again under a new data key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -98,8 +98,8 @@ class WorkspaceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FollowConnection(self, request_iterator, context):
-        """One stream carries any number of followers of one process. The first message is Hello; each follower gets its
-        present state first, then every change.
+        """One stream serves any number of followers of one process. The first message
+        is `hello`; each follower gets its current state first, then every change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,8 +124,8 @@ class WorkspaceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevealConnection(self, request, context):
-        """Hands out a connection to a person who wants to see its secrets, even if it is disabled, and never a stand-in.
-        Recorded like every hand-out.
+        """Hands out the named connection to a person who asks to see its secrets, even if
+        it is disabled, and never a stand-in. It is recorded like every hand-out.
         NOT_FOUND CONNECTION_NOT_FOUND; FAILED_PRECONDITION VAULT_LOCKED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -133,21 +133,21 @@ class WorkspaceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainResolution(self, request, context):
-        """Like ResolveConnection, without secrets.
+        """Explains which connection a program gets, without handing out a secret.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """An observation of a program; the daemon uses it only as a hint.
+        """Reports the result of a program's request; the daemon takes it as a reason to check, not as a fact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFallback(self, request, context):
-        """The stand-ins that serve, in order, while the winner is unhealthy.
+        """The connections that stand in while the winner is unhealthy, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
