@@ -17,7 +17,7 @@ from nexo_sources import keys, reading, services
 from nexo_sources.finding import Finding, Found, Half, Part, Skipped
 
 PLACE = "environment"
-LOGIN_IN_ADDRESS = "its address holds a user name or password; give the key as the API key or a header"
+LOGIN_IN_ADDRESS = "its address contains a user name or password; give the key as the API key or a header"
 
 _SPECIAL = ("openai", "anthropic", "google", "azure")
 # Addresses of the user's own server or of other clouds, to which the key is not sent.
@@ -127,7 +127,7 @@ def claims_by_word(addresses: Mapping[str, object]) -> frozenset[str]:
 
 
 def claimed(found: Found, claims: Set[str], where: str) -> Found:
-    """Replace findings whose service has another address here by halves without an address.
+    """Replace findings whose service has another address here by accounts without an address.
 
     Such a key would otherwise be imported for the public host.
 
@@ -171,7 +171,7 @@ def _service(service: services.Service, variable: str, table: Table) -> Found:
 def _whole(
     finding: Finding, variable: str, table: Table, prefixes: Iterable[str], known: Iterable[str]
 ) -> Found:
-    """The finding; without its address if a variable that no SDK reads sets another one."""
+    """The finding with its key; reported without an address if a variable that no SDK reads sets one."""
     other = "" if table.first(known) else _other_address(table.values, prefixes, known)
     if not other:
         return one(finding, table.get(variable), table.pointers)
@@ -350,7 +350,7 @@ def _azure(table: Table) -> Found:
         return Found()
     place = f"{table.place}: {variable or 'AZURE_OPENAI_ENDPOINT'}"
     if not endpoint:
-        reason = "AZURE_OPENAI_ENDPOINT, which names your resource, is not set beside it"
+        reason = "AZURE_OPENAI_ENDPOINT, which names your resource, is not set"
         finding = Finding(name="azure", place=place, provider=Provider.CUSTOM, preset="azure")
         return without_address(finding, table.get(variable), table.pointers, reason)
     return azure(endpoint, table.get(variable), table.pointers, place)
