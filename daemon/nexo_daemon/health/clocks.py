@@ -30,12 +30,12 @@ CORRECTION_S: Final = 1.0
 
 @frozen
 class Jump:
-    """The changes of the clocks between two looks.
+    """The changes of the clocks between two readings.
 
     Attributes:
         asleep_s: how long the computer was suspended; None if it was not, or if that is unknown.
-        set_s: by how much the wall clock was set, negative for back. Includes the time asleep if that is
-            unknown.
+        set_s: seconds by which the wall clock was set, negative if it was set back. Includes the time asleep
+            if that is unknown.
     """
 
     asleep_s: float | None
@@ -53,14 +53,14 @@ class Jump:
 
 
 class Clocks:
-    """Remembers the difference of the clocks at the last look."""
+    """Remembers the difference of the clocks at the last reading."""
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
         self._asleep_s: float | None = None
 
     def look(self, now: Instant, asleep_s: float | None) -> Jump:
-        """Compare with the last look.
+        """Compare with the last reading.
 
         Args:
             now: both clocks.

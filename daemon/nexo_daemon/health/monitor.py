@@ -1,6 +1,6 @@
-"""Runs the health checks on the event loop: `schedule` decides when, requests are sent, results published.
+"""Runs the health checks on the event loop: sends their requests and publishes the results.
 
-`policy` decides what a result means.
+`schedule` decides when to check, and `policy` what a result means.
 """
 
 import asyncio
@@ -31,8 +31,9 @@ CHECK_NOW_LIMIT_S: Final = 60.0
 STARTS_IN_A_TURN: Final = 2
 STARTS_IN_A_ROW: Final = 16
 STARTS_PAUSE_S: Final = 0.008
-"""Checks that start in one turn of the loop, and turns after which the loop is left to calls for a while.
-Without the pause all checks of a burst end at the same time, and block the loop.
+"""Checks to start in one turn of the event loop, checks to start before a pause, and its length in seconds.
+
+During the pause the loop serves calls. Without it, all checks of a burst end together and block the loop.
 
 Measured with bursts of 1000 checks on a busy processor (2026-11-27): with 4 checks in a turn the loop was
 blocked for 5 to 8 ms, as with one, and a check takes a fortieth less CPU.
@@ -192,7 +193,7 @@ class Monitor:
                 await asyncio.sleep(STARTS_PAUSE_S)
             elif not started % STARTS_IN_A_TURN:
                 await asyncio.sleep(0)
-        # For checks that turned out to be unnecessary.
+        # Publishes the events of regular checks that were skipped.
         self._tell()
 
     async def _rest(self) -> None:

@@ -96,7 +96,7 @@ def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float)
 
 CANARY_S: Final = 15.0
 DEBOUNCE_S: Final = 2.0
-"""Seconds after the last of several quick changes before anything is done."""
+"""Seconds to wait after a change of the network, so that a series of changes is handled once."""
 
 WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
@@ -139,7 +139,7 @@ class Network:
         self._witnesses.pop(connection_id, None)
 
     def let_go(self, connection_id: str) -> None:
-        """Drop held failures of the connection, because something newer is known."""
+        """Drop the held failure of the connection, because something newer is known."""
         self._held.pop(connection_id, None)
 
     def clock_set(self, by: timedelta) -> None:
@@ -148,7 +148,7 @@ class Network:
             self._offline_since += by
             self._watch_list.tell_offline(self._offline_since)
 
-    # Weighing.
+    # Evidence.
 
     def weigh(self, entry: WatchedConnection, verdict: Verdict, launch: Launch, now: Instant) -> bool:
         """Use the result of a remote host as evidence. False if it must not change the health."""

@@ -23,7 +23,7 @@ from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Instant
 
 BACK_OFF_CAP_S: Final = 900.0
-"""Longest pause in seconds between checks of an unhealthy connection that is not in use."""
+"""Longest pause in seconds between checks of an unhealthy connection that is not important."""
 
 SLOW_RECHECK_S: Final = 300.0
 """Pause in seconds for states that only a person can end at the provider (permission, quota)."""
@@ -92,7 +92,7 @@ class Confirmation:
 # failure. A refused connection fails at once and is tried again after 2 s and 5 s.
 _TRANSPORT = Confirmation(count=2, span_s=5.0, pauses_s=(2.0, 3.0))
 _ANSWERED = Confirmation(count=3, span_s=10.0, pauses_s=(5.0, 5.0))
-# Immediate repetition would provoke a firewall.
+# A firewall may block for longer if it is asked again at once.
 _FIREWALL = Confirmation(count=3, span_s=30.0, pauses_s=(15.0, 15.0))
 # OpenAI and OpenRouter were seen to answer 401 to valid keys occasionally (April 2026).
 _REJECTION = Confirmation(count=2, span_s=30.0, pauses_s=(30.0,))
@@ -123,7 +123,7 @@ class TrackedHealth:
     Attributes:
         outage: failures without an answer, or with a server error.
         rejection: refusals of the key.
-        not_before: monotonic time in seconds until which the provider asked for no calls.
+        not_before: monotonic time in seconds until which the provider asked not to be called.
         stopped: the refusal of the key is confirmed; nothing is sent until the connection changes.
         rounds: regular checks that failed in a row, for the back-off.
     """
@@ -149,7 +149,7 @@ class Watched:
 
     Attributes:
         origin: scheme://host:port of its base URL.
-        interval_s: between regular checks.
+        interval_s: time between regular checks.
         important: the default or bound to a workspace: checked without back-off, and changes are reported to
             the person.
         paused: no regular checks.
@@ -397,9 +397,8 @@ def last_seen(health: Health) -> HealthState | None:
 def worth_telling(before: Health, after: Health, now: datetime) -> bool:
     """Whether a change of an important connection is reported to the person.
 
-    Not reported: the first good result, returning online in the same state, and rate limits that end within
-        two
-    minutes, with their end.
+    Not reported: the first good result, the return from offline to the same state, and rate limits that end
+    within two minutes, as well as their end.
     """
     known = last_seen(before)
     if after.state is known:

@@ -1,4 +1,4 @@
-"""The queue of due checks: requested and important ones first, one at a time for each host.
+"""Queues the checks that are due: requested and important ones first, one at a time for each host.
 
 At most `CONCURRENCY` quick requests run at once. Hosts that are known to hang use separate places
 (`SLOW_LANE`), so that they do not delay other checks; a check that begins to hang gives up its place after

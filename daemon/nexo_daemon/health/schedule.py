@@ -1,4 +1,4 @@
-"""Decides which connection is checked when. Without asyncio, so that a simulation can run the same code.
+"""Decides which connection is checked when. It does not use asyncio, so that a simulation can run it, too.
 
 Input: times as `Instant`, results as `Verdict`. Output: checks to start (`launch`), the time of the next
 action (`next_wake`) and events (`drain`). `monitor` sends the requests. This module decides why a check is
@@ -243,10 +243,10 @@ class Scheduler:
         return True
 
     def witnessed(self, connection_id: str, verdict: Verdict, asked_at: float, now: Instant) -> bool:
-        """A request of a program proved something.
+        """A request of a program ended with an answer or a failure.
 
-        A good answer counts like that of a check, and a requested wait is observed. Any other failure may be
-        the fault of the request, so it only makes the next check due now.
+        A good answer counts as much as the answer to a check, and a wait that the provider asks for is kept.
+        Any other failure may be the fault of the request, so it only makes the next check due now.
 
         Args:
             asked_at: earliest monotonic time at which it was sent, in seconds.

@@ -1,8 +1,8 @@
-"""The health and the next check of each watched connection, and events to publish. Written only here.
+"""Holds the health and the next check of each watched connection, and the events to publish.
 
-Other modules read entries, and call methods here when a check is planned, starts or ends, an answer is
-judged, or health is frozen. The judgements of `policy` are applied here: the health changes, jitter is added,
-the next check is planned, and a notice is added to the outbox.
+Other modules read entries but never change them. They call methods here when a check is planned, starts or
+ends, an answer is judged, or health is frozen. The judgements of `policy` are applied here: the health
+changes, jitter is added, the next check is planned, and a notice is added to the outbox.
 """
 
 import heapq
@@ -130,16 +130,16 @@ class WatchedConnection:
 
     @property
     def remembered(self) -> TrackedHealth:
-        """The health, or while the computer is offline that of before."""
+        """The health; while the computer is offline, the health from before."""
         return self.tracked if self.frozen is None else self.frozen
 
     def waits(self, mono: float) -> bool:
-        """Whether the provider asked for no calls yet."""
+        """Whether the provider asked not to be called yet."""
         not_before = self.remembered.not_before
         return not_before is not None and not_before > mono
 
     def may_be_asked(self, mono: float) -> bool:
-        """Whether it may be checked now for the benefit of others."""
+        """Whether it may be checked now as a witness for other connections."""
         return not (self.paused or self.remembered.stopped or self.waits(mono))
 
 
@@ -359,7 +359,7 @@ class WatchList:
         self._apply(entry, replace(step, delay_s=entry.watched.interval_s, regular=True), launch, now, None)
 
     def timed(self, entry: WatchedConnection, *, slow: bool) -> None:
-        """Note that the host answered in time, or hung."""
+        """Record whether the host hung."""
         entry.slow = slow
 
     def forget(self, entry: WatchedConnection, now: Instant, *, offline: bool) -> None:
@@ -391,7 +391,7 @@ class WatchList:
         entry.frozen = entry.tracked
 
     def unfreeze(self, entry: WatchedConnection) -> TrackedHealth | None:
-        """The computer is online again. Returns the health of before; None if it was not frozen."""
+        """The computer is online again. Returns the health from before; None if it was not frozen."""
         frozen, entry.frozen = entry.frozen, None
         return frozen
 
@@ -419,7 +419,7 @@ class WatchList:
                 self.arm_soon_after(entry, max(now.mono, not_before))
 
     def clock_set(self, seconds: float) -> None:
-        """The wall clock was set: convert all times. Planned checks stay the same moments."""
+        """The wall clock was set: convert all times. Planned checks still run at the same moments."""
         for entry in self:
             entry.tracked = replace(entry.tracked, health=shifted(entry.tracked.health, seconds))
             if entry.frozen is not None:
@@ -433,7 +433,7 @@ class WatchList:
     ) -> None:
         entry.tracked = step.tracked
         if entry.paused and step.tracked.health.reason == policy.CHECKING:
-            # A check on request of a paused connection; no other follows.
+            # The connection is paused and was checked on request, so no confirming check follows.
             entry.tracked = replace(step.tracked, health=replace(step.tracked.health, reason=policy.PAUSED))
         if entry.paused or step.delay_s is None:
             self.disarm(entry)
