@@ -239,9 +239,9 @@ def _kept(draft: Draft, present: StoredConnection) -> str:
 def _reference(reference: str, url: str) -> tuple[str, str]:
     scheme, _, rest = reference.partition(":")
     texts = {
-        ReferenceKind.COMMAND: f"runs the command {rest} and sends what it prints to {url}",
-        ReferenceKind.FILE: f"reads the file {rest} and sends what is in it to {url}",
-        ReferenceKind.KEYRING: f"reads {rest} of your keyring and sends it to {url}",
+        ReferenceKind.COMMAND: f"runs the command {rest} and sends its output to {url}",
+        ReferenceKind.FILE: f"reads the file {rest} and sends its content to {url}",
+        ReferenceKind.KEYRING: f"reads {rest} from your keyring and sends it to {url}",
     }
     kind = ReferenceKind(scheme)
     return str(kind), texts[kind]
@@ -250,11 +250,11 @@ def _reference(reference: str, url: str) -> tuple[str, str]:
 def _route(network: NetworkProfile, before: NetworkProfile, url: str) -> str:
     instead = f" instead of the proxy {before.proxy_url}" if before.proxy_url else ""
     ways = {
-        ProxyMode.URL: f"sends what is for {url}, the key included, through the proxy {network.proxy_url}",
-        ProxyMode.DIRECT: f"sends requests for {url} without any proxy of this computer",
+        ProxyMode.URL: f"sends requests for {url}, including the key, through the proxy {network.proxy_url}",
+        ProxyMode.DIRECT: f"sends requests for {url} without any proxy",
         ProxyMode.SYSTEM: f"sends requests for {url} through the proxy settings of this computer",
     }
-    past = f", past it to {', '.join(network.no_proxy)}" if network.no_proxy else ""
+    past = f", except for {', '.join(network.no_proxy)}" if network.no_proxy else ""
     return ways[proxy_mode(network)] + instead + past
 
 

@@ -179,7 +179,7 @@ class KeyManager:
             if self._slots.recovery is not None and recovery_code is None:
                 raise InvalidField.of(
                     "recovery_code",
-                    "is missing: the present code does not open what is sealed under a new data key",
+                    "is missing: the present code does not open secrets that are sealed with a new data key",
                     "take a new one first: nexoctl vault rotate does",
                 )
             if recovery_code is not None:
