@@ -113,7 +113,7 @@ class Door:
                 try:
                     await self._keep(replace(self.setting, wish=Wish.ON))
                 except NexoError as error:
-                    log.warning("the gateway is open, but the setting was not saved: %s", error.message)
+                    log.warning("the setting of the gateway was not saved: %s", error.message)
             if not self.listening:
                 raise GatewayClosed(f"the gateway does not listen: {self.problem}", hint=self.advice)
 
