@@ -16,6 +16,8 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Model
 
 MAX_MODELS = 10_000
+READ_MODELS = MAX_MODELS + 1
+"""One more than the limit, so that it is noticed that there are more."""
 _LONGEST_LABEL = 256
 
 ANTHROPIC_VERSION = "2023-06-01"
@@ -30,14 +32,14 @@ class ProviderDialect:
         list_path: of the model list, below the base URL.
         check_query: for the shortest list, used by periodic checks.
         list_query: for the largest page.
-        models: the entries of a list; None if the document is not a list of this dialect.
+        models: the first entries of a list, up to a number; None if the document is no list of this dialect.
         next_query: the query for the next page; None at the end.
         calls: paths of generating calls; later ones for services that lack the earlier ones.
         cannot_run: the body of a call whose key is checked, but whose form is refused.
     """
 
     list_path: str
-    models: Callable[[Any], list[Model] | None]
+    models: Callable[[Any, int], list[Model] | None]
     calls: tuple[str, ...]
     cannot_run: bytes = b'{"messages":0}'
     check_query: str = ""
@@ -84,29 +86,28 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
 
-def _entries(items: Any, entry: Callable[[dict[str, Any]], Model | None]) -> list[Model] | None:
-    """The usable entries of a list; None if it is not a list, or has no usable entry."""
+def _entries(items: Any, entry: Callable[[dict[str, Any]], Model | None], most: int) -> list[Model] | None:
+    """The first usable entries of a list; None if it is not a list, or has no usable entry."""
     if items is None:
         # Go encodes an empty list as null.
         return []
     if not isinstance(items, list):
         return None
-    # One more than the limit, so that the caller notices that there are more.
     read = (entry(item) for item in items if isinstance(item, dict))
-    models = list(itertools.islice((model for model in read if model is not None), MAX_MODELS + 1))
+    models = list(itertools.islice((model for model in read if model is not None), most))
     return models if models or not items else None
 
 
-def _openai_models(document: Any) -> list[Model] | None:
+def _openai_models(document: Any, most: int) -> list[Model] | None:
     # Together answers with the bare array.
     if isinstance(document, list):
-        return _entries(document, _openai_entry) or None
+        return _entries(document, _openai_entry, most) or None
     if not isinstance(document, dict):
         return None
     marked = document.get("object") == "list"
     if not marked and "data" not in document:
         return None
-    models = _entries(document.get("data"), _openai_entry)
+    models = _entries(document.get("data"), _openai_entry, most)
     return models if models or (marked and models is not None) else None
 
 
@@ -124,10 +125,10 @@ def _openai_entry(item: dict[str, Any]) -> Model | None:
     )
 
 
-def _anthropic_models(document: Any) -> list[Model] | None:
+def _anthropic_models(document: Any, most: int) -> list[Model] | None:
     if not isinstance(document, dict) or not {"has_more", "data"} <= document.keys():
         return None
-    return _entries(document.get("data"), _anthropic_entry)
+    return _entries(document.get("data"), _anthropic_entry, most)
 
 
 def _anthropic_entry(item: dict[str, Any]) -> Model | None:
@@ -152,10 +153,10 @@ def _anthropic_next(document: Any) -> str | None:
     return f"limit=1000&after_id={quote(last, safe='')}" if isinstance(last, str) and last else None
 
 
-def _google_models(document: Any) -> list[Model] | None:
+def _google_models(document: Any, most: int) -> list[Model] | None:
     if not isinstance(document, dict) or "models" not in document:
         return None
-    return _entries(document["models"], _google_entry)
+    return _entries(document["models"], _google_entry, most)
 
 
 def _google_entry(item: dict[str, Any]) -> Model | None:
@@ -176,10 +177,10 @@ def _google_next(document: Any) -> str | None:
     return f"pageSize=1000&pageToken={quote(token, safe='')}" if isinstance(token, str) and token else None
 
 
-def _ollama_models(document: Any) -> list[Model] | None:
+def _ollama_models(document: Any, most: int) -> list[Model] | None:
     if not isinstance(document, dict) or "models" not in document:
         return None
-    return _entries(document["models"], _ollama_entry)
+    return _entries(document["models"], _ollama_entry, most)
 
 
 def _ollama_entry(item: dict[str, Any]) -> Model | None:
@@ -230,4 +231,4 @@ DIALECTS: dict[Provider, ProviderDialect] = {
 def models_of_any(document: Any) -> list[Model] | None:
     """The models of a list in the format of any dialect; None if it has none of them."""
     forms = (_openai_models, _anthropic_models, _google_models, _ollama_models)
-    return next((models for form in forms if (models := form(document)) is not None), None)
+    return next((models for form in forms if (models := form(document, READ_MODELS)) is not None), None)

@@ -18,7 +18,7 @@ from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.classify import Classification, Subject, judge
-from nexo_daemon.providers.dialects import DIALECTS, ProviderDialect, models_of_any
+from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS, ProviderDialect, models_of_any
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_config, judge_fault
 from nexo_daemon.providers.presets import PRESETS, KeyProbe, Preset
@@ -39,7 +39,7 @@ class Reply:
 
     Attributes:
         reading: None if no answer arrived.
-        models: the entries of a model list; None for anything else.
+        models: the entries of a model list, as many as were wanted; None for anything else.
         failed_at: the layer that failed; None if an answer arrived.
         elapsed_s: time until the answer or the failure.
     """
@@ -186,7 +186,7 @@ class Inquiry:
         if reply is not None and not (has_list and reply.status in (404, 405)):
             return reply
         # No special case, or a service without the special endpoint of the one that it imitates.
-        listed = await self.list_page(self.dialect.check_query)
+        listed = await self.list_page(self.dialect.check_query, most=1)
         return _accepted(listed) if listed.lacks_list and not has_list else listed
 
     async def calls_are_answered(self) -> bool:
@@ -201,9 +201,15 @@ class Inquiry:
         """Use a new connection for the next request, so that it is sent only once."""
         await self._session.reconnect()
 
-    async def list_page(self, query: str, *, with_credentials: bool = True) -> Reply:
-        """Request a page of the model list."""
-        return await self.ask(path=self.dialect.list_path, query=query, with_credentials=with_credentials)
+    async def list_page(self, query: str, *, with_credentials: bool = True, most: int = READ_MODELS) -> Reply:
+        """Request a page of the model list.
+
+        Args:
+            most: how many entries are read; one shows whether it is a list.
+        """
+        return await self.ask(
+            path=self.dialect.list_path, query=query, with_credentials=with_credentials, most=most
+        )
 
     async def call(self, witness: Fact, *, with_credentials: bool = True, below: str = "") -> Reply:
         """Make a call that executes nothing, to see whether the key is checked; a refusal of its form is OK.
@@ -247,12 +253,14 @@ class Inquiry:
         with_credentials: bool = True,
         from_root: bool = False,
         right: Callable[[dict[str, Any]], bool] | None = None,
+        most: int = READ_MODELS,
     ) -> Reply:
         """Send one request; every failure becomes a verdict.
 
         Args:
             from_root: whether the path is relative to the origin instead of the base URL.
             right: whether a JSON object is the expected answer; None if a model list is expected.
+            most: how many entries of a model list are read.
         """
         try:
             outgoing = compose(
@@ -271,13 +279,15 @@ class Inquiry:
         except ExchangeFault as fault:
             verdict = judge_fault(fault, self.subject)
             return Reply(Classification(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
-        return await self._judge(answer, right)
+        return await self._judge(answer, right, most if right is None else 0)
 
-    async def _judge(self, answer: HttpAnswer, right: Callable[[dict[str, Any]], bool] | None) -> Reply:
+    async def _judge(
+        self, answer: HttpAnswer, right: Callable[[dict[str, Any]], bool] | None, most: int
+    ) -> Reply:
         if len(answer.body) > _BIG_BODY:
-            reading, models = await _BODIES.run(lambda: self._open(answer, right is None))
+            reading, models = await _BODIES.run(lambda: self._open(answer, most))
         else:
-            reading, models = self._open(answer, right is None)
+            reading, models = self._open(answer, most)
         if right is None:
             right_shape = models is not None
         else:
@@ -294,11 +304,11 @@ class Inquiry:
         entries = tuple(models) if models is not None else None
         return Reply(judgement, reading, entries, elapsed_s=answer.elapsed_s)
 
-    def _open(self, answer: HttpAnswer, lists: bool) -> tuple[Reading, list[Model] | None]:
+    def _open(self, answer: HttpAnswer, most: int) -> tuple[Reading, list[Model] | None]:
         reading = bodies.read(answer)
         models = None
-        if lists and 200 <= answer.status <= 299 and not answer.cut:
-            models = self.dialect.models(reading.document)
+        if most and 200 <= answer.status <= 299 and not answer.cut:
+            models = self.dialect.models(reading.document, most)
         return reading, models
 
 

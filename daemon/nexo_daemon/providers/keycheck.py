@@ -47,7 +47,7 @@ async def _with_list(inquiry: Inquiry) -> KeyFinding:
         return _from_endpoint(await inquiry.own_endpoint())
     facts: Facts = frozenset()
     if inquiry.key_probe is KeyProbe.MODELS:
-        control = await inquiry.list_page(inquiry.dialect.check_query, with_credentials=False)
+        control = await inquiry.list_page(inquiry.dialect.check_query, with_credentials=False, most=1)
         if _told_apart(control):
             return KeyFinding(KeyVerdict.VERIFIED, f"without the key: HTTP {control.status}")
         if not control.verdict.ok and _at_home(inquiry):

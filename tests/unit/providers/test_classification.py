@@ -26,7 +26,7 @@ def reading_of(recorded: Recorded) -> bodies.Reading:
 
 def judgement_of(recorded: Recorded) -> Classification:
     reading = reading_of(recorded)
-    right = dialects.DIALECTS[recorded.provider].models(reading.document) is not None
+    right = dialects.DIALECTS[recorded.provider].models(reading.document, 1) is not None
     return judge(reading, right_shape=right, subject=SUBJECT, redact=Redactor([CANARY]), now=NOW)
 
 

@@ -13,7 +13,7 @@ from answering_server import AnsweringServer, Request, answer
 from nexo.connections.errors import ProviderFailed
 from nexo.connections.terms import Layer, LayerStatus, Provider
 from nexo_daemon.domain.probing import Model
-from nexo_daemon.providers.dialects import DIALECTS
+from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS
 from nexo_daemon.providers.modelcheck import closest, is_listed
 
 
@@ -114,7 +114,7 @@ def test_no_list_is_an_error_that_says_why() -> None:
 
 def test_entries_are_read_with_what_they_offer() -> None:
     def only(provider: Provider, document: Any) -> Model:
-        (entry,) = DIALECTS[provider].models(document) or []
+        (entry,) = DIALECTS[provider].models(document, READ_MODELS) or []
         return entry
 
     openai = only(
@@ -148,7 +148,7 @@ def test_entries_are_read_with_what_they_offer() -> None:
     ],
 )
 def test_what_is_not_a_list(provider: Provider, document: Any) -> None:
-    assert DIALECTS[provider].models(document) is None
+    assert DIALECTS[provider].models(document, READ_MODELS) is None
 
 
 @pytest.mark.parametrize("provider", list(Provider))
@@ -169,15 +169,17 @@ def test_an_entry_without_a_usable_id_costs_itself_only(provider: Provider) -> N
     ]
     unusable += [{name: "a\nb"}, {name: "a\ud800"}]
     document = {"object": "list", "has_more": False, field: [{name: "m1"}, *unusable, {name: "m2"}]}
-    listed = DIALECTS[provider].models(document)
+    listed = DIALECTS[provider].models(document, READ_MODELS)
     assert listed is not None
     assert [model.id for model in listed] == ["m1", "m2"]
+    document[field] = [*unusable, {name: "m2"}, {name: "m3"}]
+    assert [model.id for model in DIALECTS[provider].models(document, 1) or ()] == ["m2"]
 
 
 @pytest.mark.parametrize("provider", list(Provider))
 def test_an_empty_list_may_be_null(provider: Provider) -> None:
     field = "models" if provider in (Provider.GOOGLE, Provider.OLLAMA) else "data"
-    assert DIALECTS[provider].models({"object": "list", "has_more": False, field: None}) == []
+    assert DIALECTS[provider].models({"object": "list", "has_more": False, field: None}, READ_MODELS) == []
 
 
 @pytest.mark.parametrize("provider", list(Provider))

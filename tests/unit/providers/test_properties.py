@@ -16,7 +16,7 @@ from nexo.connections.terms import Layer, Outcome, Provider
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.classify import Subject, judge, matches
-from nexo_daemon.providers.dialects import DIALECTS
+from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS
 from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_fault
 from nexo_daemon.providers.keys import apply_fix, clean, inspect_key
@@ -128,7 +128,9 @@ def test_every_answer_has_a_verdict(
 ) -> None:
     answer = HttpAnswer(status, httpx.Headers(headers), body, cut, 0.1)
     reading = bodies.read(answer)
-    models = DIALECTS[provider].models(reading.document)
+    models = DIALECTS[provider].models(reading.document, READ_MODELS)
+    first = DIALECTS[provider].models(reading.document, 1)
+    assert first == (models if models is None else models[:1]), "a check tells a list by one entry"
     DIALECTS[provider].next_query(reading.document)
     verdict = judge(
         reading, right_shape=models is not None, subject=SUBJECT, redact=Redactor([SECRET]), now=NOW
