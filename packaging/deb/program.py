@@ -1,7 +1,7 @@
-"""A program that asks through the gateway again and again, until a file says that it is enough.
+"""Sends requests through the gateway until a file tells it to stop.
 
-Each request is on a connection of its own: what is under way when a daemon ends is broken, a connection that
-is made meanwhile waits.
+Each request uses a new connection. When the daemon ends, a request in progress breaks, but a connection that
+is made meanwhile waits for the next daemon.
 """
 
 import http.client

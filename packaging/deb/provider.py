@@ -1,4 +1,4 @@
-"""The example provider on a fixed port, for the test of the package: it has no network."""
+"""Runs the example provider on a fixed port, for the test of the package, which has no network."""
 
 import signal
 import sys
