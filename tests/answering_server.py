@@ -1,7 +1,7 @@
-"""A real server on loopback that answers byte for byte what a test tells it, and remembers what it was asked.
+"""A real server on loopback that sends exactly the bytes that a test chooses, and records the requests.
 
-Not a mock of a library: requests arrive over TCP, over TLS if given a context, and are answered by whatever
-the `script` returns; or it takes the socket and misbehaves.
+It does not mock a library: requests arrive over TCP, or over TLS if it has a context. The test's `script`
+returns the answer, or takes over the socket to misbehave.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Certificates made for a test: an authority of its own, and leaves that are good or wrong in one way."""
+"""Makes certificates for a test: a certificate authority, and leaves that are valid or have one fault."""
 
 import datetime as dt
 import ipaddress
@@ -36,7 +36,7 @@ class Authority:
         ends: dt.timedelta = DAY,
         self_signed: bool = False,
     ) -> ssl.SSLContext:
-        """A context for a server whose certificate is for `hosts` and valid in a span around now."""
+        """A context for a server with a certificate for `hosts`, valid for a period around now."""
         now = dt.datetime.now(dt.UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
@@ -50,7 +50,7 @@ class Authority:
             .not_valid_before(now + starts)
             .not_valid_after(now + ends)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            # RFC 5280 wants the identifiers, and Python 3.13 refuses certificates without them.
+            # RFC 5280 demands the identifiers, and Python 3.13 refuses certificates without them.
             .add_extension(_issuer_id(key if self_signed else self.key), critical=False)
         )
         certificate = builder.sign(key if self_signed else self.key, hashes.SHA256())
@@ -62,7 +62,7 @@ class Authority:
 
 
 def make_authority(directory: Path) -> Authority:
-    """A new authority; its certificate lies in the directory as ca.pem."""
+    """Make a new authority; its certificate is `ca.pem` in the directory."""
     now = dt.datetime.now(dt.UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])

@@ -1,6 +1,6 @@
-"""A real Chromium for tests: driven over its own protocol (CDP), with real clicks and keys.
+"""Drives a real Chromium over its own protocol (CDP), with real clicks and keys.
 
-Not a testing framework: what a test of the settings screen needs, and no more. Waiting is for conditions.
+It has only what the tests of the settings screen need, and waits for conditions instead of sleeping.
 """
 
 import base64
@@ -15,10 +15,10 @@ from surroundings import wait_for
 
 PROGRAM = "chromium"
 PICTURES = os.environ.get("NEXO_TEST_PICTURES", "")
-"""A folder for the pictures that tests make, for a person to look at, and for the docs."""
+"""The directory for screenshots, which a person looks at and the docs use; empty for none."""
 
 _MISSES = 5
-"""Clicks on something that moves, before a test gives up."""
+"""Number of clicks on a moving element before a test fails."""
 _FLAGS = (
     "--headless=new",
     # Root has no sandbox; and the machines that run tests have no GPU.
@@ -117,7 +117,7 @@ class Tab:
         self._browser.call("Target.closeTarget", targetId=self._target)
 
     def look(self, width: int, height: int, *, dark: bool = False) -> None:
-        """Size and colours, as a person has them."""
+        """Set the size of the window and the colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -136,7 +136,7 @@ class Tab:
     def eval(self, expression: str) -> Any:
         """The value of an expression; promises are awaited."""
         how = {"awaitPromise": True, "returnByValue": True, "userGesture": True}
-        # Held to the policy of the page, as a script in it would be.
+        # The page's Content-Security-Policy applies, as to a script in the page.
         how["allowUnsafeEvalBlockedByCSP"] = False
         answer = self.call("Runtime.evaluate", expression=expression, **how)
         assert "exceptionDetails" not in answer, f"{expression}: {answer['exceptionDetails']}"
@@ -179,7 +179,7 @@ class Tab:
         if self._forgiven:
             return []
         entries = self._browser.events(self._session, "Log.entryAdded")
-        # What a server refuses is noted as an error, too, and is what a test may be about.
+        # A refusal of the server is reported as an error, too, but a test may intend it.
         found += [
             str(one["entry"]["text"])
             for one in entries
@@ -188,7 +188,7 @@ class Tab:
         return found
 
     def forgive(self) -> None:
-        """What went wrong in it was meant to."""
+        """Ignore the problems so far, because the test provoked them."""
         self._forgiven = True
 
     def requests(self) -> list[str]:
@@ -228,7 +228,7 @@ class Tab:
         self.call("Input.dispatchKeyEvent", type="keyUp", **plain)
 
     def type(self, text: str) -> None:
-        """As a paste does."""
+        """Insert the text at once, as a paste does."""
         self.call("Input.insertText", text=text)
 
     def fill(self, selector: str, text: str) -> None:

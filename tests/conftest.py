@@ -1,6 +1,6 @@
-"""What every test may rely on: a clean environment, no network, `needs`, and a real daemon on request.
+"""Fixtures for every test: a clean environment, no network, the mark `needs`, and a real daemon on request.
 
-The parts themselves live in `surroundings` (a throw-away home, the daemon and nexoctl in it).
+`surroundings` implements the temporary home with the daemon and nexoctl.
 """
 
 import importlib.util
@@ -23,14 +23,14 @@ REPOSITORY = Path(__file__).parent.parent
 NODE_MODULES = REPOSITORY / "tests" / "thirdparty" / "node_modules"
 
 
-# A machine with much other work is slow, and no fault of what is tested.
+# A busy machine may be slow, which is no fault of the tested code.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
 
 
-# -- needs: tests of which a bare machine is not capable ---------------------------------------------------
+# -- needs: tests that require more than a bare machine has ------------------------------------------------
 
 
 def _programs(*names: str) -> Callable[[], str]:
@@ -74,14 +74,14 @@ NEEDS: dict[str, Callable[[], str]] = {
     "systemd-analyze": _programs("systemd-analyze"),
     "linux": lambda: "" if os.uname().sysname == "Linux" else "not on Linux",
 }
-"""What `@pytest.mark.needs("node", …)` may name; each says what is missing, or nothing."""
+"""The names for `@pytest.mark.needs("node", …)`; each function returns what is missing, or an empty text."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell starts background jobs with these ignored, and every program under test would inherit that.
+    # A shell starts background jobs with these signals ignored, which every tested program would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    # What the first request of a process finds as its proxies would be asked by all later ones.
+    # Otherwise all requests would use the proxies that the first request of the process finds.
     urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
     config.addinivalue_line(
         "markers",
@@ -113,10 +113,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 # -- a clean environment, and no way out of this computer --------------------------------------------------
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "CI", "TMPDIR", "PYTHONPATH", "COVERAGE_PROCESS_START")
-"""All that a test sees of the environment it was started in, besides what pytest itself sets."""
+"""The variables that a test keeps from the original environment, besides those that pytest sets."""
 
 TRAP = "http://127.0.0.1:9"
-"""A proxy that nobody runs: programs that honour proxies and want to leave this computer fail at once."""
+"""A proxy that does not exist, so that programs that use proxies cannot leave this computer."""
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +126,7 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def clean_environment(_homes: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty home, and none of the variables that steer our programs or the providers' packages."""
+    """An empty home, without the variables that affect our programs or the providers' packages."""
     for name in list(os.environ):
         if name not in KEPT and not name.startswith("PYTEST_"):
             monkeypatch.delenv(name)
@@ -142,7 +142,7 @@ def clean_environment(_homes: Path, request: pytest.FixtureRequest, monkeypatch:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connecting to anything but loopback raises; for what runs in the process of the tests."""
+    """In the tests' own process, connecting to anything but loopback raises."""
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
 
     def refuse(self: socket.socket, address: object) -> None:
@@ -190,7 +190,7 @@ def provider() -> Iterator[ExampleProvider]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     used = getattr(item, "funcargs", {}).get("surroundings")
-    # Nothing is left of it once it has been torn down.
+    # After its tear-down no evidence is left.
     if report.failed and isinstance(used, Surroundings) and used.home.exists():
         for title, text in used.evidence():
             report.sections.append((title, text))

@@ -1,8 +1,8 @@
-"""A real desktop for tests: X server, session bus, window manager, panel, daemon, tray; nobody watches.
+"""Runs a real desktop without a screen: X server, session bus, window manager, panel, daemon, tray.
 
-Everything runs as an ordinary user, because the tray refuses root: where the tests run as root (in CI, in a
-container), programs are started as `nobody`, with the right to read everything so that the sources and the
-Python of root can be used. What the panel would draw is read over D-Bus, as the panel does.
+Everything runs as an ordinary user, because the tray refuses root. If the tests run as root (in CI, in a
+container), programs are started as `nobody`, with permission to read everything, because the sources and
+Python belong to root. Tests read the tray's menu over D-Bus, as the panel does.
 """
 
 import contextlib
@@ -149,7 +149,7 @@ class DesktopSession(Surroundings):
 
     def _start_display(self) -> None:
         reading, writing = os.pipe()
-        # Not as `nobody`: only root can make the directory of the sockets if no X server ever ran here.
+        # Not as `nobody`, because only root can make the sockets' directory, if no X server has run here yet.
         command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x700x24", "-ac"]
         with (self.home / "Xvfb.out").open("wb") as out:
             server = subprocess.Popen(
@@ -256,14 +256,14 @@ class DesktopSession(Surroundings):
     # -- pictures for a person
 
     def screenshot(self, name: str) -> None:
-        """Keep a picture of the screen as it is, if somebody wants them."""
+        """Save a screenshot, if `PICTURES` is set."""
         if PICTURES:
             file = Path(PICTURES) / f"{name}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(self.screen())
 
     def picture(self, name: str, *, submenu: str = "") -> None:
-        """Keep a picture of the opened menu, if somebody wants them; with a submenu opened if it is named."""
+        """Save a picture of the opened menu, and of a submenu if one is named, if `PICTURES` is set."""
         if not PICTURES:
             return
         self.open_menu()

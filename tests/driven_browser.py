@@ -1,6 +1,6 @@
-"""A browser process that a test drives over a WebSocket: its life, and the numbers of the calls.
+"""Starts and ends a browser process, and sends it numbered calls over a WebSocket.
 
-`chromium` and `firefox` say what is started, where it listens and what its messages mean.
+`chromium` and `firefox` define the command, the address and the protocol.
 """
 
 import contextlib
@@ -37,14 +37,14 @@ class DrivenBrowser(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """What is started; everything that it keeps goes into the profile."""
+        """The command line; the browser keeps all its files in the profile."""
 
     @abstractmethod
     def _address(self) -> str:
-        """Waits until it listens; where."""
+        """Wait until the browser listens, and return the address."""
 
     def _begin(self) -> None:  # noqa: B027 - not every browser is greeted
-        """What is said first."""
+        """Send the first calls of the protocol."""
 
     @abstractmethod
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -79,11 +79,11 @@ class DrivenBrowser(ABC):
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def wait_for_end(self) -> None:
-        """Until the process has written down what it wants to keep."""
+        """Wait until the process has saved its files."""
         self._process.wait(PATIENCE_S)
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send it with a number of its own; the message that has the number, and the rest are events."""
+        """Send a numbered message, and return the answer with that number; other messages are events."""
         self._numbers += 1
         number = self._numbers
         self._line.send(json.dumps({"id": number} | message))

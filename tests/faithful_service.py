@@ -1,6 +1,6 @@
-"""The five providers as small services on loopback that guard their key as the real ones do.
+"""Simulates the five providers with small services on loopback, which check the key as the real ones do.
 
-One class for all, so that the contract suite asks every provider the same questions.
+One class serves all of them, so that the contract suite can test every provider alike.
 """
 
 import json
@@ -24,11 +24,11 @@ class Manners:
     """How one provider behaves.
 
     Attributes:
-        base_path: what its SDK wants after the origin.
-        list_path: where its models are.
-        auth: header and prefix that carry the key.
+        base_path: the path that its SDK expects after the origin.
+        list_path: the path of the model list.
+        auth: the header for the key, and the prefix of its value.
         refusal, limit, broke: status, headers and document for a bad key, too many requests, no credit.
-        completion_path, completion: where and what it answers to a real request.
+        completion_path, completion: the path for completions, and the answer to one.
     """
 
     base_path: str

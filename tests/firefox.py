@@ -1,6 +1,6 @@
-"""A real Firefox for tests: driven over WebDriver BiDi, which it speaks by itself, with real clicks and keys.
+"""Drives a real Firefox over WebDriver BiDi, without a separate driver, with real clicks and keys.
 
-What a test says to a page of Chromium it says to a page of this one. Not for pictures, sizes and colours.
+Its pages have the same methods as those of Chromium, except for pictures, sizes and colours.
 """
 
 import json
@@ -13,7 +13,7 @@ from surroundings import PATIENCE_S, wait_for
 PROGRAM = "firefox-esr"
 
 _FLAGS = ("--headless", "--no-remote", "--remote-debugging-port=0")
-# Nothing leaves this computer: every name leads to it, and no proxy is asked.
+# Nothing leaves this computer: every name resolves to it, and no proxy is used.
 _PREFERENCES = {
     "network.dns.forceResolve": "127.0.0.1",
     "network.proxy.type": 0,
@@ -44,7 +44,7 @@ class Firefox(DrivenBrowser):
         return f"ws://127.0.0.1:{port}/session"
 
     def _port(self) -> int:
-        """Where it listens, from the note in its profile; 0 while there is none."""
+        """The port from the file in its profile; 0 while there is none."""
         try:
             return int(json.loads((self.profile / "WebDriverBiDiServer.json").read_text())["ws_port"])
         except (OSError, ValueError):
@@ -63,7 +63,7 @@ class Firefox(DrivenBrowser):
         return answer
 
     def errors(self, context: str) -> list[str]:
-        """What the console of a tab holds against its page so far."""
+        """The errors in the console of a tab so far."""
         entries = [one["params"] for one in self._events if one.get("method") == "log.entryAdded"]
         return [
             str(one["text"])
@@ -120,7 +120,7 @@ class FirefoxTab(Tab):
             self._keys([letter])
 
     def _keys(self, keys: list[str]) -> None:
-        """Press them in this order, and let them go in the other."""
+        """Press the keys in this order, and release them in reverse order."""
         steps = [{"type": "keyDown", "value": one} for one in keys]
         steps += [{"type": "keyUp", "value": one} for one in reversed(keys)]
         self._act({"type": "key", "id": "keyboard", "actions": steps})

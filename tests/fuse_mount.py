@@ -1,7 +1,8 @@
-"""A real FUSE file system over a directory, that has neither shared memory nor, if asked so, locks.
+"""Mounts a directory with FUSE, without support for shared memory and, on request, without locks.
 
-As sshfs, 9p, and some kinds of NFS are: every file is opened with direct_io, so that mmap(MAP_SHARED) fails
-with ENODEV. Speaks the kernel's protocol itself (linux/fuse.h 7.31): libfuse is on few machines. Needs root.
+sshfs, 9p, and some kinds of NFS are like that: every file is opened with direct_io, so that mmap(MAP_SHARED)
+fails with ENODEV. It implements the kernel's protocol (linux/fuse.h 7.31), because few machines have libfuse.
+Needs root.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ _MAX_WRITE = 128 * 1024
 
 
 def missing() -> str:
-    """Why none can be mounted here; empty if one can."""
+    """Why FUSE cannot be mounted here; empty if it can."""
     if os.geteuid() != 0:
         return "mounting needs root"
     return "" if Path("/dev/fuse").exists() else "no /dev/fuse on this machine"

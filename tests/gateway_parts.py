@@ -1,4 +1,4 @@
-"""A program that speaks to the gateway byte for byte, and a daemon whose gateway is open."""
+"""A program that sends exact bytes to the gateway, and a daemon with an open gateway."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from surroundings import Nexod
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, headers in lower case; `whole` if the body was as long as it was said to be."""
+    """A reply, with header names in lower case; `whole` if the body had the announced length."""
 
     status: int
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Caller:
         self._file = self.socket.makefile("rb")
 
     def __del__(self) -> None:
-        # A test that ends while its caller waits closes nothing by itself.
+        # A test that ends while its caller waits does not close the connection itself.
         self._file.close()
         self.socket.close()
 
@@ -99,7 +99,7 @@ def ask(
     body: bytes | None = b"{}",
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """One request on a connection of its own."""
+    """Send one request on a new connection."""
     caller = Caller(port)
     try:
         caller.request(method, target, token, body, headers)
@@ -109,13 +109,13 @@ def ask(
 
 
 def add(client: Client, name: str, base_url: str, *, key: str = "sk-real", provider: str = "custom") -> None:
-    """A connection, untested."""
+    """Add a connection without testing it."""
     client.create_connection(ConnectionDraft(name=name, provider=provider, base_url=base_url, api_key=key))
 
 
 @contextmanager
 def opened(nexod: Nexod) -> Iterator[tuple[Client, str, int]]:
-    """A client, the token of this process, and the port of the gateway, which is open."""
+    """A client, the token of this process, and the port of the open gateway."""
     with nexod.client() as client:
         run = client.gateway.mint()
         yield client, run.secret, run.gateway.port

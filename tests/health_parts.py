@@ -1,4 +1,4 @@
-"""A provider that answers as told and a sink that remembers: parts to test the monitor on an event loop."""
+"""Helpers to test the monitor on an event loop: a provider with chosen answers, and a recording sink."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ WAIT_S = 20.0
 
 
 class Provider:
-    """Answers as told, and remembers who asked."""
+    """Gives the chosen answers, and records the checks."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[], Awaitable[Verdict]]] = {}
@@ -59,7 +59,7 @@ class Provider:
 
 
 class News:
-    """A sink that remembers."""
+    """A sink that records what it receives."""
 
     def __init__(self) -> None:
         self.health: dict[str, Health] = {}
@@ -93,7 +93,7 @@ class News:
 async def running(
     provider: Provider, news: News, clock: Clock | None = None, surroundings: NetworkState | None = None
 ) -> AsyncIterator[Monitor]:
-    """A monitor that runs; afterwards it is stopped, and nothing of it is left."""
+    """Run a monitor; afterwards it is stopped, and no task of it may be left."""
     monitor = Monitor(
         probe=provider.probe,
         sink=news,
@@ -112,7 +112,7 @@ async def running(
 
 
 def watched(id_: str, origin: str, *, important: bool = False, paused: bool = False) -> Watched:
-    """As the daemon watches a connection that has no interval of its own."""
+    """A watched connection with the daemon's default interval."""
     settings = HealthSettings()
     interval_s = settings.important_interval_s if important else settings.other_interval_s
     return Watched(id_, origin, interval_s, important, paused)

@@ -1,4 +1,4 @@
-"""Holds a JSON value against a schema: the part of JSON Schema 2020-12 that `nexoctl --json --help` uses."""
+"""Validates JSON values with the part of JSON Schema 2020-12 that `nexoctl --json --help` uses."""
 
 from typing import Any
 
@@ -30,16 +30,16 @@ _KNOWN = {
 
 
 CONFORMED: set[str] = set()
-"""The definitions that some value has conformed to: what a test has not seen is not in it."""
+"""The definitions to which some value of the tests has conformed."""
 
 
 def problems(value: Any, name: str) -> list[str]:
-    """How `value` differs from the definition of that name; empty when it conforms."""
+    """How `value` differs from the definition with that name; empty if it conforms."""
     return _check(value, {"$ref": f"#/$defs/{name}"}, "$")
 
 
 def problems_of(value: Any, command: str) -> list[str]:
-    """How `value` differs from what the schema says that a command prints, such as "workspace bind"."""
+    """How `value` differs from the schema for the output of a command, such as "workspace bind"."""
     return _check(value, SCHEMA["commands"][command], "$")
 
 

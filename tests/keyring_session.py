@@ -1,4 +1,4 @@
-"""A real gnome-keyring on a private D-Bus session, to be created, locked, wiped and stopped by a test."""
+"""Runs a real gnome-keyring on a private D-Bus session, which a test can create, lock, wipe and stop."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ _DEADLINE_S = 30.0
 
 
 class KeyringSession:
-    """A context manager. The service runs from `start` on; `environment` is what a program in it sees."""
+    """A context manager. `start` starts the service; `environment` is for programs in the session."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -28,7 +28,7 @@ class KeyringSession:
     def __enter__(self) -> Self:
         for name in ("data", "cache"):
             (self._root / name).mkdir(mode=0o700, parents=True)
-        # Not below the root: the path of a socket has 107 bytes at most, and directories of tests are deep.
+        # Not in the root, because a socket's path has at most 107 bytes, and tests' directories are deep.
         self._run = tempfile.TemporaryDirectory(prefix="nexo-keyring-")
         base = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         self.environment = {
@@ -37,7 +37,7 @@ class KeyringSession:
             "XDG_DATA_HOME": str(self._root / "data"),
             "XDG_CACHE_HOME": str(self._root / "cache"),
         }
-        # Without service files nobody is started by D-Bus behind the back of the test.
+        # Without service files, D-Bus starts no services by itself.
         config = self._root / "bus.conf"
         config.write_text(
             f"<busconfig><type>session</type><listen>unix:dir={self._run.name}</listen>"
@@ -70,7 +70,7 @@ class KeyringSession:
         self._run.cleanup()
 
     def start(self, *, unlocked: bool = True) -> None:
-        """Start the service; with `unlocked`, its login collection is made, or opened, as at a login."""
+        """Start the service; with `unlocked`, create or open its login collection, as a login does."""
         command = ["gnome-keyring-daemon", "--foreground", "--components=secrets"]
         if unlocked:
             command.append("--unlock")
@@ -107,18 +107,18 @@ class KeyringSession:
         self._until(lambda: b"boolean true" in self._locked())
 
     def wipe(self) -> None:
-        """Lose everything that was stored, as when the file of the keyring is deleted; opens empty."""
+        """Lose all stored secrets, as if the keyring's file were deleted; it is open and empty then."""
         self.stop()
         shutil.rmtree(self._root / "data" / "keyrings")
         self.start()
 
     def suspend(self) -> None:
-        """The service hangs: it owns its name and answers nothing."""
+        """Make the service hang: it owns its name but does not answer."""
         if self._service is not None:
             self._service.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """It goes on."""
+        """Let the service continue."""
         if self._service is not None:
             with suppress(ProcessLookupError):
                 self._service.send_signal(signal.SIGCONT)

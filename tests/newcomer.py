@@ -1,7 +1,7 @@
-"""A newcomer's first ten minutes at a real terminal, written down: docs/first-ten-minutes.md.
+"""Writes docs/first-ten-minutes.md: a newcomer's first ten minutes at a real terminal.
 
-`python tests/newcomer.py` writes the page again; a test holds the page against a new run. What differs from
-run to run (times, pids, ports) is made the same in both.
+`python tests/newcomer.py` writes the page again; a test compares the page with a new run. Times, pids and
+ports, which differ between runs, are replaced in both.
 """
 
 import re
@@ -38,7 +38,7 @@ class _Newcomer:
         self.page.append(f"{text}\n")
 
     def waits_for_health(self) -> None:
-        """Let the background checks have happened."""
+        """Wait until the background checks have run."""
         self._surroundings.nexoctl("health", "--check")
 
     def has_codex(self, settings: str, key: str) -> None:
@@ -69,7 +69,7 @@ class _Newcomer:
 
 
 def settled(raw: str) -> str:
-    """What stays on the screen: spinners and what they replaced are gone."""
+    """The final content of the screen, without spinners and replaced lines."""
     lines: list[str] = [""]
     for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r)", raw):
         move = re.fullmatch(r"\x1b\[(\d*)([AJK])", piece)
@@ -84,7 +84,7 @@ def settled(raw: str) -> str:
 
 
 def same(text: str, surroundings: Surroundings, url: str) -> str:
-    """The text with what differs from run to run replaced."""
+    """The text, with everything replaced that differs between runs."""
     port = url.partition("127.0.0.1:")[2].partition("/")[0]
     text = text.replace(str(surroundings.home), "/home/you").replace(port, "4010")
     # The gateway's port is chosen at random.
@@ -94,7 +94,7 @@ def same(text: str, surroundings: Surroundings, url: str) -> str:
     text = re.sub(r"\((now|\d+ (s|min) ago)\)", "(5 s ago)", text)
     text = re.sub(r"CHECKED +", "CHECKED  ", text)
     text = re.sub(r"  (now|\d+ s ago) +", "  now      ", text)
-    # Numbers that are set to the right stay there.
+    # Right-aligned numbers stay right-aligned.
     text = re.sub(r"( +)\d+(\.\d+)? (ms|s)\b", _five_ms, text)
     text = re.sub(r"Revision +\d+", "Revision     7", text)
     return re.sub(r"(grpcio|Python|nexoctl|version) \d[\w.]*", r"\1 1.0", text)
@@ -105,7 +105,7 @@ def _five_ms(found: re.Match[str]) -> str:
 
 
 def tell() -> str:
-    """The page, from a new run."""
+    """The text of the page, from a new run."""
     with ExampleProvider() as provider, Surroundings() as surroundings:
         url = provider.base_url(Provider.OPENAI)
         person = _Newcomer(surroundings, url)

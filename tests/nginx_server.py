@@ -1,4 +1,4 @@
-"""nginx as a provider: a web server that this project did not write, with exact answers chosen by the key."""
+"""Runs nginx as a provider, a web server from another project, with exact answers chosen by the key."""
 
 import contextlib
 import shutil
@@ -32,21 +32,21 @@ def free_port() -> int:
 
 
 def quoted(text: str) -> str:
-    """A string of nginx's configuration language; "$" is no variable in it."""
+    """A string in nginx's configuration language, in which "$" does not begin a variable."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${dollar}") + '"'
 
 
 def can_serve(recorded: Recorded) -> bool:
-    """Whether the answer can be written into a configuration, and nginx sends it as it is."""
+    """Whether a configuration can express the answer, and nginx sends it unchanged."""
     encoded = any(name == "Content-Encoding" for name, _ in recorded.all_headers)
     plain = b"\0" not in recorded.body and not encoded
-    # It keeps 408 for itself, 407 is not a web server's to send, and an empty error gets a page of nginx.
+    # nginx reserves 408 and does not send 407, and adds its own page to an empty error.
     empty_error = not recorded.body and recorded.status >= 400
     return plain and not empty_error and recorded.status not in (407, 408)
 
 
 def location_of(recorded: Recorded, number: int) -> str:
-    """One answer, below /N."""
+    """The location for one answer, at /N."""
     headers = dict(recorded.all_headers)
     kind = headers.pop("Content-Type", "application/octet-stream")
     if 300 <= recorded.status <= 399:
@@ -63,7 +63,7 @@ def serving(
     """Runs nginx on loopback with these locations.
 
     Args:
-        tls: PEM files with key and certificate by name; each gets a port of its own.
+        tls: PEM files with key and certificate by name; each gets its own port.
     """
     program = shutil.which("nginx")
     assert program

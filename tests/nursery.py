@@ -1,10 +1,11 @@
 """Starts our programs by forking a process that has imported them already.
 
-Most of what a daemon or a short `nexoctl` in a test costs is Python reading modules. What comes out of a
-nursery is the real program all the same: a process with its own pid, files, environment and signals, and a
-child of the test. What depends on how Python itself was started is started by `exec` instead: see `takes`.
+Most of the time that a daemon or a short `nexoctl` needs in a test is spent on imports. A forked program is
+still the real program: a child process of the test with its own pid, files, environment and signals. If a
+program depends on how Python itself was started, it is started with `exec` instead; see `takes`.
 
-`python tests/nursery.py` is the process that is forked; its orders come by its standard input, a Unix socket.
+`python tests/nursery.py` is the process that is forked; it reads its orders from standard input, which is a
+Unix socket.
 """
 
 import atexit
@@ -28,15 +29,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODULES = ("nexo_cli", "nexo_daemon")
-"""What `python -m` runs; with everything in them."""
+"""The packages that `python -m` runs; all their modules are imported."""
 
-# What the interpreter, its libraries and the C library read once, when a process starts.
+# Variables that the interpreter, its libraries and the C library read once, when a process starts.
 _READ_AT_START = ("COVERAGE", "GRPC_", "LANG", "LC_", "LD_", "MALLOC_", "PYTHON", "SSL_", "TZ")
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2)
 
 
 def takes(command: Sequence[str], env: Mapping[str, str]) -> bool:
-    """Whether `python -m`, with these words and this environment, may be forked."""
+    """Whether `python -m` with these arguments and this environment may be forked."""
 
     def read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
@@ -67,7 +68,7 @@ class Forked(subprocess.Popen[Any]):
 
 
 class _Nursery:
-    """The process that is forked, seen from the one whose children it makes."""
+    """The process that is forked, as seen by the process that gets its children."""
 
     _made: "_Nursery | None" = None
     _making = threading.Lock()
@@ -126,7 +127,7 @@ def _import_everything() -> None:
 
 
 def _serve(orders: socket.socket) -> list[int] | None:
-    """Forks until nobody gives orders any more (None); returns in each child, with the files of its order."""
+    """Fork until the orders end (returns None); in each child, return the files of its order."""
     asked_by = os.getppid()
     while True:
         _, files, _, _ = socket.recv_fds(orders, 64, 4)
@@ -152,7 +153,7 @@ def _serve(orders: socket.socket) -> list[int] | None:
 
 
 def _die_with(parent: int) -> None:
-    """Be killed when that process ends, once it is the parent."""
+    """Wait until that process is the parent, and have the kernel kill this one when it ends."""
     while os.getppid() != parent:
         if os.getppid() == 1:
             os._exit(1)
@@ -161,7 +162,7 @@ def _die_with(parent: int) -> None:
 
 
 def _become(files: Sequence[int]) -> str:
-    """Take the place, the files and the environment that were ordered; the module to run."""
+    """Set the directory, files and environment of the order; returns the module to run."""
     text, *standard = files
     with os.fdopen(text, "rb") as file:
         file.seek(0)
@@ -190,7 +191,7 @@ def _become(files: Sequence[int]) -> str:
 
 
 def _end_quickly(code: object) -> None:
-    """End as Python does, without taking every module apart; returns if that takes more than this."""
+    """End the process as Python does, but without unloading modules; returns if more than that is needed."""
     if not isinstance(code, int) or threading.active_count() > 1:
         return
     atexit._run_exitfuncs()

@@ -1,7 +1,7 @@
-"""The gateway alone, in the event loop of a test: the real listener and parser, real sockets, no daemon.
+"""Runs the gateway without a daemon in the event loop of a test, with the real listener, parser and sockets.
 
-For what takes too many requests for a daemon, or has to see inside: the route is a test's, everything from
-the first byte of a program to the last byte of the provider is what the daemon runs.
+For tests that send too many requests for a daemon, or that look into the gateway. The test supplies the
+router; everything between the program and the provider is the code that the daemon runs.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class OneRoute:
-    """A router for which everybody with the token goes to one port of loopback."""
+    """A router that sends every request with the token to one port on loopback."""
 
     port: int
     path: str = "/v1"
@@ -55,7 +55,7 @@ class OneRoute:
 async def open_gateway(
     serve: Serve, upstream: Callable[[], Upstream] = Upstream
 ) -> AsyncIterator[tuple[int, OneRoute]]:
-    """The port of a gateway before a provider that `serve` is."""
+    """The port of a gateway whose provider is `serve`."""
     provider = await asyncio.start_server(serve, "127.0.0.1", 0)
     router = OneRoute(provider.sockets[0].getsockname()[1])
     listener = Listener(router, upstream, KeptSockets({}))
@@ -79,14 +79,14 @@ def _free_port() -> int:
 def request(
     port: int, target: str = "/openai/v1/x", method: str = "POST", body: bytes = b"{}", more: str = ""
 ) -> bytes:
-    """A good request; `more` are further header lines, each with its end."""
+    """A valid request; `more` are further header lines with their line ends."""
     length = f"Content-Length: {len(body)}\r\n" if body else ""
     head = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKEN}\r\n"
     return f"{head}{length}{more}\r\n".encode() + body
 
 
 async def reply(reader: asyncio.StreamReader) -> tuple[int, list[tuple[str, str]], bytes, bool]:
-    """Status, headers (names in lower case) and body of an answer, and whether it came to its end."""
+    """Status, headers (names in lower case) and body of an answer, and whether it was complete."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
     fields = (line.partition(":") for line in head[1:])
     headers = [(name.lower(), value.strip()) for name, _, value in fields]

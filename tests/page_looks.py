@@ -1,4 +1,4 @@
-"""How a page of the settings screen is looked at: at several sizes, in both colours, and by axe-core."""
+"""Checks the looks of a page of the settings screen: at several sizes, in both colours, and with axe-core."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ SIZES = ((1280, 860), (900, 860), (480, 860))
 
 
 def violations(tab: Tab, *rules: str) -> list[str]:
-    """What axe-core finds wrong, a line for each; by these rules alone, if any are named."""
+    """The violations that axe-core finds, one line each; only of these rules, if any are named."""
     if tab.eval("typeof axe") == "undefined":
-        # As DevTools would: the policy of the page lets nobody else.
+        # Sent as by DevTools, because the page's Content-Security-Policy forbids other scripts.
         tab.call("Runtime.evaluate", expression=AXE.read_text(encoding="utf-8"))
     how = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
     found = tab.eval(f"axe.run(document, {json.dumps(how)}).then((done) => done.violations)")
@@ -40,7 +40,7 @@ HEADER = """(() => {
 
 
 def look_at(tab: Tab, name: str, *, sizes: tuple[tuple[int, int], ...] = SIZES[:1]) -> None:
-    """In both colours: a picture, and no violation; at every size nothing sticks out."""
+    """Take pictures in both colours, and check that there are no violations and nothing sticks out."""
     for width, height in sizes:
         for dark in (False, True):
             tab.look(width, height, dark=dark)
@@ -50,7 +50,7 @@ def look_at(tab: Tab, name: str, *, sizes: tuple[tuple[int, int], ...] = SIZES[:
             kind = (name, str(width) if width != 1280 else "", "dark" if dark else "")
             tab.picture("-".join(filter(None, kind)))
             if width in (1280, 480):
-                # The same elements in other colours: only contrast can be another.
+                # The elements are the same in other colours, so only the contrast can differ.
                 rules = ("color-contrast",) if dark else ()
                 assert violations(tab, *rules) == [], f"{name}, {width} pixels, {'dark' if dark else 'light'}"
     tab.look(1280, 860)

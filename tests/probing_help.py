@@ -1,4 +1,4 @@
-"""Short ways for tests to make a target and to ask a prober, one event loop a call."""
+"""Helpers for tests to make a target and to call a prober, with one event loop for each call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ BASE_PATHS = {
     Provider.OLLAMA: "",
     Provider.CUSTOM: "/v1",
 }
-"""What comes after the origin in the base URL that each provider's own SDK takes."""
+"""The path in the base URL that each provider's own SDK expects."""
 
 
 def target(

@@ -1,4 +1,4 @@
-"""Small real proxies on loopback: HTTP (CONNECT and forwarding) and SOCKS 5, with a password if wanted."""
+"""Small real proxies on loopback: HTTP (CONNECT and forwarding) and SOCKS 5, with an optional password."""
 
 import base64
 import contextlib
@@ -142,7 +142,7 @@ class SocksProxy:
                 )
             port = int.from_bytes(stream.read(2), "big")
             self.asked_for.append(host)
-            # Names are the proxy's business; in a test all of them mean this computer.
+            # The proxy resolves names; in a test all of them mean this computer.
             try:
                 upstream = socket.create_connection(("127.0.0.1", port), 5)
             except OSError:

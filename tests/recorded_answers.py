@@ -1,7 +1,7 @@
 """Answers that providers give, transcribed from their documentation, their SDKs and public reports.
 
-They prove that we read such an answer, not that a provider sends it today. Each is used four times: by the
-pure classifier, through respx, through a small real server, and through nginx.
+They prove that we understand such an answer, not that a provider sends it today. Each is used four times:
+with the pure classifier, and through respx, a small real server and nginx.
 """
 
 import gzip
@@ -20,11 +20,11 @@ CANARY = "sk-proj-Canary0123456789abcdefXYZ"
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer and the verdict that it deserves.
+    """An answer and its correct verdict.
 
     Attributes:
         row: the row of the table that decides; "" for success and a broken body.
-        retry_s: how far in the future `retry_at` lies; None when it must be unset.
+        retry_s: seconds from now to `retry_at`; None if it must be unset.
     """
 
     name: str

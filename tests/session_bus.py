@@ -1,6 +1,6 @@
-"""The session bus of a desktop under test, from the outside: what a panel reads of the tray and sends it.
+"""Talks to the tray over the session bus of a desktop under test, as a panel does.
 
-Also the other side of notifications: the bus can be their service and keep what it is asked to show.
+It can also act as the notification service, and record the notifications.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a notification service was asked to show."""
+    """A notification that the service was asked to show."""
 
     number: int
     replaces: int
@@ -62,7 +62,7 @@ class Shown:
 
 
 class Bus:
-    """The session bus from the outside; a loop in a thread, so that signals are answered all the time."""
+    """A connection to the session bus; its event loop runs in a thread, so that it always answers."""
 
     def __init__(self, address: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -120,7 +120,7 @@ class Bus:
     # -- a notification service of the test
 
     def serve_notifications(self) -> None:
-        """Be the notification service of this session: keep what is shown."""
+        """Become the notification service of this session, and record the notifications."""
         self._bus.add_message_handler(self._serve)
         self.run(self._bus.request_name("org.freedesktop.Notifications"))
 
@@ -143,7 +143,7 @@ class Bus:
         return None
 
     def click_notification(self, shown: Shown) -> None:
-        """What a service says when a person clicks on a notification."""
+        """Send the signals of a service when a person clicks on a notification."""
         signal = Message.new_signal(
             "/org/freedesktop/Notifications",
             "org.freedesktop.Notifications",
@@ -159,7 +159,7 @@ class Bus:
 
 
 class TrayIcon:
-    """The tray's item on the bus: what a panel knows of it."""
+    """The tray's item on the bus, as seen by a panel."""
 
     _ITEM = "org.kde.StatusNotifierItem"
     _MENU = "com.canonical.dbusmenu"

@@ -1,4 +1,4 @@
-"""What tests of the settings screen share: its process, somebody who asks it, a store that was lived in."""
+"""Helpers for tests of the settings screen: its process, a caller, and a store filled with history."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ IDLE_S = 60
 
 @dataclass
 class Settings:
-    """A running settings process, and the address that it gave."""
+    """A running settings process, and the address that it printed."""
 
     process: "subprocess.Popen[bytes]"
     address: str
@@ -45,7 +45,7 @@ class Settings:
 
 
 def start_settings(surroundings: Surroundings, *flags: str, env: dict[str, str] | None = None) -> Settings:
-    """The settings process, once it has said its address."""
+    """Start the settings process, and wait for its address."""
     command = python.of_ours("nexo_settings", "--socket", str(surroundings.socket), "--idle", str(IDLE_S))
     process = surroundings.spawn([*command, *flags], env=env)
     assert process.stdout is not None
@@ -55,13 +55,13 @@ def start_settings(surroundings: Surroundings, *flags: str, env: dict[str, str] 
 
 
 def another_address(surroundings: Surroundings, *flags: str) -> str:
-    """An address of the process that runs already, as a second start gets it."""
+    """A new address of the running process, as a second start gets it."""
     command = python.of_ours("nexo_settings", "--socket", str(surroundings.socket), *flags)
     return str(surroundings.run(command).json["address"])
 
 
 def end_settings(surroundings: Surroundings) -> None:
-    """End what nexoctl or a tray of these surroundings has started in the background."""
+    """End the settings process that nexoctl or a tray of these surroundings started in the background."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes()
@@ -72,14 +72,14 @@ def end_settings(surroundings: Surroundings) -> None:
 
 
 class Caller:
-    """Asks as the page does; what is given replaces a header, and None takes it away."""
+    """Sends requests as the page does; given headers replace its own, and None removes one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.secret = ""
 
     def enter(self, token: str | None = None) -> int:
-        """Trade the token of the address; the status of the answer."""
+        """Exchange the token of the address for a session; returns the status of the answer."""
         status, answer = self.ask("session", {"token": token or self._settings.token})
         self.secret = answer.get("secret", self.secret)
         return status
@@ -119,11 +119,11 @@ class Caller:
             line.close()
 
 
-# -- a store that looks lived in
+# -- a store with history
 
 
 def furnish(client: Client, provider: ExampleProvider, bound: Sequence[Path] = ()) -> None:
-    """Connections in every state, and two that are bound."""
+    """Add connections in every state, and bind two of them."""
 
     def add(name: str, kind: Provider, key: str = "", **more: Any) -> None:
         draft = ConnectionDraft(
@@ -144,7 +144,7 @@ def furnish(client: Client, provider: ExampleProvider, bound: Sequence[Path] = (
     add("spare", Provider.OPENAI, HOME.key, enabled=False)
     for place, name in zip(bound, ("claude", "gemini"), strict=False):
         client.bind(place, name)
-    # A light turns red with the second look.
+    # A failure is believed at the second check.
     for _ in range(2):
         client.check_now()
 
@@ -216,7 +216,7 @@ def live_for_a_week(database: Path, now_s: float, seed: int = 7) -> None:
 
 
 def damage(database: Path) -> None:
-    """A page of it is rubbish, so that the daemon opens it for reading only."""
+    """Overwrite a page of the database, so that the daemon opens it read-only."""
     with database.open("r+b") as file:
         file.seek(4096 * 2)
         file.write(b"\xaa" * 600)

@@ -1,4 +1,4 @@
-"""What tests of the store share: a place on disk, a clock that is turned by hand, connections to put in."""
+"""Helpers for tests of the store: its directory, a clock that is moved by hand, and connections to store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 class HandClock:
-    """A clock that only moves when told."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self._now = now
@@ -43,7 +43,7 @@ class HandClock:
 
 @dataclass
 class StorePlace:
-    """Where a store, its key file and its backups lie; `open` may be called again and again."""
+    """The directory of a store, its key file and its backups; `open` may be called repeatedly."""
 
     root: Path
     clock: HandClock
@@ -61,27 +61,27 @@ class StorePlace:
 
     @property
     def surroundings(self) -> UnlockContext:
-        """As the daemon would find them."""
+        """The unlock context that the daemon would have."""
         return UnlockContext(self.key_file, preferred=self.slot)
 
     def open(self) -> Store:
-        """Open the store that lies here."""
+        """Open the store."""
         return Store.open(self.file, key_file=self.key_file, clock=self.clock, surroundings=self.surroundings)
 
     def bytes(self) -> dict[str, bytes]:
-        """Every file of the database."""
+        """The content of every file of the database."""
         return {path.name: path.read_bytes() for path in self.file.parent.glob("*.db*") if path.is_file()}
 
 
 def recovery_code(store: Store) -> str:
-    """Make one that counts."""
+    """Make a recovery code, and set it."""
     code = new_recovery_code()
     store.key_manager.set_recovery_code(Secret(code))
     return code
 
 
 def connection(number: int = 1, **changes: Any) -> StoredConnection:
-    """A connection that differs from another number's in everything that matters."""
+    """A connection whose important fields depend on the number."""
     made = StoredConnection(
         id=f"id-{number}",
         name=f"Work {number}",
@@ -96,12 +96,12 @@ def connection(number: int = 1, **changes: Any) -> StoredConnection:
 
 
 def credentials(key: str = CANARY) -> Credentials:
-    """A key and two headers, one of them a secret as well."""
+    """A key and two headers, one of which is a secret, too."""
     return Credentials(Secret(key), (("X-Team", Secret(key + "-header")), ("X-Other", Secret("plain"))))
 
 
 def put(store: Store, *numbers: int, key: Callable[[int], str] = lambda n: f"{CANARY}-{n}") -> None:
-    """Store connections of these numbers, the first of them as the default if there is none."""
+    """Store connections with these numbers; the first becomes the default if there is none."""
     with store.transaction() as tx:
         for number in numbers:
             revision = tx.next_revision()

@@ -1,7 +1,7 @@
-"""A throw-away home in which tests run the real daemon and the real nexoctl.
+"""A temporary home in which tests run the real daemon and the real nexoctl.
 
-Nothing in it outlives the test: the directories are removed, and the kernel kills a daemon whose test
-process died. Waiting is for conditions, each with a deadline.
+Nothing in it outlives the test: the directories are removed, and the kernel kills a daemon whose test process
+died. Tests wait for conditions, each with a deadline.
 """
 
 import json
@@ -22,9 +22,9 @@ import nursery
 T = TypeVar("T")
 
 PATIENCE_S = 30.0
-"""How long anything may take on a busy machine before a test gives up; never a statement about speed."""
+"""Longest time for anything on a busy machine before a test fails; not a statement about speed."""
 
-# prctl(2) PR_SET_PDEATHSIG survives exec, so the daemon needs to know nothing of it.
+# PR_SET_PDEATHSIG of prctl(2) survives exec, so the daemon itself need not do anything.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -34,7 +34,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def wait_for(condition: Callable[[], T], what: str, *, patience_s: float = PATIENCE_S) -> T:
-    """The first truthy value of `condition`; AssertionError naming `what` when it never comes."""
+    """The first truthy value of `condition`; an AssertionError that names `what` after the deadline."""
     give_up = time.monotonic() + patience_s
     while True:
         value = condition()
@@ -69,7 +69,7 @@ class Finished:
 
 
 class Nexod:
-    """A daemon process in some surroundings."""
+    """A daemon process in its surroundings."""
 
     def __init__(self, surroundings: "Surroundings", process: subprocess.Popen[bytes], output: Path) -> None:
         self.surroundings, self.process, self._output = surroundings, process, output
@@ -104,25 +104,25 @@ class Nexod:
         return self.wait()
 
     def kill(self) -> None:
-        """SIGKILL: it gets no chance to put anything in order."""
+        """Send SIGKILL, so that it cannot clean up."""
         self.process.kill()
         self.wait()
 
 
 class Surroundings:
-    """A home directory with the daemon's places in it; a context manager that leaves nothing behind.
+    """A home with the daemon's directories; a context manager that leaves nothing behind.
 
     Attributes:
         prefix: command in front of every program, such as one that drops root.
-        forks: whether nexod and nexoctl may be forked (see `nursery`): not where they are known by what the
-            kernel keeps of their start, which is their command line and first environment.
+        forks: whether nexod and nexoctl may be forked (see `nursery`); not in tests that use the command line
+            or the initial environment that the kernel shows for a process.
     """
 
     prefix: Sequence[str] = ()
     forks = True
 
     def __init__(self) -> None:
-        # Directly below /tmp: the path of a socket may have 107 bytes, pytest's own directories are longer.
+        # Directly in /tmp, because a socket's path may have at most 107 bytes, and pytest's paths are longer.
         self.home = Path(tempfile.mkdtemp(prefix="nexo-test-"))
         self.socket = self.home / "run" / "nexod.sock"
         self.config_dir, self.data_dir, self.state_dir = (
@@ -133,7 +133,7 @@ class Surroundings:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of programs that belong here."""
+        """The environment for programs in these surroundings."""
         return dict(os.environ) | {
             "HOME": str(self.home),
             "TMPDIR": str(self._directory("tmp")),
@@ -141,7 +141,7 @@ class Surroundings:
             "NEXO_CONFIG_DIR": str(self.config_dir),
             "NEXO_DATA_DIR": str(self.data_dir),
             "NEXO_STATE_DIR": str(self.state_dir),
-            # No keyring: the key file slot. Tests of keyrings bring their own session bus.
+            # Without a keyring, the vault uses the key file. Tests of keyrings have their own session bus.
             "DBUS_SESSION_BUS_ADDRESS": "disabled:",
         }
 
@@ -159,7 +159,7 @@ class Surroundings:
         pass_fds: Sequence[int] = (),
         **how: Any,
     ) -> "subprocess.Popen[Any]":
-        """A program in its place; `wrapper` stands in front of one that is not forked."""
+        """Start a program here; `wrapper` is put in front of one that is not forked."""
         variables = self.env | dict(env or {})
         ours = list(command[2:]) if list(command[:2]) == [sys.executable, "-m"] else []
         if self.forks and not (self.prefix or pass_fds) and nursery.takes(ours, variables):
@@ -248,10 +248,10 @@ class Surroundings:
         self._others.append(process)
         return process
 
-    # -- what is left of it
+    # -- its files and evidence
 
     def files(self) -> Iterator[Path]:
-        """Every regular file below the home, the daemon's output included."""
+        """Every regular file in the home, including the daemon's output."""
         return (path for path in self.home.rglob("*") if path.is_file() and not path.is_symlink())
 
     def evidence(self) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""States of the tray for tests: connections, snapshots and lights with as little typing as possible."""
+"""Short functions that make states of the tray for tests: connections, snapshots and health."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,7 @@
-"""A person at a terminal: runs a program in a real pseudo-terminal, reads its screen and types.
+"""Acts as a person at a terminal: runs a program in a real pseudo-terminal, reads its output and types.
 
-`text` is what was written, without colours and cursor movements; `raw` has them. Waiting is for text
-to appear, with a deadline.
+`text` is the output without colours and cursor movements; `raw` has them. Tests wait for text to appear, with
+a deadline.
 """
 
 import fcntl
@@ -63,7 +63,7 @@ class Typist:
 
     @property
     def text(self) -> str:
-        """Everything so far, without escapes."""
+        """The output so far, without escape sequences."""
         return _ESCAPES.sub("", self.raw)
 
     def expect(self, wanted: str, patience_s: float = PATIENCE_S) -> str:
@@ -89,7 +89,7 @@ class Typist:
         return self.process.pid
 
     def modes(self) -> list[Any]:
-        """Those of the terminal, as tcgetattr has them."""
+        """The modes of the terminal, from tcgetattr."""
         return termios.tcgetattr(self._master)
 
     def type_in(self, text: str) -> None:
@@ -97,7 +97,7 @@ class Typist:
         os.write(self._master, text.encode())
 
     def press_ctrl_c(self) -> None:
-        """The terminal turns it into SIGINT."""
+        """Press Ctrl-C, which the terminal turns into SIGINT."""
         self.type_in("\x03")
 
     def wait(self, patience_s: float = PATIENCE_S) -> int:

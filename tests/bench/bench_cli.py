@@ -1,4 +1,4 @@
-"""Commands from a cold start: what a person waits for, and what a key helper costs a program."""
+"""Measures commands from a cold start: how long a person waits, and what a key helper costs a program."""
 
 import subprocess
 import sys

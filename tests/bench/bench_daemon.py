@@ -1,4 +1,4 @@
-"""The daemon itself: start, idle cost, the commit of a switch, and how costs grow with the connections."""
+"""Measures the daemon: start, idle cost, commit of a switch, and costs by the number of connections."""
 
 import sqlite3
 import statistics
@@ -25,7 +25,7 @@ OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost"
 IDLE_S = 60.0
 CALLS = 300
 
-# Not httpcore2, httpx and uvicorn: the first answer needs none of them, and they are imported after it.
+# Without httpcore2, httpx and uvicorn, which the first answer does not need; they are imported after it.
 IMPORTS = """
 import asyncio, sqlite3, ssl
 import cryptography.hazmat.primitives.ciphers.aead, grpc, grpc.aio, grpc_health.v1.health_pb2_grpc
@@ -79,7 +79,7 @@ def start_rows() -> Iterator[Row]:
 
 def idle_rows() -> Iterator[Row]:
     with endpoints() as port, daemon(100, checked_at=port) as (_, nexod):
-        # The first round of checks is not idling.
+        # During the first round of checks the daemon is not idle.
         time.sleep(20)
         cpu, woke, begin = cpu_s(nexod.pid), wake_ups(nexod.pid), time.monotonic()
         time.sleep(IDLE_S)

@@ -1,4 +1,4 @@
-"""A switch of the default reaching the last of 1 000 followers, and what a follower costs in memory."""
+"""Measures how soon a switch of the default reaches 1 000 followers, and the memory for each follower."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def time_switches(
 ) -> list[float]:
     """For each switch: ms from the call until the last follower has it.
 
-    Not from the acknowledgement: ours often comes after the last follower has been told.
+    Not from the call's answer, which our daemon often sends after it has told the last follower.
     """
     figures = []
     for number in range(start, start + SWITCHES):
@@ -79,7 +79,7 @@ def rows() -> Iterator[Row]:
             our_channel, our_switch = switcher(str(nexod.socket))
             floors: list[list[float]] = []
             ours: list[list[float]] = []
-            # work-0 is the default already; the first switch has to be one.
+            # work-0 is the default already, so the first switch has to choose another one.
             number = 1
             for _ in range(RUNS + 1):
                 floors.append(time_switches(floor_switch, floor_crowd, number))

@@ -1,7 +1,7 @@
-"""The gateway: what it adds to a request and to a chunk, what it costs, and what it does to `resolve()`.
+"""Measures the gateway: delay added to a request and to a chunk, its costs, and its effect on `resolve()`.
 
-The floor is bare uvicorn before httpcore2 without any rule, the libraries that the gateway is made of; it and
-the provider are processes of their own. `litellm_proxy.py` measures LiteLLM's proxy beside both.
+The floor is a forwarder from the gateway's own libraries, uvicorn and httpcore2, without any rules. Floor and
+provider run in separate processes. `litellm_proxy.py` compares LiteLLM's proxy with both.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ BODY = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
 
 @dataclass(frozen=True)
 class Server:
-    """One in a process of its own."""
+    """A server in a separate process."""
 
     port: int
     pid: int
@@ -38,7 +38,7 @@ class Server:
 
 @contextlib.contextmanager
 def printing_its_port(script: str, *words: str) -> Iterator[Server]:
-    """A server in a process of its own."""
+    """Start a server that prints its port, in a separate process."""
     command = [sys.executable, str(HERE / script), *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -51,7 +51,7 @@ def printing_its_port(script: str, *words: str) -> Iterator[Server]:
 
 
 class Line:
-    """One kept connection of a program, to the gateway, to its floor or to the provider itself."""
+    """A persistent connection of a program to the gateway, to its floor or to the provider."""
 
     def __init__(self, port: int, prefix: str, token: str) -> None:
         self.port, self._prefix, self._token = port, prefix, token
@@ -71,7 +71,7 @@ class Line:
         self.ask("small")
         came = self.socket.recv(65536)
         took = (time.perf_counter_ns() - begin) / 1e6
-        # The body may come in a piece of its own.
+        # The body may arrive separately.
         while not came.endswith(b"}"):
             came += self.socket.recv(65536)
         assert came.startswith(b"HTTP/1.1 200"), came[:200]
@@ -99,7 +99,7 @@ def delays_ms(line: Line) -> list[float]:
 
 
 def connect(client: nexo_client.Client, provider: int) -> None:
-    """To a port of this computer."""
+    """Add a connection to a provider on this port of loopback."""
     url = f"http://127.0.0.1:{provider}/v1"
     key = "sk-" + "0" * 45
     client.create_connection(
@@ -134,7 +134,7 @@ def request_rows() -> Iterator[Row]:
         straight: list[list[float]] = []
         through: list[list[float]] = []
         for _ in range(RUNS):
-            # A stream ends with its connection, so that each has a new one.
+            # A stream ends with its connection, so each stream needs a new one.
             for line, runs in (
                 (Line(provider.port, "/v1", ""), straight),
                 (Line(gateway, "/openai/v1", token), through),
@@ -152,7 +152,7 @@ def request_rows() -> Iterator[Row]:
 
 
 def gone_row() -> Iterator[Row]:
-    """From the caller's close until the provider, which is in this process, sees its connection closed."""
+    """The time from the caller's close until the provider, in this process, sees its connection closed."""
     closed: list[int] = []
     seen, begun = threading.Event(), threading.Event()
 
@@ -194,7 +194,7 @@ def gone_row() -> Iterator[Row]:
 
 
 def held_kb(pid: int, port: int, prefix: str, token: str) -> float:
-    """Resident memory for each of so many streams that are open and silent."""
+    """The resident memory for each open, silent stream."""
     before = rss_mb(pid)
     lines = [Line(port, prefix, token) for _ in range(HELD)]
     for line in lines:
@@ -209,7 +209,7 @@ def held_kb(pid: int, port: int, prefix: str, token: str) -> float:
 
 def memory_row() -> Iterator[Row]:
     with three() as (nexod, _, gateway, floor, _, token):
-        # Once each: the second time the memory of the first is used again.
+        # Only once for each, because a second run would use the memory of the first again.
         first_bytes(Line(gateway, "/openai/v1", token))
         first_bytes(Line(floor.port, "/v1", ""))
         floors = held_kb(floor.pid, floor.port, "/v1", "")
@@ -254,7 +254,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def callers(kind: str, port: int, token: str, count: int, prefix: str = "/openai/v1") -> Iterator[None]:
-    """Programs that use a gateway all the time, in a process of their own."""
+    """Programs that use a gateway all the time, in a separate process."""
     words = [sys.executable, "-c", CALLERS, str(HERE), kind, str(port), token, str(count), prefix]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -270,7 +270,7 @@ def callers(kind: str, port: int, token: str, count: int, prefix: str = "/openai
 
 @dataclass(frozen=True)
 class Beside:
-    """A load, and what `resolve()` beside it is held to; each target belongs to the floor that it names."""
+    """A load, and the targets for `resolve()` under it, each relative to the floor that it names."""
 
     kind: str
     count: int
@@ -280,8 +280,8 @@ class Beside:
 
 
 LOADS = (
-    # Two cores, the caller, the provider and the readers of the streams: also a gateway in a process of its
-    # own slows a resolve() down, so that it is the floor.
+    # With caller, provider and readers of the streams on two cores, a gateway in a separate process slows
+    # resolve() down as well, so it is the floor.
     Beside("stream", 5, "5 streams of 200 chunks a second", to_elsewhere="<= 1.3 x"),
     Beside("loop", 8, "8 callers in a closed loop", to_nothing="<= 3 x"),
 )
@@ -302,7 +302,7 @@ def resolve_rows() -> Iterator[Row]:
             what = f"resolve(), p99, beside {load.what}"
             floors, ours = alternate(lambda: resolves_ms(client), beside)
             yield Row(what, "ms", ours, floors, "beside nothing", load.to_nothing)
-            # The daemon rests then, so that this is the processors' doing.
+            # The daemon is idle then, so any delay is due to the processors.
             same, ours = alternate(elsewhere, beside)
             name = "beside as many at the bare gateway, in another process"
             yield Row(
@@ -316,7 +316,7 @@ def resolve_rows() -> Iterator[Row]:
 
 
 def idle_rows() -> Iterator[Row]:
-    """What it costs that it is open, without a request."""
+    """The cost of an open gateway without requests."""
     with daemon(10) as (_, nexod), nexod.client() as client:
         client.resolve(connection="work-0")
         memory, closed, opened = list[float](), list[float](), list[float]()

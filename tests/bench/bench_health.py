@@ -1,8 +1,9 @@
-"""What background checks cost: 10 to 10 000 connections to distinct hosts 50 ms away, all due at once.
+"""Measures the cost of background checks: 10 to 10 000 connections to distinct hosts 50 ms away, all due at
+once.
 
-The real monitor and the real prober against a bare httpx request a host with one shared TLS context, at
-the same concurrency, in turns in the same process. As in the daemon, what the start made is out of the
-garbage collector's sight.
+The real monitor and prober are compared with one bare httpx request for each host, with a shared TLS context,
+at the same concurrency, in turns in the same process. As in the daemon, objects from the start are hidden
+from the garbage collector.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ from nexo_daemon.providers.prober import Prober
 from nowhere import Nowhere
 
 MANY = 1000
-# How many are due at once, and how often that is measured: all of it in about four minutes.
+# The number of checks due at once, and how often that is measured; together about four minutes.
 SWEEPS = {10: RUNS, 100: RUNS, MANY: RUNS, 10_000: 2}
 HANGING = 50
 KEY = "sk-" + "0a1B" * 12
@@ -53,11 +54,11 @@ KEY = "sk-" + "0a1B" * 12
 
 @dataclass
 class Figures:
-    """Of one round of checks, all due at once.
+    """The figures of one round of checks, all due at once.
 
     Attributes:
-        stall_ms: the longest time in which the event loop did nothing else.
-        own_stall_ms: the same without what other processes took meanwhile.
+        stall_ms: the longest time for which the event loop was blocked.
+        own_stall_ms: the same without the time that other processes took meanwhile.
     """
 
     cpu_ms: float
@@ -68,9 +69,9 @@ class Figures:
 
 
 class Loop:
-    """Measures how late the event loop is, by a timer that wants to ring every 2 ms.
+    """Measures how late the event loop is, with a timer that is due every 2 ms.
 
-    In runs of its own: its ticks would count as CPU of the checks.
+    This needs separate runs, because its ticks would count as CPU time of the checks.
     """
 
     def __init__(self, *, measures: bool) -> None:
@@ -88,7 +89,7 @@ class Loop:
 
 
 async def bare(port: int, count: int, *, stall: bool = False) -> Figures:
-    """A request of httpx a host."""
+    """One httpx request for each host."""
     context, gate, lateness = (
         ssl.create_default_context(),
         asyncio.Semaphore(CONCURRENCY),
@@ -116,7 +117,7 @@ async def bare(port: int, count: int, *, stall: bool = False) -> Figures:
 
 
 class Watch:
-    """A probe and a sink: what the registry is in the daemon, with nothing but the checks in it."""
+    """The probe and the sink of the monitor, in place of the daemon's registry."""
 
     def __init__(self, port: int, good: int, hanging: int) -> None:
         self.prober = Prober(SystemClock())
@@ -165,7 +166,7 @@ async def monitored(port: int, count: int, hanging: int = 0, *, stall: bool = Fa
         id_: Watched(id_, target.base_url.removesuffix("/v1"), 300.0) for id_, target in watch.targets.items()
     }
     watcher = asyncio.create_task(lateness.run())
-    # As the daemon has at its start, and as the floor makes its context.
+    # The daemon does this at its start, and the floor makes its TLS context before as well.
     await watch.prober.prepare()
     cpu, wall = time.process_time(), time.perf_counter()
     watch.begun = wall

@@ -1,4 +1,4 @@
-"""What the Python SDK costs a program: the read of a follower, and `resolve()` beside an empty call."""
+"""Measures the cost of the Python SDK: reading a follower, and `resolve()` compared with an empty call."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from nexo_client import channel
 READS = 20_000
 CALLS = 300
 SECONDS = 2.0
-# The allocations of a read; more than these would be a leak that grows with every read.
+# Memory that grows with these reads is a leak.
 GROWTH_READS = 1_000_000
 
 
@@ -72,17 +72,17 @@ def _caller(kind: str, socket: str, *words: str) -> float:
 
 
 def _first(kind: str, socket: str) -> float:
-    """Microseconds to the first answer; the best of three, because a new process meets a cold machine."""
+    """Microseconds to the first answer; the best of three, because caches are cold for the first process."""
     return min(_caller(kind, socket, "first") for _ in range(3))
 
 
 def _per_second(kind: str, socket: str, processes: int) -> float:
-    """Calls a second of so many processes together."""
+    """Calls per second of so many processes together."""
     return _caller(kind, socket, str(SECONDS), str(processes)) / SECONDS
 
 
 def process_rows() -> Iterator[Row]:
-    """With client processes of their own."""
+    """The rows that are measured in separate client processes."""
     with floor() as (socket, _), daemon(2) as (_, nexod):
         ours_at = str(nexod.socket)
         floors, ours = alternate(lambda: _first("floor", socket), lambda: _first("sdk", ours_at))
@@ -105,7 +105,7 @@ def process_rows() -> Iterator[Row]:
 
 
 def growth_rows() -> Iterator[Row]:
-    """What is left in memory after a million reads."""
+    """The growth of memory during a million reads."""
     with daemon(2) as (_, nexod), nexod.client() as client, client.follow() as live:
         for _ in range(10_000):
             _ = live.current

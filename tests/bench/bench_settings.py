@@ -1,4 +1,4 @@
-"""The settings screen in a real Chromium: what a person waits for, and what an open tab costs."""
+"""Measures the settings screen in a real Chromium: how long a person waits, and the cost of an open tab."""
 
 import time
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def fill(client: Client, provider: ExampleProvider, first: int, end: int) -> Non
 
 
 def starts(chromium: Chromium, home: Surroundings) -> Iterator[Row]:
-    """From the command to the address, and to the first paint in a browser that runs."""
+    """The time from the command to the address, and to the first paint in a running browser."""
     told, painted, listed = [], [], []
     for _ in range(RUNS):
         start = time.time()
@@ -75,7 +75,7 @@ def starts(chromium: Chromium, home: Surroundings) -> Iterator[Row]:
 
 def clicks(tab: Tab, client: Client) -> Iterator[Row]:
     def confirmed() -> bool:
-        # The page shows a click before the daemon has it; what comes next must not be overtaken by it.
+        # The page shows a click before the daemon has applied it, so wait for the daemon before going on.
         default = client.get_default()
         return default is not None and default.name == tab.eval(STARRED)
 

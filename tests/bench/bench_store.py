@@ -1,4 +1,4 @@
-"""What a durable switch of the default costs, beside the same update committed with bare sqlite3."""
+"""Measures a durable switch of the default, compared with the same update committed with bare sqlite3."""
 
 import sqlite3
 import statistics

@@ -1,8 +1,8 @@
 """Client processes of the benchmarks: `python caller.py floor|sdk SOCKET first`, or `… SOCKET SECONDS COUNT`.
 
-`first`: microseconds from making a channel to the first answer, its libraries imported already. Otherwise it
-forks COUNT processes, lets them begin together when all have had an answer, and prints how many calls they
-made together in so many seconds, each one after another.
+`first` prints the microseconds from making a channel to the first answer, with all libraries imported before.
+Otherwise it forks COUNT processes, which begin together after each has had an answer and call one after
+another, and prints the number of their calls within SECONDS.
 """
 
 import os
@@ -29,7 +29,7 @@ def floor(socket: str) -> Callable[[], object]:
 
 
 def sdk(socket: str) -> Callable[[], object]:
-    """What a program writes."""
+    """A call as a program makes it with the SDK."""
     return nexo_client.connect(socket, timeout_s=60).resolve
 
 
@@ -37,7 +37,7 @@ KINDS = {"floor": floor, "sdk": sdk}
 
 
 def calls_of(kind: str, socket: str, seconds: float, ready: int, go: int) -> int:
-    """How many calls one process makes, from the moment that `go` is closed."""
+    """The number of calls that one process makes after `go` is closed."""
     call = KINDS[kind](socket)
     call()
     os.write(ready, b"r")
@@ -50,7 +50,7 @@ def calls_of(kind: str, socket: str, seconds: float, ready: int, go: int) -> int
 
 
 def together(kind: str, socket: str, seconds: float, processes: int) -> int:
-    """The calls of so many processes. Forked before grpc has a thread: importing it for each takes longer."""
+    """The calls of so many processes, forked before grpc starts a thread, to import it only once."""
     ready, say_ready = os.pipe()
     go, say_go = os.pipe()
     figures, tell = os.pipe()

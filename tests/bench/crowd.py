@@ -1,7 +1,7 @@
-"""A process full of followers, with nothing between them and the wire, so that both servers are compared.
+"""A process with many bare gRPC followers, so that servers are compared without the SDK.
 
-`python crowd.py SOCKET COUNT`. Prints "ready" when all have their first message, then for each revision that
-all of them have got: the revision, and the monotonic time in ns at which each of them got it.
+`python crowd.py SOCKET COUNT` prints "ready" when all have their first message. For each revision that all of
+them have received, it then prints the revision and the monotonic times in ns at which they received it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from nexo.connections.v1 import workspace_pb2, workspace_pb2_grpc
 OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.default_authority", "localhost"),
-    # A channel of its own for each follower, as in separate processes.
+    # Each follower has its own channel, as in separate processes.
     ("grpc.use_local_subchannel_pool", 1),
 )
 

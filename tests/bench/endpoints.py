@@ -1,7 +1,7 @@
-"""Many hosts on loopback, each 50 ms away: every address 127.x.y.z answers on one port with a model list.
+"""Simulates many hosts 50 ms away: every address 127.x.y.z answers on one port with a model list.
 
-`python endpoints.py` prints the port. Addresses of 127.9.0.0/16 accept and never answer. Answers come from
-bare asyncio, so that the server's share of the processor is small.
+`python endpoints.py` prints the port. Addresses in 127.9.0.0/16 accept connections and never answer. The
+server is bare asyncio, so that it takes little CPU time.
 """
 
 import asyncio

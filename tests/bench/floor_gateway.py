@@ -1,7 +1,7 @@
-"""The floor of the gateway: bare uvicorn before httpcore2, without a rule: `floor_gateway.py UPSTREAM_PORT`.
+"""The floor for the gateway: a forwarder from uvicorn and httpcore2: `floor_gateway.py UPSTREAM_PORT`.
 
-It forwards method, target and body, and gives status and pieces back: no token, no routes, no headers, no
-record. Prints its port.
+It forwards method, target and body, and returns the status and the chunks. It has no tokens, routes, headers
+or records. Prints its port.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     headers = [(b"host", b"127.0.0.1"), (b"content-length", str(len(body)).encode())]
     request = httpcore2.Request(scope["method"], url, headers=headers, content=body)
     response = await pool.handle_async_request(request)
-    # Without it a stream whose caller has gone would go on for ever: uvicorn drops what is sent to nobody.
+    # Otherwise a stream would never end after its caller has left, because uvicorn silently drops its data.
     gone = asyncio.ensure_future(receive())
     try:
         kept = [(name.lower(), value) for name, value in response.headers]
@@ -43,7 +43,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def main() -> None:
-    # As nexod does: without it Nagle's delay is measured.
+    # As in nexod; otherwise the delay of Nagle's algorithm would be measured.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen(256)

@@ -1,7 +1,7 @@
-"""The floor of the gRPC figures: the same kind of server, answering with constants.
+"""The floor for the gRPC figures: a server of the same kind that answers with constants.
 
-`python floor_server.py SOCKET`. Empty answers to unary calls; `FollowConnection` sends one message on
-subscribing, and one of the same size to every stream whenever `SetDefaultConnection` is called.
+`python floor_server.py SOCKET`. Unary calls get empty answers. `FollowConnection` sends one message at
+subscription, and one of the same size to every stream at each call of `SetDefaultConnection`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What stands for a provider behind the gateway: `python gateway_upstream.py` prints its port.
+"""Simulates a provider behind the gateway: `python gateway_upstream.py` prints its port.
 
-As cheap as Python can make it, so that what is measured lies between it and the caller. `small` answers a
-short document, `stream` sends a chunk with the time in it each PACE_S, `hold` begins a stream and waits.
+It does as little as possible, so that the measured time is spent between it and the caller. `small` answers
+with a short document, `stream` sends a chunk with the time every PACE_S, `hold` begins a stream and waits.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encodi
 
 
 def chunk() -> bytes:
-    """A chunk that says when it was sent; the clock is one for all processes."""
+    """A chunk with the time at which it was sent, on a clock that all processes share."""
     line = b"data: %d\n\n" % time.monotonic_ns()
     return b"%x\r\n%b\r\n" % (len(line), line)
 

@@ -1,6 +1,6 @@
-"""LiteLLM's proxy beside the gateway and its floor, in one run: `python litellm_proxy.py`, by hand.
+"""Compares LiteLLM's proxy with the gateway and its floor in one run: `python litellm_proxy.py`.
 
-Installs `litellm[proxy]` into an environment that is thrown away afterwards. It is not part of `make bench`.
+It installs `litellm[proxy]` into a temporary environment. Run it by hand; it is not part of `make bench`.
 """
 
 import json
@@ -32,7 +32,7 @@ def installed(directory: Path) -> Path:
 
 @contextmanager
 def litellm(command: Path, directory: Path, provider: int) -> Iterator[int]:
-    """Its port. One model, which is the provider behind the gateway as well."""
+    """Run the proxy, and give its port. Its only model is the provider that the gateway has as well."""
     with printing_its_port("gateway_upstream.py") as free:
         port = free.port
     settings = directory / "litellm.yaml"

@@ -1,7 +1,7 @@
-"""How the benchmarks measure: alternating runs against a floor, medians with their spread, a table and JSON.
+"""Measures ours and a floor in turns, and reports medians with their spread as a table and as JSON.
 
-No assertion and no target is enforced here: a figure is for a person to read (docs/performance.md). Machines
-differ, ratios carry over; so each figure stands beside a floor that was measured in the same run.
+Nothing is asserted, and no target is enforced: a person reads the figures (docs/performance.md). Machines
+differ, but ratios carry over, so each figure has a floor that was measured in the same run.
 """
 
 import json
@@ -22,10 +22,10 @@ class Row:
     """One line of the table.
 
     Attributes:
-        ours: what was measured, one figure a run, in `unit`.
-        floor: the figure to compare with, one a run; empty where there is none.
-        target: as the project states it.
-        note: why it is what it is.
+        ours: the measured figures, one for each run, in `unit`.
+        floor: the figures to compare with, one for each run; empty if there are none.
+        target: the project's target.
+        note: an explanation of the figure.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def ratios(self) -> list[float]:
-        """One ratio a pair of neighbouring runs."""
+        """The ratio for each pair of neighbouring runs."""
         return [ours / floor for ours, floor in zip(self.ours, self.floor, strict=True)]
 
 
@@ -49,7 +49,7 @@ def _readable(figure: float) -> str:
 
 
 def spread(figures: Sequence[float]) -> str:
-    """Median, and in brackets the smallest and the largest, where there are several."""
+    """The median, followed by the smallest and the largest in brackets if there are several."""
     median = _readable(statistics.median(figures))
     if len(figures) == 1:
         return median
@@ -77,7 +77,7 @@ def percentile(figures: Sequence[float], share: float) -> float:
 
 @dataclass
 class Machine:
-    """Where it was measured."""
+    """The machine on which the figures were measured."""
 
     cpu: str = ""
     cores: int = field(default_factory=lambda: os.cpu_count() or 0)

@@ -1,4 +1,4 @@
-"""The two servers of a comparison, as processes of their own: the real daemon and the floor."""
+"""Starts the two servers of a comparison as separate processes: the real daemon and the floor."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from surroundings import Nexod, Surroundings
 
 HERE = Path(__file__).resolve().parent
 
-# An installed program has its bytecode; without it, each start would compile everything that is ours.
+# As for an installed program, bytecode is cached; otherwise each start would compile all our modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
@@ -62,11 +62,11 @@ def daemon(connections: int, *, checked_at: int = 0) -> Iterator[tuple[Surroundi
     """A real daemon with that many connections.
 
     Args:
-        checked_at: port of the `endpoints`, one host a connection; 0 pauses the checks, and the connections
-            lead to a closed port.
+        checked_at: port of the `endpoints`, with one host for each connection; 0 pauses the checks and uses a
+            closed port.
     """
     with Surroundings() as surroundings:
-        # A process as people start it: a fork of the tests' has their memory, too.
+        # Started as by a person, because a fork of the tests' process has its memory, too.
         surroundings.forks = False
         nexod = surroundings.start_nexod()
         with nexod.client() as client:

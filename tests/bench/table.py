@@ -1,4 +1,4 @@
-"""The last figures of every benchmark, or of those named, as Markdown tables: `python table.py [NAME...]`."""
+"""Prints the last figures of all or the named benchmarks as Markdown tables: `python table.py [NAME...]`."""
 
 import json
 import sys

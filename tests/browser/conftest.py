@@ -1,4 +1,4 @@
-"""One Chromium for all tests of a file; each test has its own daemon and its own settings screen."""
+"""Fixtures for browser tests: a Chromium for each file, a daemon and a settings screen for each test."""
 
 from collections.abc import Iterator
 
@@ -18,19 +18,19 @@ def chromium() -> Iterator[Chromium]:
 
 @pytest.fixture
 def screen(nexod: Nexod, surroundings: Surroundings) -> Settings:
-    """The settings of a daemon that runs."""
+    """The settings screen of a running daemon."""
     return start_settings(surroundings)
 
 
 @pytest.fixture
 def open_page(chromium: Chromium, screen: Settings, surroundings: Surroundings) -> Iterator[Open]:
-    """Opens the page in a new tab, by a fresh address; afterwards nothing may have gone wrong in it."""
+    """Opens the page in a new tab, with a new address; at the end, fails if the page had a problem."""
     tabs: list[Tab] = []
 
     def open_page(*flags: str, width: int = 1280, height: int = 860, dark: bool = False) -> Tab:
         address = another_address(surroundings, *flags)
         tabs.append(chromium.open(address, width=width, height=height, dark=dark))
-        # Whatever it shows, it is there.
+        # Wait until the page has been drawn.
         drawn = "document.querySelector('h1') && !document.querySelector('#first')"
         tabs[-1].wait(drawn, "the page is drawn")
         return tabs[-1]

@@ -1,4 +1,4 @@
-"""A desktop for each test that asks for one; what it printed is part of a failure's report."""
+"""Fixtures with a real desktop for a test; its output becomes part of a failure's report."""
 
 from collections.abc import Generator, Iterator
 

@@ -1,7 +1,7 @@
 """A program with many followers, run by `test_crowd`: `python follower.py COUNT`.
 
-Prints "ready" when all follow. For each line on standard input, a revision, it waits until every follower has
-applied it and prints one JSON object: what they ended on, and whether any saw a revision out of order.
+Prints "ready" when all follow. Each line on standard input is a revision: it waits until every follower has
+applied it, and prints a JSON object with their connections, and whether any saw a revision out of order.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Runs aimock: a server that speaks the providers' languages and that this project did not write."""
+"""Runs aimock, a server from another project that speaks the providers' dialects."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ class Aimock:
     key: str = field(default=KEY, repr=False)
 
     def journal(self) -> list[dict[str, Any]]:
-        """The requests that it has seen, as it tells them itself."""
+        """The requests that it has received, from its own journal."""
         request = urllib.request.Request(f"{self.origin}/__aimock/journal", headers=_AUTHORIZED)
         with urllib.request.urlopen(request, timeout=10) as answer:
             told = json.load(answer)

@@ -1,9 +1,9 @@
-"""How well do the health checks watch? A discrete-event simulation that drives the daemon's own scheduler.
+"""Tests the quality of the health checks with a discrete-event simulation around the daemon's scheduler.
 
-Computers with many connections live through a month: outages of several kinds, single failures, 429 storms,
-flapping hosts, revoked keys, lost networks, suspends and clock steps. The scheduler (`Scheduler`) and the
-policy are the real ones; only the clock, the random source and the answers are made up. What is made up
-is in `World`; what is promised is checked in `Computer`; what came out is in `Figures`.
+Computers with many connections run for a simulated month: outages of several kinds, single failures, bursts
+of 429, flapping hosts, revoked keys, lost networks, suspends and clock steps. The scheduler (`Scheduler`) and
+the policy are the real ones; only the clock, the random source and the answers are simulated. `World` holds
+the simulated events, `Computer` checks what is promised, and `Figures` collects the results.
 
     python tests/unit/health/simulation.py                 # 1 000 connections, 3 days
     python tests/unit/health/simulation.py --full          # 10 000 connections, 30 days, all processors
@@ -30,14 +30,14 @@ from nexo_daemon.health.schedule import Scheduler
 from nexo_daemon.health.watch_list import HOST_GAP_S, HealthNotice, Launch, OfflineNotice
 
 DAY = 86_400.0
-# A Sunday before clocks change in Europe and, weeks later, in America: wall time is UTC and must not care.
+# Before the changes from summer time in Europe and America, which must not matter, because wall time is UTC.
 EPOCH = datetime(2026, 10, 4, tzinfo=UTC)
 OUTAGES = ("refused", "hang", "http_5xx", "dns")
 
 
 @dataclass(slots=True)
 class Trouble:
-    """Something that is wrong with one connection for a while; times in seconds of true time."""
+    """A fault of one connection for some time; times in seconds of true time."""
 
     kind: str
     start: float
@@ -50,7 +50,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Place:
-    """One connection and its fate."""
+    """One connection and its faults."""
 
     id: str
     origin: str
@@ -67,7 +67,7 @@ class Place:
     checks: int = 0
 
     def trouble(self, now: float) -> Trouble | None:
-        """What is wrong at a moment; moments only grow."""
+        """The fault at a moment; later calls must not ask for an earlier moment."""
         troubles = self.troubles
         while self.at < len(troubles) and troubles[self.at].end <= now:
             self.at += 1
@@ -78,7 +78,7 @@ class Place:
 
 @dataclass(slots=True)
 class Figures:
-    """What came out."""
+    """The results."""
 
     connection_days: float = 0.0
     important_days: float = 0.0
@@ -98,7 +98,7 @@ class Figures:
     seconds: float = 0.0
 
     def add(self, other: "Figures") -> None:
-        """Take in the figures of another computer."""
+        """Add the figures of another computer."""
         for name in ("connection_days", "important_days", "checks", "important_checks", "alerts", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("flap_alerts", "blips", "offline_events", "offline_periods", "offline_missed"):
@@ -174,7 +174,7 @@ class Scale:
 
 
 class World:
-    """Fate, drawn once from a seed."""
+    """The events of a simulation, drawn once from a seed."""
 
     def __init__(self, scale: Scale, seed: int) -> None:
         self.random = random.Random(seed)
@@ -228,7 +228,7 @@ class World:
             good=[Verdict(Outcome.OK, latency_s=latency_s * draw.uniform(0.7, 1.3)) for _ in range(16)],
         )
         drawn: list[Trouble] = []
-        # Far more than in life, so that there is something to count; more for those that are judged by it.
+        # Far more often than in reality, so that there is enough to count, above all for those judged.
         often = 3.0 if place.important else 0.5
         for kind, a_day in {**dict.fromkeys(OUTAGES, often), "limited": 0.5, "rejected": 0.2}.items():
             drawn.extend(Trouble(kind, at, at + self._length(kind)) for at in self._moments(a_day))
@@ -245,17 +245,17 @@ class World:
             if one.start > free:
                 if one.kind != "peace":
                     place.troubles.append(one)
-                # Enough peace afterwards to tell recovery from the next outage.
+                # Enough time afterwards to tell recovery from the next outage.
                 free = one.end + (0.0 if one.kind == "flap" else 900.0)
         for at in self._moments(4):
-            # Two that meet in one confirmation would not be single failures.
+            # Two of them within one confirmation would not be single failures.
             if not place.blips or at - place.blips[-1] > 900:
                 place.blips.append(at)
         return place
 
 
 class Computer:
-    """One computer: runs the scheduler through a world, and checks every promise on the way."""
+    """One computer: runs the scheduler through a world, and checks every promise meanwhile."""
 
     def __init__(self, scale: Scale, seed: int) -> None:
         self.world = World(scale, seed)
@@ -278,7 +278,7 @@ class Computer:
         self.scale = scale
 
     def run(self) -> Figures:
-        """The whole life."""
+        """Run the whole simulation."""
         began = time.process_time()
         watched = {
             place.id: Watched(place.id, place.origin, 60.0 if place.important else 300.0, place.important)
@@ -313,7 +313,7 @@ class Computer:
 
     @property
     def true(self) -> float:
-        """True time: what passes for providers, asleep or not."""
+        """True time, which passes for providers even while the computer sleeps."""
         return self.mono + self.slept
 
     def now(self) -> Instant:
@@ -339,7 +339,7 @@ class Computer:
                     self._violate(f"{self.offline_told} offline events for one period")
                 if what.length > 90 and not self.offline_told:
                     self.figures.offline_missed += 1
-                # Half of the time the system tells.
+                # In half of the cases the system tells how long it slept.
                 if self.random.random() < 0.5:
                     self.core.network_changed(None, self.now())
             elif kind == "suspend" and isinstance(what, Interruption):
@@ -347,7 +347,7 @@ class Computer:
                 self.slept += what.length
                 self._stale = True
                 for place in self.world.places:
-                    # What failed once while nobody could see it is past.
+                    # Single failures that could not be seen are over.
                     while place.blip < len(place.blips) and place.blips[place.blip] <= self.true:
                         place.blip += 1
                 self.core.woke(what.length, self.now())
@@ -463,7 +463,7 @@ class Computer:
             case _:
                 return Verdict(Outcome.UNREACHABLE, "reset"), 0.05
 
-    # What the daemon says.
+    # Notices of the daemon.
 
     def _listen(self) -> None:
         for notice in self.core.drain():
@@ -487,7 +487,7 @@ class Computer:
             self.figures.alerts += 1
             self._blame(place, transition.reason)
         elif place.red and transition.reason == "invalid_key":
-            # It was down, came back while nobody could see it, and no longer likes the key.
+            # It was down, recovered unseen, and now refuses the key.
             self._reject(
                 place, next(t for t in reversed(place.troubles[: place.at + 1]) if t.start <= self.true)
             )
@@ -499,7 +499,7 @@ class Computer:
     def _blame(self, place: Place, reason: str) -> None:
         # The answer that decided was given up to a deadline ago.
         near = place.troubles[max(0, place.at - 1) : place.at + 1]
-        # What is over by now is to blame only if nothing else is.
+        # A fault that has ended is the cause only if there is no other.
         for trouble in sorted(near, key=lambda trouble: trouble.end < self.true):
             if trouble.start <= self.true <= trouble.end + 16:
                 if trouble.kind == "flap":
@@ -561,7 +561,7 @@ def _live(order: tuple[Scale, int]) -> Figures:
 
 
 def simulate(computers: int, scale: Scale, seed: int, processes: int = 1) -> Figures:
-    """Let that many computers live, each with its own fate."""
+    """Simulate that many computers, each with its own events."""
     orders = [(scale, seed + 1000 * number) for number in range(computers)]
     total = Figures()
     if processes == 1:

@@ -1,4 +1,4 @@
-"""What several tests of the registry's room stand on."""
+"""Fixtures for tests of the registry."""
 
 from collections.abc import Iterator
 from pathlib import Path

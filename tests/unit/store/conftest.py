@@ -1,4 +1,4 @@
-"""A place for a store, and the store in it, closed when the test ends."""
+"""Fixtures: the directory of a store, and the open store, which is closed when the test ends."""
 
 from collections.abc import Iterator
 from pathlib import Path
