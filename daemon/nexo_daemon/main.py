@@ -70,6 +70,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nexod")
 
+# A client of gRPC that waits for a socket tries again every 0.1 s.
+_FIRST_CALLS_S = 0.25
+
 
 def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = False) -> int:
     """Run until told to stop; returns the exit code. In the background, stderr is left once it is ready.
@@ -210,6 +213,9 @@ async def _serve(
     if background:
         leave_stderr()
     notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
+    told = asyncio.create_task(stop.wait(), name="stop")
+    # Programs that waited for the daemon call now; imports would slow the first answers down.
+    await asyncio.wait({told}, timeout=_FIRST_CALLS_S)
     # If it fails, the loop's handler logs that, and the first check imports what it needs.
     await asyncio.wait(
         {
@@ -242,7 +248,6 @@ async def _serve(
     interval_s = watchdog_interval_s()
     if interval_s is not None:
         owned.add(asyncio.create_task(feed_watchdog(interval_s), name="watchdog"))
-    told = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({told, *owned}, return_when=asyncio.FIRST_COMPLETED)
     exit_code = 0
     for task in owned:
