@@ -311,9 +311,9 @@ def _clock() -> DoctorFinding:
 
 
 def _lock() -> Iterator[DoctorFinding]:
-    """A daemon that is just starting, or one in another container. (If a running daemon does not answer on
-    its
-    socket, the error itself says so.)
+    """A daemon that is just starting, or one in another container.
+
+    If a running daemon does not answer on its socket, the error itself says so.
     """
     found = lock_note.living()
     if found is not None and not found.ready:

@@ -1,8 +1,7 @@
-"""Do nexoctl and the daemon have the same version? Reported once for each pair, not with every command.
+"""Reports a daemon of another version than nexoctl's, once for each pair and not with every command.
 
-Read from the daemon's lock file, so it costs no call. Neighbouring versions understand each other; if an
-older
-daemon cannot do something, it says so itself when it is asked.
+The version is read from the daemon's lock file, so it costs no call. Neighbouring versions understand each
+other; if an older daemon cannot do something, it says so itself when it is asked.
 """
 
 import contextlib

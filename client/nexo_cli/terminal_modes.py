@@ -1,8 +1,8 @@
 """The modes of the terminal during a question; they are restored when the program stops or ends.
 
 If a program switches the echo off and is then stopped or killed, the shell would show no input; if it
-continues
-after Ctrl-Z without switching the echo off again, it would show the key. `getpass` handles neither case.
+continues after Ctrl-Z without switching the echo off again, it would show the key. `getpass` handles neither
+case.
 """
 
 import contextlib

@@ -2,8 +2,7 @@
 
 A connection in use (the default, or bound to a workspace) is not removed. --replace-with NAME moves its users
 to another connection in the same step. --force removes it anyway; workspaces that were bound to it then get
-an
-error, never another connection.
+an error, never another connection.
 """
 
 import argparse

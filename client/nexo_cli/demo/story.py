@@ -2,9 +2,8 @@
 
 Only real parts: a separate daemon, nexoctl as a person would type it, a workspace in a separate process, the
 example provider on loopback. Every claim is checked before it is printed; a step that fails ends the demo
-with
-exit status 1. All files are in one temporary directory, which is removed at the end, also after Ctrl-C or
-SIGTERM.
+with exit status 1. All files are in one temporary directory, which is removed at the end, also after Ctrl-C
+or SIGTERM.
 """
 
 import contextlib

@@ -1,8 +1,7 @@
 """Change some values of a settings file and keep everything else: comments, order, spelling. Pure.
 
 The text is changed in place, never written again from the parsed values. Afterwards the new text is parsed
-and
-has to equal the old values plus the changes. If it does not, the file is too unusual to edit safely, and
+and has to equal the old values plus the changes. If it does not, the file is too unusual to edit safely, and
 nothing is changed.
 """
 

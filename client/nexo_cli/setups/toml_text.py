@@ -1,8 +1,7 @@
 """Set or remove a value in TOML text, line by line. Pure.
 
 Only a value on its own line is changed. If a file has it in another form (dotted names, tables in braces),
-the
-result differs from what was wanted, and `edits` notices that.
+the result differs from the intended one, and `edits` notices that.
 """
 
 import json

@@ -1,9 +1,8 @@
-"""How a changed settings file replaces the old one, and how that is undone.
+"""Replaces a settings file by a changed one, and undoes that.
 
 The file appears at once or not at all, keeps its mode, and stays a link if it was one. Before the first
-change,
-a copy is kept beside it until `undo`: the file, or a note that there was none, with the directories that were
-created for it.
+change, a copy is kept beside it until `undo`: the file, or a note that there was none, with the directories
+that were created for it.
 """
 
 import contextlib

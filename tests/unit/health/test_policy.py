@@ -1,4 +1,4 @@
-"""The light of one connection: what turns it, what does not, and when it is looked at again."""
+"""The health of one connection: what changes it, what does not, and when it is checked again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +36,7 @@ def at(seconds: float) -> Instant:
 
 
 class Story:
-    """One light, driven the way the scheduler drives it: each check starts when the last step said."""
+    """Drives one connection as the scheduler does: each check starts when the last judgement said."""
 
     def __init__(self, watched: Watched = IMPORTANT, tracked: TrackedHealth | None = None) -> None:
         self.watched = watched

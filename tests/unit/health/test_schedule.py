@@ -118,7 +118,7 @@ def gaps(starts: list[float]) -> Iterator[float]:
 
 
 def red_at(driver: Driver, id_: str) -> float:
-    """When the light turned red, in seconds of the driver."""
+    """When the connection became unhealthy, in seconds of the driver."""
     return next(
         (notice.transition.at - EPOCH).total_seconds()
         for notice in driver.notices
