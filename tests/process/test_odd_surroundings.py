@@ -307,7 +307,7 @@ def test_a_path_that_sqlite_does_not_take_is_named(surroundings: Surroundings) -
     place.chmod(0o700)
     env = {"NEXO_DATA_DIR": str(place)}
     refused = surroundings.run([*NEXOCTL, "--json", "list"], env=env, expect=3)
-    assert "SQLite takes" in refused.error["message"]
+    assert "SQLite allows" in refused.error["message"]
     assert "NEXO_DATA_DIR" in refused.error["hint"]
     doctor = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env, expect=1).json
-    assert any("SQLite takes" in one["text"] and "NEXO_DATA_DIR" in one["fix"] for one in doctor["findings"])
+    assert any("SQLite allows" in one["text"] and "NEXO_DATA_DIR" in one["fix"] for one in doctor["findings"])

@@ -12,7 +12,7 @@ NexoError
 │   └── WorkspaceNotFound, TokenNotFound
 ├── NoDefaultConnection
 ├── ConnectionDisabled
-├── BindingBroken               the workspace is bound to a connection that is gone
+├── BindingBroken               the workspace is bound to a removed connection
 ├── Refused                     conflict, in use, read-only
 │   ├── NameTaken, StaleRevision, ConnectionInUse, KeyOriginChanged,
 │   └── NothingToUndo, RetryLater, LimitReached, StoreReadOnly, StoreFull, GatewayClosed
@@ -63,13 +63,13 @@ REMEDIES: Mapping[Action, Remedy] = {
         "choose what its users get instead, or remove it anyway",
         "nexoctl remove NAME --replace-with OTHER",
     ),
-    Action.LOOK_AGAIN: Remedy("Look again", "look at it again, then repeat the change", "nexoctl show NAME"),
+    Action.LOOK_AGAIN: Remedy("Look again", "read it again, then repeat the change", "nexoctl show NAME"),
     Action.SEND_KEY: Remedy(
         "Send it there",
-        "give the new key with the change, or agree that the stored one goes there",
+        "enter the new key with the change, or agree to send the stored one there",
         "nexoctl edit NAME --send-key-to-new-host",
     ),
-    Action.CLEAN_UP_KEY: Remedy("Clean it up", "let the key be cleaned up", "nexoctl add NAME"),
+    Action.CLEAN_UP_KEY: Remedy("Clean it up", "have the key cleaned up", "nexoctl add NAME"),
     Action.RENAME: Remedy("Rename", "choose another name", "nexoctl edit NAME --name NEW"),
     Action.CHOOSE_DEFAULT: Remedy(
         "Choose a default", "add a connection, or choose a default", "nexoctl default NAME"

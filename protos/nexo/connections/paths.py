@@ -199,8 +199,8 @@ def check_database_path(path: Path, room: int = 0) -> None:
     if size > limit:
         raise UnsafePathError(
             path,
-            f"the path of the store has {size} bytes, and SQLite takes {limit}",
-            "choose a shorter place with NEXO_DATA_DIR",
+            f"the path of the store has {size} bytes, and SQLite allows {limit}",
+            "choose a shorter path with NEXO_DATA_DIR",
         )
 
 
@@ -272,7 +272,7 @@ def check_leads_somewhere(path: Path) -> None:
             raise UnsafePathError(
                 place,
                 f"is a symbolic link to {target}, which is not there",
-                f"make that directory or mount what it is on; or remove the link: rm '{place}'",
+                f"create that directory, or mount the disk that holds it; or remove the link: rm '{place}'",
             )
 
 
