@@ -1,4 +1,4 @@
-"""A background check is one request that uses no tokens and loads no model: for every provider and preset.
+"""For every provider and preset, a background check is one request that uses no tokens and loads no model.
 
 Against a real server that records what it is asked, whatever it answers: also after a refusal, an overload
 or nonsense no second and no dearer request follows.

@@ -1,4 +1,4 @@
-"""What every provider owes to the rest of the daemon, asked of each in the same words."""
+"""The behaviour that the daemon expects of every provider, tested alike for each."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A check asks what the provider's own Python package would: same path and key, from the same base URL."""
+"""A check sends the path and key that the provider's own Python package would, from the same base URL."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same verdicts against servers that this project did not write: nginx, and aimock."""
+"""The same verdicts with servers from other projects: nginx and aimock."""
 
 import itertools
 from collections.abc import Iterator

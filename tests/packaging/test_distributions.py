@@ -1,4 +1,4 @@
-"""The wheel and the sdist: what is in them, what is not, and that the base install works without the rest."""
+"""The content of the wheel and the sdist, and that the base install works without the extras."""
 
 import hashlib
 import os

@@ -1,6 +1,6 @@
-"""The imports of the product go in no circle; in which direction they go is said in pyproject.toml.
+"""The imports of the product have no cycles; pyproject.toml defines their direction.
 
-And what the daemon imports of others is what the SDK looks for before it starts one.
+Before the SDK starts a daemon, it checks for exactly the third-party modules that the daemon imports.
 """
 
 import ast

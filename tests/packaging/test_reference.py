@@ -1,4 +1,4 @@
-"""The man pages are made from what the programs say, a page for each command."""
+"""The man pages are made from the help of the programs, one page for each command."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The pages for people say what is true: links lead somewhere, commands exist, tables match the code."""
+"""The user documentation is true: links work, commands exist, tables match the code."""
 
 import re
 import shlex

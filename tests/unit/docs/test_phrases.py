@@ -1,4 +1,4 @@
-"""Every reason that the daemon can give has a phrase, in the one place that terminal and tray read."""
+"""Every reason that the daemon can give has a phrase in the module that terminal and tray use."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What may in is what can be read in one way only; a token is found wherever a program puts its key."""
+"""Only unambiguous requests are admitted; the token is found wherever a program puts its key."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""What comes out of the gateway for what a provider and a program put in, at the edges of HTTP.
+"""The output of the gateway for unusual HTTP from a provider or a program.
 
 One table for answers that are whole, one for answers that break, one for requests; each row is raw bytes on
 a real socket, and says what has to arrive on the other side.

@@ -1,4 +1,4 @@
-"""A conversation is what a program calls one, and stays where it was answered first while it goes on."""
+"""A conversation is identified as programs mark it, and keeps its first connection while it continues."""
 
 from datetime import timedelta
 

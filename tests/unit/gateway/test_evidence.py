@@ -1,4 +1,4 @@
-"""What a request of a program proves about its connection: a table of every way in which one ends."""
+"""What each possible end of a program's request proves about its connection."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""No bytes of a program make the gateway fail, or reach the provider as a request that was not let in.
+"""No bytes from a program make the gateway fail, or reach the provider without being admitted.
 
 Requests of every framing are mutated: bytes, lines, line ends, lengths, and a second request with a bad token
 hidden wherever it fits. The provider reads what it is sent as leniently as the worst server would, and must

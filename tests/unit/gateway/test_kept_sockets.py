@@ -1,4 +1,4 @@
-"""Which sockets of a service manager are taken, and what the manager is told."""
+"""The sockets that are taken from a service manager, and the notifications to it."""
 
 import os
 import socket

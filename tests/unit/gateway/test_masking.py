@@ -1,4 +1,4 @@
-"""A secret that a provider repeats is overwritten, in whatever pieces it comes; everything else stays."""
+"""A secret that a provider repeats is masked, however it is split into chunks; the rest is unchanged."""
 
 import json
 

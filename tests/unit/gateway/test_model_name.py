@@ -1,4 +1,4 @@
-"""Only one name is replaced, and every other byte of a request stays."""
+"""Only the model name is replaced; every other byte of a request is unchanged."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which connection a request takes, against a provider on a real socket."""
+"""The connection that the pool chooses for a request, with a provider on a real socket."""
 
 import asyncio
 import ssl

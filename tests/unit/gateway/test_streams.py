@@ -1,4 +1,4 @@
-"""One connection to a provider, on real sockets: what comes, what breaks, and who waits for whom."""
+"""One connection to a provider on real sockets: data, breaks, and waiting in both directions."""
 
 import asyncio
 import socket

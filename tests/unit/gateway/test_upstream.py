@@ -1,4 +1,4 @@
-"""Nothing of a request leaves when it has to go elsewhere by the time that its connection is there."""
+"""Nothing is sent if the request has to go elsewhere by the time that its connection is open."""
 
 import asyncio
 from typing import Any

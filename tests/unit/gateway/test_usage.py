@@ -1,4 +1,4 @@
-"""Whatever pieces an answer arrives in, the counts are those that the provider reported last."""
+"""However an answer is split into chunks, the counts are those that the provider reported last."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The monitor when the computer is suspended, its clock set, its network changed. No real time passes."""
+"""The monitor when the computer is suspended, its clock set or its network changed. No real time passes."""
 
 import asyncio
 from collections.abc import Callable

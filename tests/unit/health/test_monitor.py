@@ -1,4 +1,4 @@
-"""The monitor on a real event loop, with probes that answer as told."""
+"""The monitor on a real event loop, with probes that give chosen answers."""
 
 import asyncio
 from datetime import timedelta

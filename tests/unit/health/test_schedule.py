@@ -1,4 +1,4 @@
-"""The scheduling core under a clock of our own: order, spacing, waiting, being off line."""
+"""The scheduler with a simulated clock: order, spacing, waiting, being offline."""
 
 import random
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The promises of the health checks over weeks of simulated trouble, small enough for every run.
+"""The promises of the health checks during weeks of simulated faults, short enough for every test run.
 
 The full size: `python tests/unit/health/simulation.py --full`.
 """

@@ -1,4 +1,4 @@
-"""What this computer tells of its routes: read from files like those of the kernel, announced on a socket."""
+"""The routes of this computer, from files like those of the kernel, and announcements on a socket."""
 
 import asyncio
 import select

@@ -1,4 +1,4 @@
-"""Backups are whole, private, rotated, and come back: or the restore says why not and changes nothing."""
+"""Backups are complete, private and rotated, and can be restored; a failed restore changes nothing."""
 
 import errno
 import itertools

@@ -1,4 +1,4 @@
-"""Killed, out of space, unable to write: what was acknowledged stays, what was not leaves no trace."""
+"""After a kill, a full disk or a failed write, acknowledged changes are kept, and others leave no trace."""
 
 import os
 import re

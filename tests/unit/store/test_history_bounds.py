@@ -1,4 +1,4 @@
-"""The past stays bounded: hours instead of checks after a day, changes for 90 days, so many rows at most."""
+"""The history is bounded: hourly rows after a day, changes for 90 days, and a maximum number of rows."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What opens the vault, how that is changed, and that no step of a change can lose the way in."""
+"""The keys that open the vault, and that no step of a key change can lose access to it."""
 
 import contextlib
 import secrets

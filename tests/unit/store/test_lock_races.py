@@ -1,4 +1,4 @@
-"""A vault that is locked stays locked, whatever was under way: each command, locked at each of its steps."""
+"""A locked vault stays locked, even if it is locked at any step of a running command."""
 
 from collections.abc import Callable
 from pathlib import Path

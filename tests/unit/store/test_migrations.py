@@ -1,4 +1,4 @@
-"""Stores of every released schema open, and a migration is whole or not at all."""
+"""Stores of every released schema open, and a migration is applied completely or not at all."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What goes into the store comes out of it again, and changes are whole or not at all."""
+"""Stored data is read back unchanged, and changes are applied completely or not at all."""
 
 from dataclasses import replace
 from datetime import timedelta

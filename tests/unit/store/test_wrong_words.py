@@ -1,4 +1,4 @@
-"""One wrong word in a column of any table costs its own row: never the start, a list, or the upkeep."""
+"""An invalid value in any column costs only its own row, and never the start, a list, or the upkeep."""
 
 import asyncio
 import shutil

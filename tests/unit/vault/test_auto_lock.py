@@ -1,4 +1,4 @@
-"""The vault locks by itself when nobody was given a key, at suspend, and with the screen; on a real bus."""
+"""The vault locks automatically: when idle, at suspend, and with the screen; on a real bus."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Passphrases and recovery codes become keys, typing mistakes become messages."""
+"""Keys are derived from passphrases and recovery codes; typing mistakes give error messages."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What the process does to itself is there when the kernel is asked."""
+"""The kernel confirms the hardening of the process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The key file: private, complete at every moment, and never trusted when somebody else could touch it."""
+"""The key file is private, complete at every moment, and not trusted if another user could change it."""
 
 import os
 import threading

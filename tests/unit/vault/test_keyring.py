@@ -1,4 +1,4 @@
-"""The keyring of the desktop, real: each of its conditions ends in a state of its own, within a deadline."""
+"""With a real keyring, each of its conditions leads to its own vault state within a deadline."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""References lead to keys, within a deadline, or to an error that says which way they failed."""
+"""References give keys within a deadline, or an error that says why they failed."""
 
 import asyncio
 import os
