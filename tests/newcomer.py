@@ -20,9 +20,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "first-ten-minutes.md"
 _INTRODUCTION = """\
 # The first ten minutes
 
-What the real commands said in a real terminal, to somebody who typed what stands behind the questions. Keys
-are not shown while they are typed. The provider is the bundled example on this computer; with your own one
-the base URL is filled in. Written by `python tests/newcomer.py`, and checked by a test.
+This page shows a first session with `nexoctl` in a terminal. The user's answers are behind the questions; keys are not
+shown while they are typed. The provider here is an example on this computer, so the user types its base URL; for a
+real provider, press Enter. The output is that of the real commands: `python tests/newcomer.py` writes this page, and a
+test checks it.
 """
 
 Step = tuple[str, str]
@@ -119,7 +120,7 @@ def tell() -> str:
 def _story(person: _Newcomer, url: str, origin: str) -> None:
     person.says(
         "## A first connection\n\n"
-        "It asks for what it needs, tests, and saves. The daemon is started on the way."
+        "`nexoctl add` starts the daemon, asks for the connection, tests it, and saves it."
     )
     person.does(
         "nexoctl add",
@@ -133,7 +134,7 @@ def _story(person: _Newcomer, url: str, origin: str) -> None:
     )
     person.says(
         "## A second one, with two mistakes\n\n"
-        "An address without its `/v1`: the daemon tries what it suggests before it says so."
+        "First mistake: an address without `/v1`. The daemon tests a suggestion before it shows it."
     )
     person.does(
         f"nexoctl add home --provider openai --base-url {origin} --model example-small",
@@ -143,7 +144,7 @@ def _story(person: _Newcomer, url: str, origin: str) -> None:
             ("[Y/n] ", "y"),
         ],
     )
-    person.says("A key that was revoked:")
+    person.says("Second mistake: a key that was revoked.")
     person.does(
         f"nexoctl add old --provider openai --base-url {url}",
         [
@@ -153,24 +154,24 @@ def _story(person: _Newcomer, url: str, origin: str) -> None:
         ],
         code=6,
     )
-    person.says("## What is there, and does it work?")
+    person.says("## List and test the connections")
     person.waits_for_health()
     person.does("nexoctl list")
     person.does("nexoctl test --all")
-    person.says("## Switch, and use it")
+    person.says("## Switch the default, and start a program")
     person.does("nexoctl default hmoe", code=5)
     person.does("nexoctl default home")
     person.does("nexoctl run -- sh -c 'echo $OPENAI_BASE_URL'")
-    person.says("## One directory gets its own connection")
+    person.says("## Bind a directory to a connection")
     person.does("nexoctl workspace bind . work")
     person.does("nexoctl which --explain")
     person.says(
-        "## Take over what other programs have\n\n"
-        "Here Codex CLI has a provider of its own. Its files are read, and left as they are."
+        "## Import from other programs\n\n"
+        "Here Codex CLI has an account. `nexoctl` reads its files and does not change them."
     )
     person.has_codex(f'[model_providers.gateway]\nbase_url = "{origin}/v1"\n', HOME.key)
     person.does("nexoctl import codex", [("Import which?", "1")])
-    person.says("## Is everything in order?")
+    person.says("## See the state of the daemon, and remove a connection")
     person.does("nexoctl status")
     person.does("nexoctl remove work", [("[y/N] ", "y")], code=7)
 

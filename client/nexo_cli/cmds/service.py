@@ -58,14 +58,14 @@ def install(arguments: argparse.Namespace, session: Session) -> int:
         return Exit.OK
     session.printer.line(Span("Installed", Style.GOOD), f" as a service of {found.name}: {unit.path}")
     for name, value in unit.environment.items():
-        session.printer.line(Span(f"  it is told {name}={value}", Style.FAINT))
+        session.printer.line(Span(f"  with {name}={value}", Style.FAINT))
     if pid is not None:
         session.printer.line(f"nexod runs (pid {pid}), starts at login, and is restarted if it fails.")
     else:
         session.printer.line("nexod starts at the next login.")
     if found.name == "systemd" and not standing.outlives_logout:
         session.printer.line(
-            Span("It stops when you log out; to have it stay: loginctl enable-linger", Style.FAINT)
+            Span("It stops when you log out; to keep it running: loginctl enable-linger", Style.FAINT)
         )
     return Exit.OK
 
