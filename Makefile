@@ -12,7 +12,7 @@ PROTOS := $(wildcard protos/nexo/connections/v1/*.proto)
 # What `make promise` wrote at the last release: buf needs no history for it, so a shallow clone will do.
 PROMISED := protos/promised.binpb
 PYTEST_FLAGS ?=
-# Build back ends obey the same pins as everything else (the two names: pip before and after 25.3).
+# Build back ends use the same pinned versions as everything else (two names: pip before and after 25.3).
 export PIP_CONSTRAINT := packaging/constraints.txt
 export PIP_BUILD_CONSTRAINT := packaging/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -26,12 +26,12 @@ help: ## list the commands
 demo: $(VENV)/ready-to-run ## see the real thing work, in a temporary directory
 	@$(BIN)/nexoctl demo
 
-# Four at a time on two cores, because daemons wait more than they work; in the order of the folders, which puts
-# the long files first.
+# Four at a time on two cores, because the tests wait for daemons most of the time; in the order of the folders, which
+# starts the long files first.
 test: $(VENV)/ready-to-develop node-modules ## run the tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
-test-crowd: $(VENV)/ready-to-develop ## 1 000 followers in 20 processes, 100 switches, a daemon killed (minutes)
+test-crowd: $(VENV)/ready-to-develop ## test 1 000 followers in 20 processes, 100 switches, a killed daemon (minutes)
 	@NEXO_TEST_CROWD=full $(BIN)/python -m pytest tests/process/test_crowd.py
 
 lint: $(VENV)/ready-to-develop node-modules ## check style, types, import contracts and the .proto files
@@ -67,14 +67,14 @@ buf: node-modules
 	elif [ -n "$$CI" ]; then echo "buf is missing: in CI Node.js and npm must be there" >&2; exit 1; \
 	else echo "buf: left out, because npm is not installed (CI runs it)"; fi
 
-promise: node-modules ## at a release: from now on, hold changes of the contract against what it is now
+promise: node-modules ## at a release: record the contract, so that `make lint` compares later changes with it
 	@$(BUF) build protos --exclude-source-info --output $(PROMISED)
 	@echo "$(PROMISED) holds the contract as it is; commit it with the release"
 
 dist: $(VENV)/ready-to-develop $(DIST_VENV)/ready ## build sdist and wheel into dist/, twice, and compare; twine check
 	@packaging/wheel/build dist
 
-dist-test: dist ## install that wheel with pip, pipx and uv into empty homes, and do what the README says
+dist-test: dist ## install that wheel with pip, pipx and uv into empty homes, and run the commands of the README
 	@packaging/wheel/test dist/nexo_connections-*.whl
 
 dist-test-trixie: dist ## the same in a fresh Debian 13, with its Python 3.13 (root; debootstrap)
@@ -87,16 +87,16 @@ deb-twice: deb ## build it once more, and fail unless both have the same bytes
 	@again=$$(mktemp -d) && trap 'rm -rf "$$again"' EXIT && PYTHON=$(BIN)/python packaging/deb/build "$$again" >/dev/null && \
 	  cmp "$$again"/*.deb "dist/$$(basename "$$again"/*.deb)" && echo "the same sources gave the same package twice"
 
-deb-test: deb-twice ## live with that package in a fresh Debian 12 under a real systemd (root; debootstrap, systemd-container)
+deb-test: deb-twice ## use that package in a fresh Debian 12 under a real systemd (root; debootstrap, systemd-container)
 	@packaging/deb/test "$$(ls -t dist/nexo-connections_*.deb | head -1)" bookworm
 
 deb-test-trixie: deb ## the same in a fresh Debian 13
 	@packaging/deb/test "$$(ls -t dist/nexo-connections_*.deb | head -1)" trixie
 
-deb-test-upgrade: deb ## install it in a Debian 12 that becomes a Debian 13 while a daemon runs
+deb-test-upgrade: deb ## install it in a Debian 12, and upgrade that to Debian 13 while a daemon runs
 	@packaging/deb/test "$$(ls -t dist/nexo-connections_*.deb | head -1)" upgrade
 
-deb-lint: deb ## hold that package against Debian's policy (lintian)
+deb-lint: deb ## check that package against Debian's policy (lintian)
 	@lintian --fail-on error,warning --info "$$(ls -t dist/nexo-connections_*.deb | head -1)"
 
 bench: $(VENV)/ready-to-develop ## measure speed; prints a table, asserts nothing (on a quiet machine; nine minutes)
@@ -110,22 +110,22 @@ bench-%: $(VENV)/ready-to-develop ## one part of it, such as bench-daemon or ben
 setup: $(VENV)/ready-to-develop node-modules ## make .venv with everything that a developer needs
 
 .PHONY: test-programs test-gateway
-test-programs: $(VENV)/ready-to-develop node-modules ## agents as their makers ship them follow a switch (1.5 GB of packages)
+test-programs: $(VENV)/ready-to-develop node-modules ## test that agents as their makers ship them follow a switch (1.5 GB of packages)
 	@cd tests/programs && npm install --no-save --silent
 	@cd tests/programs && for one in langchain aider; do test -e .venv-$$one/ready || { \
 	  $(abspath $(BIN))/python -m venv .venv-$$one && PIP_CONSTRAINT= .venv-$$one/bin/pip install --quiet -r requirements-$$one.txt && \
 	  touch .venv-$$one/ready; } || exit 1; done
 	$(BIN)/python -m pytest tests/programs
 
-test-gateway: $(VENV)/ready-to-develop ## 100 000 mutated requests, 10 000 around switches, 400 MB streams (minutes)
+test-gateway: $(VENV)/ready-to-develop ## test the gateway: 100 000 mutated requests, 10 000 around switches, 400 MB streams (minutes)
 	@NEXO_TEST_GATEWAY=full $(BIN)/python -m pytest -q -s tests/unit/gateway/test_fuzz.py tests/process/test_gateway_amounts.py
 
-clean: ## remove what the commands above have made
+clean: ## remove what these commands have made
 	rm -rf $(VENV) $(PROTO_VENV) $(DIST_VENV) $(NODE_DIR)/node_modules tests/programs/node_modules tests/programs/.venv-* build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find daemon client tray protos tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Stamps: a second run of any command skips its set-up.
+# Each of these files marks a finished set-up, so that the next run skips it.
 
 $(BIN)/python:
 	@packaging/make-venv "$(PYTHON)" $(VENV)

@@ -20,10 +20,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "first-ten-minutes.md"
 _INTRODUCTION = """\
 # The first ten minutes
 
-This page shows a first session with `nexoctl` in a terminal. The user's answers are behind the questions; keys are not
-shown while they are typed. The provider here is an example on this computer, so the user types its base URL; for a
-real provider, press Enter. The output is that of the real commands: `python tests/newcomer.py` writes this page, and a
-test checks it.
+This page shows a first session with `nexoctl` in a terminal. The user's answers are behind the questions;
+keys are not shown while they are typed. The provider here is an example on this computer, so the user types
+its base URL; for a real provider, press Enter. The output is that of the real commands:
+`python tests/newcomer.py` writes this page, and a test checks it.
 """
 
 Step = tuple[str, str]
