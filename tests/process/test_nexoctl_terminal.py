@@ -184,7 +184,7 @@ def test_a_slow_one_delays_nobody_and_ctrl_c_ends_all(
 
 def test_watching_ends_with_ctrl_c(terminal: Terminal, nexod: Nexod, url: str) -> None:
     save(nexod, "work", WORK.key, url)
-    for words, shown in ((["watch"], "watching"), (["health", "--watch"], "work")):
+    for words, shown in ((["watch"], "watching 1 connection;"), (["health", "--watch"], "work")):
         with terminal(*words) as person:
             person.expect(shown)
             person.press_ctrl_c()
