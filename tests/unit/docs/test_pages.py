@@ -65,6 +65,11 @@ def test_commands_exist_with_their_options(page: Path) -> None:
                 )
 
 
+def test_the_readme_names_what_a_fresh_clone_is_tried_with() -> None:
+    readme = (REPOSITORY / "README.md").read_text().splitlines()
+    assert [line.split()[1] for line in readme if line.startswith("make ")] == ["demo", "test"]
+
+
 def test_the_table_of_providers_is_that_of_the_code() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
