@@ -4,8 +4,6 @@ It is in another directory tree than the database, so that a copy of one does no
 hold keys of several stores (NEXO_DATA_DIR), so a line is removed only by the slot that owns it.
 """
 
-import base64
-import binascii
 import os
 import secrets
 import stat
@@ -15,7 +13,7 @@ from pathlib import Path
 
 from nexo.connections import file_locks
 from nexo.connections.paths import UnsafePathError, private_directory
-from nexo_daemon.vault.sealing import KEY_BYTES
+from nexo_daemon.vault.sealing import key_from_text, key_to_text
 
 _TITLE = "# Key of the Nexo Connections vault. Without it the stored API keys are lost. Keep it private."
 _LIMIT = 1 << 20
@@ -38,11 +36,8 @@ def read(path: Path, slot_id: str) -> bytes | None:
     encoded = _entries(path).get(slot_id)
     if encoded is None:
         return None
-    try:
-        key = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
+    key = key_from_text(encoded)
+    if key is None:
         raise KeyFileUnreadableError(
             f"the line of slot {slot_id} in {path} is damaged",
             "put a copy of the file from a backup in place",
@@ -61,7 +56,7 @@ def add(path: Path, slot_id: str, key: bytes) -> None:
         entries = _entries(path)
         if slot_id in entries:
             raise KeyFileUnreadableError(f"{path} already has a key for slot {slot_id}", "")
-        entries[slot_id] = base64.b64encode(key).decode("ascii")
+        entries[slot_id] = key_to_text(key)
         _replace(path, entries)
 
 

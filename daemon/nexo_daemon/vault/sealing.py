@@ -8,6 +8,8 @@ NIST SP 800-38D allows 2**32 messages with random 96-bit nonces under one key; a
 far below that.
 """
 
+import base64
+import binascii
 import json
 import os
 
@@ -73,6 +75,20 @@ class SealedPlace:
 def new_key() -> bytes:
     """A new random key."""
     return AESGCM.generate_key(bit_length=KEY_BYTES * 8)
+
+
+def key_to_text(key: bytes) -> str:
+    """A key as text, for a key file or a keyring."""
+    return base64.b64encode(key).decode("ascii")
+
+
+def key_from_text(text: str) -> bytes | None:
+    """The key in a text by `key_to_text`; None if the text is damaged."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def seal(key: bytes, plaintext: bytes, associated_data: bytes) -> tuple[bytes, bytes]:

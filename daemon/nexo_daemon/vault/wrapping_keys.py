@@ -3,8 +3,6 @@
 One function for each, for all kinds of slots. Fetching prompts only if allowed to, and always ends.
 """
 
-import base64
-import binascii
 import logging
 import os
 from collections.abc import Mapping
@@ -15,7 +13,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
-from nexo_daemon.vault.sealing import KEY_BYTES, new_key
+from nexo_daemon.vault.sealing import key_from_text, key_to_text, new_key
 from nexo_daemon.vault.slots import SlotKind, WrappedKey
 
 log = logging.getLogger(__name__)
@@ -161,7 +159,7 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
             desktop_keyring.put(
                 KEYRING_SERVICE,
                 slot.id,
-                base64.b64encode(new_key()).decode("ascii"),
+                key_to_text(new_key()),
                 deadline_s=around.keyring_deadline_s,
             )
         elif slot.kind is SlotKind.PASSPHRASE and passphrase is not None:
@@ -226,11 +224,8 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
         raise WrappingKeyError(
             VaultState.KEY_LOST, "the keyring of the desktop has no key for this store any more", _RECOVER
         )
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
+    key = key_from_text(text)
+    if key is None:
         raise WrappingKeyError(
             VaultState.TAMPERED, "the key in the keyring of the desktop is damaged", _RECOVER
         )
