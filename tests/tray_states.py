@@ -1,5 +1,6 @@
-"""Short functions that make states of the tray for tests: connections, snapshots and health."""
+"""Short functions that make states of the tray for tests, and a desktop that records what it is told."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,9 @@ from nexo_client.types import (
     Status,
     WorkspaceBinding,
 )
+from nexo_tray.explain import Text
+from nexo_tray.model import Picture
+from nexo_tray.notices import Notice
 from nexo_tray.state import DaemonLink, LinkState, State
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -129,3 +133,30 @@ def transition(
     return HealthTransition(
         f"id-{name}", name, at, before, to, reason, "evidence", lasted_s, "Make a new key.", important
     )
+
+
+class Paper:
+    """A desktop that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.texts: list[Text] = []
+        self.copied: list[str] = []
+        self.notices: list[Notice] = []
+        self.pictures: list[Picture] = []
+
+    def later(self, act: Callable[[], None]) -> None:
+        act()
+
+    def show(self, text: Text) -> None:
+        self.texts.append(text)
+
+    def copy(self, text: str) -> None:
+        self.copied.append(text)
+
+    def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    @property
+    def default(self) -> str:
+        marked = [item.label.split()[1] for item in self.pictures[-1].menu if item.radio and item.checked]
+        return marked[0] if marked else ""

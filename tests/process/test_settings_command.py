@@ -10,13 +10,12 @@ import pytest
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from nexo_tray.controller import Controller
-from nexo_tray.explain import Text
 from nexo_tray.link import SharedState
 from nexo_tray.model import Click, Do
-from nexo_tray.notices import Notice
 from nexo_tray.state import DaemonLink, LinkState, State
 from settings_parts import end_settings
 from surroundings import Nexod, Surroundings, wait_for
+from tray_states import Paper
 
 
 @pytest.fixture
@@ -99,26 +98,6 @@ def test_without_a_daemon_it_says_so(surroundings: Surroundings) -> None:
 
 
 # -- the tray
-
-
-class Paper:
-    """A desktop that writes down what it is asked for."""
-
-    def __init__(self) -> None:
-        self.texts: list[Text] = []
-        self.copied: list[str] = []
-        self.notices: list[Notice] = []
-
-    def later(self, act: object) -> None: ...
-
-    def show(self, text: Text) -> None:
-        self.texts.append(text)
-
-    def copy(self, text: str) -> None:
-        self.copied.append(text)
-
-    def notify(self, notice: Notice) -> None:
-        self.notices.append(notice)
 
 
 class Tray:

@@ -1,7 +1,7 @@
 """Clicks against a real daemon, without any desktop: what they do, and what the tray says when that fails."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,39 +11,11 @@ from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.client import Client
 from nexo_client.types import ConnectionDraft
 from nexo_tray.controller import Controller
-from nexo_tray.explain import Text
 from nexo_tray.link import Painter, SharedState, WatchThread
-from nexo_tray.model import Click, Do, Picture
-from nexo_tray.notices import Notice
+from nexo_tray.model import Click, Do
 from nexo_tray.state import State
 from surroundings import Nexod, wait_for
-
-
-class Paper:
-    """A desktop that writes down what it is asked for."""
-
-    def __init__(self) -> None:
-        self.texts: list[Text] = []
-        self.copied: list[str] = []
-        self.notices: list[Notice] = []
-        self.pictures: list[Picture] = []
-
-    def later(self, act: Callable[[], None]) -> None:
-        act()
-
-    def show(self, text: Text) -> None:
-        self.texts.append(text)
-
-    def copy(self, text: str) -> None:
-        self.copied.append(text)
-
-    def notify(self, notice: Notice) -> None:
-        self.notices.append(notice)
-
-    @property
-    def default(self) -> str:
-        marked = [item.label.split()[1] for item in self.pictures[-1].menu if item.radio and item.checked]
-        return marked[0] if marked else ""
+from tray_states import Paper
 
 
 class Tray:
