@@ -55,8 +55,8 @@ def _say(session: Session, event: types.WatchEvent, known: dict[str, types.Conne
         known.clear()
         known.update({connection.id: connection for connection in event.snapshot.connections})
         default = event.snapshot.status.default_connection or "none"
-        connections = "1 connection" if len(known) == 1 else f"{len(known)} connections"
-        line(f"watching {connections}; the default is {default}")
+        count = f"{len(known)} connection{'s' if len(known) != 1 else ''}"
+        line(f"watching {count}; the default is {default}")
     elif event.connection is not None:
         for words in _differences(known.get(event.connection.id), event.connection):
             line(Span(event.connection.name, Style.STRONG), " ", words)
