@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
+from nexo.connections.similar import most_similar
 from nexo_cli.commands import COMMANDS, find
-from nexo_cli.parser import Parser, UsageError, command_parser, nearest, parse
+from nexo_cli.parser import Parser, UsageError, command_parser, parse
 
 _DESCRIPTION = """\
 One place for the LLM connections that all of your programs use.
@@ -171,7 +172,7 @@ def _dispatch(words: list[str]) -> int:
         return 0
     command = find(name or "overview")
     if command is None:
-        near = nearest(str(name), [command.name for command in COMMANDS])
+        near = most_similar(str(name), [command.name for command in COMMANDS])
         raise UsageError(
             f"there is no command {name!r}",
             f"did you mean `nexoctl {near}`?" if near else "`nexoctl --help` lists the commands",

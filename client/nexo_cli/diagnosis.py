@@ -27,6 +27,13 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "A
 # A smaller difference is only the rounding of file systems.
 _CLOCK_SLACK = timedelta(minutes=2)
 
+_LEVELS = {
+    HealthState.HEALTHY: Level.OK,
+    HealthState.LIMITED: Level.WARNING,
+    HealthState.UNKNOWN: Level.WARNING,
+    HealthState.UNHEALTHY: Level.BROKEN,
+}
+
 
 def diagnose(session: Session) -> Iterator[DoctorFinding]:
     """All findings, in the order in which a person should read them."""
@@ -378,14 +385,13 @@ def _connections(
         topic = f"connection {connection.name}"
         if not connection.enabled:
             yield DoctorFinding(topic, Level.OK, "switched off")
-        elif connection.health.state is HealthState.UNHEALTHY:
-            fix = connection.health.advice or f"nexoctl test '{connection.name}'"
-            yield DoctorFinding(topic, Level.BROKEN, f"unhealthy ({phrase(connection.health.reason)})", fix)
-        elif connection.health.state is HealthState.LIMITED:
-            text = f"limited ({phrase(connection.health.reason)})"
-            yield DoctorFinding(topic, Level.WARNING, text, connection.health.advice)
         else:
-            yield DoctorFinding(topic, Level.OK, connection.health.state.value)
+            health, why = connection.health, phrase(connection.health.reason)
+            text = f"{health.state.value} ({why})" if why else health.state.value
+            fix = "" if health.state is HealthState.HEALTHY else health.advice
+            if not fix and health.state in (HealthState.UNHEALTHY, HealthState.UNKNOWN):
+                fix = f"nexoctl test '{connection.name}'"
+            yield DoctorFinding(topic, _LEVELS[health.state], text, fix)
         expiry = looks.expiry(connection.key, datetime.now(UTC))
         if expiry:
             yield DoctorFinding(

@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nexo.connections.similar import most_similar
 from nexo.connections.terms import AuthScheme, Provider
 from nexo_cli import proxy_flag
 from nexo_cli.errors import CommandFailed
-from nexo_cli.parser import UsageError, nearest
+from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
 from nexo_client.types import Connection, ConnectionDraft, Header, MappedModel, NetworkProfile, ProviderInfo
 
@@ -260,7 +261,7 @@ def _provider(
     known = catalogue()
     if any(entry.is_preset and entry.name == word for entry in known):
         return Provider.CUSTOM.value, word
-    near = nearest(word, [entry.name for entry in known])
+    near = most_similar(word, [entry.name for entry in known])
     raise UsageError(
         f"provider: there is no provider or preset {provider!r}",
         f"did you mean {near}?" if near else f"use {', '.join(_PROVIDERS)}, or see `nexoctl providers`",

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from nexo.connections.similar import most_similar
 from nexo.connections.values import frozen
 from nexo_cli.format import Span, Style
-from nexo_cli.parser import UsageError, nearest
+from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
 from nexo_client.types import ConnectionDraft, ProviderInfo
 
@@ -83,7 +84,7 @@ class Wizard:
         def check(answer: str) -> str:
             if answer.casefold() in choices or (answer.isdigit() and 1 <= int(answer) <= len(providers)):
                 return ""
-            near = nearest(answer, choices)
+            near = most_similar(answer, choices)
             return f"'{answer}' is unknown; did you mean {near}?" if near else "Choose a number or a name."
 
         answer = self.session.terminal.ask("Provider", default, check=check)

@@ -7,10 +7,12 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
+from nexo.connections.similar import most_similar
 from nexo_cli.commands import Command
 
 COMMON = "options of every command"
@@ -89,9 +91,10 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         if "invalid choice: " in message:
             message = _with_nearest_choice(message)
-        message = message.replace("the following arguments are required: ", "missing: ").removeprefix(
-            "argument "
-        )
+        if "arguments are required: " in message:
+            # A metavar like "[PATH] NAME" says what may be left out, too.
+            message = re.sub(r"\[\w+\] ", "", f"missing: {message.partition('required: ')[2]}")
+        message = message.removeprefix("argument ")
         for kind, what in (("float", "number"), ("int", "whole number")):
             message = message.replace(f"invalid {kind} value: ", f"no {what}: ")
         raise UsageError(message, f"see: {self.prog} --help")
@@ -135,7 +138,7 @@ def parse(parser: Parser, words: list[str], namespace: argparse.Namespace) -> ar
     message = f"unexpected argument: {unknown}"
     if unknown.startswith("-"):
         message = f"unknown option: {unknown.partition('=')[0]}"
-        near = nearest(unknown.partition("=")[0], sorted(options_of(parser)))
+        near = most_similar(unknown.partition("=")[0], sorted(options_of(parser)))
         if near:
             raise UsageError(message, f"did you mean {near}?")
     raise UsageError(message, f"see: {parser.prog} --help")
@@ -158,18 +161,10 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield from options_of(child)
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """The known word that is closest to `word`; empty if none is close."""
-    import difflib
-
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return by_folded[close[0]] if close else ""
-
-
 def _with_nearest_choice(message: str) -> str:
     word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
-    near = nearest(word.strip("'\""), [choice.strip(" '\"") for choice in choices.rstrip(")").split(",")])
+    known = (choice.strip(" '\"") for choice in choices.rstrip(")").split(","))
+    near = most_similar(word.strip("'\""), known)
     return f"{message}; did you mean {near}?" if near else message
 
 

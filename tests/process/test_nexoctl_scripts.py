@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import nexo_client
-from nexo.connections.terms import Provider
+from nexo.connections.terms import HealthState, Provider
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
 from surroundings import Nexod, Surroundings, wait_for
@@ -563,6 +563,19 @@ def test_doctor_finds_nothing_broken_and_redacts_its_report(
     told = surroundings.nexoctl("doctor", "--report", expect=1).out
     assert str(surroundings.home) not in told
     assert "connection work" not in told
+
+
+def test_doctor_calls_in_order_only_what_a_check_found_healthy(
+    surroundings: Surroundings, client: nexo_client.Client
+) -> None:
+    client.update_health_settings(paused=True)
+    client.create_connection(ConnectionDraft(name="new", provider="custom", base_url="http://127.0.0.1:9/v1"))
+    findings = surroundings.nexoctl("--json", "doctor").json["findings"]
+    (found,) = [finding for finding in findings if finding["topic"] == "connection new"]
+    assert (found["level"], found["fix"]) == ("warning", "nexoctl test 'new'")
+    client.update_health_settings(paused=False)
+    wait_for(lambda: client.get_connection("new").health.state is HealthState.UNHEALTHY, "it was checked")
+    assert "✗ connection new" in surroundings.nexoctl("doctor", expect=1).out
 
 
 def test_models_one_a_line_in_a_pipe(surroundings: Surroundings, work: str) -> None:

@@ -16,10 +16,11 @@ To import a file that `nexoctl export` wrote, give its path: nexoctl import FILE
 import argparse
 from pathlib import Path
 
+from nexo.connections.similar import most_similar
 from nexo_cli import completing_halves, documents, importing
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
-from nexo_cli.parser import UsageError, nearest
+from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
 from nexo_sources import Finding
@@ -173,7 +174,7 @@ def _unknown(word: str) -> UsageError | CommandFailed:
         )
     if "/" in word or word.endswith(".json"):
         return CommandFailed(f"{word}: there is no such file", hint="check the path", code=Exit.NOT_FOUND)
-    near = nearest(word, names)
+    near = most_similar(word, names)
     return UsageError(
         f"there is no source {word!r}",
         f"did you mean `nexoctl import {near}`?" if near else f"use one of {', '.join(names)}",

@@ -49,12 +49,3 @@ def _without_routing(name: str) -> str:
 
 def _bare(name: str) -> str:
     return _PLACE.sub("", name.strip().lower())
-
-
-def closest(wanted: str, models: Sequence[Model]) -> str:
-    """The listed name that is most similar; "" if none is."""
-    import difflib
-
-    by_name = {model.id.lower(): model.id for model in models}
-    found = difflib.get_close_matches(wanted.lower(), list(by_name)[:2000], n=1, cutoff=0.6)
-    return by_name[found[0]] if found else ""

@@ -7,6 +7,7 @@ the connection that carried the first request.
 import time
 from dataclasses import dataclass, field, replace
 
+from nexo.connections.similar import most_similar
 from nexo.connections.terms import KeyVerdict, Layer, Outcome, Provider
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Fact, Facts
@@ -26,7 +27,7 @@ from nexo_daemon.providers.inquiry import Inquiry, Reply, open_inquiry
 from nexo_daemon.providers.keycheck import NO_MODELS, KeyFinding, check_key, check_without_list
 from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
-from nexo_daemon.providers.modelcheck import closest, is_listed
+from nexo_daemon.providers.modelcheck import is_listed
 from nexo_daemon.providers.presets import KeyProbe
 from nexo_daemon.providers.suggestions import REPAIR_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
@@ -255,7 +256,7 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
         course.proven.append("model_listed")
         log.passed(Layer.MODEL_LISTED, 0.0, f"{wanted} is one of {count}{price}")
         return True
-    near = closest(wanted, listing.models)
+    near = most_similar(wanted, (model.id for model in listing.models))
     if near:
         course.suggestions.append(
             Suggestion("default_model", f"{wanted} is not listed; {near} is.", near, verified=True)

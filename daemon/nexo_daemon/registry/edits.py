@@ -11,6 +11,7 @@ from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTamper
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import Configuration, Endpoint
 from nexo.connections.proxies import bypasses, destination, is_loopback
+from nexo.connections.similar import most_similar
 from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
@@ -110,10 +111,8 @@ def _checked_preset(provider: Provider, preset: str) -> str:
     name = preset.strip().lower()
     known = PRESETS.get(name)
     if known is None:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "see 'nexoctl providers'"
+        near = most_similar(name, PRESETS)
+        hint = f"did you mean '{near}'?" if near else "see 'nexoctl providers'"
         raise InvalidField.of("preset", f"there is no preset '{preset}'", hint)
     if provider is not Provider.CUSTOM:
         raise InvalidField.of(

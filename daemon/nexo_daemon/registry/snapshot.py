@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from nexo.connections.errors import ConnectionNotFound, StoreFailed
+from nexo.connections.similar import most_similar
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
     Binding,
@@ -85,11 +86,8 @@ class RegistrySnapshot:
         self.require_store()
         found = self.find(name)
         if found is None:
-            from difflib import get_close_matches
-
-            names = {key: self.connections[id_].name for key, id_ in self.ids_by_name.items()}
-            near = get_close_matches(name_key(name), names, n=1)
-            hint = f"did you mean '{names[near[0]]}'?" if near else "see 'nexoctl list'"
+            near = most_similar(name, (known.name for known in self.connections.values()))
+            hint = f"did you mean '{near}'?" if near else "see 'nexoctl list'"
             raise ConnectionNotFound(f"there is no connection '{name}'", hint=hint, metadata={"name": name})
         return found
 

@@ -66,6 +66,8 @@ def test_names_of_commands_are_unique() -> None:
         (["list", "--jsno"], "--json"),
         (["add", "x", "--provder", "openai"], "--provider"),
         (["workspace", "lits"], "list"),
+        (["workspace", "bind"], "missing: CONNECTION\n"),
+        (["history", "--since", "3h"], "nexoctl history --help"),
         (["resolve", "--format", "jsn"], "json"),
     ],
 )

@@ -14,7 +14,7 @@ from nexo.connections.errors import ProviderFailed
 from nexo.connections.terms import Layer, LayerStatus, Provider
 from nexo_daemon.domain.probing import Model
 from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS
-from nexo_daemon.providers.modelcheck import closest, is_listed
+from nexo_daemon.providers.modelcheck import is_listed
 
 
 def query_of(request: Request) -> dict[str, str]:
@@ -281,12 +281,6 @@ def test_good_pages_stand_when_paging_ends_badly(provider: Provider, ends: str) 
 )
 def test_is_listed(wanted: str, listed: list[str], expected: bool) -> None:
     assert is_listed(wanted, [Model(id=name) for name in listed]) is expected
-
-
-def test_closest() -> None:
-    models = [Model(id=name) for name in ("GPT-5-Nano", "claude-haiku-4-5")]
-    assert closest("gpt5-nano", models) == "GPT-5-Nano"
-    assert closest("zzzz", models) == ""
 
 
 @pytest.mark.parametrize(
