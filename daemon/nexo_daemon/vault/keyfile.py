@@ -17,6 +17,8 @@ from nexo_daemon.vault.sealing import key_from_text, key_to_text
 
 _TITLE = "# Key of the Nexo Connections vault. Without it the stored API keys are lost. Keep it private."
 _LIMIT = 1 << 20
+# Bytes of a damaged line are kept as they are, because a person may still repair the line.
+_ENCODING = ("utf-8", "surrogateescape")
 
 
 class KeyFileUnreadableError(Exception):
@@ -99,7 +101,7 @@ def _entries(path: Path) -> dict[str, str]:
                 f"other users may read the key file {path} (mode {stat.S_IMODE(info.st_mode):04o})",
                 f"chmod 600 '{path}', then nexoctl vault rekey --to key_file",
             )
-        text = os.read(descriptor, _LIMIT).decode("utf-8", "replace")
+        text = os.read(descriptor, _LIMIT).decode(*_ENCODING)
     finally:
         os.close(descriptor)
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
@@ -114,7 +116,7 @@ def _replace(path: Path, entries: dict[str, str]) -> None:
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("ascii"))
+            file.write(text.encode(*_ENCODING))
             file.flush()
             os.fsync(descriptor)
         temporary.replace(path)

@@ -105,6 +105,20 @@ def test_a_damaged_line_is_told_from_a_missing_one(path: Path, damage: str) -> N
         keyfile.read(path, "one")
 
 
+@pytest.mark.parametrize("at", [0, 100, 120], ids=["in the title", "in the slot", "in the key"])
+def test_damaged_bytes_stay_as_they_are_and_stop_no_other_line(path: Path, at: int) -> None:
+    keyfile.add(path, "one-slot-here", new_key())
+    damaged = bytearray(path.read_bytes())
+    damaged[at] = 0xE9
+    path.write_bytes(damaged)
+    kept = bytes(damaged).splitlines()[-1]
+    key = new_key()
+    keyfile.add(path, "two", key)
+    assert keyfile.read(path, "two") == key
+    keyfile.remove(path, "two")
+    assert kept in path.read_bytes().splitlines()
+
+
 def test_two_writers_do_not_lose_each_others_lines(path: Path) -> None:
     def write(number: int) -> None:
         for step in range(10):
