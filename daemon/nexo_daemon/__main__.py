@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from nexo.connections import limits, paths, python, run_marks
+from nexo.connections import limits, paths, processes, python, run_marks
 from nexo.connections.lazy import put_off
 from nexo.connections.version import __version__
 
@@ -66,6 +66,7 @@ def main() -> int:
 
 
 def _main() -> int:
+    processes.open_standard_files()
     options = _parser().parse_args()
     # Objects created at start stay. Searching them for garbage took an eighth of the CPU of a start
     # (2026-11-23); `main` enables the collector when the daemon is ready.

@@ -165,6 +165,22 @@ def test_when_another_daemon_was_faster_with_the_lock_the_first_one_ends(
     assert "another daemon has it by now" in nexod.output
 
 
+# -- closed standard files ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", ["1>&- 2>&-", "0<&- 1>&- 2>&-"])
+def test_the_lock_and_the_signals_do_not_take_the_numbers_of_closed_standard_files(
+    surroundings: Surroundings, closed: str
+) -> None:
+    surroundings.prefix = ("sh", "-c", f'exec "$@" {closed}', "sh")
+    daemon = surroundings.start_nexod("--background")
+    surroundings.prefix = ()
+    second = surroundings.spawn_nexod()
+    assert second.wait() == 1
+    assert "is running already" in second.output
+    assert daemon.stop() == 0
+
+
 # -- limits ------------------------------------------------------------------------------------------------
 
 

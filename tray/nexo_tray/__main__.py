@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo.connections import paths
+from nexo.connections import paths, processes
 from nexo.connections.version import __version__
 from nexo_client import channel
 from nexo_client.errors import DaemonUnsafe
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tray until the user quits it; returns the exit status."""
+    processes.open_standard_files()
     options = _parser().parse_args(arguments)
     if options.install_autostart or options.remove_autostart:
         return _autostart(install=options.install_autostart)

@@ -52,6 +52,20 @@ def end_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
+def open_standard_files() -> None:
+    """Open /dev/null as standard input, output and error of this process where they are closed.
+
+    Otherwise the next files that it opens get these numbers: messages of libraries would be written into the
+    lock file or into a socket.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of `/proc/PID/stat` (proc(5)) after the program's name, which may contain any character."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
