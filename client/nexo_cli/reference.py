@@ -9,7 +9,7 @@ from nexo_cli.commands import COMMANDS
 from nexo_cli.errors import Exit
 from nexo_cli.parser import COMMON, add_common_options, command_parser, subparsers_of
 
-_MEANINGS = {
+MEANINGS = {
     Exit.OK: "ok",
     Exit.FAILED: "failed",
     Exit.USAGE: "the command line or an input is wrong",
@@ -49,7 +49,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "| exit status | meaning |"
     yield "|---|---|"
-    for code, meaning in _MEANINGS.items():
+    for code, meaning in MEANINGS.items():
         yield f"| {code.value} | {meaning} |"
     yield ""
     for command in COMMANDS:

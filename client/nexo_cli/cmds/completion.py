@@ -1,8 +1,10 @@
 """Print the completion script for a shell. It completes names of connections, too.
 
-bash:  nexoctl completion bash > ~/.local/share/bash-completion/completions/nexoctl
-zsh:   nexoctl completion zsh > "${fpath[1]}/_nexoctl"
-fish:  nexoctl completion fish > ~/.config/fish/completions/nexoctl.fish
+Write it to where your shell looks for it:
+
+  nexoctl completion bash > ~/.local/share/bash-completion/completions/nexoctl
+  nexoctl completion zsh > "${fpath[1]}/_nexoctl"
+  nexoctl completion fish > ~/.config/fish/completions/nexoctl.fish
 """
 
 import argparse
