@@ -11,8 +11,8 @@ from nexo_cli import choosing, looks, trial
 from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
 from nexo_client import errors, types
-from nexo_sources import Finding, Source, halves, survey
-from nexo_sources.finding import Half, Part, unique_names
+from nexo_sources import Finding, Source, completing, survey
+from nexo_sources.finding import Incomplete, Part, unique_names
 from nexo_sources.offers import Offer, Survey, findings_of, key_words, same_place_words
 
 if TYPE_CHECKING:
@@ -71,14 +71,18 @@ def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbe
             mark = f"{number:>3}  " if numbered else "  + "
             say(mark, Span(finding.name.ljust(14), Style.NAME), " ", *_described(finding, twins))
         for skipped in found.skipped:
-            behind += skipped.half is not None
-            sign = "-" if skipped.half is None else "?"
+            behind += skipped.incomplete is not None
+            sign = "-" if skipped.incomplete is None else "?"
             mark = (
-                f"{behind:>3}? " if numbered and skipped.half else f"  {sign}  " if numbered else f"  {sign} "
+                f"{behind:>3}? "
+                if numbered and skipped.incomplete
+                else f"  {sign}  "
+                if numbered
+                else f"  {sign} "
             )
             say(Span(mark, Style.FAINT), skipped.what.ljust(14), " ", skipped.reason)
             say(Span(f"     {skipped.place}", Style.FAINT))
-    if any(found.halves for _, found in results):
+    if any(found.incomplete for _, found in results):
         say(Span("  An entry with a ? lacks its key or its address; you can add it.", Style.FAINT))
 
 
@@ -100,25 +104,29 @@ def choose(
     ticked = frozenset(
         number
         for number, offer in enumerate(offers, 1)
-        if offer.half is None and (options.again or offer.finding.name not in twins)
+        if offer.incomplete is None and (options.again or offer.finding.name not in twins)
     )
     if options.everything or not session.interactive:
         chosen = ticked
     else:
         chosen = choosing.ask_numbers(session.terminal, "Import which?", len(offers), ticked)
     picked = (offer for number, offer in enumerate(offers, 1) if number in chosen)
-    completed = (offer.finding if offer.half is None else _asked(session, offer.half) for offer in picked)
+    completed = (
+        offer.finding if offer.incomplete is None else _asked(session, offer.incomplete) for offer in picked
+    )
     return [finding for finding in completed if finding is not None]
 
 
-def _asked(session: Session, half: Half) -> Finding | None:
-    """The half, completed with the person's answer; None without an answer."""
-    name, terminal = half.rest.name, session.terminal
-    if half.lacks is Part.ADDRESS:
+def _asked(session: Session, incomplete: Incomplete) -> Finding | None:
+    """The account, completed with the person's answer; None without an answer."""
+    name, terminal = incomplete.rest.name, session.terminal
+    if incomplete.lacks is Part.ADDRESS:
         url = terminal.ask(f"Base URL for {name} (Enter to leave it out)")
-        return halves.with_address(half, url) if url else None
-    key = terminal.ask_secret(f"API key for {name} at {half.rest.address} (hidden; Enter to leave it out)")
-    return halves.with_key(half, key.strip()) if key.strip() else None
+        return completing.with_address(incomplete, url) if url else None
+    key = terminal.ask_secret(
+        f"API key for {name} at {incomplete.rest.address} (hidden; Enter to leave it out)"
+    )
+    return completing.with_key(incomplete, key.strip()) if key.strip() else None
 
 
 def take_over(

@@ -22,7 +22,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_client.types import Header
 from nexo_sources import environment, keys, reading, services
-from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
 from nexo_sources.reading import Unreadable, shown, table, word
 
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
@@ -85,10 +85,10 @@ def found(
 
 
 def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]) -> Found:
-    def left_out(reason: str, half: Half | None = None) -> Found:
+    def left_out(reason: str, incomplete: Incomplete | None = None) -> Found:
         if account.template:
             return Found()
-        return Found((), (Skipped(account.name, account.place, reason, half),))
+        return Found((), (Skipped(account.name, account.place, reason, incomplete),))
 
     if account.obstacle:
         return left_out(account.obstacle)
@@ -121,10 +121,10 @@ def _one(account: Account, variables: Mapping[str, str], syntax: re.Pattern[str]
         return Found() if account.template else made
     if account.reference:
         reason = f"its key is fetched from elsewhere; to leave it there: {rest.command(account.reference)}"
-        return left_out(reason, Half(lacks=Part.KEY, rest=rest))
+        return left_out(reason, Incomplete(lacks=Part.KEY, rest=rest))
     near = on_this_network(url)
     if lacking and not near:
-        return left_out(lacking, Half(lacks=Part.KEY, rest=rest))
+        return left_out(lacking, Incomplete(lacks=Part.KEY, rest=rest))
     if near and (lacking or keys.read(key, keys.NOT_ASKED).problem):
         # Some programs require a key that the server does not; users then write an arbitrary one.
         key = ""
@@ -208,7 +208,7 @@ def in_keyring(account: Account, program: str) -> Skipped:
     if services.holds_password(account.url):
         return Skipped(account.name, account.place, environment.LOGIN_IN_ADDRESS)
     target = _target(account, account.url)
-    words, half = ["nexoctl", "add", _short(account.name)], None
+    words, incomplete = ["nexoctl", "add", _short(account.name)], None
     if not isinstance(target, str):
         provider, preset, base_url = target
         words += ["--preset", preset] if preset else ["--provider", provider.value]
@@ -221,9 +221,9 @@ def in_keyring(account: Account, program: str) -> Skipped:
             base_url=base_url,
             model=account.model,
         )
-        half = Half(lacks=Part.KEY, rest=rest)
+        incomplete = Incomplete(lacks=Part.KEY, rest=rest)
     reason = f"its key is in the keyring, where {program} keeps it; add it with: {shlex.join(words)}"
-    return Skipped(account.name, account.place, reason, half)
+    return Skipped(account.name, account.place, reason, incomplete)
 
 
 def expanded(text: str, variables: Mapping[str, str], syntax: re.Pattern[str]) -> tuple[str, list[str]]:

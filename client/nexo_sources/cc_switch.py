@@ -22,7 +22,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_sources import accounts, codex, environment, reading, sql_export
 from nexo_sources.accounts import Account
-from nexo_sources.finding import Finding, Found, Half, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Skipped
 from nexo_sources.reading import Unreadable, shown, table, word
 
 
@@ -308,13 +308,14 @@ def _called(name: str, found: Found) -> Found:
     return Found(
         tuple(replace(finding, name=_name(name)) for finding in found.findings),
         tuple(
-            replace(skipped, what=name, half=_half_called(name, skipped.half)) for skipped in found.skipped
+            replace(skipped, what=name, incomplete=_incomplete_called(name, skipped.incomplete))
+            for skipped in found.skipped
         ),
     )
 
 
-def _half_called(name: str, half: Half | None) -> Half | None:
-    return half and replace(half, rest=replace(half.rest, name=_name(name)))
+def _incomplete_called(name: str, incomplete: Incomplete | None) -> Incomplete | None:
+    return incomplete and replace(incomplete, rest=replace(incomplete.rest, name=_name(name)))
 
 
 def _name(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from nexo.connections.terms import Provider
 from nexo_sources import accounts, environment, reading
-from nexo_sources.finding import Found, Half, Part, Skipped
+from nexo_sources.finding import Found, Incomplete, Part, Skipped
 from nexo_sources.reading import shown, table, word
 
 _CLOUDS = {
@@ -128,12 +128,12 @@ def _from_helper(helper: str, variables: dict[str, str], outer: dict[str, str], 
     # A placeholder for the key makes the usual code read the rest of the account.
     rest = environment.from_variables({**variables, "ANTHROPIC_API_KEY": _STAND_IN}, place, around=outer)
     reason = "its key comes from a command (apiKeyHelper); add it with --api-key-ref 'command:…'"
-    halves = [
-        Half(lacks=Part.KEY, rest=replace(one, api_key="", place=place))
+    incomplete = [
+        Incomplete(lacks=Part.KEY, rest=replace(one, api_key="", place=place))
         for one in rest.findings
         if one.provider is Provider.ANTHROPIC
     ]
-    return Found((), (Skipped("anthropic", place, reason, halves[0] if halves else None),))
+    return Found((), (Skipped("anthropic", place, reason, incomplete[0] if incomplete else None),))
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from nexo.connections.terms import Provider
 from nexo_client.types import Header
 from nexo_sources import accounts, environment, keys, reading
-from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
 from nexo_sources.reading import Unreadable, shown, table, word
 
 
@@ -117,7 +117,7 @@ def _provider(
             name=name, place=place, provider=provider, preset=preset, base_url=base_url, model=model
         )
         reason = f"its key is in {keys.absent(variable, variables)}"
-        return Found((), (Skipped(name, place, reason, Half(lacks=Part.KEY, rest=rest)),))
+        return Found((), (Skipped(name, place, reason, Incomplete(lacks=Part.KEY, rest=rest)),))
     headers = [Header(header, str(value)) for header, value in table(entry.get("http_headers")).items()]
     # Codex sends header values unchanged, and omits a header whose variable is not set.
     for header, source in table(entry.get("env_http_headers")).items():
@@ -145,7 +145,7 @@ def _from_command(name: str, auth: dict[str, Any], url: str, model: str, place: 
     called = shlex.join([word(auth.get("command")), *map(str, arguments or [])])
     command = rest.command(f"command:{called}") if word(auth.get("command")) else "--api-key-ref 'command:…'"
     reason = f"its key comes from a command; add it with {command}"
-    return Found((), (Skipped(name, place, reason, Half(lacks=Part.KEY, rest=rest)),))
+    return Found((), (Skipped(name, place, reason, Incomplete(lacks=Part.KEY, rest=rest)),))
 
 
 def _azure_key(entry: dict[str, Any]) -> str:

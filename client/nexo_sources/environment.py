@@ -14,7 +14,7 @@ from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.values import frozen
 from nexo_client.types import Header
 from nexo_sources import keys, reading, services
-from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
 
 PLACE = "environment"
 LOGIN_IN_ADDRESS = "its address contains a user name or password; give the key as the API key or a header"
@@ -136,15 +136,15 @@ def claimed(found: Found, claims: Set[str], where: str) -> Found:
         where: the file that sets the address, shown to the user.
     """
     kept: list[Finding] = []
-    halves = Found()
+    without = Found()
     for finding in found.findings:
         name = finding.preset or finding.provider.value
         if not finding.api_key or finding.base_url or name not in claims:
             kept.append(finding)
             continue
         reason = f"{where} gives its service another address; give the right one with --base-url"
-        halves += without_address(finding, finding.api_key, keys.NOT_ASKED, reason)
-    return Found(tuple(kept), found.skipped) + halves
+        without += without_address(finding, finding.api_key, keys.NOT_ASKED, reason)
+    return Found(tuple(kept), found.skipped) + without
 
 
 def _prefixes(variable: str) -> tuple[str, ...]:
@@ -190,8 +190,10 @@ def without_address(
     key = keys.read(key_text, variables)
     if key.problem:
         return Found((), (Skipped(what or finding.name, finding.place, key.problem),))
-    half = Half(lacks=Part.ADDRESS, rest=replace(finding, api_key=key.value, base_url=""))
-    return Found((), (Skipped(what or finding.name, finding.place, reason, half if key.value else None),))
+    incomplete = Incomplete(lacks=Part.ADDRESS, rest=replace(finding, api_key=key.value, base_url=""))
+    return Found(
+        (), (Skipped(what or finding.name, finding.place, reason, incomplete if key.value else None),)
+    )
 
 
 def _other_address(variables: Mapping[str, str], prefixes: Iterable[str], known: Iterable[str]) -> str:
@@ -233,8 +235,8 @@ def one(
     whose = Provider.CUSTOM if finding.base_url else finding.provider
     finding = replace(finding, model=services.whole_model(finding.model, whose))
 
-    def left_out(reason: str, half: Half | None = None) -> Found:
-        return Found((), (Skipped(what or finding.name, finding.place, reason, half),))
+    def left_out(reason: str, incomplete: Incomplete | None = None) -> Found:
+        return Found((), (Skipped(what or finding.name, finding.place, reason, incomplete),))
 
     if services.holds_password(finding.base_url):
         # Only the reason is reported, because a finding shows its address.
@@ -249,12 +251,14 @@ def one(
     rest = replace(finding, headers=tuple(headers))
     key = keys.read(key_text, variables)
     if key.reference:
-        return left_out(f"{key.problem}: {rest.command(key.reference)}", Half(lacks=Part.KEY, rest=rest))
+        return left_out(
+            f"{key.problem}: {rest.command(key.reference)}", Incomplete(lacks=Part.KEY, rest=rest)
+        )
     problem = key.problem
     if not problem and not key.value and needs_key and not services.is_local(finding.address):
         problem = "it has no key"
     if problem:
-        return left_out(problem, None if key.login else Half(lacks=Part.KEY, rest=rest))
+        return left_out(problem, None if key.login else Incomplete(lacks=Part.KEY, rest=rest))
     return Found((replace(rest, api_key=key.value),))
 
 

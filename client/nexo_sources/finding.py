@@ -75,8 +75,8 @@ class Part(enum.StrEnum):
 
 
 @frozen(kw_only=True)
-class Half:
-    """An account that lacks its key or its address, which only the user can give (see `halves`).
+class Incomplete:
+    """An account that lacks its key or its address, which only the user can give (see `completing`).
 
     Attributes:
         lacks: the missing part.
@@ -95,13 +95,13 @@ class Skipped:
         what: its name in the source.
         place: where it was found, shown to the user.
         reason: why, and what the user can do instead.
-        half: the known part, if the user can give the missing one.
+        incomplete: the known part, if the user can give the missing one.
     """
 
     what: str
     place: str
     reason: str
-    half: Half | None = None
+    incomplete: Incomplete | None = None
 
 
 def _has_key(value: Finding, _now: object) -> bool:
@@ -117,7 +117,7 @@ def _header_names(value: Finding, _now: object) -> tuple[str, ...]:
 
 
 def _lacks(value: Skipped, _now: object) -> str:
-    return value.half.lacks.value if value.half else ""
+    return value.incomplete.lacks.value if value.incomplete else ""
 
 
 records.LAYOUTS |= {
@@ -134,7 +134,7 @@ records.LAYOUTS |= {
         "",
         notes={"lacks": "The missing part, if the user can give it and then import it."},
         words={"lacks": ("", *Part)},
-        without=("half",),
+        without=("incomplete",),
         made={"lacks": _lacks},
     ),
 }
@@ -162,16 +162,16 @@ class Found:
                 kept[finding.identity] = replace(known, model=finding.model)
         left_out: dict[object, Skipped] = {}
         for skipped in self.skipped:
-            half = skipped.half
+            incomplete = skipped.incomplete
             # Several models of one account lack the same part; the user gives it once.
-            same = (skipped.reason, half.lacks, half.rest.identity) if half else skipped
+            same = (skipped.reason, incomplete.lacks, incomplete.rest.identity) if incomplete else skipped
             left_out.setdefault(same, skipped)
         return Found(unique_names(tuple(kept.values()), ()), tuple(left_out.values()))
 
     @property
-    def halves(self) -> tuple[Half, ...]:
+    def incomplete(self) -> tuple[Incomplete, ...]:
         """The accounts that the user can complete."""
-        return tuple(one.half for one in self.skipped if one.half is not None)
+        return tuple(one.incomplete for one in self.skipped if one.incomplete is not None)
 
 
 def unique_names(findings: tuple[Finding, ...], taken: tuple[str, ...]) -> tuple[Finding, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nexo.connections.values import frozen
 from nexo_client.types import Connection
-from nexo_sources.finding import Finding, Found, Half, unique_names
+from nexo_sources.finding import Finding, Found, Incomplete, unique_names
 from nexo_sources.table import Source
 
 Survey = list[tuple[Source, Found]]
@@ -16,27 +16,29 @@ class Offer:
     """One choice: a connection, or one that the user has to complete.
 
     Attributes:
-        finding: the connection under a unique name, without the part that `half` lacks.
-        half: set if a part is missing.
+        finding: the connection under a unique name, without the part that `incomplete` lacks.
+        incomplete: set if a part is missing.
     """
 
     finding: Finding
-    half: Half | None = None
+    incomplete: Incomplete | None = None
 
 
 def offers_of(results: Survey) -> list[Offer]:
     """All choices in the order in which they are shown: complete connections first."""
     whole = unique_names(tuple(one for _, found in results for one in found.findings), ())
     taken = tuple(one.name for one in whole)
-    halves = [half for _, found in results for half in found.halves]
-    named = unique_names(tuple(half.rest for half in halves), taken)
+    incomplete = [one for _, found in results for one in found.incomplete]
+    named = unique_names(tuple(one.rest for one in incomplete), taken)
     offers = [Offer(finding) for finding in whole]
-    return offers + [Offer(rest, replace(half, rest=rest)) for rest, half in zip(named, halves, strict=True)]
+    return offers + [
+        Offer(rest, replace(one, rest=rest)) for rest, one in zip(named, incomplete, strict=True)
+    ]
 
 
 def findings_of(results: Survey) -> list[Finding]:
     """The complete connections, each under a unique name."""
-    return [offer.finding for offer in offers_of(results) if offer.half is None]
+    return [offer.finding for offer in offers_of(results) if offer.incomplete is None]
 
 
 def existing_twin(finding: Finding, connections: Iterable[Connection]) -> str:

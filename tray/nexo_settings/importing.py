@@ -147,13 +147,13 @@ class ImportCalls:
             for row, offer in zip(self._kept.keep(offers), offers, strict=False)
         ]
         whole = iter([row for row in rows if not row["lacks"]])
-        halves = iter([row for row in rows if row["lacks"]])
+        incomplete = iter([row for row in rows if row["lacks"]])
         sources = []
         for source, found in results:
             shown = [row for _, row in zip(found.findings, whole, strict=False)]
             left_out = []
             for skipped in found.skipped:
-                row = next(halves, None) if skipped.half is not None else None
+                row = next(incomplete, None) if skipped.incomplete is not None else None
                 if row is not None:
                     shown.append(row | {"reason": said(skipped.reason)})
                 else:
@@ -282,17 +282,17 @@ class ImportCalls:
         return found
 
     def _row(self, said: JsonBody) -> Ticked:
-        from nexo_sources import halves
+        from nexo_sources import completing
         from nexo_sources.finding import Part
 
         row, part = said.text("id"), said.text("part").strip()
         offer = self._kept[row]
         finding = offer.finding
-        if offer.half is not None:
+        if offer.incomplete is not None:
             if not part:
-                raise NotUnderstood(f"{offer.half.lacks} is missing: it was not found, type it")
-            complete = halves.with_key if offer.half.lacks is Part.KEY else halves.with_address
-            finding = complete(offer.half, part)
+                raise NotUnderstood(f"{offer.incomplete.lacks} is missing: it was not found, type it")
+            complete = completing.with_key if offer.incomplete.lacks is Part.KEY else completing.with_address
+            finding = complete(offer.incomplete, part)
         draft = replace(finding, name=said.text("name") or finding.name).draft()
         return Ticked(row, draft, said.texts("fixes", 16), said.text("ticket"))
 
@@ -366,8 +366,8 @@ def _offer(offer: "Offer", connections: tuple[types.Connection, ...], said: Said
     from nexo_sources.finding import Part
     from nexo_sources.offers import existing_twin, key_words, same_place_words
 
-    finding, half = offer.finding, offer.half
-    lacks = half.lacks if half else None
+    finding, incomplete = offer.finding, offer.incomplete
+    lacks = incomplete.lacks if incomplete else None
     twin = "" if lacks is Part.ADDRESS else existing_twin(finding, connections)
     return {
         "name": said(finding.name),

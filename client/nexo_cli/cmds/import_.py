@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from nexo.connections.similar import most_similar
-from nexo_cli import completing_halves, documents, importing
+from nexo_cli import documents, importing, missing_parts
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
 from nexo_cli.parser import UsageError
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         return _list(session)
     sources = _sources(arguments)
     given = _given(arguments, session)
-    results = completing_halves.completed(importing.look(session, sources), given)
+    results = missing_parts.completed(importing.look(session, sources), given)
     offers = offers_of(results)
     findings = findings_of(results)
     if arguments.dry_run:
@@ -133,15 +133,15 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     return Exit.TEST_FAILED if any(outcome.problem for outcome in outcomes) else Exit.OK
 
 
-def _given(arguments: argparse.Namespace, session: Session) -> list[completing_halves.Given]:
-    given = [completing_halves.address(text) for text in arguments.base_url]
-    given += [completing_halves.key_in(text) for text in arguments.api_key_env]
-    given += [completing_halves.reference(text) for text in arguments.api_key_ref]
+def _given(arguments: argparse.Namespace, session: Session) -> list[missing_parts.Given]:
+    given = [missing_parts.address(text) for text in arguments.base_url]
+    given += [missing_parts.key_in(text) for text in arguments.api_key_env]
+    given += [missing_parts.reference(text) for text in arguments.api_key_ref]
     if arguments.api_key_stdin:
         key = session.terminal.ask_secret("API key") if session.interactive else session.terminal.stdin.read()
         if not key.strip():
             raise UsageError("api_key: stdin was empty", "pipe the key in: … | nexoctl import …")
-        given.append(completing_halves.key(key.strip()))
+        given.append(missing_parts.key(key.strip()))
     return given
 
 

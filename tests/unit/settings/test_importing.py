@@ -15,7 +15,7 @@ from nexo_settings import importing
 from nexo_settings.importing import KEPT_S, MOST_ROWS, ImportCalls, Offers, masked, shown_address
 from nexo_settings.reading import JsonBody, NotUnderstood
 from nexo_sources import Finding, Found, Skipped
-from nexo_sources.finding import Half, Part
+from nexo_sources.finding import Incomplete, Part
 from nexo_sources.offers import Offer, Survey
 from nexo_sources.table import named
 
@@ -109,10 +109,10 @@ def looked(survey: Survey, monkeypatch: pytest.MonkeyPatch, work: str) -> str:
     return asyncio.run(scenario())
 
 
-def survey_of(*findings: Finding, halves: tuple[Half, ...] = ()) -> Survey:
+def survey_of(*findings: Finding, incomplete: tuple[Incomplete, ...] = ()) -> Survey:
     source = named("codex")
     assert source is not None
-    skipped = tuple(Skipped(one.rest.name, one.rest.place, "it has no key", one) for one in halves)
+    skipped = tuple(Skipped(one.rest.name, one.rest.place, "it has no key", one) for one in incomplete)
     return [(source, Found(findings, skipped))]
 
 
@@ -125,24 +125,24 @@ def test_a_file_that_repeats_its_key_everywhere_does_not_show_it(monkeypatch: py
         model=KEY,
         headers=(Header(f"X-{KEY}", KEY), Header("X-Title", f"{KEY}\ud800")),
     )
-    half = Half(lacks=Part.ADDRESS, rest=replace(hostile, api_key=f"{KEY}-two", base_url=""))
-    said = looked(survey_of(hostile, halves=(half,)), monkeypatch, "")
+    incomplete = Incomplete(lacks=Part.ADDRESS, rest=replace(hostile, api_key=f"{KEY}-two", base_url=""))
+    said = looked(survey_of(hostile, incomplete=(incomplete,)), monkeypatch, "")
     assert KEY not in said
     assert "…file" in said
     assert "-two" in said
     rows = json.loads(said)["sources"][0]["rows"]
     assert rows[0]["model"] == "…"
-    # Half an account without its address leads nowhere yet, least of all to the provider.
+    # Incomplete an account without its address leads nowhere yet, least of all to the provider.
     assert rows[1]["address"] == ""
 
 
 def test_half_an_account_is_completed_with_what_the_person_types(monkeypatch: pytest.MonkeyPatch) -> None:
     rest = replace(WHOLE, provider=Provider.CUSTOM, api_key="", base_url="https://gw.example.com/v1")
-    no_key = survey_of(halves=(Half(lacks=Part.KEY, rest=rest),))
+    no_key = survey_of(incomplete=(Incomplete(lacks=Part.KEY, rest=rest),))
     assert repr(KEY) in looked(no_key, monkeypatch, json.dumps({"part": f" {KEY} "}))
     with pytest.raises(NotUnderstood, match="api_key is missing"):
         looked(no_key, monkeypatch, "{}")
-    no_address = survey_of(halves=(Half(lacks=Part.ADDRESS, rest=replace(WHOLE, base_url="")),))
+    no_address = survey_of(incomplete=(Incomplete(lacks=Part.ADDRESS, rest=replace(WHOLE, base_url="")),))
     with pytest.raises(NotUnderstood, match="base_url is missing"):
         looked(no_address, monkeypatch, json.dumps({"part": " "}))
     found = looked(no_address, monkeypatch, json.dumps({"part": "https://gw.example.com/v1"}))

@@ -132,7 +132,7 @@ def test_half_of_a_provider_is_one(home: Path, app: str, there: str) -> None:
     database(home / ".cc-switch/cc-switch.db", SCHEMAS["failover"], (app, json.loads(text), {}))
     found = cc_switch.find()
     assert not found.findings
-    assert [half.lacks for half in found.halves] == [Part.KEY if there == "address" else Part.ADDRESS]
+    assert [one.lacks for one in found.incomplete] == [Part.KEY if there == "address" else Part.ADDRESS]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_key_for_what_speaks_otherwise_is_not_anthropics(home: Path, speaks: s
     )
     found = cc_switch.find()
     assert not found.findings
-    assert [half.lacks for half in found.halves] == [Part.ADDRESS]
+    assert [one.lacks for one in found.incomplete] == [Part.ADDRESS]
 
 
 # -- what its menu exports

@@ -142,9 +142,9 @@ def test_what_several_models_of_one_account_lack_is_asked_for_once(home: Path) -
         "  - {name: two, model: b, <<: *common}\n"
         "  - {name: three, provider: openai, model: c, apiKey: '${CORP_KEY}'}\n"
     )
-    halves = continue_dev.find().merged().halves
-    assert len(halves) == 2
-    assert halves[0].rest.model == "a"
+    incomplete = continue_dev.find().merged().incomplete
+    assert len(incomplete) == 2
+    assert incomplete[0].rest.model == "a"
 
 
 def test_continue_yaml(home: Path) -> None:

@@ -611,7 +611,7 @@ def test_goose_names_each_provider_that_was_set_up(home: Path) -> None:
     found = goose.find()
     assert told(found) == [("ollama", "ollama", "http://localhost:11434", "", "m:12b")]
     assert list(reasons(found)) == ["openrouter"]
-    assert [half.rest.model for half in found.halves] == ["vendor/m-1"]
+    assert [one.rest.model for one in found.incomplete] == ["vendor/m-1"]
 
 
 def test_goose_a_provider_that_is_not_described_is_named(home: Path) -> None:

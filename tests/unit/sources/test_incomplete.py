@@ -1,4 +1,4 @@
-"""Half of a configuration, a word for a key, a moved file: nothing is completed with a public host."""
+"""Incomplete of a configuration, a word for a key, a moved file: nothing is completed with a public host."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexo.connections.terms import Provider
-from nexo_cli import completing_halves
+from nexo_cli import missing_parts
 from nexo_cli.parser import UsageError
 from nexo_client.types import Header
 from nexo_daemon.vault.references import parse as parse_reference
@@ -22,15 +22,15 @@ from nexo_sources import (
     cc_switch,
     claude_code,
     codex,
+    completing,
     continue_dev,
     environment,
-    halves,
     keys,
     litellm,
     llm,
     services,
 )
-from nexo_sources.finding import Finding, Found, Half, Part, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
 from nexo_sources.table import SOURCES, Source, named, survey
 
 GATEWAY = "https://gw.example.com"
@@ -202,15 +202,15 @@ def test_cc_switch_says_what_an_address_speaks(
 
 
 @pytest.mark.parametrize("app", ["claude", "codex", "gemini"])
-@pytest.mark.parametrize("half", ["baseUrl", "apiKey", ""])
-def test_a_universal_provider_is_whole_or_named(home: Path, app: str, half: str) -> None:
+@pytest.mark.parametrize("missing", ["baseUrl", "apiKey", ""])
+def test_a_universal_provider_is_whole_or_named(home: Path, app: str, missing: str) -> None:
     entry = {"name": "Uni", "apps": {app: True}, "baseUrl": GATEWAY, "apiKey": KEY} | (
-        {half: ""} if half else {}
+        {missing: ""} if missing else {}
     )
     switch_database(home / ".cc-switch/cc-switch.db", {}, {"env": {}}, {"u": entry})
     found = cc_switch.find()
-    assert [one.address.removesuffix("/v1") for one in found.findings] == ([] if half else [GATEWAY])
-    assert ("Uni" in {one.what for one in found.skipped}) == bool(half)
+    assert [one.address.removesuffix("/v1") for one in found.findings] == ([] if missing else [GATEWAY])
+    assert ("Uni" in {one.what for one in found.skipped}) == bool(missing)
 
 
 def test_config_json_of_version_1_is_read(home: Path) -> None:
@@ -293,10 +293,10 @@ def test_a_key_alone_goes_where_a_variable_of_the_shell_says_or_nowhere(
     monkeypatch.setenv(address, GATEWAY)
     found = found_in(source, path)
     assert all(one.address.startswith(GATEWAY) for one in found.findings)
-    assert len(found.findings) + len(found.halves) == 1
-    for half in found.halves:
-        assert (half.lacks, half.rest.api_key) == (Part.ADDRESS, KEY)
-        assert halves.with_address(half, GATEWAY).address.startswith(GATEWAY)
+    assert len(found.findings) + len(found.incomplete) == 1
+    for one in found.incomplete:
+        assert (one.lacks, one.rest.api_key) == (Part.ADDRESS, KEY)
+        assert completing.with_address(one, GATEWAY).address.startswith(GATEWAY)
 
 
 @pytest.mark.parametrize("by_name", [False, True], ids=["home", "file"])
@@ -351,7 +351,7 @@ def test_the_name_of_a_service_is_no_address(
     write(home / name, content)
     found = found_in(source, None)
     assert not found.findings
-    assert [(half.lacks, half.rest.api_key) for half in found.halves] == [(Part.ADDRESS, KEY)]
+    assert [(one.lacks, one.rest.api_key) for one in found.incomplete] == [(Part.ADDRESS, KEY)]
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_a_key_of_the_home_is_for_nobody_where_the_directory_has_its_address(
     monkeypatch.chdir(home / "project")
     found = found_in(source, None)
     assert not found.findings
-    assert [half.lacks for half in found.halves] == [Part.ADDRESS]
+    assert [one.lacks for one in found.incomplete] == [Part.ADDRESS]
     assert any(f"--file {theirs}" in one.reason for one in found.skipped)
     # The file of the directory alone has no key: the one of the home is not sent where it says.
     named_file = found_in(source, home / "project" / theirs)
@@ -512,8 +512,8 @@ def test_the_proposal_is_a_whole_command_and_a_half(home: Path) -> None:
     assert skipped.reason.endswith(
         f"nexoctl add gw --provider custom --base-url {GATEWAY}/v1 --api-key-ref 'command:op read op://v/i/f'"
     )
-    assert skipped.half is not None
-    completed = halves.with_reference(skipped.half, "command:op read op://v/i/f")
+    assert skipped.incomplete is not None
+    completed = completing.with_reference(skipped.incomplete, "command:op read op://v/i/f")
     draft = completed.draft()
     assert (draft.api_key, draft.api_key_ref) == (None, "command:op read op://v/i/f")
 
@@ -622,7 +622,7 @@ def test_the_name_of_a_variable_is_one(name: str) -> None:
     assert keys.is_variable(name)
 
 
-# -- the person completes a half
+# -- the person completes an entry
 
 
 def survey_of(*pairs: tuple[str, Part]) -> list[tuple[Source, Found]]:
@@ -630,7 +630,7 @@ def survey_of(*pairs: tuple[str, Part]) -> list[tuple[Source, Found]]:
         Finding(name=name, place="there", provider=Provider.CUSTOM, base_url=GATEWAY) for name, _ in pairs
     )
     skipped = tuple(
-        Skipped(name, "there", "why", Half(lacks=lacks, rest=rest))
+        Skipped(name, "there", "why", Incomplete(lacks=lacks, rest=rest))
         for (name, lacks), rest in zip(pairs, rests, strict=True)
     )
     return [(SOURCES[0], Found((), skipped))]
@@ -638,8 +638,8 @@ def survey_of(*pairs: tuple[str, Part]) -> list[tuple[Source, Found]]:
 
 def test_a_part_completes_the_one_that_lacks_it() -> None:
     survey_one = survey_of(("work", Part.KEY), ("home", Part.ADDRESS))
-    given = [completing_halves.key("the-key"), completing_halves.address(f"{GATEWAY}/b/v1")]
-    ((_, found),) = completing_halves.completed(survey_one, given)
+    given = [missing_parts.key("the-key"), missing_parts.address(f"{GATEWAY}/b/v1")]
+    ((_, found),) = missing_parts.completed(survey_one, given)
     assert [(one.name, one.address, one.api_key) for one in found.findings] == [
         ("work", GATEWAY, "the-key"),
         ("home", f"{GATEWAY}/b/v1", ""),
@@ -650,11 +650,11 @@ def test_a_part_completes_the_one_that_lacks_it() -> None:
 def test_a_part_for_several_needs_a_name_and_a_part_for_nobody_is_refused() -> None:
     several = survey_of(("work", Part.KEY), ("home", Part.KEY))
     with pytest.raises(UsageError, match="home, work"):
-        completing_halves.completed(several, [completing_halves.reference("file:/k")])
-    ((_, found),) = completing_halves.completed(several, [completing_halves.reference("HOME=file:/k")])
+        missing_parts.completed(several, [missing_parts.reference("file:/k")])
+    ((_, found),) = missing_parts.completed(several, [missing_parts.reference("HOME=file:/k")])
     assert [(one.name, one.api_key_ref) for one in found.findings] == [("home", "file:/k")]
     with pytest.raises(UsageError, match="lacks its address"):
-        completing_halves.completed(several, [completing_halves.address(GATEWAY)])
+        missing_parts.completed(several, [missing_parts.address(GATEWAY)])
 
 
 @pytest.mark.parametrize(
@@ -677,7 +677,7 @@ def test_the_lists_of_open_webui_are_pairs(
     variables = {"OPENAI_API_KEYS": written, "OPENAI_API_BASE_URLS": addresses}
     found = environment.from_variables(variables, "there")
     assert [one.address.split("/")[2] for one in found.findings] == whole
-    assert [half.lacks for half in found.halves] == [Part.ADDRESS] * alone
+    assert [one.lacks for one in found.incomplete] == [Part.ADDRESS] * alone
 
 
 def test_the_login_of_a_claude_subscription_is_named(home: Path) -> None:
@@ -724,5 +724,5 @@ def test_a_password_in_an_address_is_not_shown_with_what_is_missing() -> None:
     )
     (skipped,) = accounts.found([account], {}).skipped
     for one in (skipped, accounts.in_keyring(account, "Zed")):
-        assert one.half is None
+        assert one.incomplete is None
         assert one.reason == environment.LOGIN_IN_ADDRESS

@@ -1,4 +1,4 @@
-"""The flags of `nexoctl import` that complete a half, an entry without its key or address.
+"""The flags of `nexoctl import` that complete an entry without its key or address.
 
 Each value is for one account. If several accounts lack that part, the person has to name the account: a key
 sent to the address of another account would leak.
@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from nexo.connections.values import frozen
 from nexo_cli.parser import UsageError
-from nexo_sources import Finding, Found, Skipped, halves
-from nexo_sources.finding import Half, Part
+from nexo_sources import Finding, Found, Skipped, completing
+from nexo_sources.finding import Incomplete, Part
 from nexo_sources.offers import Survey
 
 
@@ -27,17 +27,17 @@ class Given:
     flag: str
     lacks: Part
     text: str
-    complete: Callable[[Half, str], Finding]
+    complete: Callable[[Incomplete, str], Finding]
 
 
 def address(text: str) -> Given:
     """An account's base URL."""
-    return Given("--base-url", Part.ADDRESS, text, halves.with_address)
+    return Given("--base-url", Part.ADDRESS, text, completing.with_address)
 
 
 def reference(text: str) -> Given:
     """A reference to a key."""
-    return Given("--api-key-ref", Part.KEY, text, halves.with_reference)
+    return Given("--api-key-ref", Part.KEY, text, completing.with_reference)
 
 
 def key_in(text: str) -> Given:
@@ -47,23 +47,23 @@ def key_in(text: str) -> Given:
 
 def key(text: str) -> Given:
     """A key that was piped in."""
-    return Given("--api-key-stdin", Part.KEY, text, halves.with_key)
+    return Given("--api-key-stdin", Part.KEY, text, completing.with_key)
 
 
-def _from_variable(half: Half, name: str) -> Finding:
+def _from_variable(incomplete: Incomplete, name: str) -> Finding:
     value = os.environ.get(name, "").strip()
     if not value:
         raise UsageError(
             f"--api-key-env: the variable {name} is not set", "export it, or use --api-key-stdin"
         )
-    return halves.with_key(half, value)
+    return completing.with_key(incomplete, value)
 
 
 def completed(results: Survey, parts: list[Given]) -> Survey:
-    """The survey with each part put into its half.
+    """The survey with each part put into its entry.
 
     Raises:
-        UsageError: a part fits no half, or several.
+        UsageError: a part fits no entry, or several.
     """
     for part in parts:
         results = _with(results, part)
@@ -72,10 +72,10 @@ def completed(results: Survey, parts: list[Given]) -> Survey:
 
 def _with(results: Survey, part: Given) -> Survey:
     lacking = [
-        (one, one.half)
+        (one, one.incomplete)
         for _, found in results
         for one in found.skipped
-        if one.half is not None and one.half.lacks is part.lacks
+        if one.incomplete is not None and one.incomplete.lacks is part.lacks
     ]
     name, equals, rest = part.text.partition("=")
     meant = [pair for pair in lacking if equals and name.casefold() in _names(*pair)]
@@ -88,18 +88,18 @@ def _with(results: Survey, part: Given) -> Survey:
             "`nexoctl import` shows what was found",
         )
     if len(meant) > 1:
-        names = ", ".join(sorted({half.rest.name for _, half in meant}))
+        names = ", ".join(sorted({incomplete.rest.name for _, incomplete in meant}))
         raise UsageError(
             f"{part.flag}: {len(meant)} entries lack their {what} ({names})",
             f"name the source and the entry: nexoctl import SOURCE {part.flag} NAME=…; or use `nexoctl add`",
         )
-    (skipped, half) = meant[0]
-    finding = part.complete(half, value.strip())
+    (skipped, incomplete) = meant[0]
+    finding = part.complete(incomplete, value.strip())
     return [(source, _moved(found, skipped, finding)) for source, found in results]
 
 
-def _names(skipped: Skipped, half: Half) -> tuple[str, str]:
-    return skipped.what.casefold(), half.rest.name.casefold()
+def _names(skipped: Skipped, incomplete: Incomplete) -> tuple[str, str]:
+    return skipped.what.casefold(), incomplete.rest.name.casefold()
 
 
 def _moved(found: Found, skipped: Skipped, finding: Finding) -> Found:

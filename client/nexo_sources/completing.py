@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from nexo.connections.terms import Provider
 from nexo_sources import environment, services
-from nexo_sources.finding import Finding, Half, Part
+from nexo_sources.finding import Finding, Incomplete, Part
 
 
-def with_address(half: Half, url: str) -> Finding:
+def with_address(incomplete: Incomplete, url: str) -> Finding:
     """The connection at the given address."""
-    assert half.lacks is Part.ADDRESS  # noqa: S101 - asked by the caller
-    rest = half.rest
+    assert incomplete.lacks is Part.ADDRESS  # noqa: S101 - asked by the caller
+    rest = incomplete.rest
     if rest.preset == "azure":
         return replace(rest, base_url=environment.azure_base_url(url))
     if rest.provider in (Provider.OPENAI, Provider.CUSTOM):
@@ -25,13 +25,13 @@ def with_address(half: Half, url: str) -> Finding:
     return replace(rest, base_url="" if own else base_url)
 
 
-def with_key(half: Half, key: str) -> Finding:
+def with_key(incomplete: Incomplete, key: str) -> Finding:
     """The connection with the given key."""
-    assert half.lacks is Part.KEY  # noqa: S101 - asked by the caller
-    return replace(half.rest, api_key=key)
+    assert incomplete.lacks is Part.KEY  # noqa: S101 - asked by the caller
+    return replace(incomplete.rest, api_key=key)
 
 
-def with_reference(half: Half, reference: str) -> Finding:
+def with_reference(incomplete: Incomplete, reference: str) -> Finding:
     """The connection with a reference to its key, in the syntax of `--api-key-ref`."""
-    assert half.lacks is Part.KEY  # noqa: S101 - asked by the caller
-    return replace(half.rest, api_key_ref=reference)
+    assert incomplete.lacks is Part.KEY  # noqa: S101 - asked by the caller
+    return replace(incomplete.rest, api_key_ref=reference)
