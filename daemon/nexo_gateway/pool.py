@@ -6,10 +6,11 @@ all connections twice for each request, and needs 6 kB for an open one (2026-11-
 
 import asyncio
 from collections import deque
+from typing import Any
 
 import httpcore2
 
-from nexo_gateway.streams import Direct
+from nexo_gateway.streams import Direct, ProviderStream, TlsStream
 from nexo_gateway.way import ProxyHop, Way
 
 KEPT_S = 60.0
@@ -77,7 +78,7 @@ class Pool:
 
     async def done_with(self, connection: Connection) -> None:
         """Keep the connection for the next request, if possible."""
-        if not connection.is_available() or connection not in self._in_use:
+        if not connection.is_available() or connection not in self._in_use or _has_excess(connection):
             await self._closed(connection)
             return
         self._in_use.discard(connection)
@@ -97,6 +98,26 @@ class Pool:
         open_, self._resting, self._in_use = [*self._resting, *self._in_use], deque(), set()
         for connection in open_:
             await connection.aclose()
+
+
+def _http(connection: Connection) -> Any:
+    """The part of a connection that speaks HTTP/1.1, below those that connect and open tunnels."""
+    part: Any = connection
+    # httpcore2 2.16 has no public name for it.
+    while (below := getattr(part, "_connection", None)) is not None:
+        part = below
+    return part
+
+
+def stream_of(connection: Connection) -> ProviderStream | TlsStream:
+    """The stream of a connection that was used before."""
+    stream: ProviderStream | TlsStream = _http(connection)._network_stream
+    return stream
+
+
+def _has_excess(connection: Connection) -> bool:
+    """Whether more than the answer came, which would be taken for the answer to the next request."""
+    return bool(_http(connection)._h11_state.trailing_data[0])
 
 
 def _proxy(hop: ProxyHop | None) -> httpcore2.Proxy | None:

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.abc
 import httpcore2
+from anyio.streams.tls import TLSStream
 from httpcore2._backends.anyio import AnyIOStream
 
 _UNLIMITED: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
@@ -63,9 +64,13 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     Args:
         turn: awaited before received data is processed.
+
+    Attributes:
+        heard: whether anything was read since somebody set it to False.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn | None = None) -> None:
+        self.heard = False
         self._loop = loop
         self._turn = turn
         self._came = b""
@@ -164,11 +169,13 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """See httpcore2."""
         try:
-            return await self._received(max_bytes, timeout)
+            came = await self._received(max_bytes, timeout)
         except TimeoutError as error:
             raise httpcore2.ReadTimeout from error
         except OSError as error:
             raise httpcore2.ReadError from error
+        self.heard = self.heard or bool(came)
+        return came
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """See httpcore2."""
@@ -190,7 +197,7 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         # From here on anyio reads, and polls the socket itself.
         self._poll(on=False)
         below: Any = self
-        return await AnyIOStream(below).start_tls(ssl_context, server_hostname, timeout)
+        return await TlsStream(below).start_tls(ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
         """See httpcore2."""
@@ -227,6 +234,41 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         """See anyio."""
         return {anyio.abc.SocketAttribute.raw_socket: self._socket}
+
+
+class TlsStream(AnyIOStream):
+    """A `ProviderStream` under TLS.
+
+    Attributes:
+        heard: see `ProviderStream`; records without data, such as the end of TLS, do not count.
+    """
+
+    heard = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore2."""
+        came = await super().read(max_bytes, timeout)
+        self.heard = self.heard or bool(came)
+        return came
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2."""
+        stream: Any = await super().start_tls(ssl_context, server_hostname, timeout)
+        return TlsStream(stream._stream)
+
+    def get_extra_info(self, info: str) -> Any:
+        """See httpcore2."""
+        if info != "is_readable":
+            return super().get_extra_info(info)
+        stream: Any = self._stream
+        while isinstance(stream, TLSStream):
+            # Records that TLS has not decrypted yet are no longer in the socket.
+            if stream._read_bio.pending:
+                return True
+            stream = stream.transport_stream
+        return stream.get_extra_info(info)
 
 
 class Direct(httpcore2.AsyncNetworkBackend):

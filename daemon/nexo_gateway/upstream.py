@@ -17,7 +17,7 @@ import httpcore2
 
 from nexo.connections.values import frozen
 from nexo_gateway.pace import Pace
-from nexo_gateway.pool import Connection, Pool
+from nexo_gateway.pool import Connection, Pool, stream_of
 from nexo_gateway.streams import Direct
 from nexo_gateway.way import Way
 
@@ -189,10 +189,12 @@ class Sending:
             raise Outdated
         if rested is not None:
             began = time.monotonic()
+            stream = stream_of(rested)
+            stream.heard = False
             try:
                 return await rested.handle_async_request(_request(letter))
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-                if time.monotonic() - began > REPLAY_WITHIN_S:
+                if stream.heard or time.monotonic() - began > REPLAY_WITHIN_S:
                     raise
             await pool.done_with(rested)
         self._connection = pool.fresh()

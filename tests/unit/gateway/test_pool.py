@@ -1,12 +1,15 @@
 """The connection that the pool chooses for a request, with a provider on a real socket."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from certificates import Authority, make_authority
 from nexo_gateway import pool, upstream
 from nexo_gateway.pool import _MOST_RESTING
 from nexo_gateway.upstream import Fault, Letter, Upstream
@@ -184,6 +187,90 @@ def test_connections(
     if story is too_many_pools_close_the_one_that_rests_longest:
         monkeypatch.setattr(upstream, "MOST_POOLS", 2)
     told(story)
+
+
+HEARD = {
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-",
+    "what is no HTTP": b"hello\r\n\r\n",
+    "early hints": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+}
+UNHEARD = {"nothing": b""}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("case", [*HEARD, *UNHEARD])
+def test_a_request_of_whose_answer_anything_came_is_not_sent_again(
+    case: str, encrypted: bool, authority: Authority
+) -> None:
+    """It was executed, so a second one would be paid a second time."""
+    heard = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        for raw in (ANSWER, (HEARD | UNHEARD)[case]):
+            await reader.readuntil(b"\r\n\r\n")
+            heard += 1
+            writer.write(raw)
+        writer.close()
+
+    async def run() -> None:
+        sender = Upstream()
+        tls = authority.server("good") if encrypted else None
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+        port = listening.sockets[0].getsockname()[1]
+        way = Way(tls=ssl.create_default_context(cafile=authority.bundle)) if encrypted else Way()
+        sent = replace(letter(port, way=way), host="localhost", scheme="https" if encrypted else "http")
+        for number in range(2):
+            with pytest.raises(Fault) if number and case in HEARD else contextlib.nullcontext():
+                async with sender.send(sent) as answer:
+                    assert [piece async for piece in answer.body] == [b"ok"]
+        assert heard == (2 if case in HEARD else 3)
+        await sender.aclose()
+        listening.close()
+        await listening.wait_closed()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+EXCESS = {
+    "a second answer": ("GET", ANSWER + ANSWER.replace(b"ok", b"no"), b"ok"),
+    "more than the length": ("GET", ANSWER + b"!", b"ok"),
+    "a body for HEAD": ("HEAD", ANSWER, b""),
+    "a body for 304": ("GET", ANSWER.replace(b"200", b"304"), b""),
+}
+
+
+@pytest.mark.parametrize("case", EXCESS)
+def test_what_comes_beside_an_answer_is_not_the_answer_to_the_next_request(case: str) -> None:
+    """The next request may be that of another program."""
+    method, raw, body = EXCESS[case]
+    heard: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                heard.append(writer)
+                writer.write(raw if writer is heard[0] else ANSWER)
+        writer.close()
+
+    async def run() -> None:
+        sender = Upstream()
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        async with sender.send(replace(letter(port), method=method)) as sent:
+            assert b"".join([piece async for piece in sent.body]) == body
+        assert await ask(sender, port) == b"ok"
+        assert (len(heard), len(set(heard))) == (2, 2)
+        await sender.aclose()
+        listening.close()
+        await listening.wait_closed()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 WAYS = {

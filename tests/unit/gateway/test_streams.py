@@ -220,6 +220,13 @@ async def a_kept_connection_that_the_peer_closed_is_seen(stream: Any, peer: Peer
     await until_readable(stream)
 
 
+async def what_came_beside_what_was_read_is_seen(stream: Any, peer: Peer) -> None:
+    peer.transport.write(b"one")
+    peer.transport.write(b"two")
+    assert await stream.read(3) == b"one"
+    assert stream.get_extra_info("is_readable")
+
+
 async def what_is_known_of_both_ends(stream: Any, peer: Peer) -> None:
     ends = [stream.get_extra_info(name) for name in ("client_addr", "server_addr")]
     assert ends == [peer.transport.get_extra_info(name) for name in ("peername", "sockname")]
@@ -239,6 +246,7 @@ async def what_is_known_of_both_ends(stream: Any, peer: Peer) -> None:
         the_peer_leaves_while_somebody_waits_to_write,
         closed_by_us_without_waiting_for_a_peer_that_reads_nothing,
         a_kept_connection_that_the_peer_closed_is_seen,
+        what_came_beside_what_was_read_is_seen,
         what_is_known_of_both_ends,
     ],
     ids=lambda story: story.__name__,
@@ -270,6 +278,8 @@ async def amounts_both_ways(stream: Any, peer: Peer) -> None:
         broken_while_somebody_reads,
         nothing_in_time_and_then_something,
         who_gave_up_takes_no_bytes_with_them,
+        a_kept_connection_that_the_peer_closed_is_seen,
+        what_came_beside_what_was_read_is_seen,
         amounts_both_ways,
     ],
     ids=lambda story: story.__name__,
