@@ -8,16 +8,21 @@ Programs that only use connections do not need this module. `make aio` generates
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nexo.connections.codec import read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
+from nexo_client.arguments import checked, is_utf8
 from nexo_client.calls import Call, each, one
+from nexo_client.errors import InvalidField
 from nexo_client.line import Line
+from nexo_client.workspace import is_path
 
 PROMPT_S = 150.0
 """Additional time for a call during which the user may have to answer a dialog of the keyring."""
@@ -25,6 +30,7 @@ WORK_S = 60.0
 """Additional time for a call that derives keys or copies the store."""
 
 
+@checked
 class VaultCalls:
     """The calls for the vault. They raise the common errors of `Client` and those in their descriptions."""
 
@@ -113,6 +119,7 @@ class VaultCalls:
         return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
 
 
+@checked
 class StoreCalls:
     """The calls for the store. They raise the common errors of `Client` and those in their descriptions."""
 
@@ -137,11 +144,14 @@ class StoreCalls:
         """The backups, newest first."""
         return self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
 
-    def restore(self, name: str = "", *, dry_run: bool = False, empty: bool = False) -> types.Restored:
+    def restore(
+        self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
+    ) -> types.Restored:
         """Replace the store by a backup, after checking the backup and decrypting its secrets.
 
         Args:
-            name: the name of a backup, or an absolute path; empty for the newest.
+            name: the name of a backup, or the path of a copy of the store (a `Path`, or a string that starts
+                with "~" or contains a separator); empty for the newest backup.
             dry_run: only check the backup.
             empty: create an empty store instead, if the store is gone.
 
@@ -149,7 +159,7 @@ class StoreCalls:
             InvalidField: there is no such backup.
             DaemonFailed: the backup is damaged; nothing was changed.
         """
-        request = s.RestoreBackupRequest(name=name, dry_run=dry_run, empty=empty)
+        request = s.RestoreBackupRequest(name=_backup(name), dry_run=dry_run, empty=empty)
         return self._line.ask(Call(request, _restored, longer_s=WORK_S))
 
     def export(self, *, passphrase: str = "") -> types.Export:
@@ -192,6 +202,15 @@ class StoreCalls:
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
         return self._line.ask(Call(request, each(types.ImportStep, "steps"), longer_s=WORK_S))
+
+
+def _backup(name: str | os.PathLike[str]) -> str:
+    if isinstance(name, str) and not is_path(name):
+        return name
+    whole = str(Path(os.path.expanduser(name)).absolute())  # noqa: PTH111 - leaves an unknown user alone
+    if not is_utf8(whole):
+        raise InvalidField.of("name", "the path is not UTF-8", "rename the file, or make a link to it")
+    return whole
 
 
 def _new_code(response: Any) -> types.RecoveryCode:

@@ -24,6 +24,7 @@ from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
+from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall, each, one
 from nexo_client.client import (
     _GRACE_S,
@@ -48,29 +49,32 @@ if TYPE_CHECKING:
     from nexo_client.aio_gateway import AsyncGatewayCalls
 
 
+@checked
 def connect(
     socket: str | os.PathLike[str] | None = None, *, start: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S
 ) -> Connecting[AsyncClient]:
     """A client of this user's daemon.
 
     Args:
-        socket: path of the socket; None for NEXO_SOCKET or the default path.
+        socket: path of the socket; None for NEXO_SOCKET or the default path. A `~` at its start is expanded.
         start: start the daemon if it is not running (needs the `daemon` extra).
         timeout_s: deadline of each call and of the start, in seconds.
 
     Raises:
         DaemonNotRunning: nobody listens (and `start` is false, or the start failed).
         DaemonUnsafe: the socket or its directory is not private to this user.
-        InvalidField: the path of the socket is too long.
+        InvalidField: the path of the socket is too long, or `timeout_s` is not more than 0.
     """
     return opened(AsyncClient, socket, start, timeout_s)
 
 
+@checked
 class AsyncClient(AsyncLine):
     """A client of the daemon. Belongs to one event loop. In a forked child it opens its own channel.
 
     Every method can raise `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` and `DaemonFailed`
-    besides the errors in its description. A context manager; `close()` closes the channel.
+    besides the errors in its description, and `InvalidField` for an argument of a wrong type. A context
+    manager; `close()` closes the channel.
     """
 
     @property
@@ -286,7 +290,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, timeout_s + _GRACE_S))
+        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
 
     def testing_draft(
         self,
@@ -308,7 +312,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, timeout_s + _GRACE_S))
+        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
 
     async def last_test(self, name: str) -> types.LastTest | None:
         """The result of the last test of a saved connection. Sends nothing to the provider.

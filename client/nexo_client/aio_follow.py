@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo_client import follow_stream
+from nexo_client.arguments import checked
 from nexo_client.errors import NexoError
 from nexo_client.follow import LiveConnection, OnChange
 from nexo_client.types import OnStale, ResolvedConnection
@@ -60,6 +61,7 @@ class AsyncLiveConnection:
         """See `LiveConnection.problem`."""
         return self._live.problem
 
+    @checked
     def on_change(self, callback: OnChange) -> Callable[[], None]:
         """As `LiveConnection.on_change`, but callbacks run on the event loop."""
         self._callbacks.append(callback)

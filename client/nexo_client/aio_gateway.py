@@ -12,12 +12,14 @@ from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
 from nexo_client.aio_line import AsyncLine
+from nexo_client.arguments import checked
 from nexo_client.calls import Call, each, one
 from nexo_client.errors import InvalidField
 from nexo_client.gateway import _ended, _minted, _used
 from nexo_client.workspace import WorkspaceLike, locate
 
 
+@checked
 class AsyncGatewayCalls:
     """The calls for the gateway. They raise the common errors of `Client` and those in their descriptions."""
 

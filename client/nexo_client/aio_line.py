@@ -16,6 +16,7 @@ import grpc.aio
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
+from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
@@ -42,6 +43,7 @@ class Connecting(Generic[L]):
         self._client: L | None = None
 
     async def _open(self) -> L:
+        calls.positive(self._timeout_s)
         path = channel.locate(self._socket)
         try:
             channel.probe(path)
@@ -120,9 +122,20 @@ class AsyncSubscription(Generic[T]):
 class AsyncLine:
     """The base class of asyncio clients. Connects on first use. An asynchronous context manager."""
 
-    def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._socket = socket
-        self._timeout_s = timeout_s
+    @checked
+    def __init__(
+        self, socket: str | os.PathLike[str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        """A client that connects when it is first used; `connect` also checks that the daemon runs.
+
+        Args:
+            socket, timeout_s: as for `connect`.
+
+        Raises:
+            DaemonUnsafe, InvalidField: as for `connect`.
+        """
+        self._socket = channel.locate(socket)
+        self._timeout_s = calls.positive(timeout_s)
         self._wire: Wire | None = None
         self._closed = False
         self._followers: weakref.WeakSet[AsyncLiveConnection] = weakref.WeakSet()
@@ -175,7 +188,7 @@ class AsyncLine:
         """Sends a call and reads the response. For the methods of the clients."""
         wire = self._connected()
         method = wire.method(call)
-        deadline = self._timeout_s + call.longer_s
+        deadline = self._timeout_s + max(call.longer_s, 0.0)
         if not call.reads:
             # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)

@@ -99,6 +99,17 @@ def each(kind: type[T], field: str) -> Callable[[Any], tuple[T, ...]]:
     return lambda response: read_all(kind, getattr(response, field))
 
 
+def positive(timeout_s: float) -> float:
+    """The deadline of a client.
+
+    Raises:
+        InvalidField: it is not more than 0.
+    """
+    if timeout_s <= 0:
+        raise InvalidField.of("timeout_s", f"is {timeout_s:g} s", "use more than 0")
+    return timeout_s
+
+
 def client_info() -> w.ClientInfo:
     """The description of this process for the daemon."""
     path = Path(sys.argv[0] if sys.argv else "")

@@ -42,10 +42,13 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
     if `override` or `NEXO_SOCKET` names a socket.
 
     Raises:
-        DaemonUnsafe: the directory of the socket is not private to this user.
+        DaemonUnsafe: there is no home directory for the default path.
+        InvalidField: the path begins with the home directory of a user who does not exist.
     """
     try:
         socket = paths.socket_path(override)
+    except RuntimeError:
+        raise InvalidField.of("socket", "there is no such home directory", "give the whole path") from None
     except paths.UnsafePathError as error:
         raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
     if override or os.environ.get("NEXO_SOCKET") or diagnose(socket) is None:
@@ -76,6 +79,8 @@ def check(socket: Path) -> None:
     try:
         paths.check_private_directory(socket.parent)
         info = socket.stat()
+    except ValueError:
+        raise InvalidField.of("socket", "the path has a zero byte in it", "remove it") from None
     except paths.UnsafePathError as error:
         raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
     except (FileNotFoundError, NotADirectoryError):

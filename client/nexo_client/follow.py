@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo.connections.values import frozen
+from nexo_client.arguments import checked
 from nexo_client.errors import DaemonFailed, DaemonNotRunning, DeadlineExceeded, NexoError
 from nexo_client.types import OnStale, ResolvedConnection
 
@@ -103,6 +104,7 @@ class LiveConnection:
         known = self._known
         return _fresh_copy(known.error) if isinstance(known, _Unusable) else None
 
+    @checked
     def on_change(self, callback: OnChange) -> Callable[[], None]:
         """Registers a callback for a new connection; its argument is None if there is none (see `problem`).
 

@@ -18,12 +18,14 @@ from nexo.connections.codec import duration, enum_to_wire, read, read_all, times
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
+from nexo_client.arguments import checked
 from nexo_client.calls import Call, each, one
 from nexo_client.errors import InvalidField
 from nexo_client.line import Line
 from nexo_client.workspace import WorkspaceLike, locate
 
 
+@checked
 class GatewayCalls:
     """The calls for the gateway. They raise the common errors of `Client` and those in their descriptions."""
 

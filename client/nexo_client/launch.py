@@ -24,7 +24,7 @@ FOUND_AGAIN_S = 6.0
 """How long to wait for a running daemon that has lost its socket; it restores it every two seconds."""
 
 
-def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
+def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> int:
     """Starts `nexod` and waits until it answers; returns its pid.
 
     The daemon outlives the caller. If two programs start it at the same time, one daemon remains, and both
@@ -35,6 +35,7 @@ def start_daemon(socket: Path, *, timeout_s: float = 10.0) -> int:
         DeadlineExceeded: it did not answer in time; it may still be starting.
         DaemonUnsafe, InvalidField: as for `connect`.
     """
+    socket = channel.locate(socket)
     service = responsible(socket)
     if service is not None:
         return _start_service(service, socket, timeout_s)

@@ -18,6 +18,7 @@ import grpc
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
+from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall
 from nexo_client.errors import DaemonFailed, DaemonNotRunning
 from nexo_client.workspace import WorkspaceLike
@@ -36,6 +37,7 @@ LOOK_AGAIN_S = 0.2
 
 def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
     """A client of class `kind`; see `nexo_client.connect`."""
+    calls.positive(timeout_s)
     path = channel.locate(socket)
     try:
         channel.probe(path)
@@ -127,9 +129,20 @@ class Subscription(Generic[T]):
 class Line:
     """The base class of clients. Connects on first use, and again in a forked child. A context manager."""
 
-    def __init__(self, socket: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._socket = socket
-        self._timeout_s = timeout_s
+    @checked
+    def __init__(
+        self, socket: str | os.PathLike[str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        """A client that connects when it is first used; `connect` also checks that the daemon runs.
+
+        Args:
+            socket, timeout_s: as for `connect`.
+
+        Raises:
+            DaemonUnsafe, InvalidField: as for `connect`.
+        """
+        self._socket = channel.locate(socket)
+        self._timeout_s = calls.positive(timeout_s)
         self._wire: Wire | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -192,7 +205,7 @@ class Line:
         """Sends a call and reads the response. For the methods of the clients."""
         wire = self._connected()
         method = wire.method(call)
-        deadline = self._timeout_s + call.longer_s
+        deadline = self._timeout_s + max(call.longer_s, 0.0)
         if not call.reads:
             # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)

@@ -4,9 +4,8 @@ import json
 import os
 import subprocess
 import threading
-from pathlib import Path
 
-from nexo.connections import python, run_marks
+from nexo.connections import paths, python, run_marks
 from nexo.connections.values import frozen
 
 NEEDS = ("nexo_settings", "uvicorn", "h11")
@@ -42,7 +41,7 @@ def available() -> bool:
 
 
 def open_settings(
-    socket: Path,
+    socket: str | os.PathLike[str],
     *,
     at: str = "",
     name: str = "",
@@ -81,7 +80,7 @@ def open_settings(
     environment = dict(os.environ)
     run_marks.take_back(environment)
     process = subprocess.Popen(
-        python.of_ours("nexo_settings", "--socket", os.fspath(socket), *flags),
+        python.of_ours("nexo_settings", "--socket", os.fspath(paths.socket_path(socket)), *flags),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

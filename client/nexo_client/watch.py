@@ -126,7 +126,6 @@ def watch_forever(client: Client) -> Watcher:
     """An iterable of `LinkEvent`: snapshots and events, and AWAY while there is no subscription.
 
     The iteration blocks its thread. It yields errors as events instead of raising them. `connect()` raises if
-    no daemon is running, so a program that may start before the daemon creates its client with
-    `Client(nexo.connections.paths.socket_path())`.
+    no daemon is running, so a program that may start before the daemon creates its client with `Client()`.
     """
     return Watcher(client)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from nexo.connections.model.workspace import Workspace
+from nexo_client.arguments import is_utf8
 from nexo_client.errors import InvalidField
 
 WorkspaceLike = str | os.PathLike[str] | Workspace | None
@@ -30,13 +31,19 @@ def locate(value: WorkspaceLike) -> Workspace | None:
     if isinstance(value, Workspace):
         if bool(value.path) == bool(value.name):
             raise _invalid("is empty" if not value.path else "has both a path and a name")
-        return Workspace(path=canonical(value.path)) if value.path else value
+        return Workspace(path=canonical(value.path)) if value.path else _named(value)
     if isinstance(value, str):
         if not value.strip():
             raise _invalid("is empty")
-        if not _is_path(value):
-            return Workspace(name=value)
+        if not is_path(value):
+            return _named(Workspace(name=value))
     return Workspace(path=canonical(os.fspath(value)))
+
+
+def _named(workspace: Workspace) -> Workspace:
+    if not is_utf8(workspace.name):
+        raise _invalid("the name is not UTF-8")
+    return workspace
 
 
 def nearest(value: WorkspaceLike) -> Workspace | None:
@@ -50,7 +57,8 @@ def nearest(value: WorkspaceLike) -> Workspace | None:
         return Workspace(path=error.holder)
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether the text is meant as a path, not as a name."""
     return text in (".", "..") or text.startswith("~") or os.sep in text
 
 
@@ -64,17 +72,9 @@ class NotUtf8(InvalidField):
     def __init__(self, whole: str) -> None:
         error = _invalid("the name of the directory is not UTF-8, which is required")
         super().__init__(error.message, hint=error.hint, metadata=error.metadata)
-        while not _is_utf8(whole):
+        while not is_utf8(whole):
             whole = os.path.dirname(whole)  # noqa: PTH120 - no more than text
         self.holder = whole
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _invalid(problem: str) -> InvalidField:
@@ -98,7 +98,9 @@ def canonical(path: str) -> str:
         raise _invalid("the current directory has been removed") from None
     except ValueError:
         raise _invalid("the path has a zero byte in it") from None
-    if not _is_utf8(whole):
+    except TypeError:
+        raise _invalid(f"the path is of type {type(path).__name__}") from None
+    if not is_utf8(whole):
         raise NotUtf8(whole)
     # The result for a path that does not exist is not cached, because its spelling may change.
     return _stored_case(whole) if os.path.lexists(whole) else stored_case(whole)

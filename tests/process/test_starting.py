@@ -74,7 +74,7 @@ def test_several_programs_that_start_it_at_once_get_the_same_one(here: Surroundi
 
 
 def test_a_socket_of_a_daemon_that_was_killed_is_no_obstacle(here: Surroundings) -> None:
-    first = launch.start_daemon(here.socket, timeout_s=30)
+    first = launch.start_daemon(str(here.socket), timeout_s=30)
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: not alive(first), "it is gone")
     assert here.socket.exists()

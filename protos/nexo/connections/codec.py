@@ -153,7 +153,7 @@ def _given(attribute: str, field: Any) -> Convert:
         found = take(value)
         if found is None:
             return None
-        return [convert(one) for one in found] if isinstance(found, tuple) else convert(found)
+        return [convert(one) for one in found] if isinstance(found, tuple | list) else convert(found)
 
     return get
 

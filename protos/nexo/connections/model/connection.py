@@ -1,5 +1,6 @@
 """A connection without its secrets."""
 
+import os
 from dataclasses import field
 from datetime import datetime
 
@@ -22,6 +23,14 @@ class NetworkProfile:
     proxy: str = field(default="system", repr=False)
     no_proxy: tuple[str, ...] = ()
     ca_bundle: str = ""
+
+    def __init__(
+        self, proxy: str = "system", no_proxy: tuple[str, ...] = (), ca_bundle: str | os.PathLike[str] = ""
+    ) -> None:
+        object.__setattr__(self, "proxy", proxy)
+        object.__setattr__(self, "no_proxy", no_proxy)
+        is_path = isinstance(ca_bundle, os.PathLike)
+        object.__setattr__(self, "ca_bundle", os.fspath(ca_bundle) if is_path else ca_bundle)
 
     @property
     def proxy_url(self) -> str:
