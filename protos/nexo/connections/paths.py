@@ -20,7 +20,6 @@ _NAMES_OF_PLACES = (
     "NEXO_CONFIG_DIR",
     "NEXO_DATA_DIR",
     "NEXO_STATE_DIR",
-    "HOME",
     "TMPDIR",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -87,7 +86,12 @@ def _xdg(variable: str, fallback: str) -> Path:
 
 
 def make_absolute(environment: MutableMapping[str, str]) -> None:
-    """Make relative paths in our variables absolute; call it before the process changes its directory."""
+    """Make relative paths in our variables absolute; call it before the process changes its directory.
+
+    A relative HOME is removed, so that `home` and `expanduser` ask the system.
+    """
+    if not Path(environment.get("HOME", "")).is_absolute():
+        environment.pop("HOME", None)
     for variable in _NAMES_OF_PLACES:
         value = environment.get(variable, "")
         if value:

@@ -63,3 +63,13 @@ def test_a_path_too_long_for_a_socket_is_refused_with_the_way_out() -> None:
     with pytest.raises(paths.UnsafePathError) as caught:
         paths.check_socket_path(Path("/" + "x" * paths.SOCKET_PATH_LIMIT))
     assert "NEXO_SOCKET" in caught.value.hint
+
+
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_a_home_that_is_not_absolute_means_the_same_before_and_after_the_daemon_leaves_the_directory(
+    monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    before = paths.home()
+    paths.make_absolute(os.environ)
+    assert paths.home() == Path("~").expanduser() == before
