@@ -46,6 +46,14 @@ def _proxy(*words: str) -> Test:
     )
 
 
+def _not_http(_: ExchangeFault, cause: BaseException) -> bool:
+    # httpcore2 has one type for this and for a peer that closes the connection, and only texts to tell them.
+    words = str(cause).lower()
+    return isinstance(cause, httpcore2.RemoteProtocolError) and not (
+        "disconnected" in words or "closed" in words
+    )
+
+
 def _timeout(_: ExchangeFault, cause: BaseException) -> bool:
     return isinstance(cause, TimeoutError | httpcore2.TimeoutException)
 
@@ -276,6 +284,13 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="timeout",
         said="no complete answer in time",
         advice="{host} took the request but did not answer in time; try again, or with a longer --timeout.",
+    ),
+    FaultRow(
+        name="not-http",
+        test=_not_http,
+        reason="protocol",
+        said="what it sent is not valid HTTP",
+        advice="What {host} sends is not valid HTTP; check http:// or https://, the port, and any proxy.",
     ),
     FaultRow(
         name="reset",

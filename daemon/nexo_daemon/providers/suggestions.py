@@ -162,7 +162,7 @@ def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
     return repairs
 
 
-_AT_PROXY = ("proxy_kind", "reset", "timeout")
+_AT_PROXY = ("proxy_kind", "protocol", "reset", "timeout")
 
 
 def _other_proxies(target: ProbeTarget) -> list[Repair]:
@@ -228,7 +228,7 @@ def _other_endpoints(base: Base, reason: str) -> list[tuple[str, str]]:
         port = 80 if base.port == 443 else base.port
         url = replace(base, scheme="http", port=port).url()
         found.append((url, f"Use {url}: the server does not speak HTTPS."))
-    if base.scheme == "http" and reason in ("tls_expected", "reset", "refused", "waf"):
+    if base.scheme == "http" and reason in ("tls_expected", "protocol", "reset", "refused", "waf"):
         url = replace(base, scheme="https", port=_https_port(base)).url()
         found.append((url, f"Use {url}: the server speaks HTTPS."))
     return found

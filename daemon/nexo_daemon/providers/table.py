@@ -665,7 +665,7 @@ BY_STATUS: tuple[Row, ...] = (
         statuses=((200, 299),),
         outcome=Outcome.NOT_COMPATIBLE,
         reason="wrong_shape",
-        advice="{host} answers, but not like {service}; check the provider and the path of the base URL.",
+        advice="{host} answers, but not as this provider; check the provider and the path of the base URL.",
     ),
     Row(
         name="other-redirect",

@@ -327,13 +327,20 @@ async def _complete(inquiry: Inquiry, course: _Course, model: str) -> None:
         )
         course.log.passed(Layer.COMPLETION, reply.elapsed_s, f"{model} answered on {wire}")
         return
-    course.verdict = _completion_verdict(reply, model)
+    course.verdict = _completion_verdict(reply, model, course.key)
     course.log.failed_by(course.verdict, Layer.COMPLETION, reply.elapsed_s)
 
 
-def _completion_verdict(reply: Reply, model: str) -> Verdict:
-    """Whether the model is missing, or the endpoint for calls."""
+def _completion_verdict(reply: Reply, model: str, key: KeyVerdict) -> Verdict:
+    """Whether the model is missing, the endpoint for calls, or the permission of a key that is known."""
     verdict = reply.verdict
+    if verdict.outcome is Outcome.AUTH_ERROR and key is KeyVerdict.VERIFIED:
+        return replace(
+            verdict,
+            outcome=Outcome.PERMISSION,
+            reason="forbidden",
+            advice=f"The key may list models, but not call {model}; check what it and its project may do.",
+        )
     words = ""
     if reply.reading is not None:
         words = " ".join([reply.reading.message.lower(), *reply.reading.codes])

@@ -197,10 +197,7 @@ class _Reading:
         if len(headers) > MAX_HEADERS:
             self.cut = Cut.TOO_MANY_HEADERS
             return
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("", "identity", *_COMPRESSED):
-            self.cut = Cut.ENCODING
-            return
+        encoding = self.headers.get("content-encoding", "").strip().lower()
         # 32 + MAX_WBITS: zlib detects gzip and zlib formats.
         inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _COMPRESSED else None
         async for chunk in body:
@@ -220,8 +217,21 @@ class _Reading:
                 del self.body[self._max :]
                 self.cut = Cut.TOO_LARGE
                 return
-        if inflate is not None and self._received and not inflate.eof:
+        if inflate is None:
+            # Some servers name a charset there. As the SDKs do, such a body is read as it is. What is really
+            # compressed is not UTF-8.
+            if encoding not in ("", "identity") and not _is_utf8(self.body):
+                self.cut = Cut.ENCODING
+        elif self._received and not inflate.eof:
             self.cut = Cut.INCOMPLETE
+
+
+def _is_utf8(body: bytearray) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Progress:

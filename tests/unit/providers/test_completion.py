@@ -135,6 +135,8 @@ def test_a_custom_service_that_wants_the_newer_parameter() -> None:
             "quota",
         ),
         (403, {"error": {"message": "no access"}}, Outcome.PERMISSION, "forbidden"),
+        # The list was refused without this key.
+        (401, {"error": {"message": "Incorrect API key provided"}}, Outcome.PERMISSION, "forbidden"),
         (500, {"error": {"message": "boom"}}, Outcome.PROVIDER_DOWN, "server_error"),
         (200, {"choices": []}, Outcome.NOT_COMPATIBLE, "wrong_shape"),
         (

@@ -70,6 +70,7 @@ CASES: tuple[tuple[str, ExchangeFault], ...] = (
     ("tls-other", ExchangeFault(TLS, ConnectionResetError())),
     ("answer-timeout", ExchangeFault(HTTP, httpcore2.ReadTimeout())),
     ("answer-timeout", ExchangeFault(HTTP, httpcore2.PoolTimeout())),
+    ("not-http", ExchangeFault(HTTP, httpcore2.RemoteProtocolError("illegal status line"))),
     ("reset", ExchangeFault(HTTP, httpcore2.RemoteProtocolError("Server disconnected"))),
     ("reset", ExchangeFault(HTTP, httpcore2.ReadError())),
     ("reset", ExchangeFault(HTTP, ConnectionResetError())),

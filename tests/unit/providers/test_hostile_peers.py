@@ -75,9 +75,18 @@ def test_a_close_without_an_answer() -> None:
         assert found_at(server.origin) == (Outcome.UNREACHABLE, "reset")
 
 
-def test_a_peer_that_does_not_speak_http() -> None:
-    with AnsweringServer(lambda _request, _connection: b"SSH-2.0-OpenSSH_9.2\r\n\r\n") as server:
-        assert found_at(server.origin) == (Outcome.UNREACHABLE, "reset")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"HTTP/1.1 200 OK\r\nX bad(: 1\r\n\r\n",
+    ],
+    ids=["ssh", "a TLS alert", "a bad header"],
+)
+def test_a_peer_that_does_not_speak_http(sent: bytes) -> None:
+    with AnsweringServer(lambda _request, _connection: sent) as server:
+        assert found_at(server.origin) == (Outcome.UNREACHABLE, "protocol")
 
 
 @pytest.mark.parametrize("kept", [0, 10, len(LIST) - 1])
@@ -130,8 +139,9 @@ def test_a_gzip_bomb_is_cut() -> None:
         ("gzip", zlib.compress(LIST), (Outcome.OK, "")),
         ("identity", LIST, (Outcome.OK, "")),
         ("br", b"\x0b\x02\x80{}\x03", (Outcome.NOT_COMPATIBLE, "encoding")),
+        ("UTF-8", LIST, (Outcome.OK, "")),
     ],
-    ids=["no-gzip-at-all", "cut-off", "deflate-called-gzip", "identity", "brotli"],
+    ids=["no-gzip-at-all", "cut-off", "deflate-called-gzip", "identity", "brotli", "charset"],
 )
 def test_a_wrong_encoding(encoding: str, body: bytes, expected: tuple[Outcome, str]) -> None:
     headers = (("Content-Type", "application/json"), ("Content-Encoding", encoding))
@@ -153,7 +163,7 @@ def test_too_many_headers() -> None:
 def test_headers_of_megabytes() -> None:
     headers = (("X-Big", "x" * 3_000_000),)
     with AnsweringServer(lambda _request, _connection: answer(200, LIST, headers)) as server:
-        assert found_at(server.origin) == (Outcome.UNREACHABLE, "reset")
+        assert found_at(server.origin) == (Outcome.UNREACHABLE, "protocol")
 
 
 @pytest.mark.parametrize(
