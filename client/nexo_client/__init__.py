@@ -9,10 +9,11 @@
 that do not need grpc do not import it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nexo_client import aio
+    from nexo.connections.terms import *
+    from nexo_client import aio, errors, types
     from nexo_client.client import Client, connect
     from nexo_client.errors import *
     from nexo_client.factories import (
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
         openai_client,
     )
     from nexo_client.follow import LiveConnection
+    from nexo_client.line import Subscription
     from nexo_client.switching import FOLLOWED, FollowingAuth
     from nexo_client.types import *
-    from nexo_client.types import OnStale
+    from nexo_client.workspace import WorkspaceLike
 
 from nexo.connections.version import __version__
 
@@ -37,6 +39,8 @@ _HOMES = {
     "FOLLOWED": "nexo_client.switching",
     "FollowingAuth": "nexo_client.switching",
     "LiveConnection": "nexo_client.follow",
+    "Subscription": "nexo_client.line",
+    "WorkspaceLike": "nexo_client.workspace",
     "anthropic_client": "nexo_client.factories",
     "async_anthropic_client": "nexo_client.factories",
     "async_ollama_client": "nexo_client.factories",
@@ -45,13 +49,119 @@ _HOMES = {
     "ollama_client": "nexo_client.factories",
     "openai_client": "nexo_client.factories",
 }
+_MODULES = ("aio", "errors", "types")
+_SHARED = ("nexo_client.errors", "nexo_client.types", "nexo.connections.terms")
 
 __all__ = [
     "FOLLOWED",
+    "Action",
+    "AuthScheme",
+    "AutoLock",
+    "Backup",
+    "BindingBroken",
+    "CheckResult",
     "Client",
+    "ClientInfo",
+    "Connection",
+    "ConnectionDisabled",
+    "ConnectionDraft",
+    "ConnectionHealth",
+    "ConnectionInUse",
+    "ConnectionNotFound",
+    "DaemonFailed",
+    "DaemonNotRunning",
+    "DaemonUnsafe",
+    "DeadlineExceeded",
+    "DefaultSwitch",
+    "Explanation",
+    "Export",
+    "Follower",
     "FollowingAuth",
+    "Gateway",
+    "GatewayClosed",
+    "GatewayOverview",
+    "GatewayToken",
+    "GatewayUser",
+    "Handout",
+    "Header",
+    "Headers",
+    "Health",
+    "HealthHistory",
+    "HealthSample",
+    "HealthSettings",
+    "HealthSlice",
+    "HealthState",
+    "HealthTransition",
+    "ImportAction",
+    "ImportConsent",
+    "ImportStep",
+    "IncompatibleDaemon",
+    "InvalidField",
+    "KeyInfo",
+    "KeyOriginChanged",
+    "KeyReferenceFailed",
+    "KeySlot",
+    "KeySource",
+    "KeyVerdict",
+    "LastTest",
+    "Layer",
+    "LayerResult",
+    "LayerStatus",
+    "LimitReached",
     "LiveConnection",
+    "MappedModel",
+    "Model",
+    "ModelList",
+    "NameTaken",
+    "NetworkProfile",
+    "NewGatewayToken",
+    "NexoError",
+    "NoDefaultConnection",
+    "NotFound",
+    "NothingToUndo",
     "OnStale",
+    "Outcome",
+    "Provider",
+    "ProviderFailed",
+    "ProviderInfo",
+    "ProviderKind",
+    "Reason",
+    "RecoveryCode",
+    "Refused",
+    "Remedy",
+    "ResolutionSource",
+    "ResolutionStep",
+    "ResolvedConnection",
+    "Restored",
+    "RetryLater",
+    "RunToken",
+    "SavedConnection",
+    "SecretTampered",
+    "ShuttingDown",
+    "SlicedHistory",
+    "Snapshot",
+    "StaleRevision",
+    "Status",
+    "StoreFailed",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreState",
+    "Subscription",
+    "Suggestion",
+    "TestResult",
+    "TokenNotFound",
+    "Usage",
+    "UsageBy",
+    "UsageReport",
+    "Vault",
+    "VaultKeyLost",
+    "VaultLocked",
+    "VaultState",
+    "WatchEvent",
+    "Workspace",
+    "WorkspaceBinding",
+    "WorkspaceLike",
+    "WorkspaceNotFound",
     "__version__",
     "aio",
     "anthropic_client",
@@ -59,21 +169,28 @@ __all__ = [
     "async_ollama_client",
     "async_openai_client",
     "connect",
+    "errors",
     "google_client",
     "ollama_client",
     "openai_client",
+    "types",
 ]
 
+# Type checkers read the imports above. With this function, they would accept any name.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    import importlib
+    def __getattr__(name):
+        import importlib
 
-    if name == "aio":
-        return importlib.import_module("nexo_client.aio")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    for home in ("nexo_client.errors", "nexo_client.types", "nexo.connections.terms"):
-        module = importlib.import_module(home)
-        if not name.startswith("_") and hasattr(module, name):
-            return getattr(module, name)
-    raise AttributeError(f"module 'nexo_client' has no attribute {name!r}")
+        if name in _MODULES:
+            return importlib.import_module(f"nexo_client.{name}")
+        homes = [_HOMES[name]] if name in _HOMES else _SHARED if name in __all__ else []
+        for home in homes:
+            module = importlib.import_module(home)
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AttributeError(f"module 'nexo_client' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

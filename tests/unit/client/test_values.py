@@ -11,7 +11,7 @@ import pytest
 
 from nexo.connections import codec, terms
 from nexo.connections.terms import AuthScheme, Provider
-from nexo.connections.v1 import connection_pb2, workspace_pb2
+from nexo.connections.v1 import connection_pb2, gateway_pb2, workspace_pb2
 from nexo_client import adapters, convert, types
 from nexo_client.aio import AsyncClient
 from nexo_client.client import Client
@@ -70,6 +70,9 @@ ENUMS = [kind for kind in vars(terms).values() if isinstance(kind, type) and iss
 
 # The one is a text on the wire, the other is read and written by the codec alone.
 WITHOUT_NUMBERS = (StrEnum, terms.Reason, terms.Action, terms.ImportAction)
+
+# Their numbers are found once their file is loaded.
+assert gateway_pb2.UsageBy
 
 
 @pytest.mark.parametrize("kind", [k for k in ENUMS if k not in WITHOUT_NUMBERS])

@@ -1,0 +1,29 @@
+"""The names of `import nexo_client`: those of the SDK, all of them, and no others."""
+
+from enum import Enum, StrEnum
+
+import pytest
+
+import nexo_client
+from nexo.connections import terms
+from nexo_client import errors, types
+
+
+def test_every_error_value_and_enum_is_exported() -> None:
+    """Type checkers take a name that `__all__` lacks for a private one: `except nexo_client.NotFound`."""
+    kinds = [*vars(errors).values(), *vars(terms).values()]
+    named = {
+        kind.__name__
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, errors.NexoError | Enum) and kind is not StrEnum
+    }
+    assert named | set(types._HOMES) - {"USUAL_NETWORK"} <= set(nexo_client.__all__)
+
+
+def test_every_exported_name_exists_and_no_other_is_shown() -> None:
+    for name in nexo_client.__all__:
+        assert getattr(nexo_client, name) is not None
+    assert dir(nexo_client) == sorted(nexo_client.__all__)
+    for private in ("Mapping", "StrEnum", "Nope"):
+        with pytest.raises(AttributeError, match=private):
+            getattr(nexo_client, private)
