@@ -5,14 +5,13 @@ the daemon are left out if it does not answer.
 """
 
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from nexo.connections import lock_note, paths, python
+from nexo.connections import account, lock_note, paths, python
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo.connections.version import __version__
@@ -206,21 +205,16 @@ def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | No
 
 def _private_file(path: Path) -> DoctorFinding:
     info = path.stat()
-    if info.st_uid != os.geteuid():
-        return DoctorFinding(
-            "file", Level.BROKEN, f"{path} belongs to user {info.st_uid}", "have the owner move it away"
-        )
-    if info.st_mode & 0o077:
-        mode = f"{stat.S_IMODE(info.st_mode):04o}"
-        return DoctorFinding(
-            "file", Level.WARNING, f"{path} can be read by others (mode {mode})", f"chmod 600 '{path}'"
-        )
+    problem, fix = account.exposure(path, info)
+    if problem:
+        level = Level.WARNING if account.owns(info) else Level.BROKEN
+        return DoctorFinding("file", level, f"{path}: {problem}", fix)
     return DoctorFinding("file", Level.OK, f"{path} is private")
 
 
 def _user() -> Iterator[DoctorFinding]:
     """Check for `sudo -E`, which keeps HOME: files that root creates there are unusable for their owner."""
-    if os.geteuid() != 0:
+    if not account.is_root():
         return
     for directory in (paths.config_dir(), paths.data_dir(), paths.state_dir()):
         above = next(place for place in (directory, *directory.parents) if place.exists())

@@ -9,7 +9,7 @@ import socket as sockets
 import stat
 from pathlib import Path
 
-from nexo.connections import lock_note, paths
+from nexo.connections import account, lock_note, paths
 from nexo.connections.errors import REMEDIES
 from nexo.connections.terms import Action
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField, NexoError
@@ -95,11 +95,8 @@ def check(socket: Path) -> None:
         raise DaemonUnsafe(
             f"{socket}: is not a socket", hint=f"move it away: mv '{socket}' '{socket}.old'"
         ) from None
-    if info.st_uid != os.geteuid():
-        raise DaemonUnsafe(
-            f"{socket}: belongs to user {info.st_uid}, not to you ({os.geteuid()})",
-            hint="choose another place with NEXO_SOCKET",
-        )
+    if problem := account.other_owner(info):
+        raise DaemonUnsafe(f"{socket}: {problem}", hint="choose another place with NEXO_SOCKET")
 
 
 def probe(socket: Path) -> None:

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING
 
+from nexo.connections import account
 from nexo_daemon.notify import notify
 
 if TYPE_CHECKING:
@@ -118,17 +119,17 @@ def _usable(number: int) -> socket.socket:
         raise ValueError("is not a socket")
     os.set_inheritable(number, False)
     found = socket.socket(fileno=number)
-    problem = _problem(found, status.st_uid)
+    problem = _problem(found, status)
     if problem:
         found.close()
         raise ValueError(problem)
     return found
 
 
-def _problem(found: socket.socket, uid: int) -> str:
+def _problem(found: socket.socket, status: os.stat_result) -> str:
     # Its creator may still hold it, and accept connections that are meant for us.
-    if uid not in (0, os.geteuid()):
-        return f"was made by the account with uid {uid}"
+    if not account.trusts_owner(status):
+        return f"was made by the account with uid {status.st_uid}"
     # MPTCP is a stream, too, but the kernel does not tell the owner of a connection as it does for TCP.
     if (found.family, found.type, found.proto) not in (
         (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP),

@@ -8,13 +8,12 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nexo.connections import peers
+from nexo.connections import account, peers
 from nexo_gateway.pace import Pace
 from nexo_gateway.router import Router
 
@@ -212,4 +211,4 @@ def _by_whom(port: int) -> str:
     uid = peers.uid_of_listener(port)
     if uid is None:
         return ""
-    return " by another program of yours" if uid == os.geteuid() else f" by the account with uid {uid}"
+    return " by another program of yours" if uid == account.uid() else f" by the account with uid {uid}"

@@ -1,6 +1,7 @@
 """A port to another system is a list of files and not a hunt: docs/contributing.md names all of them."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def concern(sign: str) -> str:
     return known[max(begins, key=len)] if begins else ""
 
 
+@functools.cache
 def found() -> dict[str, set[str]]:
     modules: dict[str, set[str]] = {name: set() for name in SIGNS}
     for room in ("protos", "daemon", "client", "tray"):
@@ -86,8 +88,9 @@ def test_the_page_names_nothing_else() -> None:
     assert told().keys() == SIGNS.keys()
 
 
-def test_locks_groups_and_the_umask_are_known_by_one_module_each() -> None:
+def test_the_account_locks_groups_and_the_umask_are_known_by_one_module_each() -> None:
     modules = found()
+    assert modules["the account"] == {"nexo.connections.account"}
     assert modules["locks on files"] == {"nexo.connections.file_locks"}
     assert modules["umask, core dumps, the environment in /proc"] == {"nexo.connections.hardening"}
     assert modules["the process table, process groups"] == {"nexo.connections.processes"}

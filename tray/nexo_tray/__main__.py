@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nexo.connections import paths, processes
+from nexo.connections import account, paths, processes
 from nexo.connections.version import __version__
 from nexo_client import channel
 from nexo_client.errors import DaemonUnsafe
@@ -56,12 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from nexo_tray import start
 
     try:
-        backend = start.choose_backend(
-            sys.platform,
-            os.environ,
-            os.geteuid() if hasattr(os, "geteuid") else -1,
-            options.wait_for_panel,
-        )
+        backend = start.choose_backend(sys.platform, os.environ, account.uid(), options.wait_for_panel)
         pystray = start.load_pystray(backend)
     except start.NoTray as problem:
         print(f"nexo-tray: {problem}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """The per-user domain of launchd on macOS. Sources: launchd.plist(5), launchctl(1)."""
 
-import os
 import plistlib
 import re
 import shutil
@@ -8,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from nexo.connections import paths
+from nexo.connections import account, paths
 from nexo_client.service.manager import LABEL, ServiceFailed, Standing, Unit, command, deviations
 
 _ASK_S = 5.0
@@ -107,7 +106,7 @@ def _plist() -> Path:
 
 
 def _domain() -> str:
-    return f"gui/{os.geteuid()}"
+    return f"gui/{account.uid()}"
 
 
 def _target() -> str:

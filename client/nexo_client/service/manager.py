@@ -4,11 +4,10 @@ A unit is not started with the environment of the user's shell. Therefore paths 
 are written into the unit, and a unit is used only by processes with the same paths.
 """
 
-import os
 from pathlib import Path
 from typing import Protocol
 
-from nexo.connections import paths, python
+from nexo.connections import account, paths, python
 from nexo.connections.values import frozen
 
 LABEL = "connections.nexo.nexod"
@@ -115,7 +114,7 @@ def deviations(socket: Path) -> dict[str, str]:
     """The paths of this process that differ from the defaults of a new session: variable -> path."""
     home = paths.home()
     state = home / ".local/state/nexo"
-    runtime = Path(f"/run/user/{os.geteuid()}")
+    runtime = Path(f"/run/user/{account.uid()}")
     usual = {
         "NEXO_SOCKET": (runtime / "nexo" if paths.is_private(runtime) else state / "run") / paths.SOCKET_NAME,
         "NEXO_CONFIG_DIR": home / ".config/nexo",

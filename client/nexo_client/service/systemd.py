@@ -7,7 +7,7 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from nexo.connections import paths
+from nexo.connections import account, paths
 from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, deviations
 
 NAME = "nexod.service"
@@ -173,16 +173,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _lingers() -> bool:
-    return Path(f"/var/lib/systemd/linger/{_user_name()}").exists()
-
-
-def _user_name() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
+    return Path(f"/var/lib/systemd/linger/{account.name()}").exists()
 
 
 def _must(*words: str) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from nexo.connections import file_locks, processes
+from nexo.connections import account, file_locks, processes
 from nexo.connections.paths import UnsafePathError, check_database_path, private_directory
 
 Identity = tuple[int, int]
@@ -120,15 +120,9 @@ def _check_private(path: Path) -> None:
         return
     if not stat.S_ISREG(info.st_mode):
         raise StoreUnusable(f"{path} is not a regular file", f"look at it and move it away: ls -l '{path}'")
-    if info.st_uid != os.geteuid():
-        raise StoreUnusable(
-            f"{path} belongs to user {info.st_uid}, not to you ({os.geteuid()})",
-            f"if it is yours: sudo chown {os.geteuid()} '{path}'",
-        )
-    if info.st_mode & 0o077:
-        raise StoreUnusable(
-            f"other users may open {path} (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod 600 '{path}'"
-        )
+    problem, hint = account.exposure(path, info)
+    if problem:
+        raise StoreUnusable(f"{path}: {problem}", hint)
 
 
 def write_obstacle(path: Path) -> tuple[str, str]:
@@ -184,5 +178,5 @@ def _remove_copies_of_the_dead() -> None:
         pid = directory.name.removeprefix(_COPY_PREFIX).partition("-")[0]
         if pid.isdigit() and not processes.alive(int(pid)):
             with suppress(FileNotFoundError):
-                if directory.lstat().st_uid == os.geteuid():
+                if account.owns(directory.lstat()):
                     shutil.rmtree(directory, ignore_errors=True)

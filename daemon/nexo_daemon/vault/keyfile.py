@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nexo.connections import file_locks
+from nexo.connections import account, file_locks
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo_daemon.vault.sealing import key_from_text, key_to_text
 
@@ -91,14 +91,11 @@ def _entries(path: Path) -> dict[str, str]:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise KeyFileUnreadableError(f"the key file {path} is not a regular file", f"ls -l '{path}'")
-        if info.st_uid != os.geteuid():
+        if problem := account.other_owner(info):
+            raise KeyFileUnreadableError(f"the key file {path} {problem}", account.claim(path))
+        if problem := account.others_may("read", info):
             raise KeyFileUnreadableError(
-                f"the key file {path} belongs to user {info.st_uid}, not to you",
-                f"if it is yours: sudo chown {os.geteuid()} '{path}'",
-            )
-        if info.st_mode & 0o077:
-            raise KeyFileUnreadableError(
-                f"other users may read the key file {path} (mode {stat.S_IMODE(info.st_mode):04o})",
+                f"the key file {path}: {problem}",
                 f"chmod 600 '{path}', then nexoctl vault rekey --to key_file",
             )
         text = os.read(descriptor, _LIMIT).decode(*_ENCODING)

@@ -15,7 +15,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from nexo.connections import processes
+from nexo.connections import account, processes
 from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
@@ -248,9 +248,9 @@ def _from_file(path: Path) -> str:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise KeyReferenceFailed(f"file:{path} is not a regular file", hint="edit the reference")
-        if info.st_mode & 0o077:
+        if problem := account.others_may("read", info):
             raise KeyReferenceFailed(
-                f"file:{path}: other users may read it (mode {stat.S_IMODE(info.st_mode):04o})",
+                f"file:{path}: {problem}",
                 hint=f"chmod 600 {shlex.quote(str(path))}",
             )
         return _first_line(os.read(descriptor, _OUTPUT_LIMIT))

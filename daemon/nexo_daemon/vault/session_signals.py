@@ -5,10 +5,10 @@ time.
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any
 
+from nexo.connections import account
 from nexo_daemon.domain.model import AutoLock
 
 _LOGIND = "org.freedesktop.login1"
@@ -97,4 +97,4 @@ async def _own_sessions(router: Any) -> frozenset[str]:
     answer = await asyncio.wait_for(router.send_and_get_reply(call), _DEADLINE_S)
     if answer.header.message_type is MessageType.error:
         raise _RefusedError("it does not answer")
-    return frozenset(path for _, uid, _, _, path in answer.body[0] if uid == os.getuid())
+    return frozenset(path for _, uid, _, _, path in answer.body[0] if uid == account.uid())

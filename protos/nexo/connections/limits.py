@@ -4,11 +4,12 @@ Measured on 26 November 2026 (2 cores, grpcio 1.85): a daemon that checks a doze
 files and 12 threads, and reserves up to 977 MB of address space, most of which it never uses.
 """
 
-import os
 import resource
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from nexo.connections import account
 
 FILES = 64
 THREADS = 32
@@ -37,7 +38,7 @@ def shortages(
         hint = f"raise it: ulimit -v {ADDRESSES_MB * 1024} (in a unit: LimitAS={ADDRESSES_MB}M)"
         found.append(Shortage(f"{problem}{ADDRESSES_MB}", hint))
     # This limit does not apply to root.
-    processes = None if os.geteuid() == 0 else _limit(resource.RLIMIT_NPROC)
+    processes = None if account.is_root() else _limit(resource.RLIMIT_NPROC)
     if processes is not None and processes < THREADS:
         problem = f"this user may have {processes} threads, and the daemon alone needs {THREADS}"
         found.append(Shortage(problem, f"raise it: ulimit -u {THREADS * 4} (in a unit: LimitNPROC=)"))

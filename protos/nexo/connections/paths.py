@@ -14,6 +14,8 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
+from nexo.connections import account
+
 SOCKET_NAME = "nexod.sock"
 _NAMES_OF_PLACES = (
     "NEXO_SOCKET",
@@ -61,14 +63,13 @@ def home() -> Path:
     named = Path(os.environ.get("HOME", ""))
     if named.is_absolute():
         return named
-    import pwd
-
     try:
-        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        return account.home()
     except KeyError:
         raise UnsafePathError(
             Path("~"),
-            f"there is no home directory: HOME is not set, and this system does not know user {os.geteuid()}",
+            f"there is no home directory: HOME is not set, and this system does not know user "
+            f"{account.uid()}",
             "set HOME; or NEXO_CONFIG_DIR, NEXO_DATA_DIR and NEXO_STATE_DIR",
         ) from None
 
@@ -149,7 +150,7 @@ def is_private(path: Path) -> bool:
         info = path.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
+    return stat.S_ISDIR(info.st_mode) and account.exposure(path, info) == ("", "")
 
 
 def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
@@ -166,7 +167,7 @@ def socket_path(override: str | os.PathLike[str] | None = None) -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     candidates = [Path(runtime)] if runtime else []
     if sys.platform.startswith("linux"):
-        candidates.append(Path(f"/run/user/{os.geteuid()}"))
+        candidates.append(Path(f"/run/user/{account.uid()}"))
     for base in candidates:
         if base.is_absolute() and is_private(base):
             return base / "nexo" / SOCKET_NAME
@@ -230,37 +231,31 @@ def check_private_directory(path: Path) -> None:
     info = path.lstat()
     if stat.S_ISLNK(info.st_mode):
         # A symbolic link of this user or root is legitimate; a link of another user is an attack.
-        if info.st_uid not in (0, os.geteuid()):
+        if not account.trusts_owner(info):
             raise UnsafePathError(path, "a symbolic link made by another user", f"remove it: rm '{path}'")
         info = path.stat()
     if not stat.S_ISDIR(info.st_mode):
         raise UnsafePathError(path, "is not a directory", f"move it away: mv '{path}' '{path}.old'")
-    if info.st_uid != os.geteuid():
-        raise UnsafePathError(
-            path,
-            f"belongs to user {info.st_uid}, not to you ({os.geteuid()})",
-            _owner_hint(path, info.st_uid),
-        )
-    if info.st_mode & 0o077:
-        raise UnsafePathError(
-            path, f"other users may enter it (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod 700 '{path}'"
-        )
+    if problem := account.other_owner(info):
+        raise UnsafePathError(path, problem, _owner_hint(path, info.st_uid))
+    if problem := account.others_may("enter", info):
+        raise UnsafePathError(path, problem, f"chmod 700 '{path}'")
 
 
 SUDO_HINT = "run it without sudo; or as root with root's own home: sudo -H"
 
 
 def _owner_hint(path: Path, owner: int) -> str:
-    if os.geteuid() == 0:
+    if account.is_root():
         return SUDO_HINT
     if owner == 0:
-        return f"sudo may have made it; if it is yours: sudo chown -R {os.geteuid()} '{path}'"
+        return f"sudo may have made it; if it is yours: sudo chown -R {account.uid()} '{path}'"
     return "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it"
 
 
 def _check_not_for_root(path: Path) -> None:
     """Raise if we are root in another user's home (`sudo -E`), who could not use root's files there."""
-    if os.geteuid() != 0:
+    if not account.is_root():
         return
     above = next((place for place in path.parents if place.exists()), path)
     owner = above.stat().st_uid

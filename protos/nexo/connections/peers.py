@@ -12,6 +12,8 @@ import struct
 import sys
 from pathlib import Path
 
+from nexo.connections import account
+
 _SOCK_DIAG_BY_FAMILY = 20
 _NLM_F_REQUEST = 1
 _NLMSG_ERROR = 2
@@ -41,7 +43,7 @@ def is_ours(connection: socket.socket) -> bool:
     uid = uid_of(connection)
     if uid is None and connection.family != socket.AF_UNIX and sys.platform == "darwin":
         return True
-    return uid == os.geteuid()
+    return uid == account.uid()
 
 
 def uid_of_listener(port: int) -> int | None:
