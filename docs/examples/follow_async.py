@@ -1,4 +1,4 @@
-"""The same as follow.py for a program with an event loop: one task works, another hears of every change.
+"""The same as follow.py for a program with an event loop: one task asks, another prints every change.
 
 python follow_async.py [DIRECTORY]
 """
@@ -18,7 +18,7 @@ async def report(live: AsyncLiveConnection) -> None:
 
 
 async def ask(live: AsyncLiveConnection, question: str) -> str:
-    # A client of its own for each request, so the connection of the moment; `current` is a read from memory.
+    # A new client for each request uses the present connection; `current` is read from memory.
     connection = live.current
     async with openai.AsyncOpenAI(**connection.openai(async_client=True)) as client:
         answer = await client.chat.completions.create(
