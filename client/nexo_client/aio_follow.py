@@ -15,7 +15,7 @@ from typing import Any, Self
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo_client import follow_stream
 from nexo_client.arguments import checked
-from nexo_client.errors import NexoError
+from nexo_client.errors import DaemonFailed, NexoError
 from nexo_client.follow import LiveConnection, OnChange
 from nexo_client.types import OnStale, ResolvedConnection
 
@@ -73,6 +73,11 @@ class AsyncLiveConnection:
         return remove
 
     async def __aiter__(self) -> AsyncIterator[ResolvedConnection | None]:
+        if asyncio.get_running_loop() is not self._loop:
+            raise DaemonFailed(
+                "this follower belongs to another event loop",
+                hint="call client.follow() in each event loop; `current` can be read in all",
+            )
         woken = asyncio.Event()
         woken.set()
         self._woken.add(woken)

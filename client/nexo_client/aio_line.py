@@ -18,7 +18,7 @@ from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall
-from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.errors import DaemonFailed, DaemonNotRunning, NexoError
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from nexo_client.line import LOOK_AGAIN_S, Wire, closed
 from nexo_client.workspace import WorkspaceLike
@@ -77,14 +77,20 @@ def opened(
     return Connecting(kind, socket, start, timeout_s)
 
 
+def _is_cancelled() -> bool:
+    """Whether the current task was cancelled, and not only its call because the client was closed."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 class AsyncSubscription(Generic[T]):
     """An asynchronous iterator over the messages of a stream; it ends when either side ends the stream."""
 
-    def __init__(self, stream: StreamCall[T], opened: Any, socket: Path) -> None:
+    def __init__(self, stream: StreamCall[T], opened: Any, line: AsyncLine) -> None:
         self._stream = stream
         self._opened = opened
         self._responses: AsyncIterator[Any] = aiter(opened)
-        self._socket = socket
+        self._line = line
         self._closed = False
 
     def __aiter__(self) -> Self:
@@ -98,12 +104,14 @@ class AsyncSubscription(Generic[T]):
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopAsyncIteration from None
-            raise failures.translate(failure, self._socket, self._stream.method.name) from None
+            raise self._line.error_of(failure, self._stream.method.name) from None
         except asyncio.CancelledError:
-            # grpc also raises this for a call that close() has cancelled.
+            # grpc also raises this for a call that the subscription or the client has cancelled.
+            if _is_cancelled() or not (self._closed or self._line.is_closed):
+                raise
             if self._closed:
                 raise StopAsyncIteration from None
-            raise
+            raise closed() from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,6 +145,7 @@ class AsyncLine:
         self._socket = channel.locate(socket)
         self._timeout_s = calls.positive(timeout_s)
         self._wire: Wire | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._followers: weakref.WeakSet[AsyncLiveConnection] = weakref.WeakSet()
         fork.register(self)
@@ -145,6 +154,11 @@ class AsyncLine:
     def socket(self) -> Path:
         """The path of the socket."""
         return self._socket
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     async def __aenter__(self) -> Self:
         return self
@@ -158,7 +172,10 @@ class AsyncLine:
         return f"{type(self).__name__}({str(self._socket)!r})"
 
     async def close(self) -> None:
-        """Closes the channel and the live connections of this client; may be called more than once."""
+        """Closes the channel and the live connections of this client; may be called more than once.
+
+        Calls and subscriptions in progress raise `DaemonFailed`.
+        """
         self._closed = True
         for live in tuple(self._followers):
             live.close()
@@ -174,6 +191,15 @@ class AsyncLine:
     def _connected(self) -> Wire:
         if self._closed:
             raise closed()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._wire is not None and self._loop is not None and not self._loop.is_closed():
+                raise DaemonFailed(
+                    "this client belongs to another event loop",
+                    hint="call nexo_client.aio.connect() in each event loop",
+                )
+            # The channel of a loop that has ended cannot be used any more, nor closed.
+            self._wire, self._loop = None, loop
         if self._wire is None:
             channel.check(self._socket)
             self._wire = Wire(
@@ -184,8 +210,21 @@ class AsyncLine:
     def _info(self) -> ClientInfo:
         return self._connected().info
 
+    def error_of(self, failure: failures.Failed, method: str) -> NexoError:
+        """The error to raise for a failed call."""
+        return closed() if self._closed else failures.translate(failure, self._socket, method)
+
     async def ask(self, call: Call[T]) -> T:
         """Sends a call and reads the response. For the methods of the clients."""
+        try:
+            return await self._ask(call)
+        except asyncio.CancelledError:
+            # grpc also raises this if another task has closed the channel.
+            if _is_cancelled() or not self._closed:
+                raise
+            raise closed() from None
+
+    async def _ask(self, call: Call[T]) -> T:
         wire = self._connected()
         method = wire.method(call)
         deadline = self._timeout_s + max(call.longer_s, 0.0)
@@ -195,7 +234,7 @@ class AsyncLine:
         try:
             return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
         except grpc.RpcError as failure:
-            error = failures.unless_repeatable(failure, self._socket, call)
+            error = closed() if self._closed else failures.unless_repeatable(failure, self._socket, call)
         except grpc.aio.UsageError:
             raise closed() from None
         if error is not None:
@@ -204,7 +243,9 @@ class AsyncLine:
         try:
             return call.read(await method(call.request, timeout=deadline))
         except grpc.RpcError as failure:
-            raise failures.translate(failure, self._socket, call.method.name) from None
+            raise self.error_of(failure, call.method.name) from None
+        except grpc.aio.UsageError:
+            raise closed() from None
 
     async def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
         """See `Line._wait_until_connected`."""
@@ -225,7 +266,7 @@ class AsyncLine:
     def _subscribe(self, stream: StreamCall[T]) -> AsyncSubscription[T]:
         wire = self._connected()
         channel.probe(self._socket)
-        return AsyncSubscription(stream, wire.stream(stream), self._socket)
+        return AsyncSubscription(stream, wire.stream(stream), self)
 
     async def _test(
         self, test: AsyncSubscription[types.LayerResult | types.TestResult], on_layer: OnLayer | None

@@ -20,7 +20,7 @@ from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall
-from nexo_client.errors import DaemonFailed, DaemonNotRunning
+from nexo_client.errors import DaemonFailed, DaemonNotRunning, NexoError
 from nexo_client.workspace import WorkspaceLike
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Wire:
 
 
 def closed() -> DaemonFailed:
-    """The error for using a client after `close()`."""
-    return DaemonFailed("this client is closed", hint="call nexo_client.connect() again")
+    """The error for a call of a client after or during `close()`."""
+    return DaemonFailed("this client is closed", hint="connect again")
 
 
 class Subscription(Generic[T]):
@@ -93,10 +93,10 @@ class Subscription(Generic[T]):
     `close()` may be called from any thread. Iterating raises the errors of a call.
     """
 
-    def __init__(self, stream: StreamCall[T], opened: Any, socket: Path) -> None:
+    def __init__(self, stream: StreamCall[T], opened: Any, line: Line) -> None:
         self._stream = stream
         self._opened = opened
-        self._socket = socket
+        self._line = line
         self._closed = False
 
     def __iter__(self) -> Self:
@@ -110,7 +110,7 @@ class Subscription(Generic[T]):
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopIteration from None
-            raise failures.translate(failure, self._socket, self._stream.method.name) from None
+            raise self._line.error_of(failure, self._stream.method.name) from None
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +154,11 @@ class Line:
         """The path of the socket."""
         return self._socket
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def __enter__(self) -> Self:
         return self
 
@@ -169,7 +174,10 @@ class Line:
         return f"{type(self).__name__}({str(self._socket)!r})"
 
     def close(self) -> None:
-        """Closes the channel and the live connections of this client; may be called more than once."""
+        """Closes the channel and the live connections of this client; may be called more than once.
+
+        Calls and subscriptions in progress raise `DaemonFailed`.
+        """
         with self._lock:
             self._closed = True
             wire, self._wire = self._wire, None
@@ -201,6 +209,10 @@ class Line:
     def _info(self) -> ClientInfo:
         return self._connected().info
 
+    def error_of(self, failure: failures.Failed, method: str) -> NexoError:
+        """The error to raise for a failed call."""
+        return closed() if self._closed else failures.translate(failure, self._socket, method)
+
     def ask(self, call: Call[T]) -> T:
         """Sends a call and reads the response. For the methods of the clients."""
         wire = self._connected()
@@ -212,7 +224,7 @@ class Line:
         try:
             return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
         except grpc.RpcError as failure:
-            error = failures.unless_repeatable(failure, self._socket, call)
+            error = closed() if self._closed else failures.unless_repeatable(failure, self._socket, call)
         except ValueError:
             # grpc raises this if another thread has closed the channel.
             raise closed() from None
@@ -222,7 +234,9 @@ class Line:
         try:
             return call.read(method(call.request, timeout=deadline))
         except grpc.RpcError as failure:
-            raise failures.translate(failure, self._socket, call.method.name) from None
+            raise self.error_of(failure, call.method.name) from None
+        except ValueError:
+            raise closed() from None
 
     def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
         """Waits until the channel is connected.
@@ -249,7 +263,7 @@ class Line:
         wire = self._connected()
         channel.probe(self._socket)
         try:
-            return Subscription(stream, wire.stream(stream), self._socket)
+            return Subscription(stream, wire.stream(stream), self)
         except ValueError:
             raise closed() from None
 

@@ -104,6 +104,8 @@ class Watcher:
             if reason != told:
                 told = reason
                 yield LinkEvent(Link.AWAY, error=error)
+            if self._client.is_closed:
+                return
             self._stopped.wait(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
 
@@ -125,7 +127,8 @@ class Watcher:
 def watch_forever(client: Client) -> Watcher:
     """An iterable of `LinkEvent`: snapshots and events, and AWAY while there is no subscription.
 
-    The iteration blocks its thread. It yields errors as events instead of raising them. `connect()` raises if
-    no daemon is running, so a program that may start before the daemon creates its client with `Client()`.
+    The iteration blocks its thread, and ends with `stop` or when the client is closed. It yields errors as
+    events instead of raising them. `connect()` raises if no daemon is running, so a program that may start
+    before the daemon creates its client with `Client()`.
     """
     return Watcher(client)

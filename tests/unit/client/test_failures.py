@@ -1,10 +1,11 @@
 """A failed call becomes the right exception, and no text of anybody else gets into it."""
 
+import asyncio
 import contextlib
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pytest
 
 from nexo.connections import terms
 from nexo.connections.terms import Reason
-from nexo.connections.v1 import connection_pb2, error_pb2, workspace_pb2
-from nexo_client import Client, channel, errors
+from nexo.connections.v1 import connection_pb2, daemon_pb2, error_pb2, workspace_pb2
+from nexo_client import Client, aio, channel, errors
 from nexo_client.failures import DETAILS_KEY, from_reason
+from nexo_client.watch import Link, watch_forever
 from surroundings import wait_for
 
 Handle = Callable[[Any, grpc.ServicerContext], Any]
@@ -37,6 +39,10 @@ def serving(handlers: dict[str, Handle]) -> Iterator[Path]:
                     handle,
                     workspace_pb2.FollowConnectionRequest.FromString,
                     workspace_pb2.FollowConnectionResponse.SerializeToString,
+                )
+            if method == "Watch":
+                return grpc.unary_stream_rpc_method_handler(
+                    handle, None, lambda message: message.SerializeToString()
                 )
             return grpc.unary_unary_rpc_method_handler(
                 handle, None, lambda message: message.SerializeToString()
@@ -162,6 +168,130 @@ def test_a_daemon_that_does_not_answer_meets_a_deadline() -> None:
         pytest.raises(errors.DeadlineExceeded, match="ListConnections"),
     ):
         client.list_connections()
+
+
+class Busy:
+    """Handlers that do not come to an end before the client leaves."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def answer(self, _: Any, context: grpc.ServicerContext) -> Any:
+        self._wait(context)
+        return connection_pb2.ListConnectionsResponse()
+
+    def watch(self, _: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield daemon_pb2.WatchResponse(sequence=1)
+        self._wait(context)
+
+    def _wait(self, context: grpc.ServicerContext) -> None:
+        ended = threading.Event()
+        context.add_callback(ended.set)
+        self.asked.set()
+        ended.wait(30)
+
+    @property
+    def handlers(self) -> dict[str, Handle]:
+        return {"ListConnections": self.answer, "Watch": self.watch}
+
+
+def all_of(client: Client) -> list[Any]:
+    return list(client.watch())
+
+
+@pytest.mark.parametrize("call", [Client.list_connections, all_of])
+def test_a_call_in_progress_says_that_the_client_was_closed(call: Callable[[Client], Any]) -> None:
+    busy = Busy()
+    with serving(busy.handlers) as socket, Client(socket) as client, ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(call, client)
+        assert busy.asked.wait(30)
+        client.close()
+        with pytest.raises(errors.DaemonFailed, match="this client is closed"):
+            asking.result(30)
+
+
+def test_a_program_that_watches_for_ever_ends_with_its_client() -> None:
+    with serving(Busy().handlers) as socket, Client(socket) as client, watch_forever(client) as steps:
+        links = []
+        for step in steps:
+            links.append(step.link)
+            client.close()
+        assert links == [Link.CONNECTED, Link.AWAY]
+
+
+async def all_of_asyncio(client: aio.AsyncClient) -> list[Any]:
+    return [event async for event in client.watch()]
+
+
+@pytest.mark.parametrize("call", [aio.AsyncClient.list_connections, all_of_asyncio])
+def test_on_asyncio_a_call_in_progress_does_not_look_like_a_cancelled_task(
+    call: Callable[[aio.AsyncClient], Coroutine[Any, Any, Any]],
+) -> None:
+    """grpc raises CancelledError for both, which would end the task without a word."""
+
+    async def scenario(socket: Path, busy: Busy, end: Callable[[Any, Any], Awaitable[object]]) -> None:
+        async with aio.AsyncClient(socket) as client:
+            asking = asyncio.create_task(call(client))
+            assert await asyncio.to_thread(busy.asked.wait, 30)
+            await end(client, asking)
+            await asking
+
+    async def close(client: aio.AsyncClient, _: Any) -> None:
+        await client.close()
+
+    async def cancel(client: aio.AsyncClient, asking: asyncio.Task[Any]) -> None:
+        asking.cancel()
+        await client.close()
+
+    for end, expected in ((close, errors.DaemonFailed), (cancel, asyncio.CancelledError)):
+        busy = Busy()
+        with serving(busy.handlers) as socket, pytest.raises(expected):
+            asyncio.run(scenario(socket, busy, end))
+
+
+def test_an_asyncio_client_outlives_its_event_loop_and_is_not_shared_by_two() -> None:
+    handlers = {"ListConnections": lambda *_: connection_pb2.ListConnectionsResponse()}
+
+    async def ask(client: aio.AsyncClient) -> int:
+        return len(await client.list_connections())
+
+    async def share(client: aio.AsyncClient) -> None:
+        await client.list_connections()
+        with pytest.raises(errors.DaemonFailed, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, ask(client))
+        await client.close()
+
+    with serving(handlers) as socket:
+        client = aio.AsyncClient(socket)
+        assert [asyncio.run(ask(client)) for _ in range(3)] == [0, 0, 0]
+        asyncio.run(share(client))
+
+
+def test_a_follower_is_iterated_on_its_own_event_loop_only() -> None:
+    """Another one would hear of no change, as the stream's thread wakes the first."""
+
+    def follow(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
+        for request in requests:
+            if request.WhichOneof("event") == "subscribe":
+                connection = workspace_pb2.ResolvedConnection(name="work", revision=1)
+                yield workspace_pb2.FollowConnectionResponse(
+                    followers=[request.subscribe.follower], connection=connection, revision=1
+                )
+
+    async def made(client: aio.AsyncClient) -> aio.AsyncLiveConnection:
+        live = await client.follow()
+        assert await anext(aiter(live)) == live.current
+        return live
+
+    async def iterate(live: aio.AsyncLiveConnection) -> None:
+        with pytest.raises(errors.DaemonFailed, match="another event loop"):
+            await anext(aiter(live))
+
+    with serving({"FollowConnection": follow}) as socket:
+        live = asyncio.run(made(aio.AsyncClient(socket)))
+        asyncio.run(iterate(live))
+        assert live.current.name == "work"
+        live.close()
 
 
 def test_what_changes_something_is_never_sent_twice() -> None:
