@@ -52,6 +52,11 @@ class Answer:
         self.counts_tokens = good and method == "POST" and ("json" in kind or "event-stream" in kind)
 
     @property
+    def is_valid(self) -> bool:
+        """Whether the status is one of HTTP; uvicorn cannot send another."""
+        return self.status < 600
+
+    @property
     def is_redirect(self) -> bool:
         """Whether it is a redirect; it is neither followed with a key nor passed on to the program."""
         return 300 <= self.status < 400 and self.status != 304
@@ -65,10 +70,10 @@ class Answer:
             if rest := self._masking.rest():
                 yield rest
             return
-        packed = b""
+        packed = bytearray()
         async for piece in self.pieces:
-            packed = (packed + piece)[:MAX_ERROR_BYTES]
-        yield self._masking.mask(_unpacked(packed, self.encoding))
+            packed += piece[: MAX_ERROR_BYTES - len(packed)]
+        yield self._masking.mask(_unpacked(bytes(packed), self.encoding))
 
     @property
     def error_headers(self) -> Headers:
@@ -91,6 +96,10 @@ async def passed(answer: Answer, dialect: Dialect, send: Send) -> None:
             f"a key; use the final address: nexoctl edit '{answer.target.name}' --base-url URL"
         )
         await own_answer(send, 502, dialect, "redirect", text)
+        return
+    if not answer.is_valid:
+        text = f"nexo: '{answer.target.name}' answers with the invalid status {answer.status}"
+        await own_answer(send, 502, dialect, "invalid_status", text)
         return
     bad = answer.status >= 400
     headers = answer.error_headers if bad else answer.headers

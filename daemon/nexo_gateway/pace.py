@@ -6,11 +6,14 @@ While a call waits for its answer, the gateway takes no step, within limits: an 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Final
 
 _HEARD_AFTER: Final = 2
 """Turns of the loop between a step and the effect of input that arrived during it."""
+
+MOST_PIECES: Final = 32
+"""Pieces of one answer in a step: a step may find thousands, if a provider sends chunks of a byte."""
 
 LONGEST_S: Final = 0.002
 """Maximum time in seconds that a step waits, after the previous one or after it was requested."""
@@ -30,6 +33,7 @@ class Pace:
     ) -> None:
         self._others_wait = others_wait
         self._monotonic = monotonic
+        self._steps = 0
         self._is_taken = False
         self._since = 0.0
         self._deaf = 0
@@ -48,8 +52,20 @@ class Pace:
         self._waiting.append(waiting)
         await waiting
 
+    async def paced(self, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """The pieces, with a new step after each `MOST_PIECES` in one."""
+        step, found = self._steps, 0
+        async for piece in pieces:
+            yield piece
+            if self._steps != step:
+                step, found = self._steps, 0
+            found += 1
+            if found == MOST_PIECES:
+                await self.turn()
+
     def _begin(self, now: float) -> None:
         self._since, self._deaf = now, _HEARD_AFTER
+        self._steps += 1
 
     def _next(self) -> None:
         loop = asyncio.get_running_loop()

@@ -25,6 +25,11 @@ Turn = Callable[[], Awaitable[None]]
 MOST_AHEAD = 64 * 1024
 """Bytes that are read from the system in advance."""
 
+HEAD_STEP = 4096
+"""Bytes in which the head of an answer is read: so many may hold a hundred interim answers (1xx)."""
+MOST_HEAD = 256 * 1024
+"""Maximum bytes before the body of an answer, interim answers included."""
+
 
 class Joined:
     """A transport that sends all writes within one turn of the loop in one piece."""
@@ -59,18 +64,41 @@ class Joined:
         return getattr(self._transport, name)
 
 
-class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+class Heard:
+    """What was read of the answer to the last request.
+
+    Attributes:
+        heard: bytes read since the last write.
+        in_body: whether the head of the answer is complete; set by the reader.
+    """
+
+    heard = 0
+    in_body = False
+
+    def _asks(self) -> None:
+        self.heard, self.in_body = 0, False
+
+    def _most(self, wanted: int) -> int:
+        """The number of bytes that may be read.
+
+        Raises:
+            httpcore2.ReadError: the head of the answer does not end.
+        """
+        if self.in_body:
+            return wanted
+        if self.heard > MOST_HEAD:
+            raise httpcore2.ReadError
+        return min(wanted, HEAD_STEP)
+
+
+class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     """A connection to a provider, with httpcore2's interface, and the one that anyio's TLS needs.
 
     Args:
         turn: awaited before received data is processed.
-
-    Attributes:
-        heard: whether anything was read since somebody set it to False.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn | None = None) -> None:
-        self.heard = False
         self._loop = loop
         self._turn = turn
         self._came = b""
@@ -169,16 +197,17 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """See httpcore2."""
         try:
-            came = await self._received(max_bytes, timeout)
+            came = await self._received(self._most(max_bytes), timeout)
         except TimeoutError as error:
             raise httpcore2.ReadTimeout from error
         except OSError as error:
             raise httpcore2.ReadError from error
-        self.heard = self.heard or bool(came)
+        self.heard += len(came)
         return came
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """See httpcore2."""
+        self._asks()
         try:
             if self._drained is None:
                 await self._write(buffer)
@@ -236,20 +265,19 @@ class ProviderStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return {anyio.abc.SocketAttribute.raw_socket: self._socket}
 
 
-class TlsStream(AnyIOStream):
-    """A `ProviderStream` under TLS.
-
-    Attributes:
-        heard: see `ProviderStream`; records without data, such as the end of TLS, do not count.
-    """
-
-    heard = False
+class TlsStream(Heard, AnyIOStream):
+    """A `ProviderStream` under TLS; records without data, such as the end of TLS, are not heard."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """See httpcore2."""
-        came = await super().read(max_bytes, timeout)
-        self.heard = self.heard or bool(came)
+        came = await super().read(self._most(max_bytes), timeout)
+        self.heard += len(came)
         return came
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore2."""
+        self._asks()
+        await super().write(buffer, timeout)
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None

@@ -90,11 +90,17 @@ class Upstream:
 
     def __init__(self, backend: Backend = Direct) -> None:
         self._backend = backend()
+        self._pace: Pace | None = None
         self._pools: OrderedDict[object, Pool] = OrderedDict()
 
     def pace(self, pace: Pace) -> None:
         """Use `pace` from now on for received data."""
+        self._pace = pace
         self._backend.turn = pace.turn
+
+    def paced(self, body: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+        """The body of an answer, in as many steps as it needs."""
+        return body if self._pace is None else self._pace.paced(body)
 
     def send(self, letter: Letter) -> "Sending":
         """Send a request: use it with `async with`; at its end open connections are closed.
@@ -167,8 +173,10 @@ class Sending:
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
+        if self._connection is not None:
+            stream_of(self._connection).in_body = True
         body: Any = response.stream
-        return Sent(response.status, response.headers, body)
+        return Sent(response.status, response.headers, self._upstream.paced(body))
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
@@ -189,12 +197,10 @@ class Sending:
             raise Outdated
         if rested is not None:
             began = time.monotonic()
-            stream = stream_of(rested)
-            stream.heard = False
             try:
                 return await rested.handle_async_request(_request(letter))
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-                if stream.heard or time.monotonic() - began > REPLAY_WITHIN_S:
+                if stream_of(rested).heard or time.monotonic() - began > REPLAY_WITHIN_S:
                     raise
             await pool.done_with(rested)
         self._connection = pool.fresh()

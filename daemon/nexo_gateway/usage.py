@@ -12,9 +12,14 @@ from typing import Any
 
 from nexo.connections.values import frozen
 
-_LINE = 256 * 1024
 _TAIL = 64 * 1024
-_INFLATED = 8 * 1024 * 1024
+_LINE = 2 * _TAIL
+_VALUE = 8 * 1024
+"""Maximum characters of a usage object."""
+_ATTEMPTS = 16
+"""Maximum number of places in a line at which a usage object is looked for."""
+_INFLATED = 2 * 1024 * 1024
+"""Maximum bytes that a piece becomes when it is decompressed."""
 _MOST_TOKENS = 10**9
 """Maximum tokens in one answer; higher counts are ignored, and would exceed the store's limits."""
 _DECODER = json.JSONDecoder()
@@ -44,7 +49,7 @@ class Tap:
         self._encoded = encoding not in ("", "identity")
         # 32 + MAX_WBITS: zlib detects gzip and zlib formats.
         self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in ("gzip", "deflate") else None
-        self._open = b""
+        self._open = bytearray()
         self._first: bytes | None = None
         self._last: bytes | None = None
 
@@ -62,30 +67,31 @@ class Tap:
                 # An extreme compression ratio is not that of a model's answer.
                 self._inflate = None
                 return
-        if not self._lines:
-            self._open = (self._open + piece)[-_TAIL:]
-            return
-        *whole, rest = piece.split(b"\n")
-        for line in whole:
-            self._line(self._open + line)
-            self._open = b""
-        self._open += rest
+        # A hostile answer may consist of empty lines, or come byte by byte: nothing here loops over either.
+        end = piece.rfind(b"\n") + 1 if self._lines else 0
+        if end:
+            self._whole_lines(bytes(self._open) + piece[:end])
+            self._open.clear()
+        self._open += piece[end:]
         if len(self._open) > _LINE:
-            # The counts are at the end of a long line.
-            self._open = self._open[-_TAIL:]
+            # The counts are at the end of a long line or document.
+            del self._open[:-_TAIL]
 
-    def _line(self, line: bytes) -> None:
-        if any(mark in line for mark in _MARKS):
-            line = line[-_TAIL:] if len(line) > _LINE else line
-            if self._first is None:
-                self._first = line
-            self._last = line
+    def _whole_lines(self, text: bytes) -> None:
+        if self._first is None:
+            at = min((at for mark in _MARKS if (at := text.find(mark)) >= 0), default=-1)
+            if at < 0:
+                return
+            self._first = _line_at(text, at)
+        at = max(text.rfind(mark) for mark in _MARKS)
+        if at >= 0:
+            self._last = _line_at(text, at)
 
     def usage(self) -> ReportedUsage | None:
         """The counts; None if there were none."""
-        if self._open:
-            self._line(self._open)
-            self._open = b""
+        rest = bytes(self._open)
+        if any(mark in rest for mark in _MARKS):
+            self._first, self._last = self._first or rest, rest
         counts: dict[str, Any] = {}
         for line in (self._first, self._last):
             if line is not None:
@@ -94,15 +100,22 @@ class Tap:
         return _usage(counts) if counts else None
 
 
+def _line_at(text: bytes, at: int) -> bytes:
+    line = text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
+    return line[-_TAIL:] if len(line) > _LINE else line
+
+
 def _counts(line: bytes) -> dict[str, Any]:
     text = line.decode("utf-8", "replace")
     for mark in ('"usage":', '"usageMetadata":'):
-        at = text.rfind(mark)
-        while at >= 0:
+        at = len(text)
+        for _ in range(_ATTEMPTS):
+            at = text.rfind(mark, 0, at)
+            if at < 0:
+                break
             value = _value(text, at + len(mark))
             if isinstance(value, dict):
                 return value
-            at = text.rfind(mark, 0, at)
     # Ollama has the counts in the object itself.
     found = {}
     for name in ("prompt_eval_count", "eval_count"):
@@ -114,11 +127,9 @@ def _counts(line: bytes) -> dict[str, Any]:
 
 
 def _value(text: str, at: int) -> Any:
-    while at < len(text) and text[at] in " \t":
-        at += 1
     try:
-        return _DECODER.raw_decode(text, at)[0]
-    except ValueError:
+        return _DECODER.raw_decode(text[at : at + _VALUE].lstrip(" \t"))[0]
+    except (ValueError, RecursionError):
         return None
 
 

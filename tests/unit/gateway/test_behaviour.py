@@ -157,6 +157,7 @@ NOT_AN_ANSWER: dict[str, bytes] = {
     "a status that is none": plain("999999 OK"),
     "a line that is no header": plain("200 OK", "hello"),
 }
+INVALID_STATUSES = (600, 999)
 
 
 @pytest.mark.parametrize("case", NOT_AN_ANSWER)
@@ -170,6 +171,59 @@ def test_what_is_no_answer_is_a_502_and_not_ours_to_guess(
 
     run(work())
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("status", INVALID_STATUSES)
+def test_a_status_that_http_does_not_have_is_a_502_that_names_it(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        answer = await through(Provider(plain(f"{status} Odd", "Content-Length: 2", body=b"{}")))
+        assert (answer[0], answer[3]) == (502, True)
+        assert f"'work' answers with the invalid status {status}".encode() in answer[2]
+
+    run(work())
+    assert caplog.records == []
+
+
+def test_interim_answers_without_an_end_are_no_answer() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(plain("103 Early Hints") * 1000)
+                await writer.drain()
+
+    async def work() -> None:
+        async with open_gateway(endless) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(port))
+            assert (await reply(reader))[0] == 502
+            writer.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"400 Bad Request"])
+def test_an_answer_in_tiny_chunks_leaves_turns_of_the_loop_to_others(status: bytes) -> None:
+    """A piece of a read holds ten thousand of them: they held the daemon up for seconds."""
+    chunks, turns = 10_000, 0
+    raw = CHUNKED.replace(b"200 OK", status) + b"\r\n" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def work() -> None:
+        others = asyncio.create_task(count())
+        _, _, body, whole = await through(Provider(raw))
+        others.cancel()
+        assert (len(body), whole) == (chunks, True)
+
+    run(work())
+    assert turns > chunks / 64
 
 
 def test_headers_come_as_they_were_sent_each_as_often() -> None:

@@ -169,6 +169,7 @@ async def a_stream_that_nobody_reads_holds_the_sender_up(stream: Any, peer: Peer
     # What one call of the system brings may come on top (asyncio asks for 256 kB).
     assert MOST_AHEAD < held <= MOST_AHEAD + 256 * 1024
     assert not peer.can_write.is_set()
+    stream.in_body = True
     came = bytearray()
     while len(came) < len(sent):
         came += await stream.read(65536)
@@ -265,6 +266,7 @@ async def amounts_both_ways(stream: Any, peer: Peer) -> None:
     await stream.write(b"x" * MUCH)
     assert await peer.has(MUCH) == b"x" * MUCH
     peer.transport.write(b"y" * MUCH)
+    stream.in_body = True
     came = 0
     while came < MUCH:
         came += len(await stream.read(65536))

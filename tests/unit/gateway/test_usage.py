@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -106,6 +108,27 @@ def test_no_body_makes_it_fail(body: bytes, kind: str, encoding: str) -> None:
     tap = Tap(kind, encoding)
     tap.feed(body)
     tap.usage()
+
+
+def test_an_answer_that_nests_for_ever_is_not_followed_to_its_end() -> None:
+    for body in (b'{"usage":' * 5000, b'"usage":[' * 5000):
+        tap = Tap(JSON, "")
+        tap.feed(body)
+        assert tap.usage() is None
+
+
+@pytest.mark.parametrize("encoding", ["gzip", ""])
+def test_the_work_does_not_grow_with_the_number_of_lines(encoding: str) -> None:
+    """A gzip of empty lines is small, and used to hold the daemon up for a minute."""
+    body = b"\n" * 1_000_000
+    tap = Tap(SSE, encoding)
+    calls = Counter[str]()
+    sys.setprofile(lambda _frame, event, _argument: calls.update([event]))
+    try:
+        tap.feed(gzip.compress(body) if encoding else body)
+    finally:
+        sys.setprofile(None)
+    assert calls["call"] < 200
 
 
 def test_little_that_becomes_a_lot_is_not_unpacked() -> None:
