@@ -33,7 +33,7 @@ class Admitted:
 
     Attributes:
         path: the path after the base URL of the dialect, as it came (percent escapes untouched).
-        query: as it came, without a key.
+        query: as it came, without a key, and without parts that contain the token.
         token: empty if there is none.
         chunked: the body is chunked, so its length is unknown.
     """
@@ -99,12 +99,15 @@ def admit(
             426, "no_websocket", "nexo: the gateway does not support WebSocket; use HTTP", dialect
         )
     kept, key = _without_key(query)
+    token = token or _token_in_headers(headers) or key
+    if token and token in kept:
+        kept = "&".join(part for part in kept.split("&") if token not in part)
     return Admitted(
         method=method,
         dialect=dialect,
         path=dialect.path(rest),
         query=kept,
-        token=token or _token_in_headers(headers) or key,
+        token=token,
         chunked=_is_chunked(headers, dialect),
     )
 

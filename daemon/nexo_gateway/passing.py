@@ -1,5 +1,6 @@
 """Selects the headers to pass on: all but those that concern one hop, one account or the gateway."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from nexo_gateway.admission import TOKEN_HEADERS, Headers
@@ -21,6 +22,9 @@ _HOP = frozenset(
 _NOT_UP = frozenset(
     {*TOKEN_HEADERS, b"host", b"cookie", b"expect", b"openai-organization", b"openai-project"}
 )
+
+_GZIP = re.compile(rb"(?:^|,)gzip(?!;q=0(?:\.0*)?(?:,|$))(?:[;,]|$)")
+"""Gzip in `Accept-Encoding`, unless it is refused by `q=0`."""
 
 
 def upwards(
@@ -55,7 +59,8 @@ def upwards(
         # To count tokens, the answer must be decompressed; of these encodings the standard library supports
         # gzip.
         offered = b",".join(value for name, value in headers if name == b"accept-encoding").lower()
-        result.append((b"accept-encoding", b"gzip" if b"gzip" in offered else b"identity"))
+        takes_gzip = _GZIP.search(offered.replace(b" ", b"")) is not None
+        result.append((b"accept-encoding", b"gzip" if takes_gzip else b"identity"))
     if chunked:
         result.append((b"transfer-encoding", b"chunked"))
     return result + ours

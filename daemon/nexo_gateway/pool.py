@@ -15,6 +15,7 @@ from nexo_gateway.way import ProxyHop, Way
 
 KEPT_S = 60.0
 MOST_CONNECTIONS = 256
+"""Maximum number of simultaneous requests; further ones wait."""
 _MOST_RESTING = 8
 
 Connection = httpcore2.AsyncConnectionInterface
@@ -41,20 +42,12 @@ class Pool:
         """Whether no request uses the pool."""
         return not self._in_use
 
-    async def room(self, patience_s: float) -> None:
+    async def room(self) -> None:
         """Wait until another connection may be used; `leave` releases it.
 
-        Raises:
-            httpcore2.PoolTimeout
+        There is no time limit: a program that sends hundreds of requests at once knows best how long to wait.
         """
-        if not self._room.locked():
-            await self._room.acquire()
-            return
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._room.acquire()
-        except TimeoutError:
-            raise httpcore2.PoolTimeout from None
+        await self._room.acquire()
 
     def leave(self) -> None:
         """Release a connection; see `room`."""

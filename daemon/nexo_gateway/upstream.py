@@ -153,14 +153,14 @@ class Sending:
     async def __aenter__(self) -> Sent:
         self._pool = self._upstream.pool(self._letter)
         try:
-            await self._pool.room(CONNECT_S)
+            await self._pool.room()
             try:
                 response = self._response = await self._first_answer()
             except BaseException:
                 await self._leave()
                 raise
         except httpcore2.TimeoutException as error:
-            late = isinstance(error, httpcore2.ConnectTimeout | httpcore2.PoolTimeout)
+            late = isinstance(error, httpcore2.ConnectTimeout)
             raise Fault("connect" if late else "timeout", "did not answer in time") from None
         except httpcore2.ProxyError as error:
             raise Fault("proxy", f"the proxy refused ({_plain(error)})") from None
@@ -248,9 +248,7 @@ def _request(letter: Letter, trace: Any = None) -> httpcore2.Request:
     url = httpcore2.URL(
         scheme=letter.scheme, host=letter.host, port=letter.port, target=letter.target.encode("ascii")
     )
-    extensions: dict[str, Any] = {
-        "timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
-    }
+    extensions: dict[str, Any] = {"timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S}}
     if trace is not None:
         extensions["trace"] = trace
     return httpcore2.Request(

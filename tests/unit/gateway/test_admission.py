@@ -25,6 +25,7 @@ def let_in(path: bytes, query: bytes = b"", *headers: tuple[bytes, bytes]) -> Ad
         (b"/google/v1beta/models", b"", (b"x-goog-api-key", b"tok")),
         (b"/google/v1beta/models", b"alt=sse&key=tok", (b"x-other", b"1")),
         (b"/google/v1beta/models", b"k%65y=tok", (b"x-other", b"1")),
+        (b"/openai/v1/x", b"a=b&api-key=tok&c;key=tok", (b"authorization", b"Bearer tok")),
         (b"/t/tok/ollama/api/chat", b"", (b"authorization", b"Bearer of-another")),
     ],
 )
@@ -96,6 +97,24 @@ def test_every_request_is_admitted_or_refused_and_what_is_admitted_stays_below_i
         assert admitted.path.isascii()
         assert not {".", ".."} & set(admitted.path.split("/"))
         assert not any(character in admitted.path for character in " \r\n#?\\")
+
+
+@pytest.mark.parametrize(
+    ("offered", "sent"),
+    [
+        ([b"gzip, deflate, br"], b"gzip"),
+        ([b"br;q=1.0, GZIP; q=0.5"], b"gzip"),
+        ([b"br", b"gzip"], b"gzip"),
+        ([b"gzip;q=0"], b"identity"),
+        ([b"br, gzip; q=0.000 , zstd"], b"identity"),
+        ([b"x-gzipped, *"], b"identity"),
+        ([], b"identity"),
+    ],
+)
+def test_gzip_is_asked_for_only_if_the_program_takes_it(offered: list[bytes], sent: bytes) -> None:
+    headers = [HOST, *((b"accept-encoding", value) for value in offered)]
+    passed_on = upwards(headers, (), "h", chunked=False)
+    assert [value for name, value in passed_on if name == b"accept-encoding"] == [sent]
 
 
 HOP = ("connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "x-named")

@@ -298,11 +298,12 @@ def test_a_request_arrives_with_its_body_and_one_way_to_read_it(case: str) -> No
     run(work())
 
 
-def test_no_header_of_any_name_takes_the_token_to_the_provider() -> None:
+def test_neither_a_header_nor_a_query_takes_the_token_to_the_provider() -> None:
     async def work() -> None:
         provider = Provider(plain("200 OK", "Content-Length: 0"))
         more = f"Ocp-Apim-Subscription-Key: {TOKEN}\r\nX-Kept: 1\r\nX-Two: a; {TOKEN}\r\nCookie: {TOKEN}\r\n"
-        await through(provider, lambda port: request(port, f"/openai/v1/x?key={TOKEN}&a=b", more=more))
+        query = f"key={TOKEN}&a=b&access_token={TOKEN}&c=d;key={TOKEN}"
+        await through(provider, lambda port: request(port, "/openai/v1/x?" + query, more=more))
         (sent,) = provider.heads
         assert TOKEN.encode() not in sent
         assert b"x-kept: 1\r\n" in sent
