@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 
 from nexo.connections import processes
-from nexo.connections.terms import HealthState
 from nexo_client.client import Client
 from nexo_client.errors import DaemonNotRunning, NexoError
 from nexo_client.launch import start_daemon
@@ -223,10 +222,7 @@ class Controller:
             lights = self._client.check_now()
         finally:
             self._shared.change(lambda state: replace(state, testing=frozenset()))
-        working = sum(light.health.state is HealthState.HEALTHY for light in lights)
-        look = Look.HEALTHY if working == len(lights) else Look.UNHEALTHY
-        body = "The menu shows each of them." if working < len(lights) else "All is well."
-        self._desktop.notify(Notice(f"{working} of {len(lights)} connections work", body, look))
+        self._desktop.notify(notices.tested_all(lights))
 
     def _models(self, connection: Connection) -> None:
         listed = self._client.list_models(connection.name)

@@ -1,5 +1,6 @@
 """Decides which changes are worth a notification, and words it. `gtk_desktop` and `plain_desktop` show it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState
 from nexo.connections.values import frozen
 from nexo_client.errors import NexoError
-from nexo_client.types import DefaultSwitch, HealthTransition, TestResult
+from nexo_client.types import ConnectionHealth, DefaultSwitch, HealthTransition, TestResult
 from nexo_tray import words
 from nexo_tray.icons import Look
 from nexo_tray.model import shown_name
@@ -108,3 +109,17 @@ def tested(name: str, result: TestResult, about: str) -> Notice:
         Look.UNHEALTHY,
         about,
     )
+
+
+def tested_all(lights: Iterable[ConnectionHealth]) -> Notice:
+    """The notification with the result of checking all connections; disabled ones do not count."""
+    checked = [light.health.state for light in lights if light.health.reason != "disabled"]
+    working = checked.count(HealthState.HEALTHY)
+    if not checked:
+        return Notice("Nothing was tested", "All connections are disabled.", Look.UNKNOWN)
+    title = f"{working} of {len(checked)} connections work"
+    if len(checked) == 1:
+        title = "The connection works" if working else "The connection does not work"
+    if working < len(checked):
+        return Notice(title, "The menu says why.", Look.UNHEALTHY)
+    return Notice(title, "All is well.", Look.HEALTHY)

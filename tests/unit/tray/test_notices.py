@@ -6,11 +6,11 @@ import pytest
 
 from nexo.connections.terms import HealthState, KeyVerdict, Outcome
 from nexo_client.errors import StoreReadOnly
-from nexo_client.types import DefaultSwitch, TestResult
+from nexo_client.types import ConnectionHealth, DefaultSwitch, Health, TestResult
 from nexo_tray import notices
 from nexo_tray.icons import Look
 from nexo_tray.notices import Notifier
-from tray_states import NOW, connection, transition
+from tray_states import NOW, connection, healthy, transition, unhealthy, unknown
 
 GOOD, BAD, SLOW, DARK = HealthState.HEALTHY, HealthState.UNHEALTHY, HealthState.LIMITED, HealthState.UNKNOWN
 
@@ -97,3 +97,18 @@ def test_the_result_of_a_test_is_told():
     bad = TestResult("a", Outcome.AUTH_ERROR, "invalid_key", KeyVerdict.UNVERIFIED, (), advice="New key.")
     told = notices.tested("a", bad, "id-a")
     assert (told.title, told.body) == ("a: key rejected", "New key.")
+
+
+@pytest.mark.parametrize(
+    ("lights", "title", "look"),
+    [
+        ((healthy(), healthy()), "2 of 2 connections work", Look.HEALTHY),
+        ((healthy(), unhealthy()), "1 of 2 connections work", Look.UNHEALTHY),
+        ((healthy(), unknown("disabled")), "The connection works", Look.HEALTHY),
+        ((unhealthy(), unknown("disabled")), "The connection does not work", Look.UNHEALTHY),
+        ((unknown("disabled"),), "Nothing was tested", Look.UNKNOWN),
+    ],
+)
+def test_what_is_disabled_does_not_count_among_all(lights: tuple[Health, ...], title: str, look: Look):
+    notice = notices.tested_all(ConnectionHealth("id", "name", health) for health in lights)
+    assert (notice.title, notice.look) == (title, look)
