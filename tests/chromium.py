@@ -113,6 +113,12 @@ class Tab:
         self.call("Page.navigate", url=address)
         self.wait("document.readyState === 'complete'", f"{address.partition('#')[0]} has loaded")
 
+    def reload(self) -> None:
+        """Load the page again, until the old one is gone."""
+        self.eval("window.old = true")
+        self.call("Page.reload")
+        self.wait("!window.old && document.readyState === 'complete'", "the page has loaded again")
+
     def close(self) -> None:
         self._browser.call("Target.closeTarget", targetId=self._target)
 
@@ -130,6 +136,17 @@ class Tab:
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         self.call("Emulation.setEmulatedMedia", features=features)
+
+    def stay(self) -> None:
+        """Wait until the browser asks whether to leave the page, and say no."""
+
+        def asked() -> bool:
+            # The page does not answer meanwhile; any answer brings the events before it.
+            self._browser.call("Browser.getVersion")
+            return bool(self._browser.events(self._session, "Page.javascriptDialogOpening"))
+
+        wait_for(asked, "a question whether to leave the page")
+        self.call("Page.handleJavaScriptDialog", accept=False)
 
     # -- what is there
 

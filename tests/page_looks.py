@@ -25,6 +25,25 @@ def fits(tab: Tab) -> bool:
     return bool(tab.eval("document.documentElement.scrollWidth <= innerWidth"))
 
 
+# Elements that are wider than what they are in, unless that hides or scrolls what does not fit.
+STICKS_OUT = """(() => {
+  const box = (one) => one.getBoundingClientRect();
+  const over = (one, around) => box(one).right > around.right + 1.5 || box(one).left < around.left - 1.5;
+  const keeps = (one) => getComputedStyle(one).overflowX !== 'visible';
+  const flows = (one) => ['static', 'relative', 'sticky'].includes(getComputedStyle(one).position)
+    && getComputedStyle(one).display !== 'inline';
+  const sticks = (one) => {
+    if (!box(one).width || !one.checkVisibility() || one.closest('.unseen, svg') || !flows(one)) return false;
+    for (let up = one.parentElement; up && up !== document.body; up = up.parentElement) {
+      if (over(one, box(up))) return true;
+      if (keeps(up) || !flows(up)) return false;
+    }
+    return over(one, { left: 0, right: innerWidth });
+  };
+  return [...document.querySelectorAll('body *')].filter(sticks)
+    .map((one) => `${one.tagName} ${one.className} ${one.innerText}`.slice(0, 60));
+})()"""
+
 # Words that are cut off without the dots that say so, or stand on those of a neighbour.
 HEADER = """(() => {
   const all = [...document.querySelectorAll('header h1, header .tab, header button')];

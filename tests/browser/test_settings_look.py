@@ -15,7 +15,7 @@ from chromium import Chromium, Tab
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import BUSY, REVOKED, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, KeySlot
-from page_looks import HEADER, SIZES, look_at
+from page_looks import HEADER, SIZES, STICKS_OUT, fits, look_at
 from settings_parts import (
     Settings,
     another_address,
@@ -29,7 +29,8 @@ from surroundings import Nexod, Surroundings
 
 pytestmark = pytest.mark.needs("chromium", "node")
 
-WIDTHS = (360, 480, 700, 861, 900, 1080, 1200, 1201, 1280, 1600)
+WIDTHS = (320, 360, 480, 700, 861, 900, 1080, 1200, 1201, 1280, 1600)
+LONG_NAMES = ("W" * 64, "\N{UNICORN FACE}" * 64, "\N{ARABIC LETTER SEEN}" * 64, "a b " * 15 + "abcd")
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +243,63 @@ def test_the_header_has_room_at_every_width(
         tab.look(width, 860)
         tab.wait("new Promise((done) => requestAnimationFrame(() => done(true)))")
         assert tab.eval(HEADER) == [], f"at {width} pixels"
+    tab.close()
+
+
+def test_long_names_have_room_at_every_width(
+    chromium: Chromium, lived_in: Nexod, surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    long_host = f"openai-api-base: https://{'long-' * 11}.example/v1"
+    (surroundings.home / ".aider.conf.yml").write_text(long_host)
+    with lived_in.client() as client:
+        for name in LONG_NAMES:
+            url = provider.base_url(Provider.OPENAI)
+            client.create_connection(ConnectionDraft(name=name, provider="openai", base_url=url, api_key="x"))
+        for place in ("/home/ann/" + "deep/" * 20, "w" * 60):
+            client.bind(place, LONG_NAMES[0])
+        client.set_fallback(LONG_NAMES)
+        client.set_default(LONG_NAMES[0])
+        client.resolve(LONG_NAMES[0])
+    tab = chromium.open(start_settings(surroundings).address)
+    tab.sees(LONG_NAMES[0])
+
+    def fits_in(what: str) -> None:
+        for width in (320, 400, 640, 861, 1280):
+            tab.look(width, 860)
+            tab.wait("new Promise((done) => requestAnimationFrame(() => done(true)))")
+            assert fits(tab), f"{what} is wider than {width} pixels"
+            assert tab.eval(STICKS_OUT) == [], f"{what} at {width} pixels"
+        tab.look(1280, 860)
+
+    fits_in("the list")
+    for name in LONG_NAMES:
+        tab.eval(f"location.hash = '#/connection/' + encodeURIComponent({json.dumps(name)})")
+        tab.wait(f"document.querySelector('.naming h2')?.innerText === {json.dumps(name)}", "its details")
+        fits_in(f"{name[:4]}…")
+    tab.click("[data-row=team-gateway] .pick")
+    tab.click("Test")
+    tab.sees("Failed: rate limited")
+    fits_in("a failed test")
+    tab.click("Edit")
+    tab.eval("document.querySelectorAll('dialog details').forEach((one) => { one.open = true; })")
+    fits_in("the form")
+    tab.press("Escape")
+    tab.click("[data-row=gemini] .star")
+    tab.click("[data-row] .star[aria-pressed=false]")
+    tab.sees("is the default now")
+    fits_in("a message")
+    for screen, seen in (
+        ("Workspaces", "deep/"),
+        ("Usage", "tokens out"),
+        ("Hand-outs", "of WWW"),
+        ("Upkeep", "Recovery code"),
+    ):
+        tab.click(screen)
+        tab.sees(seen)
+        fits_in(screen)
+    tab.eval("location.hash = '#/import'")
+    tab.sees("long-long")
+    fits_in("the import")
     tab.close()
 
 

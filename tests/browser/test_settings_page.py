@@ -13,7 +13,7 @@ from nexo.connections.terms import Provider, VaultState
 from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, KeySlot, MappedModel
 from page_looks import SIZES, look_at
-from settings_parts import Settings, damage, start_settings
+from settings_parts import Settings, another_address, damage, start_settings
 from surroundings import Nexod, Surroundings, wait_for
 
 pytestmark = pytest.mark.needs("chromium")
@@ -26,6 +26,11 @@ window.fetch = async (where, ...rest) => {
   if (String(where).includes('providers')) await comes;
   return fetched(where, ...rest);
 };
+"""
+MOVED_CLOCK = """
+const now = Date.now;
+window.moved = 0;
+Date.now = () => now() + window.moved;
 """
 
 
@@ -204,7 +209,7 @@ def test_all_of_it_by_the_keyboard(tab: Tab, nexod: Nexod, provider: ExampleProv
 
 def test_an_enter_that_is_faster_than_the_list_of_providers_counts(tab: Tab) -> None:
     tab.call("Page.addScriptToEvaluateOnNewDocument", source=LATE_PROVIDERS)
-    tab.call("Page.reload")
+    tab.reload()
     tab.sees("No connection yet")
     tab.press("n")
     tab.wait("document.querySelector('.picker input')", "the choice of a provider")
@@ -339,6 +344,17 @@ def test_without_reveal_there_is_no_button(
     tab.click("[aria-label='Edit work']")
     tab.sees("Remove the stored key")
     assert "Show the stored key" not in tab.text
+
+
+def test_the_name_of_a_duplicate_is_one_that_can_be_saved(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "é" * 64)
+    tab.click("summary[aria-label=More]")
+    tab.click("Duplicate…")
+    tab.fill("#f-key", WORK.key)
+    tab.click("Test and save")
+    tab.sees(f"Saved {'é' * 62}-2.")
 
 
 def test_switching_off_duplicating_and_removing(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
@@ -546,7 +562,7 @@ def test_a_reload_stays_in_and_a_used_address_does_not(
 ) -> None:
     tab.sees("No connection yet")
     assert tab.eval("location.hash") == "#/"
-    tab.call("Page.reload")
+    tab.reload()
     tab.sees("No connection yet")
     first = chromium.open(screen.address)
     first.sees("No connection yet")
@@ -554,6 +570,24 @@ def test_a_reload_stays_in_and_a_used_address_does_not(
     second.sees("This tab is not known")
     first.close()
     second.close()
+
+
+def test_an_address_that_is_pasted_into_an_open_tab_opens_there(
+    chromium: Chromium, screen: Settings, nexod: Nexod, surroundings: Surroundings, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "one")
+    # The browser does not load the page again for another fragment.
+    tab = chromium.open(f"http://{screen.authority}/")
+    tab.sees("This tab is not known")
+    for place, seen in (((), "Who uses it"), (("--at", "edit", "--name", "one"), "Edit one")):
+        before = tab.eval("sessionStorage.getItem('secret')")
+        tab.call("Page.navigate", url=another_address(surroundings, *place))
+        tab.sees(seen)
+        assert tab.eval("sessionStorage.getItem('secret')") != before
+        assert "token" not in tab.eval("location.hash")
+    addresses = [entry["url"] for entry in tab.call("Page.getNavigationHistory")["entries"]]
+    assert not [one for one in addresses if "token" in one]
+    tab.close()
 
 
 def test_a_fourth_tab_can_take_over(open_page: Open) -> None:
@@ -590,6 +624,41 @@ def test_of_two_quick_clicks_on_stars_the_last_one_counts(
             tab.sees(f"{last} is the default now")
             wait_for(lambda: (found := client.get_default()) and found.name == last, f"{last} is the default")  # noqa: B023 - waited for at once
             tab.click("[aria-label='Close this message']")
+
+
+def test_charts_of_the_list_are_loaded_again_when_they_are_old(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=MOVED_CLOCK)
+    tab.reload()
+    add(nexod, provider, "one", "two")
+    tab.wait("document.querySelectorAll('.spark').length === 2", "both strips")
+
+    def loaded() -> int:
+        return sum(one.endswith("/api/history") for one in tab.requests())
+
+    before = loaded()
+    tab.eval("window.moved = 16 * 60_000")
+    tab.eval("void window.dispatchEvent(new Event('resize'))")
+    wait_for(lambda: loaded() > before, "the charts are loaded again")
+
+
+def test_the_result_of_testing_all_is_a_sentence(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
+    add(nexod, provider, "one")
+    tab.sees("one")
+    tab.click("Test all")
+    tab.sees("The connection works.")
+    add(nexod, provider, "two")
+    tab.sees("two")
+    tab.click("Test all")
+    tab.sees("All 2 connections work.")
+    # What is switched off was not tested.
+    for name, said in (("two", "The connection works."), ("one", "No connection is switched on.")):
+        with nexod.client() as client:
+            client.update_connection(name, ConnectionDraft(enabled=False))
+        tab.wait(f"document.querySelector('[data-row={name}].off')", f"{name} is switched off")
+        tab.click("Test all")
+        tab.sees(said)
 
 
 def test_two_hundred_connections(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:

@@ -27,7 +27,7 @@ export const state = {
   handoutFilter: '',
   more: { screens: {}, usage: null, handouts: null, upkeep: null }, // functions that draw the screens, and their data
   importing: null, // the module of the import screen, once it was loaded
-  toast: null, // {text, bad, action: {label, run}}
+  toast: null, // {text, bad, action: {label, run}, dialog: the one that was open}
   now: Date.now(),
 };
 
@@ -208,7 +208,7 @@ export async function loadHistories(names, hours) {
   for (const name of wanted) loading.add(`${name}|${hours}`);
   try {
     const { histories } = await ask('history', { names: wanted, hours });
-    for (const [name, one] of Object.entries(histories)) state.histories.set(`${name}|${hours}`, one);
+    for (const [name, one] of Object.entries(histories)) state.histories.set(`${name}|${hours}`, { ...one, loaded: state.now });
     changed();
   } catch {
     // The daemon is away, or an older version; the chart is not updated.
@@ -322,11 +322,11 @@ const REMEDIES = {
   use_recovery_code: () => unlock(),
   choose_default: () => go('connections'),
   bind_again: () => go('workspaces'),
-  open_gateway: () => switchGateway(true),
 };
 
-/** The button for a problem: {label, run}. Null if there is none, and in dialogs, which it could close. */
-export const remedy = (problem) => (REMEDIES[problem?.action] && !state.dialog ? { label: problem.label, run: REMEDIES[problem.action] } : null);
+/** The button for a problem: {label, run}. Null if there is none, and in dialogs if it could close them. */
+export const remedy = (problem) => (REMEDIES[problem?.action] && (!state.dialog || problem.action === 'start_daemon')
+  ? { label: problem.label, run: REMEDIES[problem.action] } : null);
 
 const turns = new Map(); // word → the last queued action
 
@@ -401,9 +401,15 @@ export async function testConnection(connection, completion = false) {
 export const checkAll = () =>
   doing('check', async () => {
     const { health } = await ask('check', { names: [] });
-    const good = health.filter((one) => one.state === 'healthy').length;
-    toast(good === health.length ? `All ${good} connections work.` : `${good} of ${health.length} connections work.`);
+    const checked = health.filter((one) => one.reason !== 'disabled');
+    toast(worked(checked.filter((one) => one.state === 'healthy').length, checked.length));
   });
+
+function worked(good, all) {
+  if (all === 0) return 'No connection is switched on.';
+  if (all === 1) return good ? 'The connection works.' : 'The connection does not work.';
+  return good === all ? `All ${all} connections work.` : `${good} of ${all} connections work.`;
+}
 
 export const setEnabled = (connection, enabled) =>
   doing(`enable ${connection.id}`, async () => {
@@ -436,12 +442,59 @@ export function openDialog(dialog) {
 }
 
 export function closeDialog() {
-  const { opener } = state.dialog ?? {};
-  state.dialog = null;
-  changed();
   // The browser cannot restore the focus itself, because the dialog element is removed.
-  queueMicrotask(() => opener?.isConnected && opener.focus());
+  held = state.dialog?.opener ?? null;
+  state.dialog = null;
+  if (state.toast?.dialog) state.toast = null;
+  changed();
 }
+
+// --- the focus, which a change of the page must neither lose nor move to another row
+
+let held = null; // the element that has the focus, or had it before a change of the page
+
+const FOCUSABLE = 'button, a[href], input, select, textarea, summary, [tabindex]';
+const usable = (element) => element.isConnected && !element.disabled && element.checkVisibility();
+
+/** What a button or list is about. The names of fields do not count, because they change while one types. */
+function subject(element) {
+  if (!element?.matches('button, select')) return '';
+  return element.getAttribute('aria-label') ?? element.closest('[data-row]')?.dataset.row ?? '';
+}
+
+/** The elements around it, as far as its screen or dialog. */
+function around(element) {
+  const found = [];
+  for (let up = element?.parentElement; up && !up.matches('main, #app, #dialogs'); up = up.parentElement) found.push(up);
+  return found;
+}
+
+/** After a drawing: `about` and `outer` are the subject of the held element and the elements around it before. */
+function keepFocus(about, outer) {
+  const now = document.activeElement;
+  if (!held || (now !== held && now !== document.body)) return;
+  if (about && subject(held) !== about) {
+    // Rows are drawn by position: another row has taken its place.
+    const moved = [...document.querySelectorAll(held.tagName)].find((one) => subject(one) === about && usable(one));
+    if (moved) {
+      moved.focus();
+      return;
+    }
+  }
+  if (usable(held)) {
+    if (now !== held) held.focus();
+    return;
+  }
+  // An action disables its button while it runs.
+  if (held.isConnected && held.disabled) return;
+  const inside = outer.find((up) => up.isConnected && [...up.querySelectorAll(FOCUSABLE)].some(usable));
+  const next = inside && [...inside.querySelectorAll(FOCUSABLE)].find(usable);
+  (next ?? document.querySelector('main'))?.focus();
+}
+
+/** Focus the chosen connection in the list, or the first button if there is none. */
+export const focusList = () => setTimeout(() =>
+  (document.querySelector('[data-part=pick][tabindex="0"]') ?? document.querySelector('main button'))?.focus());
 
 // --- routes, messages, drawing
 
@@ -453,6 +506,11 @@ export function go(at, name = '', replace = false) {
 }
 
 function route() {
+  // An address that is pasted into an open tab changes only the fragment, so the browser does not load the page.
+  if (location.hash.startsWith('#token=')) {
+    location.reload();
+    return;
+  }
   const [at, name] = location.hash.replace(/^#\//, '').split('/');
   const before = state.route.at;
   state.route =
@@ -475,10 +533,11 @@ function decode(text = '') {
 let toastEnds = 0;
 
 export function toast(text, { bad = false, action = null } = {}) {
-  state.toast = { text, bad, action: action || null };
+  state.toast = { text, bad, action: action || null, dialog: state.dialog };
   say(text);
   clearTimeout(toastEnds);
-  toastEnds = setTimeout(() => closeToast(), bad ? 12000 : 7000);
+  // In a dialog a problem stays, because its end would move what is below it.
+  if (!(bad && state.dialog)) toastEnds = setTimeout(() => closeToast(), bad ? 12000 : 7000);
   changed();
 }
 
@@ -489,7 +548,9 @@ export function closeToast() {
 
 /** Announce a text to screen readers. */
 export function say(text) {
-  document.getElementById('said').textContent = text;
+  // While a dialog is open, everything outside of it is inert.
+  const place = state.dialog && document.querySelector('dialog [data-said]');
+  (place || document.getElementById('said')).textContent = text;
 }
 
 let looks = null; // {page, dialogs}: the functions that draw
@@ -509,6 +570,7 @@ function draw() {
   state.now = Date.now();
   // The content of index.html stays until there is something to show.
   if (state.status || state.link !== 'connecting') document.getElementById('first')?.remove();
+  const [about, outer] = [subject(held), around(held)];
   render(looks.page(), document.getElementById('app'));
   render(looks.dialogs(), document.getElementById('dialogs'));
   const shown = document.querySelector('#dialogs dialog:not([open])');
@@ -516,6 +578,7 @@ function draw() {
     shown.showModal();
     shown.querySelector('[data-first]')?.focus();
   }
+  keepFocus(about, outer);
   document.title = title();
   afterwards();
 }
@@ -527,6 +590,9 @@ function title() {
 
 let soon = 0;
 
+/** Whether a chart is missing, or lacks a slice that has begun since. */
+const isOld = (past) => !past || state.now - past.loaded > past.slice_s * 1000;
+
 /** Load the charts of the connections on the screen, when it has not changed for a moment. */
 function afterwards() {
   clearTimeout(soon);
@@ -536,7 +602,7 @@ function afterwards() {
       const box = row.getBoundingClientRect();
       return box.bottom > 0 && box.top < window.innerHeight && box.height;
     });
-    const wanted = rows.map((row) => row.dataset.row).filter((name) => !state.histories.has(`${name}|24`));
+    const wanted = rows.map((row) => row.dataset.row).filter((name) => isOld(state.histories.get(`${name}|24`)));
     if (wanted.length) loadHistories(wanted, 24);
     const one = selected();
     if (one && !state.histories.has(`${one.name}|${state.hours}`)) loadHistories([one.name], state.hours);
@@ -568,7 +634,7 @@ function typing(target) {
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || state.dialog || typing(event.target)) return;
-  const one = selected();
+  const one = state.route.at === 'connections' ? selected() : undefined;
   const keys = {
     n: () => newConnection(),
     t: () => one && testConnection(one),
@@ -632,9 +698,12 @@ async function arrive(at, name) {
   else if (byName(name)) editConnection(byName(name));
 }
 
-/** Start the page: draw with these functions, and follow the daemon. */
-export function begin(page, dialogs) {
+/** Start the page: draw with these functions, and follow the daemon. `unsaved`: whether a dialog has typed text. */
+export function begin(page, dialogs, unsaved) {
   looks = { page, dialogs };
+  window.addEventListener('beforeunload', (event) => {
+    if (state.dialog && unsaved(state.dialog)) event.preventDefault();
+  });
   window.addEventListener('hashchange', route);
   window.addEventListener('popstate', route);
   window.addEventListener('keydown', onKey);
@@ -644,6 +713,11 @@ export function begin(page, dialogs) {
     for (const menu of document.querySelectorAll('details.more[open]')) {
       if (!menu.contains(event.target) || event.target.closest('button')) menu.open = false;
     }
+  });
+  document.addEventListener('pointerdown', () => { held = null; }, true);
+  document.addEventListener('focusin', ({ target }) => {
+    held = target;
+    for (const menu of document.querySelectorAll('details.more[open]')) if (!menu.contains(target)) menu.open = false;
   });
   document.addEventListener('keydown', (event) => {
     const menu = document.querySelector('details.more[open]');

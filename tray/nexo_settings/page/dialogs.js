@@ -5,7 +5,7 @@
 
 import { html, nothing } from './lit-html.js';
 import * as app from './app.js';
-import { APPLICABLE, SECURE, icon, layers, outcome, page, shortName, suggested, tile } from './views.js';
+import { APPLICABLE, SECURE, bubble, freeName, hindrance, icon, layers, outcome, page, shortName, suggested, tile } from './views.js';
 
 const { state } = app;
 
@@ -22,7 +22,8 @@ export const frame = (title, dialog, leave, content, kind = '') => html`<dialog 
     @cancel=${(event) => { event.preventDefault(); leave(); }} @keydown=${(event) => keys(event, dialog)}>
   <div class="dialog-head"><h2 id="dialog-title">${title}</h2>
     <button class="bare" aria-label="Close" @click=${leave}>${icon('cross')}</button></div>
-  ${content}</dialog>`;
+  ${hindrance()}${state.toast?.dialog === dialog ? bubble() : nothing}
+  ${content}<div class="unseen" role="status" data-said></div></dialog>`;
 
 function keys(event, dialog) {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && dialog.kind === 'editor' && dialog.choice) {
@@ -33,16 +34,28 @@ function keys(event, dialog) {
 
 // --- add and edit
 
+const drafted = (dialog) => JSON.stringify(draft(dialog));
+
+/** Whether a form has something that its user has typed. */
+const unsaved = (dialog) => dialog.start !== undefined && drafted(dialog) !== dialog.start;
+
 /** Fill in the form when it is first drawn, because the catalogue of providers may arrive late. */
 function filled(dialog) {
-  if (dialog.name !== undefined) return dialog;
+  if (dialog.name === undefined) {
+    fill(dialog);
+    dialog.start = drafted(dialog);
+  }
+  return dialog;
+}
+
+function fill(dialog) {
   const { original } = dialog;
   const from = dialog.values ?? {};
   const common = { test: null, tested: '', problem: null, fixes: [], sendKey: null, question: false, saving: false, shown: false, revealed: '', headers: '', headersOpen: false, removedHeaders: [], authScheme: '', search: '', picking: false, enter: false, abort: null };
   if (original) {
     const reference = original.key.source === 'reference';
     if (dialog.takes) queueMicrotask(() => takeOver(dialog, dialog.takes));
-    return Object.assign(dialog, common, {
+    Object.assign(dialog, common, {
       name: original.name,
       choice: original.preset || original.provider,
       key: '',
@@ -56,8 +69,9 @@ function filled(dialog) {
       ...networkFields(original.network),
       headersOpen: original.header_names.length > 0,
     });
+    return;
   }
-  return Object.assign(dialog, common, {
+  Object.assign(dialog, common, {
     name: from.name ?? '',
     named: Boolean(from.name),
     choice: from.choice ?? '',
@@ -109,23 +123,17 @@ const entry = (name) => state.providers.find((one) => one.name === name);
 
 function choose(dialog, chosen) {
   const before = entry(dialog.choice);
+  const typed = unsaved(dialog);
   // A typed address is kept; a default address is replaced by the new default.
   if (!dialog.base_url || dialog.base_url === before?.default_base_url) dialog.base_url = chosen.default_base_url;
   dialog.choice = chosen.name;
   dialog.authScheme = '';
   if (dialog.mode === 'add' && !dialog.named) dialog.name = freeName(chosen.name);
   dialog.picking = false;
+  if (dialog.mode === 'add' && !typed) dialog.start = drafted(dialog);
   touched(dialog);
   app.changed();
   queueMicrotask(() => document.querySelector(dialog.mode === 'add' ? '#f-key' : '#f-provider')?.focus());
-}
-
-function freeName(wanted) {
-  const names = new Set(state.connections.map((one) => one.name.toLowerCase()));
-  for (let n = 1; ; n += 1) {
-    const name = n > 1 ? `${wanted}-${n}` : wanted;
-    if (!names.has(name)) return name;
-  }
 }
 
 /** The form was changed, so the last test does not apply any more. */
@@ -167,7 +175,8 @@ function draft(dialog) {
   const { original } = dialog;
   const found = entry(dialog.choice);
   const provider = found?.provider ?? original?.provider;
-  const preset = found?.is_preset ? found.name : '';
+  // Without the catalogue, the preset is kept.
+  const preset = found ? (found.is_preset ? found.name : '') : (original?.preset ?? '');
   const wanted = {};
   const put = (field, value, before) => {
     if (!original || value !== before) wanted[field] = value;
@@ -377,8 +386,8 @@ async function primary(dialog) {
 }
 
 function leave(dialog) {
-  if ((dialog.key || dialog.headers) && !dialog.question) {
-    dialog.question = true;
+  if (unsaved(dialog) && !dialog.question) {
+    Object.assign(dialog, { question: true, picking: false });
     app.changed();
     queueMicrotask(() => document.querySelector('#keep')?.focus());
     return;
@@ -674,6 +683,7 @@ function removing(dialog) {
       await app.ask('delete', { name: connection.name, replace_with: dialog.move, force });
       app.closeDialog();
       app.go('connections', '', true);
+      app.focusList();
       app.toast(`Removed ${connection.name}.`);
     } catch (problem) {
       dialog.problem = problem;
@@ -716,4 +726,4 @@ function unlocking(dialog) {
       <button class="primary" ?disabled=${!dialog[field] || state.busy.has('unlock')} @click=${open}>${state.busy.has('unlock') ? 'Unlocking…' : 'Unlock'}</button></div>`, 'small');
 }
 
-app.begin(page, dialogs);
+app.begin(page, dialogs, unsaved);

@@ -40,7 +40,7 @@ export function usage() {
 
 function used(one, models) {
   const figure = (value, words) => html`<div><dd>${COUNT.format(value)}</dd><dt>${words}</dt></div>`;
-  const bad = [one.failed && `${WHOLE.format(one.failed)} failed`, one.broken && `${WHOLE.format(one.broken)} were interrupted`, one.left && `${WHOLE.format(one.left)} cancelled`];
+  const bad = [one.failed && `${WHOLE.format(one.failed)} failed`, one.broken && `${WHOLE.format(one.broken)} interrupted`, one.left && `${WHOLE.format(one.left)} cancelled`];
   return html`<section class="card pad usage" aria-label=${`Usage of ${one.name}`}>
     <h2>${one.name}</h2>
     <dl class="figures">${figure(one.requests, one.requests === 1 ? 'request' : 'requests')}${figure(one.input_tokens, 'tokens in')}${figure(one.cached_tokens, 'of them cached')}${figure(one.output_tokens, 'tokens out')}</dl>

@@ -210,7 +210,7 @@ function standIns(told, may) {
   return card('Stand-ins', html`
     <p class="lead">When the connection of a program is unhealthy, the first of these that works takes its place. Bound workspaces keep theirs, unless you allow it there.</p>
     ${names.length ? html`<ul class="bindings">${names.map((name, at) => html`<li><span class="badge">${at + 1}</span><span class="where"><b>${name}</b></span>
-        <button ?disabled=${!may || !at} aria-label=${`Move ${name} up`} @click=${() => setStandIns(names.toSpliced(at, 1).toSpliced(at - 1, 0, name))}>Up</button>
+        <button ?disabled=${!may} aria-disabled=${at ? nothing : 'true'} aria-label=${`Move ${name} up`} @click=${() => at && setStandIns(names.toSpliced(at, 1).toSpliced(at - 1, 0, name))}>Up</button>
         <button class="bare" ?disabled=${!may} aria-label=${`Remove the stand-in ${name}`} title="Remove" @click=${() => setStandIns(names.toSpliced(at, 1))}>${icon('cross')}</button></li>`)}</ul>`
       : html`<p class="faint">${told ? 'None: programs keep their own connection.' : notTold()}</p>`}
     ${told && free.length ? html`<div class="line-form"><div class="grow"><label for="stand-in">Add</label>

@@ -43,6 +43,8 @@ export function clock(moment) {
   return Math.abs(state.now - at) < 20 * 3600e3 ? TIME.format(at) : DATE.format(at);
 }
 
+const NAME_LENGTH = 64; // in characters; the daemon refuses longer names
+
 const host = (url) => {
   try {
     return new URL(url).host;
@@ -125,10 +127,10 @@ export function page() {
   return html`
     ${header(empty)}
     ${banners()}
-    <main class=${state.link === 'away' ? 'stale' : ''}>
+    <main class=${state.link === 'away' ? 'stale' : ''} tabindex="-1">
       ${state.status ? screen(empty) : nothing}
     </main>
-    ${bubble()}
+    ${state.toast?.dialog ? nothing : bubble()}
   `;
 }
 
@@ -172,14 +174,7 @@ function header(empty) {
 
 function banners() {
   const { status } = state;
-  const found = [];
-  if (state.link === 'away') {
-    const ended = ['DAEMON_NOT_RUNNING', 'SHUTTING_DOWN'].includes(state.problem.reason);
-    const action = app.remedy(state.problem);
-    const busy = state.busy.has('start');
-    found.push(banner('bad', 'away', ended ? 'The daemon is not running.' : app.sentence(state.problem), 'This is the last known state.',
-      action && { ...action, label: busy ? 'Starting…' : action.label, busy }));
-  }
+  const found = state.link === 'away' ? [away()] : [];
   if (app.live() && status) {
     if (status.vault.state !== 'unlocked') {
       const words = { locked: 'The vault is locked', key_lost: 'The key of the vault is missing', tampered: 'Secrets were changed' };
@@ -204,6 +199,27 @@ function banners() {
   return found.length ? html`<div class="banners">${found}</div>` : nothing;
 }
 
+function away() {
+  const ended = ['DAEMON_NOT_RUNNING', 'SHUTTING_DOWN'].includes(state.problem.reason);
+  const action = app.remedy(state.problem);
+  const busy = state.busy.has('start');
+  return banner('bad', 'away', ended ? 'The daemon is not running.' : app.sentence(state.problem), 'This is the last known state.',
+    action && { ...action, label: busy ? 'Starting…' : action.label, busy });
+}
+
+const KEEP_TYPED = 'Copy what you need from here, then open the settings again.';
+
+/** Why the buttons of a dialog do not work, because the page that says so is behind it. */
+export function hindrance() {
+  switch (state.link) {
+    case 'away': return away();
+    case 'gone': return banner('bad', 'plug', 'The settings were closed.', KEEP_TYPED);
+    case 'unknown-tab': return banner('bad', 'lock', 'This tab is not known.', KEEP_TYPED);
+    case 'elsewhere': return banner('calm', 'program', 'It is open elsewhere.', 'Three tabs can be open at a time.', { label: 'Continue here', run: app.continueHere });
+    default: return nothing;
+  }
+}
+
 // The hint with a command is left out, because there is a button.
 const vaultWords = (vault) => vault.state === 'locked'
   ? `${app.capital(vault.problem.split('; nexoctl ')[0])}. Programs get no keys until it is unlocked.`.replace(/^\. /, '')
@@ -214,7 +230,8 @@ const banner = (kind, name, title, text, action) => html`<div class="banner ${ki
   ${action ? html`<button ?disabled=${action.busy} @click=${action.run}>${action.label}</button>` : nothing}
 </div>`;
 
-const bubble = () => {
+/** The message about the last action. A dialog draws its own, because the page is inert behind it. */
+export const bubble = () => {
   const { toast } = state;
   if (!toast) return nothing;
   return html`<section aria-label="Message" class="toast ${toast.bad ? 'bad' : ''}">
@@ -468,12 +485,19 @@ function details(connection) {
     ${users(connection)}`;
 }
 
-function copyOf(connection) {
+/** The name itself if no connection has it, otherwise with the first free number. */
+export function freeName(wanted) {
   const names = new Set(state.connections.map((one) => one.name.toLowerCase()));
-  let name = `${connection.name}-2`;
-  for (let n = 3; names.has(name.toLowerCase()); n += 1) name = `${connection.name}-${n}`;
+  for (let n = 1; ; n += 1) {
+    const end = n > 1 ? `-${n}` : '';
+    const name = [...wanted].slice(0, NAME_LENGTH - end.length).join('') + end;
+    if (!names.has(name.toLowerCase())) return name;
+  }
+}
+
+function copyOf(connection) {
   return {
-    name,
+    name: freeName(connection.name),
     choice: connection.preset || connection.provider,
     base_url: connection.base_url,
     default_model: connection.default_model,
