@@ -4,6 +4,8 @@
 """
 
 import enum
+import shlex
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
@@ -11,12 +13,14 @@ from datetime import datetime
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo.connections.values import frozen
-from nexo_client.types import Connection, Health
+from nexo_client.types import Connection, Health, Workspace
 from nexo_tray import words
 from nexo_tray.icons import Look
 from nexo_tray.state import LinkState, State
 
 _NAME_LIMIT = 48
+_PATH_LIMIT = 64
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _GLYPHS = {
     HealthState.HEALTHY: "●",
     HealthState.LIMITED: "◐",
@@ -130,8 +134,24 @@ def look(state: State) -> Look:
 
 def shown_name(name: str) -> str:
     """A name on one line, with limited length."""
-    plain = "".join(c if c.isprintable() else " " for c in name)
-    return plain if len(plain) <= _NAME_LIMIT else plain[: _NAME_LIMIT - 1] + "…"
+    plain = _one_line(name)
+    return _isolated(plain if len(plain) <= _NAME_LIMIT else plain[: _NAME_LIMIT - 1] + "…")
+
+
+def shown_workspace(workspace: Workspace) -> str:
+    """A path or a name on one line; of a long one the end, because paths often begin alike."""
+    plain = _one_line(str(workspace))
+    return _isolated(plain if len(plain) <= _PATH_LIMIT else "…" + plain[1 - _PATH_LIMIT :])
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _isolated(text: str) -> str:
+    """The text; right-to-left letters in it do not turn the words around it."""
+    turns = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if turns else text
 
 
 def label(state: State, connection: Connection, times: words.RelativeTimes) -> str:
@@ -289,8 +309,9 @@ def problems(state: State, times: words.RelativeTimes) -> Iterator[Problem]:
     for binding in state.snapshot.bindings:
         if binding.broken:
             yield Problem(
-                f"✕ {binding.workspace} is bound to {shown_name(binding.connection)}, which is gone",
-                f"Bind it again: nexoctl workspace bind {binding.workspace} CONNECTION",
+                f"✕ {shown_workspace(binding.workspace)} is bound to {shown_name(binding.connection)}, "
+                "which is gone",
+                f"Bind it again: nexoctl workspace bind {shlex.quote(str(binding.workspace))} CONNECTION",
             )
 
 
@@ -320,7 +341,9 @@ def _workspaces(state: State) -> Iterator[MenuItem]:
     bindings = snapshot.bindings if snapshot else ()
     for binding in bindings:
         mark = "✕ " if binding.broken else ""
-        yield MenuItem(f"{mark}{binding.workspace} → {shown_name(binding.connection)}", enabled=False)
+        yield MenuItem(
+            f"{mark}{shown_workspace(binding.workspace)} → {shown_name(binding.connection)}", enabled=False
+        )
     if not bindings:
         yield MenuItem("No workspace is bound: all use the default", enabled=False)
     status = snapshot.status if snapshot and state.live else None

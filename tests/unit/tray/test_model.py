@@ -216,6 +216,28 @@ def test_names_are_kept_on_one_line_of_bearable_length():
     assert shown_name("x" * 200) == "x" * 47 + "…"
 
 
+@pytest.mark.parametrize(
+    ("workspace", "label"),
+    [
+        (Workspace(path="/home/ann/a\nb"), "/home/ann/a b"),
+        (Workspace(path=f"/home/ann/{'deep/' * 800}site"), f"…eep/{'deep/' * 11}site"),
+        (Workspace(name="מרכז"), "\u2068מרכז\u2069"),
+    ],
+)
+def test_a_workspace_takes_one_line_of_limited_length(workspace: Workspace, label: str):
+    bound = WorkspaceBinding(workspace, "gone", True, NOW, False)
+    menu = picture(live(connection("work"), bindings=(bound,)), NOW).menu
+    for title, wanted in (("Workspaces", f"✕ {label} → gone"), ("Why?", f"✕ {label} is bound to gone")):
+        (item,) = (one for one in menu if one.label == title)
+        assert item.children[0].label.startswith(wanted)
+
+
+def test_a_name_from_right_to_left_does_not_turn_its_line():
+    state = live(connection("עבודה", healthy(0.312), default=True))
+    assert radios(state)[0].label == "● \u2068עבודה\u2069 — 312 ms"
+    assert picture(state, NOW).tooltip.startswith("Nexo: \u2068עבודה\u2069 — healthy")
+
+
 def test_a_first_run_invites_to_add_a_connection():
     menu = picture(live(), NOW).menu
     assert menu[0].label == "No connections yet"
