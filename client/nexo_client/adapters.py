@@ -10,7 +10,8 @@ import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nexo.connections import faces, proxies, run_marks
@@ -26,6 +27,28 @@ CREDENTIAL_HEADERS = faces.CREDENTIAL_HEADERS
 _AMBIENT_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 
 
+_PACKAGES = {"google.genai": "google-genai"}
+"""Packages with another name than their module."""
+
+
+@contextmanager
+def needed(module: str) -> Iterator[None]:
+    """Around the import of an SDK.
+
+    Raises:
+        ImportError: it is not installed; the message says which package to install.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        package = _PACKAGES.get(module, module)
+        raise ModuleNotFoundError(
+            f"the package {package} is not installed; install it with: pip install {package}", name=module
+        ) from None
+
+
 def headers_of(connection: ResolvedConnection, dialect: str) -> dict[str, str]:
     """All headers for a request in this dialect: the one with the key, and the custom headers, which win."""
     scheme = faces.scheme_of(dialect, connection.provider, connection.auth_scheme)
@@ -39,8 +62,9 @@ def base_of(connection: ResolvedConnection, dialect: str) -> str:
     "google" and `/api/chat` for "ollama". For "openai" it is the provider's OpenAI-compatible API.
 
     Raises:
-        InvalidField: the provider does not support the dialect.
+        InvalidField: the provider does not support the dialect, or there is no such dialect.
     """
+    faces.check_dialect(dialect)
     providers = faces.PROVIDERS[dialect]
     if connection.provider not in providers:
         raise InvalidField(
@@ -107,6 +131,9 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
     """Keyword arguments for `openai.OpenAI`, or for `openai.AsyncOpenAI` if `async_client`.
 
     They differ only if an HTTP client is needed: for a proxy, a CA bundle, or a key in another header.
+
+    Raises:
+        ImportError: an object of the SDK is needed, and it is not installed.
     """
     headers: dict[str, Any] = headers_of(connection, "openai")
     key = connection.api_key
@@ -120,14 +147,16 @@ def openai(connection: ResolvedConnection, async_client: bool = False) -> dict[s
         network["auth"] = _without_authorization
     for variable, name in _AMBIENT_ACCOUNT.items():
         if os.environ.get(variable) and not any(given.lower() == name.lower() for given in headers):
-            from openai import Omit
+            with needed("openai"):
+                from openai import Omit
 
             headers[name] = Omit()
     arguments: dict[str, Any] = {"api_key": key or NO_KEY, "base_url": base_of(connection, "openai")}
     if headers:
         arguments["default_headers"] = headers
     if network:
-        from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+        with needed("openai"):
+            from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
         kind = DefaultAsyncHttpxClient if async_client else DefaultHttpxClient
         arguments["http_client"] = kind(**network)
@@ -152,11 +181,13 @@ def anthropic(connection: ResolvedConnection, async_client: bool = False) -> dic
 
     Raises:
         InvalidField: the provider does not support the Anthropic dialect.
+        ImportError: the SDK is not installed.
     """
-    from anthropic import Omit
-
     headers: dict[str, Any] = headers_of(connection, "anthropic")
     base = base_of(connection, "anthropic")
+    with needed("anthropic"):
+        from anthropic import Omit
+
     # SDK 1 sends `api_key` as x-api-key, SDK 2 as Bearer. Both must send the header that the daemon tested.
     if headers.get("Authorization") == f"Bearer {connection.api_key}":
         del headers["Authorization"]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo_client import follow_stream
@@ -106,6 +106,9 @@ class AsyncLiveConnection:
 
     def __repr__(self) -> str:
         return f"Async{self._live!r}"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("an AsyncLiveConnection is not pickled or copied; follow in each process")
 
     def _from_thread(self) -> None:
         try:

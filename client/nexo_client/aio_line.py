@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 import grpc
 import grpc.aio
@@ -170,6 +170,9 @@ class AsyncLine:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._socket)!r})"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not pickled or copied; make one in each process")
 
     async def close(self) -> None:
         """Closes the channel and the live connections of this client; may be called more than once.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nexo_client import switching
-from nexo_client.adapters import NO_KEY
+from nexo_client.adapters import NO_KEY, needed
 from nexo_client.client import Client, connect
 from nexo_client.errors import NexoError
 from nexo_client.follow import LiveConnection
@@ -115,7 +115,8 @@ def openai_client(
         ImportError: the SDK is not installed.
         DaemonNotRunning, DaemonUnsafe, InvalidField: as for `connect` and `Client.follow`.
     """
-    import openai
+    with needed("openai"):
+        import openai
 
     followed = _Followed(live, connection, workspace, client)
     return openai.OpenAI(
@@ -135,7 +136,8 @@ def async_openai_client(
     **options: Any,
 ) -> "openai.AsyncOpenAI":
     """As `openai_client`, for `openai.AsyncOpenAI`."""
-    import openai
+    with needed("openai"):
+        import openai
 
     followed = _Followed(live, connection, workspace, client)
     return openai.AsyncOpenAI(
@@ -155,7 +157,8 @@ def anthropic_client(
     **options: Any,
 ) -> "anthropic.Anthropic":
     """As `openai_client`, for `anthropic.Anthropic`."""
-    import anthropic
+    with needed("anthropic"):
+        import anthropic
 
     followed = _Followed(live, connection, workspace, client)
     return anthropic.Anthropic(
@@ -175,7 +178,8 @@ def async_anthropic_client(
     **options: Any,
 ) -> "anthropic.AsyncAnthropic":
     """As `openai_client`, for `anthropic.AsyncAnthropic`."""
-    import anthropic
+    with needed("anthropic"):
+        import anthropic
 
     followed = _Followed(live, connection, workspace, client)
     return anthropic.AsyncAnthropic(
@@ -195,8 +199,9 @@ def google_client(
     **options: Any,
 ) -> "genai.Client":
     """As `openai_client`, for `google.genai.Client` and its `.aio`."""
-    from google import genai
-    from google.genai import types as genai_types
+    with needed("google.genai"):
+        import google.genai as genai
+        from google.genai import types as genai_types
 
     followed = _Followed(live, connection, workspace, client)
 
@@ -234,7 +239,8 @@ def ollama_client(
     **options: Any,
 ) -> "ollama.Client":
     """As `openai_client`, for `ollama.Client`."""
-    import ollama
+    with needed("ollama"):
+        import ollama
 
     followed = _Followed(live, connection, workspace, client)
     return ollama.Client(
@@ -255,7 +261,8 @@ def async_ollama_client(
     **options: Any,
 ) -> "ollama.AsyncClient":
     """As `openai_client`, for `ollama.AsyncClient`."""
-    import ollama
+    with needed("ollama"):
+        import ollama
 
     followed = _Followed(live, connection, workspace, client)
     return ollama.AsyncClient(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
 from nexo.connections.values import frozen
@@ -145,6 +145,10 @@ class LiveConnection:
         state = self._state
         what = repr(state.name) if isinstance(state, ResolvedConnection) else "nothing"
         return f"<LiveConnection {what} revision={self._revision}{' stale' if self.stale else ''}>"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        # A copy would not be known to the stream, and never change.
+        raise TypeError("a LiveConnection is not pickled or copied; follow in each process")
 
     def _current_or_raise(self) -> ResolvedConnection:
         if isinstance(self._state, _AfterFork):

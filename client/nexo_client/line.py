@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 import grpc
 
@@ -172,6 +172,9 @@ class Line:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._socket)!r})"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not pickled or copied; make one in each process")
 
     def close(self) -> None:
         """Closes the channel and the live connections of this client; may be called more than once.

@@ -61,12 +61,7 @@ class FollowingAuth:
     """
 
     def __init__(self, live: Live, dialect: str = "openai") -> None:
-        if dialect not in faces.DIALECTS:
-            raise InvalidField(
-                f"dialect: '{dialect}' is unknown",
-                hint=f"use one of: {', '.join(faces.DIALECTS)}",
-                metadata={"field": "dialect"},
-            )
+        faces.check_dialect(dialect)
         self._live = live
         self._dialect = dialect
 

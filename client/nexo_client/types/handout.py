@@ -1,16 +1,17 @@
 """`ResolvedConnection`: everything that a program needs to use its provider, including secrets."""
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Any, NoReturn
 
 from nexo.connections.model.connection import Endpoint
 from nexo.connections.model.health import Health
 from nexo.connections.terms import ResolutionSource
-from nexo.connections.values import frozen
+from nexo.connections.values import frozen, not_pickled
 
 
+@not_pickled
 class Headers(dict[str, str]):
     """Custom headers, read-only; `repr` shows only the names."""
 
@@ -26,10 +27,11 @@ class Headers(dict[str, str]):
     def __repr__(self) -> str:
         return f"Headers({', '.join(f'{name}: …' for name in self)})"
 
-    def __reduce__(self) -> tuple[Callable[..., "Headers"], tuple[tuple[tuple[str, str], ...]]]:
-        return Headers, (tuple(self.items()),)
+    def __hash__(self) -> int:  # type: ignore[override]  # unlike a dict, it cannot be changed
+        return hash(frozenset(self.items()))
 
 
+@not_pickled
 @frozen(kw_only=True)
 class ResolvedConnection(Endpoint):
     """Everything that a program needs to use the provider, including secrets.
@@ -53,7 +55,13 @@ class ResolvedConnection(Endpoint):
     health: Health
 
     def openai(self, *, async_client: bool = False) -> dict[str, Any]:
-        """Keyword arguments for `openai.OpenAI`; with `async_client` for `openai.AsyncOpenAI`."""
+        """Keyword arguments for `openai.OpenAI`; with `async_client` for `openai.AsyncOpenAI`.
+
+        Raises:
+            InvalidField: the CA bundle of the connection cannot be read.
+            ImportError: an object of the SDK is needed (for a proxy, a CA bundle, custom headers), and it is
+                not installed.
+        """
         from nexo_client import adapters
 
         return adapters.openai(self, async_client)
@@ -62,7 +70,9 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `anthropic.Anthropic`; with `async_client` for `anthropic.AsyncAnthropic`.
 
         Raises:
-            InvalidField: the provider does not support the Anthropic dialect.
+            InvalidField: the provider does not support the Anthropic dialect, or the CA bundle cannot be
+                read.
+            ImportError: the SDK is not installed.
         """
         from nexo_client import adapters
 
@@ -72,7 +82,7 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `google.genai.Client`.
 
         Raises:
-            InvalidField: the provider does not support the Gemini dialect.
+            InvalidField: the provider does not support the Gemini dialect, or the CA bundle cannot be read.
         """
         from nexo_client import adapters
 
@@ -82,7 +92,7 @@ class ResolvedConnection(Endpoint):
         """Keyword arguments for `ollama.Client` and `ollama.AsyncClient`.
 
         Raises:
-            InvalidField: the provider does not support the Ollama dialect.
+            InvalidField: the provider does not support the Ollama dialect, or the CA bundle cannot be read.
         """
         from nexo_client import adapters
 

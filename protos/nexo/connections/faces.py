@@ -8,6 +8,7 @@ google-genai 3.4, ollama 0.6).
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
+from nexo.connections.errors import InvalidField
 from nexo.connections.terms import AuthScheme, Provider
 
 DIALECTS = ("openai", "anthropic", "google", "ollama")
@@ -28,6 +29,12 @@ SCHEME_HEADER = {
 }
 CREDENTIAL_HEADERS = frozenset(name.lower() for name in SCHEME_HEADER.values())
 """Names, in lower case, of the headers that carry a key."""
+
+
+def check_dialect(dialect: str) -> None:
+    """Raises `InvalidField` if there is no such dialect."""
+    if dialect not in DIALECTS:
+        raise InvalidField.of("dialect", f"'{dialect}' is unknown", f"use one of: {', '.join(DIALECTS)}")
 
 
 def base_url(dialect: str, provider: Provider, url: str) -> str:

@@ -39,6 +39,26 @@ def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
     return _made(cls, kw_only=kw_only)
 
 
+def not_pickled(cls: type[T]) -> type[T]:
+    """A decorator for a class of immutable values with secrets, which a pickle would hold unencrypted.
+
+    The values can be copied.
+    """
+
+    def refuse(self: object, _: object) -> Any:
+        name = type(self).__name__
+        raise TypeError(f"a {name} contains secrets and is not pickled; ask for one in the other process")
+
+    methods = {
+        "__reduce_ex__": refuse,
+        "__copy__": lambda self: self,
+        "__deepcopy__": lambda self, _: self,
+    }
+    for name, method in methods.items():
+        setattr(cls, name, method)
+    return cls
+
+
 def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
     own = frozenset(vars(cls))
     made: type[Any] = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(

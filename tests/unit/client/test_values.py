@@ -1,11 +1,13 @@
 """Values of the SDK: what they show, what they accept, and that both directions of the wire agree."""
 
+import copy
 import dataclasses
 import inspect
 import json
 import pickle
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import pytest
 
@@ -47,11 +49,42 @@ def test_nothing_that_a_program_prints_shows_a_secret() -> None:
     assert "X-Team" in repr(resolved().headers)
 
 
-def test_headers_can_be_read_copied_and_pickled_but_not_changed() -> None:
+GATEWAY = types.Gateway(True, False, True, 4321, "/run/gateway.sock")
+TOKEN = types.GatewayToken("1", "cursor", None, None, None, None, None)
+NOTHING = types.Explanation("", None, (), "", "", 1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        resolved(),
+        resolved().headers,
+        Header("X-Team", SECRET),
+        ConnectionDraft(api_key=KEY),
+        types.RunToken(KEY, GATEWAY, NOTHING),
+        types.NewGatewayToken(TOKEN, KEY, GATEWAY),
+        types.RecoveryCode(KEY),
+    ],
+)
+def test_secrets_are_copied_and_compared_but_not_pickled(value: Any) -> None:
+    assert copy.copy(value) == copy.deepcopy(value) == value
+    assert hash(copy.copy(value)) == hash(value)
+    with pytest.raises(TypeError, match="secrets") as refused:
+        pickle.dumps([value])
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [Client("/nonexistent/s"), AsyncClient("/nonexistent/s")])
+def test_a_client_belongs_to_its_process(value: object) -> None:
+    for duplicate in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make one in each process"):
+            duplicate(value)
+
+
+def test_headers_can_be_read_but_not_changed() -> None:
     headers = resolved().headers
     assert headers == {"X-Team": SECRET}
     assert json.loads(json.dumps(headers)) == {"X-Team": SECRET}
-    assert pickle.loads(pickle.dumps(headers)) == headers  # noqa: S301 - our own
     assert dataclasses.asdict(resolved())["headers"] == headers
     for change in (
         lambda: headers.update(a="b"),

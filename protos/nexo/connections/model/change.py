@@ -5,9 +5,10 @@ from datetime import datetime
 
 from nexo.connections.model.connection import Connection, MappedModel, NetworkProfile
 from nexo.connections.model.trial import Suggestion
-from nexo.connections.values import frozen
+from nexo.connections.values import frozen, not_pickled
 
 
+@not_pickled
 @frozen
 class Header:
     """A custom request header. The value is a secret."""
@@ -37,6 +38,7 @@ class PlainDraft:
     model_map: tuple[MappedModel, ...] | None = None
 
 
+@not_pickled
 @frozen(kw_only=True)
 class ConnectionDraft(PlainDraft):
     """A connection as a person enters it.

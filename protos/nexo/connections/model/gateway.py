@@ -3,9 +3,10 @@
 from dataclasses import field
 from datetime import datetime
 
+from nexo.connections.faces import check_dialect
 from nexo.connections.model.daemon import ClientInfo
 from nexo.connections.model.workspace import Explanation, Workspace
-from nexo.connections.values import frozen
+from nexo.connections.values import frozen, not_pickled
 
 
 @frozen
@@ -31,9 +32,15 @@ class Gateway:
     def base_url(self, dialect: str, token: str = "") -> str:
         """The base URL for a program of that dialect (openai, anthropic, google, ollama).
 
+        It is of use only if there is a `port`.
+
         Args:
             token: for a program that cannot send it in a header; then the URL is a secret.
+
+        Raises:
+            InvalidField: there is no such dialect.
         """
+        check_dialect(dialect)
         prefix = f"/t/{token}" if token else ""
         suffix = "/v1" if dialect == "openai" else ""
         return f"http://127.0.0.1:{self.port}{prefix}/{dialect}{suffix}"
@@ -58,6 +65,7 @@ class GatewayToken:
     last_used_at: datetime | None
 
 
+@not_pickled
 @frozen
 class NewGatewayToken:
     """A token that was just created. Its secret is shown only this once; the repr does not show it."""
@@ -67,6 +75,7 @@ class NewGatewayToken:
     gateway: Gateway
 
 
+@not_pickled
 @frozen
 class RunToken:
     """The token of a run, and the connection that the run gets now; the repr does not show the token."""

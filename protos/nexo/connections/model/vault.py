@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nexo.connections.terms import VaultState
-from nexo.connections.values import frozen
+from nexo.connections.values import frozen, not_pickled
 
 
 class KeySlot(StrEnum):
@@ -52,6 +52,7 @@ class AutoLock:
     problem: str = ""
 
 
+@not_pickled
 @frozen
 class RecoveryCode:
     """A recovery code, which is shown to the person once; the repr does not show it."""
