@@ -53,12 +53,19 @@ class KeyManager:
     # --- opening -----------------------------------------------------------------------------------------
 
     def open(self, slots: tuple[WrappedKey, ...], data_keys: dict[str, datetime]) -> None:
-        """At start, open with the pinned slot, or set up the vault of a new store. No prompt, no error."""
+        """At start or after a restore, open with the pinned slot, or set up the vault of a new store.
+
+        No prompt, no error.
+        """
         self._slots.load(slots, data_keys)
         self._slots.discard_leftovers()
         if not self._may_open():
             # A restore opens the store again, but must not unlock what a person locked.
             self.lock()
+            return
+        if self._vault.state is VaultState.UNLOCKED and self._vault.data_key().id in data_keys:
+            # After a restore: the key in memory opens its secrets, even if the slot needs a person.
+            self._unlocked(self._vault.data_key(), self._vault.slot, problem=self._vault.problem)
             return
         if self._slots.pinned is not None or data_keys or self._database.read_only:
             self._unlock_quietly()

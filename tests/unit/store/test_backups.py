@@ -126,6 +126,9 @@ def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
     words = Secret("correct horse battery")
     store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=words)
     care.restore(store, "", clock=place.clock)
+    # It is not locked by that: programs go on without a person who types the passphrase.
+    assert (store.vault.state, store.vault.slot) == (VaultState.UNLOCKED, "passphrase")
+    assert key_of(store) == f"{CANARY}-1"
     store.close()
     again = place.open()
     assert again.vault.slot == "passphrase"
