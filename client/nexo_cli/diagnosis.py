@@ -154,6 +154,9 @@ def _places(socket: Path) -> Iterator[DoctorFinding]:
         ("state", paths.state_dir(), "NEXO_STATE_DIR"),
     ):
         yield _private(topic, path, variable)
+    backups = _private("backups", paths.data_dir() / paths.BACKUPS, "NEXO_DATA_DIR")
+    if backups.level is not Level.OK:
+        yield backups
     paths.check_database_path(paths.database())
     for path in (paths.database(), paths.key_file()):
         try:

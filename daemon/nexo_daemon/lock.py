@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 
 from nexo.connections import file_locks, lock_note
 from nexo.connections.lock_note import Note
-from nexo.connections.paths import private_directory
+from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.version import __version__
 from nexo_daemon.store.files import NO_LOCKS, StoreUnusable, identity
 
@@ -21,6 +22,10 @@ def _is_read_only(path: Path, error: OSError) -> bool:
     return error.errno == errno.EROFS or (
         error.errno in (errno.EACCES, errno.EPERM) and not os.access(path.parent, os.W_OK)
     )
+
+
+def _not_regular(path: Path) -> UnsafePathError:
+    return UnsafePathError(path, "is not a regular file", f"move it away: mv '{path}' '{path}.old'")
 
 
 class AlreadyRunning(Exception):
@@ -58,7 +63,7 @@ class InstanceLock:
 
         Raises:
             AlreadyRunning: says which daemon holds the lock.
-            UnsafePathError: the directory of the lock is not private.
+            UnsafePathError: the directory of the lock is not private, or the lock not a regular file.
             StoreUnusable: the file system has no locks.
         """
         try:
@@ -74,8 +79,15 @@ class InstanceLock:
 
     def _locked(self, path: Path, flags: int) -> int:
         private_directory(path.parent)
-        file = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            file = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR):
+                raise
+            raise _not_regular(path) from None
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise _not_regular(path)
             self._take(file)
         except BaseException:
             os.close(file)

@@ -165,6 +165,44 @@ def test_when_another_daemon_was_faster_with_the_lock_the_first_one_ends(
     assert "another daemon has it by now" in nexod.output
 
 
+@pytest.mark.parametrize("kind", ["directory", "link", "pipe"])
+def test_a_lock_that_is_no_file_is_named_with_the_command_that_moves_it(
+    surroundings: Surroundings, kind: str
+) -> None:
+    surroundings.state_dir.mkdir(mode=0o700)
+    lock = surroundings.state_dir / "nexod.lock"
+    match kind:
+        case "directory":
+            lock.mkdir()
+        case "link":
+            lock.symlink_to(surroundings.home / "elsewhere")
+        case "pipe":
+            os.mkfifo(lock, 0o600)
+    daemon = surroundings.spawn_nexod()
+    assert daemon.wait() == 1
+    problem, _, hint = daemon.output.strip().partition("\n  move it away: ")
+    assert problem == f"nexod: {lock}: is not a regular file"
+    surroundings.run(["sh", "-c", hint])
+    assert surroundings.start_nexod().stop() == 0
+
+
+@pytest.mark.parametrize("name", ["nexod.log", "stores.json"])
+def test_a_pipe_in_the_place_of_a_file_does_not_hang_the_start(surroundings: Surroundings, name: str) -> None:
+    surroundings.state_dir.mkdir(mode=0o700)
+    os.mkfifo(surroundings.state_dir / name, 0o600)
+    daemon = surroundings.start_nexod()
+    assert daemon.stop() == 0
+
+
+def test_the_doctor_finds_backups_that_cannot_be_made(surroundings: Surroundings, nexod: Nexod) -> None:
+    backups = surroundings.data_dir / "backups"
+    backups.mkdir(mode=0o755)
+    backups.chmod(0o755)
+    findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+    [found] = [one for one in findings if one["topic"] == "backups"]
+    assert found["fix"] == f"chmod 700 '{backups}'"
+
+
 # -- closed standard files ---------------------------------------------------------------------------------
 
 

@@ -135,8 +135,10 @@ def write_obstacle(path: Path) -> tuple[str, str]:
         return "the file is read-only", f"chmod 600 '{path}'"
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return "its file system is read-only", "mount it writable, or choose another NEXO_DATA_DIR"
-    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+    if not os.access(path.parent, os.W_OK | os.X_OK):
         return "its directory is read-only", f"chmod 700 '{path.parent}'"
+    if not os.access(path, os.W_OK):
+        return "the system forbids writing to the file", f"look at its attributes: lsattr '{path}'"
     return "", ""
 
 

@@ -40,7 +40,7 @@ class Remembered:
             sync_directory(self._file.parent)
 
     def _paths(self) -> list[str]:
-        if self._file is None:
+        if self._file is None or not self._file.is_file():
             return []
         try:
             found = json.loads(self._file.read_bytes())["stores"]

@@ -5,6 +5,7 @@ after a crash before it the store is unchanged. The old file and its log are kep
 damaged.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexo_daemon.store import backups as backup_files
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.files import create_private, sync_directory
@@ -23,6 +25,8 @@ from nexo_daemon.vault.slots import WrappedKey
 
 if TYPE_CHECKING:
     from nexo_daemon.store.writing import Writing
+
+log = logging.getLogger(__name__)
 
 _SIDES = ("-wal", "-shm", "-journal")
 
@@ -82,9 +86,17 @@ class Candidate:
 
 
 def finish(path: Path, backups: Path, now: datetime) -> bool:
-    """Move a prepared file, if any, to the store's path; returns whether. The store must be closed."""
+    """Move a prepared file, if any, to the store's path; returns whether. The store must be closed.
+
+    A file that was damaged since then is removed: the store must not be replaced by what cannot be read.
+    """
     prepared = _prepared(path)
-    if not prepared.exists():
+    if not os.path.lexists(prepared):
+        return False
+    problems = ("is a symbolic link",) if prepared.is_symlink() else backup_files.examine(prepared)
+    if problems:
+        log.warning("the store is not restored: %s %s; it was removed", prepared, problems[0])
+        prepared.unlink()
         return False
     aside = backups / f"replaced-{now.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(2)}"
     if path.exists():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexo.connections.errors import NexoError, StoreFailed
+from nexo.connections.paths import BACKUPS
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
@@ -71,7 +72,7 @@ class Store:
         self.path = path
         self.vault = SecretVault()
         self.database = Database()
-        self.backups = Backups(path.parent / "backups")
+        self.backups = Backups(path.parent / BACKUPS)
         self.key_manager = KeyManager(self.database, self.vault, around, clock)
         self.problem = self.advice = ""
         self.damaged = self.missing = False

@@ -70,7 +70,8 @@ def _files() -> tuple[Path, ...]:
 
 def _read(path: Path) -> Note | None:
     try:
-        with path.open("rb") as file:
+        # A named pipe without a writer must not hang every command.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
             return decode(file.read(LIMIT))
     except OSError:
         return None
@@ -98,7 +99,7 @@ def _held(path: Path) -> bool:
     from nexo.connections import file_locks
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from nexo.connections import account
 
 SOCKET_NAME = "nexod.sock"
+BACKUPS = "backups"
+"""The directory of the backups, beside the store."""
 _NAMES_OF_PLACES = (
     "NEXO_SOCKET",
     "NEXO_CONFIG_DIR",

@@ -2,9 +2,11 @@
 
 import errno
 import itertools
+import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -238,6 +240,42 @@ def test_what_a_restore_replaces_is_kept_with_its_log(
     assert (aside / "connections.db-wal").read_bytes() == b"a log"
     assert {path.stat().st_mode & 0o777 for path in aside.iterdir()} == {0o600}
     assert not Path(f"{place.file}-wal").exists()
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(5000))
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+    path.symlink_to(path.with_name("elsewhere.db"))
+
+
+@pytest.mark.parametrize("spoil", [garbage, emptied, cut_short, linked])
+def test_what_was_prepared_and_damaged_since_does_not_replace_the_store(
+    place: StorePlace, store: Store, spoil: Callable[[Path], None]
+) -> None:
+    put(store, 1)
+    made = care.backup(store, place.clock)
+    put(store, 2)
+    store.close()
+    prepared = restoring._prepared(place.file)
+    shutil.copy(made.path, prepared)
+    prepared.chmod(0o600)
+    spoil(prepared)
+    again = place.open()
+    assert (again.state, len(again.load().connections)) == (StoreState.READ_WRITE, 2)
+    again.close()
+    assert not os.path.lexists(prepared)
+    assert not list(store.backups.directory.glob("replaced-*"))
 
 
 def test_what_a_killed_daemon_was_preparing_goes_at_the_next_start(place: StorePlace, store: Store) -> None:
