@@ -154,9 +154,9 @@ def _places(socket: Path) -> Iterator[DoctorFinding]:
         ("state", paths.state_dir(), "NEXO_STATE_DIR"),
     ):
         yield _private(topic, path, variable)
-    backups = _private("backups", paths.data_dir() / paths.BACKUPS, "NEXO_DATA_DIR")
-    if backups.level is not Level.OK:
-        yield backups
+    backups = paths.data_dir() / paths.BACKUPS
+    if backups.exists() and (found := _private("backups", backups, "NEXO_DATA_DIR")).level is not Level.OK:
+        yield found
     paths.check_database_path(paths.database())
     for path in (paths.database(), paths.key_file()):
         try:

@@ -52,8 +52,7 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
     paths.make_absolute(environment)
     # The default path is not passed on: the daemon computes it itself, as it can change with the session.
     place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]
-    # Not a pipe, which would break when the caller ends. The file has no name, so nothing has to be removed.
-    with tempfile.TemporaryFile() as said:
+    with _file_without_name() as said:
         process = subprocess.Popen(
             python.of_ours("nexo_daemon", "--background", *place),
             stdin=subprocess.DEVNULL,
@@ -70,6 +69,14 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
             # Without this thread, a daemon that ends before this program becomes a zombie, which seems to be
             # running.
             threading.Thread(target=process.wait, name="nexod-reaper", daemon=True).start()
+
+
+def _file_without_name() -> IO[bytes]:
+    """A file for nexod's stderr: a pipe would break when the caller ends, a name would have to be removed."""
+    if hasattr(os, "memfd_create"):
+        # In memory, because the disks may be full or read-only.
+        return os.fdopen(os.memfd_create("nexod"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _start_service(service: Manager, socket: Path, timeout_s: float) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo.connections import limits, python
+import nexo_client
+from nexo.connections import limits, processes, python
 from nexo.connections.terms import StoreState
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
@@ -126,6 +127,39 @@ def test_a_read_only_home_is_served_read_only(surroundings: Surroundings, never_
     stopped = surroundings.nexoctl("--json", "daemon", "stop").json
     assert stopped["stopped"] is True
     second.wait()
+
+
+@as_root
+@pytest.mark.needs("linux")
+def test_with_all_disks_read_only_programs_still_get_their_connection(surroundings: Surroundings) -> None:
+    """As after an input/output error, when the kernel makes the disk with /tmp read-only."""
+    first = surroundings.start_nexod()
+    with first.client() as client:
+        client.create_connection(ConnectionDraft(name="one", provider="openai", api_key="sk-of-nobody-1234"))
+    assert first.stop() == 0
+    run = surroundings.socket.parent
+    steps = [
+        "mount --make-rprivate /",
+        f"mount --bind '{run}' '{run}'",
+        *(
+            f"mount --rbind {place} {place}; mount -o remount,ro,bind {place}"
+            for place in ("/tmp", "/var/tmp")
+        ),
+        "mount -o remount,ro,bind /",
+        "cd /",
+        'exec "$@"',
+    ]
+    surroundings.prefix = ("unshare", "-m", "sh", "-ec", "; ".join(steps), "sh")
+    surroundings.run([*NEXOCTL, "daemon", "start"])
+    surroundings.prefix = ()
+    with nexo_client.connect(surroundings.socket) as client:
+        status = client.status()
+        assert status.store is StoreState.READ_ONLY
+        assert "file system is read-only" in status.store_problem
+        assert client.resolve().api_key == "sk-of-nobody-1234"
+        pid = client.shutdown()
+    wait_for(lambda: not processes.alive(pid), "the daemon ends")
+    assert [path.name for path in run.iterdir() if path.is_dir()] == []
 
 
 # -- the lock and the log ----------------------------------------------------------------------------------

@@ -10,7 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from nexo.connections import account, file_locks, processes
-from nexo.connections.paths import UnsafePathError, check_database_path, private_directory
+from nexo.connections.paths import (
+    UnsafePathError,
+    check_database_path,
+    private_directory,
+    socket_path,
+)
 
 Identity = tuple[int, int]
 """Device and inode number of a file."""
@@ -162,8 +167,9 @@ def private_copy(path: Path) -> Path:
 
     A damaged or read-only store is read there, so that SQLite's recovery cannot change the original.
     """
-    _remove_copies_of_the_dead()
-    directory = Path(tempfile.mkdtemp(prefix=f"{_COPY_PREFIX}{os.getpid()}-"))
+    place = _place_for_copies()
+    _remove_copies_of_the_dead(place)
+    directory = Path(tempfile.mkdtemp(prefix=f"{_COPY_PREFIX}{os.getpid()}-", dir=place))
     for side in ("", "-wal", "-journal"):
         source = Path(f"{path}{side}")
         if source.exists():
@@ -174,9 +180,18 @@ def private_copy(path: Path) -> Path:
     return directory / path.name
 
 
-def _remove_copies_of_the_dead() -> None:
+def _place_for_copies() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        # All disks are full or read-only, with the directory for temporary files; that of the socket is in
+        # memory, and no daemon runs without it.
+        return private_directory(socket_path().parent)
+
+
+def _remove_copies_of_the_dead(place: Path) -> None:
     """Remove copies that a killed daemon has left."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_COPY_PREFIX}*-*"):
+    for directory in place.glob(f"{_COPY_PREFIX}*-*"):
         pid = directory.name.removeprefix(_COPY_PREFIX).partition("-")[0]
         if pid.isdigit() and not processes.alive(int(pid)):
             with suppress(FileNotFoundError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexo.connections.errors import NexoError, StoreFailed
-from nexo.connections.paths import BACKUPS
+from nexo.connections.paths import BACKUPS, UnsafePathError
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import (
@@ -260,7 +260,7 @@ class Store:
     def _serve_copy(self, obstacle: str, problems: list[str], advice: str = "") -> None:
         self._set_problem(f"{self.path}: {obstacle}", advice)
         # The daemon must start and report the problem, whatever a damaged file does to the reader.
-        with suppress(OSError, NexoError, sqlite3.Error):
+        with suppress(OSError, UnsafePathError, NexoError, sqlite3.Error):
             self._copy = files.private_copy(self.path)
             self.database.open(self._copy)
             with self.database.reading() as db:
