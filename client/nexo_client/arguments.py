@@ -69,7 +69,8 @@ def _checking(function: Any) -> Any:
 def _hints(function: Any) -> dict[str, Any]:
     """The hints of the parameters; that of the result may name a class that is not imported."""
     given = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
-    return get_type_hints(SimpleNamespace(__annotations__=given), function.__globals__)
+    hints = get_type_hints(SimpleNamespace(__annotations__=given), function.__globals__)
+    return {name: hint for name, hint in hints.items() if hint is not Any}
 
 
 @cache
@@ -96,6 +97,11 @@ def _check(field: str, value: Any, hint: Any, part: str = "") -> None:
         if value.utcoffset() is None:
             raise _wrong(
                 field, part, "is without a time zone", "give it one: datetime.now(UTC), time.astimezone()"
+            )
+    elif get_origin(option) is Callable:
+        if iscoroutinefunction(value):
+            raise _wrong(
+                field, part, "is a coroutine function, which is not awaited", "give a plain function"
             )
     elif isinstance(value, tuple | list):
         for item in value:

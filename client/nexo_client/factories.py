@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from nexo_client import switching
 from nexo_client.adapters import NO_KEY, needed
+from nexo_client.aio_follow import AsyncLiveConnection
+from nexo_client.arguments import checked
 from nexo_client.client import Client, connect
 from nexo_client.errors import NexoError
 from nexo_client.follow import LiveConnection
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import ollama
     import openai
     from google import genai
+
+AnyLive = LiveConnection | AsyncLiveConnection
 
 # The module in which each SDK imports its HTTP library: httpx2 in newer versions, httpx in older ones.
 _HTTP_OF = {
@@ -51,24 +55,24 @@ class _Followed:
 
     def __init__(
         self,
-        live: LiveConnection | None,
+        live: AnyLive | None,
         connection: str | None,
         workspace: WorkspaceLike,
         client: Client | None,
     ) -> None:
         self._undo: list[Callable[[], None]] = []
         if live is not None:
-            self.live = live
+            self.live: AnyLive = live
             return
         if client is None:
             client = connect()
             self._undo.append(client.close)
         try:
-            self.live = client.follow(connection, workspace=workspace)
+            self.live = own = client.follow(connection, workspace=workspace)
         except NexoError:
             self.close()
             raise
-        self._undo.insert(0, self.live.close)
+        self._undo.insert(0, own.close)
 
     def close(self) -> None:
         undo, self._undo = self._undo, []
@@ -94,19 +98,21 @@ class _Followed:
         )
 
 
+@checked
 def openai_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "openai.OpenAI":
     """An `openai.OpenAI` whose requests always go to the current connection.
 
     Args:
         connection, workspace: as for `Client.follow`.
-        client: follow through this client; by default one is created, and closed with the SDK's client.
+        client: follow through this synchronous client; by default one is created, and closed with the SDK's
+            client.
         live: use this live connection, which is not closed with the SDK's client; the arguments before are
             then ignored.
         options: further arguments of the SDK's client (`timeout`, `max_retries`, …).
@@ -127,12 +133,13 @@ def openai_client(
     )
 
 
+@checked
 def async_openai_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "openai.AsyncOpenAI":
     """As `openai_client`, for `openai.AsyncOpenAI`."""
@@ -148,12 +155,13 @@ def async_openai_client(
     )
 
 
+@checked
 def anthropic_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "anthropic.Anthropic":
     """As `openai_client`, for `anthropic.Anthropic`."""
@@ -169,12 +177,13 @@ def anthropic_client(
     )
 
 
+@checked
 def async_anthropic_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "anthropic.AsyncAnthropic":
     """As `openai_client`, for `anthropic.AsyncAnthropic`."""
@@ -190,12 +199,13 @@ def async_anthropic_client(
     )
 
 
+@checked
 def google_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "genai.Client":
     """As `openai_client`, for `google.genai.Client` and its `.aio`."""
@@ -230,12 +240,13 @@ def google_client(
     )
 
 
+@checked
 def ollama_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "ollama.Client":
     """As `openai_client`, for `ollama.Client`."""
@@ -252,12 +263,13 @@ def ollama_client(
     )
 
 
+@checked
 def async_ollama_client(
     *,
     connection: str | None = None,
     workspace: WorkspaceLike = None,
     client: Client | None = None,
-    live: LiveConnection | None = None,
+    live: AnyLive | None = None,
     **options: Any,
 ) -> "ollama.AsyncClient":
     """As `openai_client`, for `ollama.AsyncClient`."""

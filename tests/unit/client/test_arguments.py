@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+import nexo_client
 from nexo.connections import codec, terms
 from nexo.connections.model.connection import NetworkProfile
 from nexo_client import administration, channel
@@ -28,6 +29,10 @@ def client() -> Iterator[Any]:
     with Client(NOWHERE) as made:
         # Typed, the calls below would not pass mypy.
         yield made
+
+
+async def _not_awaited(_: object) -> None:
+    """Would never run."""
 
 
 Wrong = Callable[[Any], object]
@@ -78,6 +83,7 @@ WRONG: list[tuple[str, Wrong]] = [
     ("draft", lambda client: client.create_connection({"name": "work"})),
     ("changes", lambda client: client.update_connection("work", None)),
     ("on_layer", lambda client: client.test_connection("work", on_layer=3)),
+    ("on_layer", lambda client: client.test_connection("work", on_layer=_not_awaited)),
     ("api_key", draft(api_key=b"sk-canary")),
     ("api_key", draft(api_key="sk-canary\udce9")),
     ("enabled", draft(enabled="yes")),
@@ -200,3 +206,12 @@ def test_files_are_given_as_any_kind_of_path(monkeypatch: pytest.MonkeyPatch, tm
     assert backup("~/copy.db") == "/home/me/copy.db"
     with pytest.raises(InvalidField):
         backup(Path(os.fsdecode(b"caf\xe9")))
+
+
+def test_the_client_of_a_package_follows_through_a_synchronous_client() -> None:
+    """What an asyncio client returns has to be awaited first."""
+    wrong: Any = AsyncClient(NOWHERE)
+    for make in (nexo_client.openai_client, nexo_client.async_openai_client):
+        with pytest.raises(InvalidField) as refused:
+            make(client=wrong)
+        assert refused.value.field == "client"
