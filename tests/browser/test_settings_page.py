@@ -253,6 +253,34 @@ def test_another_provider_keeps_the_key_and_a_typed_address(tab: Tab) -> None:
     tab.wait("document.querySelector('#f-url')?.value === 'https://mine.example/v1'", "a typed URL stays")
 
 
+def test_what_is_wrong_with_a_field_is_told_beside_it_in_words(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    tab.press("n")
+    tab.click(".tiles button")
+    tab.fill("#f-key", f"export OPENAI_API_KEY={WORK.key}")
+    tab.click("Test connection")
+    tab.wait("document.querySelector('#n-key').innerText.startsWith('Has white space in it.')", "in words")
+    tab.fill("#f-url", "javascript:alert(1)")
+    tab.fill("#f-key", WORK.key)
+    tab.click("Test connection")
+    tab.wait("document.querySelector('#n-url').innerText.startsWith('Has no scheme.')", "in words")
+    tab.fill("#f-url", provider.base_url(Provider.OPENAI))
+    tab.fill("#f-name", "n" * 65)
+    tab.click("Test connection")
+    tab.wait("document.querySelector('#n-name').innerText.startsWith('Has 65 characters.')", "in words")
+    tab.fill("#f-name", "work")
+    tab.click("Test and save")
+    tab.sees("Saved work.")
+    # Where the field is not there, its name is.
+    tab.click("Workspaces")
+    tab.fill("#bind-place", "w" * 5000)
+    tab.choose("#bind-to", "work")
+    tab.click("Bind")
+    tab.wait("document.querySelector('#bind-problem').innerText", "the refusal")
+    assert "_" not in tab.eval("document.querySelector('#bind-problem').innerText")
+
+
 def test_a_name_that_is_taken_is_told_while_typing(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     add(nexod, provider, "work")
     tab.sees("work")

@@ -339,7 +339,17 @@ export function inTurn(word, work) {
   return mine;
 }
 
-export const sentence = (problem) => [problem.message, problem.hint].filter(Boolean).map(capital).join('. ');
+/** The text of a problem; `beside` its field, without the field's name. */
+export function sentence(problem, beside = false) {
+  const field = problem.metadata?.field;
+  let { message } = problem;
+  if (field && message.startsWith(`${field}: `)) message = `${beside ? '' : `${wordsFor(field)}: `}${message.slice(field.length + 2)}`;
+  return [message, problem.hint].filter(Boolean).map(capital).join('. ');
+}
+
+/** The name of a field for a person. */
+const wordsFor = (field) => field.replaceAll('_', ' ').replace(/\b(url|api|json|ca)\b/g, (word) => word.toUpperCase());
+
 /** A text with a capital letter; a command is not changed. */
 export const capital = (text) => (text && !text.startsWith('nexoctl ') ? text[0].toUpperCase() + text.slice(1) : text ?? '');
 

@@ -457,7 +457,7 @@ const host = (one) => new URL(one.default_base_url).host;
 
 const note = (dialog, fields, otherwise, id) => {
   const problem = dialog.problem && fields.includes(dialog.problem.field) ? dialog.problem : null;
-  return html`<p class=${problem ? 'problem' : 'hint'} id=${id} role=${problem ? 'alert' : nothing}>${problem ? app.sentence(problem) : otherwise}</p>`;
+  return html`<p class=${problem ? 'problem' : 'hint'} id=${id} role=${problem ? 'alert' : nothing}>${problem ? app.sentence(problem, true) : otherwise}</p>`;
 };
 
 function form(dialog) {
