@@ -20,7 +20,9 @@ from nexo_tray.state import LinkState, State
 
 _NAME_LIMIT = 48
 _PATH_LIMIT = 64
-_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+# LEFT-TO-RIGHT MARK and FIRST STRONG ISOLATE; POP DIRECTIONAL ISOLATE. The mark is for GTK 3, which gives a
+# line the direction of its first letter, even of an isolated one.
+_ISOLATE, _END_ISOLATE = "\u200e\u2068", "\u2069"
 _GLYPHS = {
     HealthState.HEALTHY: "●",
     HealthState.LIMITED: "◐",
@@ -151,7 +153,7 @@ def _one_line(text: str) -> str:
 def _isolated(text: str) -> str:
     """The text; right-to-left letters in it do not turn the words around it."""
     turns = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if turns else text
+    return f"{_ISOLATE}{text}{_END_ISOLATE}" if turns else text
 
 
 def label(state: State, connection: Connection, times: words.RelativeTimes) -> str:

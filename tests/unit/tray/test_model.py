@@ -221,7 +221,7 @@ def test_names_are_kept_on_one_line_of_bearable_length():
     [
         (Workspace(path="/home/ann/a\nb"), "/home/ann/a b"),
         (Workspace(path=f"/home/ann/{'deep/' * 800}site"), f"…eep/{'deep/' * 11}site"),
-        (Workspace(name="מרכז"), "\u2068מרכז\u2069"),
+        (Workspace(name="מרכז"), "\u200e\u2068מרכז\u2069"),
     ],
 )
 def test_a_workspace_takes_one_line_of_limited_length(workspace: Workspace, label: str):
@@ -234,8 +234,8 @@ def test_a_workspace_takes_one_line_of_limited_length(workspace: Workspace, labe
 
 def test_a_name_from_right_to_left_does_not_turn_its_line():
     state = live(connection("עבודה", healthy(0.312), default=True))
-    assert radios(state)[0].label == "● \u2068עבודה\u2069 — 312 ms"
-    assert picture(state, NOW).tooltip.startswith("Nexo: \u2068עבודה\u2069 — healthy")
+    assert radios(state)[0].label == "● \u200e\u2068עבודה\u2069 — 312 ms"
+    assert picture(state, NOW).tooltip.startswith("Nexo: \u200e\u2068עבודה\u2069 — healthy")
 
 
 def test_a_first_run_invites_to_add_a_connection():
