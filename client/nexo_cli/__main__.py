@@ -1,5 +1,6 @@
 """Entry point of `nexoctl` and `python -m nexo_cli`."""
 
+import os
 import sys
 
 LATER = (
@@ -14,6 +15,11 @@ LATER = (
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        # A completion script has started it. Nothing else may run then, even if argcomplete is missing.
+        from nexo_cli.completing import complete
+
+        complete()
     words = sys.argv[1:] if argv is None else argv
     if words in (["--version"], ["-V"]):
         # Before argparse: its import costs as much as starting Python.

@@ -53,11 +53,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("completion", "completion", OTHER, "print the completion script of a shell"),
 )
 
-# Not typed by people: `nexoctl` without arguments, and the command of the completion scripts.
-HIDDEN: tuple[Command, ...] = (
-    Command("overview", "overview", OTHER, "suggest the next command"),
-    Command("_complete", "complete", OTHER, "candidates for a shell"),
-)
+# Not typed by people: `nexoctl` without arguments.
+HIDDEN: tuple[Command, ...] = (Command("overview", "overview", OTHER, "suggest the next command"),)
 
 
 def find(name: str) -> Command | None:

@@ -1,106 +1,117 @@
-"""Which words can come next on a command line? One implementation for all shells.
+"""Which values can an argument take? argcomplete asks it at a press of Tab; the parsers tell the rest.
 
-The scripts of `nexoctl completion` call it through the hidden command `_complete`. Names of connections and
+The scripts of `nexoctl completion` start nexoctl with the line in its environment. Names of connections and
 tokens come from a running daemon; completion never starts it, and a failure completes nothing.
 """
 
 import argparse
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from nexo.connections.terms import Provider
-from nexo_cli.commands import COMMANDS
-from nexo_cli.parser import add_common_options, command_parser, subparsers_of
+import argcomplete
+from argcomplete.completers import FilesCompleter, SuppressCompleter
+from argcomplete.lexers import split_line
 
-CONNECTION, TOKEN = "connection", "token"
-Names = Callable[[str], Iterable[str]]
+from nexo_cli.app import top_parser
+from nexo_cli.commands import COMMANDS, find
+from nexo_cli.parser import Parser, UsageError, command_parser, subparsers_of
 
-# The kind of name that an argument takes, by its `dest`.
-_NAMED = {
-    **dict.fromkeys(("connection", "connections", "replace_with", "places"), CONNECTION),
-    "token": TOKEN,
+if TYPE_CHECKING:
+    from nexo_client.client import Client
+
+_Values = Callable[..., Iterable[str]]
+
+
+def complete() -> None:
+    """Print what can come next on the line in the environment, and end the process."""
+    before = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
+    argcomplete.autocomplete(
+        parser_for(before[1:]),
+        always_complete_options=False,
+        default_completer=SuppressCompleter(),
+        validator=lambda value, typed: value.casefold().startswith(typed.casefold()),
+    )
+
+
+def parser_for(before: list[str]) -> Parser:
+    """A parser for the word after `before`. It has one command at most, so no other module is imported."""
+    parser = Parser(prog="nexoctl")
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    try:
+        name = top_parser().parse_known_args(before)[0].command
+    except UsageError:
+        # The value of an option is missing, because it is what is typed.
+        name = None
+    if name is None:
+        _add_command(parser)
+    else:
+        verbs = parser.add_subparsers()
+        if name == "help":
+            _add_command(verbs.add_parser(name, common=False))
+        elif command := find(name):
+            verbs.add_parser(name, parents=[command_parser(command)[0]], add_help=False, common=False)
+    _attach(parser)
+    return parser
+
+
+def _add_command(parser: argparse.ArgumentParser) -> None:
+    summaries = {command.name: command.summary for command in COMMANDS} | {"help": "show this help"}
+    _attach_to(parser.add_argument("command", nargs="?"), lambda **_: summaries)
+
+
+def _attach(parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        if action.dest in _VALUES and action.choices is None:
+            _attach_to(action, _VALUES[action.dest])
+    for child in subparsers_of(parser).values():
+        _attach(child)
+
+
+def _attach_to(action: argparse.Action, values: _Values) -> None:
+    action.completer = values  # type: ignore[attr-defined]  # where argcomplete looks for it
+
+
+def _names(listed: "Callable[[Client], Iterable[str]]") -> _Values:
+    def values(*, parsed_args: argparse.Namespace, **_: object) -> Iterable[str]:
+        from nexo_cli.session import Session
+        from nexo_cli.terminal import Terminal
+        from nexo_client import errors
+
+        try:
+            with Session(parsed_args, Terminal()).client(start=False, timeout_s=1.0, quiet=True) as client:
+                return list(listed(client))
+        except errors.NexoError:
+            # An error message is useless to a person who presses Tab.
+            return []
+
+    return values
+
+
+def _providers(**_: object) -> Iterable[str]:
+    from nexo.connections.terms import Provider
+
+    return [provider.value for provider in Provider]
+
+
+def _sources(**_: object) -> Iterable[str]:
+    from nexo_sources import SOURCES
+
+    return ["all", *(source.name for source in SOURCES)]
+
+
+def _either(*several: _Values) -> _Values:
+    return lambda **given: [value for values in several for value in values(**given)]
+
+
+_FILES: _Values = FilesCompleter()
+_CONNECTIONS = _names(lambda client: [connection.name for connection in client.list_connections()])
+# By the `dest` of the argument.
+_VALUES: Mapping[str, _Values] = {
+    **dict.fromkeys(("connection", "connections", "replace_with"), _CONNECTIONS),
+    **dict.fromkeys(("ca_bundle", "file", "headers_json", "path", "program", "socket", "workspace"), _FILES),
+    "places": _either(_CONNECTIONS, _FILES),
+    "provider": _providers,
+    "source": _either(_sources, _FILES),
+    "token": _names(lambda client: [token.name for token in client.gateway.tokens()]),
 }
-# Tells the shell to complete file names itself.
-FILES = ":files"
-
-
-def candidates(words: list[str], names: Names) -> list[str]:
-    """The candidates for the last word.
-
-    Args:
-        words: the words after `nexoctl`; the last one is being completed and may be empty.
-        names: returns the names of all connections, or of all tokens; called only if they are needed.
-    """
-    *before, current = words or [""]
-    position = _command_position(before)
-    if position is None:
-        top = argparse.ArgumentParser(add_help=False)
-        add_common_options(top)
-        options = [option for action in top._actions for option in action.option_strings]
-        options += ["--help", "--version"]
-        known = [command.name for command in COMMANDS] + ["help"]
-        return _starting(current, options if current.startswith("-") else known)
-    command = next((c for c in COMMANDS if c.name == before[position]), None)
-    if command is None:
-        return []
-    parser: argparse.ArgumentParser = command_parser(command)[0]
-    rest = before[position + 1 :]
-    if command.name == "run" and "--" in rest:
-        return [FILES]
-    while subparsers_of(parser):
-        children = subparsers_of(parser)
-        verb = next((index for index, word in enumerate(rest) if word in children), None)
-        if verb is None:
-            return _starting(current, children) if not current.startswith("-") else _options(parser, current)
-        parser, rest = children[rest[verb]], rest[verb + 1 :]
-    return _of_command(parser, rest, current, names)
-
-
-def _command_position(before: list[str]) -> int | None:
-    skip = False
-    for index, word in enumerate(before):
-        if skip:
-            skip = False
-        elif word == "--socket":
-            skip = True
-        elif not word.startswith("-"):
-            return index
-    return None
-
-
-def _of_command(parser: argparse.ArgumentParser, rest: list[str], current: str, names: Names) -> list[str]:
-    by_option = {option: action for action in parser._actions for option in action.option_strings}
-    awaited = by_option.get(rest[-1]) if rest else None
-    if awaited is not None and awaited.nargs in (None, 1):
-        return _values(awaited, current, names)
-    if awaited is not None and awaited.nargs == "?":
-        return _values(awaited, current, names)
-    if current.startswith("-"):
-        return _options(parser, current)
-    positional = [action for action in parser._actions if not action.option_strings]
-    return [word for action in positional[:1] for word in _values(action, current, names)]
-
-
-def _options(parser: argparse.ArgumentParser, current: str) -> list[str]:
-    options = [option for action in parser._actions for option in action.option_strings]
-    return _starting(current, [option for option in options if option.startswith("--")])
-
-
-def _values(action: argparse.Action, current: str, names: Names) -> list[str]:
-    if action.choices is not None:
-        return _starting(current, [str(choice) for choice in action.choices])
-    if action.dest == "provider":
-        return _starting(current, [provider.value for provider in Provider])
-    if action.dest in _NAMED:
-        return _starting(current, names(_NAMED[action.dest])) + ([FILES] if action.dest == "places" else [])
-    if action.dest == "source":
-        from nexo_sources import SOURCES
-
-        return [*_starting(current, ["all", *(source.name for source in SOURCES)]), FILES]
-    if action.dest in ("ca_bundle", "file", "path", "socket", "headers_json", "workspace"):
-        return [FILES]
-    return []
-
-
-def _starting(current: str, known: Iterable[str]) -> list[str]:
-    folded = current.casefold()
-    return [word for word in known if word.casefold().startswith(folded)]

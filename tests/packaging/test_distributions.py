@@ -101,7 +101,8 @@ def test_wheel_says_what_it_needs(wheel: Path) -> None:
         points = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
     needs = metadata.get_all("Requires-Dist") or []
     assert {re.split(r"[<>=]", one)[0] for one in needs if "extra ==" not in one} == {"grpcio", "protobuf"}
-    assert {"daemon", "tray", "import", "settings", "all"} <= set(metadata.get_all("Provides-Extra") or [])
+    extras = set(metadata.get_all("Provides-Extra") or [])
+    assert {"cli", "daemon", "tray", "import", "settings", "all"} <= extras
     for program in ("nexod", "nexoctl", "nexo-tray"):
         assert f"{program} = " in points
 
@@ -140,7 +141,7 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
         target.parent.mkdir(exist_ok=True)
         target.symlink_to(library)
 
-    def nexoctl(*words: str) -> "subprocess.CompletedProcess[str]":
+    def nexoctl(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
         code = f"import sys; sys.path.insert(0, {str(site)!r}); from nexo_cli.__main__ import main; "
         return subprocess.run(
             [sys.executable, "-I", "-S", "-c", code + "sys.exit(main(sys.argv[1:]))", *words],
@@ -148,7 +149,7 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
             text=True,
             check=False,
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9"},
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9", **more},
         )
 
     assert nexoctl("--help").returncode == 0
@@ -161,3 +162,10 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
     started = nexoctl("daemon", "start")
     assert started.returncode == 3
     assert "pip install 'nexo-connections[daemon]'" in started.stderr
+    script = nexoctl("completion", "zsh")
+    assert (script.returncode, script.stdout) == (1, "")
+    assert "pip install 'nexo-connections[cli]'" in script.stderr
+    # A script that an installation with the extra left behind: Tab must not run nexoctl without a command.
+    pressed = nexoctl(_ARGCOMPLETE="1", COMP_LINE="nexoctl ", COMP_POINT="8")
+    assert (pressed.returncode, pressed.stdout) == (1, "")
+    assert "argcomplete" in pressed.stderr

@@ -29,6 +29,7 @@ DEVELOPER = "a command of a developer, which takes minutes: CI runs it"
 PYTHON = "installs into a Python: tests/packaging does it"
 ENDLESS = "goes on until Ctrl-C: test_nexoctl_terminal.py ends it"
 OPTIONAL = "needs a program of somebody else: tests/unit and tests/thirdparty have it"
+SHELL = "writes into the directory of a shell: test_completion.py loads what it prints"
 
 # Page, beginning of the line.
 NOT_TYPED: dict[tuple[str, str], str] = {
@@ -55,6 +56,7 @@ NOT_TYPED: dict[tuple[str, str], str] = {
     ("install.md", "nexo-tray"): DESKTOP,
     ("nexoctl.md", "nexoctl vault rekey"): PASSPHRASE,
     ("nexoctl.md", "nexoctl export --with-secrets"): PASSPHRASE,
+    ("nexoctl.md", "nexoctl completion"): SHELL,
     ("programs.md", "llm "): OPTIONAL,
     ("settings.md", "nexoctl settings"): DESKTOP,
     ("tray.md", "sudo "): ROOT,

@@ -9,70 +9,47 @@ Write it to where your shell looks for it:
 
 import argparse
 
-from nexo_cli.errors import Exit
+from nexo.connections import python
+from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.session import Session
 
-_BASH = r"""# bash completion of nexoctl; made by `nexoctl completion bash`
-_nexoctl() {
-    local IFS=$'\n' candidate
-    COMPREPLY=()
-    while read -r candidate; do
-        if [[ $candidate == ':files' ]]; then
-            compopt -o filenames 2>/dev/null
-            COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
-        else
-            COMPREPLY+=("$(printf '%q' "$candidate")")
-        fi
-    done < <("${COMP_WORDS[0]}" _complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-}
-complete -F _nexoctl nexoctl
-"""
-
+# With the script of argcomplete 3.7, zsh makes \~/ of ~/, which names no file (its issue 503). This one calls
+# nexoctl in the same way.
 _ZSH = r"""#compdef nexoctl
-# zsh completion of nexoctl; made by `nexoctl completion zsh`
 _nexoctl() {
+    local line="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" IFS=$'\v'
     local -a found
-    found=("${(@f)$("${words[1]}" _complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    if (( ${found[(I):files]} )); then
-        found=("${(@)found:#:files}")
-        _files
-    fi
-    found=("${(@)found:#}")
-    (( ${#found} )) && compadd -a found
+    found=($(_ARGCOMPLETE=1 _ARGCOMPLETE_SUPPRESS_SPACE=1 COMP_LINE=$line COMP_POINT=${#line} \
+        ${(Q)words[1]} 8>&1 9>/dev/null >/dev/null 2>&1 </dev/null))
+    compadd -Q -S '' -- ${(M)found:#*[/=]}
+    compadd -Q -- ${found:#*[/=]}
 }
-if [ "$funcstack[1]" = "_nexoctl" ]; then
+if [[ $funcstack[1] == _nexoctl ]]; then
     _nexoctl "$@"
 else
     compdef _nexoctl nexoctl
 fi
 """
 
-_FISH = r"""# fish completion of nexoctl; made by `nexoctl completion fish`
-function __nexoctl_complete
-    set -l words (commandline -opc) (commandline -ct)
-    for candidate in (command $words[1] _complete -- $words[2..-1] 2>/dev/null)
-        if test "$candidate" = ':files'
-            __fish_complete_path (commandline -ct)
-        else
-            echo $candidate
-        end
-    end
-end
-complete -c nexoctl -f -a '(__nexoctl_complete)'
-"""
-
-SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The shell."""
-    parser.add_argument("shell", choices=sorted(SCRIPTS), metavar="SHELL", help="bash, zsh or fish")
+    parser.add_argument("shell", choices=["bash", "fish", "zsh"], metavar="SHELL", help="bash, zsh or fish")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the script."""
+    if python.missing(("argcomplete",)):
+        raise CommandFailed(
+            "completion needs a package that is not installed (argcomplete)",
+            hint="install it with: pip install 'nexo-connections[cli]'",
+            reason="COMPLETION_UNAVAILABLE",
+        )
+    from argcomplete.shell_integration import shellcode
+
+    script = _ZSH if arguments.shell == "zsh" else shellcode(["nexoctl"], False, arguments.shell)
     if session.json:
-        session.printer.json({"shell": arguments.shell, "script": SCRIPTS[arguments.shell]})
+        session.printer.json({"shell": arguments.shell, "script": script})
     else:
-        session.printer.raw(SCRIPTS[arguments.shell])
+        session.printer.raw(script)
     return Exit.OK
