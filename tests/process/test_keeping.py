@@ -96,6 +96,18 @@ def test_rotation_is_felt_by_nobody(nexod: Nexod, surroundings: Surroundings) ->
     assert surroundings.nexoctl("--json", "store", "check").json["seals_checked"] is True
 
 
+def test_a_rotation_without_its_backup_says_so(nexod: Nexod, surroundings: Surroundings) -> None:
+    add(surroundings)
+    assert "A fresh backup was made" in surroundings.nexoctl("vault", "rotate").err
+    backups = surroundings.data_dir / "backups"
+    backups.chmod(0o755)
+    rotated = surroundings.nexoctl("vault", "rotate")
+    assert "fresh backup" not in rotated.err
+    assert "no backup could be made" in rotated.err
+    error = surroundings.nexoctl("--json", "store", "backup", expect=None).error
+    assert error["hint"] == f"chmod 700 '{backups}'"
+
+
 def test_a_store_is_checked_backed_up_and_restored_while_the_daemon_runs(
     nexod: Nexod, surroundings: Surroundings
 ) -> None:

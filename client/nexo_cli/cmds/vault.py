@@ -19,7 +19,8 @@ from nexo_cli.session import Session
 from nexo_client import records
 
 if TYPE_CHECKING:
-    from nexo_client.types import RecoveryCode, Vault
+    from nexo_client import Client
+    from nexo_client.types import Backup, RecoveryCode, Vault
 
 _SLOTS = ("keyring", "key_file", "passphrase", "systemd_credential")
 _PROMPT_TIMEOUT_S = 180.0
@@ -200,13 +201,31 @@ def _rotate(arguments: argparse.Namespace, session: Session) -> int:
         code = client.vault.propose_recovery_code() if vault.recovery_made_at else None
         # As for every document, its content is final only if the exit status is 0.
         _hand_over(session, {"rotated": True, "recovery_code": code.code if code else None}, code)
+        earlier = client.store.backups()
         client.vault.rotate(passphrase=words, recovery_code=code.code if code else "")
+        backed_up = _backed_up_since(client, earlier)
     if code is not None:
         _say_that_it_counts(session)
     if not session.json:
         session.printer.line("Every secret is sealed under a new data key.")
-        session.printer.note("A fresh backup was made; the earlier ones open with the earlier key only.")
+        if backed_up:
+            session.printer.note("A fresh backup was made; the earlier ones open with the earlier key only.")
+    if not backed_up:
+        session.printer.warn(
+            "no backup could be made, and the earlier ones open with the earlier key only; "
+            "see why with: nexoctl store backup"
+        )
     return Exit.OK
+
+
+def _backed_up_since(client: "Client", earlier: "tuple[Backup, ...]") -> bool:
+    from nexo_client.errors import NexoError
+
+    try:
+        return any(one.reason == "rotation" for one in set(client.store.backups()) - set(earlier))
+    except NexoError:
+        # The rotation is done, whatever happens now.
+        return False
 
 
 def _hand_over(session: Session, document: "dict[str, object]", code: "RecoveryCode | None") -> None:

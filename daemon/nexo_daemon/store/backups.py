@@ -95,6 +95,8 @@ class Backups:
             temporary.replace(path)
             sync_directory(self.directory)
             made = BackupFile(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
+        except StoreFull:
+            raise _full() from None
         except OSError as error:
             raise _file_error(path, error) from None
         finally:
@@ -205,9 +207,13 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _full() -> StoreFull:
+    return StoreFull("the disk is full: no backup was made", hint="free some space and try again")
+
+
 def _file_error(path: Path, error: OSError) -> StoreFull | StoreFailed:
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
-        return StoreFull("the disk is full: no backup was made", hint="free some space and try again")
+        return _full()
     return StoreFailed(
         f"no backup was made: {path}: {error.strerror}", hint="check permissions and free space there"
     )
