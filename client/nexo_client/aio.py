@@ -22,7 +22,7 @@ from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
-from nexo_client.aio_follow import AsyncLiveConnection as AsyncLiveConnection
+from nexo_client.aio_follow import AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
 from nexo_client.arguments import checked
 from nexo_client.calls import Call, OnLayer, StreamCall, each, one
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from nexo_client.aio_administration import AsyncStoreCalls, AsyncVaultCalls
     from nexo_client.aio_follow import Following
     from nexo_client.aio_gateway import AsyncGatewayCalls
+
+
+__all__ = ["AsyncClient", "AsyncLiveConnection", "AsyncSubscription", "connect"]
 
 
 @checked
