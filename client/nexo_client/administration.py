@@ -42,7 +42,11 @@ class VaultCalls:
         return self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
 
     def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
-        """Unlock the vault. The keyring of the desktop may show a dialog.
+        """Unlocks the vault. The keyring of the desktop may show a dialog.
+
+        Args:
+            passphrase: if a passphrase opens the vault.
+            recovery_code: opens the vault if its key is lost.
 
         Raises:
             VaultLocked, VaultKeyLost, SecretTampered
@@ -55,7 +59,7 @@ class VaultCalls:
         return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
 
     def lock(self) -> types.Vault:
-        """Lock the vault: the daemon forgets the key."""
+        """Locks the vault: the daemon forgets the key."""
         return self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
 
     def auto_lock(self) -> types.AutoLock:
@@ -63,10 +67,13 @@ class VaultCalls:
         return self._line.ask(Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True))
 
     def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
-        """Change the settings for locking automatically.
+        """Changes the settings for locking automatically.
+
+        Args:
+            wanted: the new settings, all of them; `problem` is ignored.
 
         Raises:
-            InvalidField, StoreReadOnly, StoreFull
+            InvalidField
         """
         given = write(v.AutoLock, wanted, problem=None)
         return self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock")))
@@ -74,7 +81,7 @@ class VaultCalls:
     def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
     ) -> types.Vault:
-        """Replace the key slot; the secrets are kept.
+        """Replaces the key slot; the secrets are kept.
 
         Args:
             slot: the kind of the new slot.
@@ -82,7 +89,7 @@ class VaultCalls:
             forget_secrets: give up the stored secrets and create a new key, if the key is lost.
 
         Raises:
-            VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull, LimitReached
+            VaultLocked, VaultKeyLost, SecretTampered, LimitReached
         """
         request = v.RekeyVaultRequest(
             slot=v.KeySlotKind.Value(f"KEY_SLOT_KIND_{slot.name}"),
@@ -96,24 +103,25 @@ class VaultCalls:
         return self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
 
     def set_recovery_code(self, code: str) -> types.Vault:
-        """Make a recovery code valid; an earlier one becomes invalid.
+        """Makes a recovery code valid; an earlier one becomes invalid.
 
         Args:
             code: from `propose_recovery_code`, after the user has stored it.
 
         Raises:
-            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         return self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault")))
 
     def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
-        """Re-encrypt all secrets with a new data key, in one transaction.
+        """Re-encrypts all secrets with a new data key, in one transaction.
 
         Args:
+            passphrase: the passphrase, if one opens the vault.
             recovery_code: the new recovery code, if there is one now; see `set_recovery_code`.
 
         Raises:
-            InvalidField, VaultLocked, VaultKeyLost, SecretTampered, StoreReadOnly, StoreFull
+            InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
         return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
@@ -127,16 +135,16 @@ class StoreCalls:
         self._line = line
 
     def check(self) -> types.CheckResult:
-        """Check the structure of the store, its references and checksums, and whether all secrets decrypt."""
+        """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
         return self._line.ask(
             Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
         )
 
     def create_backup(self) -> types.Backup:
-        """Create a verified backup of the store, readable only by this user.
+        """Creates a verified backup of the store, readable only by this user.
 
         Raises:
-            StoreFull, DaemonFailed
+            StoreFull
         """
         return self._line.ask(Call(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S))
 
@@ -147,7 +155,7 @@ class StoreCalls:
     def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
     ) -> types.Restored:
-        """Replace the store by a backup, after checking the backup and decrypting its secrets.
+        """Replaces the store by a backup, after checking the backup and decrypting its secrets.
 
         Args:
             name: the name of a backup, or the path of a copy of the store (a `Path`, or a string that starts
@@ -163,7 +171,7 @@ class StoreCalls:
         return self._line.ask(Call(request, _restored, longer_s=WORK_S))
 
     def export(self, *, passphrase: str = "") -> types.Export:
-        """Export the configuration.
+        """Exports the configuration.
 
         Args:
             passphrase: include the secrets, encrypted with it; without one they are left out.
@@ -184,7 +192,7 @@ class StoreCalls:
         overwrite: bool = False,
         consents: Iterable[str] = (),
     ) -> tuple[types.ImportStep, ...]:
-        """Merge an export into the configuration. Nothing is removed; after an error nothing was changed.
+        """Merges an export into the configuration. Nothing is removed; after an error nothing was changed.
 
         Args:
             document: the content of the export.
@@ -195,7 +203,7 @@ class StoreCalls:
 
         Raises:
             InvalidField: the document is not an export, or the passphrase is wrong.
-            StoreReadOnly, StoreFull, StoreFailed
+            StoreFailed: the store could not be written.
             VaultLocked, VaultKeyLost: the export has secrets, and they cannot be encrypted.
         """
         request = s.ImportConnectionsRequest(

@@ -76,8 +76,10 @@ class AsyncClient(AsyncLine):
     """A client of the daemon. Belongs to one event loop. In a forked child it opens its own channel.
 
     Every method can raise `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` and `DaemonFailed`
-    besides the errors in its description, and `InvalidField` for an argument of a wrong type. A context
-    manager; `close()` closes the channel.
+    besides the errors in its description, and `InvalidField` for an argument of a wrong type. Methods that
+    change something stored can also raise `StoreReadOnly` and `StoreFull`.
+
+    A context manager; `close()` closes the channel.
     """
 
     @property
@@ -130,6 +132,7 @@ class AsyncClient(AsyncLine):
         """Saves a new connection without testing it. The first one becomes the default.
 
         Args:
+            draft: the connection; `name` and `provider` are required ("custom" for a preset).
             make_default: make it the default.
             fixes: the suggestions of a test that the user accepted (`Suggestion.fix`).
             ticket: `TestResult.ticket` from `test_draft`: saves the tested draft with its fixes and the
@@ -137,7 +140,7 @@ class AsyncClient(AsyncLine):
                 the models, whether the connection is enabled and checked.
 
         Raises:
-            InvalidField, NameTaken, LimitReached, StoreReadOnly, StoreFull, VaultLocked
+            InvalidField, NameTaken, LimitReached, VaultLocked
         """
         message, mask = convert.draft_to_wire(draft)
         request = c.CreateConnectionRequest(
@@ -159,9 +162,10 @@ class AsyncClient(AsyncLine):
         fixes: Sequence[str] = (),
         ticket: str = "",
     ) -> types.SavedConnection:
-        """Changes the fields that are not None.
+        """Changes a connection.
 
         Args:
+            changes: the new values; fields that are None keep theirs.
             revision: the revision on which the changes are based; 0 overwrites any other change.
             keep_key_for_new_origin: consent to send the stored secrets to the new scheme, host or port,
                 through the new proxy, or to servers that the new CA bundle trusts.
@@ -169,8 +173,7 @@ class AsyncClient(AsyncLine):
                 their fixes and consent; see `create_connection`.
 
         Raises:
-            ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, StoreReadOnly,
-            StoreFull, VaultLocked
+            ConnectionNotFound, InvalidField, NameTaken, StaleRevision, KeyOriginChanged, VaultLocked
         """
         message, mask = convert.draft_to_wire(changes)
         request = c.UpdateConnectionRequest(
@@ -195,7 +198,7 @@ class AsyncClient(AsyncLine):
             revision: the revision that was read; 0 for any.
 
         Raises:
-            ConnectionNotFound, ConnectionInUse, StaleRevision, StoreReadOnly
+            ConnectionNotFound, ConnectionInUse, StaleRevision
         """
         request = c.DeleteConnectionRequest(
             name=name, replace_with=replace_with, force=force, revision=revision
@@ -223,7 +226,7 @@ class AsyncClient(AsyncLine):
             changes: the changes to test; fields that are None keep their stored values.
             completion: make one minimal request that the provider bills.
             model: the model for that request; empty for the default.
-            timeout_s: time limit of the test, in seconds.
+            timeout_s: time limit of the test, in seconds; at most 300.
             on_layer: called after each layer of the test, in the calling thread or task.
             keep_key_for_new_origin: as for `update_connection`.
             fixes: the suggestions of an earlier test that the user accepted.
@@ -336,10 +339,10 @@ class AsyncClient(AsyncLine):
         """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
 
         Args:
-            wait_s: wait until every follower has applied the switch, at most this many seconds.
+            wait_s: wait until every follower has applied the switch, at most this many seconds (up to 300).
 
         Raises:
-            ConnectionNotFound, ConnectionDisabled, StoreReadOnly, StoreFull
+            ConnectionNotFound, ConnectionDisabled, InvalidField
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
         return await self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
@@ -360,7 +363,7 @@ class AsyncClient(AsyncLine):
         """Requests the list of models from the provider; this uses no tokens.
 
         Args:
-            timeout_s: time limit of the request, in seconds.
+            timeout_s: time limit of the request, in seconds; at most 300.
 
         Raises:
             ConnectionNotFound, ProviderFailed, VaultLocked
@@ -461,12 +464,13 @@ class AsyncClient(AsyncLine):
         """Binds a workspace to a connection; directories below it inherit the binding.
 
         Args:
+            workspace: as for `resolve`.
             allow_fallback: use the fallback connections if the bound one is unhealthy.
             sticky_s: in the gateway, a conversation keeps its connection after a new binding, until it has
                 been idle for this many seconds (one minute to 30 days).
 
         Raises:
-            ConnectionNotFound, InvalidField, StoreReadOnly
+            ConnectionNotFound, InvalidField, LimitReached
         """
         request = w.BindWorkspaceRequest(
             workspace=_required(workspace),
@@ -479,8 +483,11 @@ class AsyncClient(AsyncLine):
     async def unbind(self, workspace: WorkspaceLike) -> int:
         """Removes the binding of a workspace; returns the new revision of the store.
 
+        Args:
+            workspace: as for `resolve`.
+
         Raises:
-            WorkspaceNotFound
+            WorkspaceNotFound, InvalidField
         """
         return await self.ask(Call(w.UnbindWorkspaceRequest(workspace=_required(workspace)), _revision))
 
@@ -491,7 +498,13 @@ class AsyncClient(AsyncLine):
     async def explain(
         self, connection: str | None = None, *, workspace: WorkspaceLike = None
     ) -> types.Explanation:
-        """The connection that `resolve` would return and the reason, without secrets."""
+        """The connection that `resolve` would return and the reason, without secrets.
+
+        If `resolve` would fail, the result says why. The arguments are those of `resolve`.
+
+        Raises:
+            InvalidField
+        """
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
         return await self.ask(Call(request, convert.explanation, reads=True))
 
@@ -507,6 +520,9 @@ class AsyncClient(AsyncLine):
         Args:
             connection: the connection or its id.
             http_status: the HTTP status of the response; 0 if there was none.
+
+        Raises:
+            ConnectionNotFound
         """
         request = w.ReportOutcomeRequest(
             connection_id=_id_of(connection),
@@ -521,17 +537,17 @@ class AsyncClient(AsyncLine):
         return await self.ask(Call(w.GetFallbackRequest(), _fallback, reads=True))
 
     async def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Sets the fallback connections; an empty list disables fallback.
+        """Sets the names of the fallback connections, and returns them; an empty list disables fallback.
 
         Raises:
-            ConnectionNotFound
+            ConnectionNotFound, InvalidField
         """
         return await self.ask(Call(w.SetFallbackRequest(connections=names), _fallback))
 
     # Health
 
     async def health(self, names: Sequence[str] = ()) -> tuple[types.ConnectionHealth, ...]:
-        """The last known health of connections; of all if none is named.
+        """The last known health of the named connections, or of all if none is named. Sends nothing.
 
         Raises:
             ConnectionNotFound
@@ -541,10 +557,10 @@ class AsyncClient(AsyncLine):
         )
 
     async def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
-        """The health transitions and samples of the last `window_s` seconds.
+        """The health transitions and samples of the last `window_s` seconds, at most 90 days.
 
         Raises:
-            ConnectionNotFound
+            ConnectionNotFound, InvalidField
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
         return await self.ask(Call(request, partial(read, types.HealthHistory), reads=True))
@@ -567,7 +583,10 @@ class AsyncClient(AsyncLine):
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
     ) -> tuple[types.ConnectionHealth, ...]:
-        """Checks connections now; all enabled ones if none is named.
+        """Checks the named connections now, or all enabled ones if none is named.
+
+        Args:
+            timeout_s: wait at most this many seconds; connections without a result keep their last health.
 
         Raises:
             ConnectionNotFound, RetryLater
@@ -592,6 +611,11 @@ class AsyncClient(AsyncLine):
         paused: bool | None = None,
     ) -> types.HealthSettings:
         """Changes the settings that are not None.
+
+        Args:
+            important_interval_s, other_interval_s: seconds between checks of the default and of bound
+                connections, and of the others; 10 to 86 400.
+            paused: make no periodic checks.
 
         Raises:
             InvalidField
@@ -627,8 +651,8 @@ class AsyncClient(AsyncLine):
         """The records of handed out secrets, newest first.
 
         Args:
-            name: only those of this connection.
-            limit: the maximum number of records.
+            name: only those of this connection; empty for all.
+            limit: the maximum number of records, up to 10 000.
             since: only those at this time or later.
 
         Raises:

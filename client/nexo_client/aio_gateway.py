@@ -38,10 +38,12 @@ class AsyncGatewayCalls:
         `problem` in the result says why it cannot listen.
 
         Args:
-            port: a new TCP port; programs that were set up with the old one lose the gateway.
+            on: whether it is on.
+            port: a new TCP port (1024 to 65535); programs that were set up with the old one lose the gateway.
+                None keeps the port.
 
         Raises:
-            InvalidField, StoreReadOnly, StoreFull
+            InvalidField: the port is not allowed.
         """
         return await self._line.ask(
             Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
@@ -89,10 +91,11 @@ class AsyncGatewayCalls:
         Args:
             connection, workspace: the connection or workspace that it is for; by default the current default
                 connection.
-            lifetime_s: seconds until it expires; None for never.
+            name: the name of the program.
+            lifetime_s: seconds until it expires, at most ten years; None for never.
 
         Raises:
-            InvalidField, NameTaken, ConnectionNotFound, LimitReached, StoreReadOnly, StoreFull
+            InvalidField, NameTaken, ConnectionNotFound, LimitReached
         """
         place = locate(workspace)
         if connection is not None and place is not None:
@@ -118,7 +121,7 @@ class AsyncGatewayCalls:
         """Revokes a token and ends its open requests; returns the number of these requests.
 
         Raises:
-            TokenNotFound, StoreReadOnly, StoreFull
+            TokenNotFound
         """
         return await self._line.ask(Call(g.RevokeGatewayTokenRequest(name=name), _ended))
 

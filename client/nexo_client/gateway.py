@@ -42,10 +42,12 @@ class GatewayCalls:
         `problem` in the result says why it cannot listen.
 
         Args:
-            port: a new TCP port; programs that were set up with the old one lose the gateway.
+            on: whether it is on.
+            port: a new TCP port (1024 to 65535); programs that were set up with the old one lose the gateway.
+                None keeps the port.
 
         Raises:
-            InvalidField, StoreReadOnly, StoreFull
+            InvalidField: the port is not allowed.
         """
         return self._line.ask(Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway")))
 
@@ -91,10 +93,11 @@ class GatewayCalls:
         Args:
             connection, workspace: the connection or workspace that it is for; by default the current default
                 connection.
-            lifetime_s: seconds until it expires; None for never.
+            name: the name of the program.
+            lifetime_s: seconds until it expires, at most ten years; None for never.
 
         Raises:
-            InvalidField, NameTaken, ConnectionNotFound, LimitReached, StoreReadOnly, StoreFull
+            InvalidField, NameTaken, ConnectionNotFound, LimitReached
         """
         place = locate(workspace)
         if connection is not None and place is not None:
@@ -120,7 +123,7 @@ class GatewayCalls:
         """Revokes a token and ends its open requests; returns the number of these requests.
 
         Raises:
-            TokenNotFound, StoreReadOnly, StoreFull
+            TokenNotFound
         """
         return self._line.ask(Call(g.RevokeGatewayTokenRequest(name=name), _ended))
 

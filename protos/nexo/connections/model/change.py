@@ -22,6 +22,9 @@ class PlainDraft:
     """The public part of a draft; None means not given.
 
     Attributes:
+        preset: the name of a preset, from `Client.list_providers`.
+        base_url: empty for the default of the provider or preset.
+        api_key_ref: keyring:SERVICE/USER, file:PATH or command:PROGRAM ARGUMENTS; fetched when it is needed.
         check_interval_s: 0 resets it to the global setting.
     """
 
@@ -47,6 +50,9 @@ class ConnectionDraft(PlainDraft):
     At most one of `api_key` and `api_key_ref`; an empty `api_key` removes the key.
 
     Attributes:
+        provider: openai, anthropic, google, ollama or custom, also as a `Provider`.
+        auth_scheme: the header with the key (see `AuthScheme`); by default that of the provider or preset.
+        headers_json: a JSON object of header names and values; added to `headers`.
         headers: for an edit, they replace all stored headers, unless `keep_other_headers`.
         keep_other_headers: stored headers that `headers` and `headers_json` do not name stay.
         remove_headers: names of stored headers to remove; the others stay.
@@ -71,7 +77,14 @@ class SavedConnection:
 
 @frozen
 class DefaultSwitch:
-    """The result of `set_default`."""
+    """The result of `set_default`.
+
+    Attributes:
+        previous: the default before; None if there was none.
+        warning: the new default is unhealthy or limited, and why; else empty.
+        followers: number of programs that follow; 0 without `wait_s`.
+        pending_followers: programs that had not applied the switch in time.
+    """
 
     connection: Connection
     previous: Connection | None

@@ -44,7 +44,13 @@ USUAL_NETWORK = NetworkProfile()
 
 @frozen
 class KeyInfo:
-    """What is known about an API key, never the key."""
+    """What is known about an API key, never the key.
+
+    Attributes:
+        reference: where the key is kept (as `ConnectionDraft.api_key_ref`); empty for a stored key.
+        proven_at: when a provider last accepted the key.
+        previous_kept_until: the replaced key is kept, encrypted, until this time.
+    """
 
     source: KeySource
     verdict: KeyVerdict
@@ -80,6 +86,10 @@ class Configuration(Endpoint):
     """The configuration of a connection without its secrets.
 
     Attributes:
+        id: never changes and is never reused.
+        check_interval_s: seconds between checks; None for the global setting.
+        checks_paused: there are no periodic checks of it.
+        model_map: the gateway replaces these model names.
         revision: the store's revision when it last changed.
     """
 
@@ -96,7 +106,12 @@ class Configuration(Endpoint):
 
 @frozen(kw_only=True)
 class Connection(Configuration):
-    """A connection without its secrets."""
+    """A connection without its secrets.
+
+    Attributes:
+        header_names: names of the custom headers.
+        proxy_has_credentials: the proxy URL has a user and password, which `network` leaves out.
+    """
 
     key: KeyInfo
     header_names: tuple[str, ...]

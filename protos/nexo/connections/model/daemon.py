@@ -24,6 +24,7 @@ class Follower:
     """A program that follows its connections at this moment.
 
     Attributes:
+        applied_revision: the last revision of the store that it has applied.
         connections: names of its present connections; empty if it gets none, or if the daemon is older.
     """
 

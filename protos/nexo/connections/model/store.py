@@ -20,7 +20,12 @@ class Backup:
 
 @frozen
 class CheckResult:
-    """The result of a check of the store; the store is sound if there are no problems."""
+    """The result of a check of the store; the store is sound if there are no problems.
+
+    Attributes:
+        seals_checked: all secrets were decrypted, for which the vault has to be unlocked.
+        connections, secrets: their numbers.
+    """
 
     problems: tuple[str, ...]
     seals_checked: bool
@@ -30,7 +35,12 @@ class CheckResult:
 
 @frozen
 class Restored:
-    """The result of a restore, or of its dry run (not `done`)."""
+    """The result of a restore, or of its dry run (not `done`).
+
+    Attributes:
+        path: the file that was restored.
+        connections, secrets: their numbers in it.
+    """
 
     path: str
     connections: int

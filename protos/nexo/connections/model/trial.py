@@ -9,7 +9,11 @@ from nexo.connections.values import frozen
 
 @frozen
 class LayerResult:
-    """The result of one layer of a test, with its duration and evidence."""
+    """The result of one layer of a test.
+
+    Attributes:
+        evidence: an observation, such as an address, a protocol version or a status line; never a secret.
+    """
 
     layer: Layer
     status: LayerStatus
@@ -37,7 +41,11 @@ class Suggestion:
 
 @frozen
 class Model:
-    """A model that a provider lists."""
+    """A model that a provider lists.
+
+    Attributes:
+        context_window: in tokens; 0 if unknown.
+    """
 
     id: str
     display_name: str = ""
@@ -59,6 +67,14 @@ class TestResult:
     """The result of a test.
 
     Attributes:
+        reason: a stable word that explains the outcome.
+        http_status: None if no answer arrived.
+        request_id: the provider's identifier of the request.
+        retry_at: the provider asked to send nothing before this time.
+        advice: one sentence on what to do.
+        proven: of reachable, key_verified, key_accepted, model_listed and completion, those that are proven.
+        price_note: the price of the completion that was made, or could be made; empty if no model is known.
+        provider_message: the provider's error message, redacted and shortened.
         ticket: identifies the tested draft or edit in the call that saves it; empty if the test was not asked
             to keep it, or if the vault is locked.
     """
