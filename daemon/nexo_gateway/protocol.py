@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from nexo.connections.own_http import OwnProtocol
 from nexo_gateway.bodies import CallerPresence
@@ -13,14 +14,53 @@ log = logging.getLogger(__name__)
 
 _NOT_HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
+MOST_EVENTS = 8
+"""Parts of a request processed in one turn of the loop; received data may hold thousands of tiny chunks."""
+
+SAY_EVERY_S = 60.0
+"""Seconds between lines of the log that another account can cause: it could push out all others."""
+
+
+class _Parser(h11.Connection):
+    """Pretends to need data when the events of this turn are used up."""
+
+    left = MOST_EVENTS
+
+    def next_event(self) -> Any:
+        """See `h11.Connection`."""
+        if not self.left:
+            return h11.NEED_DATA
+        self.left -= 1
+        return super().next_event()
+
+
+class _Flow(FlowControl):
+    """Reads nothing more from the program while received data waits to be processed."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        """See `FlowControl`."""
+        if not self.held:
+            super().resume_reading()
+
 
 class GatewayProtocol(OwnProtocol):
     """Logs refused accounts. Sends an answer in one piece if it consists of one."""
 
+    _said_at = -SAY_EVERY_S
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        most: Any = self.config.h11_max_incomplete_event_size
+        self.conn = self._parser = _Parser(h11.SERVER, most)
+
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
-        self._joined = Joined(transport, self.loop)
-        super().connection_made(self._joined)
+        joined: Any = Joined(transport, self.loop)
+        self._joined = joined
+        super().connection_made(joined)
+        self.flow = self._held = _Flow(joined)
         self._presence = CallerPresence(self.flow.resume_reading)
         self.app_state = {"presence": self._presence}
 
@@ -28,6 +68,23 @@ class GatewayProtocol(OwnProtocol):
         """See `asyncio.Protocol`."""
         super().connection_lost(exc)
         self._presence.is_gone()
+
+    def handle_events(self) -> None:
+        """See `H11Protocol`."""
+        if self._held.held:
+            return
+        self._parser.left = MOST_EVENTS
+        super().handle_events()
+        if not self._parser.left:
+            self.flow.pause_reading()
+            self._held.held = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._held.held = False
+        if not self._joined.is_closing():
+            self.handle_events()
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """See `H11Protocol`."""
@@ -37,7 +94,9 @@ class GatewayProtocol(OwnProtocol):
     def may_in(self, transport: Any) -> bool:
         """See `OwnProtocol`."""
         ours = super().may_in(transport)
-        if not ours:
+        now = self.loop.time()
+        if not ours and now - GatewayProtocol._said_at >= SAY_EVERY_S:
+            GatewayProtocol._said_at = now
             log.warning("a connection of another account to the gateway was refused")
         return ours
 

@@ -69,6 +69,18 @@ async def through(provider: Provider, raw: Callable[[int], bytes] = request) -> 
         return answer
 
 
+def counting() -> tuple[list[int], asyncio.Task[None]]:
+    """The turns of the loop, counted by a task until it is cancelled."""
+    turns = [0]
+
+    async def count() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turns[0] += 1
+
+    return turns, asyncio.create_task(count())
+
+
 def plain(status: str, *lines: str, body: bytes = b"") -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode() + body
 
@@ -207,23 +219,17 @@ def test_interim_answers_without_an_end_are_no_answer() -> None:
 @pytest.mark.parametrize("status", [b"200 OK", b"400 Bad Request"])
 def test_an_answer_in_tiny_chunks_leaves_turns_of_the_loop_to_others(status: bytes) -> None:
     """A piece of a read holds ten thousand of them: they held the daemon up for seconds."""
-    chunks, turns = 10_000, 0
+    chunks = 10_000
     raw = CHUNKED.replace(b"200 OK", status) + b"\r\n" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
 
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
     async def work() -> None:
-        others = asyncio.create_task(count())
+        turns, others = counting()
         _, _, body, whole = await through(Provider(raw))
         others.cancel()
         assert (len(body), whole) == (chunks, True)
+        assert turns[0] > chunks / 64
 
     run(work())
-    assert turns > chunks / 64
 
 
 def test_headers_come_as_they_were_sent_each_as_often() -> None:
@@ -321,6 +327,34 @@ def test_two_requests_at_once_on_one_connection_are_answered_one_after_the_other
             assert [(await reply(reader))[0] for _ in range(2)] == [200, 200]
             assert [head.split()[1] for head in provider.heads] == [b"/v1/1", b"/v1/2"]
             writer.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("token", [TOKEN, "bad"])
+def test_a_request_in_tiny_chunks_leaves_turns_of_the_loop_to_others(token: str) -> None:
+    """A program needs no token to send them."""
+    chunks = 10_000
+
+    async def work() -> None:
+        provider = Provider(plain("200 OK", "Content-Length: 0"))
+        async with open_gateway(provider.serve) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = request(port, body=b"", more="Transfer-Encoding: chunked\r\n")
+            turns, others = counting()
+            for _ in range(2):
+                writer.write(head.replace(TOKEN.encode(), token.encode()) + b"1\r\nx\r\n" * chunks)
+                writer.write(b"0\r\n\r\n")
+            statuses = [(await reply(reader))[0] for _ in range(2)]
+            # What follows on the connection arrives whole.
+            writer.write(request(port, body=b"y" * 300_000))
+            assert [*statuses, (await reply(reader))[0]] == ([200] * 3 if token == TOKEN else [401, 401, 200])
+            others.cancel()
+            writer.close()
+            if token == TOKEN:
+                assert provider.bodies[:2] == [b"x" * chunks] * 2
+            assert provider.bodies[-1] == b"y" * 300_000
+            assert turns[0] > chunks / 16
 
     run(work())
 
