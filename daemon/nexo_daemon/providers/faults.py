@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import httpcore2
 
+from nexo.connections.proxies import is_loopback
 from nexo.connections.terms import Layer, Outcome
 from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
@@ -70,10 +71,21 @@ def _via_proxy(fault: ExchangeFault, _: BaseException) -> bool:
     return fault.via_proxy
 
 
+def _connected(fault: ExchangeFault, _: BaseException) -> bool:
+    return fault.connected
+
+
+def _to_this_computer(fault: ExchangeFault, _: BaseException) -> bool:
+    return is_loopback(fault.host)
+
+
 def _another_kind(fault: ExchangeFault, _: BaseException) -> bool:
     # A time-out while the proxy waits for the service is not meant; a proxy answers the greeting at once.
     waits = _timeout(fault, fault.cause) and not isinstance(fault.cause, httpcore2.ConnectTimeout)
     return fault.via_proxy and fault.connected and not waits
+
+
+_NOT_TLS = _tls("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 
 
 @frozen(kw_only=True)
@@ -118,6 +130,14 @@ FAULTS: tuple[FaultRow, ...] = (
             "The server at the proxy's address is not the kind of proxy in the URL; check the scheme"
             " (http, https or socks5) and the port, or use --proxy direct."
         ),
+        suspect=True,
+    ),
+    FaultRow(
+        name="proxy-silent",
+        test=_all(_via_proxy, _connected),
+        reason="proxy",
+        said="the proxy did not answer in time",
+        advice="The proxy does not connect to {host} in time; check it, or use another proxy or none.",
         suspect=True,
     ),
     FaultRow(
@@ -232,11 +252,22 @@ FAULTS: tuple[FaultRow, ...] = (
         advice="The certificate of {host} cannot be verified; ask its operator.",
     ),
     FaultRow(
-        name="tls-not-spoken",
-        test=_tls("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"),
+        name="tls-not-spoken-here",
+        test=_all(_NOT_TLS, _to_this_computer),
         reason="tls_not_spoken",
         said="the port does not speak TLS",
         advice="This port of {host} does not speak HTTPS; use http:// in the base URL.",
+    ),
+    FaultRow(
+        name="tls-not-spoken",
+        test=_NOT_TLS,
+        reason="tls_not_spoken",
+        said="the port does not speak TLS",
+        # It may be another that answers: a portal or a proxy. It would get the key over http://.
+        advice=(
+            "What answers at this port of {host} does not speak HTTPS; check the port, whether this network"
+            " requires you to sign in, and any proxy. Use http:// only for a server of your own network."
+        ),
     ),
     FaultRow(
         name="tls-version",

@@ -119,6 +119,7 @@ class HttpSession:
         try:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
+                _begin_body(response.extensions["network_stream"])
                 # The raw stream, without httpcore2's generator and checks in front of it.
                 stream = cast("_Body", response.stream)
                 try:
@@ -145,6 +146,11 @@ class HttpSession:
         # The pool loses a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
         for stream in self._backend.opened:
             await stream.aclose()
+
+
+def _begin_body(stream: Any) -> None:
+    """The limit of a head does not hold for what comes now; see `nexo_gateway.streams.Heard`."""
+    (stream.below if isinstance(stream, _Greeted) else stream).in_body = True
 
 
 class _OneConnection:
@@ -390,29 +396,29 @@ class _Greeted(httpcore2.AsyncNetworkStream):
     """
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
-        self._stream = stream
+        self.below = stream
         self._greeted = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._greeted:
-            return await self._stream.read(max_bytes, timeout)
+            return await self.below.read(max_bytes, timeout)
         try:
-            data = await self._stream.read(max_bytes, CONNECT_TIMEOUT_S)
+            data = await self.below.read(max_bytes, CONNECT_TIMEOUT_S)
         except httpcore2.ReadTimeout as error:
             raise httpcore2.ConnectTimeout from error
         self._greeted = True
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._stream.write(buffer, timeout)
+        await self.below.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self.below.aclose()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return await self.below.start_tls(ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self.below.get_extra_info(info)

@@ -22,6 +22,7 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
     return error
 
 
+NOT_TLS = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
 DNS, TCP, TLS, HTTP = Layer.DNS, Layer.TCP, Layer.TLS, Layer.HTTP
 
 CASES: tuple[tuple[str, ExchangeFault], ...] = (
@@ -31,7 +32,8 @@ CASES: tuple[tuple[str, ExchangeFault], ...] = (
     ("proxy-kind", ExchangeFault(TCP, httpcore2.RemoteProtocolError("x"), via_proxy=True, connected=True)),
     ("proxy-kind", ExchangeFault(TCP, ssl.SSLError(1, "[SSL] x"), via_proxy=True, connected=True)),
     ("proxy-kind", ExchangeFault(TCP, httpcore2.ConnectTimeout(), via_proxy=True, connected=True)),
-    ("proxy-unreachable", ExchangeFault(TCP, httpcore2.ReadTimeout(), via_proxy=True, connected=True)),
+    ("proxy-silent", ExchangeFault(TCP, httpcore2.ReadTimeout(), via_proxy=True, connected=True)),
+    ("proxy-unreachable", ExchangeFault(TCP, httpcore2.ConnectTimeout(), via_proxy=True)),
     ("proxy-unreachable", ExchangeFault(TCP, ConnectionRefusedError(), via_proxy=True)),
     ("proxy-unreachable", ExchangeFault(DNS, socket.gaierror(socket.EAI_NONAME, "x"), via_proxy=True)),
     ("dns-temporary", ExchangeFault(DNS, socket.gaierror(socket.EAI_AGAIN, "x"))),
@@ -52,10 +54,10 @@ CASES: tuple[tuple[str, ExchangeFault], ...] = (
     ("tls-hostname", ExchangeFault(TLS, certificate(62))),
     ("tls-hostname", ExchangeFault(TLS, certificate(64))),
     ("tls-certificate", ExchangeFault(TLS, certificate(23))),
-    (
-        "tls-not-spoken",
-        ExchangeFault(TLS, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
-    ),
+    ("tls-not-spoken-here", ExchangeFault(TLS, NOT_TLS, host="localhost", loopback=True)),
+    ("tls-not-spoken", ExchangeFault(TLS, NOT_TLS, host="api.example")),
+    # The address is that of the proxy.
+    ("tls-not-spoken", ExchangeFault(TLS, NOT_TLS, host="api.example", loopback=True)),
     ("tls-version", ExchangeFault(TLS, ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert"))),
     (
         "tls-client-certificate",

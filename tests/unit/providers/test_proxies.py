@@ -1,5 +1,6 @@
 """Which proxy a request takes, and what it looks like when the proxy is the problem."""
 
+import json
 import socket
 import time
 from dataclasses import replace
@@ -25,6 +26,10 @@ ENCODED = "user:pass%20word"
 
 def good(_request: Request, _connection: object) -> bytes:
     return answer(200, LISTS[Provider.CUSTOM])
+
+
+LONG = json.dumps({"object": "list", "data": [{"id": "m", "description": "x" * 600_000}]}).encode()
+"""More than the head of an answer may have."""
 
 
 def through(url: str, *, ca_bundle: str = "", no_proxy: tuple[str, ...] = ()) -> NetworkProfile:
@@ -97,7 +102,7 @@ def test_a_proxy_of_another_kind_than_was_entered_is_said_and_its_kind_is_found(
 ) -> None:
     authority = make_authority(tmp_path)
     tls = authority.server("good") if secure else None
-    with AnsweringServer(good, tls=tls) as server, kind() as proxy:
+    with AnsweringServer(lambda *_: answer(200, LONG), tls=tls) as server, kind() as proxy:
         scheme = "http" if kind is HttpProxy else "socks5"
         network = through(f"{entered}://127.0.0.1:{proxy.port}", ca_bundle=authority.bundle)
         started = time.monotonic()
@@ -303,3 +308,19 @@ def test_the_environment_is_read(
     environment: dict[str, str], urls: dict[str, str], bypass: tuple[str, ...]
 ) -> None:
     assert system_proxies(environment) == SystemProxies(urls, bypass)
+
+
+def test_what_answers_without_tls_behind_a_proxy_is_not_to_get_the_key_in_plain_text() -> None:
+    def portal(_request: Request, connection: socket.socket) -> bytes:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        connection.recv(65536)
+        return b"HTTP/1.1 403 Forbidden\r\n\r\n"
+
+    with AnsweringServer(portal) as proxy:
+        network = through(f"http://127.0.0.1:{proxy.port}")
+        report = ask.run_test(
+            ask.target(Provider.CUSTOM, "https://api.example/v1", "a-key-123456", network=network)
+        )
+    assert report.verdict.reason == "tls_not_spoken"
+    assert "Use http:// only for a server of your own network" in report.verdict.advice
+    assert report.suggestions == ()
