@@ -92,7 +92,9 @@ def _check(field: str, value: Any, hint: Any, part: str = "") -> None:
     elif isinstance(value, str):
         # A path may hold any bytes.
         if os.PathLike not in [get_origin(option) for option in options] and not is_utf8(value):
-            raise _wrong(field, part, "is not UTF-8", "give a text without surrogates")
+            # Python decodes arguments and variables like that if the locale says nothing better.
+            hint = "give another text; if yours is UTF-8, let the locale say so: export LC_ALL=C.UTF-8"
+            raise _wrong(field, part, "is not UTF-8", hint)
     elif isinstance(value, datetime):
         if value.utcoffset() is None:
             raise _wrong(
