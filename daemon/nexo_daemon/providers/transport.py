@@ -150,7 +150,8 @@ class HttpSession:
 
 def _begin_body(stream: Any) -> None:
     """The limit of a head does not hold for what comes now; see `nexo_gateway.streams.Heard`."""
-    (stream.below if isinstance(stream, _Greeted) else stream).in_body = True
+    heard: Any = stream.below if isinstance(stream, _Greeted) else stream
+    heard.in_body = True
 
 
 class _OneConnection:
