@@ -450,6 +450,7 @@ class AsyncClient(AsyncLine):
 
         Raises:
             InvalidField
+            LimitReached: this program follows 1 024 times; close those that are not needed any more.
         """
         return self._follow(connection, workspace, on_stale)
 

@@ -7,6 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
@@ -125,6 +126,12 @@ class AsyncSubscription(Generic[T]):
         """Ends the subscription; may be called more than once."""
         self._closed = True
         self._opened.cancel()
+
+    def __del__(self) -> None:
+        # Otherwise the stream of a loop that was left with `break` stays open until the client is closed. The
+        # event loop may be closed already.
+        with suppress(Exception):
+            self._opened.cancel()
 
 
 class AsyncLine:

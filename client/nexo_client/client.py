@@ -428,6 +428,7 @@ class Client(Line):
 
         Raises:
             InvalidField
+            LimitReached: this program follows 1 024 times; close those that are not needed any more.
         """
         return self._follow(connection, workspace, on_stale)
 

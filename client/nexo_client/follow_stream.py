@@ -14,9 +14,10 @@ from typing import Any
 
 import grpc
 
+from nexo.connections.terms import FOLLOWERS_PER_STREAM
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, channel, convert, failures, fork
-from nexo_client.errors import IncompatibleDaemon, NexoError
+from nexo_client.errors import IncompatibleDaemon, LimitReached, NexoError
 from nexo_client.follow import LiveConnection
 from nexo_client.types import OnStale, ResolvedConnection
 
@@ -57,8 +58,18 @@ class FollowStream:
     # -- for followers, from any thread ----------------------------------------------------------------------
 
     def join(self, inquiry: w.Inquiry, on_stale: OnStale) -> LiveConnection:
-        """Creates a follower. It is ready when the daemon has answered."""
+        """Creates a follower. It is ready when the daemon has answered.
+
+        Raises:
+            LimitReached
+        """
         with self._lock:
+            # The daemon would end the stream, for all of them.
+            if len(self._followers) >= FOLLOWERS_PER_STREAM:
+                raise LimitReached(
+                    f"this program follows {FOLLOWERS_PER_STREAM} times already",
+                    hint="keep one live connection for each workspace and share it; close() ends one",
+                )
             live = LiveConnection(self, self._next_number, inquiry, on_stale)
             self._next_number += 1
             self._followers[live.number] = live
@@ -269,6 +280,7 @@ def follow(socket: Path, inquiry: w.Inquiry, on_stale: OnStale, timeout_s: float
 
     Raises:
         DaemonNotRunning, DaemonUnsafe: as for `connect`.
+        LimitReached: this program has too many followers.
     """
     channel.probe(socket)
     with _STREAMS_LOCK:

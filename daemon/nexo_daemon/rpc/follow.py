@@ -14,6 +14,7 @@ from datetime import datetime
 
 from nexo.connections.codec import timestamp, write
 from nexo.connections.errors import InvalidField, LimitReached, NexoError, RetryLater, ShuttingDown
+from nexo.connections.terms import FOLLOWERS_PER_STREAM
 from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import ClientInfo
@@ -26,7 +27,6 @@ from nexo_daemon.rpc.shares import Shares
 
 STREAM_LIMIT = 4096
 STREAMS_OF_A_PROGRAM = 1024
-FOLLOWERS_PER_STREAM = 1024
 
 
 Send = Callable[[workspace_pb2.FollowConnectionResponse], Awaitable[None]]

@@ -200,5 +200,8 @@ class UsageBy(StrEnum):
 ERROR_DOMAIN = "connections.nexo"
 """`google.rpc.ErrorInfo.domain` of every error that the daemon raises."""
 
+FOLLOWERS_PER_STREAM = 1024
+"""The most followers of one FollowConnection stream; the daemon ends a stream with more."""
+
 TOKEN_PREFIX = "nexo_"  # noqa: S105 - a prefix, not a password
 """The prefix of the gateway's tokens, by which secret scanners recognise one."""

@@ -16,7 +16,7 @@ import pytest
 from nexo.connections import terms
 from nexo.connections.terms import Reason
 from nexo.connections.v1 import connection_pb2, daemon_pb2, error_pb2, workspace_pb2
-from nexo_client import Client, aio, channel, errors
+from nexo_client import Client, aio, channel, errors, follow_stream
 from nexo_client.failures import DETAILS_KEY, from_reason
 from nexo_client.watch import Link, watch_forever
 from surroundings import wait_for
@@ -267,16 +267,51 @@ def test_an_asyncio_client_outlives_its_event_loop_and_is_not_shared_by_two() ->
         asyncio.run(share(client))
 
 
+def follow(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
+    """Tells each follower of the connection "work"."""
+    for request in requests:
+        if request.WhichOneof("event") == "subscribe":
+            connection = workspace_pb2.ResolvedConnection(name="work", revision=1)
+            yield workspace_pb2.FollowConnectionResponse(
+                followers=[request.subscribe.follower], connection=connection, revision=1
+            )
+
+
+def test_one_follower_too_many_does_not_disturb_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon ends a stream with too many, so all were without news again and again."""
+    monkeypatch.setattr(follow_stream, "FOLLOWERS_PER_STREAM", 3)
+    with serving({"FollowConnection": follow}) as socket, Client(socket) as client:
+        kept = [client.follow() for _ in range(3)]
+        with pytest.raises(errors.LimitReached, match="follows 3 times already"):
+            client.follow()
+        assert [live.current.name for live in kept] == ["work"] * 3
+        kept.pop().close()
+        assert client.follow().current.name == "work"
+
+
+def test_a_watch_that_was_left_with_break_ends() -> None:
+    ended: list[object] = []
+
+    def watch(_: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        over = threading.Event()
+        context.add_callback(over.set)
+        context.add_callback(lambda: ended.append(over))
+        yield daemon_pb2.WatchResponse(sequence=1)
+        over.wait(120)
+
+    async def leave(socket: Path) -> None:
+        async with aio.AsyncClient(socket) as client:
+            for _ in range(3):
+                async for _event in client.watch():
+                    break
+            await asyncio.to_thread(wait_for, lambda: len(ended) == 3, "the streams end")
+
+    with serving({"Watch": watch}) as socket:
+        asyncio.run(leave(socket))
+
+
 def test_a_follower_is_iterated_on_its_own_event_loop_only() -> None:
     """Another one would hear of no change, as the stream's thread wakes the first."""
-
-    def follow(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
-        for request in requests:
-            if request.WhichOneof("event") == "subscribe":
-                connection = workspace_pb2.ResolvedConnection(name="work", revision=1)
-                yield workspace_pb2.FollowConnectionResponse(
-                    followers=[request.subscribe.follower], connection=connection, revision=1
-                )
 
     async def made(client: aio.AsyncClient) -> aio.AsyncLiveConnection:
         live = await client.follow()
