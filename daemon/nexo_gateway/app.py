@@ -133,14 +133,13 @@ class GatewayApp:
                 hosts=None if _on_unix_socket(scope) else self._hosts,
             )
         except NotAdmitted as refusal:
-            await own_answer(
-                send, refusal.status, refusal.dialect, refusal.reason, refusal.text, close=refusal.close
-            )
+            close = refusal.close or _waits_to_send(scope)
+            await own_answer(send, refusal.status, refusal.dialect, refusal.reason, refusal.text, close=close)
             return
         try:
             bearer = self._router.bearer(admitted.token)
         except GatewayRefusal as refusal:
-            await _refuse(send, admitted.dialect, refusal)
+            await _refuse(send, admitted.dialect, refusal, close=_waits_to_send(scope))
             return
         await self._serve(admitted, bearer, scope, receive, send)
 
@@ -310,9 +309,17 @@ def _addressed(exchange: _Exchange, model: str) -> tuple[str, bytes | AsyncItera
     return path, body_for(body.held, model)
 
 
-async def _refuse(send: Send, dialect: Dialect, refusal: GatewayRefusal) -> None:
+async def _refuse(send: Send, dialect: Dialect, refusal: GatewayRefusal, *, close: bool = False) -> None:
     text = f"nexo: {refusal.message}" + (f"; {refusal.hint}" if refusal.hint else "")
-    await own_answer(send, refusal.status, dialect, refusal.reason, text)
+    await own_answer(send, refusal.status, dialect, refusal.reason, text, close=close)
+
+
+def _waits_to_send(scope: Scope) -> bool:
+    """Whether the program waits for a 100 before it sends the body.
+
+    After a refusal it may leave the body out, so that its next request would be taken for the body.
+    """
+    return any(name == b"expect" for name, _ in scope["headers"])
 
 
 def _on_unix_socket(scope: Scope) -> bool:

@@ -1,6 +1,8 @@
 """The connection of a program, including one that does not send HTTP."""
 
 import logging
+import socket
+import struct
 from typing import Any
 
 import h11
@@ -34,6 +36,22 @@ class _Parser(h11.Connection):
         return super().next_event()
 
 
+class _Line(Joined):
+    """Breaks off an answer for HTTP/1.0 by a reset: there the end of a connection may be that of an answer.
+
+    nginx, for example, speaks HTTP/1.0 to the servers behind it unless it is told otherwise.
+    """
+
+    parser: h11.Connection
+
+    def close(self) -> None:
+        """See `Joined`."""
+        if self.parser.our_state is h11.SEND_BODY and self.parser.their_http_version == b"1.0":
+            found = self.get_extra_info("socket")
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        super().close()
+
+
 class _Flow(FlowControl):
     """Reads nothing more from the program while received data waits to be processed."""
 
@@ -57,7 +75,8 @@ class GatewayProtocol(OwnProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
-        joined: Any = Joined(transport, self.loop)
+        joined: Any = _Line(transport, self.loop)
+        joined.parser = self._parser
         self._joined = joined
         super().connection_made(joined)
         self.flow = self._held = _Flow(joined)

@@ -157,6 +157,25 @@ def test_an_answer_that_breaks_is_broken_for_the_program(case: str) -> None:
     run(work())
 
 
+def test_a_break_is_one_in_http_1_0_too() -> None:
+    """There the end of the connection is the end of an answer without a length."""
+
+    async def work() -> None:
+        async with open_gateway(Provider(BROKEN["no last chunk"], ends=True).serve) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(port).replace(b"HTTP/1.1", b"HTTP/1.0"))
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        async with open_gateway(Provider(WHOLE["chunks"][0]).serve) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(port).replace(b"HTTP/1.1", b"HTTP/1.0"))
+            assert (await reader.read()).endswith(b"\r\n\r\n" + EVENTS)
+            writer.close()
+
+    run(work())
+
+
 NOT_AN_ANSWER: dict[str, bytes] = {
     "nothing": b"",
     "half a status line": b"HTTP/1.",
@@ -300,6 +319,24 @@ def test_a_request_arrives_with_its_body_and_one_way_to_read_it(case: str) -> No
         assert sent.lower().count(b"content-length") + sent.lower().count(b"transfer-encoding") <= 1
         assert b"upgrade" not in sent.lower()
         assert f"authorization: Bearer {KEY}\r\n".encode() in sent
+
+    run(work())
+
+
+@pytest.mark.parametrize("lines", ["", "Origin: http://a.example\r\n"])
+def test_a_program_that_waits_to_send_its_body_is_not_waited_for_after_a_refusal(lines: str) -> None:
+    """Else its next request on the connection would be taken for the body."""
+
+    async def work() -> None:
+        more = f"Expect: 100-continue\r\n{lines}"
+        async with open_gateway(Provider(b"").serve) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(port, more=more).partition(b"{}")[0].replace(TOKEN.encode(), b"bad"))
+            status, headers, _, whole = await reply(reader)
+            assert (status, whole) == (403 if lines else 401, True)
+            assert ("connection", "close") in headers
+            assert await reader.read() == b""
+            writer.close()
 
     run(work())
 
