@@ -41,7 +41,7 @@ class Answer:
         if sent.status >= 400:
             self.headers = [(name, self._masking.mask(value)) for name, value in self.headers]
         named = {name: value.decode("latin-1").lower() for name, value in self.headers}
-        self.encoding = named.get(b"content-encoding", "").strip()
+        self.encoding = _encoding(self.headers) if b"content-encoding" in named else ""
         self.waits = _waits(self.headers) if sent.status >= 400 else {}
         kind = named.get(b"content-type", "")
         length = named.get(b"content-length", "")
@@ -63,7 +63,7 @@ class Answer:
 
     async def error_body(self) -> AsyncIterator[bytes]:
         """The body of an error, with the key overwritten where a provider repeats it."""
-        if self.encoding in ("", "identity"):
+        if not self.encoding:
             async for piece in self.pieces:
                 if told := self._masking.feed(piece):
                     yield told
@@ -78,9 +78,16 @@ class Answer:
     @property
     def error_headers(self) -> Headers:
         """The headers for that body: decompressed and chunked."""
-        if self.encoding in ("", "identity"):
+        if not self.encoding:
             return self.headers
         return [pair for pair in self.headers if pair[0] not in (b"content-encoding", b"content-length")]
+
+
+def _encoding(headers: Headers) -> str:
+    """All encodings of the body; empty if there is none."""
+    listed = ",".join(value.decode("latin-1") for name, value in headers if name == b"content-encoding")
+    codings = (coding.strip() for coding in listed.lower().split(","))
+    return ", ".join(coding for coding in codings if coding not in ("", "identity"))
 
 
 def _waits(headers: Headers) -> dict[str, str]:

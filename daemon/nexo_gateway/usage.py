@@ -46,7 +46,7 @@ class Tap:
 
     def __init__(self, content_type: str, encoding: str) -> None:
         self._lines = "event-stream" in content_type or "ndjson" in content_type
-        self._encoded = encoding not in ("", "identity")
+        self._encoded = bool(encoding)
         # 32 + MAX_WBITS: zlib detects gzip and zlib formats.
         self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in ("gzip", "deflate") else None
         self._open = bytearray()

@@ -247,12 +247,14 @@ def test_an_error_body_never_tells_the_key_that_a_provider_repeats(nexod: Nexod)
         echo = json.dumps({"error": {"message": f"Incorrect API key provided: {request.key}"}}).encode()
         if "packed" in request.target:
             packed = gzip.compress(echo)
-            return answer(401, packed, (("Content-Encoding", "gzip"), ("X-Echo", request.key)))
+            codings = [("Content-Encoding", coding) for coding in request.target.split("/")[3:]]
+            return answer(401, packed, (*codings, ("X-Echo", request.key)))
         return answer(401, echo, (("Content-Type", "application/json"), ("X-Echo", request.key)))
 
     with AnsweringServer(script) as server, opened(nexod) as (client, token, port):
         add(client, "a", server.origin + "/v1", key=key)
-        for target in ("/openai/v1/plain", "/openai/v1/packed"):
+        packed = ("gzip", "GZIP", "gzip/identity", "identity/gzip")
+        for target in ("/openai/v1/plain", *(f"/openai/v1/packed/{codings}" for codings in packed)):
             reply = ask(port, target, token, headers=(("Accept-Encoding", "gzip"),))
             assert reply.status == 401
             assert b"Incorrect API key provided: ****" in reply.body
