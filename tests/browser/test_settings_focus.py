@@ -10,7 +10,7 @@ from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, KeySlot
 from settings_parts import Settings
-from surroundings import Nexod
+from surroundings import Nexod, wait_for
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -232,3 +232,35 @@ def test_typed_text_is_not_thrown_away_without_a_question(
     tab.eval("void setTimeout(() => location.reload())")
     tab.stay()
     assert tab.eval("document.querySelector('#f-url').value") == "https://typed.example/v1"
+
+
+NAMED_BY_TEXT = """[...(document.querySelector('dialog') ?? document).querySelectorAll('button, summary')]
+  .filter((one) => one.checkVisibility() && !one.ariaLabel && !one.querySelector('span[aria-hidden]'))
+  .map((one) => one.innerText.replace(/\\s+/g, ' ').trim())"""
+
+
+def test_controls_are_called_what_is_written_on_them(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "one")
+    tab.sees("change of health")
+
+    def names() -> set[str]:
+        tree = tab.call("Accessibility.getFullAXTree")["nodes"]
+        return {" ".join(node["name"]["value"].split()) for node in tree if "name" in node}
+
+    def rightly_named() -> None:
+        # The browser brings the tree up to date a moment later.
+        wait_for(
+            lambda: set(tab.eval(NAMED_BY_TEXT)) <= names(), "controls are called what is written on them"
+        )
+
+    rightly_named()
+    tab.click("[aria-label='Edit one']")
+    tab.sees("Show the stored key")
+    rightly_named()
+    tab.press("Escape")
+    for screen in ("Workspaces", "Usage", "Upkeep"):
+        tab.click(screen)
+        tab.wait(f"document.querySelector('[aria-current=page]')?.innerText === {json.dumps(screen)}")
+        rightly_named()

@@ -27,6 +27,15 @@ window.fetch = async (where, ...rest) => {
   return fetched(where, ...rest);
 };
 """
+HELD_UPKEEP = """
+const fetched = window.fetch;
+window.held = [];
+window.fetch = async (where, ...rest) => {
+  const answer = await fetched(where, ...rest);
+  if (window.holds && String(where).endsWith('/upkeep')) await new Promise((go) => window.held.push(go));
+  return answer;
+};
+"""
 MOVED_CLOCK = """
 const now = Date.now;
 window.moved = 0;
@@ -453,6 +462,28 @@ def bound(nexod: Nexod) -> dict[str, tuple[str, float | None, bool]]:
 # -- what can happen meanwhile
 
 
+def test_a_binding_that_was_changed_while_it_is_edited_stays_changed(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "one", "two")
+    with nexod.client() as client:
+        client.bind("/srv/site", "one")
+        tab.click("Workspaces")
+        edit = "[aria-label='Edit the binding of /srv/site']"
+        tab.click(edit)
+        client.bind("/srv/site", "two")
+        tab.wait("document.querySelector('.bindings select').value === 'two'", "the change is known")
+        tab.click("dialog .tick input")
+        tab.click("Save")
+        tab.wait("!document.querySelector('dialog')", "the dialog is closed")
+        (bound,), _ = client.list_workspaces()
+        assert (bound.connection, bound.allow_fallback) == ("two", True)
+        tab.click(edit)
+        client.unbind("/srv/site")
+        tab.sees("It was unbound meanwhile.")
+        assert tab.eval("document.querySelector('dialog .primary').disabled")
+
+
 def test_a_change_by_somebody_else_shows_by_itself(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     add(nexod, provider, "one", "two")
     tab.sees("one", "two")
@@ -757,6 +788,28 @@ def test_upkeep_does_what_its_buttons_say(
 
 
 @pytest.mark.needs("node")
+def test_a_stand_in_that_was_chosen_stays_while_an_older_list_arrives(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=HELD_UPKEEP)
+    tab.reload()
+    add(nexod, provider, "one", "two")
+    tab.click("Upkeep")
+    tab.wait("document.querySelector('#stand-in')", "the stand-ins are known")
+    tab.eval("window.holds = true")
+    tab.choose("#stand-in", "one")
+    tab.wait("window.held.length", "the list after the first choice has arrived")
+    tab.choose("#stand-in", "two")
+    rows = "document.querySelectorAll('.bindings li').length"
+    tab.wait(f"{rows} === 2", "both are shown")
+    watch = f"new MutationObserver(() => {{ window.fewest = Math.min(window.fewest, {rows}); }})"
+    tab.eval(f"window.fewest = 2; {watch}.observe(document.body, {{ subtree: true, childList: true }})")
+    tab.eval("window.holds = false; window.held.forEach((go) => go())")
+    with nexod.client() as client:
+        wait_for(lambda: client.get_fallback() == ("one", "two"), "both are saved")
+    assert tab.eval("window.fewest") == 2
+
+
 def test_the_way_to_the_provider_is_part_of_the_form(
     tab: Tab, nexod: Nexod, provider: ExampleProvider
 ) -> None:

@@ -475,7 +475,7 @@ function subject(element) {
 /** The elements around it, as far as its screen or dialog. */
 function around(element) {
   const found = [];
-  for (let up = element?.parentElement; up && !up.matches('main, #app, #dialogs'); up = up.parentElement) found.push(up);
+  for (let up = element?.parentElement; up && !up.matches('main, .banners, #app, #dialogs'); up = up.parentElement) found.push(up);
   return found;
 }
 

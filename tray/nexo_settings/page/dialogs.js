@@ -345,8 +345,9 @@ async function reveal(dialog, what, header) {
 const showButton = (dialog, header = '') => {
   const what = header ? `header ${header}` : 'key';
   const open = dialog.revealed === what;
+  // One text, because Chromium leaves a space between two out of the name.
   return html`<button class="link" aria-pressed=${open ? 'true' : 'false'} ?disabled=${!app.live()}
-    @click=${() => reveal(dialog, what, header)}>${open ? 'Hide' : 'Show'} ${header || 'the stored key'}</button>`;
+    @click=${() => reveal(dialog, what, header)}>${`${open ? 'Hide' : 'Show'} ${header || 'the stored key'}`}</button>`;
 };
 
 /** The element for a shown secret. Its text is not part of the template, so drawing does not change it. */

@@ -40,14 +40,18 @@ const switchGateway = (on) =>
     await app.loadMore('upkeep');
   });
 
+// The stand-ins that were chosen last, until they are saved: the next click starts from this list, and not from one
+// that was loaded before.
+let chosen = null;
+
 function setStandIns(names) {
-  // Set before the answer arrives, because the next click starts from this list.
-  state.more.upkeep.fallback = names;
+  chosen = names;
   app.inTurn('stand-ins', async () => {
     try {
       await app.ask('stand_ins', { names });
     } finally {
       await app.loadMore('upkeep');
+      if (chosen === names) chosen = null;
     }
   });
 }
@@ -205,7 +209,7 @@ function autoLocking(dialog) {
 // --- stand-ins
 
 function standIns(told, may) {
-  const names = told?.fallback ?? [];
+  const names = chosen ?? told?.fallback ?? [];
   const free = state.connections.filter((one) => one.enabled && !names.includes(one.name));
   return card('Stand-ins', html`
     <p class="lead">When the connection of a program is unhealthy, the first of these that works takes its place. Bound workspaces keep theirs, unless you allow it there.</p>

@@ -372,7 +372,7 @@ function chart(connection) {
       <div class="segments" role="group" aria-label="Time shown">${span(24, '24 h')}${span(168, '7 d')}</div>
     </div>
     <div class="chart">${past ? drawing(connection, past) : html`<div class="hole">${app.live() ? nothing : notTold()}</div>`}</div>
-    ${past?.transitions.length ? html`<details class="changes"><summary>${past.transitions.length} ${past.transitions.length > 1 ? 'changes' : 'change'} of health</summary>
+    ${past?.transitions.length ? html`<details class="changes"><summary>${many(past.transitions.length, 'change')} of health</summary>
       <ol>${past.transitions.toReversed().map((one) => html`<li><span class="state ${one.to}">${light(one.to)}<b>${one.to === 'healthy' ? 'works' : one.phrase || one.to}</b></span>
         <span class="faint">${one.evidence}</span><time datetime=${one.at}>${clock(one.at)}</time></li>`)}</ol></details>` : nothing}
   </section>`;

@@ -73,13 +73,19 @@ function choices(id, { sticky_s, allow_fallback }, may, set) {
 
 const HINT = 'For the gateway: a conversation that keeps its connection can still use what the provider has stored for it, such as earlier answers and cached prompts.';
 
+/** The binding as it is now, because another program may have changed or removed it. */
+const present = ({ workspace: { path, name } }) =>
+  state.bindings.find(({ workspace }) => workspace.path === path && workspace.name === name);
+
 function editing(dialog) {
   const { binding, wanted } = dialog;
-  const may = app.mayWrite();
+  const now = present(binding);
+  const may = app.mayWrite() && Boolean(now);
   const save = async () => {
-    if (await rebind(binding, wanted)) app.closeDialog();
+    if (await rebind(now, wanted)) app.closeDialog();
   };
   return frame(`Binding of ${wordOf(binding.workspace)}`, dialog, app.closeDialog, html`<div class="dialog-text">
+      ${now ? nothing : html`<p class="problem" role="alert">It was unbound meanwhile.</p>`}
       ${choices('edit', wanted, may, (changes) => { Object.assign(wanted, changes); app.changed(); })}
       <p class="hint" id="edit-hint">${HINT}</p></div>
     <div class="dialog-foot"><button data-first @click=${app.closeDialog}>Cancel</button>
