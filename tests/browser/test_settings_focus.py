@@ -101,6 +101,14 @@ def test_the_focus_goes_back_when_a_dialog_closes_or_a_row_is_removed(
     focus(tab, "[aria-label='Close this message']")
     tab.press("Enter")
     tab.wait("document.activeElement.matches('main')", "the screen has the focus")
+    # What is read meanwhile does not move.
+    tab.look(1280, 400)
+    focus(tab, ".details .tools button")
+    tab.eval("void (document.activeElement.click(), window.scrollTo(0, document.body.scrollHeight))")
+    tab.wait("!document.querySelector('.details .tools button').disabled", "the test has ended")
+    has_focus(tab, "Test")
+    assert tab.eval("document.activeElement.getBoundingClientRect().bottom < 0")
+    tab.look(1280, 860)
     tab.click("Upkeep")
     for name in ("one", "two"):
         tab.choose("#stand-in", name)

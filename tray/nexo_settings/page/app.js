@@ -479,6 +479,9 @@ function around(element) {
   return found;
 }
 
+// The page may have been scrolled since.
+const STAY = { preventScroll: true };
+
 /** After a drawing: `about` and `outer` are the subject of the held element and the elements around it before. */
 function keepFocus(about, outer) {
   const now = document.activeElement;
@@ -487,19 +490,19 @@ function keepFocus(about, outer) {
     // Rows are drawn by position: another row has taken its place.
     const moved = [...document.querySelectorAll(held.tagName)].find((one) => subject(one) === about && usable(one));
     if (moved) {
-      moved.focus();
+      moved.focus(STAY);
       return;
     }
   }
   if (usable(held)) {
-    if (now !== held) held.focus();
+    if (now !== held) held.focus(STAY);
     return;
   }
   // An action disables its button while it runs.
   if (held.isConnected && held.disabled) return;
   const inside = outer.find((up) => up.isConnected && [...up.querySelectorAll(FOCUSABLE)].some(usable));
   const next = inside && [...inside.querySelectorAll(FOCUSABLE)].find(usable);
-  (next ?? document.querySelector('main'))?.focus();
+  (next ?? document.querySelector('main'))?.focus(STAY);
 }
 
 /** Focus the chosen connection in the list, or the first button if there is none. */
