@@ -215,7 +215,10 @@ class StoreCalls:
 def _backup(name: str | os.PathLike[str]) -> str:
     if isinstance(name, str) and not is_path(name):
         return name
-    whole = str(Path(os.path.expanduser(name)).absolute())  # noqa: PTH111 - leaves an unknown user alone
+    try:
+        whole = str(Path(os.path.expanduser(name)).absolute())  # noqa: PTH111 - leaves an unknown user alone
+    except FileNotFoundError:
+        raise InvalidField.of("name", "the current directory is gone", "give the whole path") from None
     if not is_utf8(whole):
         raise InvalidField.of("name", "the path is not UTF-8", "rename the file, or make a link to it")
     return whole

@@ -85,7 +85,11 @@ def _is_cancelled() -> bool:
 
 
 class AsyncSubscription(Generic[T]):
-    """An asynchronous iterator over the messages of a stream; it ends when either side ends the stream."""
+    """An asynchronous iterator over the messages of a stream; it ends when either side ends the stream.
+
+    Tasks that iterate over the same one share its messages. Cancelling a task that waits for a message, or a
+    time-out around it, ends the stream.
+    """
 
     def __init__(self, stream: StreamCall[T], opened: Any, line: AsyncLine) -> None:
         self._stream = stream
@@ -93,15 +97,17 @@ class AsyncSubscription(Generic[T]):
         self._responses: AsyncIterator[Any] = aiter(opened)
         self._line = line
         self._closed = False
+        self._turn = asyncio.Lock()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
         try:
-            while (value := self._stream.read(await anext(self._responses))) is None:
-                pass
-            return value
+            async with self._turn:
+                while (value := self._stream.read(await anext(self._responses))) is None:
+                    pass
+                return value
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopAsyncIteration from None

@@ -43,12 +43,14 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
 
     Raises:
         DaemonUnsafe: there is no home directory for the default path.
-        InvalidField: the path begins with the home directory of a user who does not exist.
+        InvalidField: the path begins with the home of an unknown user, or is relative to a removed directory.
     """
     try:
         socket = paths.socket_path(override)
     except RuntimeError:
         raise InvalidField.of("socket", "there is no such home directory", "give the whole path") from None
+    except FileNotFoundError:
+        raise InvalidField.of("socket", "the current directory is gone", "give the whole path") from None
     except paths.UnsafePathError as error:
         raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
     if override or os.environ.get("NEXO_SOCKET") or diagnose(socket) is None:

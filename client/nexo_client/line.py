@@ -90,7 +90,8 @@ def closed() -> DaemonFailed:
 class Subscription(Generic[T]):
     """An iterator over the messages of a stream; a context manager. It ends when either side ends the stream.
 
-    `close()` may be called from any thread. Iterating raises the errors of a call.
+    `close()` may be called from any thread. Iterating raises the errors of a call. Threads that iterate over
+    the same one share its messages.
     """
 
     def __init__(self, stream: StreamCall[T], opened: Any, line: Line) -> None:
@@ -98,14 +99,17 @@ class Subscription(Generic[T]):
         self._opened = opened
         self._line = line
         self._closed = False
+        # gRPC fails if two threads ask for the next message.
+        self._turn = threading.Lock()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
         try:
-            while (value := self._stream.read(next(self._opened))) is None:
-                pass
+            with self._turn:
+                while (value := self._stream.read(next(self._opened))) is None:
+                    pass
             return value
         except grpc.RpcError as failure:
             if self._closed:

@@ -188,6 +188,16 @@ def test_a_socket_is_found_as_connect_finds_it(monkeypatch: pytest.MonkeyPatch) 
         connect("~nobody-of-that-name/nexod.sock")
 
 
+def test_a_path_in_a_removed_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for call in (lambda: Client("run/nexod.sock"), lambda: administration._backup("run/copy.db")):
+        with pytest.raises(InvalidField, match="the current directory is gone"):
+            call()
+
+
 def test_a_socket_with_a_zero_byte_is_refused() -> None:
     with tempfile.TemporaryDirectory() as directory, pytest.raises(InvalidField, match="zero byte"):
         channel.check(Path(directory) / "a\0b")

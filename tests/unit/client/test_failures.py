@@ -210,6 +210,34 @@ def test_a_call_in_progress_says_that_the_client_was_closed(call: Callable[[Clie
             asking.result(30)
 
 
+def three_events(_: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    for sequence in (1, 2, 3):
+        yield daemon_pb2.WatchResponse(sequence=sequence)
+
+
+def test_threads_share_the_messages_of_a_subscription() -> None:
+    """gRPC fails if two ask for the next message, and reports it as a fault of its own."""
+    meeting = threading.Barrier(3)
+
+    def take(events: Iterator[Any]) -> list[int]:
+        meeting.wait(30)
+        return [event.sequence for event in events]
+
+    with serving({"Watch": three_events}) as socket, Client(socket) as client, client.watch() as events:
+        with ThreadPoolExecutor(3) as threads:
+            taken = [threads.submit(take, events) for _ in range(3)]
+        assert sorted(number for one in taken for number in one.result()) == [1, 2, 3]
+
+
+def test_tasks_share_the_messages_of_a_subscription() -> None:
+    async def scenario(socket: Path) -> list[Any]:
+        async with aio.AsyncClient(socket) as client, client.watch() as events:
+            return await asyncio.gather(*(anext(events) for _ in range(3)))
+
+    with serving({"Watch": three_events}) as socket:
+        assert sorted(event.sequence for event in asyncio.run(scenario(socket))) == [1, 2, 3]
+
+
 def test_a_program_that_watches_for_ever_ends_with_its_client() -> None:
     with serving(Busy().handlers) as socket, Client(socket) as client, watch_forever(client) as steps:
         links = []
