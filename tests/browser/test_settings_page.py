@@ -281,6 +281,14 @@ def test_what_is_wrong_with_a_field_is_told_beside_it_in_words(
     tab.fill("#f-name", "work")
     tab.click("Test and save")
     tab.sees("Saved work.")
+    # A name of the system stays as it is.
+    tab.click("[aria-label='Edit work']")
+    tab.click("Keep it elsewhere")
+    tab.fill("#f-ref", "file:/not-there")
+    tab.click("Test connection")
+    tab.sees("file:/not-there: No such file")
+    tab.press("Escape")
+    tab.click("Discard")
     # Where the field is not there, its name is.
     tab.click("Workspaces")
     tab.fill("#bind-place", "w" * 5000)

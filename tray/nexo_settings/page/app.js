@@ -350,8 +350,8 @@ export function sentence(problem, beside = false) {
 /** The name of a field for a person. */
 const wordsFor = (field) => field.replaceAll('_', ' ').replace(/\b(url|api|json|ca)\b/g, (word) => word.toUpperCase());
 
-/** A text with a capital letter; a command is not changed. */
-export const capital = (text) => (text && !text.startsWith('nexoctl ') ? text[0].toUpperCase() + text.slice(1) : text ?? '');
+/** A text with a capital letter, unless it begins with a command, a host or a reference such as `file:/key`. */
+export const capital = (text) => (text && !/^(nexo(ctl|d) |[a-z]+[:./][^\s:])/.test(text) ? text[0].toUpperCase() + text.slice(1) : text ?? '');
 
 let switching = Promise.resolve();
 
