@@ -61,6 +61,7 @@ from nexo_daemon.rpc.view import View
 from nexo_daemon.rpc.workspaces import WorkspaceService
 from nexo_daemon.stopping import Stop
 from nexo_daemon.store.files import StoreUnusable
+from nexo_daemon.store.holding import held
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
 from nexo_gateway.server import Listener
@@ -87,7 +88,10 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
     harden()
     limits.raise_files()
     try:
-        with InstanceLock(paths.lock_file(), socket.parent / paths.lock_file().name) as lock:
+        with (
+            InstanceLock(paths.lock_file(), socket.parent / paths.lock_file().name) as lock,
+            held(paths.database()),
+        ):
             lock.note(socket, ready=False)
             start_logging(paths.log_file(), os.environ.get("NEXO_LOG", ""))
             log.info("nexod %s starts (pid %d, socket %s)", __version__, os.getpid(), socket)

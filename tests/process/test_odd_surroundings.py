@@ -237,6 +237,22 @@ def test_the_doctor_finds_backups_that_cannot_be_made(surroundings: Surroundings
     assert found["fix"] == f"chmod 700 '{backups}'"
 
 
+def test_two_daemons_with_different_state_directories_do_not_share_a_store(
+    surroundings: Surroundings, nexod: Nexod
+) -> None:
+    other = {
+        "NEXO_STATE_DIR": str(surroundings.home / "other-state"),
+        "NEXO_SOCKET": str(surroundings.home / "other-run" / "s"),
+    }
+    second = surroundings.spawn_nexod(env=other)
+    assert second.wait() == 1
+    assert f"another nexod uses the store {surroundings.data_dir}/connections.db" in second.output
+    nexod.kill()
+    third = surroundings.spawn_nexod(env=other)
+    wait_for(lambda: "ready with" in third.output, "the third is ready")
+    assert third.stop() == 0
+
+
 # -- closed standard files ---------------------------------------------------------------------------------
 
 
