@@ -6,7 +6,7 @@ all connections twice for each request, and needs 6 kB for an open one (2026-11-
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpcore2
 
@@ -19,6 +19,13 @@ MOST_CONNECTIONS = 256
 _MOST_RESTING = 8
 
 Connection = httpcore2.AsyncConnectionInterface
+
+
+class Used(NamedTuple):
+    """A connection that has served a request, and its stream."""
+
+    connection: Connection
+    stream: ProviderStream | TlsStream
 
 
 class Pool:
@@ -34,7 +41,7 @@ class Pool:
         )
         self._origin = origin
         self._room = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._resting: deque[Connection] = deque()
+        self._resting: deque[Used] = deque()
         self._in_use: set[Connection] = set()
 
     @property
@@ -53,14 +60,14 @@ class Pool:
         """Release a connection; see `room`."""
         self._room.release()
 
-    async def resting(self) -> Connection | None:
+    async def resting(self) -> Used | None:
         """The connection used last that the provider has not closed; None if there is none."""
         while self._resting:
-            connection = self._resting.pop()
-            self._in_use.add(connection)
-            if not connection.has_expired():
-                return connection
-            await self._closed(connection)
+            used = self._resting.pop()
+            self._in_use.add(used.connection)
+            if not used.connection.has_expired():
+                return used
+            await self._closed(used.connection)
         return None
 
     def fresh(self) -> Connection:
@@ -69,18 +76,19 @@ class Pool:
         self._in_use.add(connection)
         return connection
 
-    async def done_with(self, connection: Connection) -> None:
-        """Keep the connection for the next request, if possible."""
-        if not connection.is_available() or connection not in self._in_use or _has_excess(connection):
+    async def done_with(self, connection: Connection, stream: ProviderStream | TlsStream | None) -> None:
+        """Keep the connection for the next request, if possible; without a stream it is closed."""
+        usable = connection.is_available() and connection in self._in_use
+        if stream is None or not usable or _has_excess(connection):
             await self._closed(connection)
             return
         self._in_use.discard(connection)
-        self._resting.append(connection)
+        self._resting.append(Used(connection, stream))
         # The longest idle connection is first, the one used last is last.
         while len(self._resting) > 1 and (
-            len(self._resting) > _MOST_RESTING or self._resting[0].has_expired()
+            len(self._resting) > _MOST_RESTING or self._resting[0].connection.has_expired()
         ):
-            await self._resting.popleft().aclose()
+            await self._resting.popleft().connection.aclose()
 
     async def _closed(self, connection: Connection) -> None:
         self._in_use.discard(connection)
@@ -88,29 +96,23 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        open_, self._resting, self._in_use = [*self._resting, *self._in_use], deque(), set()
+        open_ = [*(used.connection for used in self._resting), *self._in_use]
+        self._resting, self._in_use = deque(), set()
         for connection in open_:
             await connection.aclose()
 
 
-def _http(connection: Connection) -> Any:
-    """The part of a connection that speaks HTTP/1.1, below those that connect and open tunnels."""
+def _has_excess(connection: Connection) -> bool:
+    """Whether more than the answer came, which would be taken for the answer to the next request.
+
+    httpcore2 2.16 has no public name for the parser of a connection, which is below the parts that connect
+    and open tunnels. A version that hides it elsewhere is not trusted: its connections are not kept.
+    """
     part: Any = connection
-    # httpcore2 2.16 has no public name for it.
     while (below := getattr(part, "_connection", None)) is not None:
         part = below
-    return part
-
-
-def stream_of(connection: Connection) -> ProviderStream | TlsStream:
-    """The stream of a connection that was used before."""
-    stream: ProviderStream | TlsStream = _http(connection)._network_stream
-    return stream
-
-
-def _has_excess(connection: Connection) -> bool:
-    """Whether more than the answer came, which would be taken for the answer to the next request."""
-    return bool(_http(connection)._h11_state.trailing_data[0])
+    parser = getattr(part, "_h11_state", None)
+    return parser is None or bool(parser.trailing_data[0])
 
 
 def _proxy(hop: ProxyHop | None) -> httpcore2.Proxy | None:

@@ -17,8 +17,8 @@ import httpcore2
 
 from nexo.connections.values import frozen
 from nexo_gateway.pace import Pace
-from nexo_gateway.pool import Connection, Pool, stream_of
-from nexo_gateway.streams import Direct
+from nexo_gateway.pool import Connection, Pool
+from nexo_gateway.streams import Direct, ProviderStream, TlsStream
 from nexo_gateway.way import Way
 
 CONNECT_S = 10.0
@@ -143,12 +143,13 @@ class Upstream:
 class Sending:
     """A request in progress, with its connection. See `Upstream.send`."""
 
-    __slots__ = ("_connection", "_letter", "_pool", "_response", "_upstream")
+    __slots__ = ("_connection", "_letter", "_pool", "_response", "_stream", "_upstream")
 
     def __init__(self, upstream: Upstream, letter: Letter) -> None:
         self._upstream = upstream
         self._letter = letter
         self._connection: Connection | None = None
+        self._stream: ProviderStream | TlsStream | None = None
 
     async def __aenter__(self) -> Sent:
         self._pool = self._upstream.pool(self._letter)
@@ -173,8 +174,9 @@ class Sending:
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
-        if self._connection is not None:
-            stream_of(self._connection).in_body = True
+        stream: Any = response.extensions["network_stream"]
+        stream.in_body = True
+        self._stream = stream
         body: Any = response.stream
         return Sent(response.status, response.headers, self._upstream.paced(body))
 
@@ -189,20 +191,20 @@ class Sending:
 
     async def _first_answer(self) -> httpcore2.Response:
         pool, letter = self._pool, self._letter
-        again = isinstance(letter.body, bytes)
-        if again:
-            self._connection = await pool.resting()
-        rested = self._connection
+        used = await pool.resting() if isinstance(letter.body, bytes) else None
+        if used is not None:
+            self._connection, self._stream = used
         if not letter.is_present():
             raise Outdated
-        if rested is not None:
+        if used is not None:
             began = time.monotonic()
             try:
-                return await rested.handle_async_request(_request(letter))
+                return await used.connection.handle_async_request(_request(letter))
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-                if stream_of(rested).heard or time.monotonic() - began > REPLAY_WITHIN_S:
+                if used.stream.heard or time.monotonic() - began > REPLAY_WITHIN_S:
                     raise
-            await pool.done_with(rested)
+            await pool.done_with(*used)
+            self._stream = None
         self._connection = pool.fresh()
         connecting = _Connecting(letter)
         try:
@@ -216,7 +218,7 @@ class Sending:
         pool.leave()
         if connection is not None:
             self._connection = None
-            await pool.done_with(connection)
+            await pool.done_with(connection, self._stream)
         await self._upstream.trim()
 
 
