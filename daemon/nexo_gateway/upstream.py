@@ -174,8 +174,9 @@ class Sending:
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
-        stream: Any = response.extensions["network_stream"]
-        stream.in_body = True
+        stream: Any = response.extensions.get("network_stream")
+        if stream is not None:
+            stream.in_body = True
         self._stream = stream
         body: Any = response.stream
         return Sent(response.status, response.headers, self._upstream.paced(body))

@@ -119,7 +119,7 @@ class HttpSession:
         try:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
-                _begin_body(response.extensions["network_stream"])
+                _begin_body(response.extensions.get("network_stream"))
                 # The raw stream, without httpcore2's generator and checks in front of it.
                 stream = cast("_Body", response.stream)
                 try:
@@ -151,7 +151,9 @@ class HttpSession:
 def _begin_body(stream: Any) -> None:
     """The limit of a head does not hold for what comes now; see `nexo_gateway.streams.Heard`."""
     heard: Any = stream.below if isinstance(stream, _Greeted) else stream
-    heard.in_body = True
+    # Extensions are optional; an answer that came from no stream has none.
+    if heard is not None:
+        heard.in_body = True
 
 
 class _OneConnection:
