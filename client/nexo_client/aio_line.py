@@ -133,6 +133,10 @@ class AsyncSubscription(Generic[T]):
         self._closed = True
         self._opened.cancel()
 
+    def break_off(self) -> None:
+        """Ends the stream because the client was closed; whoever waits for a message gets an error."""
+        self._opened.cancel()
+
     def __del__(self) -> None:
         # Otherwise the stream of a loop that was left with `break` stays open until the client is closed. The
         # event loop may be closed already.
@@ -161,6 +165,7 @@ class AsyncLine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._followers: weakref.WeakSet[AsyncLiveConnection] = weakref.WeakSet()
+        self._subscriptions: weakref.WeakSet[AsyncSubscription[Any]] = weakref.WeakSet()
         fork.register(self)
 
     @property
@@ -195,6 +200,9 @@ class AsyncLine:
         self._closed = True
         for live in tuple(self._followers):
             live.close()
+        # grpc 1.71 cancels only the calls that it finds in the frames of tasks, and these are not among them.
+        for subscription in tuple(self._subscriptions):
+            subscription.break_off()
         wire, self._wire = self._wire, None
         if wire is not None:
             await wire.channel.close()
@@ -282,7 +290,9 @@ class AsyncLine:
     def _subscribe(self, stream: StreamCall[T]) -> AsyncSubscription[T]:
         wire = self._connected()
         channel.probe(self._socket)
-        return AsyncSubscription(stream, wire.stream(stream), self)
+        subscription = AsyncSubscription(stream, wire.stream(stream), self)
+        self._subscriptions.add(subscription)
+        return subscription
 
     async def _test(
         self, test: AsyncSubscription[types.LayerResult | types.TestResult], on_layer: OnLayer | None
