@@ -91,6 +91,14 @@ class Heard:
         return min(wanted, HEAD_STEP)
 
 
+def begin_body(response: httpcore2.Response) -> Any:
+    """End the limit for the head of an answer. Returns its stream; None if it came from none."""
+    stream: Any = response.extensions.get("network_stream")
+    if stream is not None:
+        stream.in_body = True
+    return stream
+
+
 class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     """A connection to a provider, with httpcore2's interface, and the one that anyio's TLS needs.
 

@@ -18,7 +18,7 @@ import httpcore2
 from nexo.connections.values import frozen
 from nexo_gateway.pace import Pace
 from nexo_gateway.pool import Connection, Pool
-from nexo_gateway.streams import Direct, ProviderStream, TlsStream
+from nexo_gateway.streams import Direct, ProviderStream, TlsStream, begin_body
 from nexo_gateway.way import Way
 
 CONNECT_S = 10.0
@@ -174,10 +174,7 @@ class Sending:
             raise Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
-        stream: Any = response.extensions.get("network_stream")
-        if stream is not None:
-            stream.in_body = True
-        self._stream = stream
+        self._stream = begin_body(response)
         body: Any = response.stream
         return Sent(response.status, response.headers, self._upstream.paced(body))
 

@@ -23,7 +23,7 @@ from nexo_daemon.providers.exchange import Cut, ExchangeFault, HttpAnswer, Outgo
 from nexo_daemon.providers.eyeballs import first_of, is_address
 from nexo_daemon.providers.layers import PLAIN
 from nexo_daemon.providers.proxies import Proxy
-from nexo_gateway.streams import Direct
+from nexo_gateway.streams import Direct, ProviderStream, begin_body
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -119,7 +119,7 @@ class HttpSession:
         try:
             async with asyncio.timeout(wait):
                 response = await self._pool.handle_async_request(request)
-                _begin_body(response.extensions.get("network_stream"))
+                begin_body(response)
                 # The raw stream, without httpcore2's generator and checks in front of it.
                 stream = cast("_Body", response.stream)
                 try:
@@ -146,14 +146,6 @@ class HttpSession:
         # The pool loses a connection whose TLS handshake or proxy dialogue is cancelled (httpcore 1.0.9).
         for stream in self._backend.opened:
             await stream.aclose()
-
-
-def _begin_body(stream: Any) -> None:
-    """The limit of a head does not hold for what comes now; see `nexo_gateway.streams.Heard`."""
-    heard: Any = stream.below if isinstance(stream, _Greeted) else stream
-    # Extensions are optional; an answer that came from no stream has none.
-    if heard is not None:
-        heard.in_body = True
 
 
 class _OneConnection:
@@ -364,7 +356,7 @@ class _Backend(Direct):
     def __init__(
         self,
         progress: _Progress,
-        wrapper: Callable[[httpcore2.AsyncNetworkStream], httpcore2.AsyncNetworkStream] | None = None,
+        wrapper: Callable[[Any], httpcore2.AsyncNetworkStream] | None = None,
     ) -> None:
         self.opened: list[httpcore2.AsyncNetworkStream] = []
         self._progress = progress
@@ -398,30 +390,39 @@ class _Greeted(httpcore2.AsyncNetworkStream):
     A SOCKS proxy answers at once; an HTTP server waits for the end of a line that never comes.
     """
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
-        self.below = stream
+    def __init__(self, stream: ProviderStream) -> None:
+        self._stream = stream
         self._greeted = False
+
+    @property
+    def in_body(self) -> bool:
+        """See `nexo_gateway.streams.Heard`."""
+        return self._stream.in_body
+
+    @in_body.setter
+    def in_body(self, begun: bool) -> None:
+        self._stream.in_body = begun
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._greeted:
-            return await self.below.read(max_bytes, timeout)
+            return await self._stream.read(max_bytes, timeout)
         try:
-            data = await self.below.read(max_bytes, CONNECT_TIMEOUT_S)
+            data = await self._stream.read(max_bytes, CONNECT_TIMEOUT_S)
         except httpcore2.ReadTimeout as error:
             raise httpcore2.ConnectTimeout from error
         self._greeted = True
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self.below.write(buffer, timeout)
+        await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        await self.below.aclose()
+        await self._stream.aclose()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        return await self.below.start_tls(ssl_context, server_hostname, timeout)
+        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
-        return self.below.get_extra_info(info)
+        return self._stream.get_extra_info(info)
