@@ -64,50 +64,56 @@ class _Flow(FlowControl):
 
 
 class GatewayProtocol(OwnProtocol):
-    """Logs refused accounts. Sends an answer in one piece if it consists of one."""
+    """Logs refused accounts. Sends an answer in one piece if it consists of one.
+
+    It adds no attributes to those of uvicorn: with more than 30, CPython keeps a dict for each connection.
+    """
+
+    # uvicorn's classes have these attributes; here they are of our classes.
+    conn: Any
+    flow: Any
+    transport: Any
 
     _said_at = -SAY_EVERY_S
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         most: Any = self.config.h11_max_incomplete_event_size
-        self.conn = self._parser = _Parser(h11.SERVER, most)
+        self.conn = _Parser(h11.SERVER, most)
 
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
         joined: Any = _Line(transport, self.loop)
-        joined.parser = self._parser
-        self._joined = joined
+        joined.parser = self.conn
         super().connection_made(joined)
-        self.flow = self._held = _Flow(joined)
-        self._presence = CallerPresence(self.flow.resume_reading)
-        self.app_state = {"presence": self._presence}
+        self.flow = _Flow(joined)
+        self.app_state = {"presence": CallerPresence(self.flow.resume_reading)}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         super().connection_lost(exc)
-        self._presence.is_gone()
+        self.app_state["presence"].is_gone()
 
     def handle_events(self) -> None:
         """See `H11Protocol`."""
-        if self._held.held:
+        if self.flow.held:
             return
-        self._parser.left = MOST_EVENTS
+        self.conn.left = MOST_EVENTS
         super().handle_events()
-        if not self._parser.left:
+        if not self.conn.left:
             self.flow.pause_reading()
-            self._held.held = True
+            self.flow.held = True
             self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        self._held.held = False
-        if not self._joined.is_closing():
+        self.flow.held = False
+        if not self.transport.is_closing():
             self.handle_events()
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """See `H11Protocol`."""
-        self._joined.flush()
+        self.transport.flush()
         super().on_response_complete()
 
     def may_in(self, transport: Any) -> bool:
