@@ -187,13 +187,13 @@ async def _serve(
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
         calls,
-        connections=ConnectionService(registry, health_board, prober, view, hub),
-        workspaces=WorkspaceService(registry, health_board, resolver, hub, view),
-        health=HealthService(registry, health_board, journal, clock),
-        daemon=DaemonService(registry, journal, view, stop),
-        vault=VaultService(registry, auto_lock),
-        store=StoreService(registry, journal),
-        gateway=GatewayService(registry, resolver, tokens, door, ledger),
+        ConnectionService(registry, health_board, prober, view, hub),
+        WorkspaceService(registry, health_board, resolver, hub, view),
+        HealthService(registry, health_board, journal, clock),
+        DaemonService(registry, journal, view, stop),
+        VaultService(registry, auto_lock),
+        StoreService(registry, journal),
+        GatewayService(registry, resolver, tokens, door, ledger),
     )
 
     def moved(to: Path) -> None:

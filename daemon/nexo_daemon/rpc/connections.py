@@ -12,7 +12,6 @@ from nexo.connections.errors import InvalidField
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
-from nexo.connections.v1 import connection_pb2_grpc
 from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
 from nexo_daemon.providers import catalog
@@ -22,7 +21,6 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.tested import Proposal
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
-from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.view import View
 
@@ -42,8 +40,7 @@ def _bounded(message: Duration, *, default: float, limit: float, field: str) -> 
     return value
 
 
-@speaks_errors
-class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
+class ConnectionService:
     """Answers the calls of connection.proto, which describes each."""
 
     def __init__(
@@ -60,9 +57,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         self._view = view
         self._hub = hub
 
-    async def ListConnections(
-        self, request: pb.ListConnectionsRequest, context: Context
-    ) -> pb.ListConnectionsResponse:
+    async def ListConnections(self, request: pb.ListConnectionsRequest) -> pb.ListConnectionsResponse:
         snapshot = self._registry.snapshot
         snapshot.require_store()
         listed = []
@@ -72,16 +67,12 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                 await asyncio.sleep(0)
         return pb.ListConnectionsResponse(connections=listed, revision=snapshot.revision)
 
-    async def GetConnection(
-        self, request: pb.GetConnectionRequest, context: Context
-    ) -> pb.GetConnectionResponse:
+    async def GetConnection(self, request: pb.GetConnectionRequest) -> pb.GetConnectionResponse:
         return pb.GetConnectionResponse(
             connection=self._view.connection(self._registry.snapshot.get(request.name))
         )
 
-    async def CreateConnection(
-        self, request: pb.CreateConnectionRequest, context: Context
-    ) -> pb.CreateConnectionResponse:
+    async def CreateConnection(self, request: pb.CreateConnectionRequest) -> pb.CreateConnectionResponse:
         draft = edit_draft(request.draft, request.update_mask) if request.ticket else new_draft(request.draft)
         connection, warnings = await self._registry.create(
             draft, make_default=request.make_default, fixes=request.fixes, ticket=request.ticket
@@ -91,9 +82,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             warnings=[write(pb.Suggestion, one) for one in warnings],
         )
 
-    async def UpdateConnection(
-        self, request: pb.UpdateConnectionRequest, context: Context
-    ) -> pb.UpdateConnectionResponse:
+    async def UpdateConnection(self, request: pb.UpdateConnectionRequest) -> pb.UpdateConnectionResponse:
         connection, warnings = await self._registry.update(
             request.name,
             edit_draft(request.draft, request.update_mask),
@@ -107,16 +96,14 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             warnings=[write(pb.Suggestion, one) for one in warnings],
         )
 
-    async def DeleteConnection(
-        self, request: pb.DeleteConnectionRequest, context: Context
-    ) -> pb.DeleteConnectionResponse:
+    async def DeleteConnection(self, request: pb.DeleteConnectionRequest) -> pb.DeleteConnectionResponse:
         revision = await self._registry.delete(
             request.name, replace_with=request.replace_with, force=request.force, revision=request.revision
         )
         return pb.DeleteConnectionResponse(revision=revision)
 
     async def TestConnection(
-        self, request: pb.TestConnectionRequest, context: Context
+        self, request: pb.TestConnectionRequest
     ) -> AsyncIterator[pb.TestConnectionResponse]:
         connection = self._registry.snapshot.get(request.name)
         timeout_s = _bounded(
@@ -158,7 +145,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     yield pb.TestConnectionResponse(result=convert.test_result(name, told, ticket))
 
     async def TestDraftConnection(
-        self, request: pb.TestDraftConnectionRequest, context: Context
+        self, request: pb.TestDraftConnectionRequest
     ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
         draft = new_draft(request.draft)
         proposal, era = Proposal(draft, tuple(request.fixes)), self._registry.tickets.era
@@ -182,7 +169,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
                     result = convert.test_result(plan.connection.name, told, ticket)
                     yield pb.TestDraftConnectionResponse(result=result)
 
-    async def GetLastTest(self, request: pb.GetLastTestRequest, context: Context) -> pb.GetLastTestResponse:
+    async def GetLastTest(self, request: pb.GetLastTestRequest) -> pb.GetLastTestResponse:
         connection = self._registry.snapshot.get(request.name)
         last = self._registry.last_tests.of(connection)
         if last is None:
@@ -228,7 +215,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         self._registry.last_tests.keep(connection, report)
 
     async def GetDefaultConnection(
-        self, request: pb.GetDefaultConnectionRequest, context: Context
+        self, request: pb.GetDefaultConnectionRequest
     ) -> pb.GetDefaultConnectionResponse:
         snapshot = self._registry.snapshot
         default = snapshot.default
@@ -237,7 +224,7 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
         )
 
     async def SetDefaultConnection(
-        self, request: pb.SetDefaultConnectionRequest, context: Context
+        self, request: pb.SetDefaultConnectionRequest
     ) -> pb.SetDefaultConnectionResponse:
         if request.WhichOneof("target") == "undo":
             current, previous = await self._registry.undo_default()
@@ -266,15 +253,13 @@ class ConnectionService(connection_pb2_grpc.ConnectionServiceServicer):
             return f"'{connection.name}' is {health.state}: {phrase(health.reason)}. {health.advice}".strip()
         return ""
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         connection = self._registry.snapshot.get(request.name)
         timeout_s = _bounded(request.timeout, default=15.0, limit=TEST_TIMEOUT_LIMIT_S, field="timeout")
         listing = await self._prober.list_models(await self._registry.target(connection), timeout_s=timeout_s)
         return write(pb.ListModelsResponse, listing)
 
-    async def ListProviders(
-        self, request: pb.ListProvidersRequest, context: Context
-    ) -> pb.ListProvidersResponse:
+    async def ListProviders(self, request: pb.ListProvidersRequest) -> pb.ListProvidersResponse:
         return pb.ListProvidersResponse(
             providers=[write(pb.ProviderInfo, entry) for entry in catalog.entries()]
         )

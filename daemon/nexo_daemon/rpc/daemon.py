@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Callable
 
 from nexo.connections.codec import moment, write
 from nexo.connections.v1 import daemon_pb2 as pb
-from nexo.connections.v1 import daemon_pb2_grpc, health_pb2
+from nexo.connections.v1 import health_pb2
 from nexo_daemon.domain.model import HandoutRecord, Transition
 from nexo_daemon.registry import bus
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info
-from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.shares import Shares
 from nexo_daemon.rpc.view import View
 
@@ -24,8 +23,7 @@ WATCHERS_OF_A_PROGRAM = 64
 _LOOK_S = 0.5
 
 
-@speaks_errors
-class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
+class DaemonService:
     """Answers the calls of daemon.proto, which describes each."""
 
     def __init__(self, registry: Registry, journal: Journal, view: View, stop: Callable[[], None]) -> None:
@@ -35,14 +33,14 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
         self._stop = stop
         self._watchers = Shares("watchers", most=WATCHER_LIMIT, of_a_program=WATCHERS_OF_A_PROGRAM)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
+    async def GetStatus(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:
         # Wait for the present state of the store, but answer even if the disk does not.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await self._registry.on_store_thread(self._registry.store.look)
         return pb.GetStatusResponse(status=self._view.status())
 
-    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.WatchResponse]:
+    async def Watch(self, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:
         sequence = 1
         who = client_info(request.client)
         with self._watchers.one_of(who.pid), self._registry.bus.subscribe() as watcher:
@@ -86,13 +84,11 @@ class DaemonService(daemon_pb2_grpc.DaemonServiceServicer):
             case bus.Sign.DAEMON_STOPS:
                 return pb.WatchResponse(shutting_down=pb.WatchResponse.ShuttingDown())
 
-    async def Shutdown(self, request: pb.ShutdownRequest, context: Context) -> pb.ShutdownResponse:
+    async def Shutdown(self, request: pb.ShutdownRequest) -> pb.ShutdownResponse:
         self._stop()
         return pb.ShutdownResponse(pid=os.getpid())
 
-    async def ListHandouts(
-        self, request: pb.ListHandoutsRequest, context: Context
-    ) -> pb.ListHandoutsResponse:
+    async def ListHandouts(self, request: pb.ListHandoutsRequest) -> pb.ListHandoutsResponse:
         connection_id = self._registry.snapshot.get(request.name).id if request.name else None
         since = moment(request.since)
         limit = min(request.limit if request.limit > 0 else 100, HANDOUT_LIMIT)

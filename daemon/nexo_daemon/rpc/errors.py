@@ -1,17 +1,14 @@
-"""Converts errors to gRPC statuses: the wrapper around every method of a servicer.
+"""Makes the handlers of gRPC calls, which convert errors to statuses.
 
-It also checks incoming messages against the bounds of the contract before the method runs.
+They also check incoming messages against the bounds of the contract before the method runs.
 
 The status carries a `google.rpc.ErrorInfo` (https://google.aip.dev/193). grpcio sends the text of an
-unexpected exception to the client (seen), so the wrapper lets none pass.
+unexpected exception to the client (seen), so a handler lets none pass.
 """
 
-import asyncio
-import functools
-import inspect
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -32,7 +29,6 @@ log = logging.getLogger(__name__)
 _MESSAGE_LIMIT = 800
 _FACT_LIMIT = 700
 
-Servicer = TypeVar("Servicer")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -67,14 +63,9 @@ def trailer_of(error: NexoError) -> tuple[str, bytes]:
     return message, status.SerializeToString()
 
 
-async def refuse(context: Context, error: NexoError) -> NoReturn:
-    """End the call with the status of `error`."""
-    message, details = trailer_of(error)
-    await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
-    raise AssertionError("abort returned")
-
-
-def _internal(error: Exception) -> DaemonFailed:
+def _told(error: Exception) -> NexoError:
+    if isinstance(error, NexoError):
+        return error
     # The text of an unexpected exception may quote a request, so the log gets the place only.
     log.error("unexpected %s at %s", type(error).__name__, place_of(error))
     return DaemonFailed(
@@ -83,48 +74,35 @@ def _internal(error: Exception) -> DaemonFailed:
     )
 
 
-def speaks_errors(servicer: type[Servicer]) -> type[Servicer]:
-    """Class decorator: each RPC method converts the errors that it raises to a status."""
-    for name, method in list(vars(servicer).items()):
-        if name.startswith("_"):
-            continue
-        if inspect.isasyncgenfunction(method):
-            setattr(servicer, name, _guard_stream(method))
-        elif inspect.iscoroutinefunction(method):
-            setattr(servicer, name, _guard_unary(method))
-    return servicer
+async def _refuse(context: Context, error: NexoError) -> None:
+    """End the call with the status of `error`."""
+    message, details = trailer_of(error)
+    await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
 
 
-def _guard_unary(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    async def guarded(self: object, request: object, context: Context) -> object:
+def answering(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    """The handler that answers a call with the result of `method`, or with the status of its error."""
+
+    async def answer(request: Any, context: Context) -> Any:
         try:
             if isinstance(request, Message):
                 check_bounds(request)
-            return await method(self, request, context)
-        except NexoError as error:
-            await refuse(context, error)
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
+            return await method(request)
         except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
-            await refuse(context, _internal(error))
+            await _refuse(context, _told(error))
 
-    return guarded
+    return answer
 
 
-def _guard_stream(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    async def guarded(self: object, request: object, context: Context) -> AsyncIterator[Any]:
+def streaming(method: Callable[[Any], AsyncIterator[Any]]) -> Callable[[Any, Context], AsyncIterator[Any]]:
+    """As `answering`, for a method that yields its answers."""
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
-            if isinstance(request, Message):
-                check_bounds(request)
-            async for response in method(self, request, context):
+            check_bounds(request)
+            async for response in method(request):
                 yield response
-        except NexoError as error:
-            await refuse(context, error)
-        except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
-            raise
-        except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
-            await refuse(context, _internal(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            await _refuse(context, _told(error))
 
-    return guarded
+    return stream

@@ -7,7 +7,6 @@ from nexo.connections.codec import enum_from_wire, moment, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as pb
-from nexo.connections.v1 import gateway_pb2_grpc
 from nexo_daemon.domain.model import WorkspaceKey
 from nexo_daemon.domain.passes import UsageCounts, UsageKey, Wish
 from nexo_daemon.gateway.door import Door
@@ -17,12 +16,10 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
-from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.rpc.resolver import Resolver, explained
 
 
-@speaks_errors
-class GatewayService(gateway_pb2_grpc.GatewayServiceServicer):
+class GatewayService:
     """Answers the calls of gateway.proto, which describes each."""
 
     def __init__(
@@ -34,19 +31,17 @@ class GatewayService(gateway_pb2_grpc.GatewayServiceServicer):
         self._door = door
         self._ledger = ledger
 
-    async def GetGateway(self, request: pb.GetGatewayRequest, context: Context) -> pb.GetGatewayResponse:
+    async def GetGateway(self, request: pb.GetGatewayRequest) -> pb.GetGatewayResponse:
         now = self._registry.clock.now()
         return pb.GetGatewayResponse(
             gateway=self._gateway(), users=[self._user(one, now) for one in self._tokens.users()]
         )
 
-    async def SetGateway(self, request: pb.SetGatewayRequest, context: Context) -> pb.SetGatewayResponse:
+    async def SetGateway(self, request: pb.SetGatewayRequest) -> pb.SetGatewayResponse:
         await self._door.switch(on=request.on, port=request.port if request.HasField("port") else None)
         return pb.SetGatewayResponse(gateway=self._gateway())
 
-    async def MintRunToken(
-        self, request: pb.MintRunTokenRequest, context: Context
-    ) -> pb.MintRunTokenResponse:
+    async def MintRunToken(self, request: pb.MintRunTokenRequest) -> pb.MintRunTokenResponse:
         question, client = inquiry(request.inquiry), client_info(request.client)
         await self._door.require_open()
         token = await self._tokens.mint(question, client)
@@ -57,7 +52,7 @@ class GatewayService(gateway_pb2_grpc.GatewayServiceServicer):
         )
 
     async def CreateGatewayToken(
-        self, request: pb.CreateGatewayTokenRequest, context: Context
+        self, request: pb.CreateGatewayTokenRequest
     ) -> pb.CreateGatewayTokenResponse:
         workspace: WorkspaceKey | None = None
         if request.WhichOneof("follows") == "workspace":
@@ -72,18 +67,16 @@ class GatewayService(gateway_pb2_grpc.GatewayServiceServicer):
             token=self._token(bearer), secret=secret, gateway=self._gateway()
         )
 
-    async def ListGatewayTokens(
-        self, request: pb.ListGatewayTokensRequest, context: Context
-    ) -> pb.ListGatewayTokensResponse:
+    async def ListGatewayTokens(self, request: pb.ListGatewayTokensRequest) -> pb.ListGatewayTokensResponse:
         self._registry.snapshot.require_store()
         return pb.ListGatewayTokensResponse(tokens=[self._token(one) for one in self._tokens.named()])
 
     async def RevokeGatewayToken(
-        self, request: pb.RevokeGatewayTokenRequest, context: Context
+        self, request: pb.RevokeGatewayTokenRequest
     ) -> pb.RevokeGatewayTokenResponse:
         return pb.RevokeGatewayTokenResponse(ended=await self._tokens.revoke(request.name))
 
-    async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
+    async def GetUsage(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:
         by = [enum_from_wire(UsageBy, number) for number in request.by]
         known = list(dict.fromkeys(one for one in by if one is not None))
         if len(known) != len(by):

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from nexo.connections.codec import duration, seconds, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.history import HealthSlice
-from nexo.connections.v1 import connection_pb2, health_pb2_grpc
+from nexo.connections.v1 import connection_pb2
 from nexo.connections.v1 import health_pb2 as pb
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
@@ -17,7 +17,6 @@ from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.rpc.errors import Context, speaks_errors
 
 HISTORY_LIMIT_S = 90 * 86_400.0
 SLICES_LIMIT = 1000
@@ -26,8 +25,7 @@ SLICES_TOGETHER = 100_000
 TRANSITIONS_TOLD = 500
 
 
-@speaks_errors
-class HealthService(health_pb2_grpc.HealthServiceServicer):
+class HealthService:
     """Answers the calls of health.proto, which describes each."""
 
     def __init__(self, registry: Registry, health_board: HealthBoard, journal: Journal, clock: Clock) -> None:
@@ -47,15 +45,13 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             health=write(connection_pb2.Health, self._health_board.of(connection)),
         )
 
-    async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
+    async def GetHealth(self, request: pb.GetHealthRequest) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
             health=[self._health(connection) for connection in self._chosen(list(request.names))],
             offline_since=timestamp(self._health_board.monitor.offline_since),
         )
 
-    async def ListHealthHistory(
-        self, request: pb.ListHealthHistoryRequest, context: Context
-    ) -> pb.ListHealthHistoryResponse:
+    async def ListHealthHistory(self, request: pb.ListHealthHistoryRequest) -> pb.ListHealthHistoryResponse:
         connection = self._registry.snapshot.get(request.name)
         since = self._clock.now() - timedelta(seconds=_window_s(request.window))
         await self._journal.flush()
@@ -74,7 +70,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         )
 
     async def ListSlicedHistories(
-        self, request: pb.ListSlicedHistoriesRequest, context: Context
+        self, request: pb.ListSlicedHistoriesRequest
     ) -> pb.ListSlicedHistoriesResponse:
         count, window_s = request.slices or 96, _window_s(request.window)
         find = self._registry.snapshot.find
@@ -113,7 +109,7 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
             transitions=[write(pb.HealthTransition, t, connection_name=connection.name) for t in transitions],
         )
 
-    async def CheckNow(self, request: pb.CheckNowRequest, context: Context) -> pb.CheckNowResponse:
+    async def CheckNow(self, request: pb.CheckNowRequest) -> pb.CheckNowResponse:
         chosen = self._chosen(list(request.names))
         await self._health_board.check_now(chosen, seconds(request.timeout) or None)
         return pb.CheckNowResponse(health=[self._health(connection) for connection in chosen])
@@ -122,13 +118,11 @@ class HealthService(health_pb2_grpc.HealthServiceServicer):
         settings = self._registry.snapshot.settings.health
         return write(pb.HealthSettings, settings)
 
-    async def GetHealthSettings(
-        self, request: pb.GetHealthSettingsRequest, context: Context
-    ) -> pb.GetHealthSettingsResponse:
+    async def GetHealthSettings(self, request: pb.GetHealthSettingsRequest) -> pb.GetHealthSettingsResponse:
         return pb.GetHealthSettingsResponse(settings=self._settings())
 
     async def UpdateHealthSettings(
-        self, request: pb.UpdateHealthSettingsRequest, context: Context
+        self, request: pb.UpdateHealthSettingsRequest
     ) -> pb.UpdateHealthSettingsResponse:
         settings: HealthSettings = self._registry.snapshot.settings.health
         if request.HasField("important_interval"):

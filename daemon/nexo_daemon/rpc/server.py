@@ -5,41 +5,24 @@ import contextlib
 import os
 import socket as sockets
 import stat
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health as health_servicer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nexo.connections import paths
-from nexo.connections.v1 import (
-    connection_pb2,
-    connection_pb2_grpc,
-    daemon_pb2,
-    daemon_pb2_grpc,
-    gateway_pb2,
-    gateway_pb2_grpc,
-    store_pb2,
-    store_pb2_grpc,
-    vault_pb2,
-    vault_pb2_grpc,
-    workspace_pb2,
-    workspace_pb2_grpc,
-)
-from nexo.connections.v1 import health_pb2 as nexo_health_pb2
-from nexo.connections.v1 import health_pb2_grpc as nexo_health_pb2_grpc
+from nexo.connections.v1 import daemon_pb2
 from nexo.connections.values import frozen
 from nexo_daemon.rpc.calls import Calls
-from nexo_daemon.rpc.connections import ConnectionService
-from nexo_daemon.rpc.daemon import DaemonService
-from nexo_daemon.rpc.gateway import GatewayService
-from nexo_daemon.rpc.health import HealthService
-from nexo_daemon.rpc.store import StoreService
-from nexo_daemon.rpc.vault import VaultService
-from nexo_daemon.rpc.workspaces import WorkspaceService
+from nexo_daemon.rpc.errors import Context, answering, streaming
 from nexo_daemon.store.files import Identity, identity
 
 GRACE_S = 1.0
@@ -47,6 +30,7 @@ SELF_CALL_TIMEOUT_S = 5.0
 # When a lost socket is made again, the old one is kept, because programs are connected to it.
 _MOST_DOORS = 4
 
+_PACKAGE = daemon_pb2.DESCRIPTOR.package
 _OPTIONS = (
     # The socket is local, so the proxy of the environment is not used.
     ("grpc.enable_http_proxy", 0),
@@ -70,52 +54,19 @@ class ServedSocket:
 class Server:
     """Binds the socket, serves, and stops."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        *,
-        connections: ConnectionService,
-        workspaces: WorkspaceService,
-        health: HealthService,
-        daemon: DaemonService,
-        vault: VaultService,
-        store: StoreService,
-        gateway: GatewayService,
-    ) -> None:
+    def __init__(self, calls: Calls, *services: object) -> None:
+        """A server of `services`, each of a class that is named like its service in the contract."""
         self._health = health_servicer.aio.HealthServicer()
         self._doors: list[ServedSocket] = []
-
-        def register(server: grpc.aio.Server) -> None:
-            methods: Any = Methods(calls)
-            connection_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, methods)
-            workspace_pb2_grpc.add_WorkspaceServiceServicer_to_server(workspaces, methods)
-            nexo_health_pb2_grpc.add_HealthServiceServicer_to_server(health, methods)
-            daemon_pb2_grpc.add_DaemonServiceServicer_to_server(daemon, methods)
-            vault_pb2_grpc.add_VaultServiceServicer_to_server(vault, methods)
-            store_pb2_grpc.add_StoreServiceServicer_to_server(store, methods)
-            gateway_pb2_grpc.add_GatewayServiceServicer_to_server(gateway, methods)
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
-            names = [
-                *self._names,
-                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-                reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name,
-            ]
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), methods)
-            server.add_generic_rpc_handlers((methods,))
-
-        self._register = register
-        self._names = [
-            module.DESCRIPTOR.services_by_name[name].full_name
-            for module, name in (
-                (connection_pb2, "ConnectionService"),
-                (workspace_pb2, "WorkspaceService"),
-                (nexo_health_pb2, "HealthService"),
-                (daemon_pb2, "DaemonService"),
-                (vault_pb2, "VaultService"),
-                (store_pb2, "StoreService"),
-                (gateway_pb2, "GatewayService"),
-            )
+        self._methods: Any = Methods(calls)
+        self._names = [self._methods.add(service) for service in services]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._methods)
+        names = [
+            *self._names,
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name,
         ]
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), self._methods)
 
     async def start(self, socket: Path) -> None:
         """Bind and serve; returns when a call through the socket was answered.
@@ -131,7 +82,7 @@ class Server:
         # the file with the name that it has bound, even if that is another daemon's by then (seen).
         unready = socket.with_name(f"{socket.name[:-1]}~")
         server = grpc.aio.server(options=_OPTIONS)
-        self._register(server)
+        server.add_generic_rpc_handlers((self._methods,))
         try:
             server.add_insecure_port(paths.grpc_name(unready))
         except RuntimeError as error:
@@ -203,7 +154,7 @@ async def _call(socket: Path) -> None:
 
 
 class Methods(grpc.GenericRpcHandler):
-    """All methods by their full names; the generated code treats it as the server.
+    """All methods by their full names. The generated code of the standard services treats it as the server.
 
     If the methods were registered with grpcio by name, it would await each of them separately, which costs a
     twelfth of the CPU of a resolve (2026-11-27).
@@ -216,6 +167,13 @@ class Methods(grpc.GenericRpcHandler):
         self._calls = calls
         self._handlers: dict[str, Any] = {}
 
+    def add(self, service: object) -> str:
+        """Register the methods of a service of the contract; returns its full name."""
+        described = descriptor_pool.Default().FindServiceByName(f"{_PACKAGE}.{type(service).__name__}")
+        handlers = {rpc.name: _handler(rpc, getattr(service, rpc.name)) for rpc in described.methods}
+        self.add_registered_method_handlers(described.full_name, handlers)
+        return str(described.full_name)
+
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Ignored: the generated code passes the same methods again by name."""
 
@@ -223,10 +181,10 @@ class Methods(grpc.GenericRpcHandler):
         """Register the methods of a service; called by the generated code."""
         for name, handler in handlers.items():
             self._handlers[f"/{service}/{name}"] = (
-                handler if handler.unary_unary is None else self._telling(name, handler)
+                handler if handler.unary_unary is None else self._telling(handler)
             )
 
-    def _telling(self, name: str, handler: Any) -> Any:
+    def _telling(self, handler: Any) -> Any:
         answer, calls = handler.unary_unary, self._calls
 
         async def telling(request: object, context: object) -> object:
@@ -235,8 +193,6 @@ class Methods(grpc.GenericRpcHandler):
             finally:
                 calls.answered()
 
-        if name == "ResolveConnection":
-            return grpc.unary_unary_rpc_method_handler(telling)
         return grpc.unary_unary_rpc_method_handler(
             telling, handler.request_deserializer, handler.response_serializer
         )
@@ -247,6 +203,22 @@ class Methods(grpc.GenericRpcHandler):
         if handler is not None and handler.unary_unary is not None:
             self._calls.began()
         return handler
+
+
+def _handler(rpc: MethodDescriptor, method: Callable[..., Any]) -> Any:
+    if rpc.name == "ResolveConnection":
+        return grpc.unary_unary_rpc_method_handler(answering(method))
+    asked, answer = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
+    read, write = asked.FromString, answer.SerializeToString
+    if not rpc.server_streaming:
+        return grpc.unary_unary_rpc_method_handler(answering(method), read, write)
+    if not rpc.client_streaming:
+        return grpc.unary_stream_rpc_method_handler(streaming(method), read, write)
+
+    async def sending(requests: object, context: Context) -> None:
+        await answering(partial(method, send=context.write))(requests, context)
+
+    return grpc.stream_stream_rpc_method_handler(sending, read, write)
 
 
 class Reflection:

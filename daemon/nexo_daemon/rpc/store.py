@@ -8,7 +8,6 @@ from nexo.connections.errors import StoreFailed
 from nexo.connections.model.store import Restored
 from nexo.connections.terms import ImportAction
 from nexo.connections.v1 import store_pb2 as pb
-from nexo.connections.v1 import store_pb2_grpc
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredState
 from nexo_daemon.domain.secret import Secret
@@ -16,7 +15,6 @@ from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.store import care
 from nexo_daemon.store.backups import BackupFile
 from nexo_daemon.store.files import StoreUnusable
@@ -28,8 +26,7 @@ _FILES = Lane("files", most=4)
 _DERIVING = Lane("deriving", most=1)
 
 
-@speaks_errors
-class StoreService(store_pb2_grpc.StoreServiceServicer):
+class StoreService:
     """Answers the calls of store.proto, which describes each."""
 
     def __init__(self, registry: Registry, journal: Journal) -> None:
@@ -37,7 +34,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         self._journal = journal
         self._store = registry.store
 
-    async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:
+    async def CheckStore(self, request: pb.CheckStoreRequest) -> pb.CheckStoreResponse:
         report = await self._registry.on_store_thread(lambda: care.check(self._store))
         return pb.CheckStoreResponse(
             problems=map(paths.shown, report.problems),
@@ -46,21 +43,17 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             secrets=report.secrets,
         )
 
-    async def CreateBackup(
-        self, request: pb.CreateBackupRequest, context: Context
-    ) -> pb.CreateBackupResponse:
+    async def CreateBackup(self, request: pb.CreateBackupRequest) -> pb.CreateBackupResponse:
         await self._journal.flush()
         made = await self._registry.on_store_thread(lambda: care.backup(self._store, self._registry.clock))
         log.info("backup %s", made.name)
         return pb.CreateBackupResponse(backup=_backup(made))
 
-    async def ListBackups(self, request: pb.ListBackupsRequest, context: Context) -> pb.ListBackupsResponse:
+    async def ListBackups(self, request: pb.ListBackupsRequest) -> pb.ListBackupsResponse:
         found = await _FILES.join("backups", self._store.backups.list)
         return pb.ListBackupsResponse(backups=[_backup(one) for one in found])
 
-    async def RestoreBackup(
-        self, request: pb.RestoreBackupRequest, context: Context
-    ) -> pb.RestoreBackupResponse:
+    async def RestoreBackup(self, request: pb.RestoreBackupRequest) -> pb.RestoreBackupResponse:
         if request.empty:
             return await self._begin_anew()
         await self._journal.flush()
@@ -88,9 +81,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         log.warning("an empty store was made, because the earlier one is gone: %s", self._store.path)
         return pb.RestoreBackupResponse(path=paths.shown(self._store.path), restored=True)
 
-    async def ExportConnections(
-        self, request: pb.ExportConnectionsRequest, context: Context
-    ) -> pb.ExportConnectionsResponse:
+    async def ExportConnections(self, request: pb.ExportConnectionsRequest) -> pb.ExportConnectionsResponse:
         snapshot = self._registry.snapshot
         passphrase = Secret(request.passphrase)
         credentials: dict[str, Credentials] | None = None
@@ -112,9 +103,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
             document=document, connections=len(snapshot.connections), secrets=secrets
         )
 
-    async def ImportConnections(
-        self, request: pb.ImportConnectionsRequest, context: Context
-    ) -> pb.ImportConnectionsResponse:
+    async def ImportConnections(self, request: pb.ImportConnectionsRequest) -> pb.ImportConnectionsResponse:
         document = await _DERIVING.run(lambda: read_document(request.document, Secret(request.passphrase)))
         overwrite = request.overwrite
         if request.dry_run:

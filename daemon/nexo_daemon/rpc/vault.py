@@ -7,14 +7,12 @@ from nexo.connections.codec import seconds, write
 from nexo.connections.errors import InvalidField, NexoError
 from nexo.connections.terms import VaultState
 from nexo.connections.v1 import vault_pb2 as pb
-from nexo.connections.v1 import vault_pb2_grpc
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import AutoLock, StoredState
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.writer import Writer
-from nexo_daemon.rpc.errors import Context, speaks_errors
 from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.slots import SlotKind
 
@@ -44,18 +42,17 @@ async def open_when_possible(writer: Writer, clock: Clock) -> None:
             writer.vault_changed()
 
 
-@speaks_errors
-class VaultService(vault_pb2_grpc.VaultServiceServicer):
+class VaultService:
     """Answers the calls of vault.proto, which describes each."""
 
     def __init__(self, writer: Writer, auto_lock: AutoLocker) -> None:
         self._writer = writer
         self._auto_lock = auto_lock
 
-    async def GetVault(self, request: pb.GetVaultRequest, context: Context) -> pb.GetVaultResponse:
+    async def GetVault(self, request: pb.GetVaultRequest) -> pb.GetVaultResponse:
         return pb.GetVaultResponse(vault=self._vault())
 
-    async def UnlockVault(self, request: pb.UnlockVaultRequest, context: Context) -> pb.UnlockVaultResponse:
+    async def UnlockVault(self, request: pb.UnlockVaultRequest) -> pb.UnlockVaultResponse:
         given = request.WhichOneof("words")
         passphrase = Secret(request.passphrase) if given == "passphrase" else None
         code = Secret(request.recovery_code) if given == "recovery_code" else None
@@ -66,13 +63,13 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         log.info("the vault was unlocked on request")
         return pb.UnlockVaultResponse(vault=self._vault())
 
-    async def LockVault(self, request: pb.LockVaultRequest, context: Context) -> pb.LockVaultResponse:
+    async def LockVault(self, request: pb.LockVaultRequest) -> pb.LockVaultResponse:
         self._writer.store.key_manager.lock()
         self._writer.vault_changed()
         log.info("the vault was locked on request")
         return pb.LockVaultResponse(vault=self._vault())
 
-    async def RekeyVault(self, request: pb.RekeyVaultRequest, context: Context) -> pb.RekeyVaultResponse:
+    async def RekeyVault(self, request: pb.RekeyVaultRequest) -> pb.RekeyVaultResponse:
         kind = next((kind for kind, number in _SLOTS.items() if number == request.slot), None)
         if kind is None:
             raise InvalidField.of(
@@ -98,13 +95,11 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         return pb.RekeyVaultResponse(vault=self._vault())
 
     async def ProposeRecoveryCode(
-        self, request: pb.ProposeRecoveryCodeRequest, context: Context
+        self, request: pb.ProposeRecoveryCodeRequest
     ) -> pb.ProposeRecoveryCodeResponse:
         return pb.ProposeRecoveryCodeResponse(recovery_code=new_recovery_code())
 
-    async def SetRecoveryCode(
-        self, request: pb.SetRecoveryCodeRequest, context: Context
-    ) -> pb.SetRecoveryCodeResponse:
+    async def SetRecoveryCode(self, request: pb.SetRecoveryCodeRequest) -> pb.SetRecoveryCodeResponse:
         self._writer.require_writable()
         code = Secret(request.recovery_code)
         await _LANE.run(lambda: self._writer.store.key_manager.set_recovery_code(code))
@@ -112,9 +107,7 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         log.info("the recovery code was replaced")
         return pb.SetRecoveryCodeResponse(vault=self._vault())
 
-    async def RotateDataKey(
-        self, request: pb.RotateDataKeyRequest, context: Context
-    ) -> pb.RotateDataKeyResponse:
+    async def RotateDataKey(self, request: pb.RotateDataKeyRequest) -> pb.RotateDataKeyResponse:
         self._writer.require_writable()
         passphrase = Secret(request.passphrase) if request.passphrase else None
         store = self._writer.store
@@ -133,10 +126,10 @@ class VaultService(vault_pb2_grpc.VaultServiceServicer):
         log.info("the data key was rotated")
         return pb.RotateDataKeyResponse(vault=self._vault())
 
-    async def GetAutoLock(self, request: pb.GetAutoLockRequest, context: Context) -> pb.GetAutoLockResponse:
+    async def GetAutoLock(self, request: pb.GetAutoLockRequest) -> pb.GetAutoLockResponse:
         return pb.GetAutoLockResponse(auto_lock=self._when())
 
-    async def SetAutoLock(self, request: pb.SetAutoLockRequest, context: Context) -> pb.SetAutoLockResponse:
+    async def SetAutoLock(self, request: pb.SetAutoLockRequest) -> pb.SetAutoLockResponse:
         given = request.auto_lock
         idle_s = seconds(given.idle) if given.HasField("idle") else None
         await self._auto_lock.set(AutoLock(idle_s, given.on_suspend, given.on_screen_lock))

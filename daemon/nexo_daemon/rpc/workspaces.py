@@ -9,15 +9,13 @@ from nexo.connections.codec import enum_from_wire, seconds
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import Outcome
 from nexo.connections.v1 import workspace_pb2 as pb
-from nexo.connections.v1 import workspace_pb2_grpc
 from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
-from nexo_daemon.rpc.errors import Context, speaks_errors
-from nexo_daemon.rpc.follow import FollowHub
+from nexo_daemon.rpc.follow import FollowHub, Send
 from nexo_daemon.rpc.resolver import LOOK_UPS_FOR_AN_ANSWER, Resolver, changes_too_fast, explained
 from nexo_daemon.rpc.view import View
 
@@ -39,8 +37,7 @@ def _read(request: bytes) -> tuple[Question, ClientInfo]:
 _asked = lru_cache(maxsize=1024)(_read)
 
 
-@speaks_errors
-class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
+class WorkspaceService:
     """Answers the calls of workspace.proto, which describes each."""
 
     def __init__(
@@ -57,9 +54,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
         self._hub = hub
         self._view = view
 
-    async def ResolveConnection(  # type: ignore[override]  # encoded both ways, see `server`
-        self, request: bytes, context: Context
-    ) -> bytes:
+    async def ResolveConnection(self, request: bytes) -> bytes:
         question, client = _asked(request) if len(request) <= _USUAL_SIZE else _read(request)
         for _ in range(LOOK_UPS_FOR_AN_ANSWER):
             answer = await self._resolver.answer(question)
@@ -69,9 +64,7 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
                 return answer.handed_out
         raise changes_too_fast()
 
-    async def RevealConnection(
-        self, request: pb.RevealConnectionRequest, context: Context
-    ) -> pb.RevealConnectionResponse:
+    async def RevealConnection(self, request: pb.RevealConnectionRequest) -> pb.RevealConnectionResponse:
         client = client_info(request.client)
         for _ in range(LOOK_UPS_FOR_AN_ANSWER):
             answer = await self._resolver.reveal(request.name)
@@ -83,14 +76,10 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
                 return pb.RevealConnectionResponse(connection=shown)
         raise changes_too_fast()
 
-    async def FollowConnection(  # type: ignore[override]  # grpc.aio takes a coroutine that writes, too
-        self, request: AsyncIterator[pb.FollowConnectionRequest], context: Context
-    ) -> None:
-        await self._hub.serve(request, context.write)
+    async def FollowConnection(self, requests: AsyncIterator[pb.FollowConnectionRequest], send: Send) -> None:
+        await self._hub.serve(requests, send)
 
-    async def BindWorkspace(
-        self, request: pb.BindWorkspaceRequest, context: Context
-    ) -> pb.BindWorkspaceResponse:
+    async def BindWorkspace(self, request: pb.BindWorkspaceRequest) -> pb.BindWorkspaceResponse:
         binding = await self._registry.bind(
             require_workspace(request),
             request.connection,
@@ -101,36 +90,28 @@ class WorkspaceService(workspace_pb2_grpc.WorkspaceServiceServicer):
             binding=self._view.binding(binding), revision=self._registry.snapshot.revision
         )
 
-    async def UnbindWorkspace(
-        self, request: pb.UnbindWorkspaceRequest, context: Context
-    ) -> pb.UnbindWorkspaceResponse:
+    async def UnbindWorkspace(self, request: pb.UnbindWorkspaceRequest) -> pb.UnbindWorkspaceResponse:
         revision = await self._registry.unbind(require_workspace(request))
         return pb.UnbindWorkspaceResponse(revision=revision)
 
-    async def ListWorkspaces(
-        self, request: pb.ListWorkspacesRequest, context: Context
-    ) -> pb.ListWorkspacesResponse:
+    async def ListWorkspaces(self, request: pb.ListWorkspacesRequest) -> pb.ListWorkspacesResponse:
         self._registry.snapshot.require_store()
         return pb.ListWorkspacesResponse(bindings=self._view.bindings(), followers=self._hub.followers())
 
-    async def ExplainResolution(
-        self, request: pb.ExplainResolutionRequest, context: Context
-    ) -> pb.ExplainResolutionResponse:
+    async def ExplainResolution(self, request: pb.ExplainResolutionRequest) -> pb.ExplainResolutionResponse:
         resolution = self._resolver.explain(inquiry(request.inquiry))
         return explained(resolution, self._registry.snapshot.revision)
 
-    async def ReportOutcome(
-        self, request: pb.ReportOutcomeRequest, context: Context
-    ) -> pb.ReportOutcomeResponse:
+    async def ReportOutcome(self, request: pb.ReportOutcomeRequest) -> pb.ReportOutcomeResponse:
         connection = self._registry.snapshot.get(request.connection_id)
         if enum_from_wire(Outcome, request.outcome) is not Outcome.OK:
             self._health_board.suspect(connection)
         return pb.ReportOutcomeResponse()
 
-    async def GetFallback(self, request: pb.GetFallbackRequest, context: Context) -> pb.GetFallbackResponse:
+    async def GetFallback(self, request: pb.GetFallbackRequest) -> pb.GetFallbackResponse:
         return pb.GetFallbackResponse(connections=self._fallback_names())
 
-    async def SetFallback(self, request: pb.SetFallbackRequest, context: Context) -> pb.SetFallbackResponse:
+    async def SetFallback(self, request: pb.SetFallbackRequest) -> pb.SetFallbackResponse:
         revision = await self._registry.set_fallback(request.connections)
         return pb.SetFallbackResponse(connections=self._fallback_names(), revision=revision)
 
