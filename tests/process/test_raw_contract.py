@@ -8,9 +8,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from nexo.connections.v1 import daemon_pb2 as d
+from nexo.connections.v1 import daemon_pb2_grpc, health_pb2_grpc, workspace_pb2_grpc
+from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
-from nexo.connections.v1 import workspace_pb2_grpc
 from nexo_client.channel import OPTIONS, target
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod
@@ -116,3 +120,24 @@ def test_a_question_of_megabytes_is_refused_before_it_is_looked_at(
     named = w.ClientInfo(program="p" * 1_000_000)
     with pytest.raises(grpc.RpcError):
         stub.ResolveConnection(w.ResolveConnectionRequest(client=named), timeout=20)
+
+
+@pytest.mark.parametrize("seconds", [-5, 10**11, 2**63 - 1])
+def test_a_check_at_once_with_an_impossible_time_limit_is_refused(nexod: Nexod, seconds: int) -> None:
+    request = h.CheckNowRequest(timeout=Duration(seconds=seconds))
+    with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
+        check_now = health_pb2_grpc.HealthServiceStub(channel).CheckNow
+        with pytest.raises(grpc.RpcError) as refused:
+            check_now(request, timeout=20)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details().startswith("timeout: ")
+
+
+@pytest.mark.parametrize("seconds", [-(2**63), 2**63 - 1])
+def test_a_moment_that_no_calendar_has_is_the_callers_error(nexod: Nexod, seconds: int) -> None:
+    request = d.ListHandoutsRequest(since=Timestamp(seconds=seconds))
+    with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
+        list_handouts = daemon_pb2_grpc.DaemonServiceStub(channel).ListHandouts
+        with pytest.raises(grpc.RpcError) as refused:
+            list_handouts(request, timeout=20)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

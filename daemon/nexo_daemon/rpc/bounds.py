@@ -1,15 +1,21 @@
-"""Limits for the length of each string in a request, and for the number of repeated values.
+"""Limits for each string, number and list in a request.
 
 Every incoming message passes `check_bounds`. A field that is missing in the tables is a defect: a test
-compares them with the contract. The content of a string is checked where it is used.
+compares them with the contract. The content of a string is checked where it is used, and so is a number that
+a command also gets from elsewhere, such as a document.
 """
 
 from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexo.connections.errors import InvalidField
+from nexo_daemon.registry.drafts import INTERVAL_RANGE_S
 
 NAME = 256
 WORD = 64
@@ -106,18 +112,67 @@ COUNT: dict[str, int] = {
 }
 
 
+class Range(NamedTuple):
+    """Lowest and highest value of a number (in seconds for a duration), and the next step for others."""
+
+    low: float
+    high: float
+    hint: str
+
+
+_ANY = Range(-inf, inf, "")
+"""For numbers that any caller may choose, and those whose range a command checks."""
+_COUNTED = Range(0, inf, "use 0 or more")
+_TIMEOUT = Range(0, 300, "use more than 0 and at most 300 s")
+_WINDOW = Range(0, 90 * 86_400, "use up to 90 days")
+_INTERVAL = Range(*INTERVAL_RANGE_S, "use 10 s to 1 day")
+
+# Limits for numbers and durations. Any moment of the years 1 to 9999 is allowed.
+RANGE: dict[str, Range] = {
+    "Applied.revision": _COUNTED,
+    "AutoLock.idle": _ANY,
+    "BindWorkspaceRequest.sticky": _ANY,
+    "CheckNowRequest.timeout": _TIMEOUT,
+    "ClientInfo.pid": _ANY,
+    "ConnectionDraft.check_interval": _ANY,
+    "CreateGatewayTokenRequest.lifetime": _ANY,
+    "DeleteConnectionRequest.revision": _COUNTED,
+    "ListHandoutsRequest.limit": _COUNTED,
+    "ListHealthHistoryRequest.window": _WINDOW,
+    "ListModelsRequest.timeout": _TIMEOUT,
+    "ListSlicedHistoriesRequest.slices": Range(0, 1000, "use at most 1000"),
+    "ListSlicedHistoriesRequest.window": _WINDOW,
+    "ReportOutcomeRequest.http_status": Range(0, 999, "use the status of the answer, or 0 without one"),
+    "SetDefaultConnectionRequest.wait": _TIMEOUT,
+    "SetGatewayRequest.port": _ANY,
+    "Subscribe.follower": _ANY,
+    "TestConnectionRequest.timeout": _TIMEOUT,
+    "TestDraftConnectionRequest.timeout": _TIMEOUT,
+    "Unsubscribe.follower": _ANY,
+    "UpdateConnectionRequest.revision": _COUNTED,
+    "UpdateHealthSettingsRequest.important_interval": _INTERVAL,
+    "UpdateHealthSettingsRequest.other_interval": _INTERVAL,
+}
+
+# What the well-known types allow, in seconds. Beyond it, Python's own types raise OverflowError.
+# See google/protobuf/duration.proto and timestamp.proto.
+_DURATION_S = 315_576_000_000
+_MOMENTS_S = (-62_135_596_800, 253_402_300_799)
+_NANOS = 999_999_999
+
+
 # Fields that have another name for users.
 _CALLED = {"Workspace.path": "workspace", "Workspace.name": "workspace"}
 
 
 def check_bounds(message: Message) -> None:
-    """Check that no value of the message is longer than its limit.
+    """Check that each value of the message is within its limits.
 
     Raises:
         InvalidField: names the field; the value is not quoted, because it may be a secret.
     """
     for field, value in message.ListFields():
-        if isinstance(value, Message | str | bytes):
+        if isinstance(value, Message | str | bytes | int):
             entries: Sequence[object] = (value,)
         elif isinstance(value, Sequence):
             limit = COUNT[key(field)]
@@ -127,14 +182,42 @@ def check_bounds(message: Message) -> None:
         else:
             continue
         for entry in entries:
-            if isinstance(entry, Message):
+            if isinstance(entry, Timestamp):
+                _check_moment(field.name, entry)
+            elif isinstance(entry, Duration):
+                _check_duration(field, entry)
+            elif isinstance(entry, Message):
                 check_bounds(entry)
+            elif isinstance(entry, int):
+                _check_range(field, entry, str(entry))
             elif isinstance(entry, str | bytes):
                 size = len(entry.encode() if isinstance(entry, str) else entry)
                 limit = BYTES[key(field)]
                 if size > limit:
                     called = _CALLED.get(key(field), field.name)
                     raise InvalidField.of(called, f"has {size} bytes", f"use at most {limit}")
+
+
+def _check_moment(name: str, moment: Timestamp) -> None:
+    if not (_MOMENTS_S[0] <= moment.seconds <= _MOMENTS_S[1] and 0 <= moment.nanos <= _NANOS):
+        hint = f"use the years 1 to 9999, and 0 to {_NANOS} nanos"
+        raise InvalidField.of(name, "is not a valid timestamp", hint)
+
+
+def _check_duration(field: FieldDescriptor, duration: Duration) -> None:
+    seconds, nanos = duration.seconds, duration.nanos
+    if abs(seconds) > _DURATION_S or abs(nanos) > _NANOS or seconds * nanos < 0:
+        hint = f"use up to 10000 years, with at most {_NANOS} nanos of the same sign as the seconds"
+        raise InvalidField.of(field.name, "is not a valid duration", hint)
+    value = seconds + nanos / 1e9
+    _check_range(field, value, f"{value:g} s")
+
+
+def _check_range(field: FieldDescriptor, value: float, shown: str) -> None:
+    # Enums and booleans have no range.
+    low, high, hint = RANGE.get(key(field), _ANY)
+    if not low <= value <= high:
+        raise InvalidField.of(field.name, f"is {shown}", hint)
 
 
 def key(field: FieldDescriptor) -> str:

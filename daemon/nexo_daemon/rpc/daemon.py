@@ -91,7 +91,7 @@ class DaemonService:
     async def ListHandouts(self, request: pb.ListHandoutsRequest) -> pb.ListHandoutsResponse:
         connection_id = self._registry.snapshot.get(request.name).id if request.name else None
         since = moment(request.since)
-        limit = min(request.limit if request.limit > 0 else 100, HANDOUT_LIMIT)
+        limit = min(request.limit or 100, HANDOUT_LIMIT)
         await self._journal.flush()
         store = self._registry.store
         handouts = await self._registry.on_store_thread(lambda: store.handouts(connection_id, limit, since))

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from google.protobuf.duration_pb2 import Duration
-
 from nexo.connections.codec import duration, seconds, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.history import HealthSlice
@@ -12,14 +10,12 @@ from nexo.connections.v1 import connection_pb2
 from nexo.connections.v1 import health_pb2 as pb
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import HealthSettings, StoredConnection, Transition
-from nexo_daemon.registry.drafts import INTERVAL_RANGE_S
 from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.history import Summary, slices, summarize
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 
-HISTORY_LIMIT_S = 90 * 86_400.0
-SLICES_LIMIT = 1000
+DEFAULT_WINDOW_S = 86_400.0
 SLICES_TOGETHER = 100_000
 """Slices of all connections in one answer, about 2 MB."""
 TRANSITIONS_TOLD = 500
@@ -53,7 +49,7 @@ class HealthService:
 
     async def ListHealthHistory(self, request: pb.ListHealthHistoryRequest) -> pb.ListHealthHistoryResponse:
         connection = self._registry.snapshot.get(request.name)
-        since = self._clock.now() - timedelta(seconds=_window_s(request.window))
+        since = self._clock.now() - timedelta(seconds=seconds(request.window) or DEFAULT_WINDOW_S)
         await self._journal.flush()
         store = self._registry.store
         transitions, samples = await self._registry.on_store_thread(
@@ -72,14 +68,14 @@ class HealthService:
     async def ListSlicedHistories(
         self, request: pb.ListSlicedHistoriesRequest
     ) -> pb.ListSlicedHistoriesResponse:
-        count, window_s = request.slices or 96, _window_s(request.window)
+        count, window_s = request.slices or 96, seconds(request.window) or DEFAULT_WINDOW_S
         find = self._registry.snapshot.find
         chosen = [one for name in request.names if (one := find(name))] if request.names else self._chosen([])
-        if not 0 < count <= SLICES_LIMIT or count * len(chosen) > SLICES_TOGETHER:
+        if count * len(chosen) > SLICES_TOGETHER:
             raise InvalidField.of(
                 "slices",
                 f"is {count} for {len(chosen)} connections",
-                f"use up to {SLICES_LIMIT}, and {SLICES_TOGETHER} for all connections together",
+                f"use at most {SLICES_TOGETHER} for all connections together",
             )
         now = self._clock.now()
         await self._journal.flush()
@@ -111,7 +107,7 @@ class HealthService:
 
     async def CheckNow(self, request: pb.CheckNowRequest) -> pb.CheckNowResponse:
         chosen = self._chosen(list(request.names))
-        await self._health_board.check_now(chosen, seconds(request.timeout) or None)
+        await self._health_board.check_now(chosen, seconds(request.timeout))
         return pb.CheckNowResponse(health=[self._health(connection) for connection in chosen])
 
     def _settings(self) -> pb.HealthSettings:
@@ -125,27 +121,11 @@ class HealthService:
         self, request: pb.UpdateHealthSettingsRequest
     ) -> pb.UpdateHealthSettingsResponse:
         settings: HealthSettings = self._registry.snapshot.settings.health
-        if request.HasField("important_interval"):
-            interval = _interval("important_interval", request.important_interval)
+        if (interval := seconds(request.important_interval)) is not None:
             settings = replace(settings, important_interval_s=interval)
-        if request.HasField("other_interval"):
-            interval = _interval("other_interval", request.other_interval)
+        if (interval := seconds(request.other_interval)) is not None:
             settings = replace(settings, other_interval_s=interval)
         if request.HasField("paused"):
             settings = replace(settings, paused=request.paused)
         await self._registry.set_health_settings(settings)
         return pb.UpdateHealthSettingsResponse(settings=self._settings())
-
-
-def _window_s(message: Duration) -> float:
-    window_s = seconds(message) or 86_400.0
-    if not 0 < window_s <= HISTORY_LIMIT_S:
-        raise InvalidField.of("window", f"is {window_s:g} s", "use up to 90 days")
-    return window_s
-
-
-def _interval(field: str, message: Duration) -> float:
-    value = seconds(message) or 0.0
-    if not INTERVAL_RANGE_S[0] <= value <= INTERVAL_RANGE_S[1]:
-        raise InvalidField.of(field, f"is {value:g} s", "use 10 s to 1 day")
-    return value

@@ -1184,7 +1184,7 @@ class TestConnectionRequest(google.protobuf.message.Message):
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask: ...
     @property
     def timeout(self) -> google.protobuf.duration_pb2.Duration:
-        """Limit for the whole test; unset: 30 s."""
+        """Limit for the whole test; unset: 30 s. At most 300 s."""
 
     @property
     def fixes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
@@ -1369,7 +1369,7 @@ class SetDefaultConnectionRequest(google.protobuf.message.Message):
     """Return to the default from before the last switch."""
     @property
     def wait(self) -> google.protobuf.duration_pb2.Duration:
-        """Wait at most this long for all connected followers to apply the switch."""
+        """Wait at most this long, up to 300 s, for all connected followers to apply the switch."""
 
     def __init__(
         self,
@@ -1430,7 +1430,9 @@ class ListModelsRequest(google.protobuf.message.Message):
     TIMEOUT_FIELD_NUMBER: builtins.int
     name: builtins.str
     @property
-    def timeout(self) -> google.protobuf.duration_pb2.Duration: ...
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """Unset: 15 s. At most 300 s."""
+
     def __init__(
         self,
         *,

@@ -400,7 +400,9 @@ class CheckNowRequest(google.protobuf.message.Message):
         """Empty: all enabled connections."""
 
     @property
-    def timeout(self) -> google.protobuf.duration_pb2.Duration: ...
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """Connections without a result after this time keep their last health; unset: 60 s. At most 300 s."""
+
     def __init__(
         self,
         *,
