@@ -44,10 +44,15 @@ class Settings:
         return parse_qs(urlsplit(self.address).fragment)["token"][0]
 
 
-def start_settings(surroundings: Surroundings, *flags: str, env: dict[str, str] | None = None) -> Settings:
+def start_settings(
+    surroundings: Surroundings,
+    *flags: str,
+    env: dict[str, str] | None = None,
+    command: Sequence[str] = tuple(python.of_ours("nexo_settings")),
+) -> Settings:
     """Start the settings process, and wait for its address."""
-    command = python.of_ours("nexo_settings", "--socket", str(surroundings.socket), "--idle", str(IDLE_S))
-    process = surroundings.spawn([*command, *flags], env=env)
+    usual = ("--socket", str(surroundings.socket), "--idle", str(IDLE_S))
+    process = surroundings.spawn([*command, *usual, *flags], env=env)
     assert process.stdout is not None
     said = json.loads(process.stdout.readline())
     assert "address" in said, said

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from desktop_session import DesktopSession
+from nexo.connections import model, v1
 from nexo_cli.demo.provider import BUSY, REVOKED, ExampleProvider
 from nexo_tray.icons import COLOURS, Look
 from session_bus import Line, TrayIcon
@@ -240,6 +241,30 @@ def test_a_second_tray_on_the_same_desktop_steps_back(desktop: DesktopSession) -
     desktop.icon()
     second = desktop.run(desktop.tray_command("--no-start"))
     assert "already running" in second.err
+
+
+NOTING_IMPORTS = """
+import sys
+noted = open(sys.argv.pop(1), "w", buffering=1)
+sys.addaudithook(lambda event, words: event == "exec" and print(words[0].co_filename, file=noted))
+from nexo_tray.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_once_it_runs_it_imports_nothing_of_a_newer_version(desktop: DesktopSession) -> None:
+    noted = desktop.home / "imports"
+    desktop.background(sys.executable, "-c", NOTING_IMPORTS, os.fspath(noted), "--no-start")
+    desktop.icon()
+    used_later = {
+        os.fspath(path)
+        for package in (model, v1)
+        for path in Path(*package.__path__).glob("*.py")
+        if not path.name.endswith("_pb2_grpc.py")
+    }
+    wait_for(
+        lambda: used_later <= set(noted.read_text().splitlines()), "it has imported what a click may need"
+    )
 
 
 def test_the_icon_comes_back_when_the_panel_was_restarted(desktop: DesktopSession) -> None:

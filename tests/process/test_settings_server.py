@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import nexo_sources
 from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from settings_parts import Caller, Settings, another_address, start_settings
@@ -21,6 +23,13 @@ KEY = "sk-canary-5f2d9a77c1-of-the-settings"
 HEADER = "blue-canary-0c9e8d-of-the-settings"
 OTHER = 12345
 PYTHON = "/usr/bin/python3"
+NEWER = """
+import sys
+import nexo.connections.version
+nexo.connections.version.__version__ = "99.0"
+from nexo_settings.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -227,6 +236,55 @@ def test_a_tab_hears_of_a_daemon_that_goes_and_comes_back(
     surroundings.start_nexod()
     assert next(one for one in tab if one["event"] != "away")["event"] == "snapshot"
     tab.close()
+
+
+# -- an upgrade while it is open
+
+NOTING_IMPORTS = """
+import sys
+noted = open(sys.argv.pop(1), "w", buffering=1)
+sys.addaudithook(lambda event, words: event == "exec" and print(words[0].co_filename, file=noted))
+from nexo_settings.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_once_it_runs_it_imports_nothing_of_a_newer_version(nexod: Nexod, surroundings: Surroundings) -> None:
+    noted = surroundings.home / "imports"
+    screen = start_settings(
+        surroundings, command=[sys.executable, "-P", "-c", NOTING_IMPORTS, os.fspath(noted)]
+    )
+    page = Caller(screen)
+    assert page.enter() == 200
+
+    def ours() -> set[str]:
+        return {path for path in noted.read_text().splitlines() if "/nexo" in path}
+
+    used_later = {os.fspath(path) for path in Path(nexo_sources.__file__).parent.glob("*.py")}
+    wait_for(lambda: used_later <= ours(), "it has imported what it uses later")
+    assert page.ask("providers")[0] == 200
+    before = ours()
+    for call in ("import_look", "upkeep", "usage", "backup", "check_store", "export", "auto_lock", "lock"):
+        assert page.ask(call)[0] in (200, 400), call
+    assert ours() == before
+
+
+def test_a_newer_version_opens_its_own_page_and_the_open_tabs_stay(
+    page: Caller, screen: Settings, surroundings: Surroundings
+) -> None:
+    newer = start_settings(surroundings, command=[sys.executable, "-P", "-c", NEWER])
+    assert newer.port != screen.port
+    assert Caller(newer).enter() == 200
+    assert page.ask("providers")[0] == 200
+    # Later starts find the newer one, of whichever version they are; the older one takes nothing back.
+    assert str(newer.port) in str(
+        surroundings.run([sys.executable, "-P", "-c", NEWER, "--socket", str(surroundings.socket)]).out
+    )
+    screen.process.terminate()
+    screen.process.wait(20)
+    assert str(newer.port) in str(
+        surroundings.run([sys.executable, "-P", "-c", NEWER, "--socket", str(surroundings.socket)]).out
+    )
 
 
 # -- keys

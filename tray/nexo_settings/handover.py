@@ -1,5 +1,8 @@
 """Makes sure that only one server runs: the first start takes a lock, later starts ask it for an address.
 
+A start of another version gets the lock instead, because an upgrade must not show the old page until the last
+tab is closed. The server that had it serves only its open tabs from then on.
+
 The lock and the socket are beside the daemon's socket, in a directory that only this user can access.
 """
 
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nexo.connections import file_locks, paths, peers
+from nexo.connections.version import __version__
 
 # The names are not longer than `nexod.sock`, so their paths are not too long for a socket either.
 _SOCKET, _LOCK = "page.sock", "page.lock"
@@ -22,6 +26,7 @@ _START_S = 10.0
 _MOST_BYTES = 4096
 
 NO_REVEAL = "no_reveal"
+_VERSION = "version"
 
 Place = dict[str, str]
 """The page to open: `at` (`add`, `edit`, `show`) and `name`. With `no_reveal`, no tab shows secrets again."""
@@ -32,33 +37,41 @@ class Busy(Exception):
 
 
 class Serving:
-    """The lock for serving, held until `close` or the end of the process."""
+    """The lock for serving, held until `close`, a start of another version, or the end of the process."""
 
     def __init__(self, directory: Path, lock: int) -> None:
         self.socket = directory / _SOCKET
-        self._lock = lock
+        self._lock: int | None = lock
 
     async def listen(self, address: Callable[[Place], str]) -> asyncio.Server:
         """Listen for later starts, and answer them with an address."""
 
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, ValueError, TimeoutError, AttributeError):
                 # A wrapper of asyncio that has the methods of a socket that are needed.
                 if peers.is_ours(writer.get_extra_info("socket")):
                     async with asyncio.timeout(_ANSWER_S):
                         asked = json.loads(await reader.readline())
                     place = {name: str(asked[name]) for name in ("at", "name", NO_REVEAL) if name in asked}
-                    writer.write(json.dumps({"address": address(place)}).encode() + b"\n")
+                    answer = {"address": address(place)}
+                    if asked.get(_VERSION) != __version__:
+                        server.close()
+                        self.close()
+                        answer = {}
+                    writer.write(json.dumps(answer).encode() + b"\n")
                     await writer.drain()
             writer.close()
 
         self.socket.unlink(missing_ok=True)
-        return await asyncio.start_unix_server(answer, self.socket, limit=_MOST_BYTES)
+        server = await asyncio.start_unix_server(reply, self.socket, limit=_MOST_BYTES)
+        return server
 
     def close(self) -> None:
-        """Release the lock. Its file is kept, because another process may be locking it."""
-        self.socket.unlink(missing_ok=True)
-        os.close(self._lock)
+        """Release the lock. Its file is kept, because another process may be locking it. Can be repeated."""
+        if self._lock is not None:
+            self.socket.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
 
 
 def claim(daemon: Path, place: Place) -> Serving | str:
@@ -94,9 +107,9 @@ def _ask(path: Path, place: Place) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(_ANSWER_S)
             line.connect(os.fspath(path))
-            line.sendall(json.dumps(place).encode() + b"\n")
+            line.sendall(json.dumps(place | {_VERSION: __version__}).encode() + b"\n")
             with line.makefile("rb") as answer:
                 return str(json.loads(answer.readline(_MOST_BYTES))["address"])
     except (OSError, ValueError, KeyError, TypeError):
-        # The server is starting or ending; the caller tries again until the deadline.
+        # The server is starting, ending or of another version; the caller tries again until the deadline.
         return ""

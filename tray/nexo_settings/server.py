@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexo.connections import loading
 from nexo_settings import files
 from nexo_settings.app import App
 from nexo_settings.handover import NO_REVEAL, Place, Serving
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _LET_GO_S = 1.0
 _TURN_S = 0.0005
+_FIRST_CALLS_S = 3.0
+"""How long the first tab has the processor for itself."""
+_USED_LATER = ("nexo.connections", "nexo_client", "nexo_sources", "nexo_settings")
 
 
 async def serve(
@@ -75,12 +79,13 @@ async def serve(
             return await held.enter_async_context(opened(daemon, lambda: shown))
 
         host, port = listening.getsockname()
-        loading = asyncio.ensure_future(load())
+        answers = asyncio.ensure_future(load())
         # Shielded, because closing a tab must not cancel loading for the others.
-        app = App(f"{host}:{port}", files.load(), sessions, presence, lambda: asyncio.shield(loading))
+        app = App(f"{host}:{port}", files.load(), sessions, presence, lambda: asyncio.shield(answers))
         make, state = protocols(app, ask_whose=ask_whose)
         server = await loop.create_server(make, sock=listening)
         later = await serving.listen(again)
+        rest = asyncio.ensure_future(_load_the_rest(answers))
         try:
             await _until_nobody_looks(presence, stopped)
         finally:
@@ -90,14 +95,21 @@ async def serve(
                 protocol.transport.abort()
             if state.tasks:
                 await asyncio.wait(state.tasks, timeout=_LET_GO_S)
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            answers.cancel()
+            rest.cancel()
+            await asyncio.gather(answers, rest, return_exceptions=True)
 
 
 def _opener() -> "Callable[[Path, Callable[[], bool]], contextlib.AbstractAsyncContextManager[Answers]]":
     from nexo_settings.answers import opened
 
     return opened
+
+
+async def _load_the_rest(answers: "asyncio.Future[Answers]") -> None:
+    await asyncio.wait((answers,))
+    await asyncio.sleep(_FIRST_CALLS_S)
+    await asyncio.to_thread(loading.load, _USED_LATER)
 
 
 async def _until_nobody_looks(presence: Presence, stopped: asyncio.Event) -> None:

@@ -4,10 +4,12 @@ import contextlib
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nexo.connections import loading
 from nexo_client.client import Client
 from nexo_client.settings import available
 from nexo_tray import settings
@@ -23,6 +25,7 @@ from nexo_tray.view import PanelIcon
 _log = logging.getLogger(__name__)
 # Windows has no SIGHUP.
 _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+_USED_LATER = ("nexo.connections", "nexo_client", "nexo_tray")
 
 
 def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start_daemon: bool) -> int:
@@ -63,6 +66,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
         if start_daemon:
             controller.begin()
         listener.start()
+        threading.Thread(target=loading.load, args=(_USED_LATER,), name="tray-imports", daemon=True).start()
 
     _end_on_signals(view.stop, signal.SIGTERM, *_HANG_UP)
     try:
