@@ -182,7 +182,35 @@ def test_a_newer_store_is_refused_and_left_alone(surroundings: Surroundings) -> 
     daemon = surroundings.spawn_nexod()
     assert daemon.wait() == 1
     assert "newer version" in daemon.output
+    assert "store restore" not in daemon.output
     assert file.read_bytes() == before
+
+
+def test_the_way_back_to_an_older_version_is_named_and_works(surroundings: Surroundings) -> None:
+    daemon = surroundings.start_nexod()
+    add(surroundings)
+    kept = Path(surroundings.nexoctl("--json", "store", "backup").json["path"])
+    # The newer version has made a backup of its own since.
+    newer = kept.with_name("connections-20990101T000000Z-daily.db")
+    assert daemon.stop() == 0
+    file = surroundings.data_dir / "connections.db"
+    newer.write_bytes(kept.read_bytes())
+    for path in (file, newer):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("UPDATE alembic_version SET version_num='9000'")
+            db.commit()
+    refused = surroundings.spawn_nexod()
+    assert refused.wait() == 1
+    assert str(file) in refused.output
+    command = refused.output.rpartition("nexoctl ")[2].split()
+    assert command == ["store", "restore", kept.name]
+    aside = surroundings.home / "newer"
+    aside.mkdir()
+    for path in file.parent.glob("connections.db*"):
+        path.rename(aside / path.name)
+    surroundings.start_nexod()
+    surroundings.nexoctl(*command)
+    assert key_of(surroundings) == KEY
 
 
 def test_an_export_travels_to_another_computer(nexod: Nexod, surroundings: Surroundings) -> None:

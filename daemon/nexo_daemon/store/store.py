@@ -33,7 +33,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.store import files, reading, restoring, rows, tables, unsealing
 from nexo_daemon.store import history as past
-from nexo_daemon.store.backups import Backups
+from nexo_daemon.store.backups import Backups, examine
 from nexo_daemon.store.database import RESTORE_HINT, Database
 from nexo_daemon.store.files import FoundStore, StoreUnusable
 from nexo_daemon.store.key_manager import KeyManager
@@ -205,9 +205,19 @@ class Store:
             raise StoreUnusable(
                 f"the store {self.path} has the schema '{revision}', which this version does not know: "
                 "a newer version of Nexo Connections wrote it",
-                "install that version again (nothing was changed)",
+                f"install that version again (nothing was changed){self._way_back()}",
             )
         return revision
+
+    def _way_back(self) -> str:
+        """The words that name the newest backup which this version can restore; empty if there is none."""
+        for backup in self.backups.list():
+            if not examine(backup.path):
+                return (
+                    f"; or go back to {backup.name}: move the files {self.path}* away, "
+                    f"and run: nexoctl store restore {backup.name}"
+                )
+        return ""
 
     def _serve(self, revision: str) -> None:
         try:
