@@ -253,14 +253,13 @@ def _provider(
     provider: str | None, preset: str | None, catalogue: Callable[[], Sequence[ProviderInfo]]
 ) -> tuple[str | None, str | None]:
     if provider is None:
-        # A preset says which provider it belongs to.
-        return (Provider.CUSTOM.value if preset else None), preset
+        return None, preset
     word = provider.strip().casefold()
     if word in _PROVIDERS:
         return word, preset
     known = catalogue()
     if any(entry.is_preset and entry.name == word for entry in known):
-        return Provider.CUSTOM.value, word
+        return None, word
     near = most_similar(word, [entry.name for entry in known])
     raise UsageError(
         f"provider: there is no provider or preset {provider!r}",

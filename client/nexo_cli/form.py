@@ -29,7 +29,7 @@ class Wizard:
         """The draft, with answers for every field that was not given."""
         if draft.name is None:
             draft = replace(draft, name=self.ask_name())
-        if draft.provider is None:
+        if not (draft.provider or draft.preset):
             draft = self.ask_provider(draft)
         if draft.api_key is None and draft.api_key_ref is None:
             draft = self.ask_key(draft)
@@ -148,7 +148,7 @@ def missing_field(draft: ConnectionDraft, catalogue: Sequence[ProviderInfo]) -> 
     """The first required field that is missing: name, provider, api_key or base_url; empty if none is."""
     if not draft.name:
         return "name"
-    if not draft.provider:
+    if not (draft.provider or draft.preset):
         return "provider"
     entry = entry_of(draft, catalogue)
     if entry is None:

@@ -112,7 +112,7 @@ class Client(Line):
         """Saves a new connection without testing it. The first one becomes the default.
 
         Args:
-            draft: the connection; `name` and `provider` are required ("custom" for a preset).
+            draft: the connection; `name`, and `provider` or `preset` are required.
             make_default: make it the default.
             fixes: the suggestions of a test that the user accepted (`Suggestion.fix`).
             ticket: `TestResult.ticket` from `test_draft`: saves the tested draft with its fixes and the

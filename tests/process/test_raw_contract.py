@@ -11,8 +11,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from nexo.connections.v1 import connection_pb2 as c
+from nexo.connections.v1 import connection_pb2_grpc, daemon_pb2_grpc, health_pb2_grpc, workspace_pb2_grpc
 from nexo.connections.v1 import daemon_pb2 as d
-from nexo.connections.v1 import daemon_pb2_grpc, health_pb2_grpc, workspace_pb2_grpc
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client.channel import OPTIONS, target
@@ -141,3 +142,19 @@ def test_a_moment_that_no_calendar_has_is_the_callers_error(nexod: Nexod, second
         with pytest.raises(grpc.RpcError) as refused:
             list_handouts(request, timeout=20)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_preset_says_its_provider(nexod: Nexod) -> None:
+    draft = c.ConnectionDraft(name="fast", preset="groq", base_url="http://127.0.0.1:9/v1", api_key="k")
+    edit = c.UpdateConnectionRequest(name="other", draft=c.ConnectionDraft(preset="groq"))
+    edit.update_mask.paths.extend(["provider", "preset"])
+    with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
+        stub = connection_pb2_grpc.ConnectionServiceStub(channel)
+        tested = list(stub.TestDraftConnection(c.TestDraftConnectionRequest(draft=draft), timeout=20))
+        assert tested[-1].result.outcome == c.OUTCOME_UNREACHABLE
+        made = stub.CreateConnection(c.CreateConnectionRequest(draft=draft), timeout=20)
+        other = c.ConnectionDraft(name="other", provider=c.PROVIDER_OPENAI)
+        stub.CreateConnection(c.CreateConnectionRequest(draft=other), timeout=20)
+        edited = stub.UpdateConnection(edit, timeout=20)
+    for answer in (made, edited):
+        assert (answer.connection.provider, answer.connection.preset) == (c.PROVIDER_CUSTOM, "groq")

@@ -6,6 +6,7 @@ requests; `presets` has the services that use OpenAI's API format.
 
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.trial import ProviderInfo
+from nexo.connections.similar import most_similar
 from nexo.connections.terms import AuthScheme, Provider, ProviderKind
 from nexo.connections.values import frozen
 from nexo_daemon.providers.presets import PRESETS, Preset
@@ -103,16 +104,17 @@ def preset_of(provider: Provider, preset: str) -> Preset | None:
     """
     if not preset:
         return None
-    found = PRESETS.get(preset.strip().lower())
+    name = preset.strip().lower()
+    found = PRESETS.get(name)
     if found is None:
-        raise InvalidField.of(
-            "preset", f"there is no preset {preset!r}", f"Use one of: {', '.join(sorted(PRESETS))}."
-        )
+        near = most_similar(name, PRESETS)
+        hint = f"did you mean '{near}'?" if near else "see 'nexoctl providers'"
+        raise InvalidField.of("preset", f"there is no preset '{preset}'", hint)
     if provider is not Provider.CUSTOM:
         raise InvalidField.of(
             "preset",
-            f"{found.display_name} is a preset of the provider custom, not of {provider}",
-            "Use --provider custom with it, or leave the preset out.",
+            f"'{name}' belongs to the provider 'custom', not to '{provider}'",
+            "leave the provider out",
         )
     return found
 

@@ -234,12 +234,14 @@ def _binding(entry: dict[str, Any]) -> tuple[WorkspaceKey, str, bool, float | No
 
 
 def _draft(entry: dict[str, Any], secrets: dict[str, Any]) -> Draft:
-    expires = _text(entry, "key_expires_at")
+    expires, provider, preset = (_text(entry, name) for name in ("key_expires_at", "provider", "preset"))
+    if not (provider or preset):
+        raise KeyError("provider")
     switches: dict[str, Any] = {name: _is_flag(entry.get(name, usual)) for name, usual in _SWITCHES.items()}
     draft = Draft(
         name=_is_text(entry["name"]),
-        provider=Provider(entry["provider"]),
-        preset=_text(entry, "preset") or None,
+        provider=Provider(provider) if provider else None,
+        preset=preset or None,
         base_url=_is_text(entry["base_url"]),
         auth_scheme=AuthScheme(entry["auth_scheme"]),
         api_key=Secret(_is_text(secrets["api_key"])) if "api_key" in secrets else None,

@@ -289,6 +289,9 @@ def check_draft(draft: Draft) -> Draft:
     from dataclasses import replace
 
     changes: dict[str, Any] = {}
+    if draft.preset and draft.provider is None:
+        # Every preset is one of this provider.
+        changes["provider"] = Provider.CUSTOM
     if draft.name is not None:
         changes["name"] = check_name(draft.name)
     if draft.base_url:

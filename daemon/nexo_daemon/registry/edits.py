@@ -11,7 +11,6 @@ from nexo.connections.errors import InvalidField, KeyOriginChanged, SecretTamper
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import Configuration, Endpoint
 from nexo.connections.proxies import bypasses, destination, is_loopback
-from nexo.connections.similar import most_similar
 from nexo.connections.terms import Action, AuthScheme, KeyVerdict, Provider
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
@@ -20,7 +19,6 @@ from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
-from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.registry.drafts import Draft, Headers, check_draft, check_headers
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -106,21 +104,8 @@ def _planned(
 
 
 def _checked_preset(provider: Provider, preset: str) -> str:
-    if not preset:
-        return ""
-    name = preset.strip().lower()
-    known = PRESETS.get(name)
-    if known is None:
-        near = most_similar(name, PRESETS)
-        hint = f"did you mean '{near}'?" if near else "see 'nexoctl providers'"
-        raise InvalidField.of("preset", f"there is no preset '{preset}'", hint)
-    if provider is not Provider.CUSTOM:
-        raise InvalidField.of(
-            "preset",
-            f"'{name}' belongs to the provider 'custom', not to '{provider}'",
-            "use --provider custom",
-        )
-    return name
+    found = catalog.preset_of(provider, preset)
+    return found.name if found else ""
 
 
 def _base_url(given: str | None, fallback: str, provider: Provider, preset: str) -> str:

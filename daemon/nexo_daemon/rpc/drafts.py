@@ -57,7 +57,7 @@ def edit_draft(message: connection_pb2.ConnectionDraft, mask: FieldMask) -> Draf
         raise InvalidField.of(
             "update_mask", f"has the unknown path '{unknown[0]}'", f"use {', '.join(sorted(PATHS))}"
         )
-    if "provider" in paths and not message.provider:
+    if "provider" in paths and not message.provider and not ("preset" in paths and message.preset):
         raise InvalidField.of("provider", "is empty", "use openai, anthropic, google, ollama or custom")
     return _draft(message, paths)
 

@@ -1,6 +1,7 @@
 """Commands against a real store: what they change, what they refuse, and what they publish."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -29,6 +30,7 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import ConnectionChanged, ConnectionRemoved, Sign
+from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question, resolve
@@ -173,6 +175,27 @@ def test_custom_without_an_address_is_refused(house: House) -> None:
             await registry.create(Draft(name="x", provider=Provider.CUSTOM, preset="opnrouter"))
         assert caught.value.field == "preset"
         assert "openrouter" in caught.value.hint
+
+    house.live(body)
+
+
+def test_a_preset_is_enough_for_a_new_connection_and_for_an_edit(house: House) -> None:
+    async def body(registry: Registry) -> None:
+        made, _ = await registry.create(Draft(name="x", preset="groq"))
+        await registry.create(Draft(name="y", provider=Provider.OPENAI))
+        edited, _ = await registry.update("y", Draft(preset="groq"))
+        for one in (made, edited):
+            assert (one.provider, one.preset) == (Provider.CUSTOM, "groq")
+            assert one.base_url == "https://api.groq.com/openai/v1"
+        exported = json.loads(write_document(registry.snapshot, None, Secret(""), registry.clock.now()))
+        for entry in exported["connections"]:
+            del entry["provider"]
+        read = read_document(json.dumps(exported).encode(), Secret(""))
+        assert {one.provider for one in read.drafts} == {Provider.CUSTOM}
+        for entry in exported["connections"]:
+            del entry["preset"]
+        with pytest.raises(InvalidField, match="damaged"):
+            read_document(json.dumps(exported).encode(), Secret(""))
 
     house.live(body)
 

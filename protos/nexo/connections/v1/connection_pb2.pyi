@@ -611,6 +611,7 @@ class ConnectionDraft(google.protobuf.message.Message):
     REMOVE_HEADERS_FIELD_NUMBER: builtins.int
     name: builtins.str
     provider: global___Provider.ValueType
+    """Unspecified: that of the preset, which is always PROVIDER_CUSTOM."""
     preset: builtins.str
     base_url: builtins.str
     """Empty: the default of the provider or preset."""
