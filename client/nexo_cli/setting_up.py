@@ -16,7 +16,8 @@ from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.setups import writing
 from nexo_cli.setups.edits import PlacedValue, edited, values
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
-from nexo_cli.setups.programs import DIALECTS, Program, Setting, filled
+from nexo_cli.setups.programs import Program, Setting
+from nexo_cli.setups.templates import DIALECTS, filled
 from nexo_client import types
 from nexo_client.client import Client
 from nexo_client.errors import NameTaken, TokenNotFound
@@ -185,14 +186,12 @@ def _tried(setting: Setting, words: dict[str, str]) -> File:
 
 
 def _written(setting: Setting, words: dict[str, str]) -> File:
-    changes = setting.changes(words)
-    file = _file(setting, changes)
+    file = _file(setting, setting.changes(words))
     try:
-        changed = writing.write(setting.file(), setting.form, changes)
+        changed = writing.write(setting.file(), setting.form, setting.templates, words)
     except (Unreadable, OSError) as problem:
         return replace(file, problem=_why(problem))
-    backup = writing.backup_of(setting.file())
-    return replace(file, changed=changed, backup=shown(backup) if backup.exists() else "")
+    return replace(file, changed=changed, backup=_backup(setting))
 
 
 def _all_undone(program: Program) -> tuple[File, ...]:
@@ -201,12 +200,17 @@ def _all_undone(program: Program) -> tuple[File, ...]:
 
 
 def _undone(setting: Setting) -> File:
-    changes = [PlacedValue(place, ABSENT) for place, _ in setting.entries]
-    file = replace(_file(setting, changes), entries=())
+    file = _file(setting, ())
     try:
-        return replace(file, changed=writing.undo(setting.file(), setting.form, changes))
+        changed = writing.undo(setting.file(), setting.form, setting.templates)
     except (Unreadable, OSError) as problem:
         return replace(file, problem=_why(problem))
+    return replace(file, changed=changed, backup=_backup(setting))
+
+
+def _backup(setting: Setting) -> str:
+    backup = writing.backup_of(setting.file())
+    return shown(backup) if backup.exists() else ""
 
 
 def _why(problem: Exception) -> str:

@@ -16,12 +16,21 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.values import frozen
 from nexo_sources.keys import NOT_ASKED
 
 # No configuration file is larger.
 _LIMIT = 4 << 20
 
-_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+# A value in quotes may have several lines; behind it there is nothing or a comment.
+_ASSIGNMENT = re.compile(
+    r"""^[^\S\n]*(?:export[^\S\n]+)?(?P<name>[A-Za-z_]\w*)[^\S\n]*=
+    (?:[^\S\n]*(?P<quoted>'[^']*'|"(?:\\.|[^"\\])*")(?=[^\S\n]*(?:\#[^\n]*)?$)|(?P<bare>[^\n]*))""",
+    re.VERBOSE | re.MULTILINE | re.DOTALL | re.ASCII,
+)
+
+# Python limits the digits of a number, because it would be slow.
+_LONG_NUMBER = "it holds a number with too many digits"
 
 
 class Unreadable(Exception):
@@ -81,6 +90,8 @@ def json_of(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not valid JSON (line {error.lineno})") from None
+    except ValueError:
+        raise Unreadable(_LONG_NUMBER) from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
 
@@ -92,6 +103,8 @@ def toml_of(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise Unreadable("it is not valid TOML" + (f" (line {line[1]})" if line else "")) from None
+    except ValueError:
+        raise Unreadable(_LONG_NUMBER) from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
 
@@ -113,20 +126,31 @@ def yaml_of(text: str) -> Any:
         raise Unreadable("it is not valid YAML") from None
 
 
-def variables_of(text: str) -> dict[str, str]:
+@frozen
+class Assignment:
+    """A variable in the text of a .env file; `start` and `end` are the positions of its value as written."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+def assignments(text: str) -> Iterator[Assignment]:
     """The assignments in the text of a .env file; quotes, `export` and comments are understood."""
-    found = {}
-    for line in text.splitlines():
-        match = _ASSIGNMENT.match(line)
-        if match is None or line.lstrip().startswith("#"):
+    for match in _ASSIGNMENT.finditer(text):
+        if match["quoted"]:
+            yield Assignment(match["name"], match["quoted"][1:-1], *match.span("quoted"))
             continue
-        value = match[2]
-        if len(value) >= 2 and value[0] in "'\"" and value.rfind(value[0]) > 0:
-            value = value[1 : value.rfind(value[0])]
-        else:
-            value = re.sub(r"\s+#.*$", "", value)
-        found[match[1]] = value
-    return found
+        written = re.split(r"\s#", match["bare"], maxsplit=1)[0].rstrip()
+        value = written.lstrip()
+        end = match.start("bare") + len(written)
+        yield Assignment(match["name"], value, end - len(value), end)
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """The variables in the text of a .env file; the last assignment of each counts."""
+    return {one.name: one.value for one in assignments(text)}
 
 
 def table(value: object) -> dict[str, Any]:

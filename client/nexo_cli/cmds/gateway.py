@@ -171,7 +171,9 @@ def _setup(arguments: argparse.Namespace, session: Session) -> int:
     if done.failed:
         raise CommandFailed(
             "; ".join(f"{file.shown}: {file.problem}" for file in done.failed),
-            hint=f"print the settings and add them by hand: nexoctl gateway setup {program.name}",
+            hint="repair the file and say --undo again, or take the settings out by hand"
+            if arguments.undo
+            else f"print the settings and add them by hand: nexoctl gateway setup {program.name}",
             reason="FILE_FAILED",
         )
     return Exit.OK
@@ -189,7 +191,7 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
             word = file.problem or (
                 "unchanged" if not file.changed else "undone" if done.undone else "written"
             )
-            kept = f"  (as it was: {file.backup})" if done.written and file.backup else ""
+            kept = f"  (as it was: {file.backup})" if file.backup else ""
             printer.line(Span(file.shown, Style.STRONG), f"  {word}", Span(kept, Style.FAINT))
             continue
         printer.line(Span(file.shown, Style.STRONG), f"  ({file.form})")
@@ -199,7 +201,7 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
         printer.line(line)
     if done.written:
         printer.note(f"{done.program.title} gets ", follows(done.token) if done.token else "", ".")
-    elif not done.undone:
+    elif not done.undone and not done.failed:
         printer.note(
             f"Write it, with a new token for the program: nexoctl gateway setup {done.program.name} --write"
         )

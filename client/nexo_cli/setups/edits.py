@@ -55,6 +55,15 @@ def edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     Raises:
         Unreadable: it cannot be read, or cannot be changed without a risk for the rest of it.
     """
+    if "\r\n" in text and text.count("\r\n") == text.count("\n"):
+        return edited(text.replace("\r\n", "\n"), form, changes).replace("\n", "\r\n")
+    try:
+        return _edited(text, form, changes)
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+
+
+def _edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     kind = _KINDS[form]
     wanted = _parsed(text, form)
     for change in changes:
@@ -70,7 +79,7 @@ def edited(text: str, form: FileForm, changes: Sequence[PlacedValue]) -> str:
     except Unreadable:
         got = ABSENT
     if _pruned(got) != _pruned(wanted):
-        raise Unreadable("its format can't be changed safely; add the settings by hand")
+        raise Unreadable("its format can't be changed safely; change it by hand")
     return text
 
 

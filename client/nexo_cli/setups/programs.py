@@ -12,10 +12,8 @@ from typing import Any
 from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
+from nexo_cli.setups.templates import ANTHROPIC, GOOGLE, MODEL, OPENAI, TOKEN, filled
 from nexo_sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
-
-DIALECTS = ("openai", "anthropic", "google", "ollama")
-OPENAI, ANTHROPIC, GOOGLE, TOKEN, MODEL = "{openai}", "{anthropic}", "{google}", "{token}", "{model}"
 
 
 @frozen
@@ -24,16 +22,21 @@ class Setting:
 
     Attributes:
         file: its path on this computer.
-        entries: places and values; a value may contain words in braces.
+        entries: places and templates.
     """
 
     file: Callable[[], Path]
     form: FileForm
     entries: tuple[tuple[Place, Any], ...]
 
+    @property
+    def templates(self) -> list[PlacedValue]:
+        """The entries, not filled in."""
+        return [PlacedValue(place, template) for place, template in self.entries]
+
     def changes(self, words: Mapping[str, str]) -> list[PlacedValue]:
         """The entries with the words filled in."""
-        return [PlacedValue(place, filled(value, words)) for place, value in self.entries]
+        return [PlacedValue(place, filled(template, words)) for place, template in self.entries]
 
 
 @frozen
@@ -58,17 +61,6 @@ class Program:
         """Whether its settings name a model."""
         texts = [str(value) for setting in self.settings for _, value in setting.entries]
         return any(MODEL in text for text in (*texts, *self.by_hand))
-
-
-def filled(value: Any, words: Mapping[str, str]) -> Any:
-    """A value with the words in braces replaced."""
-    if isinstance(value, str):
-        for word, text in words.items():
-            value = value.replace("{" + word + "}", text)
-        return value
-    if isinstance(value, dict):
-        return {name: filled(entry, words) for name, entry in value.items()}
-    return value
 
 
 def _pi() -> Path:

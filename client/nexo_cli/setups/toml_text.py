@@ -13,7 +13,8 @@ from nexo_cli.setups.lines import of as lines_of
 from nexo_cli.setups.place import Place
 
 _HEADER = re.compile(r"\s*\[(?!\[)(.*)\]\s*(?:#.*)?$")
-_ANY_HEADER = re.compile(r"\s*\[")
+# A line of a list ends with a comma.
+_ANY_HEADER = re.compile(r"\s*\[.*\]\s*(?:#.*)?$")
 _ENTRY = re.compile(
     r"""(?P<before>\s*(?P<name>[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')\s*=\s*)
     (?P<value>"(?:\\.|[^"\\\n])*"|'[^'\n]*'|[^\s\#"'\[{][^\#\n]*?|[\[{].*?)(?P<after>\s*(?:\#.*)?)$""",

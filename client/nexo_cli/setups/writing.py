@@ -5,15 +5,17 @@ change, a copy is kept beside it until `undo`: the file, or a note that there wa
 that were created for it.
 """
 
+import codecs
 import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nexo_cli.setups.edits import FileForm, PlacedValue, edited, says_nothing, values
 from nexo_cli.setups.place import ABSENT
+from nexo_cli.setups.templates import filled, has_words, made_from
 from nexo_sources import reading
 from nexo_sources.reading import Unreadable
 
@@ -24,11 +26,11 @@ _NEW_MODE = 0o600
 
 def backup_of(path: Path) -> Path:
     """The path of the copy from before the first change."""
-    real = path.resolve()
+    real = _real(path)
     return real.with_name(real.name + SUFFIX)
 
 
-def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
+def write(path: Path, form: FileForm, templates: Sequence[PlacedValue], words: Mapping[str, str]) -> bool:
     """Change the file, and keep a copy; returns whether anything changed.
 
     Raises:
@@ -36,66 +38,111 @@ def write(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
         OSError: it cannot be written; likewise.
     """
     before = reading.text_of(path)
+    changes = [PlacedValue(one.place, filled(one.value, words)) for one in templates]
     after = edited(before or "", form, changes)
     if after == before:
         return False
-    real = path.resolve()
+    real = _real(path)
     if before is None:
+        backup_of(path).unlink(missing_ok=True)
         _note_absence(real)
-    elif not _absence_of(real).exists():
-        # Never replaces an older copy, because that is from before the first change.
-        with contextlib.suppress(FileExistsError):
-            _create(backup_of(path), real.read_bytes(), _mode(real))
+    elif not _holds_ours(before, form, templates):
+        # An older copy is from another set-up, which the person has undone by hand.
+        _put(backup_of(path), real.read_bytes(), _mode(real))
+        _absence_of(real).unlink(missing_ok=True)
     _replace(real, before, after)
     return True
 
 
-def undo(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
+def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
     """Restore the values from before `write`; returns whether anything changed.
 
-    Other changes since then stay. If there were none, the file is the same as before, byte for byte.
+    Other changes since then stay. If there were none, the file is the same as before, byte for byte. A value
+    that the person has changed since then stays, too. In that case the old addresses and keys are not
+    restored, because an old key must not meet a new address; the copy then stays.
 
     Raises:
         Unreadable, OSError: as `write`.
     """
-    changed = _undone(path, form, changes)
-    _leave(path.resolve())
+    changed = _undone(path, form, templates)
+    _leave(_real(path))
     return changed
 
 
-def _undone(path: Path, form: FileForm, changes: Sequence[PlacedValue]) -> bool:
-    current, backup = reading.text_of(path), backup_of(path)
-    before = reading.text_of(backup)
-    if current is None:
+def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
+    real, backup = _real(path), backup_of(path)
+    current, before = reading.text_of(path), reading.text_of(backup)
+    noted = _absence_of(real).exists()
+    if current is None or not (before is not None or noted or _holds_ours(current, form, templates)):
         return False
-    places = [change.place for change in changes]
-    if before is not None and edited(before, form, values(current, form, places)) == current:
-        backup.replace(path.resolve())
+    now = values(current, form, [one.place for one in templates])
+    ours = [made_from(template.value, value.value) for template, value in zip(templates, now, strict=True)]
+    if before is not None and all(ours) and edited(before, form, now) == current:
+        backup.replace(real)
         return True
-    former = (
-        [PlacedValue(place, ABSENT) for place in places] if before is None else values(before, form, places)
-    )
+    old = values(before or "", form, [one.place for one in templates])
+    account = [template.value is ABSENT or has_words(template.value) for template in templates]
+    whole = all(own for own, part in zip(ours, account, strict=True) if part)
+    former = [
+        value if whole or not part else PlacedValue(value.place, ABSENT)
+        for value, own, part in zip(old, ours, account, strict=True)
+        if own
+    ]
     after = edited(current, form, former)
-    if before is None and after != current and says_nothing(after, form):
-        path.resolve().unlink()
+    if noted and after != current and says_nothing(after, form):
+        real.unlink()
     elif after != current:
-        _replace(path.resolve(), current, after)
-    backup.unlink(missing_ok=True)
+        _replace(real, current, after)
+    if whole:
+        backup.unlink(missing_ok=True)
     return after != current
 
 
+def _holds_ours(text: str, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
+    """Whether an address or a token of the gateway is in one of the places."""
+    now = values(text, form, [one.place for one in templates])
+    return any(
+        has_words(template.value) and made_from(template.value, value.value)
+        for template, value in zip(templates, now, strict=True)
+    )
+
+
+def _real(path: Path) -> Path:
+    """The file behind the links; it may not exist."""
+    try:
+        return path.resolve(strict=True)
+    except FileNotFoundError:
+        return path.resolve()
+    except RuntimeError:
+        # As Python before 3.13 reports ELOOP.
+        raise Unreadable("it is a link that leads back to itself") from None
+
+
 def _replace(real: Path, before: str | None, after: str) -> None:
+    def check() -> None:
+        if reading.text_of(real) != before:
+            raise Unreadable("another program changed it at the same time; try again")
+
+    marked = before is not None and real.read_bytes().startswith(codecs.BOM_UTF8)
     mode = _mode(real) if before is not None else _NEW_MODE
-    descriptor, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    _put(real, after.encode("utf-8-sig" if marked else "utf-8"), mode, check)
+
+
+def _put(path: Path, content: bytes, mode: int, check: Callable[[], None] = lambda: None) -> None:
+    """Create or replace a file: with all of its content, or not at all.
+
+    Args:
+        check: called before the file is replaced; if it raises, the file is not changed.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(after.encode())
+            file.write(content)
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
-        if reading.text_of(real) != before:
-            raise Unreadable("another program changed it at the same time; try again")
-        Path(name).replace(real)
+        check()
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -108,8 +155,8 @@ def _absence_of(real: Path) -> Path:
 def _note_absence(real: Path) -> None:
     missing = [parent for parent in real.parents if not parent.exists()]
     real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        _create(_absence_of(real), b"".join(os.fsencode(one) + b"\0" for one in missing), _NEW_MODE)
+    if not _absence_of(real).exists():
+        _put(_absence_of(real), b"".join(os.fsencode(one) + b"\0" for one in missing), _NEW_MODE)
 
 
 def _leave(real: Path) -> None:
@@ -125,14 +172,6 @@ def _leave(real: Path) -> None:
             if parent not in made:
                 return
             parent.rmdir()
-
-
-def _create(path: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
 
 
 def _mode(path: Path) -> int:

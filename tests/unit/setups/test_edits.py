@@ -1,18 +1,16 @@
 """A settings file of somebody else's program gets our values and keeps everything else."""
 
 import json
-import stat
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexo_cli.setups import writing
-from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at, values
+from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at
 from nexo_cli.setups.place import ABSENT, ListEntry
 from nexo_cli.setups.programs import PROGRAMS, Program
+from nexo_cli.setups.templates import filled
 from nexo_sources import reading
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import Unreadable
@@ -58,6 +56,7 @@ LIVED_IN = {
         'name = "N"\n',
         '[model_providers."other one"]\nbase_url = "http://b"\n\n[[hooks]]\nname = "h"\n',
         "[mcp_servers.x]\nargs = [\n  'a',\n  'b',\n]\n",
+        "notify = [\n  ['a'], # first\n  ['b'],\n]\n",
         'model_providers.nexo.base_url = "http://dotted"\n',
         'notes = """\n[model_providers.nexo]\nbase_url = "not a setting"\n"""\n',
         'model_provider = "x"\r\n[tui]\r\na = 1\r\n',
@@ -82,6 +81,8 @@ LIVED_IN = {
         "# mine\nA=1\n",
         "export GEMINI_API_KEY='old'\nB=2",
         "GEMINI_API_KEY=a\nGEMINI_API_KEY=b\n",
+        'export GEMINI_API_KEY="o\'ld # not a note" # mine\n',
+        "PEM='-----BEGIN\nGEMINI_API_KEY=no\n-----END'\nB=1\n",
     ],
 }
 
@@ -154,10 +155,15 @@ def test_a_lived_in_file_says_what_it_should_or_is_left_alone(setting: Any, text
         (FileForm.JSON, '{"a": '),
         (FileForm.JSON, "[1]"),
         (FileForm.JSON, '{"env": "sk-secret"}'),
+        (FileForm.JSON, '{"env": {}, "a": ' + "1" * 5000 + "}"),
+        *((FileForm.JSON, '{"a": ' * depth + "1" + "}" * depth) for depth in (600, 800, 900, 10_000)),
         (FileForm.TOML, "a = = sk-secret"),
+        (FileForm.TOML, "a = " + "1" * 5000),
+        (FileForm.TOML, ".".join("a" * 900) + " = 1"),
         (FileForm.TOML, 'model_providers = { nexo = { name = "sk-secret" } }'),
         (FileForm.YAML, "a: [sk-secret"),
         (FileForm.YAML, "just a text"),
+        (FileForm.YAML, "a: &a [*a]"),
         (FileForm.YAML, "models: {a: 1}"),
     ],
 )
@@ -172,6 +178,14 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_without_quoting_it(
     with pytest.raises(Unreadable) as told:
         edited(text, form, changes)
     assert "sk-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["", "plain", "a # b", "'", '"', "a'b # c", "$X", "a b"])
+def test_a_variable_takes_any_former_value_again_and_keeps_its_note(value: str) -> None:
+    text = "export A=new # mine\nB=1"
+    after = edited(text, FileForm.ENV, [PlacedValue(("A",), value)])
+    assert reading.variables_of(after) == {"A": value, "B": "1"}
+    assert edited(after, FileForm.ENV, [PlacedValue(("A",), "new")]) == text
 
 
 _names = st.text("abc_-XYZ", min_size=1, max_size=4)
@@ -226,81 +240,6 @@ def test_any_plain_toml_and_yaml_takes_a_value_and_gives_it_back(
         assert pruned(PARSERS[form](again) or {}) == pruned(PARSERS[form](text) or {})
 
 
-FILES = [
-    (FileForm.JSON, '{\n  // mine\n  "env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 1\n}\n'),
-    (FileForm.ENV, "# mine\nANTHROPIC_API_KEY=sk-old\n"),
-]
-CHANGES = {
-    FileForm.JSON: [PlacedValue(("env", "ANTHROPIC_API_KEY"), ABSENT), PlacedValue(("env", "TOKEN"), "t")],
-    FileForm.ENV: [PlacedValue(("ANTHROPIC_API_KEY",), ABSENT), PlacedValue(("TOKEN",), "t")],
-}
-
-
-@pytest.mark.parametrize(("form", "text"), FILES)
-def test_undo_gives_the_file_back_to_the_byte(form: FileForm, text: str, tmp_path: Path) -> None:
-    path = tmp_path / "settings"
-    path.write_text(text)
-    path.chmod(0o640)
-    assert writing.write(path, form, CHANGES[form])
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert not writing.write(path, form, CHANGES[form])
-    assert writing.undo(path, form, CHANGES[form])
-    assert path.read_text() == text
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
-
-
-def test_undo_keeps_what_was_changed_since(tmp_path: Path) -> None:
-    path = tmp_path / "settings"
-    form, text = FILES[0]
-    path.write_text(text)
-    writing.write(path, form, CHANGES[form])
-    path.write_text(path.read_text().replace('"b": 1', '"b": 2, "c": 3'))
-    assert writing.undo(path, form, CHANGES[form])
-    assert loose_json_of(path.read_text()) == {"env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 2, "c": 3}
-    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
-
-
-def test_a_file_that_was_not_there_is_made_private_and_goes_again(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "settings.json"
-    writing.write(path, FileForm.JSON, CHANGES[FileForm.JSON])
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    writing.undo(path, FileForm.JSON, CHANGES[FileForm.JSON])
-    assert not path.exists()
-
-
-def test_the_first_backup_stays_over_a_second_change(tmp_path: Path) -> None:
-    path = tmp_path / "settings"
-    form, text = FILES[0]
-    path.write_text(text)
-    writing.write(path, form, CHANGES[form])
-    other = [PlacedValue(("env", "TOKEN"), "another")]
-    writing.write(path, form, other)
-    assert writing.backup_of(path).read_text() == text
-    writing.undo(path, form, CHANGES[form])
-    assert path.read_text() == text
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "dotfiles").mkdir()
-    real = tmp_path / "dotfiles" / "settings"
-    real.write_text("{}")
-    path = tmp_path / "settings"
-    path.symlink_to(real)
-    writing.write(path, FileForm.JSON, CHANGES[FileForm.JSON])
-    assert path.is_symlink()
-    assert values(real.read_text(), FileForm.JSON, [("env", "TOKEN")])[0].value == "t"
-
-
-def test_a_file_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "settings"
-    path.write_text('{"a": ')
-    with pytest.raises(Unreadable):
-        writing.write(path, FileForm.JSON, CHANGES[FileForm.JSON])
-    assert path.read_text() == '{"a": '
-    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
-
-
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_every_program_is_told_something_and_no_word_is_left_over(program: Program) -> None:
     texts = [
@@ -309,8 +248,6 @@ def test_every_program_is_told_something_and_no_word_is_left_over(program: Progr
         for change in setting.changes(WORDS)
         if change.value is not ABSENT
     ]
-    from nexo_cli.setups.programs import filled
-
     texts += [filled(text, WORDS) for text in program.by_hand]
     assert any("127.0.0.1:20100" in text for text in texts)
     assert not any("{openai}" in text or "{token}" in text or "{model}" in text for text in texts)

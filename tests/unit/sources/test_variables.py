@@ -4,7 +4,7 @@ import pytest
 
 from nexo.connections.terms import Provider
 from nexo_daemon.providers import catalog
-from nexo_sources import environment, keys, services
+from nexo_sources import environment, keys, reading, services
 
 
 def test_every_service_of_the_daemon_is_known_here_with_the_same_address() -> None:
@@ -45,6 +45,32 @@ def test_organization_and_project_of_openai_travel_as_headers() -> None:
 def test_a_key_without_a_resource_is_named() -> None:
     found = environment.from_variables({"AZURE_OPENAI_API_KEY": "k"}, "test")
     assert "AZURE_OPENAI_ENDPOINT" in found.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=1", "1"),
+        ("  export A = 1  \r", "1"),
+        ("A= # nothing", ""),
+        ("A=a#b # c", "a#b"),
+        ("A='a # b' # don't", "a # b"),
+        ('A="a" # my "main" key', "a"),
+        ('A="a\\"b"', 'a\\"b'),
+        ("A='a' 'b'", "'a' 'b'"),
+        ("A='not closed", "'not closed"),
+        ('A="two\nB=lines"', "two\nB=lines"),
+        ("B='\nA=no\n'\nA=yes", "yes"),
+        ("A=1\n#A=2\n # A=3", "1"),
+        ("A=1\nA=2", "2"),
+        ("A=a\u2028B=b", "a\u2028B=b"),
+    ],
+)
+def test_a_line_of_an_env_file_is_read_as_programs_read_it(line: str, value: str) -> None:
+    # The text behind it is not part of it.
+    variables = reading.variables_of(line + "\nZ=z\n")
+    assert variables["A"] == value
+    assert variables["Z"] == "z"
 
 
 @pytest.mark.parametrize(

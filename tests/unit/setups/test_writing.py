@@ -1,0 +1,219 @@
+"""A settings file is replaced whole or not at all; `undo` takes back what `write` did, and nothing else."""
+
+import codecs
+import json
+import resource
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexo_cli.setups import writing
+from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at, values
+from nexo_cli.setups.place import ABSENT, ListEntry
+from nexo_cli.setups.programs import PROGRAMS, Setting
+from nexo_cli.setups.templates import has_words
+from nexo_sources.loose_json import loose_json_of
+from nexo_sources.reading import Unreadable
+
+WORDS = {
+    "openai": "http://127.0.0.1:20100/openai/v1",
+    "anthropic": "http://127.0.0.1:20100/anthropic",
+    "google": "http://127.0.0.1:20100/google",
+    "token": "nexo_a-token",
+    "model": "model-a",
+}
+LATER = {name: text.replace("20100", "20200") for name, text in WORDS.items()} | {"token": "nexo_another"}
+SETTINGS = [setting for program in PROGRAMS for setting in program.settings]
+
+FILES = [
+    (FileForm.JSON, '{\n  // mine\n  "env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 1\n}\n'),
+    (FileForm.ENV, "# mine\nANTHROPIC_API_KEY=sk-old\n"),
+]
+TEMPLATES = {
+    FileForm.JSON: [
+        PlacedValue(("env", "ANTHROPIC_API_KEY"), ABSENT),
+        PlacedValue(("env", "TOKEN"), "{token}"),
+    ],
+    FileForm.ENV: [PlacedValue(("ANTHROPIC_API_KEY",), ABSENT), PlacedValue(("TOKEN",), "{token}")],
+}
+
+
+def write(path: Path, form: FileForm) -> bool:
+    return writing.write(path, form, TEMPLATES[form], WORDS)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize(("form", "text"), FILES)
+def test_a_file_keeps_its_mode_mark_and_line_ends_and_undo_gives_it_back_to_the_byte(
+    form: FileForm, text: str, mark: bytes, line_end: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "settings"
+    content = mark + text.replace("\n", line_end).encode()
+    path.write_bytes(content)
+    path.chmod(0o640)
+    assert write(path, form)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    written = path.read_bytes()
+    assert written.startswith(codecs.BOM_UTF8) is bool(mark)
+    assert written.count(b"\n") == written.count(line_end.encode()) > 0
+    assert not write(path, form)
+    assert writing.undo(path, form, TEMPLATES[form])
+    assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+def test_undo_keeps_what_was_changed_since(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    form, text = FILES[0]
+    path.write_text(text)
+    write(path, form)
+    path.write_text(path.read_text().replace('"b": 1', '"b": 2, "c": 3'))
+    assert writing.undo(path, form, TEMPLATES[form])
+    assert loose_json_of(path.read_text()) == {"env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 2, "c": 3}
+    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+def own(place: Any, number: int) -> Any:
+    """A value that a person may have at a place."""
+    last = place[-1]
+    if isinstance(last, ListEntry):
+        return {last.field: last.value, "apiBase": f"https://{number}.example"}
+    return f"mine {number}"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.file().name)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_undo_takes_back_what_was_written_and_nothing_else(setting: Setting, data: st.DataObject) -> None:
+    form, entries = setting.form, setting.templates
+    some = st.sets(st.sampled_from(range(len(entries))))
+    had, changed = data.draw(some, label="had"), data.draw(some, label="changed since")
+    before = edited("", form, [PlacedValue(entries[at].place, own(entries[at].place, 1)) for at in had])
+    mine = [PlacedValue(entries[at].place, own(entries[at].place, 2)) for at in changed]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "settings"
+        if before or data.draw(st.booleans(), label="there"):
+            path.write_text(before)
+        assert not writing.undo(path, form, entries), "nothing was written yet"
+        assert before == (path.read_text() if path.exists() else "")
+        for words in data.draw(st.sampled_from([(WORDS,), (WORDS, LATER)]), label="writes"):
+            writing.write(path, form, entries, words)
+        path.write_text(edited(path.read_text(), form, mine))
+        writing.undo(path, form, entries)
+        after = path.read_text() if path.exists() else ""
+        left = after
+        if path.exists():
+            assert not writing.undo(path, form, entries), "it is undone already"
+            assert path.read_text() == after
+    account = {at for at, entry in enumerate(entries) if entry.value is ABSENT or has_words(entry.value)}
+    for at, (was, now) in enumerate(
+        zip(
+            values(before, form, [entry.place for entry in entries]),
+            values(left, form, [entry.place for entry in entries]),
+            strict=True,
+        )
+    ):
+        if at in changed:
+            assert now.value == own(now.place, 2)
+        elif changed & account and at in account:
+            # An old key never meets a new address.
+            assert now.value is ABSENT
+        else:
+            assert now.value == was.value
+    if not changed:
+        assert after == before
+
+
+def test_old_values_that_are_not_restored_stay_in_the_copy_until_the_next_set_up(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    form, text = FILES[0]
+    path.write_text(text)
+    write(path, form)
+    path.write_text(path.read_text().replace("nexo_a-token", "sk-new"))
+    assert not writing.undo(path, form, TEMPLATES[form])
+    assert writing.backup_of(path).read_text() == text
+    mine = path.read_text()
+    write(path, form)
+    assert writing.backup_of(path).read_text() == mine
+    writing.undo(path, form, TEMPLATES[form])
+    assert path.read_text() == mine
+    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+def test_a_file_that_was_not_there_is_made_private_and_goes_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "settings.json"
+    write(path, FileForm.JSON)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    writing.undo(path, FileForm.JSON, TEMPLATES[FileForm.JSON])
+    assert not path.exists()
+
+
+def test_the_first_backup_stays_over_a_second_change(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    form, text = FILES[0]
+    path.write_text(text)
+    write(path, form)
+    writing.write(path, form, TEMPLATES[form], LATER)
+    assert writing.backup_of(path).read_text() == text
+    writing.undo(path, form, TEMPLATES[form])
+    assert path.read_text() == text
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond this size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_the_file_stays_and_no_half_of_a_copy_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    text = json.dumps({"env": {"ANTHROPIC_API_KEY": "sk-old"}, "more": "x" * 5000})
+    path.write_text(text)
+    with full_disk(1000), pytest.raises(OSError):
+        write(path, FileForm.JSON)
+    assert not writing.undo(path, FileForm.JSON, TEMPLATES[FileForm.JSON])
+    assert path.read_text() == text
+    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    real = tmp_path / "dotfiles" / "settings"
+    real.write_text("{}")
+    path = tmp_path / "settings"
+    path.symlink_to(real)
+    write(path, FileForm.JSON)
+    assert path.is_symlink()
+    assert value_at(loose_json_of(real.read_text()), ("env", "TOKEN")) == "nexo_a-token"
+
+
+def test_a_link_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    path.symlink_to(path)
+    for change in (write, lambda path, form: writing.undo(path, form, TEMPLATES[form])):
+        with pytest.raises((Unreadable, OSError)):
+            change(path, FileForm.JSON)
+    assert path.is_symlink()
+
+
+def test_a_file_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    path.write_text('{"a": ')
+    with pytest.raises(Unreadable):
+        write(path, FileForm.JSON)
+    assert path.read_text() == '{"a": '
+    assert [one.name for one in tmp_path.iterdir()] == ["settings"]
