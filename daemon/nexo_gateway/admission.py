@@ -35,6 +35,8 @@ class Admitted:
         path: the path after the base URL of the dialect, as it came (percent escapes untouched).
         query: as it came, without a key, and without parts that contain the token.
         token: empty if there is none.
+        in_path: the token came in the path.
+        host: the gateway, as the program calls it.
         chunked: the body is chunked, so its length is unknown.
     """
 
@@ -43,6 +45,8 @@ class Admitted:
     path: str
     query: str
     token: str = field(repr=False)
+    in_path: bool
+    host: bytes
     chunked: bool
 
 
@@ -92,14 +96,14 @@ def admit(
     if len(raw_path) + len(query) > MAX_TARGET_BYTES:
         raise NotAdmitted(414, "target_too_long", "nexo: the address of the request is too long")
     path = _checked_path(raw_path)
-    path, token = _token_in_path(path)
+    path, path_token = _token_in_path(path)
     dialect, rest = _dialect_of(path)
     if (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in headers]:
         raise NotAdmitted(
             426, "no_websocket", "nexo: the gateway does not support WebSocket; use HTTP", dialect
         )
     kept, key = _without_key(query)
-    token = token or _token_in_headers(headers) or key
+    token = path_token or _token_in_headers(headers) or key
     if token and token in kept:
         kept = "&".join(part for part in kept.split("&") if token not in part)
     return Admitted(
@@ -108,6 +112,8 @@ def admit(
         path=dialect.path(rest),
         query=kept,
         token=token,
+        in_path=bool(path_token),
+        host=_values(headers, b"host")[0],
         chunked=_is_chunked(headers, dialect),
     )
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
+from nexo_gateway.addresses import HEADERS, Signpost, names_results
+from nexo_gateway.admission import Admitted
 from nexo_gateway.dialects import Dialect
 from nexo_gateway.masking import Masking
 from nexo_gateway.passing import downwards
@@ -31,7 +33,7 @@ class Answer:
         length: of a body that is passed on unchanged; None if unknown.
     """
 
-    def __init__(self, sent: Sent, target: Target, method: str) -> None:
+    def __init__(self, sent: Sent, target: Target, admitted: Admitted) -> None:
         self.status = sent.status
         self.target = target
         self.pieces = sent.body
@@ -49,7 +51,16 @@ class Answer:
         good = sent.status < 300
         self.tap = Tap(kind, self.encoding) if good else None
         # Model lists are requested with GET, and cost no tokens.
-        self.counts_tokens = good and method == "POST" and ("json" in kind or "event-stream" in kind)
+        self.counts_tokens = good and admitted.method == "POST" and ("json" in kind or "event-stream" in kind)
+        signpost = Signpost(target.endpoint, admitted)
+        if good and not HEADERS.isdisjoint(named):
+            self.headers = [
+                (name, signpost.header(value) if name in HEADERS else value) for name, value in self.headers
+            ]
+        if good and kind.startswith("application/json") and not self.encoding and names_results(admitted):
+            self.pieces = signpost.document(sent.body)
+            self.headers = [pair for pair in self.headers if pair[0] != b"content-length"]
+            self.length = None
 
     @property
     def is_valid(self) -> bool:

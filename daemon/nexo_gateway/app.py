@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nexo_gateway.addresses import names_results
 from nexo_gateway.admission import Admitted, NotAdmitted, admit
 from nexo_gateway.answering import Answer, own_answer, passed
 from nexo_gateway.bodies import Body, CallerLeft, CallerPresence, TooLarge
@@ -259,13 +260,14 @@ class GatewayApp:
                 chunked=exchange.body.chunked,
                 token=admitted.token,
                 length=len(body) if isinstance(body, bytes) else None,
+                packed=not names_results(admitted),
             ),
             body=body,
             is_present=target.is_present,
         )
         try:
             async with self._upstream.send(letter) as sent:
-                answer = exchange.told.answer = Answer(sent, target, admitted.method)
+                answer = exchange.told.answer = Answer(sent, target, admitted)
                 if sent.status < 400:
                     target.answered()
                 await passed(answer, exchange.admitted.dialect, exchange.respond)

@@ -35,6 +35,7 @@ def upwards(
     chunked: bool,
     token: str = "",
     length: int | None = None,
+    packed: bool = True,
 ) -> list[tuple[bytes, bytes]]:
     """The headers of the request to the provider, in the order received.
 
@@ -44,6 +45,7 @@ def upwards(
         chunked: the body is chunked.
         length: of the body, if the whole body is known.
         token: of the program; any header that contains it is dropped.
+        packed: the answer may be compressed.
     """
     secret = token.encode("latin-1")
     ours = [(name.encode("ascii"), value.encode("latin-1")) for name, value in own]
@@ -59,7 +61,7 @@ def upwards(
         # To count tokens, the answer must be decompressed; of these encodings the standard library supports
         # gzip.
         offered = b",".join(value for name, value in headers if name == b"accept-encoding").lower()
-        takes_gzip = _GZIP.search(offered.replace(b" ", b"")) is not None
+        takes_gzip = packed and _GZIP.search(offered.replace(b" ", b"")) is not None
         result.append((b"accept-encoding", b"gzip" if takes_gzip else b"identity"))
     if chunked:
         result.append((b"transfer-encoding", b"chunked"))
