@@ -27,7 +27,7 @@ class Answer:
     """A provider's answer on its way to the program.
 
     Attributes:
-        tap: counts tokens as the body passes; None for an error.
+        tap: counts tokens as the body passes; None if there are none to count.
         counts_tokens: whether answers of this kind report tokens.
         waits: the headers of an error that may say when to retry.
         length: of a body that is passed on unchanged; None if unknown.
@@ -49,9 +49,10 @@ class Answer:
         length = named.get(b"content-length", "")
         self.length = int(length) if sent.status < 400 and length.isdecimal() and len(length) < 19 else None
         good = sent.status < 300
-        self.tap = Tap(kind, self.encoding) if good else None
-        # Model lists are requested with GET, and cost no tokens.
-        self.counts_tokens = good and admitted.method == "POST" and ("json" in kind or "event-stream" in kind)
+        # Reading costs no tokens: neither a model list nor a stored response, which repeats its counts.
+        paid = good and admitted.method == "POST"
+        self.tap = Tap(kind, self.encoding) if paid else None
+        self.counts_tokens = paid and ("json" in kind or "event-stream" in kind)
         signpost = Signpost(target.endpoint, admitted)
         if good and not HEADERS.isdisjoint(named):
             self.headers = [

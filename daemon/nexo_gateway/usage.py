@@ -23,7 +23,7 @@ _INFLATED = 2 * 1024 * 1024
 _MOST_TOKENS = 10**9
 """Maximum tokens in one answer; higher counts are ignored, and would exceed the store's limits."""
 _DECODER = json.JSONDecoder()
-_MARKS = (b'"usage":', b'"usageMetadata":', b'"eval_count":')
+_MARKS = (b'"usage":', b'"usageMetadata":', b'"eval_count":', b'"prompt_eval_count":')
 
 
 @frozen
@@ -74,12 +74,14 @@ class Tap:
             self._open.clear()
         self._open += piece[end:]
         if len(self._open) > _LINE:
-            # The counts are at the end of a long line or document.
+            # The counts are at the end of a long line or document, or, before embeddings, in its head.
+            if self._first is None and (at := _first_mark(self._open)) >= 0:
+                self._first = bytes(self._open[at : at + _VALUE])
             del self._open[:-_TAIL]
 
     def _whole_lines(self, text: bytes) -> None:
         if self._first is None:
-            at = min((at for mark in _MARKS if (at := text.find(mark)) >= 0), default=-1)
+            at = _first_mark(text)
             if at < 0:
                 return
             self._first = _line_at(text, at)
@@ -98,6 +100,10 @@ class Tap:
                 # A missing or null count keeps the earlier one.
                 counts |= {name: value for name, value in _counts(line).items() if value is not None}
         return _usage(counts) if counts else None
+
+
+def _first_mark(text: bytes | bytearray) -> int:
+    return min((at for mark in _MARKS if (at := text.find(mark)) >= 0), default=-1)
 
 
 def _line_at(text: bytes, at: int) -> bytes:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,7 +286,7 @@ def test_usage_is_what_the_provider_reports_and_nothing_is_guessed(nexod: Nexod)
 
     def script(request: Request, _: socket.socket) -> bytes:
         if request.method == "GET":
-            return answer(200, b'{"object":"list","data":[]}')
+            return answer(200, b'{"object":"list","data":[],"usage":{"input_tokens":9,"output_tokens":9}}')
         if "messages" in request.target:
             return answer(200, stream, (("Content-Type", "text/event-stream"),))
         return answer(200, b'{"choices":[{"message":{"content":"\\"usage\\":{}"}}]}')
@@ -307,10 +308,12 @@ def test_usage_is_what_the_provider_reports_and_nothing_is_guessed(nexod: Nexod)
         (user,) = client.gateway.status().users
         assert (user.models, user.requests, user.open) == (("claude", "gpt"), 2, 0)
         (before,) = client.gateway.usage().rows
-        # A list costs no tokens, so nothing is missing in what is said of them.
-        ask(port, "/openai/v1/models", token, method="GET")
+        # A list costs no tokens, so nothing is missing in what is said of them; nor does a stored response,
+        # which repeats what it has cost.
+        for path in ("models", "responses/resp_1"):
+            ask(port, f"/openai/v1/{path}", token, method="GET")
         (after,) = client.gateway.usage().rows
-        assert (after.requests, after.unreported) == (before.requests + 1, before.unreported)
+        assert after == replace(before, requests=before.requests + 2)
 
 
 def test_a_token_ends_with_the_process_that_asked_for_it_and_so_does_what_it_has_open(nexod: Nexod) -> None:

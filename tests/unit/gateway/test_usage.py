@@ -78,6 +78,7 @@ SHAPES: dict[str, tuple[str, bytes, ReportedUsage | None]] = {
         b'{"message":{"content":"a"},"done":false}\n{"done":true,"prompt_eval_count":11,"eval_count":6}\n',
         ReportedUsage(11, 6, None),
     ),
+    "ollama, embeddings": (JSON, b'{"embeddings":[[1]],"prompt_eval_count":8}', ReportedUsage(8, None, None)),
     "chat": (
         JSON,
         b'{"choices":[{"message":{"content":"say \\"usage\\":{\\"prompt_tokens\\":1}"}}],'
@@ -101,6 +102,17 @@ def test_the_counts_are_the_same_however_the_answer_is_cut(shape: str, data: st.
     for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
         tap.feed(sent[start:end])
     assert tap.usage() == expected
+
+
+@pytest.mark.parametrize("kind", [JSON, SSE])
+@pytest.mark.parametrize("at_once", [1000, 65_536, 10**7])
+def test_counts_are_found_before_and_after_long_data(kind: str, at_once: int) -> None:
+    counts, data = b'"usage":{"prompt_tokens":6}', b'"data":[' + b"0.125," * 200_000 + b"0]"
+    for body in (b"{%b,%b}" % (counts, data), b"{%b,%b}" % (data, counts)):
+        tap = Tap(kind, "")
+        for at in range(0, len(body), at_once):
+            tap.feed(body[at : at + at_once])
+        assert tap.usage() == ReportedUsage(6, None, None)
 
 
 @given(st.binary(max_size=400), st.sampled_from([SSE, JSON, NDJSON]), st.sampled_from(["", "gzip", "br"]))
