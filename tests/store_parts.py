@@ -32,6 +32,10 @@ class HandClock:
         """See `Clock`."""
         return self._now.timestamp()
 
+    def elapsed(self) -> float:
+        """See `Clock`."""
+        return self.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         """Moves the time instead of waiting."""
         self.turn(timedelta(seconds=seconds))

@@ -1,6 +1,7 @@
 """Time as a parameter, so that tests and simulations can control it."""
 
 import asyncio
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -14,6 +15,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back; may or may not advance while the computer sleeps."""
+
+    def elapsed(self) -> float:
+        """Like `monotonic`, and advances while the computer sleeps, if the system has such a clock."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the event loop."""
@@ -30,6 +34,22 @@ class SystemClock:
         """See `Clock`."""
         return time.monotonic()
 
+    def elapsed(self) -> float:
+        """See `Clock`."""
+        elapsed = elapsed_s()
+        return self.monotonic() if elapsed is None else elapsed
+
     async def sleep(self, seconds: float) -> None:
         """See `Clock`."""
         await asyncio.sleep(seconds)
+
+
+def elapsed_s() -> float | None:
+    """Seconds of a clock that also advances while the computer sleeps; None if the system has none."""
+    platform: str = sys.platform
+    if platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if platform == "darwin":
+        # On macOS CLOCK_MONOTONIC advances during sleep, and Python's monotonic() does not.
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return None

@@ -7,7 +7,6 @@ reasoning) belongs to one account, and cannot be used with another one.
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import StoredConnection, WorkspaceKey
@@ -20,11 +19,14 @@ Key = tuple[WorkspaceKey, bytes]
 
 @dataclass
 class Begun:
-    """The connection of a conversation, and the time of its last request."""
+    """The connection of a conversation, and the time of its last request (see `Clock.elapsed`).
+
+    The wall clock does not count: if it is set, no conversation may change to another account.
+    """
 
     connection_id: str
     connection_name: str
-    at: datetime
+    at: float
 
 
 class Conversations:
@@ -40,8 +42,8 @@ class Conversations:
         found = self._begun.get(key)
         if found is None:
             return None
-        now = self._clock.now()
-        if now - found.at > timedelta(seconds=rests_s):
+        now = self._clock.elapsed()
+        if now - found.at > rests_s:
             del self._begun[key]
             return None
         found.at = now
@@ -51,7 +53,7 @@ class Conversations:
     def answered(self, workspace: WorkspaceKey, conversation: str, connection: StoredConnection) -> None:
         """A connection answered: it becomes the conversation's, unless the conversation has one."""
         key = _key(workspace, conversation)
-        self._begun.setdefault(key, Begun(connection.id, connection.name, self._clock.now()))
+        self._begun.setdefault(key, Begun(connection.id, connection.name, self._clock.elapsed()))
         while len(self._begun) > LIMIT:
             self._begun.popitem(last=False)
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from nexo_daemon.domain.clock import elapsed_s
+
 RESTLESS_S: Final = 30.0
 """Interval in seconds for reading the clock where the system does not announce changes."""
 
@@ -90,13 +92,8 @@ class ThisComputer:
 
     def asleep_s(self) -> float | None:
         """See `NetworkState`."""
-        platform: str = sys.platform
-        if platform == "linux":
-            return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-        if platform == "darwin":
-            # On macOS CLOCK_MONOTONIC advances during sleep, and Python's monotonic() does not.
-            return time.clock_gettime(time.CLOCK_MONOTONIC) - time.monotonic()
-        return None
+        elapsed = elapsed_s()
+        return None if elapsed is None else elapsed - time.monotonic()
 
     def restless_s(self) -> float | None:
         """See `NetworkState`."""

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 SHORTEST_S = 60.0
 LONGEST_S = 30 * 86_400.0
 _AGAIN_AFTER_S = 60.0
+_LOOK_EVERY_S = 5.0
+"""A timer of the event loop stands still while the computer sleeps, and would end too late."""
 
 
 class AutoLocker:
@@ -29,7 +31,7 @@ class AutoLocker:
         self._writer = writer
         self._clock = clock
         self._used_at = used_at
-        self._since = clock.monotonic()
+        self._since = clock.elapsed()
         self._changed = asyncio.Event()
         self.setting = AutoLock()
         self.problem = ""
@@ -58,7 +60,7 @@ class AutoLocker:
 
     def used(self) -> None:
         """Restart the idle time, because somebody used the vault."""
-        self._since = self._clock.monotonic()
+        self._since = self._clock.elapsed()
 
     async def run(self) -> None:
         """Lock the vault when the setting says so; runs until cancelled."""
@@ -82,11 +84,11 @@ class AutoLocker:
             idle_s = self.setting.idle_s
             if idle_s is None:
                 return await self._never()
-            left = max(self._since, self._used_at()) + idle_s - self._clock.monotonic()
+            left = max(self._since, self._used_at()) + idle_s - self._clock.elapsed()
             if left <= 0:
                 minutes = idle_s / 60
                 self._lock(f"no program asked for a key for {minutes:g} minute{'' if minutes == 1 else 's'}")
-            await self._clock.sleep(left if left > 0 else idle_s)
+            await self._clock.sleep(min(left if left > 0 else idle_s, _LOOK_EVERY_S))
 
     async def _lock_when_told(self) -> None:
         self.problem = ""

@@ -75,7 +75,7 @@ class Resolver:
     """Makes and records answers. Listens to the registry: a change ends the sharing of answers.
 
     Attributes:
-        used_at: monotonic time of the last question, in seconds.
+        used_at: when the last question was asked, on the clock that advances while the computer sleeps.
     """
 
     def __init__(self, registry: Registry, health_board: HealthBoard, journal: Journal, clock: Clock) -> None:
@@ -83,7 +83,7 @@ class Resolver:
         self._health_board = health_board
         self._journal = journal
         self._clock = clock
-        self.used_at = clock.monotonic()
+        self.used_at = clock.elapsed()
         self._generation = 0
         self._shared: Fleeting[Question, ResolvedAnswer] = Fleeting(
             clock, lifetime_s=SHARED_FOR_S, limit=SHARED_LIMIT
@@ -163,7 +163,7 @@ class Resolver:
         Raises:
             RetryLater: the configuration changed during each fetch. Other errors are in the answer.
         """
-        self.used_at = self._clock.monotonic()
+        self.used_at = self._clock.elapsed()
         return self.at_once(inquiry) or await self._looked_up(inquiry, lambda: self.explain(inquiry))
 
     async def reveal(self, name: str) -> ResolvedAnswer:
@@ -250,7 +250,7 @@ class Resolver:
         self, answer: ResolvedAnswer, *, method: str, client: ClientInfo
     ) -> "asyncio.Future[None] | None":
         """Like `record`, for callers that wait for several records at once; returns as `Journal.handout`."""
-        self.used_at = self._clock.monotonic()
+        self.used_at = self._clock.elapsed()
         connection = answer.resolution.require()
         workspace = answer.inquiry.workspace
         return self._journal.handout(

@@ -68,6 +68,22 @@ def test_the_first_good_answer_decides_and_rest_ends_it() -> None:
     assert known.begun(HERE, "c", HOUR) is None
 
 
+class WrongClock(HandClock):
+    """A wall clock that a time server sets."""
+
+    def monotonic(self) -> float:
+        return 100.0
+
+
+@pytest.mark.parametrize("by", [timedelta(days=20_000), timedelta(days=-20_000)])
+def test_a_clock_that_is_set_does_not_move_a_conversation_to_another_account(by: timedelta) -> None:
+    clock = WrongClock()
+    known = Conversations(clock)
+    known.answered(HERE, "c", A)
+    clock.turn(by)
+    assert known.begun(HERE, "c", HOUR) is not None
+
+
 def test_the_one_that_rests_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "LIMIT", 2)
     known = Conversations(HandClock())

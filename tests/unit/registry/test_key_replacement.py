@@ -36,6 +36,9 @@ class HurriedClock:
     def monotonic(self) -> float:
         return (time.monotonic() - self._began) * self.SPEED
 
+    def elapsed(self) -> float:
+        return self.monotonic()
+
     def now(self) -> datetime:
         return self._at + timedelta(seconds=self.monotonic())
 

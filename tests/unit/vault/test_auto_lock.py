@@ -113,6 +113,14 @@ class SteppedClock(HandClock):
     def __init__(self) -> None:
         super().__init__()
         self._moved = asyncio.Event()
+        self._asleep_s = 0.0
+
+    def elapsed(self) -> float:
+        return self.monotonic() + self._asleep_s
+
+    def suspend(self, seconds: float) -> None:
+        """The computer sleeps: timers stand still."""
+        self._asleep_s += seconds
 
     async def sleep(self, seconds: float) -> None:
         end = self.monotonic() + seconds
@@ -172,6 +180,21 @@ def test_after_a_while_without_a_hand_out_it_locks_and_each_use_begins_anew(stor
             await locker.set(AutoLock())
             await clock.pass_by(100_000)
             assert not locked(store)
+
+    asyncio.run(live())
+
+
+def test_the_time_that_the_computer_sleeps_counts(store: Store) -> None:
+    async def live() -> None:
+        clock = SteppedClock()
+        used = clock.elapsed()
+        locker = AutoLocker(Owner(store), clock, lambda: used)  # type: ignore[arg-type]  # all that it needs
+        await locker.set(AutoLock(idle_s=1800))
+        async with running(locker):
+            await clock.pass_by(60)
+            clock.suspend(8 * 3600)
+            await clock.pass_by(5)
+            assert locked(store)
 
     asyncio.run(live())
 
