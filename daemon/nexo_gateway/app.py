@@ -147,7 +147,7 @@ class GatewayApp:
     async def _serve(
         self, admitted: Admitted, bearer: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        asked = Asked(admitted.dialect.name, _program(scope), model_of(admitted.path, None))
+        asked = Asked(admitted.dialect.name, _program(scope), model_of(admitted.dialect, admitted.path, None))
         exchange = _Exchange(
             admitted,
             bearer,
@@ -222,7 +222,7 @@ class GatewayApp:
         asked = exchange.told.asked = Asked(
             exchange.told.asked.dialect,
             exchange.told.asked.program,
-            model_of(exchange.admitted.path, held),
+            model_of(exchange.admitted.dialect, exchange.admitted.path, held),
             conversation_of(exchange.headers, held),
         )
         for _ in range(TRIES):
@@ -302,10 +302,10 @@ def _sent_model(asked: str, target: Target) -> str:
 
 def _addressed(exchange: _Exchange, model: str) -> tuple[str, bytes | AsyncIterator[bytes]]:
     """The path and the body to send."""
-    path, body = exchange.admitted.path, exchange.body
+    dialect, path, body = exchange.admitted.dialect, exchange.admitted.path, exchange.body
     if model == exchange.told.asked.model:
         return path, body.content()
-    there = path_for(path, model)
+    there = path_for(dialect, path, model)
     if there != path or body.held is None:
         return there, body.content()
     return path, body_for(body.held, model)

@@ -5,6 +5,7 @@ formats. The paths that the official packages request were observed in November 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,11 +19,13 @@ class Dialect:
     Attributes:
         path: converts the path after the prefix to the path after the base URL.
         error: makes the body of an error from status, reason and text.
+        model: matches the beginning of a path that names a model, which is its first group.
     """
 
     name: str
     path: Callable[[str], str]
     error: Callable[[int, str, str], Mapping[str, Any]]
+    model: re.Pattern[str]
 
     def error_body(self, status: int, reason: str, text: str) -> bytes:
         """An error body whose `text` every client of the dialect shows."""
@@ -82,12 +85,17 @@ def _ollama_error(_status: int, _reason: str, text: str) -> Mapping[str, Any]:
     return {"error": text}
 
 
+_BEFORE = r"(?:/[^/]+){0,3}?/models/"
+_MODEL = re.compile(rf"{_BEFORE}(.+)")
+_GOOGLE_MODEL = re.compile(rf"{_BEFORE}((?:(?!/operations/).)+(?=:[A-Za-z]+$)|[^/:]+)")
+"""Names such as `llama3:70b` and `meta/llama` hold what separates the method and the operation."""
+
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
-        Dialect("openai", _openai_path, _openai_error),
-        Dialect("anthropic", _anthropic_path, _anthropic_error),
-        Dialect("google", _google_path, _google_error),
-        Dialect("ollama", _same, _ollama_error),
+        Dialect("openai", _openai_path, _openai_error, _MODEL),
+        Dialect("anthropic", _anthropic_path, _anthropic_error, _MODEL),
+        Dialect("google", _google_path, _google_error, _GOOGLE_MODEL),
+        Dialect("ollama", _same, _ollama_error, _MODEL),
     )
 }

@@ -5,9 +5,10 @@ A body is otherwise never changed, because signatures and prompt caches depend o
 """
 
 import json
-import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the standard library's own scanner
 from urllib.parse import quote, unquote
+
+from nexo_gateway.dialects import Dialect
 
 MAX_SCANNED = 1024 * 1024
 """Maximum bytes of a body that is searched; the model in a larger one is unknown."""
@@ -17,18 +18,17 @@ ALIAS = "nexo"
 
 NAME_LIMIT = 256
 """Maximum characters of a name that can be mapped."""
-_IN_PATH = re.compile(r"/models/([^/:?]+)")
 _SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder()
 
 
-def model_of(path: str, body: bytes | None) -> str:
+def model_of(dialect: Dialect, path: str, body: bytes | None) -> str:
     """The model as written by the program; empty if there is none.
 
     The result is printable, because unprintable characters are replaced by a mark. Long names are cut, to
     more than `NAME_LIMIT` characters. Such names therefore never equal a mapped one.
     """
-    found = _IN_PATH.search(path)
+    found = dialect.model.match(path)
     name = (
         unquote(found[1])
         if found
@@ -39,9 +39,9 @@ def model_of(path: str, body: bytes | None) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in name[: NAME_LIMIT + 1])
 
 
-def path_for(path: str, model: str) -> str:
+def path_for(dialect: Dialect, path: str, model: str) -> str:
     """The path with another model, if it names one."""
-    found = _IN_PATH.search(path)
+    found = dialect.model.match(path)
     if found is None:
         return path
     return path[: found.start(1)] + quote(model.removeprefix("models/"), safe="") + path[found.end(1) :]

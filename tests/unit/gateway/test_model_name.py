@@ -2,13 +2,16 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexo_gateway.dialects import DIALECTS
 from nexo_gateway.model_name import ALIAS, NAME_LIMIT, body_for, model_of, path_for
 
+OPENAI = DIALECTS["openai"]
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
@@ -33,7 +36,7 @@ def test_all_but_the_name_is_as_it_was(
         entries += [f"{dumped(key)}:{space}{dumped(value)}" for key, value in after.items()]
         return (space + "{" + space + f"{space},{space}".join(entries) + space + "}").encode()
 
-    assert model_of("/chat/completions", body(f'"{ALIAS}"')) == ALIAS
+    assert model_of(OPENAI, "/chat/completions", body(f'"{ALIAS}"')) == ALIAS
     assert body_for(body(f'"{ALIAS}"'), model) == body(json.dumps(model))
 
 
@@ -41,27 +44,36 @@ def test_all_but_the_name_is_as_it_was(
     "body", [b"", b"[]", b"{", b'{"model":1}', b'{"a":{"model":"nexo"}}', b"\xff", b"nexo"]
 )
 def test_what_names_no_model_stays(body: bytes) -> None:
-    assert model_of("/x", body) != ALIAS
+    assert model_of(OPENAI, "/x", body) != ALIAS
     assert body_for(body, "m") == body
 
 
 @pytest.mark.parametrize(
-    ("path", "model", "sent"),
+    ("dialect", "path", "asked", "model", "sent"),
     [
-        ("/v1beta/models/nexo:generateContent", "gemini-x", "/v1beta/models/gemini-x:generateContent"),
-        ("/v1beta/models/nexo:generateContent", "models/gemini-x", "/v1beta/models/gemini-x:generateContent"),
-        ("/models/nexo", "a/b?c", "/models/a%2Fb%3Fc"),
-        ("/models", "m", "/models"),
-        ("/chat/completions", "m", "/chat/completions"),
+        ("google", "/v1beta/models/%s:generateContent", "nexo", "models/gemini-x", "gemini-x"),
+        ("google", "/v1beta/models/%s:streamGenerateContent", "llama3:70b", "a:b", "a%3Ab"),
+        ("google", "/v1beta/models/%s:countTokens", "meta/llama", "m", "m"),
+        ("google", "/v1beta/models/%s", "nexo", "m", "m"),
+        ("google", "/v1beta/models/%s/operations/x:cancel", "nexo", "m", "m"),
+        ("openai", "/models/%s", "nexo", "a/b?c", "a%2Fb%3Fc"),
+        ("openai", "/models/%s", "llama3:latest", "m", "m"),
+        ("ollama", "/v1/models/%s", "hf.co/meta/llama:q4", "m", "m"),
     ],
 )
-def test_a_name_in_the_path(path: str, model: str, sent: str) -> None:
-    assert path_for(path, model) == sent
+def test_a_name_in_the_path(dialect: str, path: str, asked: str, model: str, sent: str) -> None:
+    for written in (asked, quote(asked, safe="")):
+        assert model_of(DIALECTS[dialect], path % written, None) == asked
+        assert path_for(DIALECTS[dialect], path % written, model) == path % sent
+
+
+@pytest.mark.parametrize("path", ["/models", "/chat/completions"])
+def test_a_path_without_a_name_stays(path: str) -> None:
+    assert path_for(OPENAI, path, "m") == path
 
 
 @pytest.mark.parametrize("asked", ["m" * (NAME_LIMIT + 9), "m\n", "m\0"])
 def test_a_name_that_is_cut_or_marked_equals_no_shorter_one(asked: str) -> None:
-    read = model_of("/x", json.dumps({"model": asked}).encode())
+    read = model_of(OPENAI, "/x", json.dumps({"model": asked}).encode())
     assert read.isprintable()
     assert len(read) > NAME_LIMIT or "\ufffd" in read
-    assert model_of("/v1beta/models/a%2Fb%3Ac:generateContent", None) == "a/b:c"
