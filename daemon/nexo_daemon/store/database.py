@@ -103,14 +103,24 @@ class Database:
         with self._lock:
             if self._connection is not None:
                 self._roll_back()
-                with suppress(sqlite3.Error):
-                    # A log whose name was removed is written back as well: that saves its content.
-                    if not self.read_only or self.loss() is not None:
-                        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                # A log whose name was removed is written back as well: that saves its content.
+                if not self.read_only or self.loss() is not None:
+                    self.write_back()
                 if self._writer is not None:
                     self._writer.close()
                 self._connection.close()
             self._connection = self._writer = self._file = None
+
+    def write_back(self) -> bool:
+        """Write the log back into the file and empty it; returns whether that succeeded.
+
+        It fails while another program reads the store, or if the disk is full.
+        """
+        with self._lock, suppress(sqlite3.Error):
+            if self._connection is not None:
+                busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
+        return False
 
     @property
     def is_open(self) -> bool:

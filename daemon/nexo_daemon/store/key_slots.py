@@ -3,6 +3,10 @@
 The order is always: write a pending slot, create its wrapping key (in the keyring, say), read that back, then
 in one transaction pin the new and empty the old slot, then discard the old wrapping key. Whichever step a
 crash hits, exactly one pinned slot opens the vault, and the next start removes leftovers.
+
+SQLite's log is written back before a wrapping key is discarded. A log that was lost or cut off would undo the
+pinning, and the store would need the discarded key again; or the next start would take the pinned key, which
+backups need, for a leftover.
 """
 
 import logging
@@ -100,24 +104,31 @@ class KeySlots:
             != data_key.key
         ):
             raise SecretTampered("the new key slot does not open; nothing changed")
-        retired = [
-            slot.emptied(SlotState.RETIRED)
+        former = [
+            slot
             for slot in self._slots.values()
             if slot.state is SlotState.PINNED
             or (slot.state is SlotState.RECOVERY and slot.data_key_id != data_key.id)
         ]
         with self._database.begin() as db:
-            known = [row["id"] for row in db.select(tables.data_keys)]
-            if data_key.id not in known:
+            begins_anew = data_key.id not in [row["id"] for row in db.select(tables.data_keys)]
+            if begins_anew:
                 # A new store, or a new beginning after the key was lost: nothing can open the old secrets.
+                # The wrapping keys of former slots stay, because they open the backups from before.
                 db.delete(tables.secrets)
                 db.delete(tables.data_keys)
+                for slot in former:
+                    db.delete(tables.key_slots, id=slot.id)
                 db.insert(tables.data_keys, {"id": data_key.id, "created_at": now})
+            retired = [] if begins_anew else [slot.emptied(SlotState.RETIRED) for slot in former]
             for slot in (pinned, *retired):
                 _write_slot(db, slot)
-        if data_key.id not in known:
+        if begins_anew:
             self.data_key_made_at = now
+        for slot in former:
+            del self._slots[slot.id]
         self._slots.update({slot.id: slot for slot in (pinned, *retired)})
+        self._database.write_back()
 
     def _left_over(self, kind: SlotKind) -> str | None:
         # Failed attempts while the keyring is away must not add a slot each; the entry can be overwritten.
@@ -128,11 +139,17 @@ class KeySlots:
 
     def discard_leftovers(self) -> None:
         """Discard the wrapping keys of unused slots, then the slots. Never raises."""
-        if self._database.read_only:
+        leftovers = [
+            one for one in self._slots.values() if one.state in (SlotState.PENDING, SlotState.RETIRED)
+        ]
+        if not leftovers or self._database.read_only:
+            return
+        if not self._database.write_back():
+            log.warning("key slots that are no longer used wait for the next start: the store is busy")
             return
         out_of_reach: set[SlotKind] = set()
-        for slot in list(self._slots.values()):
-            if slot.state not in (SlotState.PENDING, SlotState.RETIRED) or slot.kind in out_of_reach:
+        for slot in leftovers:
+            if slot.kind in out_of_reach:
                 continue
             try:
                 wrapping_keys.discard(slot, self._surroundings)

@@ -1,7 +1,10 @@
 """The keys that open the vault, and that no step of a key change can lose access to it."""
 
 import contextlib
+import os
 import secrets
+import shutil
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +23,7 @@ from nexo.connections.errors import (
 )
 from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import key_slots
+from nexo_daemon.store import care, key_slots, sqlite
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, wrapping_keys
@@ -404,6 +407,71 @@ def test_a_crash_at_any_step_leaves_exactly_one_way_in(
     expected = [pinned[0].id] if pinned[0].kind is SlotKind.KEY_FILE else []
     assert lines(place) == expected
     again.close()
+
+
+def nothing(_: Store) -> None:
+    """The store as its first start left it."""
+
+
+def forget(store: Store) -> None:
+    store.key_manager.lock()
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        nothing,
+        lambda store: store.key_manager.rekey(SlotKind.KEY_FILE),
+        lambda store: store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=WORDS),
+        lambda store: store.key_manager.rotate(),
+        forget,
+    ],
+    ids=["first start", "to a key file", "to a passphrase", "rotate", "forget the secrets"],
+)
+def test_a_log_that_was_cut_off_takes_no_key_from_the_store_or_a_backup(
+    place: StorePlace, tmp_path: Path, change: Callable[[Store], object]
+) -> None:
+    store = place.open()
+    put(store, 1)
+    early = care.backup(store, place.clock)
+    change(store)
+    late = care.backup(store, place.clock)
+    size = Path(f"{place.file}-wal").stat().st_size
+    for cut in range(0, size + 1, 1500):
+        copy = StorePlace(tmp_path / f"cut at {cut}", place.clock)
+        shutil.copytree(place.root, copy.root)
+        os.truncate(f"{copy.file}-wal", cut)
+        again = copy.open()
+        if again.vault.state is VaultState.LOCKED:
+            again.key_manager.unlock(passphrase=WORDS)
+        assert again.vault.state is VaultState.UNLOCKED
+        for backup in (late, early):
+            report, _ = care.restore(again, backup.name, clock=place.clock)
+            assert report.done
+        assert key_of(again) == f"{CANARY}-1"
+        again.close()
+        shutil.rmtree(copy.root)
+    store.close()
+
+
+def test_a_key_is_not_discarded_while_only_the_log_says_that_it_is_unused(
+    place: StorePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.05)
+    store = place.open()
+    put(store, 1)
+    (old,) = lines(place)
+    with contextlib.closing(sqlite3.connect(place.file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM connections").fetchall()
+        store.key_manager.rekey(SlotKind.KEY_FILE)
+        assert old in lines(place)
+        assert len(lines(place)) == 2
+    store = reopened(place, store)
+    assert old not in lines(place)
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
 
 
 def test_an_outside_half_that_cannot_be_made_changes_nothing(
