@@ -43,10 +43,11 @@ class OneRoute:
         endpoint = DialectEndpoint("http", "127.0.0.1", self.port, authority, self.path, "", headers)
         return Target("id-of-work", "work", endpoint, Way(), (KEY,), lambda: True)
 
-    def began(self, bearer: str, asked: Asked) -> None:
+    def began(self, bearer: str, asked: Asked) -> Callable[[CallOutcome | None], None]:
         self.open += 1
+        return self._ended
 
-    def ended(self, bearer: str, outcome: CallOutcome | None) -> None:
+    def _ended(self, outcome: CallOutcome | None) -> None:
         self.open -= 1
         self.outcomes.append(outcome)
 

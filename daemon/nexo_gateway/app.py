@@ -158,14 +158,14 @@ class GatewayApp:
             asyncio.current_task(),
         )
         presence: CallerPresence = scope["state"]["presence"]
+        ended = self._router.began(bearer, asked)
         self._running[bearer].add(exchange)
-        self._router.began(bearer, asked)
         try:
             await self._exchange(exchange, presence)
         finally:
             presence.forget()
             self._forget(bearer, exchange)
-            self._router.ended(bearer, exchange.told.outcome())
+            ended(exchange.told.outcome())
 
     def _forget(self, bearer: str, exchange: _Exchange) -> None:
         running = self._running.get(bearer)

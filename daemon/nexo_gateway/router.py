@@ -146,8 +146,9 @@ class Router(Protocol):
             GatewayRefusal: there is none until a person acts.
         """
 
-    def began(self, bearer: str, asked: Asked) -> None:
-        """A request of the bearer has begun."""
+    def began(self, bearer: str, asked: Asked) -> Callable[[CallOutcome | None], None]:
+        """A request of the bearer has begun.
 
-    def ended(self, bearer: str, outcome: CallOutcome | None) -> None:
-        """The request ended; None if nothing was sent. Called on the event loop; must not block."""
+        Returns:
+            Called once with the end of the request, or None if nothing was sent; must not block.
+        """

@@ -1,5 +1,6 @@
 """The daemon's implementation of `Router`: joins tokens, routes, health and usage."""
 
+import functools
 from collections.abc import Callable
 
 from nexo_daemon.domain.clock import Clock
@@ -50,28 +51,26 @@ class Switchboard:
         found.connection_name = target.name
         return target
 
-    def began(self, bearer: str, asked: Asked) -> None:
+    def began(self, bearer: str, asked: Asked) -> Callable[[CallOutcome | None], None]:
         """See `Router`."""
         found = self._known(bearer)
         found.open += 1
         found.requests += 1
         self._note(found, asked)
+        # The bearer itself: at the end of the request its token may be revoked, expired or read anew.
+        return functools.partial(self._ended, found)
 
-    def ended(self, bearer: str, outcome: CallOutcome | None) -> None:
-        """See `Router`."""
-        found = self._tokens.holder(bearer)
-        if found is not None:
-            found.open -= 1
+    def _ended(self, bearer: Bearer, outcome: CallOutcome | None) -> None:
+        bearer.open -= 1
         if outcome is not None:
             verdict = proven_by(outcome, self._clock.now())
             if verdict is not None:
                 self._witness(outcome, verdict)
-            workspace = str(found.inquiry.workspace or "") if found is not None else ""
             key = UsageKey(
                 self._clock.now(),
                 outcome.connection_id,
                 outcome.connection_name,
-                workspace,
+                str(bearer.inquiry.workspace or ""),
                 outcome.asked.program,
                 outcome.model,
             )
