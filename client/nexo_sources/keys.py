@@ -17,7 +17,7 @@ _POINTERS = (
     re.compile(r"^\$([A-Za-z_][A-Za-z0-9_]*)$"),
 )
 _PLACEHOLDERS = re.compile(
-    r"^(<.*>|\[.*\]|x{3,}|\*{3,}|\.{3}|sk-(\.{3}|x{3,}|…)|.*your[-_ ]?.*(key|token).*|changeme|todo|"
+    r"^(<.*>|\[.*\]|x{3,}|\*{3,}|\.{3}|sk-(\.{3}|x{3,}|…)|(?>.*?your).*(key|token).*|changeme|todo|"
     r"proxy_managed|.*_api_key_here|sk-[a-z-]*(\.{3}|…)|(insert|replace|put|enter|add|change)[-_ ].*|"
     r".*[-_ ](here|goes[-_ ]here)|.*\$\{.*|"
     r"(.*[-_. ])?(replace|change|insert|paste|placeholder|redacted)([-_. ].*)?|"

@@ -21,6 +21,8 @@ from nexo_sources.keys import NOT_ASKED
 
 # No configuration file is larger.
 _LIMIT = 4 << 20
+# The parser for YAML takes some ten seconds for a mebibyte.
+_YAML_LIMIT = 1 << 20
 
 # A value in quotes may have several lines; behind it there is nothing or a comment.
 _ASSIGNMENT = re.compile(
@@ -117,6 +119,8 @@ def yaml_of(text: str) -> Any:
         raise Unreadable(
             "reading YAML needs one more package: pip install 'nexo-connections[import]'"
         ) from None
+    if len(text) > _YAML_LIMIT:
+        raise Unreadable("it is larger than 1 MiB")
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -740,13 +740,15 @@ def test_each_of_them_is_found_by_each_of_its_places(home: Path, program: elsewh
         ('{"url": "https://x/*y*/"}', {"url": "https://x/*y*/"}),
         ('["\\",", "},"]', ['",', "},"]),
         ("// only\n{}\n", {}),
+        ('{"a": 1// one\n, b/* name */: true/* yes */}', {"a": 1, "b": True}),
+        ("{a: x/y}", {"a": "x/y"}),
     ],
 )
 def test_loose_json_is_read(text: str, value: Any) -> None:
     assert loose_json_of(text) == value
 
 
-@pytest.mark.parametrize("text", ["{'a' 1}", '{"a": "\n"}', "{/* open", "", "[1 2]"])
+@pytest.mark.parametrize("text", ["{'a' 1}", '{"a": "\n"}', "{/* open", "", "[1 2]", "/* " * 1_000_000])
 def test_what_is_no_json_either_is_named_by_its_line(text: str) -> None:
     with pytest.raises(Unreadable, match=r"line \d"):
         loose_json_of(text)

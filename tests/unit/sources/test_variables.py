@@ -85,6 +85,8 @@ def test_a_line_of_an_env_file_is_read_as_programs_read_it(line: str, value: str
         ("EMPTY", "", ""),
         ("<your key>", "", "placeholder"),
         ("YOUR_API_KEY", "", "placeholder"),
+        ("my-key-is-not-your-token-", "", "placeholder"),
+        ("your" * 1_000_000, "your" * 1_000_000, ""),
         ("sk-...", "", "placeholder"),
         ("xxxxxx", "", "placeholder"),
         ("sk-ant-oat01-abc", "", "subscription"),
