@@ -22,7 +22,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_client.types import Header
 from nexo_sources import environment, keys, reading, services
-from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped, allowed_name
 from nexo_sources.reading import Unreadable, shown, table, word
 
 VARIABLE = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)")
@@ -242,7 +242,7 @@ def expanded(text: str, variables: Mapping[str, str], syntax: re.Pattern[str]) -
 
 def _short(name: str) -> str:
     cleaned = re.sub(r"\s+", "-", name.strip()).strip("-").casefold()
-    return cleaned[:40] or "unnamed"
+    return allowed_name(cleaned[:40])
 
 
 Parse = Callable[[str], Any]

@@ -22,7 +22,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_sources import accounts, codex, environment, reading, sql_export
 from nexo_sources.accounts import Account
-from nexo_sources.finding import Finding, Found, Incomplete, Skipped
+from nexo_sources.finding import Finding, Found, Incomplete, Skipped, allowed_name
 from nexo_sources.reading import Unreadable, shown, table, word
 
 
@@ -306,7 +306,7 @@ def _texts(value: object) -> dict[str, str]:
 
 def _called(name: str, found: Found) -> Found:
     return Found(
-        tuple(replace(finding, name=_name(name)) for finding in found.findings),
+        tuple(replace(finding, name=allowed_name(name)) for finding in found.findings),
         tuple(
             replace(skipped, what=name, incomplete=_incomplete_called(name, skipped.incomplete))
             for skipped in found.skipped
@@ -315,8 +315,4 @@ def _called(name: str, found: Found) -> Found:
 
 
 def _incomplete_called(name: str, incomplete: Incomplete | None) -> Incomplete | None:
-    return incomplete and replace(incomplete, rest=replace(incomplete.rest, name=_name(name)))
-
-
-def _name(text: str) -> str:
-    return " ".join(text.split())[:60] or "unnamed"
+    return incomplete and replace(incomplete, rest=replace(incomplete.rest, name=allowed_name(name)))

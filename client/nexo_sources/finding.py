@@ -46,7 +46,7 @@ class Finding:
 
     def command(self, reference: str) -> str:
         """The `nexoctl add` command line that adds it with a reference to its key."""
-        words = ["nexoctl", "add", self.name]
+        words = ["nexoctl", "add", allowed_name(self.name)]
         words += ["--preset", self.preset] if self.preset else ["--provider", self.provider.value]
         words += ["--base-url", self.base_url] if self.base_url else []
         return shlex.join([*words, "--api-key-ref", reference])
@@ -174,14 +174,25 @@ class Found:
         return tuple(one.incomplete for one in self.skipped if one.incomplete is not None)
 
 
+# The daemon allows 64 characters; the rest is for the number of `unique_names`.
+_NAME_LIMIT = 58
+
+
+def allowed_name(text: str) -> str:
+    """The text as a name that the daemon accepts: printable, not too long, without a leading dash."""
+    printable = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return printable.lstrip("- ")[:_NAME_LIMIT].rstrip() or "unnamed"
+
+
 def unique_names(findings: tuple[Finding, ...], taken: tuple[str, ...]) -> tuple[Finding, ...]:
-    """Make names unique by adding a number to those that are taken; case is ignored."""
+    """Make names allowed, and unique by adding a number to those that are taken; case is ignored."""
     used = {name.casefold() for name in taken}
     named = []
     for finding in findings:
-        name, number = finding.name, 2
+        wanted = allowed_name(finding.name)
+        name, number = wanted, 2
         while name.casefold() in used:
-            name, number = f"{finding.name}-{number}", number + 1
+            name, number = f"{wanted}-{number}", number + 1
         used.add(name.casefold())
         named.append(replace(finding, name=name))
     return tuple(named)
