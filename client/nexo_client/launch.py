@@ -53,16 +53,24 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
     # The default path is not passed on: the daemon computes it itself, as it can change with the session.
     place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]
     with _file_without_name() as said:
-        process = subprocess.Popen(
-            python.of_ours("nexo_daemon", "--background", *place),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            start_new_session=True,
-            close_fds=True,
-            env=environment,
-            cwd="/",
-        )
+        try:
+            process = subprocess.Popen(
+                python.of_ours("nexo_daemon", "--background", *place),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+                close_fds=True,
+                env=environment,
+                cwd="/",
+            )
+        except OSError as problem:
+            from nexo.connections import limits
+
+            why = limits.refusal(problem)
+            raise DaemonNotRunning(
+                f"nexod cannot be started: {why.problem}", hint=why.hint, metadata={"socket": str(socket)}
+            ) from None
         try:
             return _wait(process, socket, said, deadline, timeout_s)
         finally:

@@ -79,15 +79,21 @@ def open_settings(
     flags += [] if uid_check else ["--no-uid-check"]
     environment = dict(os.environ)
     run_marks.take_back(environment)
-    process = subprocess.Popen(
-        python.of_ours("nexo_settings", "--socket", os.fspath(paths.socket_path(socket)), *flags),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=environment,
-        cwd="/",
-    )
+    try:
+        process = subprocess.Popen(
+            python.of_ours("nexo_settings", "--socket", os.fspath(paths.socket_path(socket)), *flags),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=environment,
+            cwd="/",
+        )
+    except OSError as problem:
+        from nexo.connections import limits
+
+        why = limits.refusal(problem)
+        raise SettingsUnavailable(f"the settings screen cannot be started: {why.problem}", why.hint) from None
     # Without this thread, a screen that ends before this program becomes a zombie.
     threading.Thread(target=process.wait, name="nexo-settings-reaper", daemon=True).start()
     return _result_of(process)

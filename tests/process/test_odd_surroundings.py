@@ -277,6 +277,7 @@ def test_the_lock_and_the_signals_do_not_take_the_numbers_of_closed_standard_fil
     [
         ("-n 20", "may open 20 files, and the daemon needs 64"),
         ("-v 300000", "may use 292 MB of memory addresses, and the daemon needs 1024"),
+        ("-f 200", "kB, and the daemon needs 65536"),
     ],
 )
 def test_a_limit_that_is_too_low_is_named_by_the_daemon_its_starter_and_the_doctor(
@@ -295,6 +296,22 @@ def test_a_limit_that_is_too_low_is_named_by_the_daemon_its_starter_and_the_doct
     [limits] = [one for one in findings if one["topic"] == "limits"]
     assert problem in limits["text"]
     assert "ulimit" in limits["fix"]
+
+
+@as_root
+@pytest.mark.needs("linux")
+def test_a_user_who_may_start_no_process_is_told_so(surroundings: Surroundings) -> None:
+    """The output is not to blame, which was named for every failure that concerns no file."""
+    os.chown(surroundings.home, PERSON, PERSON)
+    # Python may belong to root.
+    keep = "--inh-caps=+dac_read_search --ambient-caps=+dac_read_search"
+    drop = f"setpriv --reuid={PERSON} --regid={PERSON} --clear-groups {keep}".split()
+    surroundings.prefix = (*drop, "prlimit", "--nproc=1:1")
+    refused = "cannot be started: this user may have 1 threads"
+    for words in (["list"], ["daemon", "start"]):
+        error = surroundings.run([*NEXOCTL, "--json", *words], expect=3).error
+        assert refused in error["message"]
+        assert "ulimit -u" in error["hint"]
 
 
 @pytest.mark.parametrize("line", ["0::/user/unit", "7:pids:/user/unit"], ids=["v2", "v1"])

@@ -14,6 +14,8 @@ from nexo.connections import account
 FILES = 64
 THREADS = 32
 ADDRESSES_MB = 1024
+FILE_MB = 64
+"""Enough for a store with its full history, and for its log of changes."""
 
 
 class Shortage(NamedTuple):
@@ -37,6 +39,10 @@ def shortages(
         problem = f"this process may use {addresses // 1024**2} MB of memory addresses, and the daemon needs "
         hint = f"raise it: ulimit -v {ADDRESSES_MB * 1024} (in a unit: LimitAS={ADDRESSES_MB}M)"
         found.append(Shortage(f"{problem}{ADDRESSES_MB}", hint))
+    size = _limit(resource.RLIMIT_FSIZE)
+    if size is not None and size < FILE_MB * 1024**2:
+        problem = f"this process may write files of {size // 1024} kB, and the daemon needs {FILE_MB * 1024}"
+        found.append(Shortage(problem, "raise it: ulimit -f unlimited (in a unit: LimitFSIZE=infinity)"))
     # This limit does not apply to root.
     processes = None if account.is_root() else _limit(resource.RLIMIT_NPROC)
     if processes is not None and processes < THREADS:
@@ -47,6 +53,11 @@ def shortages(
         problem = f"this unit or container may have {tasks} threads, and the daemon needs {THREADS}"
         found.append(Shortage(problem, "raise TasksMax= of the unit, or the pids limit of the container"))
     return found
+
+
+def refusal(problem: OSError) -> Shortage:
+    """Why the system did not start a process: the limit that is too low, or the system's own words."""
+    return next(iter(shortages()), Shortage(problem.strerror or type(problem).__name__, ""))
 
 
 def raise_files() -> None:
