@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nexo.connections.codec import read, write
+from nexo.connections.codec import enum_to_wire, read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
 from nexo_client.arguments import checked, is_utf8
-from nexo_client.calls import Call, each, one
+from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
 from nexo_client.line import Line
 from nexo_client.workspace import is_path
@@ -39,7 +39,7 @@ class VaultCalls:
 
     def status(self) -> types.Vault:
         """The state of the vault."""
-        return self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
+        return self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True)
 
     def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -56,15 +56,15 @@ class VaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
+        return self._line.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
 
     def lock(self) -> types.Vault:
         """Locks the vault: the daemon forgets the key."""
-        return self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
+        return self._line.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
 
     def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return self._line.ask(Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True))
+        return self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
 
     def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -76,7 +76,7 @@ class VaultCalls:
             InvalidField
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return self._line.ask(Call(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock")))
+        return self._line.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
 
     def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -92,15 +92,17 @@ class VaultCalls:
             VaultLocked, VaultKeyLost, SecretTampered, LimitReached
         """
         request = v.RekeyVaultRequest(
-            slot=v.KeySlotKind.Value(f"KEY_SLOT_KIND_{slot.name}"),
+            slot=enum_to_wire(slot, v.KeySlotKind.DESCRIPTOR),
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
+        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
-        return self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
+        return self._line.ask(
+            v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"), reads=True
+        )
 
     def set_recovery_code(self, code: str) -> types.Vault:
         """Makes a recovery code valid; an earlier one becomes invalid.
@@ -111,7 +113,7 @@ class VaultCalls:
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
-        return self._line.ask(Call(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault")))
+        return self._line.ask(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault"))
 
     def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Re-encrypts all secrets with a new data key, in one transaction.
@@ -124,7 +126,7 @@ class VaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
+        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
 
 @checked
@@ -137,7 +139,7 @@ class StoreCalls:
     def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
         return self._line.ask(
-            Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
+            s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S
         )
 
     def create_backup(self) -> types.Backup:
@@ -146,11 +148,11 @@ class StoreCalls:
         Raises:
             StoreFull
         """
-        return self._line.ask(Call(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S))
+        return self._line.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
 
     def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
+        return self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True)
 
     def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
@@ -168,7 +170,7 @@ class StoreCalls:
             DaemonFailed: the backup is damaged; nothing was changed.
         """
         request = s.RestoreBackupRequest(name=_backup(name), dry_run=dry_run, empty=empty)
-        return self._line.ask(Call(request, _restored, longer_s=WORK_S))
+        return self._line.ask(request, _restored, longer_s=WORK_S)
 
     def export(self, *, passphrase: str = "") -> types.Export:
         """Exports the configuration.
@@ -181,7 +183,7 @@ class StoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets cannot be decrypted.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return self._line.ask(Call(request, partial(read, types.Export), longer_s=WORK_S))
+        return self._line.ask(request, partial(read, types.Export), longer_s=WORK_S)
 
     def import_document(
         self,
@@ -209,7 +211,7 @@ class StoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return self._line.ask(Call(request, each(types.ImportStep, "steps"), longer_s=WORK_S))
+        return self._line.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)
 
 
 def _backup(name: str | os.PathLike[str]) -> str:
@@ -222,10 +224,6 @@ def _backup(name: str | os.PathLike[str]) -> str:
     if not is_utf8(whole):
         raise InvalidField.of("name", "the path is not UTF-8", "rename the file, or make a link to it")
     return whole
-
-
-def _new_code(response: Any) -> types.RecoveryCode:
-    return types.RecoveryCode(response.recovery_code)
 
 
 def _restored(response: Any) -> types.Restored:

@@ -25,19 +25,14 @@ from nexo_client import calls, convert, types
 from nexo_client.aio_follow import AsyncLiveConnection
 from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, OnLayer, StreamCall, each, one
+from nexo_client.calls import OnLayer, each, one, value
 from nexo_client.client import (
     _GRACE_S,
     _default,
-    _fallback,
-    _handouts,
     _id_of,
     _last_test,
     _nothing,
-    _pid,
     _required,
-    _resolved,
-    _revision,
     _test_event,
     _workspaces,
 )
@@ -107,9 +102,7 @@ class AsyncClient(AsyncLine):
 
     async def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return await self.ask(
-            Call(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
-        )
+        return await self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
 
     async def get_connection(self, name: str) -> types.Connection:
         """One connection; the case of the name is ignored.
@@ -118,7 +111,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         return await self.ask(
-            Call(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
+            c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True
         )
 
     async def create_connection(
@@ -150,7 +143,7 @@ class AsyncClient(AsyncLine):
             ticket=ticket,
             update_mask=mask if ticket else None,
         )
-        return await self.ask(Call(request, partial(read, types.SavedConnection)))
+        return await self.ask(request, partial(read, types.SavedConnection))
 
     async def update_connection(
         self,
@@ -185,7 +178,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             ticket=ticket,
         )
-        return await self.ask(Call(request, partial(read, types.SavedConnection)))
+        return await self.ask(request, partial(read, types.SavedConnection))
 
     async def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -203,7 +196,7 @@ class AsyncClient(AsyncLine):
         request = c.DeleteConnectionRequest(
             name=name, replace_with=replace_with, force=force, revision=revision
         )
-        return await self.ask(Call(request, _revision))
+        return await self.ask(request, value(int, "revision"))
 
     async def test_connection(
         self,
@@ -296,7 +289,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
+        return self._subscribe(request, _test_event, max(timeout_s, 0.0) + _GRACE_S)
 
     def testing_draft(
         self,
@@ -318,7 +311,7 @@ class AsyncClient(AsyncLine):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
+        return self._subscribe(request, _test_event, max(timeout_s, 0.0) + _GRACE_S)
 
     async def last_test(self, name: str) -> types.LastTest | None:
         """The result of the last test of a saved connection. Sends nothing to the provider.
@@ -329,11 +322,11 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(Call(c.GetLastTestRequest(name=name), _last_test, reads=True))
+        return await self.ask(c.GetLastTestRequest(name=name), _last_test, reads=True)
 
     async def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
-        return await self.ask(Call(c.GetDefaultConnectionRequest(), _default, reads=True))
+        return await self.ask(c.GetDefaultConnectionRequest(), _default, reads=True)
 
     async def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
@@ -345,7 +338,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ConnectionDisabled, InvalidField
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return await self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
+        return await self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
     async def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Restores the default before the last switch.
@@ -357,7 +350,7 @@ class AsyncClient(AsyncLine):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return await self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
+        return await self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
     async def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Requests the list of models from the provider; this uses no tokens.
@@ -369,13 +362,11 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return await self.ask(Call(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s))
+        return await self.ask(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s)
 
     async def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return await self.ask(
-            Call(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
-        )
+        return await self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
 
     # Workspaces
 
@@ -399,7 +390,7 @@ class AsyncClient(AsyncLine):
         request = w.ResolveConnectionRequest(
             inquiry=calls.inquiry(connection, workspace), client=self._info()
         )
-        return await self.ask(Call(request, _resolved, reads=True))
+        return await self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
 
     async def reveal(self, name: str) -> types.ResolvedConnection:
         """A connection including its secrets, to show to the user; it may be disabled.
@@ -410,7 +401,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
         request = w.RevealConnectionRequest(name=name, client=self._info())
-        return await self.ask(Call(request, _resolved, reads=True))
+        return await self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
 
     async def reveal_secret(self, name: str, *, header: str = "") -> str:
         """One secret of a connection, to show to the user: its API key, or the value of one header.
@@ -430,7 +421,7 @@ class AsyncClient(AsyncLine):
         else:
             request.api_key = True
         return await self.ask(
-            Call(request, lambda response: convert.one_secret(response.connection, header), reads=True)
+            request, lambda response: convert.one_secret(response.connection, header), reads=True
         )
 
     def follow(
@@ -479,7 +470,7 @@ class AsyncClient(AsyncLine):
             allow_fallback=allow_fallback,
             sticky=duration(sticky_s),
         )
-        return await self.ask(Call(request, one(types.WorkspaceBinding, "binding")))
+        return await self.ask(request, one(types.WorkspaceBinding, "binding"))
 
     async def unbind(self, workspace: WorkspaceLike) -> int:
         """Removes the binding of a workspace; returns the new revision of the store.
@@ -490,11 +481,13 @@ class AsyncClient(AsyncLine):
         Raises:
             WorkspaceNotFound, InvalidField
         """
-        return await self.ask(Call(w.UnbindWorkspaceRequest(workspace=_required(workspace)), _revision))
+        return await self.ask(
+            w.UnbindWorkspaceRequest(workspace=_required(workspace)), value(int, "revision")
+        )
 
     async def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
         """The bindings, and the programs that follow a connection now."""
-        return await self.ask(Call(w.ListWorkspacesRequest(), _workspaces, reads=True))
+        return await self.ask(w.ListWorkspacesRequest(), _workspaces, reads=True)
 
     async def explain(
         self, connection: str | None = None, *, workspace: WorkspaceLike = None
@@ -507,7 +500,7 @@ class AsyncClient(AsyncLine):
             InvalidField
         """
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
-        return await self.ask(Call(request, convert.explanation, reads=True))
+        return await self.ask(request, convert.explanation, reads=True)
 
     async def report_outcome(
         self,
@@ -531,11 +524,11 @@ class AsyncClient(AsyncLine):
             http_status=http_status,
             client=self._info(),
         )
-        return await self.ask(Call(request, _nothing))
+        return await self.ask(request, _nothing)
 
     async def get_fallback(self) -> tuple[str, ...]:
         """The names of the fallback connections, which replace an unhealthy one, in order."""
-        return await self.ask(Call(w.GetFallbackRequest(), _fallback, reads=True))
+        return await self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"), reads=True)
 
     async def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
         """Sets the names of the fallback connections, and returns them; an empty list disables fallback.
@@ -543,7 +536,7 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound, InvalidField
         """
-        return await self.ask(Call(w.SetFallbackRequest(connections=names), _fallback))
+        return await self.ask(w.SetFallbackRequest(connections=names), value(tuple[str, ...], "connections"))
 
     # Health
 
@@ -554,7 +547,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         return await self.ask(
-            Call(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
+            h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True
         )
 
     async def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
@@ -564,7 +557,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, InvalidField
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return await self.ask(Call(request, partial(read, types.HealthHistory), reads=True))
+        return await self.ask(request, partial(read, types.HealthHistory), reads=True)
 
     async def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -579,7 +572,7 @@ class AsyncClient(AsyncLine):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return await self.ask(Call(request, each(types.SlicedHistory, "histories"), reads=True))
+        return await self.ask(request, each(types.SlicedHistory, "histories"), reads=True)
 
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -594,15 +587,11 @@ class AsyncClient(AsyncLine):
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
         # Repeating a check does no harm, so it counts as a call that only reads.
-        return await self.ask(
-            Call(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
-        )
+        return await self.ask(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
 
     async def health_settings(self) -> types.HealthSettings:
         """The settings for the periodic checks."""
-        return await self.ask(
-            Call(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
-        )
+        return await self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
 
     async def update_health_settings(
         self,
@@ -626,13 +615,13 @@ class AsyncClient(AsyncLine):
             other_interval=duration(other_interval_s),
             paused=paused,
         )
-        return await self.ask(Call(request, one(types.HealthSettings, "settings")))
+        return await self.ask(request, one(types.HealthSettings, "settings"))
 
     # The daemon
 
     async def status(self) -> types.Status:
         """The state of the daemon and its store."""
-        return await self.ask(Call(d.GetStatusRequest(), one(types.Status, "status"), reads=True))
+        return await self.ask(d.GetStatusRequest(), one(types.Status, "status"), reads=True)
 
     def watch(self) -> AsyncSubscription[types.WatchEvent]:
         """Yields a snapshot, then changes, until the daemon ends the stream (`ended` in the last event).
@@ -640,11 +629,11 @@ class AsyncClient(AsyncLine):
         Closing the subscription, from any thread, ends the iteration. `nexo_client.watch.watch_forever`
         renews the subscription automatically.
         """
-        return self._subscribe(StreamCall(d.WatchRequest(client=self._info()), convert.watch_event, None))
+        return self._subscribe(d.WatchRequest(client=self._info()), convert.watch_event)
 
     async def shutdown(self) -> int:
         """Stops the daemon; returns the pid of the process that is stopping."""
-        return await self.ask(Call(d.ShutdownRequest(), _pid))
+        return await self.ask(d.ShutdownRequest(), value(int, "pid"))
 
     async def handouts(
         self, name: str = "", limit: int = 100, *, since: datetime | None = None
@@ -660,4 +649,4 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
-        return await self.ask(Call(request, _handouts, reads=True))
+        return await self.ask(request, each(types.Handout, "handouts"), reads=True)

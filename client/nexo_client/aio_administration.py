@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterable
 from functools import partial
 
-from nexo.connections.codec import read, write
+from nexo.connections.codec import enum_to_wire, read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
-from nexo_client.administration import PROMPT_S, WORK_S, _backup, _new_code, _restored
+from nexo_client.administration import PROMPT_S, WORK_S, _backup, _restored
 from nexo_client.aio_line import AsyncLine
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, each, one
+from nexo_client.calls import each, one, value
 
 
 @checked
@@ -26,7 +26,7 @@ class AsyncVaultCalls:
 
     async def status(self) -> types.Vault:
         """The state of the vault."""
-        return await self._line.ask(Call(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True))
+        return await self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True)
 
     async def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -43,17 +43,15 @@ class AsyncVaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=PROMPT_S))
+        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
 
     async def lock(self) -> types.Vault:
         """Locks the vault: the daemon forgets the key."""
-        return await self._line.ask(Call(v.LockVaultRequest(), one(types.Vault, "vault")))
+        return await self._line.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
 
     async def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return await self._line.ask(
-            Call(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
-        )
+        return await self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
 
     async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -65,9 +63,7 @@ class AsyncVaultCalls:
             InvalidField
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return await self._line.ask(
-            Call(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
-        )
+        return await self._line.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
 
     async def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -83,15 +79,17 @@ class AsyncVaultCalls:
             VaultLocked, VaultKeyLost, SecretTampered, LimitReached
         """
         request = v.RekeyVaultRequest(
-            slot=v.KeySlotKind.Value(f"KEY_SLOT_KIND_{slot.name}"),
+            slot=enum_to_wire(slot, v.KeySlotKind.DESCRIPTOR),
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
+        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     async def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
-        return await self._line.ask(Call(v.ProposeRecoveryCodeRequest(), _new_code, reads=True))
+        return await self._line.ask(
+            v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"), reads=True
+        )
 
     async def set_recovery_code(self, code: str) -> types.Vault:
         """Makes a recovery code valid; an earlier one becomes invalid.
@@ -102,9 +100,7 @@ class AsyncVaultCalls:
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
-        return await self._line.ask(
-            Call(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault"))
-        )
+        return await self._line.ask(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault"))
 
     async def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Re-encrypts all secrets with a new data key, in one transaction.
@@ -117,7 +113,7 @@ class AsyncVaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return await self._line.ask(Call(request, one(types.Vault, "vault"), longer_s=WORK_S))
+        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
 
 @checked
@@ -130,7 +126,7 @@ class AsyncStoreCalls:
     async def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
         return await self._line.ask(
-            Call(s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S)
+            s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S
         )
 
     async def create_backup(self) -> types.Backup:
@@ -139,13 +135,11 @@ class AsyncStoreCalls:
         Raises:
             StoreFull
         """
-        return await self._line.ask(
-            Call(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
-        )
+        return await self._line.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
 
     async def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return await self._line.ask(Call(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True))
+        return await self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True)
 
     async def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
@@ -163,7 +157,7 @@ class AsyncStoreCalls:
             DaemonFailed: the backup is damaged; nothing was changed.
         """
         request = s.RestoreBackupRequest(name=_backup(name), dry_run=dry_run, empty=empty)
-        return await self._line.ask(Call(request, _restored, longer_s=WORK_S))
+        return await self._line.ask(request, _restored, longer_s=WORK_S)
 
     async def export(self, *, passphrase: str = "") -> types.Export:
         """Exports the configuration.
@@ -176,7 +170,7 @@ class AsyncStoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets cannot be decrypted.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return await self._line.ask(Call(request, partial(read, types.Export), longer_s=WORK_S))
+        return await self._line.ask(request, partial(read, types.Export), longer_s=WORK_S)
 
     async def import_document(
         self,
@@ -204,4 +198,4 @@ class AsyncStoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return await self._line.ask(Call(request, each(types.ImportStep, "steps"), longer_s=WORK_S))
+        return await self._line.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)

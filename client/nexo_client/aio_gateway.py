@@ -13,9 +13,9 @@ from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
 from nexo_client.aio_line import AsyncLine
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, each, one
+from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
-from nexo_client.gateway import _ended, _minted, _used
+from nexo_client.gateway import _used
 from nexo_client.workspace import WorkspaceLike, locate
 
 
@@ -28,9 +28,7 @@ class AsyncGatewayCalls:
 
     async def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return await self._line.ask(
-            Call(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
-        )
+        return await self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
 
     async def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -45,9 +43,7 @@ class AsyncGatewayCalls:
         Raises:
             InvalidField: the port is not allowed.
         """
-        return await self._line.ask(
-            Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
-        )
+        return await self._line.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
 
     async def mint(
         self,
@@ -76,7 +72,9 @@ class AsyncGatewayCalls:
         if program:
             client.program = program[:100]
         request = g.MintRunTokenRequest(inquiry=calls.inquiry(connection, workspace), client=client)
-        return await self._line.ask(Call(request, _minted))
+        return await self._line.ask(
+            request, lambda response: read(types.RunToken, response, secret=response.token)
+        )
 
     async def create_token(
         self,
@@ -99,22 +97,18 @@ class AsyncGatewayCalls:
         """
         place = locate(workspace)
         if connection is not None and place is not None:
-            raise InvalidField(
-                "connection: is given together with a workspace",
-                hint="give one of them",
-                metadata={"field": "connection"},
-            )
+            raise InvalidField.of("connection", "is given together with a workspace", "give one of them")
         request = g.CreateGatewayTokenRequest(name=name, lifetime=duration(lifetime_s))
         if connection is not None:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return await self._line.ask(Call(request, partial(read, types.NewGatewayToken)))
+        return await self._line.ask(request, partial(read, types.NewGatewayToken))
 
     async def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
         return await self._line.ask(
-            Call(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
+            g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True
         )
 
     async def revoke_token(self, name: str) -> int:
@@ -123,7 +117,7 @@ class AsyncGatewayCalls:
         Raises:
             TokenNotFound
         """
-        return await self._line.ask(Call(g.RevokeGatewayTokenRequest(name=name), _ended))
+        return await self._line.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
 
     async def usage(self, *, since: datetime | None = None, by: Sequence[UsageBy] = ()) -> types.UsageReport:
         """The requests and tokens that went through the gateway.
@@ -136,4 +130,4 @@ class AsyncGatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return await self._line.ask(Call(request, _used, reads=True))
+        return await self._line.ask(request, _used, reads=True)

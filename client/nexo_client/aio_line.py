@@ -9,19 +9,19 @@ import weakref
 from collections.abc import AsyncIterator, Generator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, OnLayer, StreamCall
-from nexo_client.errors import DaemonFailed, DaemonNotRunning, NexoError
+from nexo_client.calls import Method, OnLayer
+from nexo_client.errors import DaemonFailed, NexoError
 from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
-from nexo_client.line import LOOK_AGAIN_S, Wire, closed
+from nexo_client.line import LOOK_AGAIN_S, Read, Wire, closed, found
 from nexo_client.workspace import WorkspaceLike
 
 if TYPE_CHECKING:
@@ -44,17 +44,8 @@ class Connecting(Generic[L]):
         self._client: L | None = None
 
     async def _open(self) -> L:
-        calls.positive(self._timeout_s)
-        path = channel.locate(self._socket)
-        try:
-            channel.probe(path)
-        except DaemonNotRunning:
-            if not self._start:
-                raise
-            from nexo_client.launch import start_daemon
-
-            await asyncio.to_thread(start_daemon, path, timeout_s=self._timeout_s)
-            path = channel.locate(self._socket)
+        given = (self._socket, self._start, self._timeout_s)
+        path = await asyncio.to_thread(found, *given) if self._start else found(*given)
         return self._kind(path, timeout_s=self._timeout_s)
 
     def __await__(self) -> Generator[Any, None, L]:
@@ -64,9 +55,7 @@ class Connecting(Generic[L]):
         self._client = await self._open()
         return self._client
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
             await self._client.close()
 
@@ -91,8 +80,9 @@ class AsyncSubscription(Generic[T]):
     time-out around it, ends the stream.
     """
 
-    def __init__(self, stream: StreamCall[T], opened: Any, line: AsyncLine) -> None:
-        self._stream = stream
+    def __init__(self, opened: Any, read: Read[T | None], name: str, line: AsyncLine) -> None:
+        self._read = read
+        self._name = name
         self._opened = opened
         self._responses: AsyncIterator[Any] = aiter(opened)
         self._line = line
@@ -105,13 +95,13 @@ class AsyncSubscription(Generic[T]):
     async def __anext__(self) -> T:
         try:
             async with self._turn:
-                while (value := self._stream.read(await anext(self._responses))) is None:
+                while (value := self._read(await anext(self._responses))) is None:
                     pass
                 return value
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopAsyncIteration from None
-            raise self._line.error_of(failure, self._stream.method.name) from None
+            raise self._line.error_of(failure, self._name) from None
         except asyncio.CancelledError:
             # grpc also raises this for a call that the subscription or the client has cancelled.
             if _is_cancelled() or not (self._closed or self._line.is_closed):
@@ -123,9 +113,7 @@ class AsyncSubscription(Generic[T]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -181,9 +169,7 @@ class AsyncLine:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
@@ -238,40 +224,40 @@ class AsyncLine:
         """The error to raise for a failed call."""
         return closed() if self._closed else failures.translate(failure, self._socket, method)
 
-    async def ask(self, call: Call[T]) -> T:
-        """Sends a call and reads the response. For the methods of the clients."""
+    async def ask(self, request: Message, read: Read[T], *, reads: bool = False, longer_s: float = 0.0) -> T:
+        """See `Line.ask`."""
         try:
-            return await self._ask(call)
+            return await self._ask(request, read, reads, longer_s)
         except asyncio.CancelledError:
             # grpc also raises this if another task has closed the channel.
             if _is_cancelled() or not self._closed:
                 raise
             raise closed() from None
 
-    async def _ask(self, call: Call[T]) -> T:
+    async def _ask(self, request: Message, read: Read[T], reads: bool, longer_s: float) -> T:
         wire = self._connected()
-        method = wire.method(call)
-        deadline = self._timeout_s + max(call.longer_s, 0.0)
-        if not call.reads:
+        method = calls.method(request)
+        send = wire.unary(method)
+        deadline = self._timeout_s + max(longer_s, 0.0)
+        if not reads:
             # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
-            return call.read(await method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+            return read(await send(request, timeout=deadline, wait_for_ready=not reads))
         except grpc.RpcError as failure:
-            error = closed() if self._closed else failures.unless_repeatable(failure, self._socket, call)
+            if self._closed or not reads or not failures.may_be_repeated(failure, self._socket):
+                raise self.error_of(failure, method.name) from None
         except grpc.aio.UsageError:
             raise closed() from None
-        if error is not None:
-            raise error
-        await self._wait_until_connected(wire, call)
+        await self._wait_until_connected(wire, method)
         try:
-            return call.read(await method(call.request, timeout=deadline))
+            return read(await send(request, timeout=deadline))
         except grpc.RpcError as failure:
-            raise self.error_of(failure, call.method.name) from None
+            raise self.error_of(failure, method.name) from None
         except grpc.aio.UsageError:
             raise closed() from None
 
-    async def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
+    async def _wait_until_connected(self, wire: Wire, method: Method) -> None:
         """See `Line._wait_until_connected`."""
         give_up = time.monotonic() + self._timeout_s
         while True:
@@ -281,16 +267,19 @@ class AsyncLine:
             except TimeoutError:
                 channel.probe(self._socket)
                 if time.monotonic() > give_up:
-                    raise failures.no_answer(self._socket, call.method.name) from None
+                    raise failures.no_answer(self._socket, method.name) from None
             except grpc.aio.UsageError:
                 raise closed() from None
             else:
                 return
 
-    def _subscribe(self, stream: StreamCall[T]) -> AsyncSubscription[T]:
-        wire = self._connected()
+    def _subscribe(
+        self, request: Message, read: Read[T | None], limit_s: float | None = None
+    ) -> AsyncSubscription[T]:
+        """See `Line._subscribe`."""
+        wire, method = self._connected(), calls.method(request)
         channel.probe(self._socket)
-        subscription = AsyncSubscription(stream, wire.stream(stream), self)
+        subscription = AsyncSubscription(wire.stream(method, request, limit_s), read, method.name, self)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -1,7 +1,7 @@
-"""Describes a gRPC call: the request, a function that reads the response, and whether it may be repeated.
+"""Parts of a gRPC call that the synchronous and the asyncio client share.
 
-`line` and `aio_line` send calls; `client` has the meaning of each call. The path of a method and the class of
-its response come from the descriptors of the contract, so generated stubs are not imported.
+The path of a method and the class of its response come from the descriptors of the contract, so generated
+stubs are not imported.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from nexo.connections.codec import read, read_all
 from nexo.connections.v1 import workspace_pb2 as w
-from nexo.connections.values import frozen
 from nexo.connections.version import __version__
 from nexo_client import convert, types
 from nexo_client.errors import InvalidField
@@ -34,68 +33,48 @@ class Method(NamedTuple):
 
     path: str
     name: str
+    request: type[Message]
     response: type[Message]
 
 
+def method(request: Message) -> Method:
+    """The method that takes messages like `request`; each method has its own request class."""
+    kind: Any = type(request)  # its type stub wrongly says that it is not hashable
+    return _method(kind)
+
+
 @cache
-def method(request: Any) -> Method:
-    """The method that takes messages of the class `request`; each method has its own request class."""
+def _method(request: Any) -> Method:
     asked = request.DESCRIPTOR
     for service in asked.file.services_by_name.values():
         for found in service.methods:
             if found.input_type.full_name == asked.full_name:
                 path = f"/{service.full_name}/{found.name}"
-                return Method(path, found.name, GetMessageClass(found.output_type))
+                return Method(path, found.name, request, GetMessageClass(found.output_type))
     raise LookupError(f"no method of the contract takes {asked.full_name}")
 
 
-@frozen
-class Call(Generic[T]):
-    """A call with one response.
-
-    Attributes:
-        read: converts the response.
-        reads: the call changes no configuration, so it may be repeated after a lost connection.
-        longer_s: seconds added to the client's own deadline.
-    """
-
-    request: Message
-    read: Callable[[Any], T]
-    reads: bool = False
-    longer_s: float = 0.0
-
-    @property
-    def method(self) -> Method:
-        kind: Any = type(self.request)  # its type stub wrongly says that it is not hashable
-        return method(kind)
+def sender(method: Method, make: Callable[..., Any]) -> Any:
+    """The function that sends requests; `make` is the channel's function for calls of this kind."""
+    return make(
+        method.path,
+        request_serializer=method.request.SerializeToString,
+        response_deserializer=method.response.FromString,
+    )
 
 
-@frozen
-class StreamCall(Generic[T]):
-    """A call with a stream of responses.
-
-    Attributes:
-        read: converts a response; None for one that this version does not know.
-        limit_s: the deadline in seconds; None: the stream is open until one side ends it.
-    """
-
-    request: Message
-    read: Callable[[Any], T | None]
-    limit_s: float | None
-
-    @property
-    def method(self) -> Method:
-        kind: Any = type(self.request)  # as above
-        return method(kind)
+def value(kind: Callable[[Any], T], field: str) -> Callable[[Any], T]:
+    """A function that makes a `kind` of the plain value in a field of a response."""
+    return lambda response: kind(getattr(response, field))
 
 
 def one(kind: Callable[..., T], field: str) -> Callable[[Any], T]:
-    """A function that reads the value in a field of a response."""
+    """A function that reads the message in a field of a response."""
     return lambda response: read(kind, getattr(response, field))
 
 
 def each(kind: type[T], field: str) -> Callable[[Any], tuple[T, ...]]:
-    """A function that reads the values in a repeated field of a response."""
+    """A function that reads the messages in a repeated field of a response."""
     return lambda response: read_all(kind, getattr(response, field))
 
 
@@ -130,11 +109,8 @@ def inquiry(connection: str | None, workspace: WorkspaceLike) -> w.Inquiry:
         InvalidField: the name is empty; it does not mean the default.
     """
     if connection is not None and not connection.strip():
-        raise InvalidField(
-            "connection: is empty",
-            hint="name a connection, or leave it out to get the connection of the workspace",
-            metadata={"field": "connection"},
-        )
+        hint = "name a connection, or leave it out to get the connection of the workspace"
+        raise InvalidField.of("connection", "is empty", hint)
     place = nearest(workspace)
     return w.Inquiry(
         workspace=None if place is None else convert.workspace_to_wire(place),

@@ -20,7 +20,7 @@ from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, OnLayer, StreamCall, each, one
+from nexo_client.calls import OnLayer, each, one, value
 from nexo_client.errors import InvalidField
 from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
 from nexo_client.workspace import WorkspaceLike, locate
@@ -89,7 +89,7 @@ class Client(Line):
 
     def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return self.ask(Call(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True))
+        return self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
 
     def get_connection(self, name: str) -> types.Connection:
         """One connection; the case of the name is ignored.
@@ -97,9 +97,7 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(
-            Call(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
-        )
+        return self.ask(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
 
     def create_connection(
         self,
@@ -130,7 +128,7 @@ class Client(Line):
             ticket=ticket,
             update_mask=mask if ticket else None,
         )
-        return self.ask(Call(request, partial(read, types.SavedConnection)))
+        return self.ask(request, partial(read, types.SavedConnection))
 
     def update_connection(
         self,
@@ -165,7 +163,7 @@ class Client(Line):
             fixes=fixes,
             ticket=ticket,
         )
-        return self.ask(Call(request, partial(read, types.SavedConnection)))
+        return self.ask(request, partial(read, types.SavedConnection))
 
     def delete_connection(
         self, name: str, *, replace_with: str = "", force: bool = False, revision: int = 0
@@ -183,7 +181,7 @@ class Client(Line):
         request = c.DeleteConnectionRequest(
             name=name, replace_with=replace_with, force=force, revision=revision
         )
-        return self.ask(Call(request, _revision))
+        return self.ask(request, value(int, "revision"))
 
     def test_connection(
         self,
@@ -276,7 +274,7 @@ class Client(Line):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
+        return self._subscribe(request, _test_event, max(timeout_s, 0.0) + _GRACE_S)
 
     def testing_draft(
         self,
@@ -298,7 +296,7 @@ class Client(Line):
             fixes=fixes,
             keep=keep,
         )
-        return self._subscribe(StreamCall(request, _test_event, max(timeout_s, 0.0) + _GRACE_S))
+        return self._subscribe(request, _test_event, max(timeout_s, 0.0) + _GRACE_S)
 
     def last_test(self, name: str) -> types.LastTest | None:
         """The result of the last test of a saved connection. Sends nothing to the provider.
@@ -309,11 +307,11 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(Call(c.GetLastTestRequest(name=name), _last_test, reads=True))
+        return self.ask(c.GetLastTestRequest(name=name), _last_test, reads=True)
 
     def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
-        return self.ask(Call(c.GetDefaultConnectionRequest(), _default, reads=True))
+        return self.ask(c.GetDefaultConnectionRequest(), _default, reads=True)
 
     def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
@@ -325,7 +323,7 @@ class Client(Line):
             ConnectionNotFound, ConnectionDisabled, InvalidField
         """
         request = c.SetDefaultConnectionRequest(name=name, wait=duration(wait_s))
-        return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
+        return self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
     def undo_default(self, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Restores the default before the last switch.
@@ -337,7 +335,7 @@ class Client(Line):
             NothingToUndo
         """
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
-        return self.ask(Call(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0))
+        return self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
     def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
         """Requests the list of models from the provider; this uses no tokens.
@@ -349,11 +347,11 @@ class Client(Line):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return self.ask(Call(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s))
+        return self.ask(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s)
 
     def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return self.ask(Call(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True))
+        return self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
 
     # Workspaces
 
@@ -377,7 +375,7 @@ class Client(Line):
         request = w.ResolveConnectionRequest(
             inquiry=calls.inquiry(connection, workspace), client=self._info()
         )
-        return self.ask(Call(request, _resolved, reads=True))
+        return self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
 
     def reveal(self, name: str) -> types.ResolvedConnection:
         """A connection including its secrets, to show to the user; it may be disabled.
@@ -388,7 +386,7 @@ class Client(Line):
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
         request = w.RevealConnectionRequest(name=name, client=self._info())
-        return self.ask(Call(request, _resolved, reads=True))
+        return self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
 
     def reveal_secret(self, name: str, *, header: str = "") -> str:
         """One secret of a connection, to show to the user: its API key, or the value of one header.
@@ -407,9 +405,7 @@ class Client(Line):
             request.header = header
         else:
             request.api_key = True
-        return self.ask(
-            Call(request, lambda response: convert.one_secret(response.connection, header), reads=True)
-        )
+        return self.ask(request, lambda response: convert.one_secret(response.connection, header), reads=True)
 
     def follow(
         self,
@@ -457,7 +453,7 @@ class Client(Line):
             allow_fallback=allow_fallback,
             sticky=duration(sticky_s),
         )
-        return self.ask(Call(request, one(types.WorkspaceBinding, "binding")))
+        return self.ask(request, one(types.WorkspaceBinding, "binding"))
 
     def unbind(self, workspace: WorkspaceLike) -> int:
         """Removes the binding of a workspace; returns the new revision of the store.
@@ -468,11 +464,11 @@ class Client(Line):
         Raises:
             WorkspaceNotFound, InvalidField
         """
-        return self.ask(Call(w.UnbindWorkspaceRequest(workspace=_required(workspace)), _revision))
+        return self.ask(w.UnbindWorkspaceRequest(workspace=_required(workspace)), value(int, "revision"))
 
     def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
         """The bindings, and the programs that follow a connection now."""
-        return self.ask(Call(w.ListWorkspacesRequest(), _workspaces, reads=True))
+        return self.ask(w.ListWorkspacesRequest(), _workspaces, reads=True)
 
     def explain(self, connection: str | None = None, *, workspace: WorkspaceLike = None) -> types.Explanation:
         """The connection that `resolve` would return and the reason, without secrets.
@@ -483,7 +479,7 @@ class Client(Line):
             InvalidField
         """
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
-        return self.ask(Call(request, convert.explanation, reads=True))
+        return self.ask(request, convert.explanation, reads=True)
 
     def report_outcome(
         self,
@@ -507,11 +503,11 @@ class Client(Line):
             http_status=http_status,
             client=self._info(),
         )
-        return self.ask(Call(request, _nothing))
+        return self.ask(request, _nothing)
 
     def get_fallback(self) -> tuple[str, ...]:
         """The names of the fallback connections, which replace an unhealthy one, in order."""
-        return self.ask(Call(w.GetFallbackRequest(), _fallback, reads=True))
+        return self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"), reads=True)
 
     def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
         """Sets the names of the fallback connections, and returns them; an empty list disables fallback.
@@ -519,7 +515,7 @@ class Client(Line):
         Raises:
             ConnectionNotFound, InvalidField
         """
-        return self.ask(Call(w.SetFallbackRequest(connections=names), _fallback))
+        return self.ask(w.SetFallbackRequest(connections=names), value(tuple[str, ...], "connections"))
 
     # Health
 
@@ -529,9 +525,7 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(
-            Call(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
-        )
+        return self.ask(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
 
     def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """The health transitions and samples of the last `window_s` seconds, at most 90 days.
@@ -540,7 +534,7 @@ class Client(Line):
             ConnectionNotFound, InvalidField
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return self.ask(Call(request, partial(read, types.HealthHistory), reads=True))
+        return self.ask(request, partial(read, types.HealthHistory), reads=True)
 
     def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -555,7 +549,7 @@ class Client(Line):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return self.ask(Call(request, each(types.SlicedHistory, "histories"), reads=True))
+        return self.ask(request, each(types.SlicedHistory, "histories"), reads=True)
 
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -570,11 +564,11 @@ class Client(Line):
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
         # Repeating a check does no harm, so it counts as a call that only reads.
-        return self.ask(Call(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s))
+        return self.ask(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
 
     def health_settings(self) -> types.HealthSettings:
         """The settings for the periodic checks."""
-        return self.ask(Call(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True))
+        return self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
 
     def update_health_settings(
         self,
@@ -598,13 +592,13 @@ class Client(Line):
             other_interval=duration(other_interval_s),
             paused=paused,
         )
-        return self.ask(Call(request, one(types.HealthSettings, "settings")))
+        return self.ask(request, one(types.HealthSettings, "settings"))
 
     # The daemon
 
     def status(self) -> types.Status:
         """The state of the daemon and its store."""
-        return self.ask(Call(d.GetStatusRequest(), one(types.Status, "status"), reads=True))
+        return self.ask(d.GetStatusRequest(), one(types.Status, "status"), reads=True)
 
     def watch(self) -> Subscription[types.WatchEvent]:
         """Yields a snapshot, then changes, until the daemon ends the stream (`ended` in the last event).
@@ -612,11 +606,11 @@ class Client(Line):
         Closing the subscription, from any thread, ends the iteration. `nexo_client.watch.watch_forever`
         renews the subscription automatically.
         """
-        return self._subscribe(StreamCall(d.WatchRequest(client=self._info()), convert.watch_event, None))
+        return self._subscribe(d.WatchRequest(client=self._info()), convert.watch_event)
 
     def shutdown(self) -> int:
         """Stops the daemon; returns the pid of the process that is stopping."""
-        return self.ask(Call(d.ShutdownRequest(), _pid))
+        return self.ask(d.ShutdownRequest(), value(int, "pid"))
 
     def handouts(
         self, name: str = "", limit: int = 100, *, since: datetime | None = None
@@ -632,18 +626,11 @@ class Client(Line):
             ConnectionNotFound
         """
         request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
-        return self.ask(Call(request, _handouts, reads=True))
-
-
-# Reading responses
+        return self.ask(request, each(types.Handout, "handouts"), reads=True)
 
 
 def _default(response: Any) -> types.Connection | None:
     return read(types.Connection, response.connection) if response.HasField("connection") else None
-
-
-def _revision(response: Any) -> int:
-    return int(response.revision)
 
 
 def _test_event(response: Any) -> types.LayerResult | types.TestResult | None:
@@ -657,16 +644,10 @@ def _last_test(response: Any) -> types.LastTest | None:
     return read(types.LastTest, response) if response.HasField("result") else None
 
 
-def _resolved(response: Any) -> types.ResolvedConnection:
-    return convert.resolved(response.connection)
-
-
 def _required(workspace: WorkspaceLike) -> w.Workspace:
     place = locate(workspace)
     if place is None:
-        raise InvalidField(
-            "workspace: is empty", hint="give a directory or a name", metadata={"field": "workspace"}
-        )
+        raise InvalidField.of("workspace", "is empty", "give a directory or a name")
     return convert.workspace_to_wire(place)
 
 
@@ -683,15 +664,3 @@ def _id_of(connection: types.ResolvedConnection | types.Connection | str) -> str
 
 def _nothing(_response: Any) -> None:
     return None
-
-
-def _fallback(response: Any) -> tuple[str, ...]:
-    return tuple(response.connections)
-
-
-def _pid(response: Any) -> int:
-    return int(response.pid)
-
-
-def _handouts(response: Any) -> tuple[types.Handout, ...]:
-    return tuple(convert.handout(entry) for entry in response.handouts)

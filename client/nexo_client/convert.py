@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
-from datetime import UTC
 from enum import StrEnum
-from typing import TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -14,8 +13,6 @@ from nexo.connections.codec import enum_to_wire, read, read_all, write
 from nexo.connections.v1 import connection_pb2, daemon_pb2, workspace_pb2
 from nexo_client import types
 from nexo_client.errors import InvalidField
-
-E = TypeVar("E", bound=StrEnum)
 
 
 def network(message: connection_pb2.NetworkProfile) -> types.NetworkProfile:
@@ -30,10 +27,12 @@ def network(message: connection_pb2.NetworkProfile) -> types.NetworkProfile:
 codec.READERS[types.NetworkProfile] = network
 
 
-def resolved(message: workspace_pb2.ResolvedConnection) -> types.ResolvedConnection:
-    """A resolved connection."""
-    headers = types.Headers((header.name, header.value) for header in message.headers)
-    return read(types.ResolvedConnection, message, headers=headers)
+def headers(messages: Iterable[connection_pb2.Header]) -> types.Headers:
+    """The custom headers of a resolved connection."""
+    return types.Headers((header.name, header.value) for header in messages)
+
+
+codec.READERS[types.Headers] = headers
 
 
 def one_secret(message: workspace_pb2.ResolvedConnection, header: str) -> str:
@@ -107,13 +106,7 @@ def explanation(message: workspace_pb2.ExplainResolutionResponse) -> types.Expla
     )
 
 
-def handout(message: daemon_pb2.Handout) -> types.Handout:
-    """The record of a handed out secret."""
-    last = {} if message.HasField("last_at") else {"last_at": message.at.ToDatetime(tzinfo=UTC)}
-    return read(types.Handout, message, times=message.times or 1, **last)
-
-
-codec.READERS[types.Handout] = handout
+codec.READERS[types.Explanation] = explanation
 
 
 def watch_event(message: daemon_pb2.WatchResponse) -> types.WatchEvent:

@@ -6,7 +6,7 @@ status code and the state of the socket give the reason.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -22,9 +22,6 @@ from nexo_client.errors import (
     IncompatibleDaemon,
     NexoError,
 )
-
-if TYPE_CHECKING:
-    from nexo_client.calls import Call
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -67,12 +64,10 @@ def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError 
     return None
 
 
-def unless_repeatable(failure: Failed, socket: Path, call: "Call[Any]") -> NexoError | None:
-    """The error to raise. None if the call may be repeated: it only reads, and the daemon is back."""
+def may_be_repeated(failure: Failed, socket: Path) -> bool:
+    """Whether a call that only reads may be repeated: the connection was lost, and the daemon is back."""
     lost = failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
-    if call.reads and lost:
-        return channel.diagnose(socket)
-    return translate(failure, socket, call.method.name)
+    return lost and channel.diagnose(socket) is None
 
 
 def no_answer(socket: Path, call: str) -> DeadlineExceeded:

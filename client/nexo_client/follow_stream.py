@@ -14,9 +14,10 @@ from typing import Any
 
 import grpc
 
+from nexo.connections.codec import read
 from nexo.connections.terms import FOLLOWERS_PER_STREAM
 from nexo.connections.v1 import workspace_pb2 as w
-from nexo_client import calls, channel, convert, failures, fork
+from nexo_client import calls, channel, failures, fork
 from nexo_client.errors import IncompatibleDaemon, LimitReached, NexoError
 from nexo_client.follow import LiveConnection
 from nexo_client.types import OnStale, ResolvedConnection
@@ -168,11 +169,8 @@ class FollowStream:
             for live in self._followers.values():
                 requests.put(_subscribe(live))
             self._requests = requests
-            self._call = self._channel.stream_stream(
-                calls.method(w.FollowConnectionRequest).path,
-                request_serializer=w.FollowConnectionRequest.SerializeToString,
-                response_deserializer=w.FollowConnectionResponse.FromString,
-            )(iter(requests.get, None), wait_for_ready=True)
+            send = calls.sender(calls.method(w.FollowConnectionRequest()), self._channel.stream_stream)
+            self._call = send(iter(requests.get, None), wait_for_ready=True)
             if self._stopping.is_set():
                 self._call.cancel()
             return self._call
@@ -191,7 +189,7 @@ class FollowStream:
             problem = response.problem
             state = failures.from_reason(problem.reason, problem.message, problem.metadata)
         else:
-            state = convert.resolved(response.connection)
+            state = read(ResolvedConnection, response.connection)
         with self._lock:
             affected = [
                 live for number in response.followers if (live := self._followers.get(number)) is not None

@@ -19,7 +19,7 @@ from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, each, one
+from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
 from nexo_client.line import Line
 from nexo_client.workspace import WorkspaceLike, locate
@@ -34,7 +34,7 @@ class GatewayCalls:
 
     def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return self._line.ask(Call(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True))
+        return self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
 
     def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -49,7 +49,7 @@ class GatewayCalls:
         Raises:
             InvalidField: the port is not allowed.
         """
-        return self._line.ask(Call(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway")))
+        return self._line.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
 
     def mint(
         self,
@@ -78,7 +78,7 @@ class GatewayCalls:
         if program:
             client.program = program[:100]
         request = g.MintRunTokenRequest(inquiry=calls.inquiry(connection, workspace), client=client)
-        return self._line.ask(Call(request, _minted))
+        return self._line.ask(request, lambda response: read(types.RunToken, response, secret=response.token))
 
     def create_token(
         self,
@@ -101,23 +101,17 @@ class GatewayCalls:
         """
         place = locate(workspace)
         if connection is not None and place is not None:
-            raise InvalidField(
-                "connection: is given together with a workspace",
-                hint="give one of them",
-                metadata={"field": "connection"},
-            )
+            raise InvalidField.of("connection", "is given together with a workspace", "give one of them")
         request = g.CreateGatewayTokenRequest(name=name, lifetime=duration(lifetime_s))
         if connection is not None:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return self._line.ask(Call(request, partial(read, types.NewGatewayToken)))
+        return self._line.ask(request, partial(read, types.NewGatewayToken))
 
     def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
-        return self._line.ask(
-            Call(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
-        )
+        return self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
 
     def revoke_token(self, name: str) -> int:
         """Revokes a token and ends its open requests; returns the number of these requests.
@@ -125,7 +119,7 @@ class GatewayCalls:
         Raises:
             TokenNotFound
         """
-        return self._line.ask(Call(g.RevokeGatewayTokenRequest(name=name), _ended))
+        return self._line.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
 
     def usage(self, *, since: datetime | None = None, by: Sequence[UsageBy] = ()) -> types.UsageReport:
         """The requests and tokens that went through the gateway.
@@ -138,17 +132,7 @@ class GatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return self._line.ask(Call(request, _used, reads=True))
-
-
-def _minted(response: Any) -> types.RunToken:
-    return types.RunToken(
-        response.token, read(types.Gateway, response.gateway), convert.explanation(response.resolution)
-    )
-
-
-def _ended(response: Any) -> int:
-    return int(response.ended)
+        return self._line.ask(request, _used, reads=True)
 
 
 def _used(response: Any) -> types.UsageReport:

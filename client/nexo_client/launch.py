@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from nexo.connections import lock_note, paths, python, run_marks
 from nexo_client import channel
@@ -117,16 +117,11 @@ def _pid_of(socket: Path, timeout_s: float) -> int:
     from nexo.connections.v1 import daemon_pb2
     from nexo_client import calls, failures
 
-    request: Any = daemon_pb2.GetStatusRequest
+    request = daemon_pb2.GetStatusRequest()
     method = calls.method(request)
     with grpc.insecure_channel(channel.target(socket), options=channel.OPTIONS) as line:
-        ask = line.unary_unary(
-            method.path,
-            request_serializer=request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )
         try:
-            answer: Any = ask(request(), timeout=timeout_s)
+            answer = calls.sender(method, line.unary_unary)(request, timeout=timeout_s)
         except grpc.RpcError as failure:
             raise failures.translate(failure, socket, method.name) from None
     return int(answer.status.pid)

@@ -11,15 +11,15 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.arguments import checked
-from nexo_client.calls import Call, OnLayer, StreamCall
+from nexo_client.calls import Method, OnLayer
 from nexo_client.errors import DaemonFailed, DaemonNotRunning, NexoError
 from nexo_client.workspace import WorkspaceLike
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nexo_client.follow import LiveConnection
 
 T = TypeVar("T")
+Read = Callable[[Any], T]
 L = TypeVar("L", bound="Line")
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -35,8 +36,8 @@ LOOK_AGAIN_S = 0.2
 """Interval at which a client that waits for the channel checks whether anybody listens on the socket."""
 
 
-def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
-    """A client of class `kind`; see `nexo_client.connect`."""
+def found(socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> Path:
+    """The socket of a running daemon, which is started if `start`; see `nexo_client.connect`."""
     calls.positive(timeout_s)
     path = channel.locate(socket)
     try:
@@ -47,8 +48,13 @@ def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, ti
         from nexo_client.launch import start_daemon
 
         start_daemon(path, timeout_s=timeout_s)
-        path = channel.locate(socket)
-    return kind(path, timeout_s=timeout_s)
+        return channel.locate(socket)
+    return path
+
+
+def opened(kind: type[L], socket: str | os.PathLike[str] | None, start: bool, timeout_s: float) -> L:
+    """A client of class `kind`; see `nexo_client.connect`."""
+    return kind(found(socket, start, timeout_s), timeout_s=timeout_s)
 
 
 class Wire:
@@ -57,29 +63,19 @@ class Wire:
     def __init__(self, channel: Any) -> None:
         self.channel = channel
         self.info = calls.client_info()
-        self._callables: dict[str, Callable[..., Any]] = {}
+        self._sends: dict[str, Callable[..., Any]] = {}
 
-    def method(self, call: Call[Any]) -> Callable[..., Any]:
-        """The function that sends `call` and returns the response; to be awaited on an asyncio channel."""
-        path, _, response = call.method
-        found = self._callables.get(path)
+    def unary(self, method: Method) -> Callable[..., Any]:
+        """The function that sends a request and returns the response; to be awaited on an asyncio channel."""
+        found = self._sends.get(method.path)
         if found is None:
-            found = self._callables[path] = self.channel.unary_unary(
-                path,
-                request_serializer=type(call.request).SerializeToString,
-                response_deserializer=response.FromString,
-            )
+            found = self._sends[method.path] = calls.sender(method, self.channel.unary_unary)
         return found
 
-    def stream(self, stream: StreamCall[Any]) -> Any:
-        """The responses to `stream`; an asynchronous iterator on an asyncio channel."""
-        path, _, response = stream.method
-        method = self.channel.unary_stream(
-            path,
-            request_serializer=type(stream.request).SerializeToString,
-            response_deserializer=response.FromString,
-        )
-        return method(stream.request, timeout=stream.limit_s, wait_for_ready=True)
+    def stream(self, method: Method, request: Message, limit_s: float | None) -> Any:
+        """The responses to a request; an asynchronous iterator on an asyncio channel."""
+        send = calls.sender(method, self.channel.unary_stream)
+        return send(request, timeout=limit_s, wait_for_ready=True)
 
 
 def closed() -> DaemonFailed:
@@ -94,8 +90,9 @@ class Subscription(Generic[T]):
     the same one share its messages.
     """
 
-    def __init__(self, stream: StreamCall[T], opened: Any, line: Line) -> None:
-        self._stream = stream
+    def __init__(self, opened: Any, read: Read[T | None], name: str, line: Line) -> None:
+        self._read = read
+        self._name = name
         self._opened = opened
         self._line = line
         self._closed = False
@@ -108,20 +105,18 @@ class Subscription(Generic[T]):
     def __next__(self) -> T:
         try:
             with self._turn:
-                while (value := self._stream.read(next(self._opened))) is None:
+                while (value := self._read(next(self._opened))) is None:
                     pass
             return value
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopIteration from None
-            raise self._line.error_of(failure, self._stream.method.name) from None
+            raise self._line.error_of(failure, self._name) from None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -166,12 +161,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -220,32 +210,38 @@ class Line:
         """The error to raise for a failed call."""
         return closed() if self._closed else failures.translate(failure, self._socket, method)
 
-    def ask(self, call: Call[T]) -> T:
-        """Sends a call and reads the response. For the methods of the clients."""
+    def ask(self, request: Message, read: Read[T], *, reads: bool = False, longer_s: float = 0.0) -> T:
+        """Sends a call and reads the response. For the methods of the clients.
+
+        Args:
+            read: converts the response.
+            reads: the call changes no configuration, so it may be repeated after a lost connection.
+            longer_s: seconds added to the client's own deadline.
+        """
         wire = self._connected()
-        method = wire.method(call)
-        deadline = self._timeout_s + max(call.longer_s, 0.0)
-        if not call.reads:
+        method = calls.method(request)
+        send = wire.unary(method)
+        deadline = self._timeout_s + max(longer_s, 0.0)
+        if not reads:
             # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
-            return call.read(method(call.request, timeout=deadline, wait_for_ready=not call.reads))
+            return read(send(request, timeout=deadline, wait_for_ready=not reads))
         except grpc.RpcError as failure:
-            error = closed() if self._closed else failures.unless_repeatable(failure, self._socket, call)
+            if self._closed or not reads or not failures.may_be_repeated(failure, self._socket):
+                raise self.error_of(failure, method.name) from None
         except ValueError:
             # grpc raises this if another thread has closed the channel.
             raise closed() from None
-        if error is not None:
-            raise error
-        self._wait_until_connected(wire, call)
+        self._wait_until_connected(wire, method)
         try:
-            return call.read(method(call.request, timeout=deadline))
+            return read(send(request, timeout=deadline))
         except grpc.RpcError as failure:
-            raise self.error_of(failure, call.method.name) from None
+            raise self.error_of(failure, method.name) from None
         except ValueError:
             raise closed() from None
 
-    def _wait_until_connected(self, wire: Wire, call: Call[Any]) -> None:
+    def _wait_until_connected(self, wire: Wire, method: Method) -> None:
         """Waits until the channel is connected.
 
         A call with `wait_for_ready` would wait until its deadline even if nobody listens any more.
@@ -259,18 +255,26 @@ class Line:
                 except grpc.FutureTimeoutError:
                     channel.probe(self._socket)
                     if time.monotonic() > give_up:
-                        raise failures.no_answer(self._socket, call.method.name) from None
+                        raise failures.no_answer(self._socket, method.name) from None
                 else:
                     return
             raise closed()
         finally:
             connected.cancel()
 
-    def _subscribe(self, stream: StreamCall[T]) -> Subscription[T]:
-        wire = self._connected()
+    def _subscribe(
+        self, request: Message, read: Read[T | None], limit_s: float | None = None
+    ) -> Subscription[T]:
+        """Opens a stream.
+
+        Args:
+            read: converts a response; None for one that this version does not know.
+            limit_s: the deadline in seconds; None: the stream is open until one side ends it.
+        """
+        wire, method = self._connected(), calls.method(request)
         channel.probe(self._socket)
         try:
-            return Subscription(stream, wire.stream(stream), self)
+            return Subscription(wire.stream(method, request, limit_s), read, method.name, self)
         except ValueError:
             raise closed() from None
 

@@ -1,8 +1,6 @@
 """ConnectionService: configuration, tests, the default."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import replace
 
 from nexo.connections.codec import seconds, timestamp, write
@@ -19,6 +17,7 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.tested import Proposal
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import edit_draft, new_draft
+from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.view import View
 
@@ -91,12 +90,10 @@ class ConnectionService:
         return pb.DeleteConnectionResponse(revision=revision)
 
     async def TestConnection(
-        self, request: pb.TestConnectionRequest
-    ) -> AsyncIterator[pb.TestConnectionResponse]:
-        connection = self._registry.snapshot.get(request.name)
-        timeout_s = seconds(request.timeout) or DEFAULT_TEST_TIMEOUT_S
-        era = self._registry.tickets.era
-        proposal: Proposal | None = None
+        self, request: pb.TestConnectionRequest, send: Send[pb.TestConnectionResponse]
+    ) -> None:
+        connection, era = self._registry.snapshot.get(request.name), self._registry.tickets.era
+        name, ticket, proposal = connection.name, "", None
         notes: tuple[Suggestion, ...] = ()
         if request.update_mask.paths:
             proposal = Proposal(
@@ -112,74 +109,67 @@ class ConnectionService:
                 keep_key_for_new_origin=proposal.consent,
                 fixes=proposal.fixes,
             )
-            notes = plan.notes
-            name, target = plan.connection.name, await self._registry.planned_target(plan)
+            name, notes = plan.connection.name, plan.notes
+            target = await self._registry.planned_target(plan)
         else:
-            name, target = connection.name, await self._registry.target(connection)
-        async with aclosing(
-            self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
-        ) as events:
-            async for event in events:
-                if isinstance(event, LayerResult):
-                    yield pb.TestConnectionResponse(layer=write(pb.LayerResult, event))
-                else:
-                    if proposal is None:
-                        await self._remember(connection, event)
-                    kept = proposal if request.keep else None
-                    ticket = "" if kept is None else self._registry.ticket(kept, event, era)
-                    told = replace(event, suggestions=(*notes, *event.suggestions))
-                    yield pb.TestConnectionResponse(result=convert.test_result(name, told, ticket))
+            target = await self._registry.target(connection)
+        report = await self._test(request, target, lambda layer: send(pb.TestConnectionResponse(layer=layer)))
+        if proposal is None:
+            await self._remember(connection, report)
+        elif request.keep:
+            ticket = self._registry.ticket(proposal, report, era)
+        await send(pb.TestConnectionResponse(result=convert.report(name, report, ticket, notes)))
 
     async def TestDraftConnection(
-        self, request: pb.TestDraftConnectionRequest
-    ) -> AsyncIterator[pb.TestDraftConnectionResponse]:
-        draft = new_draft(request.draft)
-        proposal, era = Proposal(draft, tuple(request.fixes)), self._registry.tickets.era
+        self,
+        request: pb.TestDraftConnectionRequest,
+        send: Send[pb.TestDraftConnectionResponse],
+    ) -> None:
+        draft, era = new_draft(request.draft), self._registry.tickets.era
+        proposal = Proposal(draft, tuple(request.fixes))
         if draft.name is None or not draft.name.strip():
             # A test needs no name: a person may test before choosing one.
             draft = replace(draft, name="draft")
-        timeout_s = seconds(request.timeout) or DEFAULT_TEST_TIMEOUT_S
         plan = self._registry.plan_new(draft, proposal.fixes)
         target = await self._registry.planned_target(plan)
-        async with aclosing(
-            self._test(target, completion=request.completion, model=request.model, timeout_s=timeout_s)
-        ) as events:
-            async for event in events:
-                if isinstance(event, LayerResult):
-                    yield pb.TestDraftConnectionResponse(layer=write(pb.LayerResult, event))
-                else:
-                    ticket = self._registry.ticket(proposal, event, era) if request.keep else ""
-                    told = replace(event, suggestions=(*plan.notes, *event.suggestions))
-                    result = convert.test_result(plan.connection.name, told, ticket)
-                    yield pb.TestDraftConnectionResponse(result=result)
+        report = await self._test(
+            request, target, lambda layer: send(pb.TestDraftConnectionResponse(layer=layer))
+        )
+        ticket = self._registry.ticket(proposal, report, era) if request.keep else ""
+        result = convert.report(plan.connection.name, report, ticket, plan.notes)
+        await send(pb.TestDraftConnectionResponse(result=result))
 
     async def GetLastTest(self, request: pb.GetLastTestRequest) -> pb.GetLastTestResponse:
         connection = self._registry.snapshot.get(request.name)
         last = self._registry.last_tests.of(connection)
         if last is None:
             return pb.GetLastTestResponse()
-        result = convert.test_result(connection.name, last.report, "")
+        result = convert.report(connection.name, last.report)
         return pb.GetLastTestResponse(result=result, tested_at=timestamp(last.at))
 
     async def _test(
-        self, target: ProbeTarget, *, completion: bool, model: str, timeout_s: float
-    ) -> AsyncGenerator[LayerResult | TestReport, None]:
+        self,
+        request: pb.TestConnectionRequest | pb.TestDraftConnectionRequest,
+        target: ProbeTarget,
+        send: Send[pb.LayerResult],
+    ) -> TestReport:
+        """Test the target as the request says, and send the result of each layer."""
         # Each layer sends one result, so the queue stays small.
         reports: asyncio.Queue[LayerResult | None] = asyncio.Queue()
         task = asyncio.ensure_future(
             self._prober.test(
                 target,
-                completion=completion,
-                model=model,
-                timeout_s=timeout_s,
+                completion=request.completion,
+                model=request.model,
+                timeout_s=seconds(request.timeout) or DEFAULT_TEST_TIMEOUT_S,
                 on_layer=reports.put_nowait,
             )
         )
         task.add_done_callback(lambda _: reports.put_nowait(None))
         try:
             while (report := await reports.get()) is not None:
-                yield report
-            yield await task
+                await send(write(pb.LayerResult, report))
+            return await task
         finally:
             task.cancel()
             await asyncio.wait([task])

@@ -17,7 +17,7 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
     WorkspaceKind,
 )
-from nexo_daemon.domain.probing import TestReport
+from nexo_daemon.domain.probing import Suggestion, TestReport
 from nexo_daemon.domain.url import with_credentials
 
 
@@ -60,8 +60,11 @@ def resolved(
     )
 
 
-def test_result(name: str, value: TestReport, ticket: str) -> connection_pb2.TestResult:
-    """The result of a test."""
+def report(
+    name: str, value: TestReport, ticket: str = "", notes: tuple[Suggestion, ...] = ()
+) -> connection_pb2.TestResult:
+    """The result of a test; `notes` of its plan come before its own suggestions."""
+    value = replace(value, suggestions=(*notes, *value.suggestions))
     verdict = write(connection_pb2.TestResult, value.verdict)
     verdict.MergeFrom(write(connection_pb2.TestResult, value, connection=name, ticket=ticket))
     return verdict

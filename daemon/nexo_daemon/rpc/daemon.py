@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from nexo.connections.codec import moment, write
 from nexo.connections.v1 import daemon_pb2 as pb
@@ -14,6 +14,7 @@ from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.drafts import client_info
+from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.shares import Shares
 from nexo_daemon.rpc.view import View
 
@@ -40,20 +41,19 @@ class DaemonService:
                 await self._registry.on_store_thread(self._registry.store.look)
         return pb.GetStatusResponse(status=self._view.status())
 
-    async def Watch(self, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:
+    async def Watch(self, request: pb.WatchRequest, send: Send[pb.WatchResponse]) -> None:
         sequence = 1
         who = client_info(request.client)
         with self._watchers.one_of(who.pid), self._registry.bus.subscribe() as watcher:
-            yield pb.WatchResponse(
-                sequence=sequence, revision=self._registry.snapshot.revision, snapshot=self._view.snapshot()
-            )
+            revision = self._registry.snapshot.revision
+            await send(pb.WatchResponse(sequence=sequence, revision=revision, snapshot=self._view.snapshot()))
             async for event in watcher.events():
                 response = self._response(event)
                 if response is not None:
                     sequence += 1
                     response.sequence = sequence
                     response.revision = self._registry.snapshot.revision
-                    yield response
+                    await send(response)
 
     def _response(self, event: bus.Event) -> pb.WatchResponse | None:
         connections = self._registry.snapshot.connections

@@ -7,8 +7,8 @@ unexpected exception to the client (seen), so a handler lets none pass.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -22,6 +22,8 @@ from nexo.connections.terms import ERROR_DOMAIN
 from nexo_daemon.logs import place_of
 from nexo_daemon.rpc.bounds import check_bounds
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 # A client drops trailing metadata above 8 KiB, and with it the reason (seen with a connection that many
@@ -30,6 +32,9 @@ _MESSAGE_LIMIT = 800
 _FACT_LIMIT = 700
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Any, Context], Awaitable[Any]]
+Send = Callable[[T], Awaitable[None]]
+"""Sends a message of a stream."""
 
 
 def code_of(error: NexoError) -> grpc.StatusCode:
@@ -80,29 +85,19 @@ async def _refuse(context: Context, error: NexoError) -> None:
     await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
 
 
-def answering(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-    """The handler that answers a call with the result of `method`, or with the status of its error."""
+def answering(method: Callable[..., Awaitable[Any]], *, streams: bool = False) -> Handler:
+    """The handler that answers a call with the result of `method`, or with the status of its error.
+
+    Args:
+        streams: `method` gets a second argument, with which it sends its answers.
+    """
 
     async def answer(request: Any, context: Context) -> Any:
         try:
             if isinstance(request, Message):
                 check_bounds(request)
-            return await method(request)
+            return await (method(request, context.write) if streams else method(request))
         except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
             await _refuse(context, _told(error))
 
     return answer
-
-
-def streaming(method: Callable[[Any], AsyncIterator[Any]]) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    """As `answering`, for a method that yields its answers."""
-
-    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        try:
-            check_bounds(request)
-            async for response in method(request):
-                yield response
-        except Exception as error:  # noqa: BLE001 - as above
-            await _refuse(context, _told(error))
-
-    return stream

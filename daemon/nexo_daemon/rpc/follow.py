@@ -7,7 +7,7 @@ store is fetched in a task of its own, so that the stream serves its other follo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,14 +22,12 @@ from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry
+from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.resolver import RECORDED_WITHIN_S, ResolvedAnswer, Resolver
 from nexo_daemon.rpc.shares import Shares
 
 STREAM_LIMIT = 4096
 STREAMS_OF_A_PROGRAM = 1024
-
-
-Send = Callable[[workspace_pb2.FollowConnectionResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,11 @@ class FollowHub:
             raise
         stream.client = client
 
-    async def serve(self, requests: AsyncIterator[workspace_pb2.FollowConnectionRequest], send: Send) -> None:
+    async def serve(
+        self,
+        requests: AsyncIterator[workspace_pb2.FollowConnectionRequest],
+        send: Send[workspace_pb2.FollowConnectionResponse],
+    ) -> None:
         """Serve one stream until the client closes its side.
 
         Raises:
@@ -273,7 +275,9 @@ class FollowHub:
         finally:
             stream.wake.set()
 
-    async def _update(self, stream: FollowSession, send: Send) -> None:
+    async def _update(
+        self, stream: FollowSession, send: Send[workspace_pb2.FollowConnectionResponse]
+    ) -> None:
         questions: dict[Question, list[int]] = {}
         for follower, asked in stream.inquiries.items():
             questions.setdefault(asked, []).append(follower)

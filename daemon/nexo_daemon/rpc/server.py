@@ -6,7 +6,6 @@ import os
 import socket as sockets
 import stat
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from nexo.connections import paths
 from nexo.connections.v1 import daemon_pb2
 from nexo.connections.values import frozen
 from nexo_daemon.rpc.calls import Calls
-from nexo_daemon.rpc.errors import Context, answering, streaming
+from nexo_daemon.rpc.errors import answering
 from nexo_daemon.store.files import Identity, identity
 
 GRACE_S = 1.0
@@ -208,17 +207,15 @@ class Methods(grpc.GenericRpcHandler):
 def _handler(rpc: MethodDescriptor, method: Callable[..., Any]) -> Any:
     if rpc.name == "ResolveConnection":
         return grpc.unary_unary_rpc_method_handler(answering(method))
+    make = grpc.unary_unary_rpc_method_handler
+    if rpc.server_streaming:
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if rpc.client_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
     asked, answer = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
-    read, write = asked.FromString, answer.SerializeToString
-    if not rpc.server_streaming:
-        return grpc.unary_unary_rpc_method_handler(answering(method), read, write)
-    if not rpc.client_streaming:
-        return grpc.unary_stream_rpc_method_handler(streaming(method), read, write)
-
-    async def sending(requests: object, context: Context) -> None:
-        await answering(partial(method, send=context.write))(requests, context)
-
-    return grpc.stream_stream_rpc_method_handler(sending, read, write)
+    return make(answering(method, streams=rpc.server_streaming), asked.FromString, answer.SerializeToString)
 
 
 class Reflection:

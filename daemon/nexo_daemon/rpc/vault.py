@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from nexo.connections.codec import seconds, write
+from nexo.connections.codec import enum_from_wire, seconds, write
 from nexo.connections.errors import InvalidField, NexoError
 from nexo.connections.terms import VaultState
 from nexo.connections.v1 import vault_pb2 as pb
@@ -22,13 +22,6 @@ RETRY_S = 30.0
 
 # Calls that may be slow: the keyring may hang, and scrypt takes half a second.
 _LANE = Lane("vault", most=4)
-
-_SLOTS = {
-    SlotKind.KEYRING: pb.KEY_SLOT_KIND_KEYRING,
-    SlotKind.KEY_FILE: pb.KEY_SLOT_KIND_KEY_FILE,
-    SlotKind.PASSPHRASE: pb.KEY_SLOT_KIND_PASSPHRASE,
-    SlotKind.SYSTEMD_CREDENTIAL: pb.KEY_SLOT_KIND_SYSTEMD_CREDENTIAL,
-}
 
 
 async def open_when_possible(writer: Writer, clock: Clock) -> None:
@@ -70,12 +63,10 @@ class VaultService:
         return pb.LockVaultResponse(vault=self._vault())
 
     async def RekeyVault(self, request: pb.RekeyVaultRequest) -> pb.RekeyVaultResponse:
-        kind = next((kind for kind, number in _SLOTS.items() if number == request.slot), None)
+        kind = enum_from_wire(SlotKind, request.slot, pb.KeySlotKind.DESCRIPTOR)
         if kind is None:
             raise InvalidField.of(
-                "slot",
-                "is unknown to this daemon",
-                "use keyring, key_file, passphrase or systemd_credential",
+                "slot", "is unknown to this daemon", "use keyring, key_file, passphrase or systemd_credential"
             )
         passphrase = Secret(request.passphrase) if request.passphrase else None
         store, forget = self._writer.store, request.forget_secrets

@@ -15,7 +15,8 @@ from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.bounds import check_bounds
 from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
-from nexo_daemon.rpc.follow import FollowHub, Send
+from nexo_daemon.rpc.errors import Send
+from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.resolver import LOOK_UPS_FOR_AN_ANSWER, Resolver, changes_too_fast, explained
 from nexo_daemon.rpc.view import View
 
@@ -76,7 +77,9 @@ class WorkspaceService:
                 return pb.RevealConnectionResponse(connection=shown)
         raise changes_too_fast()
 
-    async def FollowConnection(self, requests: AsyncIterator[pb.FollowConnectionRequest], send: Send) -> None:
+    async def FollowConnection(
+        self, requests: AsyncIterator[pb.FollowConnectionRequest], send: Send[pb.FollowConnectionResponse]
+    ) -> None:
         await self._hub.serve(requests, send)
 
     async def BindWorkspace(self, request: pb.BindWorkspaceRequest) -> pb.BindWorkspaceResponse:

@@ -68,7 +68,8 @@ def read(kind: Callable[..., T], message: Any, **given: Any) -> T:
 
 def read_all(kind: type[T], messages: Iterable[Any]) -> tuple[T, ...]:
     """Convert messages to values."""
-    return tuple(read(kind, message) for message in messages)
+    convert = READERS.get(kind) or partial(read, kind)
+    return tuple(map(convert, messages))
 
 
 def write(kind: Callable[..., T], value: Any, **given: Any) -> T:

@@ -36,7 +36,7 @@ def resolved(**changes: object) -> ResolvedConnection:
         headers=[connection_pb2.Header(name="X-Team", value=SECRET)],
     )
     message.network.proxy_url = f"http://user:{SECRET}@proxy:3128"
-    return dataclasses.replace(convert.resolved(message), **changes)  # type: ignore[arg-type]  # fields by name
+    return dataclasses.replace(codec.read(types.ResolvedConnection, message), **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def test_nothing_that_a_program_prints_shows_a_secret() -> None:
