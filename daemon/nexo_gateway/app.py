@@ -142,6 +142,7 @@ class GatewayApp:
         except GatewayRefusal as refusal:
             await _refuse(send, admitted.dialect, refusal, close=_waits_to_send(scope))
             return
+        scope["state"]["is_proven"]()
         await self._serve(admitted, bearer, scope, receive, send)
 
     async def _serve(

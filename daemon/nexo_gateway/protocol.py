@@ -1,6 +1,7 @@
 """The connection of a program, including one that does not send HTTP."""
 
 import logging
+import re
 import socket
 import struct
 from typing import Any
@@ -16,6 +17,15 @@ log = logging.getLogger(__name__)
 
 _NOT_HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
+MOST_HEADERS = 100
+"""As many as Apache and hyper accept. h11 has no limit, and takes 13 µs for each."""
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n"
+)
+_HEAD_END = re.compile(rb"\n\r?\n")
+
 MOST_EVENTS = 8
 """Parts of a request processed in one turn of the loop; received data may hold thousands of tiny chunks."""
 
@@ -24,16 +34,34 @@ SAY_EVERY_S = 60.0
 
 
 class _Parser(h11.Connection):
-    """Pretends to need data when the events of this turn are used up."""
+    """Pretends to need data when the events of this turn are used up. Limits the number of headers.
+
+    Attributes:
+        too_large: the head of the request was refused because of its size.
+    """
 
     left = MOST_EVENTS
+    too_large = False
 
     def next_event(self) -> Any:
         """See `h11.Connection`."""
         if not self.left:
             return h11.NEED_DATA
         self.left -= 1
-        return super().next_event()
+        in_head = self.their_state is h11.IDLE
+        try:
+            if in_head:
+                self._count_headers()
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.too_large = in_head and error.error_status_hint == 431
+            raise
+
+    def _count_headers(self) -> None:
+        received, _ = self.trailing_data
+        end = _HEAD_END.search(received)
+        if received.count(b"\n", 0, end.start() if end else len(received)) > MOST_HEADERS:
+            raise h11.RemoteProtocolError("too many headers", error_status_hint=431)
 
 
 class _Line(Joined):
@@ -87,7 +115,7 @@ class GatewayProtocol(OwnProtocol):
         joined.parser = self.conn
         super().connection_made(joined)
         self.flow = _Flow(joined)
-        self.app_state = {"presence": CallerPresence(self.flow.resume_reading)}
+        self.app_state = {"presence": CallerPresence(self.flow.resume_reading), "is_proven": self.is_proven}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -126,12 +154,23 @@ class GatewayProtocol(OwnProtocol):
         return ours
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that are not HTTP, and close the connection. Sends nothing after a complete answer."""
+        """Refuse bytes that are not HTTP or too many headers, and close the connection.
+
+        Sends nothing after a complete answer.
+        """
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             # Not by uvicorn, which would send a body for HEAD, and cause an exception in the loop.
-            self.transport.write(_NOT_HTTP)
+            self.transport.write(self._too_large() if self.conn.too_large else _NOT_HTTP)
         self.transport.close()
+
+    def _too_large(self) -> bytes:
+        most: Any = self.config.h11_max_incomplete_event_size
+        text = (
+            f"nexo: the head of the request is too large: the gateway takes up to {MOST_HEADERS} headers, "
+            f"and up to {most // 1024} kB\n"
+        ).encode()
+        return _TOO_LARGE % len(text) + (b"" if self.conn.trailing_data[0].startswith(b"HEAD ") else text)

@@ -5,6 +5,7 @@ Used by the gateway and the settings screen. It needs uvicorn, which is not part
 
 import logging
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from uvicorn.config import Config
@@ -20,8 +21,29 @@ _SILENT.setLevel(logging.CRITICAL + 1)
 _STRANGER = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
+class Connections(ServerState):  # type: ignore[misc,unused-ignore]  # where uvicorn is not installed
+    """uvicorn's state of a server.
+
+    Attributes:
+        unproven: connections that have not been called proven yet, the oldest first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unproven: dict[OwnProtocol, None] = {}
+
+
 class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvicorn is not installed
-    """Refuses connections of other accounts before any byte is parsed."""
+    """Refuses connections of other accounts before any byte is parsed.
+
+    When there are too many connections, idle ones make room for a new one: first the oldest that are not
+    proven, then those that have waited the longest for another request.
+    """
+
+    # uvicorn's types leave out that there may be no request yet, and that all connections are of one class.
+    server_state: Connections
+    connections: set[Any]
+    cycle: Any
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -36,6 +58,34 @@ class OwnProtocol(H11Protocol):  # type: ignore[misc,unused-ignore]  # where uvi
             self._stranger = True
             transport.write(_STRANGER)
             transport.close()
+            return
+        while self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
+            idle = self._idle()
+            if idle is None:
+                # All are busy: uvicorn answers 503.
+                break
+            # Not counted while its end is under way.
+            self.connections.discard(idle)
+            self.server_state.unproven.pop(idle, None)
+            idle.transport.abort()
+        self.server_state.unproven[self] = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self.server_state.unproven.pop(self, None)
+        super().connection_lost(exc)
+
+    def is_proven(self) -> None:
+        """The other end may use the server: this connection makes room after all that are not proven."""
+        self.server_state.unproven.pop(self, None)
+
+    def _idle(self) -> "OwnProtocol | None":
+        for one in self.server_state.unproven:
+            if one.cycle is None or one.cycle.response_complete:
+                return one
+        kept = ((one.timeout_keep_alive_task, one) for one in self.connections)
+        ends = [(timer.when(), one) for timer, one in kept if timer is not None]
+        return min(ends, key=itemgetter(0), default=(0.0, None))[1]
 
     def may_in(self, transport: Any) -> bool:
         """Whether a process of this account is at the other end."""
@@ -58,7 +108,8 @@ def protocols(
         kind: class of the protocols.
         app: the ASGI application.
         kept_s: seconds after which an idle connection is closed.
-        most_connections: number of connections and tasks above which uvicorn answers 503.
+        most_connections: fewer connections than that are kept open; with as many busy ones, uvicorn
+            answers 503.
         most_header_bytes: limit for the request line and the headers.
     """
     config = Config(
@@ -77,5 +128,5 @@ def protocols(
         h11_max_incomplete_event_size=most_header_bytes,
     )
     config.load()
-    state = ServerState()
+    state = Connections()
     return lambda: kind(config=config, server_state=state, app_state={}), state
