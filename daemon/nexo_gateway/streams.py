@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,9 @@ HEAD_STEP = 4096
 """Bytes in which the head of an answer is read: so many may hold a hundred interim answers (1xx)."""
 MOST_HEAD = 256 * 1024
 """Maximum bytes before the body of an answer, interim answers included."""
+
+
+_BYTES_ACKED = slice(120, 128)
 
 
 class Joined:
@@ -116,6 +120,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._reader: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._polled = True
+        self._acknowledged: int | None = None
 
     # -- asyncio.Protocol
 
@@ -138,6 +143,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
+        self._acknowledged = _acknowledged(self._socket())
         self._ended, self._error = True, exc
         self._wake()
         self.resume_writing()
@@ -243,6 +249,10 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         names = {"socket": "socket", "client_addr": "sockname", "server_addr": "peername"}
         return self._transport.get_extra_info(names[info]) if info in names else None
 
+    def acknowledged(self) -> int | None:
+        """Bytes that the provider's system has received, also at the end; None if unknown."""
+        return _acknowledged(self._socket()) if self._acknowledged is None else self._acknowledged
+
     def _socket(self) -> Any:
         return self._transport.get_extra_info("socket")
 
@@ -306,6 +316,14 @@ class TlsStream(Heard, AnyIOStream):
             stream = stream.transport_stream
         return stream.get_extra_info(info)
 
+    def acknowledged(self) -> int | None:
+        """See `ProviderStream`."""
+        stream: Any = self._stream
+        while isinstance(stream, TLSStream):
+            stream = stream.transport_stream
+        found: int | None = stream.acknowledged()
+        return found
+
 
 class Direct(httpcore2.AsyncNetworkBackend):
     """Opens connections.
@@ -341,6 +359,17 @@ class Direct(httpcore2.AsyncNetworkBackend):
 def _expire(reader: "asyncio.Future[None]") -> None:
     if not reader.done():
         reader.set_exception(TimeoutError())
+
+
+def _acknowledged(found: Any) -> int | None:
+    # Only Linux tells: `tcpi_bytes_acked` of its `tcp_info`, since 4.1.
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+    except OSError:
+        return None
+    return int.from_bytes(told[_BYTES_ACKED], sys.byteorder) if len(told) == _BYTES_ACKED.stop else None
 
 
 def _is_readable(found: Any) -> bool:

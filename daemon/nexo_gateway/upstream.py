@@ -1,8 +1,8 @@
 """Sends requests to providers: one pool for each connection and way; redirects are not followed.
 
-If a kept connection was closed by the provider, the request is sent once more on another one, provided that
-nothing of the answer came and the body is still available. Other retries are left to the program, because a
-request that was sent may have been executed.
+If the provider had closed a kept connection, the request is sent once more on another one, provided that the
+provider's system received nothing of it and the body is still available. Other retries are left to the
+program, because a request that arrived may have been executed.
 """
 
 import contextlib
@@ -25,7 +25,10 @@ CONNECT_S = 10.0
 READ_S = 1800.0
 """Time to wait for an answer in seconds: models may think for minutes before the first byte."""
 REPLAY_WITHIN_S = 5.0
-"""A closed connection fails within so many seconds; after a later failure, the request may have run."""
+"""A closed connection fails within so many seconds; after a later failure, the request may have run.
+
+This alone decides where the system does not tell what arrived.
+"""
 
 MOST_POOLS = 64
 
@@ -195,11 +198,12 @@ class Sending:
         if not letter.is_present():
             raise Outdated
         if used is not None:
-            began = time.monotonic()
+            began, received = time.monotonic(), used.stream.acknowledged()
             try:
                 return await used.connection.handle_async_request(_request(letter))
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-                if used.stream.heard or time.monotonic() - began > REPLAY_WITHIN_S:
+                late = time.monotonic() - began > REPLAY_WITHIN_S
+                if late or used.stream.heard or used.stream.acknowledged() != received:
                     raise
             await pool.done_with(*used)
             self._stream = None

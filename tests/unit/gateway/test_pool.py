@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import select
+import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
+from answering_server import AnsweringServer, Request
 from certificates import Authority, make_authority
 from nexo_gateway import pool, upstream
 from nexo_gateway.pool import _MOST_RESTING
@@ -195,7 +199,9 @@ HEARD = {
     "what is no HTTP": b"hello\r\n\r\n",
     "early hints": b"HTTP/1.1 103 Early Hints\r\n\r\n",
 }
-UNHEARD = {"nothing": b""}
+if sys.platform == "linux":
+    # Other systems do not tell that the provider read the request.
+    HEARD["nothing"] = b""
 
 
 @pytest.fixture(scope="module")
@@ -204,16 +210,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize("case", [*HEARD, *UNHEARD])
-def test_a_request_of_whose_answer_anything_came_is_not_sent_again(
-    case: str, encrypted: bool, authority: Authority
-) -> None:
-    """It was executed, so a second one would be paid a second time."""
+@pytest.mark.parametrize("case", HEARD)
+def test_a_request_that_was_read_is_not_sent_again(case: str, encrypted: bool, authority: Authority) -> None:
+    """It may have been executed, so a second one would be paid a second time."""
     heard = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal heard
-        for raw in (ANSWER, (HEARD | UNHEARD)[case]):
+        for raw in (ANSWER, HEARD[case]):
             await reader.readuntil(b"\r\n\r\n")
             heard += 1
             writer.write(raw)
@@ -227,15 +231,37 @@ def test_a_request_of_whose_answer_anything_came_is_not_sent_again(
         way = Way(tls=ssl.create_default_context(cafile=authority.bundle)) if encrypted else Way()
         sent = replace(letter(port, way=way), host="localhost", scheme="https" if encrypted else "http")
         for number in range(2):
-            with pytest.raises(Fault) if number and case in HEARD else contextlib.nullcontext():
+            with pytest.raises(Fault) if number else contextlib.nullcontext():
                 async with sender.send(sent) as answer:
                     assert [piece async for piece in answer.body] == [b"ok"]
-        assert heard == (2 if case in HEARD else 3)
+        assert heard == 2
         await sender.aclose()
         listening.close()
         await listening.wait_closed()
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+def test_a_request_that_nobody_read_is_sent_again(encrypted: bool, authority: Authority) -> None:
+    def script(request: Request, connection: socket.socket) -> None:
+        connection.sendall(ANSWER)
+        # The next request has arrived.
+        select.select([connection], [], [])
+
+    async def run(server: AnsweringServer) -> None:
+        sender = Upstream()
+        way = Way(tls=ssl.create_default_context(cafile=authority.bundle)) if encrypted else Way()
+        scheme = "https" if encrypted else "http"
+        sent = replace(letter(server.port, way=way), host="localhost", scheme=scheme)
+        for _ in range(3):
+            async with sender.send(sent) as answer:
+                assert [piece async for piece in answer.body] == [b"ok"]
+        await sender.aclose()
+
+    with AnsweringServer(script, tls=authority.server("good") if encrypted else None) as server:
+        asyncio.run(asyncio.wait_for(run(server), 20))
+        assert len(server.requests) == 3
 
 
 EXCESS = {
