@@ -106,6 +106,28 @@ class KeyringSession:
         )
         self._until(lambda: b"boolean true" in self._locked())
 
+    def make_default(self, collection: str) -> None:
+        """Make another collection the default one: `login`, `session` (in memory), or a new one."""
+        from jeepney import DBusAddress, new_method_call
+        from jeepney.io.blocking import open_dbus_connection
+        from secretstorage.util import format_secret, open_session
+
+        path = f"/org/freedesktop/secrets/collection/{collection}"
+        service = {"object_path": "/org/freedesktop/secrets", "bus_name": "org.freedesktop.secrets"}
+        with open_dbus_connection(self.environment["DBUS_SESSION_BUS_ADDRESS"]) as bus:
+
+            def call(interface: str, method: str, signature: str, *body: object) -> None:
+                address = DBusAddress(**service, interface=interface)
+                bus.send_and_get_reply(new_method_call(address, method, signature, body))
+
+            if collection not in ("login", "session"):
+                # The method of the specification would show a dialog.
+                label = {"org.freedesktop.Secret.Collection.Label": ("s", collection)}
+                password = format_secret(open_session(bus), _PASSWORD, "text/plain")
+                internal = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface"
+                call(internal, "CreateWithMasterPassword", "a{sv}(oayays)", label, password)
+            call("org.freedesktop.Secret.Service", "SetAlias", "so", "default", path)
+
     def wipe(self) -> None:
         """Lose all stored secrets, as if the keyring's file were deleted; it is open and empty then."""
         self.stop()

@@ -29,19 +29,63 @@ def main() -> None:
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
     state = _quiet_state() if _LINUX else KeyringState.UNLOCKED
-    if state is KeyringState.LOCKED and question.get("prompt"):
-        state = _unlock()
-    if state is not KeyringState.UNLOCKED or question["call"] == "probe":
+    call = question["call"]
+    if call == "probe" or state in (KeyringState.ABSENT, KeyringState.FAILED):
         return {"state": state}
-    backend = _backend()
-    service, user = question["service"], question["user"]
-    if question["call"] == "get":
-        return {"state": state, "value": backend.get_password(service, user)}
-    if question["call"] == "put":
-        backend.set_password(service, user, question["value"])
-    elif question["call"] == "remove" and backend.get_password(service, user) is not None:
-        backend.delete_password(service, user)
-    return {"state": state}
+    if call == "put":
+        if state is KeyringState.UNLOCKED:
+            _backend().set_password(question["service"], question["user"], question["value"])
+        return {"state": state}
+    return _with_entry(question, state) if _LINUX else _with_password(question)
+
+
+def _with_password(question: dict[str, Any]) -> dict[str, Any]:
+    """Get or remove an entry of a keyring that has no collections."""
+    value = _backend().get_password(question["service"], question["user"])
+    if question["call"] == "remove" and value is not None:
+        _backend().delete_password(question["service"], question["user"])
+    return {"state": KeyringState.UNLOCKED, "value": value}
+
+
+def _with_entry(question: dict[str, Any], state: KeyringState) -> dict[str, Any]:
+    """Get or remove an entry of the Secret Service, in whichever collection it is.
+
+    `keyring` looks only into the default collection. A person can make another one the default, and the entry
+    must not seem to be lost then.
+    """
+    import secretstorage
+
+    with closing(secretstorage.dbus_init()) as bus:
+        found = _found(bus, question)
+        if found is None and state is KeyringState.LOCKED and question.get("prompt"):
+            # Some services do not search in a locked collection.
+            state = _unlock()
+            found = _found(bus, question)
+        if found is None:
+            return {"state": state}
+        if found.is_locked() and (not question.get("prompt") or found.unlock()):
+            return {"state": KeyringState.LOCKED}
+        if question["call"] == "remove":
+            found.delete()
+            return {"state": KeyringState.UNLOCKED}
+        return {"state": KeyringState.UNLOCKED, "value": found.get_secret().decode()}
+
+
+def _found(bus: Any, question: dict[str, Any]) -> Any:
+    """The entry: one in the default collection if there is one, and else one that is unlocked."""
+    import secretstorage
+    from secretstorage.collection import get_collection_by_alias
+    from secretstorage.exceptions import ItemNotFoundException
+
+    names = {"service": question["service"], "username": question["user"]}
+    try:
+        default = f"{get_collection_by_alias(bus, 'default').collection_path}/"
+    except ItemNotFoundException:
+        default = "-"
+    items = list(secretstorage.search_items(bus, names))
+    return min(
+        items, key=lambda item: (not item.item_path.startswith(default), item.is_locked()), default=None
+    )
 
 
 def _backend() -> Any:
@@ -53,7 +97,7 @@ def _quiet_state() -> KeyringState:
     """Ask the Secret Service only for what cannot make it show a dialog."""
     try:
         import secretstorage
-        from secretstorage.collection import get_collection_by_alias
+        from secretstorage.collection import SESSION_COLLECTION, get_collection_by_alias
         from secretstorage.exceptions import (
             ItemNotFoundException,
             SecretServiceNotAvailableException,
@@ -71,6 +115,9 @@ def _quiet_state() -> KeyringState:
                 return KeyringState.ABSENT
             # `get_default_collection` would create one, with a dialog.
             collection = get_collection_by_alias(bus, "default")
+            if collection.collection_path == SESSION_COLLECTION:
+                # It is kept in memory, and gone after the next login.
+                return KeyringState.EMPTY
             return KeyringState.LOCKED if collection.is_locked() else KeyringState.UNLOCKED
         except ItemNotFoundException:
             return KeyringState.EMPTY

@@ -163,6 +163,43 @@ def test_a_wiped_keyring_is_key_lost_and_never_a_new_key(keyring: KeyringSession
         store.close()
 
 
+def test_another_default_collection_does_not_lose_the_key(keyring: KeyringSession, place: StorePlace) -> None:
+    keyring.start()
+    store = place.open()
+    put(store, 1)
+    store.close()
+    keyring.make_default("second")
+    store = place.open()
+    assert key_of(store) == f"{CANARY}-1"
+    # The entry that is no longer used is removed from where it is.
+    [entry] = [slot.id for slot in store.key_manager.slots]
+    store.key_manager.rekey(SlotKind.KEYRING)
+    assert desktop_keyring.get(wrapping_keys.KEYRING_SERVICE, entry) is None
+    store.close()
+    # The new one is in the second collection, and the first one is the default again.
+    keyring.make_default("login")
+    store = place.open()
+    assert key_of(store) == f"{CANARY}-1"
+    keyring.lock()
+    store.close()
+    store = place.open()
+    assert store.vault.state is VaultState.UNLOCKED
+    store.close()
+
+
+def test_the_collection_of_the_session_is_no_place_for_a_key(
+    keyring: KeyringSession, place: StorePlace
+) -> None:
+    keyring.start()
+    keyring.make_default("session")
+    assert desktop_keyring.probe() is KeyringState.EMPTY
+    store = place.open()
+    assert (store.vault.state, store.vault.slot) == (VaultState.UNLOCKED, "key_file")
+    with pytest.raises(VaultLocked, match="no default collection"):
+        store.key_manager.rekey(SlotKind.KEYRING)
+    store.close()
+
+
 def test_a_hung_service_costs_a_deadline_and_no_more(keyring: KeyringSession, place: StorePlace) -> None:
     keyring.start()
     store = place.open()
