@@ -4,7 +4,6 @@ The files are those that `nexoctl import` reads. `seen` means that the program w
 November 2026 and used these settings; the others follow its documentation.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_cli.setups.templates import ANTHROPIC, GOOGLE, MODEL, OPENAI, TOKEN, filled
-from nexo_sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, zed
+from nexo_sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, pi, zed
 
 
 @frozen
@@ -61,10 +60,6 @@ class Program:
         """Whether its settings name a model."""
         texts = [str(value) for setting in self.settings for _, value in setting.entries]
         return any(MODEL in text for text in (*texts, *self.by_hand))
-
-
-def _pi() -> Path:
-    return Path(os.environ.get("PI_CODING_AGENT_DIR") or Path.home() / ".pi/agent") / "models.json"
 
 
 def _provider(url: str) -> dict[str, str]:
@@ -174,7 +169,7 @@ PROGRAMS = (
         "pi",
         (
             Setting(
-                _pi,
+                lambda: pi.home() / "models.json",
                 FileForm.JSON,
                 (
                     (("providers", "openai"), _provider(OPENAI)),
@@ -182,6 +177,7 @@ PROGRAMS = (
                 ),
             ),
         ),
+        ("A key that /login stored overrides it: remove that one with /logout.",),
         seen=True,
     ),
     Program(
@@ -224,6 +220,7 @@ PROGRAMS = (
                 ),
             ),
         ),
+        ("A key that Crush stored in ~/.local/share/crush/crush.json overrides it: remove that one.",),
     ),
     Program(
         "mods",

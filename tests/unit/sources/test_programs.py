@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from nexo_sources import (
     mods,
     openclaw,
     opencode,
+    pi,
     project,
     qwen_code,
     zed,
@@ -754,6 +756,73 @@ def test_what_is_no_json_either_is_named_by_its_line(text: str) -> None:
         loose_json_of(text)
 
 
+# -- pi
+
+
+def test_pi_puts_its_stored_keys_over_its_models(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_KEY", KEY)
+    models = {
+        # A built-in provider behind a proxy, whose key is in auth.json.
+        "anthropic": {"baseUrl": "https://proxy.example/v1"},
+        "vllm-box": {
+            "baseUrl": "https://llm.example/v1",
+            "api": "openai-completions",
+            "apiKey": "$PROXY_KEY",
+            "headers": {"X-Team": "a"},
+            "models": [{"id": "model-a"}],
+        },
+        "older": {"baseUrl": "https://old.example/v1", "api": "openai-completions", "apiKey": "PROXY_KEY"},
+        "command": {
+            "baseUrl": "https://c.example/v1",
+            "api": "openai-responses",
+            "apiKey": "!pass show 'a b'",
+        },
+        "per-model": {
+            "apiKey": f"{KEY}-2",
+            "models": [{"id": "g", "api": "google-generative-ai", "baseUrl": "https://g.example/v1beta"}],
+        },
+        "strange": {"baseUrl": "https://s.example", "api": "bedrock-converse-stream", "apiKey": KEY},
+        "mistral": {"modelOverrides": {"m": {"name": "M"}}},
+    }
+    logins = {
+        "anthropic": {"type": "api_key", "key": f"{KEY}-own"},
+        "groq": {"type": "api_key", "key": f"{KEY}-groq"},
+        "openai-codex": {"type": "oauth", "access": KEY},
+    }
+    write(home / ".pi/agent/models.json", "// mine\n" + json.dumps({"providers": models}))
+    write(home / ".pi/agent/auth.json", json.dumps(logins))
+    write(
+        home / ".pi/agent/settings.json", json.dumps({"defaultProvider": "groq", "defaultModel": "llama-4"})
+    )
+    found = pi.find()
+    assert told(found) == [
+        ("anthropic", "anthropic", "https://proxy.example", f"{KEY}-own", ""),
+        ("vllm-box", "custom", "https://llm.example/v1", KEY, "model-a"),
+        ("older", "custom", "https://old.example/v1", KEY, ""),
+        ("per-model", "google", "https://g.example", f"{KEY}-2", "g"),
+        ("groq", "groq", "https://api.groq.com/openai/v1", f"{KEY}-groq", "llama-4"),
+    ]
+    assert [header.name for header in found.findings[1].headers] == ["X-Team"]
+    told_why = reasons(found)
+    reference = shlex.split(told_why.pop("command"))[-1]
+    assert shlex.split(reference.removeprefix("command:")) == ["sh", "-c", "pass show 'a b'"]
+    assert told_why == {
+        "strange": "it speaks bedrock-converse-stream, which is not supported",
+        "openai-codex": "it is a login of pi, not an API key",
+    }
+
+
+def test_pi_a_file_that_is_named_looks_nothing_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    path = write(
+        home / "clone/models.json",
+        json.dumps(
+            {"providers": {"openai": {"baseUrl": "https://evil.example/v1", "apiKey": "$OPENAI_API_KEY"}}}
+        ),
+    )
+    assert not pi.find(path).findings
+
+
 # -- files hold anything
 
 NAMES = st.sampled_from(
@@ -794,6 +863,8 @@ PLACES = (
     (opencode, ".config/opencode/opencode.json"),
     (qwen_code, ".qwen/settings.json"),
     (gemini_cli, ".gemini/settings.json"),
+    (pi, ".pi/agent/models.json"),
+    (pi, ".pi/agent/auth.json"),
     (zed, ".config/zed/settings.json"),
     (openclaw, ".openclaw/openclaw.json"),
     (openclaw, ".openclaw/agents/main/agent/auth-profiles.json"),
