@@ -154,7 +154,7 @@ def _checked_path(raw: bytes) -> str:
         path = raw.decode("ascii")
     except UnicodeDecodeError:
         raise refused from None
-    if any(character <= " " or character in '\\"<>^`{|}\x7f#' for character in path):
+    if any(character <= " " or character in '\\"<>^`{|}\x7f#?' for character in path):
         raise refused
     once = unquote_to_bytes(path)
     # Some servers decode twice, and some interpret `..;x` and backslashes.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexo_gateway.admission import Admitted, NotAdmitted, admit, hosts_of
+from nexo_gateway.admission import MAX_TARGET_BYTES, Admitted, NotAdmitted, admit, hosts_of
 from nexo_gateway.passing import downwards, upwards
 
 HOSTS = hosts_of(20000)
@@ -80,6 +80,14 @@ def test_no_spelling_of_a_step_up_is_let_in(climb: bytes) -> None:
     assert refused.value.status == 400
     # What only looks like one is a name.
     assert let_in(b"/openai/v1/a/.." + b"x/b").path == "/a/..x/b"
+
+
+def test_path_and_query_together_have_a_limit() -> None:
+    path = b"/openai/v1/" + b"a" * (MAX_TARGET_BYTES - 20)
+    assert let_in(path, b"b" * 9).path.endswith("aa")
+    with pytest.raises(NotAdmitted) as refused:
+        let_in(path, b"b" * 10)
+    assert refused.value.status == 414
 
 
 @settings(deadline=None)  # on a busy machine the first example takes longer
