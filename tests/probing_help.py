@@ -8,7 +8,7 @@ from nexo_daemon.domain.clock import Clock, SystemClock
 from nexo_daemon.domain.model import Credentials, NetworkProfile, ProxyMode
 from nexo_daemon.domain.probing import LayerResult, ModelList, ProbeTarget, TestReport, Verdict
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.providers.catalog import defaults_for
+from nexo_daemon.providers.catalog import service_of
 from nexo_daemon.providers.prober import Prober
 
 DIRECT = NetworkProfile(proxy=ProxyMode.DIRECT)
@@ -40,7 +40,7 @@ def target(
         name="tested",
         provider=provider,
         base_url=base_url,
-        auth_scheme=scheme or defaults_for(provider, preset)[1],
+        auth_scheme=scheme or service_of(provider, preset).auth_scheme,
         credentials=Credentials(
             api_key=Secret(key) if key is not None else None,
             headers=tuple((name, Secret(value)) for name, value in headers),

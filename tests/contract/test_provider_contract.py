@@ -12,7 +12,7 @@ from faithful_service import BROKE, GOOD, LIMITED, FaithfulService
 from nexo.connections.errors import ProviderFailed
 from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
 from nexo_daemon.domain.clock import SystemClock
-from nexo_daemon.providers.catalog import PROVIDERS, defaults_for, entries
+from nexo_daemon.providers.catalog import entries, service_of
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.requests import parse_base
 
@@ -173,20 +173,20 @@ def test_many_checks_at_once_share_nothing(any_provider: Provider, service: Fait
 
 
 def test_the_catalog_has_usable_defaults(any_provider: Provider) -> None:
-    base_url, scheme = defaults_for(any_provider)
-    assert scheme is not AuthScheme.NONE
+    known = service_of(any_provider)
+    assert known.auth_scheme is not AuthScheme.NONE
     if any_provider is not Provider.CUSTOM:
-        assert parse_base(base_url).url() == base_url
-    assert PROVIDERS[any_provider].display_name
+        assert parse_base(known.base_url).url() == known.base_url
+    assert known.display_name
 
 
 def test_every_preset_has_usable_defaults() -> None:
-    presets = [entry for entry in entries() if entry.is_preset]
+    presets = [entry for entry in entries() if entry.preset]
     assert len(presets) >= 15
     for entry in presets:
         assert entry.provider is Provider.CUSTOM
-        assert defaults_for(Provider.CUSTOM, entry.name) == (entry.default_base_url, entry.auth_scheme)
-        if entry.default_base_url:
-            assert parse_base(entry.default_base_url).url() == entry.default_base_url
+        assert service_of(Provider.CUSTOM, entry.name) is entry
+        if entry.base_url:
+            assert parse_base(entry.base_url).url() == entry.base_url
         else:
             assert parse_base(entry.base_url_example), "it is said how the URL looks"

@@ -21,7 +21,7 @@ from nexo_daemon.providers.classify import Classification, Subject, judge
 from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS, ProviderDialect, models_of_any
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_config, judge_fault
-from nexo_daemon.providers.presets import PRESETS, KeyProbe, Preset
+from nexo_daemon.providers.presets import PRESETS, KeyProbe, Service
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
 from nexo_daemon.providers.requests import Base, compose, parse_base, require_sendable
@@ -125,7 +125,7 @@ class Inquiry:
         self.target = target
         self.base = base
         self.proxy = proxy
-        self.preset: Preset | None = PRESETS.get(target.preset)
+        self.preset: Service | None = PRESETS.get(target.preset)
         self.dialect: ProviderDialect = DIALECTS[target.provider]
         self.subject = subject_of(target, base)
         self.redact = redactor_for(target.credentials)
@@ -355,17 +355,11 @@ async def open_inquiry(
 
 def subject_of(target: ProbeTarget, base: Base) -> Subject:
     """The subject of verdicts about a target."""
-    preset = PRESETS.get(target.preset)
-    known = PROVIDERS[target.provider]
-    name, home, keys = (
-        (preset.display_name, preset.base_url, preset.key_url)
-        if preset is not None
-        else (known.display_name, known.base_url, known.key_url)
-    )
-    if not _is_home(base, home or _HOMES.get(target.preset, "")):
+    service = PRESETS.get(target.preset) or PROVIDERS[target.provider]
+    if not _is_home(base, service.base_url or _HOMES.get(target.preset, "")):
         # A service that uses a vendor's dialect is not the vendor, and does not issue its keys.
         return Subject(base.authority, base.authority)
-    return Subject(name, base.authority, keys)
+    return Subject(service.display_name, base.authority, service.key_url)
 
 
 _HOMES = {"azure": "https://azure.com"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from nexo.connections.terms import Provider
 from nexo_daemon.domain.probing import Suggestion
-from nexo_daemon.providers.catalog import PROVIDERS
+from nexo_daemon.providers.catalog import PROVIDERS, entries
 from nexo_daemon.providers.presets import PRESETS
 
 _QUOTES = "\"'`“”‘’«»"
@@ -54,10 +54,7 @@ _FIXES: dict[str, Callable[[str], str]] = {
 # service's prefix ("sk-" of many) are left out.
 _OWNERS: tuple[tuple[str, str], ...] = tuple(
     sorted(
-        [
-            *((prefix, facts.display_name) for facts in PROVIDERS.values() for prefix in facts.key_prefixes),
-            *((prefix, preset.display_name) for preset in PRESETS.values() for prefix in preset.key_prefixes),
-        ],
+        ((prefix, one.display_name) for one in entries() for prefix in one.key_prefixes),
         key=lambda pair: -len(pair[0]),
     )
 )
@@ -148,12 +145,11 @@ def _warning(text: str) -> Suggestion:
 
 
 def _foreign_owner(key: str, provider: Provider, preset: str) -> str:
-    facts = PROVIDERS[provider]
-    chosen = PRESETS.get(preset)
+    chosen = PRESETS.get(preset) or PROVIDERS[provider]
     # The person's own gateway or proxy may accept keys of any provider.
-    if provider is Provider.CUSTOM and chosen is None:
+    if chosen.name == Provider.CUSTOM:
         return ""
-    own_name = chosen.display_name if chosen else facts.display_name
+    own_name = chosen.display_name
     for prefix, owner in _OWNERS:
         if key.startswith(prefix):
             if owner != own_name:

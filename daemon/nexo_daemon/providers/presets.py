@@ -6,7 +6,7 @@ model lists reports by users; facts marked [unverified] can only weaken a verdic
 
 import enum
 
-from nexo.connections.terms import AuthScheme, ProviderKind
+from nexo.connections.terms import AuthScheme, Provider, ProviderKind
 from nexo.connections.values import frozen
 
 
@@ -22,11 +22,11 @@ class KeyProbe(enum.Enum):
 
 
 @frozen(kw_only=True)
-class Preset:
-    """A named service that uses OpenAI's API format.
+class Service:
+    """Facts about a provider, or about a preset: a service that uses OpenAI's API format.
 
     Attributes:
-        base_url: empty if it includes an account name.
+        base_url: in the form that the provider's SDK expects; empty if the person has to enter it.
         base_url_example: an example for that case, with the account name in capitals.
         header_example: a common custom header, as "Name: value".
         key_path: below the base URL, for KeyProbe.ENDPOINT. Always on the origin of the base URL, because a
@@ -41,6 +41,7 @@ class Preset:
     name: str
     display_name: str
     base_url: str
+    provider: Provider = Provider.CUSTOM
     kind: ProviderKind = ProviderKind.SERVICE
     base_url_example: str = ""
     auth_scheme: AuthScheme = AuthScheme.BEARER
@@ -55,9 +56,14 @@ class Preset:
     header_example: str = ""
     note: str = ""
 
+    @property
+    def preset(self) -> str:
+        """Its name as a preset of the provider custom; empty for a provider."""
+        return "" if self.name == self.provider else self.name
+
 
 _ALL = (
-    Preset(
+    Service(
         name="openrouter",
         display_name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
@@ -68,7 +74,7 @@ _ALL = (
         header_example="X-Title: my program",
         note="The model list is public, so the key is checked at its own endpoint.",
     ),
-    Preset(
+    Service(
         name="ollama-cloud",
         display_name="Ollama Cloud",
         base_url="https://ollama.com/v1",
@@ -76,7 +82,7 @@ _ALL = (
         key_probe=KeyProbe.REFUSED_CHAT,
         note="The model list is public; the key is checked with a request that cannot run.",
     ),
-    Preset(
+    Service(
         name="nvidia",
         display_name="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
@@ -86,7 +92,7 @@ _ALL = (
         key_prefixes=("nvapi-",),
         note="The model list is public and can take ten seconds.",
     ),
-    Preset(
+    Service(
         name="huggingface",
         display_name="Hugging Face",
         base_url="https://router.huggingface.co/v1",
@@ -95,7 +101,7 @@ _ALL = (
         lists_every_model=False,
         key_prefixes=("hf_",),
     ),
-    Preset(
+    Service(
         name="perplexity",
         display_name="Perplexity",
         base_url="https://api.perplexity.ai",
@@ -106,27 +112,27 @@ _ALL = (
         key_prefixes=("pplx-",),
         note="There is no model list; the key is checked with a request that cannot run.",
     ),
-    Preset(
+    Service(
         name="groq",
         display_name="Groq",
         base_url="https://api.groq.com/openai/v1",
         key_url="https://console.groq.com/keys",
         key_prefixes=("gsk_",),
     ),
-    Preset(
+    Service(
         name="deepseek",
         display_name="DeepSeek",
         base_url="https://api.deepseek.com/v1",
         key_url="https://platform.deepseek.com/api_keys",
         balance_path="/user/balance",
     ),
-    Preset(
+    Service(
         name="mistral",
         display_name="Mistral",
         base_url="https://api.mistral.ai/v1",
         key_url="https://console.mistral.ai/api-keys",
     ),
-    Preset(
+    Service(
         name="xai",
         display_name="xAI",
         base_url="https://api.x.ai/v1",
@@ -134,7 +140,7 @@ _ALL = (
         key_prefixes=("xai-",),
         note="A bad key is answered with status 400.",
     ),
-    Preset(
+    Service(
         name="together",
         display_name="Together",
         base_url="https://api.together.xyz/v1",
@@ -142,7 +148,7 @@ _ALL = (
         lists_every_model=False,
         key_prefixes=("tgp_v1_",),
     ),
-    Preset(
+    Service(
         name="fireworks",
         display_name="Fireworks",
         base_url="https://api.fireworks.ai/inference/v1",
@@ -151,14 +157,14 @@ _ALL = (
         key_prefixes=("fw_",),
         note="Only models of the account are listed; others can be used by name.",
     ),
-    Preset(
+    Service(
         name="cerebras",
         display_name="Cerebras",
         base_url="https://api.cerebras.ai/v1",
         key_url="https://cloud.cerebras.ai",
         key_prefixes=("csk-",),
     ),
-    Preset(
+    Service(
         name="azure",
         display_name="Azure OpenAI",
         base_url="",
@@ -168,7 +174,7 @@ _ALL = (
         lists_every_model=False,
         note="The list names base models, not deployments: a deployment name cannot be checked with the key.",
     ),
-    Preset(
+    Service(
         name="lmstudio",
         display_name="LM Studio",
         base_url="http://127.0.0.1:1234/v1",
@@ -176,7 +182,7 @@ _ALL = (
         key_required=False,
         note="No key unless authentication is switched on in LM Studio.",
     ),
-    Preset(
+    Service(
         name="vllm",
         display_name="vLLM",
         base_url="http://127.0.0.1:8000/v1",
@@ -184,7 +190,7 @@ _ALL = (
         key_required=False,
         note="A key only if vLLM was started with --api-key.",
     ),
-    Preset(
+    Service(
         name="llamacpp",
         display_name="llama.cpp server",
         base_url="http://127.0.0.1:8080/v1",
@@ -193,7 +199,7 @@ _ALL = (
         lists_every_model=False,
         note="A key only if the server was started with --api-key; some versions list models without it.",
     ),
-    Preset(
+    Service(
         name="litellm",
         display_name="LiteLLM",
         base_url="http://127.0.0.1:4000/v1",
@@ -202,7 +208,7 @@ _ALL = (
         lists_every_model=False,
         note="Without a database a wrong key is answered with status 400 (No connected db).",
     ),
-    Preset(
+    Service(
         name="claude-code-router",
         display_name="claude-code-router",
         base_url="http://127.0.0.1:3456/v1",
@@ -212,7 +218,7 @@ _ALL = (
         lists_every_model=False,
         note="There is no model list. It runs whatever it is sent, so checks see only whether it answers.",
     ),
-    Preset(
+    Service(
         name="portkey",
         display_name="Portkey gateway",
         base_url="http://127.0.0.1:8787/v1",
@@ -222,7 +228,7 @@ _ALL = (
         header_example="x-portkey-provider: openai",
         note="A custom header says which provider it forwards to.",
     ),
-    Preset(
+    Service(
         name="sglang-router",
         display_name="SGLang router",
         base_url="http://127.0.0.1:30000/v1",
@@ -234,4 +240,4 @@ _ALL = (
     ),
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
+PRESETS: dict[str, Service] = {preset.name: preset for preset in _ALL}

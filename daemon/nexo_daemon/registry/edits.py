@@ -19,6 +19,7 @@ from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
+from nexo_daemon.providers.presets import Service
 from nexo_daemon.registry.drafts import Draft, Headers, check_draft, check_headers
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -103,18 +104,14 @@ def _planned(
     return Plan(connection, credentials, tuple(warnings), notes)
 
 
-def _checked_preset(provider: Provider, preset: str) -> str:
-    found = catalog.preset_of(provider, preset)
-    return found.name if found else ""
-
-
-def _base_url(given: str | None, fallback: str, provider: Provider, preset: str) -> str:
+def _base_url(given: str | None, fallback: str, service: Service) -> str:
     url = given or fallback
     if not url:
-        of = f"the preset '{preset}'" if preset else f"the provider '{provider}'"
-        example = catalog.facts_of(provider, preset).base_url_example
+        of = "preset" if service.preset else "provider"
         raise InvalidField.of(
-            "base_url", f"is needed: {of} has no address of its own", f"for example {example}"
+            "base_url",
+            f"is needed: the {of} '{service.name}' has no address of its own",
+            f"for example {service.base_url_example}",
         )
     return url
 
@@ -146,8 +143,7 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         raise InvalidField.of(
             "provider", "is not one of openai, anthropic, google, ollama, custom", "see 'nexoctl providers'"
         )
-    preset = _checked_preset(draft.provider, draft.preset or "")
-    default_url, default_scheme = catalog.defaults_for(draft.provider, preset)
+    service = catalog.service_of(draft.provider, draft.preset or "")
     has_key = bool(draft.api_key) or bool(draft.api_key_ref)
     credentials = Credentials(
         api_key=draft.api_key or None, headers=draft.headers or (), proxy_credentials=draft.proxy_credentials
@@ -156,9 +152,9 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         id=connection_id,
         name=draft.name,
         provider=draft.provider,
-        preset=preset,
-        base_url=_base_url(draft.base_url, default_url, draft.provider, preset),
-        auth_scheme=_scheme(draft.auth_scheme, default_scheme, has_key=has_key),
+        preset=service.preset,
+        base_url=_base_url(draft.base_url, service.base_url, service),
+        auth_scheme=_scheme(draft.auth_scheme, service.auth_scheme, has_key=has_key),
         network=draft.network or NetworkProfile(),
         key_reference=draft.api_key_ref or "",
         key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
@@ -194,13 +190,12 @@ def plan_edit(
     """
     draft = _checked(raw, fixes)
     provider = draft.provider or old.provider
-    same_service = provider is old.provider and draft.preset is None
-    preset = old.preset if same_service else _checked_preset(provider, draft.preset or "")
-    old_url, old_scheme = catalog.defaults_for(old.provider, old.preset)
-    new_url, new_scheme = catalog.defaults_for(provider, preset)
+    known = service = catalog.service_of(old.provider, old.preset)
+    if provider is not old.provider or draft.preset is not None:
+        service = catalog.service_of(provider, draft.preset or "")
 
-    untouched_url = old.base_url if old.base_url != old_url else new_url
-    base_url = _base_url(draft.base_url, untouched_url or old.base_url, provider, preset)
+    untouched_url = old.base_url if old.base_url != known.base_url else service.base_url
+    base_url = _base_url(draft.base_url, untouched_url or old.base_url, service)
     network = draft.network or old.network
     moved = new_stations(old, base_url, network)
 
@@ -219,14 +214,14 @@ def plan_edit(
         reference = ""
     has_key = bool(draft.api_key) or bool(reference) if replaces_key else keeps_key
     scheme = old.auth_scheme
-    if draft.auth_scheme is not None or old.auth_scheme is old_scheme:
-        scheme = _scheme(draft.auth_scheme, new_scheme, has_key=has_key)
+    if draft.auth_scheme is not None or old.auth_scheme is known.auth_scheme:
+        scheme = _scheme(draft.auth_scheme, service.auth_scheme, has_key=has_key)
 
     connection = replace(
         old,
         name=draft.name or old.name,
         provider=provider,
-        preset=preset,
+        preset=service.preset,
         base_url=base_url,
         auth_scheme=scheme,
         network=network,

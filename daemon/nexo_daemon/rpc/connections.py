@@ -234,5 +234,7 @@ class ConnectionService:
 
     async def ListProviders(self, request: pb.ListProvidersRequest) -> pb.ListProvidersResponse:
         return pb.ListProvidersResponse(
-            providers=[write(pb.ProviderInfo, entry) for entry in catalog.entries()]
+            providers=[
+                write(pb.ProviderInfo, entry, is_preset=bool(entry.preset)) for entry in catalog.entries()
+            ]
         )

@@ -80,9 +80,7 @@ def test_the_table_of_providers_is_that_of_the_code() -> None:
         [
             f"`{entry.name}`",
             entry.display_name,
-            f"`{entry.default_base_url}`"
-            if entry.default_base_url
-            else f"yours, as `{entry.base_url_example}`",
+            f"`{entry.base_url}`" if entry.base_url else f"yours, as `{entry.base_url_example}`",
             f"`{entry.auth_scheme.value}`",
             "yes" if entry.key_required else "no",
             entry.note,

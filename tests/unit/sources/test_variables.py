@@ -8,7 +8,7 @@ from nexo_sources import environment, keys, reading, services
 
 
 def test_every_service_of_the_daemon_is_known_here_with_the_same_address() -> None:
-    theirs = {entry.name: (entry.provider, entry.default_base_url) for entry in catalog.entries()}
+    theirs = {entry.name: (entry.provider, entry.base_url) for entry in catalog.entries()}
     ours = {one.name: (one.provider, one.base_url) for one in services.SERVICES}
     theirs.pop("custom")
     assert ours == theirs
