@@ -66,12 +66,13 @@ class Signpost:
 
     def _led(self, address: str, token: str) -> str:
         endpoint = self.endpoint
+        own_origin = endpoint.scheme, endpoint.host, endpoint.port
         try:
             parts = urlsplit(address)
             origin = parts.scheme, parts.hostname, _port(parts)
         except ValueError:
             return address
-        if origin != (endpoint.scheme, endpoint.host, endpoint.port):
+        if (parts.scheme or parts.netloc) and origin != own_origin:
             return address
         path = parts.path.removeprefix(endpoint.path)
         if not path.startswith("/") or (endpoint.path and path == parts.path):

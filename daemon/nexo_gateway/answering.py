@@ -17,6 +17,9 @@ from nexo_gateway.usage import Tap
 MAX_ERROR_BYTES = 1024 * 1024
 """Maximum bytes of a decompressed error body; a larger one is cut."""
 
+_COUNTING = ("/count_tokens", ":countTokens", "/input_tokens")
+"""Ends of paths at which tokens of a prompt are counted and none are used."""
+
 _MOST_WAITS = 32
 _LONGEST_WAIT = 100
 
@@ -52,7 +55,9 @@ class Answer:
         # Reading costs no tokens: neither a model list nor a stored response, which repeats its counts.
         paid = good and admitted.method == "POST"
         self.tap = Tap(kind, self.encoding) if paid else None
-        self.counts_tokens = paid and ("json" in kind or "event-stream" in kind)
+        self.counts_tokens = (
+            paid and ("json" in kind or "event-stream" in kind) and not admitted.path.endswith(_COUNTING)
+        )
         signpost = Signpost(target.endpoint, admitted)
         if good and not HEADERS.isdisjoint(named):
             self.headers = [

@@ -287,7 +287,7 @@ def test_usage_is_what_the_provider_reports_and_nothing_is_guessed(nexod: Nexod)
     def script(request: Request, _: socket.socket) -> bytes:
         if request.method == "GET":
             return answer(200, b'{"object":"list","data":[],"usage":{"input_tokens":9,"output_tokens":9}}')
-        if "messages" in request.target:
+        if request.path.endswith("/messages"):
             return answer(200, stream, (("Content-Type", "text/event-stream"),))
         return answer(200, b'{"choices":[{"message":{"content":"\\"usage\\":{}"}}]}')
 
@@ -309,11 +309,13 @@ def test_usage_is_what_the_provider_reports_and_nothing_is_guessed(nexod: Nexod)
         assert (user.models, user.requests, user.open) == (("claude", "gpt"), 2, 0)
         (before,) = client.gateway.usage().rows
         # A list costs no tokens, so nothing is missing in what is said of them; nor does a stored response,
-        # which repeats what it has cost.
+        # which repeats what it has cost, nor counting the tokens of a prompt.
         for path in ("models", "responses/resp_1"):
             ask(port, f"/openai/v1/{path}", token, method="GET")
+        ask(port, "/anthropic/v1/messages/count_tokens", token)
+        ask(port, "/google/v1beta/models/gemini:countTokens", token)
         (after,) = client.gateway.usage().rows
-        assert after == replace(before, requests=before.requests + 2)
+        assert after == replace(before, requests=before.requests + 4)
 
 
 def test_a_token_ends_with_the_process_that_asked_for_it_and_so_does_what_it_has_open(nexod: Nexod) -> None:

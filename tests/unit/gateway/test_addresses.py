@@ -30,7 +30,10 @@ def signpost(target: str, *, path: str = "", query: str = "") -> Signpost:
         ("https://api.test.evil/up", None),
         ("https://api.test@evil/up", None),
         ("https://api.test:port/up", None),
-        ("/up", None),
+        ("/up?a=b", "/up?a=b"),
+        ("//evil/up", None),
+        ("up", None),
+        ("mailto:up", None),
     ],
 )
 def test_an_address_of_the_provider_leads_to_the_gateway_with_the_token(
