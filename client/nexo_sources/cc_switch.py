@@ -263,7 +263,7 @@ def _codex(config: dict[str, Any], place: str) -> Found:
         settings = reading.toml_of(word(config.get("config")))
     except Unreadable as problem:
         return Found((), (Skipped("codex", place, str(problem)),))
-    return codex.from_settings(settings, table(config.get("auth")), place)
+    return codex.from_settings(settings, table(config.get("auth")), place, one_account=True)
 
 
 # The fields in which each of these programs keeps the address, the key and the dialect.

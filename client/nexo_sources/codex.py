@@ -1,7 +1,9 @@
-"""Codex CLI: config.toml, auth.json and .env in CODEX_HOME or ~/.codex.
+"""Codex CLI: config.toml, the profiles beside it, auth.json and .env in CODEX_HOME or ~/.codex.
 
 Source: its configuration reference (`model_providers`: base_url, env_key, experimental_bearer_token,
-http_headers, env_http_headers, query_params, auth; 2026-10), and the two kinds of login that auth.json holds.
+http_headers, env_http_headers, query_params, auth; 2026-10), the two kinds of login that auth.json holds, and
+runs of version 0.171: a profile is a file NAME.config.toml over config.toml (before 0.134, a table in
+config.toml), and the key in auth.json is sent only to a provider with `requires_openai_auth`.
 """
 
 import os
@@ -46,6 +48,8 @@ def find(file: Path | None = None) -> Found:
     own, unreadable = accounts.variables_in(place / ".env")
     variables = {**reading.environment(), **own}
     found = from_settings(settings, auth, shown(place), variables or keys.NOT_ASKED)
+    for profile in sorted(place.glob("*.config.toml")):
+        found += _from_profile(profile, settings, auth, variables or keys.NOT_ASKED)
     theirs = reading.here() / ".codex/config.toml"
     if file is None and theirs.parent != place and (claims := _claims(theirs)):
         found = environment.claimed(found, claims, "config.toml of this directory")
@@ -61,31 +65,76 @@ def _claims(path: Path) -> frozenset[str]:
 
 
 def from_settings(
-    settings: dict[str, Any], auth: dict[str, Any], place: str, variables: Mapping[str, str] | None = None
+    settings: dict[str, Any],
+    auth: dict[str, Any],
+    place: str,
+    variables: Mapping[str, str] | None = None,
+    *,
+    one_account: bool = False,
 ) -> Found:
-    """The accounts in config.toml and auth.json. CC Switch stores the same two files in its database.
+    """The accounts in config.toml and auth.json.
 
     Args:
         variables: the variables that Codex would look up; its .env wins over the shell.
+        one_account: both belong to one account, as in the database of CC Switch.
     """
     variables = reading.environment() if variables is None else variables
     settings = {**settings, **table(table(settings.get("profiles")).get(word(settings.get("profile"))))}
     key = word(auth.get("OPENAI_API_KEY"))
-    model = word(settings.get("model"))
-    chosen = word(settings.get("model_provider")) or "openai"
-    found = Found()
-    for name, value in table(settings.get("model_providers")).items():
-        # Codex sends the key in auth.json to the provider in use, unless that provider has its own key.
-        lent = key if name == chosen else ""
-        found += _provider(name, table(value), lent, model if name == chosen else "", place, variables)
+    found = _providers(settings, key, place, variables, one_account)
     if key and not any(finding.api_key == key for finding in found.findings):
         address = word(settings.get("openai_base_url")) or variables.get("OPENAI_BASE_URL", "")
         own = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": address}
-        found += environment.from_variables(own, f"{place}: auth.json")
+        of_auth = environment.from_variables(own, f"{place}: auth.json")
+        if chosen := _without_key(settings):
+            # The file does not say whether the key is for this provider or for OpenAI.
+            of_auth = environment.claimed(of_auth, frozenset({"openai"}), f"the provider '{chosen}' in use")
+        found += of_auth
     if table(auth.get("tokens")) and not key:
         reason = "it is a ChatGPT login, not an API key; make a key at platform.openai.com"
         found += Found((), (Skipped("codex login", f"{place}: auth.json", reason),))
     return found
+
+
+def _from_profile(
+    path: Path, base: dict[str, Any], auth: dict[str, Any], variables: Mapping[str, str]
+) -> Found:
+    """The providers that a profile adds, changes or uses."""
+    profile, problems = accounts.settings_of(path, reading.toml_of)
+    settings = accounts.merged(base, profile)
+    named = {*table(profile.get("model_providers")), word(profile.get("model_provider"))}
+    providers = table(settings.get("model_providers"))
+    settings["model_providers"] = {name: providers[name] for name in providers if name in named}
+    return problems + _providers(settings, word(auth.get("OPENAI_API_KEY")), shown(path), variables, False)
+
+
+def _providers(
+    settings: dict[str, Any], key: str, place: str, variables: Mapping[str, str], one_account: bool
+) -> Found:
+    model = word(settings.get("model"))
+    chosen = _chosen(settings)
+    found = Found()
+    for name, value in table(settings.get("model_providers")).items():
+        entry = table(value)
+        lends = name == chosen and (one_account or entry.get("requires_openai_auth") is True)
+        in_use = model if name == chosen else ""
+        found += _provider(name, entry, key if lends else "", in_use, place, variables)
+    return found
+
+
+def _chosen(settings: dict[str, Any]) -> str:
+    return word(settings.get("model_provider")) or "openai"
+
+
+_CREDENTIALS = ("env_key", "experimental_bearer_token", "auth", "http_headers", "env_http_headers")
+
+
+def _without_key(settings: dict[str, Any]) -> str:
+    """The provider in use, if it has an address on the internet and no key of its own; otherwise empty."""
+    entry = table(table(settings.get("model_providers")).get(_chosen(settings)))
+    url = word(entry.get("base_url"))
+    own = any(entry.get(name) for name in _CREDENTIALS)
+    return _chosen(settings) if url and not own and not accounts.on_this_network(url) else ""
 
 
 def _provider(
@@ -107,8 +156,7 @@ def _provider(
     variable = word(entry.get("env_key"))
     if variable and not key:
         key = f"${{{variable}}}"
-    if not key and (entry.get("requires_openai_auth") or lent):
-        key = lent
+    key = key or lent
     provider, preset, base_url, _ = environment.openai_like(url)
     if preset == "azure":
         return environment.azure(url, key or _azure_key(entry), variables, place)

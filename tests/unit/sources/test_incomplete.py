@@ -104,6 +104,47 @@ def test_the_profile_of_codex_says_which_provider_gets_the_key(home: Path) -> No
     assert [(one.address, one.model) for one in codex.find().findings] == [(f"{GATEWAY}/v1", "b")]
 
 
+@pytest.mark.parametrize(
+    ("provider", "gets_it"),
+    [
+        (f'base_url = "{GATEWAY}/v1"\nrequires_openai_auth = true\n', [f"{GATEWAY}/v1"]),
+        # Codex sends it nowhere, and the key may be for either.
+        (f'base_url = "{GATEWAY}/v1"\n', []),
+        (f'base_url = "{GATEWAY}/v1"\nrequires_openai_auth = false\n', []),
+        # It is certainly not for these.
+        (f'base_url = "{GATEWAY}/v1"\nenv_key = "CORP_KEY"\n', ["https://api.openai.com/v1"]),
+        ('base_url = "http://localhost:8080/v1"\n', ["https://api.openai.com/v1"]),
+    ],
+)
+def test_the_key_of_codex_is_for_the_provider_in_use_only_if_codex_sends_it_there(
+    home: Path, provider: str, gets_it: list[str]
+) -> None:
+    write(home / ".codex/config.toml", f'model_provider = "gw"\n[model_providers.gw]\n{provider}')
+    write(home / ".codex/auth.json", {"OPENAI_API_KEY": KEY})
+    found = codex.find()
+    assert [one.address for one in found.findings if one.api_key == KEY] == gets_it
+    if not gets_it:
+        assert [one.rest.api_key for one in found.incomplete if one.lacks is Part.ADDRESS] == [KEY]
+
+
+def test_a_profile_of_codex_is_a_file_over_its_settings(home: Path) -> None:
+    write(home / ".codex/config.toml", f'model = "a"\n[model_providers.gw]\nbase_url = "{GATEWAY}/v1"\n')
+    write(
+        home / ".codex/deep.config.toml",
+        'model_provider = "gw"\nmodel = "b"\n[model_providers.gw]\nrequires_openai_auth = true\n'
+        f'[model_providers.two]\nbase_url = "{GATEWAY}/two"\nexperimental_bearer_token = "{KEY}-2"\n',
+    )
+    write(home / ".codex/broken.config.toml", "model = ")
+    write(home / ".codex/auth.json", {"OPENAI_API_KEY": KEY})
+    found = codex.find()
+    assert sorted((one.address, one.api_key, one.model) for one in found.findings) == [
+        ("https://api.openai.com/v1", KEY, ""),
+        (f"{GATEWAY}/two", f"{KEY}-2", ""),
+        (f"{GATEWAY}/v1", KEY, "b"),
+    ]
+    assert {one.what for one in found.skipped} == {"gw", "broken.config.toml"}
+
+
 NO_KEYS = """
     op://v/i/f encrypted:BDx ENC[AES256_GCM,data:x] ref+vault://s/k vault:secret/data/x bws:1 doppler:x
     infisical://a keyring:a/b $(pass_x) !op_read `x` arn:aws:secretsmanager:eu:1:secret:x
