@@ -12,7 +12,7 @@ import signal
 import termios
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -49,9 +49,7 @@ class Modes:
             self._set(self._during)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._set(self._before)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)

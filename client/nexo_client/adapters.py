@@ -111,10 +111,10 @@ def network_arguments(connection: ResolvedConnection) -> dict[str, Any]:
         try:
             arguments["verify"] = ssl.create_default_context(cafile=ca_bundle)
         except (OSError, ssl.SSLError):
-            raise InvalidField(
-                f"ca_bundle: {ca_bundle} is not a readable PEM file",
-                hint="check the file, or remove it from the connection",
-                metadata={"field": "ca_bundle"},
+            raise InvalidField.of(
+                "ca_bundle",
+                f"{ca_bundle} is not a readable PEM file",
+                "check the file, or remove it from the connection",
             ) from None
     return arguments
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Generator
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from nexo.connections.v1.workspace_pb2 import Inquiry
@@ -99,9 +98,7 @@ class AsyncLiveConnection:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -182,8 +179,6 @@ class Following:
         self._live = await self._open()
         return self._live
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.close()

@@ -73,10 +73,10 @@ class FollowingAuth:
             NexoError: as for `LiveConnection.current`.
         """
         if request.url.host != _HOST:
-            raise InvalidField(
-                f"url: {request.url.host} is not the host of nexo_client.FOLLOWED",
-                hint="make the client with base_url=nexo_client.FOLLOWED and give it relative URLs",
-                metadata={"field": "url"},
+            raise InvalidField.of(
+                "url",
+                f"{request.url.host} is not the host of nexo_client.FOLLOWED",
+                "make the client with base_url=nexo_client.FOLLOWED and give it relative URLs",
             )
         target = request.url.raw_path.decode("ascii")
         url, headers = aim(self._live.current, self._dialect, target, list(request.headers.multi_items()))
@@ -95,10 +95,10 @@ def _no_redirect(event: str, info: dict[str, Any]) -> Any:
     if event.endswith("receive_response_headers.complete"):
         status = info["return_value"][1]
         if status in (301, 302, 303, 307, 308):
-            raise InvalidField(
-                f"base_url: the server answers with a redirect ({status}), to which the key must not be sent",
-                hint="give the connection its final address: nexoctl edit NAME --base-url URL",
-                metadata={"field": "base_url"},
+            raise InvalidField.of(
+                "base_url",
+                f"the server answers with a redirect ({status}), to which the key must not be sent",
+                "give the connection its final address: nexoctl edit NAME --base-url URL",
             )
     awaited = sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE
     return _nothing() if awaited else None
@@ -151,10 +151,10 @@ def _answered(http: Any, response: Any) -> Any:
 
 def _refuse_foreign(request: Any) -> None:
     if request.url.host != _HOST:
-        raise InvalidField(
-            f"url: this client only sends requests to a connection of Nexo, not to {request.url.host}",
-            hint="use a client of its own for other addresses",
-            metadata={"field": "url"},
+        raise InvalidField.of(
+            "url",
+            f"this client only sends requests to a connection of Nexo, not to {request.url.host}",
+            "use a client of its own for other addresses",
         )
 
 

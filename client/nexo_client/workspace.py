@@ -78,10 +78,8 @@ class NotUtf8(InvalidField):
 
 
 def _invalid(problem: str) -> InvalidField:
-    return InvalidField(
-        f"workspace: {problem}",
-        hint="give a directory (a Path, '.', '~/x', 'a/b') or the name of a workspace",
-        metadata={"field": "workspace"},
+    return InvalidField.of(
+        "workspace", problem, "give a directory (a Path, '.', '~/x', 'a/b') or the name of a workspace"
     )
 
 

@@ -6,7 +6,6 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from nexo.connections import file_locks, lock_note
 from nexo.connections.lock_note import Note
@@ -146,12 +145,7 @@ class InstanceLock:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self._path)) from None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the lock."""
         if self._file is not None:
             with suppress(OSError):

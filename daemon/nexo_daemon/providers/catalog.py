@@ -7,12 +7,12 @@ requests; `presets` has the services that use OpenAI's API format.
 from nexo.connections.errors import InvalidField
 from nexo.connections.similar import most_similar
 from nexo.connections.terms import AuthScheme, Provider, ProviderKind
-from nexo_daemon.providers.presets import PRESETS, Service
+from nexo_daemon.providers.presets import PRESETS, ServiceFacts
 
-PROVIDERS: dict[Provider, Service] = {
+PROVIDERS: dict[Provider, ServiceFacts] = {
     facts.provider: facts
     for facts in (
-        Service(
+        ServiceFacts(
             name="openai",
             provider=Provider.OPENAI,
             kind=ProviderKind.CLOUD,
@@ -24,7 +24,7 @@ PROVIDERS: dict[Provider, Service] = {
             key_prefixes=("sk-proj-", "sk-svcacct-", "sk-admin-"),
             header_example="OpenAI-Project: proj_abc",
         ),
-        Service(
+        ServiceFacts(
             name="anthropic",
             provider=Provider.ANTHROPIC,
             kind=ProviderKind.CLOUD,
@@ -36,7 +36,7 @@ PROVIDERS: dict[Provider, Service] = {
             key_prefixes=("sk-ant-",),
             note="The base URL has no /v1; the SDK adds it.",
         ),
-        Service(
+        ServiceFacts(
             name="google",
             provider=Provider.GOOGLE,
             kind=ProviderKind.CLOUD,
@@ -50,7 +50,7 @@ PROVIDERS: dict[Provider, Service] = {
             note="The base URL has no version; the SDK adds it.",
         ),
         # A local Ollama has no authentication; for Ollama Cloud or behind a proxy, the key is a bearer token.
-        Service(
+        ServiceFacts(
             name="ollama",
             provider=Provider.OLLAMA,
             display_name="Ollama",
@@ -61,7 +61,7 @@ PROVIDERS: dict[Provider, Service] = {
             key_url="https://ollama.com/settings/keys",
             note="A local Ollama needs no key; the base URL has no /v1 and no /api.",
         ),
-        Service(
+        ServiceFacts(
             name="custom",
             provider=Provider.CUSTOM,
             display_name="Custom (OpenAI-compatible)",
@@ -77,7 +77,7 @@ PROVIDERS: dict[Provider, Service] = {
 }
 
 
-def service_of(provider: Provider, preset: str = "") -> Service:
+def service_of(provider: Provider, preset: str = "") -> ServiceFacts:
     """The facts about the preset, or about the provider if the name is empty.
 
     Raises:
@@ -100,6 +100,6 @@ def service_of(provider: Provider, preset: str = "") -> Service:
     return found
 
 
-def entries() -> tuple[Service, ...]:
+def entries() -> tuple[ServiceFacts, ...]:
     """All providers, then all presets, in the order of display."""
     return (*PROVIDERS.values(), *PRESETS.values())

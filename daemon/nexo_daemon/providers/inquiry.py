@@ -21,7 +21,7 @@ from nexo_daemon.providers.classify import Classification, Subject, judge
 from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS, ProviderDialect, models_of_any
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault, HttpAnswer
 from nexo_daemon.providers.faults import judge_config, judge_fault
-from nexo_daemon.providers.presets import PRESETS, KeyProbe, Service
+from nexo_daemon.providers.presets import PRESETS, KeyProbe, ServiceFacts
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
 from nexo_daemon.providers.requests import Base, compose, parse_base, require_sendable
@@ -125,7 +125,7 @@ class Inquiry:
         self.target = target
         self.base = base
         self.proxy = proxy
-        self.preset: Service | None = PRESETS.get(target.preset)
+        self.preset: ServiceFacts | None = PRESETS.get(target.preset)
         self.dialect: ProviderDialect = DIALECTS[target.provider]
         self.subject = subject_of(target, base)
         self.redact = redactor_for(target.credentials)

@@ -22,7 +22,7 @@ class KeyProbe(enum.Enum):
 
 
 @frozen(kw_only=True)
-class Service:
+class ServiceFacts:
     """Facts about a provider, or about a preset: a service that uses OpenAI's API format.
 
     Attributes:
@@ -63,7 +63,7 @@ class Service:
 
 
 _ALL = (
-    Service(
+    ServiceFacts(
         name="openrouter",
         display_name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
@@ -74,7 +74,7 @@ _ALL = (
         header_example="X-Title: my program",
         note="The model list is public, so the key is checked at its own endpoint.",
     ),
-    Service(
+    ServiceFacts(
         name="ollama-cloud",
         display_name="Ollama Cloud",
         base_url="https://ollama.com/v1",
@@ -82,7 +82,7 @@ _ALL = (
         key_probe=KeyProbe.REFUSED_CHAT,
         note="The model list is public; the key is checked with a request that cannot run.",
     ),
-    Service(
+    ServiceFacts(
         name="nvidia",
         display_name="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
@@ -92,7 +92,7 @@ _ALL = (
         key_prefixes=("nvapi-",),
         note="The model list is public and can take ten seconds.",
     ),
-    Service(
+    ServiceFacts(
         name="huggingface",
         display_name="Hugging Face",
         base_url="https://router.huggingface.co/v1",
@@ -101,7 +101,7 @@ _ALL = (
         lists_every_model=False,
         key_prefixes=("hf_",),
     ),
-    Service(
+    ServiceFacts(
         name="perplexity",
         display_name="Perplexity",
         base_url="https://api.perplexity.ai",
@@ -112,27 +112,27 @@ _ALL = (
         key_prefixes=("pplx-",),
         note="There is no model list; the key is checked with a request that cannot run.",
     ),
-    Service(
+    ServiceFacts(
         name="groq",
         display_name="Groq",
         base_url="https://api.groq.com/openai/v1",
         key_url="https://console.groq.com/keys",
         key_prefixes=("gsk_",),
     ),
-    Service(
+    ServiceFacts(
         name="deepseek",
         display_name="DeepSeek",
         base_url="https://api.deepseek.com/v1",
         key_url="https://platform.deepseek.com/api_keys",
         balance_path="/user/balance",
     ),
-    Service(
+    ServiceFacts(
         name="mistral",
         display_name="Mistral",
         base_url="https://api.mistral.ai/v1",
         key_url="https://console.mistral.ai/api-keys",
     ),
-    Service(
+    ServiceFacts(
         name="xai",
         display_name="xAI",
         base_url="https://api.x.ai/v1",
@@ -140,7 +140,7 @@ _ALL = (
         key_prefixes=("xai-",),
         note="A bad key is answered with status 400.",
     ),
-    Service(
+    ServiceFacts(
         name="together",
         display_name="Together",
         base_url="https://api.together.xyz/v1",
@@ -148,7 +148,7 @@ _ALL = (
         lists_every_model=False,
         key_prefixes=("tgp_v1_",),
     ),
-    Service(
+    ServiceFacts(
         name="fireworks",
         display_name="Fireworks",
         base_url="https://api.fireworks.ai/inference/v1",
@@ -157,14 +157,14 @@ _ALL = (
         key_prefixes=("fw_",),
         note="Only models of the account are listed; others can be used by name.",
     ),
-    Service(
+    ServiceFacts(
         name="cerebras",
         display_name="Cerebras",
         base_url="https://api.cerebras.ai/v1",
         key_url="https://cloud.cerebras.ai",
         key_prefixes=("csk-",),
     ),
-    Service(
+    ServiceFacts(
         name="azure",
         display_name="Azure OpenAI",
         base_url="",
@@ -174,7 +174,7 @@ _ALL = (
         lists_every_model=False,
         note="The list names base models, not deployments: a deployment name cannot be checked with the key.",
     ),
-    Service(
+    ServiceFacts(
         name="lmstudio",
         display_name="LM Studio",
         base_url="http://127.0.0.1:1234/v1",
@@ -182,7 +182,7 @@ _ALL = (
         key_required=False,
         note="No key unless authentication is switched on in LM Studio.",
     ),
-    Service(
+    ServiceFacts(
         name="vllm",
         display_name="vLLM",
         base_url="http://127.0.0.1:8000/v1",
@@ -190,7 +190,7 @@ _ALL = (
         key_required=False,
         note="A key only if vLLM was started with --api-key.",
     ),
-    Service(
+    ServiceFacts(
         name="llamacpp",
         display_name="llama.cpp server",
         base_url="http://127.0.0.1:8080/v1",
@@ -199,7 +199,7 @@ _ALL = (
         lists_every_model=False,
         note="A key only if the server was started with --api-key; some versions list models without it.",
     ),
-    Service(
+    ServiceFacts(
         name="litellm",
         display_name="LiteLLM",
         base_url="http://127.0.0.1:4000/v1",
@@ -208,7 +208,7 @@ _ALL = (
         lists_every_model=False,
         note="Without a database a wrong key is answered with status 400 (No connected db).",
     ),
-    Service(
+    ServiceFacts(
         name="claude-code-router",
         display_name="claude-code-router",
         base_url="http://127.0.0.1:3456/v1",
@@ -218,7 +218,7 @@ _ALL = (
         lists_every_model=False,
         note="There is no model list. It runs whatever it is sent, so checks see only whether it answers.",
     ),
-    Service(
+    ServiceFacts(
         name="portkey",
         display_name="Portkey gateway",
         base_url="http://127.0.0.1:8787/v1",
@@ -228,7 +228,7 @@ _ALL = (
         header_example="x-portkey-provider: openai",
         note="A custom header says which provider it forwards to.",
     ),
-    Service(
+    ServiceFacts(
         name="sglang-router",
         display_name="SGLang router",
         base_url="http://127.0.0.1:30000/v1",
@@ -240,4 +240,4 @@ _ALL = (
     ),
 )
 
-PRESETS: dict[str, Service] = {preset.name: preset for preset in _ALL}
+PRESETS: dict[str, ServiceFacts] = {preset.name: preset for preset in _ALL}

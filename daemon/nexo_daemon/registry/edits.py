@@ -19,7 +19,7 @@ from nexo_daemon.domain.probing import ProbeTarget, Suggestion
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
-from nexo_daemon.providers.presets import Service
+from nexo_daemon.providers.presets import ServiceFacts
 from nexo_daemon.registry.drafts import Draft, Headers, check_draft, check_headers
 
 PREVIOUS_KEY_GRACE = timedelta(hours=24)
@@ -104,7 +104,7 @@ def _planned(
     return Plan(connection, credentials, tuple(warnings), notes)
 
 
-def _base_url(given: str | None, fallback: str, service: Service) -> str:
+def _base_url(given: str | None, fallback: str, service: ServiceFacts) -> str:
     url = given or fallback
     if not url:
         of = "preset" if service.preset else "provider"

@@ -30,21 +30,10 @@ def reseal_all(db: "Writing", old: DataKey, new: DataKey) -> None:
     opening.unlocked(old, "")
     sealing.unlocked(new, "")
     for connection, sealed in _all(db.sqlite):
-        bound = ties(connection, sealed.kind)
         try:
-            secret = opening.open(sealed, connection_id=connection.id, ties=bound)
+            _reseal(db, connection, sealed, opening, sealing)
         except SecretTampered as error:
             raise SecretTampered(f"'{connection.name}': {error.message}", hint=error.hint) from None
-        fresh = sealing.seal(
-            secret,
-            row_id=sealed.id,
-            connection_id=connection.id,
-            kind=sealed.kind,
-            name=sealed.name,
-            position=sealed.position,
-            ties=bound,
-        )
-        db.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
 
 
 def reseal_old_forms(database: Database, key: DataKey) -> None:
@@ -61,22 +50,30 @@ def reseal_old_forms(database: Database, key: DataKey) -> None:
     vault.unlocked(key, "")
     with database.begin() as changes:
         for connection, sealed in _all(changes.sqlite, *old):
-            bound = ties(connection, sealed.kind)
             try:
-                secret = vault.open(sealed, connection_id=connection.id, ties=bound)
+                _reseal(changes, connection, sealed, vault, vault)
             except SecretTampered as error:
                 log.warning("'%s' has a secret that does not open: %s", connection.name, error.message)
-                continue
-            fresh = vault.seal(
-                secret,
-                row_id=sealed.id,
-                connection_id=connection.id,
-                kind=sealed.kind,
-                name=sealed.name,
-                position=sealed.position,
-                ties=bound,
-            )
-            changes.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
+
+
+def _reseal(
+    db: "Writing",
+    connection: StoredConnection,
+    sealed: SealedSecret,
+    opening: SecretVault,
+    sealing: SecretVault,
+) -> None:
+    bound = ties(connection, sealed.kind)
+    fresh = sealing.seal(
+        opening.open(sealed, connection_id=connection.id, ties=bound),
+        row_id=sealed.id,
+        connection_id=connection.id,
+        kind=sealed.kind,
+        name=sealed.name,
+        position=sealed.position,
+        ties=bound,
+    )
+    db.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
 
 
 def unopenable(db: sqlite3.Connection, vault: SecretVault) -> tuple[str, ...]:
