@@ -347,7 +347,11 @@ def _daemon(
         yield DoctorFinding("store", Level.OK, f"writable, revision {status.revision}")
     slot = status.vault_slot.replace("_", " ")
     if status.vault is VaultState.UNLOCKED:
-        yield DoctorFinding("vault", Level.OK, f"unlocked ({slot})")
+        if status.vault_problem:
+            problem, _, fix = status.vault_problem.rpartition("; ")
+            yield DoctorFinding("vault", Level.BROKEN, f"unlocked ({slot}): {problem}", fix)
+        else:
+            yield DoctorFinding("vault", Level.OK, f"unlocked ({slot})")
         key_file = paths.key_file()
         if status.vault_slot == "key_file" and not key_file.exists():
             text = f"{key_file} is gone; the daemon has the key in memory only, and loses it at a restart"

@@ -56,7 +56,7 @@ from nexo_daemon.rpc.presence import stay_present
 from nexo_daemon.rpc.resolver import Resolver
 from nexo_daemon.rpc.server import Server
 from nexo_daemon.rpc.store import StoreService
-from nexo_daemon.rpc.vault import VaultService, open_when_possible
+from nexo_daemon.rpc.vault import VaultService, look_after_the_vault
 from nexo_daemon.rpc.view import View
 from nexo_daemon.rpc.workspaces import WorkspaceService
 from nexo_daemon.stopping import Stop
@@ -241,7 +241,7 @@ async def _serve(
             for name, work in {
                 "usage": ledger.run,
                 "auto-lock": auto_lock.run,
-                "vault": lambda: open_when_possible(registry, clock),
+                "vault": lambda: look_after_the_vault(registry, clock),
                 "replaced keys": lambda: forget_when_due(registry, clock),
                 "upkeep": lambda: keep_in_order(registry, clock),
                 "store": lambda: watch_the_store(registry, clock),

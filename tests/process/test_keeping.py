@@ -283,6 +283,29 @@ def test_a_daemon_that_comes_before_the_keyring_opens_when_it_is_there(
 
 
 @pytest.mark.needs("keyring")
+def test_a_person_hears_that_the_keyring_has_lost_the_key_while_it_can_be_stored_again(
+    surroundings: Surroundings, tmp_path: Path
+) -> None:
+    with KeyringSession(tmp_path / "session") as keyring:
+        keyring.start()
+        daemon = surroundings.start_nexod(env=keyring.environment)
+        add(surroundings)
+        keyring.wipe()
+        for command in ("rotate", "unlock"):
+            refused = surroundings.nexoctl("--json", "vault", command, expect=4).error
+            assert "in memory only" in refused["message"]
+        findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+        [found] = [one for one in findings if one["topic"] == "vault"]
+        assert (found["level"], "in memory only" in found["text"]) == ("broken", True)
+        command = found["fix"].rpartition("nexoctl ")[2].split()
+        assert command == ["vault", "rekey", "--to", "keyring"]
+        surroundings.nexoctl(*command)
+        assert daemon.stop() == 0
+        surroundings.start_nexod(env=keyring.environment)
+        assert key_of(surroundings) == KEY
+
+
+@pytest.mark.needs("keyring")
 def test_a_hung_keyring_does_not_hang_the_daemon(surroundings: Surroundings, tmp_path: Path) -> None:
     with KeyringSession(tmp_path / "session") as keyring:
         keyring.start()

@@ -1,5 +1,6 @@
 """VaultService: state of the vault and its changes. Slow calls run on other threads."""
 
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -19,15 +20,27 @@ from nexo_daemon.vault.slots import SlotKind
 log = logging.getLogger(__name__)
 
 RETRY_S = 30.0
+PROVE_EVERY = 120
+"""The rounds of `look_after_the_vault` from one trial of the key slot to the next: an hour."""
 
 # Calls that may be slow: the keyring may hang, and scrypt takes half a second.
 _LANE = Lane("vault", most=4)
 
 
-async def open_when_possible(writer: Writer, clock: Clock) -> None:
-    """Until cancelled, try to open a locked vault: at login the daemon may start before the keyring."""
-    while True:
+async def look_after_the_vault(writer: Writer, clock: Clock) -> None:
+    """Until cancelled, try to open a locked vault, and whether the slot of an unlocked one opens it again.
+
+    At login the daemon may start before the keyring; and a key that was deleted there can be stored again
+    only as long as the daemon has it.
+    """
+    for number in itertools.count(1):
         await clock.sleep(RETRY_S)
+        if writer.store.vault.state is VaultState.UNLOCKED and number % PROVE_EVERY == 0:
+            if await _LANE.run(writer.store.key_manager.prove_slot):
+                if writer.store.vault.problem:
+                    log.warning("the vault will not unlock again: %s", writer.store.vault.problem)
+                writer.vault_changed()
+            continue
         if writer.store.vault.state is not VaultState.LOCKED:
             continue
         if await _LANE.run(writer.store.key_manager.try_quietly):

@@ -34,6 +34,9 @@ from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 
 log = logging.getLogger(__name__)
 
+_OTHER_KEY = "the key in the slot '{}' was found but is not the one that locked this store"
+_OTHER_KEY_HINT = "put the right key back, or use the recovery code: nexoctl vault unlock --recovery"
+
 
 class KeyManager:
     """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): do not call it on the event loop."""
@@ -91,6 +94,38 @@ class KeyManager:
             finally:
                 self._busy.release()
         return self._vault.state is VaultState.UNLOCKED
+
+    def prove_slot(self) -> bool:
+        """Try quietly whether its slot would unlock an unlocked vault again.
+
+        The result is in the vault's `problem`. A slot that needs a person, and a keyring that is locked or
+        away, prove nothing.
+
+        Returns:
+            Whether the result is another one than before.
+        """
+        pinned = self._slots.pinned
+        if (
+            self._vault.state is not VaultState.UNLOCKED
+            or pinned is None
+            or pinned.kind is SlotKind.PASSPHRASE
+        ):
+            return False
+        if not self._busy.acquire(blocking=False):
+            return False
+        try:
+            before = self._vault.problem
+            try:
+                pinned.unwrap(wrapping_keys.fetch(pinned, self.surroundings))
+            except WrappingKeyError as error:
+                self._refused(pinned, error.state, error.problem, error.hint)
+            except DoesNotOpenError:
+                self._refused(pinned, VaultState.TAMPERED, _OTHER_KEY.format(pinned.kind), "")
+            else:
+                self._vault.note("", "")
+            return self._vault.problem != before
+        finally:
+            self._busy.release()
 
     def unlock(self, *, passphrase: Secret | None = None, recovery_code: Secret | None = None) -> None:
         """Unlock on a person's request; the keyring may prompt.
@@ -195,9 +230,11 @@ class KeyManager:
                 slot_key = wrapping_keys.fetch(pinned, self.surroundings, passphrase=passphrase)
                 pinned.unwrap(slot_key)
             except WrappingKeyError as error:
-                raise _refusal(error.state, error.problem, error.hint) from None
+                raise self._refused(pinned, error.state, error.problem, error.hint) from None
             except DoesNotOpenError:
-                raise VaultLocked("this does not unlock the present key slot", hint="try again") from None
+                if pinned.kind is SlotKind.PASSPHRASE:
+                    raise VaultLocked("the passphrase is wrong", hint="try again") from None
+                raise self._refused(pinned, VaultState.TAMPERED, _OTHER_KEY.format(pinned.kind), "") from None
             new = DataKey(secrets.token_hex(8), new_key())
             code = recovery_code.reveal() if recovery_code is not None else ""
             wrapped = self._slots.rotate(old, new, slot_key, code)
@@ -249,14 +286,13 @@ class KeyManager:
             slot_key = wrapping_keys.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
             data_key = pinned.unwrap(slot_key)
         except WrappingKeyError as error:
-            if self._vault.state is not VaultState.UNLOCKED:
-                self._shut(error.state, pinned.kind, error.problem, error.hint)
-            raise _refusal(error.state, error.problem, error.hint) from None
+            raise self._refused(pinned, error.state, error.problem, error.hint) from None
         except DoesNotOpenError:
             if pinned.kind is SlotKind.PASSPHRASE:
                 raise VaultLocked("the passphrase is wrong", hint="try again") from None
-            self._shut_tampered(pinned)
-            raise _refusal(self._vault.state, self._vault.problem, "") from None
+            raise self._refused(
+                pinned, VaultState.TAMPERED, _OTHER_KEY.format(pinned.kind), _OTHER_KEY_HINT
+            ) from None
         self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
 
     def _unlocked(self, key: DataKey, slot: str, *, problem: str = "", hint: str = "") -> None:
@@ -282,17 +318,21 @@ class KeyManager:
         except WrappingKeyError as error:
             self._shut(error.state, pinned.kind, error.problem, error.hint)
         except DoesNotOpenError:
-            self._shut_tampered(pinned)
+            self._shut(VaultState.TAMPERED, pinned.kind, _OTHER_KEY.format(pinned.kind), _OTHER_KEY_HINT)
         else:
             self._unlocked(DataKey(pinned.data_key_id or "", data_key), pinned.kind)
 
-    def _shut_tampered(self, pinned: WrappedKey) -> None:
-        self._shut(
-            VaultState.TAMPERED,
-            pinned.kind,
-            f"the key in the slot '{pinned.kind}' was found but is not the one that locked this store",
-            "put the right key back, or use the recovery code: nexoctl vault unlock --recovery",
-        )
+    def _refused(self, pinned: WrappedKey, state: VaultState, problem: str, hint: str) -> NexoError:
+        """The error for a slot that did not open; an unlocked vault stays so, and says what is lost."""
+        if self._vault.state is not VaultState.UNLOCKED:
+            self._shut(state, pinned.kind, problem, hint)
+            return _refusal(state, problem, hint)
+        if state is VaultState.LOCKED:
+            return _refusal(state, problem, hint)
+        problem = f"{problem}; the daemon has the key in memory only"
+        hint = f"before it ends or the vault is locked: nexoctl vault rekey --to {pinned.kind}"
+        self._vault.note(problem, hint)
+        return VaultKeyLost(problem, hint=hint)
 
     def _unlock_with_code(self, code: Secret) -> None:
         slot = self._slots.recovery

@@ -4,7 +4,7 @@
 """
 
 import threading
-from dataclasses import field
+from dataclasses import field, replace
 
 from nexo.connections.errors import SecretTampered, VaultKeyLost, VaultLocked
 from nexo.connections.terms import VaultState
@@ -93,6 +93,12 @@ class SecretVault:
     ) -> None:
         """Drop the data key, for a reason. `since` as in `unlocked`."""
         self._become(_Condition(state, slot, problem, hint), since)
+
+    def note(self, problem: str, hint: str) -> None:
+        """While it is unlocked, say why the next start will not unlock it; empty if it will."""
+        with self._changing:
+            if self._condition.state is VaultState.UNLOCKED:
+                self._condition = replace(self._condition, problem=problem, hint=hint)
 
     def lock(self, slot: str, problem: str, hint: str) -> None:
         """Drop the data key; work in progress does not bring it back."""

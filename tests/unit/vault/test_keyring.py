@@ -17,6 +17,7 @@ from nexo_daemon.store.store import Store
 from nexo_daemon.vault import desktop_keyring, wrapping_keys
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.references import References
+from nexo_daemon.vault.sealing import key_to_text, new_key
 from nexo_daemon.vault.slots import SlotKind
 from store_parts import CANARY, StorePlace, put, recovery_code
 
@@ -197,6 +198,43 @@ def test_the_collection_of_the_session_is_no_place_for_a_key(
     assert (store.vault.state, store.vault.slot) == (VaultState.UNLOCKED, "key_file")
     with pytest.raises(VaultLocked, match="no default collection"):
         store.key_manager.rekey(SlotKind.KEYRING)
+    store.close()
+
+
+@pytest.mark.parametrize("lost", ["removed", "another"])
+def test_a_key_that_is_lost_while_the_vault_is_unlocked_is_noticed_and_stored_again(
+    keyring: KeyringSession, place: StorePlace, lost: str
+) -> None:
+    keyring.start()
+    store = place.open()
+    put(store, 1)
+    store.close()
+    store = place.open()
+    [stored] = store.load().connections
+    keys = store.key_manager
+    [entry] = [slot.id for slot in keys.slots]
+    assert not keys.prove_slot()
+    keyring.lock()
+    # This proves nothing: a person can unlock it.
+    assert not keys.prove_slot()
+    assert store.vault.problem == ""
+    keyring.wipe()
+    if lost == "another":
+        desktop_keyring.put(wrapping_keys.KEYRING_SERVICE, entry, key_to_text(new_key()))
+    assert keys.prove_slot()
+    assert not keys.prove_slot()
+    # None of these gives up the last copy of the key, or advises a code that need not exist.
+    for work in (keys.rotate, keys.unlock):
+        with pytest.raises(VaultKeyLost, match="in memory only") as caught:
+            work()
+        assert "nexoctl vault rekey --to keyring" in caught.value.hint
+        assert (store.unseal(stored).api_key or Secret("")).reveal() == f"{CANARY}-1"
+    assert "nexoctl vault rekey --to keyring" in store.vault.problem
+    keys.rekey(SlotKind.KEYRING)
+    assert store.vault.problem == ""
+    store.close()
+    store = place.open()
+    assert key_of(store) == f"{CANARY}-1"
     store.close()
 
 
