@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from nexo.connections.names import key as name_key
 from nexo.connections.similar import most_similar
 from nexo.connections.values import frozen
 from nexo_cli.format import Span, Style
@@ -57,12 +58,12 @@ class Wizard:
 
     def ask_name(self) -> str:
         """A name that is not taken."""
-        folded = {name.casefold() for name in self.taken}
+        taken = {name_key(name) for name in self.taken}
 
         def check(answer: str) -> str:
             if not answer:
                 return "Give the connection a name, for example: work"
-            if answer.casefold() in folded:
+            if name_key(answer) in taken:
                 return f"There is a connection '{answer}' already; choose another name."
             return ""
 

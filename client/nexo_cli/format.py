@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TextIO
 
-from nexo.connections import paths
+from nexo.connections import names, paths
 from nexo.connections.values import frozen
 
 
@@ -66,9 +66,8 @@ _Measured = tuple[tuple[Span, ...], int]
 
 def printable(text: str) -> str:
     """The text with control and invisible characters (escapes, direction overrides) made visible."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in paths.shown(text))
+    known = text if text.isprintable() else paths.shown(text)
+    return names.replaced(known, lambda unseen: unseen.encode("unicode_escape").decode())
 
 
 def display_width(text: str) -> int:
@@ -76,7 +75,12 @@ def display_width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+        0
+        if unicodedata.category(c) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(c) in "WF"
+        else 1
+        for c in text
     )
 
 
@@ -103,9 +107,8 @@ def _spans(cell: Cell) -> tuple[Span, ...]:
         return (Span(printable(cell)),)
     pieces = (cell,) if isinstance(cell, Span) else cell
     spans = (Span(piece) if isinstance(piece, str) else piece for piece in pieces)
-    return tuple(
-        span if span.text.isprintable() else Span(printable(span.text), span.style) for span in spans
-    )
+    shown = ((span, printable(span.text)) for span in spans)
+    return tuple(span if text is span.text else Span(text, span.style) for span, text in shown)
 
 
 def _measured(cell: Cell) -> _Measured:

@@ -20,6 +20,7 @@ from nexo_client.errors import (
     DaemonNotRunning,
     DeadlineExceeded,
     IncompatibleDaemon,
+    InvalidField,
     NexoError,
 )
 
@@ -102,6 +103,9 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
             f"the running nexod does not know {call}",
             hint="it is another version; restart it: nexoctl daemon restart",
         )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # Refused by the gRPC library before the daemon read it.
+        return InvalidField.of("request", "is too large for nexod", "shorten its longest value")
     if code is grpc.StatusCode.CANCELLED:
         return DaemonFailed(f"{call} was cancelled", hint="try again")
     # The text of grpc is left out: it may come from anywhere.

@@ -4,6 +4,7 @@ import enum
 import shlex
 from dataclasses import field, replace
 
+from nexo.connections import names
 from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.values import frozen
 from nexo_client import records
@@ -179,20 +180,22 @@ _NAME_LIMIT = 58
 
 
 def allowed_name(text: str) -> str:
-    """The text as a name that the daemon accepts: printable, not too long, without a leading dash."""
-    printable = "".join(character for character in " ".join(text.split()) if character.isprintable())
-    return printable.lstrip("- ")[:_NAME_LIMIT].rstrip() or "unnamed"
+    """The text as a name that the daemon accepts: visible, not too long, without a leading dash."""
+    visible = names.replaced(" ".join(text.split()), lambda _: "")
+    # What is cut off may have made a joiner visible.
+    cut = names.replaced(visible.lstrip("- ")[:_NAME_LIMIT], lambda _: "")
+    return cut.strip("- ") or "unnamed"
 
 
 def unique_names(findings: tuple[Finding, ...], taken: tuple[str, ...]) -> tuple[Finding, ...]:
     """Make names allowed, and unique by adding a number to those that are taken; case is ignored."""
-    used = {name.casefold() for name in taken}
+    used = {names.key(name) for name in taken}
     named = []
     for finding in findings:
         wanted = allowed_name(finding.name)
         name, number = wanted, 2
-        while name.casefold() in used:
+        while names.key(name) in used:
             name, number = f"{wanted}-{number}", number + 1
-        used.add(name.casefold())
+        used.add(names.key(name))
         named.append(replace(finding, name=name))
     return tuple(named)

@@ -16,6 +16,7 @@ import pytest
 import nexo_sources
 from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
+from nexo_settings.admission import MAX_BODY_BYTES
 from settings_parts import Caller, Settings, another_address, start_settings
 from surroundings import Nexod, Surroundings, wait_for
 
@@ -167,7 +168,14 @@ def test_another_account_is_refused_even_with_the_address(screen: Settings) -> N
 def test_a_body_that_is_no_call_is_refused(page: Caller) -> None:
     for body in (b"", b"[]", b"{", b"\xff\xfe", b"[" * 30_000):
         assert page.raw("/api/create", body)[0] == 400
-    assert page.raw("/api/create", b"x" * 65_537)[0] == 413
+    assert page.raw("/api/create", b"x" * (MAX_BODY_BYTES + 1))[0] == 413
+
+
+def test_a_field_that_is_too_long_is_named(page: Caller) -> None:
+    draft = {"name": "work", "provider": "openai", "api_key": "k"}
+    for field in ("name", "api_key", "headers_json"):
+        status, answer = page.ask("create", {"draft": draft | {field: "x" * 70_000}})
+        assert (status, answer["error"]["message"].partition(":")[0]) == (409, field)
 
 
 def test_only_a_backup_that_is_listed_is_restored(page: Caller, nexod: Nexod) -> None:

@@ -12,7 +12,8 @@ from dataclasses import field
 
 from nexo.connections.values import frozen
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024
+"""More than any valid draft has, so that the daemon says which field is too long."""
 CALLS_BELOW = "/api/"
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -88,7 +89,7 @@ def _call(method: str, name: str, given: "_Head", origin: str) -> PageRequest | 
     if given.has(b"transfer-encoding") or not (length.isascii() and length.isdigit()):
         return PageRefusal(411, "a valid Content-Length is missing")
     if len(length) > 9 or int(length) > MAX_BODY_BYTES:
-        return PageRefusal(413, f"the body has more than {MAX_BODY_BYTES} bytes")
+        return PageRefusal(413, f"what was entered has more than {MAX_BODY_BYTES} bytes; shorten it")
     scheme, _, bearer = (given.one(b"authorization") or "").partition(" ")
     return PageRequest(name, bearer if scheme == "Bearer" else "", int(length))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
 
+from nexo.connections import names
 from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo.connections.values import frozen
@@ -147,7 +148,7 @@ def shown_workspace(workspace: Workspace) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    return names.replaced(text, lambda _: " ")
 
 
 def _isolated(text: str) -> str:

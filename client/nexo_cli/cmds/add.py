@@ -15,6 +15,7 @@ unless it says --save-anyway or --no-test. The first connection becomes the defa
 import argparse
 from typing import TYPE_CHECKING
 
+from nexo.connections.names import key as name_key
 from nexo_cli import drafting, form, saving, trial
 from nexo_cli.errors import Exit
 from nexo_cli.format import Span, Style
@@ -81,7 +82,7 @@ def quoted(saved: SavedConnection) -> str:
 def _refuse_taken_name(draft: ConnectionDraft, wizard: form.Wizard) -> None:
     # Checked before the test: a connection that cannot be saved need not send a key.
     for name in wizard.taken:
-        if draft.name is not None and name.casefold() == draft.name.casefold():
+        if draft.name is not None and name_key(name) == name_key(draft.name):
             raise errors.NameTaken(
                 f"name: there is a connection '{name}' already",
                 hint=f"choose another name, or change the existing one: nexoctl edit '{name}'",

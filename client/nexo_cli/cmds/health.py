@@ -7,6 +7,7 @@ The background checks use no tokens. The column `age` shows how old a result is;
 import argparse
 from typing import TYPE_CHECKING
 
+from nexo.connections.names import key as name_key
 from nexo.connections.terms import HealthState
 from nexo_cli import looks
 from nexo_cli.errors import Exit
@@ -87,7 +88,7 @@ def _watch(session: Session, client: "Client", names: list[str]) -> int:
 
     for name in names:
         client.get_connection(name)
-    wanted = {name.casefold() for name in names}
+    wanted = {name_key(name) for name in names}
     known: dict[str, types.Connection] = {}
     with session.terminal.block(keep=True) as block, watch_forever(client) as steps:
         for step in steps:
@@ -117,7 +118,7 @@ def _apply(step: "LinkEvent", known: dict[str, types.Connection], wanted: set[st
             for gone in [key for key, value in known.items() if value.name == event.removed]:
                 del known[gone]
         return []
-    changed = [connection for connection in changed if not wanted or connection.name.casefold() in wanted]
+    changed = [connection for connection in changed if not wanted or name_key(connection.name) in wanted]
     different = [c for c in changed if c.id not in known or known[c.id].health != c.health]
     known.update({connection.id: connection for connection in changed})
     return different

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from nexo.connections import names
 from nexo.connections.errors import InvalidField, LimitReached, NameTaken, NexoError, TokenNotFound
 from nexo.connections.processes import born
 from nexo.connections.terms import TOKEN_PREFIX
@@ -22,7 +23,6 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
 from nexo_daemon.domain.passes import NamedToken, RunPass
 from nexo_daemon.gateway.lives import Lives
-from nexo_daemon.registry.drafts import name_key
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 RUN_LIMIT = 4096
 NAMED_LIMIT = 1000
+NAME_LIMIT = 100
 LIFETIME_LIMIT = timedelta(days=3650)
 MODELS_REMEMBERED = 16
 RECENT = timedelta(hours=1)
@@ -299,13 +300,15 @@ def _bearer_of(token: NamedToken) -> Bearer:
 
 
 def _is_called(bearer: Bearer, name: str) -> bool:
-    return bearer.named is not None and name_key(bearer.named.name) == name_key(name)
+    return bearer.named is not None and names.key(bearer.named.name) == names.key(name)
 
 
 def _check_name(name: str) -> None:
     if not name.strip() or name != name.strip():
         raise InvalidField.of("name", "is empty or has white space around it", "name the program: cursor")
-    if not name.isprintable() or len(name) > 100:
-        raise InvalidField.of(
-            "name", "is not printable, or longer than 100 characters", "choose a shorter one"
-        )
+    if unseen := names.unseen(name):
+        text = f"has an invisible character in it (U+{ord(unseen):04X})"
+        raise InvalidField.of("name", text, "choose another one")
+    if len(name) > NAME_LIMIT:
+        text = f"has {len(name)} characters"
+        raise InvalidField.of("name", text, f"use at most {NAME_LIMIT}")

@@ -16,6 +16,7 @@ from nexo.connections.errors import (
     StaleRevision,
     WorkspaceNotFound,
 )
+from nexo.connections.names import key as name_key
 from nexo.connections.terms import KeyVerdict
 from nexo_daemon.domain.model import (
     Binding,
@@ -27,7 +28,6 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
 )
 from nexo_daemon.registry.change import Change
-from nexo_daemon.registry.drafts import name_key
 from nexo_daemon.registry.edits import Plan, learned
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.registry.workspaces import check_sticky, check_workspace

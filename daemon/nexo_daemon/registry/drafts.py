@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nexo.connections import names
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import MappedModel
@@ -77,25 +78,22 @@ def check_name(text: str) -> str:
     """The name without surrounding white space.
 
     Raises:
-        InvalidField: empty, too long, control characters, or a leading dash (it would read as an option).
+        InvalidField: empty, too long, invisible characters, or a leading dash (it would read as an option).
     """
     name = text.strip()
     if not name:
         raise InvalidField.of("name", "is empty", "give the connection a name, for example 'work'")
     if len(name) > NAME_LIMIT:
         raise InvalidField.of("name", f"has {len(name)} characters", f"use at most {NAME_LIMIT}")
-    if not name.isprintable():
+    if unseen := names.unseen(name):
         raise InvalidField.of(
-            "name", "has a control character in it", "use letters, digits, spaces, '-' and '_'"
+            "name",
+            f"has an invisible character in it (U+{ord(unseen):04X})",
+            "use letters, digits, spaces, '-' and '_'",
         )
     if name.startswith("-"):
         raise InvalidField.of("name", "starts with a dash", "start it with a letter or digit")
     return name
-
-
-def name_key(name: str) -> str:
-    """The key by which names are compared: ignores case."""
-    return name.strip().casefold()
 
 
 def check_api_key(secret: Secret) -> Secret:

@@ -7,12 +7,12 @@ from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 from nexo.connections.errors import LimitReached, NexoError
+from nexo.connections.names import key as name_key
 from nexo.connections.terms import ImportAction, VaultState
 from nexo_daemon.domain.model import Binding, Credentials, Settings
 from nexo_daemon.registry.change import Change
 from nexo_daemon.registry.commands import BINDING_LIMIT, CONNECTION_LIMIT
 from nexo_daemon.registry.document import Document
-from nexo_daemon.registry.drafts import name_key
 from nexo_daemon.registry.edits import Plan
 from nexo_daemon.registry.merging import MergeStep, plan_import
 from nexo_daemon.registry.registry import Registry

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from nexo.connections.model.store import ImportConsent, ImportStep
+from nexo.connections.names import key as name_key
 from nexo.connections.terms import ImportAction
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
@@ -23,7 +24,7 @@ from nexo_daemon.domain.model import (
     proxy_mode,
 )
 from nexo_daemon.registry.document import Document
-from nexo_daemon.registry.drafts import Draft, name_key
+from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.edits import AS_GIVEN, kept_headers
 from nexo_daemon.registry.snapshot import RegistrySnapshot
 from nexo_daemon.vault.references import ReferenceKind

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from nexo.connections.errors import ConnectionNotFound, StoreFailed
+from nexo.connections.names import key as name_key
 from nexo.connections.similar import most_similar
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import (
@@ -17,7 +18,6 @@ from nexo_daemon.domain.model import (
     WorkspaceKey,
     WorkspaceKind,
 )
-from nexo_daemon.registry.drafts import name_key
 
 
 @frozen

@@ -7,6 +7,7 @@ because only the caller is sure to see the directory.
 
 import unicodedata
 
+from nexo.connections import names
 from nexo.connections.errors import InvalidField
 from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
 
@@ -57,8 +58,8 @@ def _path_problem(path: str) -> str:
 
 
 def _name_problem(name: str) -> str:
-    if not name.isprintable():
-        return "the name has a control character in it"
+    if unseen := names.unseen(name):
+        return f"the name has an invisible character in it (U+{ord(unseen):04X})"
     if name != name.strip():
         return "the name has white space around it"
     if not unicodedata.is_normalized("NFC", name):

@@ -162,7 +162,14 @@ _NANOS = 999_999_999
 
 
 # Fields that have another name for users.
-_CALLED = {"Workspace.path": "workspace", "Workspace.name": "workspace"}
+_CALLED = {
+    "Header.name": "headers",
+    "Header.value": "headers",
+    "MappedModel.asked": "model_map",
+    "MappedModel.sent": "model_map",
+    "Workspace.name": "workspace",
+    "Workspace.path": "workspace",
+}
 
 
 def check_bounds(message: Message) -> None:

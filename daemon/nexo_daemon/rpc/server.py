@@ -33,8 +33,8 @@ _PACKAGE = daemon_pb2.DESCRIPTOR.package
 _OPTIONS = (
     # The socket is local, so the proxy of the environment is not used.
     ("grpc.enable_http_proxy", 0),
-    # A draft has at most 64 headers of 8 kB; no valid request is larger.
-    ("grpc.max_receive_message_length", 2 * 1024 * 1024),
+    # Twice what the largest valid request has, an import, so that `bounds` names the field that is too long.
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     # 10 000 connections in one list are about 4 MB.
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),

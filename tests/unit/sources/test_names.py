@@ -5,8 +5,9 @@ import shlex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nexo.connections.names import key as name_key
 from nexo.connections.terms import Provider
-from nexo_daemon.registry.drafts import check_name, name_key
+from nexo_daemon.registry.drafts import check_name
 from nexo_sources.finding import Finding, unique_names
 
 
