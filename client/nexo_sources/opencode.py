@@ -127,13 +127,16 @@ def _account(
         # The entry only adds models to a provider; its account is in the shell or in auth.json.
         return None
     file = _FILE.fullmatch(key)
+    env = entry.get("env")
+    # OpenCode takes the key from a variable only if there is no choice.
+    own = (word(env[0]),) if isinstance(env, list) and len(env) == 1 and word(env[0]) else ()
     return Account(
         name=name,
         place=f"{shown(path)}: provider.{name}",
         dialect=dialect or "",
         url=url,
         key="" if file else key or (word(login.get("key")) if login.get("type") == "api" else ""),
-        variables=service.variables if service else (),
+        variables=own or (service.variables if service else ()),
         reference=f"file:{_absolute(file[1], path)}" if file else "",
         headers=table(options.get("headers")),
         model=model or accounts.first_model(entry.get("models")),

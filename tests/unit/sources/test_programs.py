@@ -115,6 +115,23 @@ def test_opencode_merges_its_files_and_takes_keys_of_its_logins(
     assert reasons(found) == {"github-copilot": "it is a login of OpenCode, not an API key"}
 
 
+def test_opencode_takes_a_key_from_the_one_variable_of_a_provider(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORP_KEY", KEY)
+    monkeypatch.setenv("OTHER_KEY", OTHER)
+    options = {"baseURL": "https://llm.corp.example/v1"}
+    package = {"npm": "@ai-sdk/openai-compatible", "options": options}
+    providers = {
+        "one": {**package, "env": ["CORP_KEY"]},
+        "two": {**package, "env": ["CORP_KEY", "OTHER_KEY"]},
+        "odd": {**package, "env": [1]},
+    }
+    path = write(home / ".config/opencode/opencode.json", {"provider": providers})
+    assert [(one.name, one.api_key) for one in opencode.find().findings] == [("one", KEY)]
+    assert not opencode.find(path).findings
+
+
 def test_opencode_leaves_what_it_cannot_have_where_it_is(home: Path) -> None:
     write(
         home / ".config/opencode/opencode.json",
