@@ -13,9 +13,6 @@ from urllib.parse import unquote_to_bytes
 from nexo.connections.values import frozen
 from nexo_gateway.dialects import DIALECTS, Dialect
 
-MAX_BODY_BYTES = 256 * 1024 * 1024
-"""Maximum bytes of a body: more than any provider accepts (Anthropic: 32 MB)."""
-
 MAX_TARGET_BYTES = 16 * 1024
 
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_:@~-][A-Za-z0-9._:@~-]*)+/?")
@@ -114,7 +111,7 @@ def admit(
         token=token,
         in_path=bool(path_token),
         host=_values(headers, b"host")[0],
-        chunked=_is_chunked(headers, dialect),
+        chunked=bool(_values(headers, b"transfer-encoding")),
     )
 
 
@@ -206,12 +203,3 @@ def _token_in_headers(headers: Headers) -> str:
             if text:
                 return text.strip()
     return ""
-
-
-def _is_chunked(headers: Headers, dialect: Dialect) -> bool:
-    for value in _values(headers, b"content-length"):
-        if len(value) > 15 or int(value) > MAX_BODY_BYTES:
-            raise NotAdmitted(
-                413, "too_large", "nexo: the gateway takes bodies of up to 256 MB", dialect, close=True
-            )
-    return bool(_values(headers, b"transfer-encoding"))

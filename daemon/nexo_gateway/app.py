@@ -17,7 +17,7 @@ from typing import Any
 from nexo_gateway.addresses import names_results
 from nexo_gateway.admission import Admitted, NotAdmitted, admit
 from nexo_gateway.answering import Answer, own_answer, passed
-from nexo_gateway.bodies import Body, CallerLeft, CallerPresence, TooLarge
+from nexo_gateway.bodies import Body, CallerLeft, CallerPresence
 from nexo_gateway.conversation import conversation_of
 from nexo_gateway.dialects import Dialect
 from nexo_gateway.model_name import ALIAS, body_for, model_of, path_for
@@ -193,12 +193,6 @@ class GatewayApp:
             if exchange.started:
                 raise Broken from None
             await self._ended_by_us(exchange)
-        except TooLarge:
-            told.ended = "broken"
-            if exchange.started:
-                raise Broken from None
-            text = "nexo: the gateway takes bodies of up to 256 MB"
-            await own_answer(exchange.send, 413, exchange.admitted.dialect, "too_large", text, close=True)
         except Exception as error:  # noqa: BLE001 - its text may hold secrets, so it is not logged
             told.ended = "broken"
             if not isinstance(error, Broken):

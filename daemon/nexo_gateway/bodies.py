@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from nexo_gateway.admission import MAX_BODY_BYTES, Admitted
+from nexo_gateway.admission import Admitted
 
 HELD_BYTES = 1024 * 1024
 
@@ -12,10 +12,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 class CallerLeft(Exception):
     """The program has closed its connection."""
-
-
-class TooLarge(Exception):
-    """A body of unknown length exceeded the limit."""
 
 
 class CallerPresence:
@@ -70,7 +66,7 @@ class Body:
             on_whole: called when the body is complete. Until then, the reader notices a disconnect.
 
         Raises:
-            CallerLeft, TooLarge
+            CallerLeft
         """
         self._on_whole = on_whole
         while self._taken <= HELD_BYTES:
@@ -103,6 +99,4 @@ class Body:
             raise CallerLeft
         piece = message.get("body", b"")
         self._taken += len(piece)
-        if self._taken > MAX_BODY_BYTES:
-            raise TooLarge
         return piece, bool(message.get("more_body", False))

@@ -58,7 +58,7 @@ def _openai_error(status: int, reason: str, text: str) -> Mapping[str, Any]:
 
 
 def _anthropic_error(status: int, reason: str, text: str) -> Mapping[str, Any]:
-    kinds = {401: "authentication_error", 404: "not_found_error", 413: "request_too_large"}
+    kinds = {401: "authentication_error", 404: "not_found_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "api_error")
     return {
         "type": "error",

@@ -25,7 +25,8 @@ from surroundings import Nexod, Surroundings, wait_for
 FULL = os.environ.get("NEXO_TEST_GATEWAY") == "full"
 REQUESTS = 10_000 if FULL else 1_000
 STREAM_MB = 400 if FULL else 48
-UPLOAD_MB = 200 if FULL else 48
+UPLOAD_MB = 520
+"""OpenAI takes files of 512 MB."""
 HELD_KB = 40_000
 """What may be in the daemon's memory of it at a time, with all that its allocator keeps."""
 

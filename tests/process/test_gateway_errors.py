@@ -352,25 +352,6 @@ def test_an_address_without_a_dialect_is_a_404_that_names_the_four(nexod: Nexod)
                 assert prefix in reply.body
 
 
-def test_a_body_above_the_bound_is_a_413_however_its_length_is_told(nexod: Nexod) -> None:
-    mebibyte = bytes(1024 * 1024)
-    with AnsweringServer(lambda *_: None) as server, opened(nexod) as (client, token, port):
-        add(client, "a", server.origin + "/v1")
-        head = f"POST /anthropic/v1/messages HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Api-Key: {token}\r\n"
-        caller = Caller(port)
-        caller.send(f"{head}Content-Length: {256 * len(mebibyte) + 1}\r\n\r\n".encode())
-        reply = caller.reply()
-        assert (reply.status, reply.headers["connection"]) == (413, "close")
-        assert json.loads(reply.body)["error"]["type"] == "request_too_large"
-        # The server behind this one reads no chunks: what it has read is enough for it.
-        caller = Caller(port)
-        caller.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-        with contextlib.suppress(OSError):
-            for _ in range(257):
-                caller.send(b"100000\r\n" + mebibyte + b"\r\n")
-        assert caller.reply().status in (413, 502)
-
-
 def test_ssl_is_not_spoken_here_and_that_is_no_fault_of_ours(nexod: Nexod) -> None:
     """A program that was told https for http gets an answer at once, and the gateway goes on."""
     with opened(nexod) as (_, token, port):
