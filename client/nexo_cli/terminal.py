@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self, TextIO
 
 from nexo_cli.errors import CommandFailed
@@ -34,30 +34,21 @@ class Terminal:
         width: columns of stdout; None when it is no terminal.
     """
 
-    def __init__(
-        self,
-        stdin: TextIO | None = None,
-        stdout: TextIO | None = None,
-        stderr: TextIO | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        self.stdin = stdin or sys.stdin
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
-        environ = os.environ if environ is None else environ
-        dumb = environ.get("TERM", "") == "dumb"
+    def __init__(self) -> None:
+        self.stdin, self.stdout, self.stderr = sys.stdin, sys.stdout, sys.stderr
+        dumb = os.environ.get("TERM", "") == "dumb"
         # https://no-color.org: any value that is not empty.
-        plain = bool(environ.get("NO_COLOR")) or dumb
+        plain = bool(os.environ.get("NO_COLOR")) or dumb
         self.interactive = self.stdin.isatty() and self.stderr.isatty()
         self.live = self.stderr.isatty() and not dumb
         self.colour_out = self.stdout.isatty() and not plain
         self.colour_err = self.stderr.isatty() and not plain
-        self.width = _columns(self.stdout, environ) if self.stdout.isatty() else None
+        self.width = _columns(self.stdout) if self.stdout.isatty() else None
 
     @property
     def err_width(self) -> int:
         """Columns of stderr."""
-        return _columns(self.stderr, os.environ)
+        return _columns(self.stderr)
 
     def can_write(self, text: str) -> bool:
         """Whether the encoding of stderr has these characters."""
@@ -271,8 +262,8 @@ def _size(stream: TextIO) -> os.terminal_size:
         return os.terminal_size((80, 24))
 
 
-def _columns(stream: TextIO, environ: Mapping[str, str]) -> int:
-    wanted = environ.get("COLUMNS", "")
+def _columns(stream: TextIO) -> int:
+    wanted = os.environ.get("COLUMNS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     return _size(stream).columns or 80

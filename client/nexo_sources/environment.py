@@ -265,7 +265,7 @@ def one(
 def openai_like(url: str) -> tuple[Provider, str, str, str]:
     """Provider, preset, base URL and name for an address with the OpenAI dialect; empty means OpenAI's."""
     url = services.normal_base_url(Provider.CUSTOM, url)
-    service = services.by_address(url) if url else services.by_name("openai")
+    service = services.by_address(url) if url else services.BY_NAME["openai"]
     if service is None:
         return (Provider.CUSTOM, "", url, name_of_address(url))
     if service.provider not in (Provider.OPENAI, Provider.CUSTOM):

@@ -87,7 +87,7 @@ def _model(what: str, params: dict[str, Any], variables: Mapping[str, str], plac
         if not url:
             reason = f"Nexo knows no service '{prefix or model}', and there is no api_base"
             return Found((), (Skipped(what, place, reason),))
-        service = services.by_name("openai")
+        service = services.BY_NAME["openai"]
     key = word(params.get("api_key"))
     if not key:
         # Like LiteLLM, use the variable of the service.

@@ -108,7 +108,7 @@ SERVICES: tuple[Service, ...] = (
     _preset("sglang-router", "http://127.0.0.1:30000/v1", (), ("sglang", "sglang-router")),
 )
 
-_BY_NAME = {service.name: service for service in SERVICES}
+BY_NAME = {service.name: service for service in SERVICES}
 _BY_WORD = {word: service for service in SERVICES for word in (service.name, *service.words)}
 
 # Other programs' names for services that need cloud credentials instead of API keys.
@@ -127,15 +127,6 @@ def by_word(word: str) -> Service | None:
     return _BY_WORD.get(word.strip().casefold())
 
 
-def by_name(name: str) -> Service:
-    """The service with this name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return _BY_NAME[name]
-
-
 def host_of(url: str) -> str:
     """The host of an address in lower case; empty if the text is not an address."""
     try:
@@ -150,9 +141,9 @@ def by_address(url: str) -> Service | None:
     if not host or is_local(url):
         return None
     if host.endswith((".openai.azure.com", ".services.ai.azure.com")):
-        return _BY_NAME["azure"]
+        return BY_NAME["azure"]
     if host.endswith(".api.openai.com"):
-        return _BY_NAME["openai"]
+        return BY_NAME["openai"]
     return next((one for one in SERVICES if urlsplit(one.base_url).hostname == host), None)
 
 
@@ -165,7 +156,7 @@ def vendor(model: str) -> str:
 
 def default_base_url(provider: Provider, preset: str) -> str:
     """The default address of a preset or provider; empty if there is none."""
-    service = _BY_NAME.get(preset or provider.value)
+    service = BY_NAME.get(preset or provider.value)
     return service.base_url if service else ""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from nexo_client.aio import AsyncClient
 from nexo_client.errors import DaemonNotRunning, NexoError
 from nexo_settings import showing
-from nexo_settings.calls import CALLS, STREAMS, PageCalls
+from nexo_settings.calls import CALLS, STREAMS, PageCalls, utc_now
 from nexo_settings.feed import follow
 from nexo_settings.reading import JsonBody, NotUnderstood
 from nexo_settings.refusals import Record, error
@@ -40,7 +40,7 @@ class Answers:
 
     def news(self, taken: asyncio.Event) -> AsyncGenerator[Record, None]:
         """The events of the daemon, until another tab takes over."""
-        return _until(taken, follow(self._calls.client, self._calls.now))
+        return _until(taken, follow(self._calls.client, utc_now))
 
 
 @contextlib.asynccontextmanager

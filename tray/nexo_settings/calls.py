@@ -42,18 +42,10 @@ class PageCalls:
         reveals: returns whether the page may show stored secrets.
     """
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        now: Callable[[], datetime] = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
-        *,
-        reveals: Callable[[], bool] = lambda: True,
-    ) -> None:
+    def __init__(self, client: AsyncClient, *, reveals: Callable[[], bool]) -> None:
         self.client = client
         self.reveals = reveals
-        self.now = now
-        self.imports = ImportCalls(client, now, monotonic)
+        self.imports = ImportCalls(client, utc_now, time.monotonic)
 
     async def providers(self, _body: JsonBody) -> Record:
         """The catalogue of providers, and whether stored secrets may be shown."""
@@ -71,7 +63,7 @@ class PageCalls:
             fixes=body.texts("fixes", 16),
             ticket=body.text("ticket"),
         )
-        return showing.saved(saved, self.now())
+        return showing.saved(saved, utc_now())
 
     async def update(self, body: JsonBody) -> Record:
         """Save changes to a connection."""
@@ -83,7 +75,7 @@ class PageCalls:
             fixes=body.texts("fixes", 16),
             ticket=body.text("ticket"),
         )
-        return showing.saved(saved, self.now())
+        return showing.saved(saved, utc_now())
 
     async def delete(self, body: JsonBody) -> Record:
         """Delete a connection. With `force`, its bindings stay and fail."""
@@ -98,7 +90,7 @@ class PageCalls:
             switch = await self.client.undo_default()
         else:
             switch = await self.client.set_default(body.text("name"))
-        return records.of(switch, self.now())
+        return records.of(switch, utc_now())
 
     async def test(self, body: JsonBody) -> LINES:
         """Test a draft, a connection, or changes to one: a line for each layer, then the result."""
@@ -145,7 +137,7 @@ class PageCalls:
     async def check(self, body: JsonBody) -> Record:
         """Check the named connections now, or all enabled ones if none is named."""
         lights = await self.client.check_now(body.texts("names", _MOST_NAMES))
-        return {"health": records.plain(lights, self.now())}
+        return {"health": records.plain(lights, utc_now())}
 
     async def history(self, body: JsonBody) -> Record:
         """The health histories of connections, for charts; connections that do not exist are left out."""
@@ -174,7 +166,7 @@ class PageCalls:
         days = body.number("days", 30)
         if days not in (7, 30, 365):
             raise NotUnderstood("days is not 7, 30 or 365")
-        since = self.now() - timedelta(days=days)
+        since = utc_now() - timedelta(days=days)
         by_day, by_model = await asyncio.gather(
             self.client.gateway.usage(since=since, by=(UsageBy.CONNECTION, UsageBy.DAY)),
             self.client.gateway.usage(since=since, by=(UsageBy.CONNECTION, UsageBy.MODEL)),

@@ -14,14 +14,13 @@ class Presence:
     Args:
         now: a monotonic clock, in seconds.
         idle_s: how long the server runs without tabs.
-        most_s: how long it runs at most.
     """
 
-    def __init__(self, now: Callable[[], float], *, idle_s: float = IDLE_S, most_s: float = MOST_S) -> None:
+    def __init__(self, now: Callable[[], float], *, idle_s: float = IDLE_S) -> None:
         self._now = now
         self.idle_s = idle_s
         self._last = now()
-        self._most = self._last + most_s
+        self._most = self._last + MOST_S
         self._tabs = 0
 
     def touch(self) -> None:

@@ -47,9 +47,9 @@ class JsonBody:
             raise NotUnderstood("the call is not an object")
         return cls(found)
 
-    def text(self, name: str, absent: str = "") -> str:
-        """A string. Surrogates are refused, because UTF-8 cannot encode them."""
-        value = self._fields.get(name, absent)
+    def text(self, name: str) -> str:
+        """A string; empty if it is missing. Surrogates are refused, because UTF-8 cannot encode them."""
+        value = self._fields.get(name, "")
         if not isinstance(value, str):
             raise NotUnderstood(f"{name} is not a string")
         try:

@@ -21,7 +21,7 @@ from nexo_client.types import Connection, HealthTransition
 from nexo_tray import explain, notices, settings, terminal
 from nexo_tray.desktop import Desktop
 from nexo_tray.icons import Look
-from nexo_tray.link import Now, SharedState, utc_now
+from nexo_tray.link import SharedState, utc_now
 from nexo_tray.model import Click, Do, shown_name
 from nexo_tray.notices import Notice, Notifier
 from nexo_tray.state import DaemonLink, LinkState, State, Switch
@@ -51,14 +51,12 @@ class Controller:
         quit_tray: Callable[[], None],
         *,
         chosen_socket: bool,
-        now: Now = utc_now,
     ) -> None:
         self._client = client
         self._shared = shared
         self._desktop = desktop
         self._quit = quit_tray
         self._chosen_socket = chosen_socket
-        self._now = now
         self._notifier = Notifier()
         self._switches = ThreadPoolExecutor(1, "nexo-tray-switch")
         self._errands = ThreadPoolExecutor(_ERRANDS, "nexo-tray-errand")
@@ -90,7 +88,7 @@ class Controller:
             case Do.ABOUT:
                 self._desktop.show(explain.about(self._shared.state))
             case Do.DETAILS if connection:
-                self._desktop.show(explain.details(connection, self._now()))
+                self._desktop.show(explain.details(connection, utc_now()))
             case Do.COPY_URL if connection:
                 self._desktop.copy(connection.base_url)
             case Do.TEST if connection:
@@ -134,7 +132,7 @@ class Controller:
         if error is None:
             self._shared.change(lambda state: replace(state, started_daemon=False))
             return
-        moment = self._now().timestamp()
+        moment = utc_now().timestamp()
         self._restarts = [t for t in self._restarts if moment - t < _RESTART_WINDOW_S]
         if isinstance(error, DaemonNotRunning) and len(self._restarts) < _RESTARTS:
             self._restarts.append(moment)
@@ -164,7 +162,7 @@ class Controller:
             pid = start_daemon(self._client.socket, timeout_s=_START_S)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
-            link = DaemonLink(LinkState.AWAY, self._now(), error.message, error.next_step)
+            link = DaemonLink(LinkState.AWAY, utc_now(), error.message, error.next_step)
             self._shared.change(lambda state: state if state.live else replace(state, link=link))
             return
         # If the service manager or another program started it, this tray must not stop it.
@@ -180,7 +178,7 @@ class Controller:
         current = state.default
         if not state.live or not connection.enabled or (current is not None and current.id == connection.id):
             return
-        switch = self._last_click = Switch(connection.id, self._now())
+        switch = self._last_click = Switch(connection.id, utc_now())
         self._shared.change(lambda state: replace(state, switch=switch))
         self._submit(self._switches, partial(self._make_default, connection, switch))
 
@@ -261,7 +259,7 @@ class Controller:
             self._why(connection_id)
 
     def _why(self, connection_id: str) -> None:
-        self._desktop.show(explain.why(self._shared.state, connection_id, self._now()))
+        self._desktop.show(explain.why(self._shared.state, connection_id, utc_now()))
 
     def _form(self, command: str, name: str = "") -> None:
         """Add or edit a connection: on the settings screen, or in a terminal if it cannot be opened."""

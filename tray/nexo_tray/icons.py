@@ -79,9 +79,9 @@ class _Pencil:
         fill = (*colour, 255) if colour else _NOTHING
         self._draw.rounded_rectangle(self._box(x0, y0, x1, y1), corner * _OVERSAMPLING, fill=fill)
 
-    def disc(self, colour: Colour, radius: float = 1.0) -> None:
+    def disc(self, colour: Colour) -> None:
         """A filled bead."""
-        c, r = self.centre, self.radius * radius
+        c, r = self.centre, self.radius
         self._draw.ellipse(self._box(c - r, c - r, c + r, c + r), fill=(*colour, 255))
 
     def ring(self, colour: Colour) -> None:

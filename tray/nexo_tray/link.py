@@ -18,8 +18,6 @@ from nexo_client.watch import watch_forever
 from nexo_tray.model import Picture, picture
 from nexo_tray.state import UNCONFIRMED_AFTER, State, Switch, confirmed_default, expired, fold
 
-Now = Callable[[], datetime]
-
 GAP_S = 0.25
 """The minimum time between two updates: with more than four per second, panels leak memory (XFCE) or fall
 behind. The update after a click does not wait."""
@@ -93,7 +91,7 @@ class Painter:
         shared: SharedState,
         paint: Callable[[Picture], None],
         reverted: Callable[[Switch], None],
-        now: Now = utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._shared = shared
         self._paint = paint
@@ -160,13 +158,11 @@ class WatchThread:
         shared: SharedState,
         on_transition: Callable[[HealthTransition], None],
         on_away: Callable[[NexoError | None], None],
-        now: Now = utc_now,
     ) -> None:
         self._shared = shared
         self._watcher = watch_forever(client)
         self._on_transition = on_transition
         self._on_away = on_away
-        self._now = now
         self._thread = threading.Thread(target=self._run, name="nexo-tray-listener", daemon=True)
 
     def start(self) -> None:
@@ -181,7 +177,7 @@ class WatchThread:
     def _run(self) -> None:
         was_live = False
         for heard in self._watcher:
-            state = self._shared.change(partial(fold, event=heard, now=self._now()))
+            state = self._shared.change(partial(fold, event=heard, now=utc_now()))
             if heard.event is not None and heard.event.transition is not None:
                 self._on_transition(heard.event.transition)
             if was_live and not state.live:

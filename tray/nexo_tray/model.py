@@ -19,6 +19,7 @@ from nexo_tray import words
 from nexo_tray.icons import Look
 from nexo_tray.state import LinkState, State
 
+_MENU_COLUMNS = 72
 _NAME_LIMIT = 48
 _PATH_LIMIT = 64
 # LEFT-TO-RIGHT MARK and FIRST STRONG ISOLATE; POP DIRECTIONAL ISOLATE. The mark is for GTK 3, which gives a
@@ -327,11 +328,11 @@ def _why(state: State, times: words.RelativeTimes) -> Iterator[MenuItem]:
             yield MenuItem(f"    {line}", explain)
 
 
-def _wrapped(text: str, width: int = 72) -> Iterator[str]:
+def _wrapped(text: str) -> Iterator[str]:
     """Split a sentence into lines that fit into a menu."""
     line = ""
     for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
+        if line and len(line) + 1 + len(word) > _MENU_COLUMNS:
             yield line
             line = ""
         line = f"{line} {word}".strip()

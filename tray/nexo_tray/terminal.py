@@ -62,14 +62,13 @@ def typed(arguments: Sequence[str]) -> str:
 
 
 def terminal_command(
-    command: Sequence[str], platform: str, environment: Mapping[str, str], path: str | None = None
+    command: Sequence[str], platform: str, environment: Mapping[str, str]
 ) -> list[str] | None:
     """The command that opens a terminal with `command` in it; None if there is none.
 
     Args:
         platform: `sys.platform`.
         environment: `TERMINAL` names the user's choice.
-        path: the search path for programs; PATH by default.
     """
     if platform == "darwin":
         script = f'tell application "Terminal" to do script {_applescript(shlex.join(command))}'
@@ -78,11 +77,11 @@ def terminal_command(
         return ["cmd", "/c", "start", "Nexo", "cmd", "/k", subprocess.list2cmdline(command)]
     waiting = ["sh", "-c", _THEN_WAIT, "nexoctl", *command]
     chosen = environment.get("TERMINAL", "")
-    if chosen and shutil.which(chosen, path=path):
+    if chosen and shutil.which(chosen):
         between = dict(_LINUX).get(Path(chosen).name, ("-e",))
         return [chosen, *between, *waiting]
     for program, between in _LINUX:
-        if shutil.which(program, path=path):
+        if shutil.which(program):
             return [program, *between, *waiting]
     return None
 

@@ -16,6 +16,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_cli.demo.faces import Behaviour, DemoAccount, DemoFace, DemoReply, Request, answer, refuse
 
+_THREADS = 16
 WORK = DemoAccount("work", "demo-key-of-the-work-account")
 HOME = DemoAccount("home", "demo-key-of-the-home-account")
 REVOKED = DemoAccount("former", "demo-key-that-was-revoked", Behaviour.REVOKED)
@@ -62,8 +63,6 @@ class ExampleProvider:
         accounts: Iterable[DemoAccount] = ACCOUNTS,
         slow_s: float = 1.0,
         retry_after_s: int = 30,
-        threads: int = 16,
-        port: int = 0,
     ) -> None:
         self._accounts = {account.key: account for account in accounts}
         self._slow_s = slow_s
@@ -72,7 +71,7 @@ class ExampleProvider:
         self._recorded: deque[Recorded] = deque(maxlen=10_000)
         self._waiting = 0
         self._stopping = threading.Event()
-        self._server = _BoundedServer(("127.0.0.1", port), self._handler(), threads)
+        self._server = _BoundedServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="example-provider", daemon=True
         )
@@ -190,8 +189,8 @@ class _BoundedServer(HTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], threads: int) -> None:
-        self._slots = threading.BoundedSemaphore(threads)
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._slots = threading.BoundedSemaphore(_THREADS)
         super().__init__(address, handler)
 
     def server_bind(self) -> None:

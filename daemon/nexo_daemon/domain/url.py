@@ -65,17 +65,17 @@ def _netloc(parts: SplitResult) -> str:
     return text
 
 
-def normalize_base_url(text: str, field: str = "base_url") -> str:
+def normalize_base_url(text: str) -> str:
     """The URL with scheme and host in lower case, without default port and trailing slash.
 
     Raises:
         InvalidField: not http(s), user or password in it, a query, a bad host or port.
     """
     example = "https://api.example.com/v1"
-    parts = _split(field, text.strip(), ("https", "http"), example)
+    parts = _split("base_url", text.strip(), ("https", "http"), example)
     if parts.username is not None or parts.password is not None:
         raise InvalidField.of(
-            field,
+            "base_url",
             "holds a user name or password",
             "give the key as the API key or as a custom header instead",
         )
@@ -83,7 +83,7 @@ def normalize_base_url(text: str, field: str = "base_url") -> str:
         hint = "leave out everything from '?' or '#' on"
         if re.search(r"(^|[&_-])(key|token|secret|auth)", parts.query, re.IGNORECASE):
             hint += ", and give the key that is in it as the API key"
-        raise InvalidField.of(field, "has a query or fragment", hint)
+        raise InvalidField.of("base_url", "has a query or fragment", hint)
     return f"{parts.scheme.lower()}://{_netloc(parts)}{parts.path.rstrip('/')}"
 
 
@@ -97,17 +97,17 @@ def is_normal(base_url: str, proxy_url: str) -> bool:
         return False
 
 
-def split_proxy_url(text: str, field: str = "proxy") -> tuple[str, str]:
+def split_proxy_url(text: str) -> tuple[str, str]:
     """Split a proxy URL into the URL without credentials and "user:password" (percent-encoded) or "".
 
     Raises:
         InvalidField: not http, https, socks5 or socks5h, a path or query, a bad host or port.
     """
     example = "http://proxy.example.com:3128"
-    parts = _split(field, text.strip(), ("http", "https", "socks5", "socks5h"), example)
+    parts = _split("proxy", text.strip(), ("http", "https", "socks5", "socks5h"), example)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise InvalidField.of(
-            field, "has a path or query", f"give scheme, host and port only, like {example}"
+            "proxy", "has a path or query", f"give scheme, host and port only, like {example}"
         )
     credentials = ""
     if parts.username is not None or parts.password is not None:

@@ -62,15 +62,15 @@ _WORDS = {
 }
 
 
-def probably_absent(environment: dict[str, str] | os._Environ[str] = os.environ) -> bool:
+def probably_absent() -> bool:
     """Whether there is certainly no keyring, found out without starting a process."""
     if not sys.platform.startswith("linux"):
         return False
-    address = environment.get("DBUS_SESSION_BUS_ADDRESS", "")
+    address = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
     if address:
         # Sandboxes and scripts write this where no bus is to be used.
         return address.startswith("disabled:")
-    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     return not (runtime and Path(runtime, "bus").exists())
 
 
