@@ -35,15 +35,12 @@ async def look_after_the_vault(writer: Writer, clock: Clock) -> None:
     """
     for number in itertools.count(1):
         await clock.sleep(RETRY_S)
-        if writer.store.vault.state is VaultState.UNLOCKED and number % PROVE_EVERY == 0:
-            if await _LANE.run(writer.store.key_manager.prove_slot):
+        if writer.store.vault.state is VaultState.UNLOCKED:
+            if number % PROVE_EVERY == 0 and await _LANE.run(writer.store.key_manager.prove_slot):
                 if writer.store.vault.problem:
                     log.warning("the vault will not unlock again: %s", writer.store.vault.problem)
                 writer.vault_changed()
-            continue
-        if writer.store.vault.state is not VaultState.LOCKED:
-            continue
-        if await _LANE.run(writer.store.key_manager.try_quietly):
+        elif await _LANE.run(writer.store.key_manager.try_quietly):
             log.info("the vault is unlocked")
             writer.vault_changed()
 

@@ -84,11 +84,15 @@ class KeyManager:
             self._shut(VaultState.LOCKED, kind, error.message, error.hint)
 
     def try_quietly(self) -> bool:
-        """Try the pinned slot without prompting if the vault is locked; returns whether it is unlocked."""
-        if self._vault.state is VaultState.LOCKED and self._busy.acquire(blocking=False):
+        """Try the pinned slot without prompting if the vault is not unlocked; returns whether it is then.
+
+        A key that was lost may come back: with a disk that is mounted, or a keyring that a person opens.
+        """
+        if self._vault.state is not VaultState.UNLOCKED and self._busy.acquire(blocking=False):
             try:
                 if self._slots.pinned is None:
-                    self.open(self._slots.all, {})
+                    if self._vault.state is VaultState.LOCKED:
+                        self.open(self._slots.all, {})
                 elif self._may_open():
                     self._unlock_quietly()
             finally:

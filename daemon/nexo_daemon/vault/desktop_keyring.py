@@ -48,7 +48,7 @@ _WORDS = {
     KeyringState.LOCKED: ("the keyring of the desktop is locked", "unlock it with: nexoctl vault unlock"),
     KeyringState.EMPTY: (
         "the keyring of the desktop has no default collection",
-        "make one with the password manager of your desktop (Seahorse, KWalletManager)",
+        "open or make one with the password manager of your desktop (Seahorse, KWalletManager, KeePassXC)",
     ),
     KeyringState.ABSENT: (
         "there is no keyring service in this session",

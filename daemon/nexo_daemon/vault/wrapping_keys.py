@@ -217,7 +217,9 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
     except KeyringUnusableError as error:
         # A keyring that was wiped answers like one that was never set up.
         if error.state is KeyringState.EMPTY:
-            raise WrappingKeyError(VaultState.KEY_LOST, str(error), _RECOVER) from None
+            raise WrappingKeyError(
+                VaultState.KEY_LOST, str(error), f"{error.hint}; or use the recovery code: {_BY_CODE}"
+            ) from None
         hint = _after_the_dialog(error) if prompt else f"{error.hint}; without a desktop: {_BY_CODE}"
         raise WrappingKeyError(VaultState.LOCKED, str(error), hint) from None
     if text is None:

@@ -29,6 +29,7 @@ from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, wrapping_keys
 from nexo_daemon.vault.derivation import new_recovery_code
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
+from nexo_daemon.vault.sealing import new_key
 from nexo_daemon.vault.slots import SlotKind, SlotState, WrappedKey
 from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 from store_parts import CANARY, StorePlace, put, recovery_code
@@ -560,4 +561,38 @@ def test_trying_quietly_opens_what_became_available(place: StorePlace, store: St
     place.key_file.chmod(0o600)
     assert store.key_manager.try_quietly()
     assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+@pytest.mark.parametrize("state", [VaultState.KEY_LOST, VaultState.TAMPERED])
+def test_a_key_that_comes_back_opens_the_vault_without_a_person(
+    place: StorePlace, store: Store, state: VaultState
+) -> None:
+    """The key file may be on a disk that is mounted after the start of the daemon."""
+    put(store, 1)
+    away = place.key_file.with_name("away")
+    place.key_file.rename(away)
+    if state is VaultState.TAMPERED:
+        keyfile.add(place.key_file, store.key_manager.slots[0].id, new_key())
+    store = reopened(place, store)
+    assert store.vault.state is state
+    assert not store.key_manager.try_quietly()
+    away.rename(place.key_file)
+    assert store.key_manager.try_quietly()
+    assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_trying_quietly_makes_no_new_key_for_a_store_that_has_lost_its_slots(
+    place: StorePlace, store: Store
+) -> None:
+    put(store, 1)
+    store.close()
+    with contextlib.closing(sqlite3.connect(place.file)) as db:
+        db.execute("DELETE FROM key_slots")
+        db.commit()
+    store = place.open()
+    assert store.vault.state is VaultState.KEY_LOST
+    assert not store.key_manager.try_quietly()
+    assert (store.vault.state, store.key_manager.slots) == (VaultState.KEY_LOST, ())
     store.close()
