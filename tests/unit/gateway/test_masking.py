@@ -1,6 +1,7 @@
 """A secret that a provider repeats is masked, however it is split into chunks; the rest is unchanged."""
 
 import json
+from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,3 +22,10 @@ def test_no_cut_lets_a_secret_through_and_the_length_stays(parts: list[str], dat
     assert KEY.encode() not in told
     assert json.dumps(KEY)[1:-1].encode() not in told
     assert told == Masking([KEY]).mask(body)
+
+
+def test_each_spelling_is_overwritten_whole_and_a_word_is_none() -> None:
+    masking = Masking([KEY, "ollama", "12345678", "sk-12345678-abcdef"])
+    for spelling in (KEY, json.dumps(KEY)[1:-1], quote(KEY, safe=""), "sk-12345678-abcdef", "12345678"):
+        assert masking.mask(f"<{spelling}>".encode()) == b"<" + b"*" * len(spelling) + b">"
+    assert masking.mask(b"ollama is not running") == b"ollama is not running"
