@@ -4,6 +4,7 @@ The token has the name of the program. A valid token that is already in its sett
 """
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -163,9 +164,14 @@ def _kept_token(client: Client, program: Program) -> tuple[types.GatewayToken, s
             text = reading.text_of(setting.file()) or ""
             for change in values(text, setting.form, [place for place, _ in setting.entries]):
                 secret = _secret_in(change.value)
-                if secret:
+                if secret and _is(token, secret):
                     return token, secret
     return None
+
+
+def _is(token: types.GatewayToken, secret: str) -> bool:
+    """Whether the secret is this token; settings that were copied from another computer hold another one."""
+    return hashlib.sha256(secret.encode()).hexdigest().startswith(token.fingerprint)
 
 
 def _secret_in(value: Any) -> str:

@@ -459,7 +459,7 @@ LAYOUTS: dict[str, Layout] = {
         "gateway_token",
         "A token for the gateway: nexoctl token list (a list of them).",
         notes={"connection": "Empty if it was deleted. If this and the workspace are null: the default."},
-        without=("id",),
+        without=("id", "fingerprint"),
     ),
     "Usage": Layout(
         "usage",

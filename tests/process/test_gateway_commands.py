@@ -91,6 +91,19 @@ def test_a_set_up_program_stays_with_its_connection_when_one_is_named(work: Surr
     assert "--undo" in refused.err
 
 
+def test_settings_from_another_computer_are_not_taken_for_a_set_up(work: Surroundings) -> None:
+    work.nexoctl("gateway", "setup", "codex", "--write")
+    config = work.home / ".codex" / "config.toml"
+    (token,) = tokens_in(config.parent)
+    config.write_text(config.read_text().replace(token, "nexo_of-another-computer"))
+    refused = work.nexoctl("--json", "gateway", "setup", "codex", "--write", expect=7)
+    assert refused.error["reason"] == "NAME_TAKEN"
+    work.nexoctl("token", "revoke", "codex")
+    work.nexoctl("gateway", "setup", "codex", "--write")
+    (token,) = tokens_in(config.parent)
+    assert ask(work, token) == (200, "work")
+
+
 def test_the_settings_that_are_printed_hold_no_token_and_change_nothing(work: Surroundings) -> None:
     shown = work.nexoctl("gateway", "setup", "codex")
     assert "model_providers.nexo.base_url" in shown.out

@@ -109,6 +109,7 @@ class GatewayService:
             created_at=timestamp(bearer.created_at),
             expires_at=timestamp(named.expires_at) if named else None,
             last_used_at=timestamp(bearer.last_at),
+            fingerprint=named.digest.hex()[:16] if named else "",
         )
         fixed = asked.connection or asked.environment_connection
         if fixed:

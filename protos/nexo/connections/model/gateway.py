@@ -54,6 +54,7 @@ class GatewayToken:
         name: empty for the token of a run.
         workspace, connection: the token gets the connection of this workspace, or this connection; the
             default if both are None. The name of a removed connection is empty.
+        fingerprint: the first 16 hexadecimal digits of its SHA-256; empty for the token of a run.
     """
 
     id: str
@@ -63,6 +64,7 @@ class GatewayToken:
     created_at: datetime | None
     expires_at: datetime | None
     last_used_at: datetime | None
+    fingerprint: str = ""
 
 
 @not_pickled

@@ -27,51 +27,51 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from nexo.connections.v1 import workspace_pb2 as nexo_dot_connections_dot_v1_dot_workspace__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nexo/connections/v1/gateway.proto\x12\x13nexo.connections.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#nexo/connections/v1/workspace.proto\"\x82\x01\n\x07Gateway\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x14\n\x0cswitched_off\x18\x02 \x01(\x08\x12\x11\n\tlistening\x18\x03 \x01(\x08\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x13\n\x0bsocket_path\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x07 \x01(\t\"\x90\x02\n\x0cGatewayToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\tworkspace\x18\x03 \x01(\x0b\x32\x1e.nexo.connections.v1.WorkspaceH\x00\x12\x14\n\nconnection\x18\x04 \x01(\tH\x00\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07\x66ollows\"\x88\x02\n\x0bGatewayUser\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.nexo.connections.v1.GatewayToken\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x0f\n\x07program\x18\x03 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x04 \x01(\t\x12\x0e\n\x06models\x18\x05 \x03(\t\x12\x10\n\x08requests\x18\x06 \x01(\x03\x12\x0c\n\x04open\x18\x07 \x01(\x05\x12+\n\x07last_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ialect\x18\t \x01(\t\"\x8e\x02\n\x05Usage\x12\x12\n\nconnection\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x0f\n\x07program\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08requests\x18\x06 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x03\x12\x0e\n\x06\x62roken\x18\x08 \x01(\x03\x12\x0c\n\x04left\x18\t \x01(\x03\x12\x14\n\x0cinput_tokens\x18\n \x01(\x03\x12\x15\n\routput_tokens\x18\x0b \x01(\x03\x12\x15\n\rcached_tokens\x18\x0c \x01(\x03\x12\x12\n\nunreported\x18\r \x01(\x03\"\x13\n\x11GetGatewayRequest\"t\n\x12GetGatewayResponse\x12-\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\x12/\n\x05users\x18\x02 \x03(\x0b\x32 .nexo.connections.v1.GatewayUser\";\n\x11SetGatewayRequest\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_port\"C\n\x12SetGatewayResponse\x12-\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\"u\n\x13MintRunTokenRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\x98\x01\n\x14MintRunTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12-\n\x07gateway\x18\x02 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\x12\x42\n\nresolution\x18\x03 \x01(\x0b\x32..nexo.connections.v1.ExplainResolutionResponse\"\xac\x01\n\x19\x43reateGatewayTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\tworkspace\x18\x02 \x01(\x0b\x32\x1e.nexo.connections.v1.WorkspaceH\x00\x12\x14\n\nconnection\x18\x03 \x01(\tH\x00\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07\x66ollows\"\x8d\x01\n\x1a\x43reateGatewayTokenResponse\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.nexo.connections.v1.GatewayToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12-\n\x07gateway\x18\x03 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\"\x1a\n\x18ListGatewayTokensRequest\"N\n\x19ListGatewayTokensResponse\x12\x31\n\x06tokens\x18\x01 \x03(\x0b\x32!.nexo.connections.v1.GatewayToken\")\n\x19RevokeGatewayTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"+\n\x1aRevokeGatewayTokenResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\x05\"f\n\x0fGetUsageRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x02\x62y\x18\x02 \x03(\x0e\x32\x1c.nexo.connections.v1.UsageBy\"n\n\x10GetUsageResponse\x12)\n\x05usage\x18\x01 \x03(\x0b\x32\x1a.nexo.connections.v1.Usage\x12/\n\x0bhours_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa3\x01\n\x07UsageBy\x12\x18\n\x14USAGE_BY_UNSPECIFIED\x10\x00\x12\x17\n\x13USAGE_BY_CONNECTION\x10\x01\x12\x16\n\x12USAGE_BY_WORKSPACE\x10\x02\x12\x14\n\x10USAGE_BY_PROGRAM\x10\x03\x12\x12\n\x0eUSAGE_BY_MODEL\x10\x04\x12\x10\n\x0cUSAGE_BY_DAY\x10\x05\x12\x11\n\rUSAGE_BY_HOUR\x10\x06\x32\xee\x05\n\x0eGatewayService\x12]\n\nGetGateway\x12&.nexo.connections.v1.GetGatewayRequest\x1a\'.nexo.connections.v1.GetGatewayResponse\x12]\n\nSetGateway\x12&.nexo.connections.v1.SetGatewayRequest\x1a\'.nexo.connections.v1.SetGatewayResponse\x12\x63\n\x0cMintRunToken\x12(.nexo.connections.v1.MintRunTokenRequest\x1a).nexo.connections.v1.MintRunTokenResponse\x12u\n\x12\x43reateGatewayToken\x12..nexo.connections.v1.CreateGatewayTokenRequest\x1a/.nexo.connections.v1.CreateGatewayTokenResponse\x12r\n\x11ListGatewayTokens\x12-.nexo.connections.v1.ListGatewayTokensRequest\x1a..nexo.connections.v1.ListGatewayTokensResponse\x12u\n\x12RevokeGatewayToken\x12..nexo.connections.v1.RevokeGatewayTokenRequest\x1a/.nexo.connections.v1.RevokeGatewayTokenResponse\x12W\n\x08GetUsage\x12$.nexo.connections.v1.GetUsageRequest\x1a%.nexo.connections.v1.GetUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nexo/connections/v1/gateway.proto\x12\x13nexo.connections.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#nexo/connections/v1/workspace.proto\"\x82\x01\n\x07Gateway\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x14\n\x0cswitched_off\x18\x02 \x01(\x08\x12\x11\n\tlistening\x18\x03 \x01(\x08\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x13\n\x0bsocket_path\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x07 \x01(\t\"\xa5\x02\n\x0cGatewayToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\tworkspace\x18\x03 \x01(\x0b\x32\x1e.nexo.connections.v1.WorkspaceH\x00\x12\x14\n\nconnection\x18\x04 \x01(\tH\x00\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66ingerprint\x18\x08 \x01(\tB\t\n\x07\x66ollows\"\x88\x02\n\x0bGatewayUser\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.nexo.connections.v1.GatewayToken\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\x12\x0f\n\x07program\x18\x03 \x01(\t\x12\x17\n\x0f\x63onnection_name\x18\x04 \x01(\t\x12\x0e\n\x06models\x18\x05 \x03(\t\x12\x10\n\x08requests\x18\x06 \x01(\x03\x12\x0c\n\x04open\x18\x07 \x01(\x05\x12+\n\x07last_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ialect\x18\t \x01(\t\"\x8e\x02\n\x05Usage\x12\x12\n\nconnection\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x0f\n\x07program\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08requests\x18\x06 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x03\x12\x0e\n\x06\x62roken\x18\x08 \x01(\x03\x12\x0c\n\x04left\x18\t \x01(\x03\x12\x14\n\x0cinput_tokens\x18\n \x01(\x03\x12\x15\n\routput_tokens\x18\x0b \x01(\x03\x12\x15\n\rcached_tokens\x18\x0c \x01(\x03\x12\x12\n\nunreported\x18\r \x01(\x03\"\x13\n\x11GetGatewayRequest\"t\n\x12GetGatewayResponse\x12-\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\x12/\n\x05users\x18\x02 \x03(\x0b\x32 .nexo.connections.v1.GatewayUser\";\n\x11SetGatewayRequest\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_port\"C\n\x12SetGatewayResponse\x12-\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\"u\n\x13MintRunTokenRequest\x12-\n\x07inquiry\x18\x01 \x01(\x0b\x32\x1c.nexo.connections.v1.Inquiry\x12/\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x1f.nexo.connections.v1.ClientInfo\"\x98\x01\n\x14MintRunTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12-\n\x07gateway\x18\x02 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\x12\x42\n\nresolution\x18\x03 \x01(\x0b\x32..nexo.connections.v1.ExplainResolutionResponse\"\xac\x01\n\x19\x43reateGatewayTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\tworkspace\x18\x02 \x01(\x0b\x32\x1e.nexo.connections.v1.WorkspaceH\x00\x12\x14\n\nconnection\x18\x03 \x01(\tH\x00\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07\x66ollows\"\x8d\x01\n\x1a\x43reateGatewayTokenResponse\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.nexo.connections.v1.GatewayToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12-\n\x07gateway\x18\x03 \x01(\x0b\x32\x1c.nexo.connections.v1.Gateway\"\x1a\n\x18ListGatewayTokensRequest\"N\n\x19ListGatewayTokensResponse\x12\x31\n\x06tokens\x18\x01 \x03(\x0b\x32!.nexo.connections.v1.GatewayToken\")\n\x19RevokeGatewayTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"+\n\x1aRevokeGatewayTokenResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\x05\"f\n\x0fGetUsageRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x02\x62y\x18\x02 \x03(\x0e\x32\x1c.nexo.connections.v1.UsageBy\"n\n\x10GetUsageResponse\x12)\n\x05usage\x18\x01 \x03(\x0b\x32\x1a.nexo.connections.v1.Usage\x12/\n\x0bhours_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa3\x01\n\x07UsageBy\x12\x18\n\x14USAGE_BY_UNSPECIFIED\x10\x00\x12\x17\n\x13USAGE_BY_CONNECTION\x10\x01\x12\x16\n\x12USAGE_BY_WORKSPACE\x10\x02\x12\x14\n\x10USAGE_BY_PROGRAM\x10\x03\x12\x12\n\x0eUSAGE_BY_MODEL\x10\x04\x12\x10\n\x0cUSAGE_BY_DAY\x10\x05\x12\x11\n\rUSAGE_BY_HOUR\x10\x06\x32\xee\x05\n\x0eGatewayService\x12]\n\nGetGateway\x12&.nexo.connections.v1.GetGatewayRequest\x1a\'.nexo.connections.v1.GetGatewayResponse\x12]\n\nSetGateway\x12&.nexo.connections.v1.SetGatewayRequest\x1a\'.nexo.connections.v1.SetGatewayResponse\x12\x63\n\x0cMintRunToken\x12(.nexo.connections.v1.MintRunTokenRequest\x1a).nexo.connections.v1.MintRunTokenResponse\x12u\n\x12\x43reateGatewayToken\x12..nexo.connections.v1.CreateGatewayTokenRequest\x1a/.nexo.connections.v1.CreateGatewayTokenResponse\x12r\n\x11ListGatewayTokens\x12-.nexo.connections.v1.ListGatewayTokensRequest\x1a..nexo.connections.v1.ListGatewayTokensResponse\x12u\n\x12RevokeGatewayToken\x12..nexo.connections.v1.RevokeGatewayTokenRequest\x1a/.nexo.connections.v1.RevokeGatewayTokenResponse\x12W\n\x08GetUsage\x12$.nexo.connections.v1.GetUsageRequest\x1a%.nexo.connections.v1.GetUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexo.connections.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USAGEBY']._serialized_start=2383
-  _globals['_USAGEBY']._serialized_end=2546
+  _globals['_USAGEBY']._serialized_start=2404
+  _globals['_USAGEBY']._serialized_end=2567
   _globals['_GATEWAY']._serialized_start=161
   _globals['_GATEWAY']._serialized_end=291
   _globals['_GATEWAYTOKEN']._serialized_start=294
-  _globals['_GATEWAYTOKEN']._serialized_end=566
-  _globals['_GATEWAYUSER']._serialized_start=569
-  _globals['_GATEWAYUSER']._serialized_end=833
-  _globals['_USAGE']._serialized_start=836
-  _globals['_USAGE']._serialized_end=1106
-  _globals['_GETGATEWAYREQUEST']._serialized_start=1108
-  _globals['_GETGATEWAYREQUEST']._serialized_end=1127
-  _globals['_GETGATEWAYRESPONSE']._serialized_start=1129
-  _globals['_GETGATEWAYRESPONSE']._serialized_end=1245
-  _globals['_SETGATEWAYREQUEST']._serialized_start=1247
-  _globals['_SETGATEWAYREQUEST']._serialized_end=1306
-  _globals['_SETGATEWAYRESPONSE']._serialized_start=1308
-  _globals['_SETGATEWAYRESPONSE']._serialized_end=1375
-  _globals['_MINTRUNTOKENREQUEST']._serialized_start=1377
-  _globals['_MINTRUNTOKENREQUEST']._serialized_end=1494
-  _globals['_MINTRUNTOKENRESPONSE']._serialized_start=1497
-  _globals['_MINTRUNTOKENRESPONSE']._serialized_end=1649
-  _globals['_CREATEGATEWAYTOKENREQUEST']._serialized_start=1652
-  _globals['_CREATEGATEWAYTOKENREQUEST']._serialized_end=1824
-  _globals['_CREATEGATEWAYTOKENRESPONSE']._serialized_start=1827
-  _globals['_CREATEGATEWAYTOKENRESPONSE']._serialized_end=1968
-  _globals['_LISTGATEWAYTOKENSREQUEST']._serialized_start=1970
-  _globals['_LISTGATEWAYTOKENSREQUEST']._serialized_end=1996
-  _globals['_LISTGATEWAYTOKENSRESPONSE']._serialized_start=1998
-  _globals['_LISTGATEWAYTOKENSRESPONSE']._serialized_end=2076
-  _globals['_REVOKEGATEWAYTOKENREQUEST']._serialized_start=2078
-  _globals['_REVOKEGATEWAYTOKENREQUEST']._serialized_end=2119
-  _globals['_REVOKEGATEWAYTOKENRESPONSE']._serialized_start=2121
-  _globals['_REVOKEGATEWAYTOKENRESPONSE']._serialized_end=2164
-  _globals['_GETUSAGEREQUEST']._serialized_start=2166
-  _globals['_GETUSAGEREQUEST']._serialized_end=2268
-  _globals['_GETUSAGERESPONSE']._serialized_start=2270
-  _globals['_GETUSAGERESPONSE']._serialized_end=2380
-  _globals['_GATEWAYSERVICE']._serialized_start=2549
-  _globals['_GATEWAYSERVICE']._serialized_end=3299
+  _globals['_GATEWAYTOKEN']._serialized_end=587
+  _globals['_GATEWAYUSER']._serialized_start=590
+  _globals['_GATEWAYUSER']._serialized_end=854
+  _globals['_USAGE']._serialized_start=857
+  _globals['_USAGE']._serialized_end=1127
+  _globals['_GETGATEWAYREQUEST']._serialized_start=1129
+  _globals['_GETGATEWAYREQUEST']._serialized_end=1148
+  _globals['_GETGATEWAYRESPONSE']._serialized_start=1150
+  _globals['_GETGATEWAYRESPONSE']._serialized_end=1266
+  _globals['_SETGATEWAYREQUEST']._serialized_start=1268
+  _globals['_SETGATEWAYREQUEST']._serialized_end=1327
+  _globals['_SETGATEWAYRESPONSE']._serialized_start=1329
+  _globals['_SETGATEWAYRESPONSE']._serialized_end=1396
+  _globals['_MINTRUNTOKENREQUEST']._serialized_start=1398
+  _globals['_MINTRUNTOKENREQUEST']._serialized_end=1515
+  _globals['_MINTRUNTOKENRESPONSE']._serialized_start=1518
+  _globals['_MINTRUNTOKENRESPONSE']._serialized_end=1670
+  _globals['_CREATEGATEWAYTOKENREQUEST']._serialized_start=1673
+  _globals['_CREATEGATEWAYTOKENREQUEST']._serialized_end=1845
+  _globals['_CREATEGATEWAYTOKENRESPONSE']._serialized_start=1848
+  _globals['_CREATEGATEWAYTOKENRESPONSE']._serialized_end=1989
+  _globals['_LISTGATEWAYTOKENSREQUEST']._serialized_start=1991
+  _globals['_LISTGATEWAYTOKENSREQUEST']._serialized_end=2017
+  _globals['_LISTGATEWAYTOKENSRESPONSE']._serialized_start=2019
+  _globals['_LISTGATEWAYTOKENSRESPONSE']._serialized_end=2097
+  _globals['_REVOKEGATEWAYTOKENREQUEST']._serialized_start=2099
+  _globals['_REVOKEGATEWAYTOKENREQUEST']._serialized_end=2140
+  _globals['_REVOKEGATEWAYTOKENRESPONSE']._serialized_start=2142
+  _globals['_REVOKEGATEWAYTOKENRESPONSE']._serialized_end=2185
+  _globals['_GETUSAGEREQUEST']._serialized_start=2187
+  _globals['_GETUSAGEREQUEST']._serialized_end=2289
+  _globals['_GETUSAGERESPONSE']._serialized_start=2291
+  _globals['_GETUSAGERESPONSE']._serialized_end=2401
+  _globals['_GATEWAYSERVICE']._serialized_start=2570
+  _globals['_GATEWAYSERVICE']._serialized_end=3320
 # @@protoc_insertion_point(module_scope)

@@ -101,11 +101,16 @@ class GatewayToken(google.protobuf.message.Message):
     CREATED_AT_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     LAST_USED_AT_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     """Empty for the token of a run."""
     connection: builtins.str
     """The present name of the connection; empty if it was removed."""
+    fingerprint: builtins.str
+    """The first 16 hexadecimal digits of its SHA-256, by which the owner of a token recognizes it; empty for the
+    token of a run.
+    """
     @property
     def workspace(self) -> nexo.connections.v1.workspace_pb2.Workspace: ...
     @property
@@ -124,9 +129,10 @@ class GatewayToken(google.protobuf.message.Message):
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         expires_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         last_used_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        fingerprint: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["connection", b"connection", "created_at", b"created_at", "expires_at", b"expires_at", "follows", b"follows", "last_used_at", b"last_used_at", "workspace", b"workspace"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["connection", b"connection", "created_at", b"created_at", "expires_at", b"expires_at", "follows", b"follows", "id", b"id", "last_used_at", b"last_used_at", "name", b"name", "workspace", b"workspace"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["connection", b"connection", "created_at", b"created_at", "expires_at", b"expires_at", "fingerprint", b"fingerprint", "follows", b"follows", "id", b"id", "last_used_at", b"last_used_at", "name", b"name", "workspace", b"workspace"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["follows", b"follows"]) -> typing.Literal["workspace", "connection"] | None: ...
 
 global___GatewayToken = GatewayToken
