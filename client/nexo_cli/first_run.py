@@ -11,7 +11,8 @@ from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
 from nexo_cli.parser import command_parser
 from nexo_cli.session import Session
-from nexo_client.service import ServiceFailed, deviations, manager
+from nexo_client.errors import ServiceFailed
+from nexo_client.service import deviations, manager
 from nexo_sources.offers import offers_of
 from nexo_sources.table import SOURCES
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nexo_cli.findings import DoctorFinding, Level
-from nexo_client.service import ServiceFailed, Standing, Unit, deviations, manager, systemd
+from nexo_client.errors import ServiceFailed
+from nexo_client.service import Standing, Unit, deviations, manager, systemd
 from nexo_client.types import Gateway
 
 _TOPIC = "service"

@@ -7,7 +7,7 @@ from nexo_cli import holder
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.session import Session
 from nexo_client import errors
-from nexo_client.service import ServiceFailed, responsible
+from nexo_client.service import responsible
 
 # A signal follows, which is an orderly stop, too.
 _ASK_S = 3.0
@@ -55,7 +55,7 @@ def replace_running(socket: Path, timeout_s: float) -> int | None:
     try:
         pid = service.standing().pid
         return pid if pid is not None and service.restart(timeout_s=timeout_s) else None
-    except ServiceFailed:
+    except errors.ServiceFailed:
         return None
 
 

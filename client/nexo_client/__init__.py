@@ -137,6 +137,8 @@ __all__ = [
     "RunToken",
     "SavedConnection",
     "SecretTampered",
+    "ServiceFailed",
+    "SettingsUnavailable",
     "ShuttingDown",
     "SlicedHistory",
     "Snapshot",

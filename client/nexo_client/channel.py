@@ -35,6 +35,11 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 
 
+def unsafe(error: paths.UnsafePathError) -> DaemonUnsafe:
+    """The error of the SDK for a path that cannot be used."""
+    return DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)})
+
+
 def locate(override: str | os.PathLike[str] | None = None) -> Path:
     """The socket of the daemon: `paths.socket_path`, or the one in its lock file if nobody listens there.
 
@@ -52,7 +57,7 @@ def locate(override: str | os.PathLike[str] | None = None) -> Path:
     except FileNotFoundError:
         raise InvalidField.of("socket", "the current directory is gone", "give the whole path") from None
     except paths.UnsafePathError as error:
-        raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
+        raise unsafe(error) from None
     if override or os.environ.get("NEXO_SOCKET") or diagnose(socket) is None:
         return socket
     note = lock_note.living()
@@ -84,7 +89,7 @@ def check(socket: Path) -> None:
     except ValueError:
         raise InvalidField.of("socket", "the path has a zero byte in it", "remove it") from None
     except paths.UnsafePathError as error:
-        raise DaemonUnsafe(str(error), hint=error.hint, metadata={"path": str(error.path)}) from None
+        raise unsafe(error) from None
     except (FileNotFoundError, NotADirectoryError):
         raise not_running(socket, "there is no such socket") from None
     except PermissionError:

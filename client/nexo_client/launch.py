@@ -14,8 +14,8 @@ from typing import IO
 
 from nexo.connections import lock_note, paths, python, run_marks
 from nexo_client import channel
-from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError
-from nexo_client.service import Manager, ServiceFailed, responsible
+from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError, ServiceFailed
+from nexo_client.service import Manager, responsible
 
 # How much of nexod's stderr is read; the reason for giving up is in its last lines.
 _TAIL_BYTES = 4000
@@ -36,7 +36,10 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
         DaemonUnsafe, InvalidField: as for `connect`.
     """
     socket = channel.locate(socket)
-    service = responsible(socket)
+    try:
+        service = responsible(socket)
+    except paths.UnsafePathError as error:
+        raise channel.unsafe(error) from None
     if service is not None:
         return _start_service(service, socket, timeout_s)
     missing = python.missing(python.DAEMON_NEEDS)

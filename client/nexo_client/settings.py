@@ -5,21 +5,14 @@ import os
 import subprocess
 import threading
 
-from nexo.connections import paths, python, run_marks
+from nexo.connections import python, run_marks
 from nexo.connections.values import frozen
+from nexo_client import channel
+from nexo_client.errors import SettingsUnavailable
 
 NEEDS = ("nexo_settings", "uvicorn", "h11")
 """The modules that the settings screen needs beyond the base install."""
 _START_S = 20.0
-
-
-class SettingsUnavailable(Exception):
-    """The settings screen cannot be opened; `hint` says what to do."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 @frozen
@@ -64,12 +57,13 @@ def open_settings(
 
     Raises:
         SettingsUnavailable
+        DaemonUnsafe, InvalidField: as for `connect`.
     """
     missing = python.missing(NEEDS)
     if missing:
         raise SettingsUnavailable(
             f"the settings screen is not installed: {missing[0]} is missing",
-            "install it with: pip install 'nexo-connections[settings]'",
+            hint="install it with: pip install 'nexo-connections[settings]'",
         )
     flags = ["--at", at] if at else []
     # Written with an equals sign, because a name may begin with a dash.
@@ -81,7 +75,7 @@ def open_settings(
     run_marks.take_back(environment)
     try:
         process = subprocess.Popen(
-            python.of_ours("nexo_settings", "--socket", os.fspath(paths.socket_path(socket)), *flags),
+            python.of_ours("nexo_settings", "--socket", os.fspath(channel.locate(socket)), *flags),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -93,7 +87,9 @@ def open_settings(
         from nexo.connections import limits
 
         why = limits.refusal(problem)
-        raise SettingsUnavailable(f"the settings screen cannot be started: {why.problem}", why.hint) from None
+        raise SettingsUnavailable(
+            f"the settings screen cannot be started: {why.problem}", hint=why.hint
+        ) from None
     # Without this thread, a screen that ends before this program becomes a zombie.
     threading.Thread(target=process.wait, name="nexo-settings-reaper", daemon=True).start()
     return _result_of(process)
@@ -109,10 +105,10 @@ def _result_of(process: "subprocess.Popen[bytes]") -> OpenedSettings:
             line = json.loads(said.readline())
     except (OSError, ValueError):
         raise SettingsUnavailable(
-            "the settings screen did not start", "see its error message: python -m nexo_settings"
+            "the settings screen did not start", hint="see its error message: python -m nexo_settings"
         ) from None
     finally:
         timer.cancel()
     if "error" in line:
-        raise SettingsUnavailable(line["error"]["message"], line["error"]["hint"])
+        raise SettingsUnavailable(line["error"]["message"], hint=line["error"]["hint"])
     return OpenedSettings(line["address"], line["opened"])

@@ -14,9 +14,9 @@ from functools import partial
 
 from nexo.connections import processes
 from nexo_client.client import Client
-from nexo_client.errors import DaemonNotRunning, NexoError
+from nexo_client.errors import DaemonNotRunning, NexoError, SettingsUnavailable
 from nexo_client.launch import start_daemon
-from nexo_client.settings import SettingsUnavailable, open_settings
+from nexo_client.settings import open_settings
 from nexo_client.types import Connection, HealthTransition
 from nexo_tray import explain, notices, settings, terminal
 from nexo_tray.desktop import Desktop

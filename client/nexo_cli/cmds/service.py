@@ -13,7 +13,8 @@ from nexo_cli.format import Cell, Span, Style
 from nexo_cli.session import Session
 from nexo_cli.stopping import replace_running, stop_running
 from nexo_client import errors
-from nexo_client.service import Manager, ServiceFailed, Standing, Unit, deviations, manager
+from nexo_client.errors import ServiceFailed
+from nexo_client.service import Manager, Standing, Unit, deviations, manager
 
 _INSTALL = """\
 Have the service manager start the daemon at login and restart it if it fails: a systemd user unit on
@@ -44,10 +45,7 @@ def add_uninstall(parser: argparse.ArgumentParser) -> None:
 def install(arguments: argparse.Namespace, session: Session) -> int:
     """Write the unit, then run the daemon under it."""
     found = _manager()
-    try:
-        unit = found.install(session.socket)
-    except ServiceFailed as failure:
-        raise CommandFailed(failure.message, hint=failure.hint) from None
+    unit = found.install(session.socket)
     pid = None
     if not arguments.no_now:
         _end_what_runs(session, arguments.timeout)
@@ -73,10 +71,7 @@ def install(arguments: argparse.Namespace, session: Session) -> int:
 def uninstall(arguments: argparse.Namespace, session: Session) -> int:
     """Stop the service and remove the files of `install`."""
     found = _manager()
-    try:
-        unit = found.uninstall()
-    except ServiceFailed as failure:
-        raise CommandFailed(failure.message, hint=failure.hint) from None
+    unit = found.uninstall()
     if session.json:
         session.printer.json({"installed": False, "removed": str(unit.path) if unit and unit.ours else None})
     elif unit is None:

@@ -7,7 +7,7 @@ stdout.
 
 import argparse
 
-from nexo_cli.errors import CommandFailed, Exit
+from nexo_cli.errors import Exit
 from nexo_cli.session import Session
 from nexo_client import channel, errors, settings
 
@@ -37,16 +37,13 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         if not session.may_start:
             raise
         session.start_daemon(socket)
-    try:
-        opened = settings.open_settings(
-            session.socket,
-            at="add" if arguments.add else "",
-            browser=not arguments.no_browser,
-            reveal=not arguments.no_reveal,
-            uid_check=not arguments.no_uid_check,
-        )
-    except settings.SettingsUnavailable as problem:
-        raise CommandFailed(problem.message, hint=problem.hint, reason="SETTINGS_UNAVAILABLE") from None
+    opened = settings.open_settings(
+        session.socket,
+        at="add" if arguments.add else "",
+        browser=not arguments.no_browser,
+        reveal=not arguments.no_reveal,
+        uid_check=not arguments.no_uid_check,
+    )
     if session.json:
         session.printer.json({"address": opened.address, "opened": opened.opened})
     elif opened.opened:

@@ -6,9 +6,9 @@
 import sys
 from pathlib import Path
 
-from nexo_client.service.manager import Manager, ServiceFailed, Standing, Unit, deviations
+from nexo_client.service.manager import Manager, Standing, Unit, deviations
 
-__all__ = ["Manager", "ServiceFailed", "Standing", "Unit", "deviations", "manager", "responsible"]
+__all__ = ["Manager", "Standing", "Unit", "deviations", "manager", "responsible"]
 
 
 def manager(platform: str = sys.platform) -> Manager | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nexo.connections import account, paths
-from nexo_client.service.manager import LABEL, ServiceFailed, Standing, Unit, command, deviations
+from nexo_client.errors import ServiceFailed
+from nexo_client.service.manager import LABEL, Standing, Unit, command, deviations
 
 _ASK_S = 5.0
 _CHANGE_S = 30.0
@@ -54,7 +55,7 @@ class Launchd:
             unit.path.parent.mkdir(parents=True, exist_ok=True)
             unit.path.write_bytes(plistlib.dumps(agent(command(), unit.environment)))
         except OSError as error:
-            raise ServiceFailed(f"{unit.path}: {error.strerror}", "make it writable for you") from None
+            raise ServiceFailed(f"{unit.path}: {error.strerror}", hint="make it writable for you") from None
         _launchctl("bootout", _target(), timeout_s=_CHANGE_S)
         _must("bootstrap", _domain(), str(unit.path))
         return unit
@@ -76,7 +77,7 @@ class Launchd:
         done = _launchctl("kickstart", _target(), timeout_s=timeout_s)
         if done.returncode != 0:
             raise ServiceFailed(
-                f"launchd could not start nexod ({_said(done)})", "see the reason: nexoctl daemon logs"
+                f"launchd could not start nexod ({_said(done)})", hint="see the reason: nexoctl daemon logs"
             )
 
     def restart(self, *, timeout_s: float) -> bool:

@@ -13,19 +13,6 @@ from nexo.connections.values import frozen
 LABEL = "connections.nexo.nexod"
 
 
-class ServiceFailed(Exception):
-    """The service manager reported an error or could not be used.
-
-    Attributes:
-        hint: what to do about it.
-    """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
 @frozen
 class Unit:
     """The file that describes the service.

@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 from nexo.connections import account, paths
-from nexo_client.service.manager import ServiceFailed, Standing, Unit, command, deviations
+from nexo_client.errors import ServiceFailed
+from nexo_client.service.manager import Standing, Unit, command, deviations
 
 NAME = "nexod.service"
 SOCKET_UNIT = "nexod-gateway.socket"
@@ -107,7 +108,7 @@ class Systemd:
         if done.returncode != 0:
             raise ServiceFailed(
                 f"systemd could not {verb} nexod ({_last_line(done)})",
-                "see the reason: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
+                hint="see the reason: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
             )
 
 
@@ -169,7 +170,7 @@ def _write(path: Path, text: str) -> None:
         new.chmod(0o644)
         new.replace(path)
     except OSError as error:
-        raise ServiceFailed(f"{path}: {error.strerror}", "make the directory writable for you") from None
+        raise ServiceFailed(f"{path}: {error.strerror}", hint="make the directory writable for you") from None
 
 
 def _lingers() -> bool:
@@ -197,7 +198,7 @@ def _systemctl(*words: str, timeout_s: float) -> "subprocess.CompletedProcess[st
     except subprocess.TimeoutExpired:
         raise ServiceFailed(
             f"systemctl --user {words[0]} did not answer within {timeout_s:g} s",
-            "look at it: systemctl --user status nexod",
+            hint="look at it: systemctl --user status nexod",
         ) from None
 
 

@@ -21,6 +21,8 @@ NexoError
 │   └── SecretTampered
 ├── KeyReferenceFailed          the key is kept elsewhere and could not be fetched
 ├── ProviderFailed              the provider refused or did not answer
+├── ServiceFailed               systemd or launchd could not do it
+├── SettingsUnavailable         the settings screen cannot be opened
 └── DaemonFailed                store failure, shutdown, internal error
 
 A message is for a person: it names the field or object, the reason and the next step. No message holds a
@@ -333,6 +335,18 @@ class ProviderFailed(NexoError):
     """The provider refused, or did not answer."""
 
     reason = Reason.PROVIDER_FAILED
+
+
+class ServiceFailed(NexoError):
+    """The service manager (systemd, launchd) reported an error or could not be used."""
+
+    reason = Reason.SERVICE_FAILED
+
+
+class SettingsUnavailable(NexoError):
+    """The settings screen cannot be opened."""
+
+    reason = Reason.SETTINGS_UNAVAILABLE
 
 
 class DaemonFailed(NexoError):

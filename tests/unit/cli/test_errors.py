@@ -35,6 +35,8 @@ EXPECTED = {
     errors.KeyReferenceFailed: Exit.PERMISSION,
     errors.ProviderFailed: Exit.TEST_FAILED,
     errors.StoreFailed: Exit.FAILED,
+    errors.ServiceFailed: Exit.FAILED,
+    errors.SettingsUnavailable: Exit.FAILED,
     errors.ShuttingDown: Exit.NO_DAEMON,
 }
 

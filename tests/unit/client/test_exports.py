@@ -1,5 +1,7 @@
 """The names of `import nexo_client`: those of the SDK, all of them, and no others."""
 
+import importlib
+import pkgutil
 from enum import Enum, StrEnum
 
 import pytest
@@ -18,6 +20,20 @@ def test_every_error_value_and_enum_is_exported() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.NexoError | Enum) and kind is not StrEnum
     }
     assert named | set(types._HOMES) - {"USUAL_NETWORK"} <= set(nexo_client.__all__)
+
+
+def test_every_exception_of_the_sdk_is_a_nexo_error() -> None:
+    """So that `except NexoError` is enough for whatever a call of the SDK raises by itself."""
+    found = {}
+    for module in pkgutil.walk_packages(nexo_client.__path__, "nexo_client."):
+        for name, kind in vars(importlib.import_module(module.name)).items():
+            ours = isinstance(kind, type) and kind.__module__.startswith(
+                ("nexo_client", "nexo.connections.errors")
+            )
+            if ours and issubclass(kind, BaseException) and not name.startswith("_"):
+                found[name] = kind
+    assert found
+    assert [name for name, kind in found.items() if not issubclass(kind, errors.NexoError)] == []
 
 
 def test_every_exported_name_exists_and_no_other_is_shown() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nexo.connections import paths
-from nexo_client.service import ServiceFailed, manager
+from nexo_client.errors import ServiceFailed
+from nexo_client.service import manager
 from nexo_client.service.launchd import Launchd
 
 PRINTED = """\

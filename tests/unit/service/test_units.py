@@ -13,6 +13,7 @@ from nexo.connections import paths
 from nexo_cli import service_diagnosis, stopping
 from nexo_cli.cmds import service as service_command
 from nexo_client import launch, service
+from nexo_client.errors import ServiceFailed
 from nexo_client.service import launchd, systemd
 from nexo_client.service.manager import Standing, Unit, command, deviations
 from nexo_client.types import Gateway
@@ -81,7 +82,7 @@ class Recorder:
     def __init__(self, unit: Unit | None) -> None:
         self.unit, self.started = unit, False
         self.pid: int | None = None
-        self.restarts: bool | service.ServiceFailed = True
+        self.restarts: bool | ServiceFailed = True
 
     def problem(self) -> str:
         return ""
@@ -100,10 +101,10 @@ class Recorder:
 
     def start(self, *, timeout_s: float) -> None:
         self.started = True
-        raise service.ServiceFailed("it would not", "look")
+        raise ServiceFailed("it would not", hint="look")
 
     def restart(self, *, timeout_s: float) -> bool:
-        if isinstance(self.restarts, service.ServiceFailed):
+        if isinstance(self.restarts, ServiceFailed):
             raise self.restarts
         return self.restarts
 
@@ -134,14 +135,14 @@ def test_an_installed_service_starts_the_daemon_and_its_refusal_is_told(
         (None, True, None),
         # launchd, and a manager that refuses: stopped and started, which says why.
         (7, False, None),
-        (7, service.ServiceFailed("it would not"), None),
+        (7, ServiceFailed("it would not"), None),
     ],
 )
 def test_the_daemon_of_a_service_is_replaced_by_its_manager(
     monkeypatch: pytest.MonkeyPatch,
     surroundings: Surroundings,
     pid: int | None,
-    restarts: bool | service.ServiceFailed,
+    restarts: bool | ServiceFailed,
     replaced: int | None,
 ) -> None:
     found = Recorder(Unit(Path("/unit"), True, {}))
