@@ -11,6 +11,7 @@ from chromium import Chromium, Open, Tab
 from firefox import Firefox
 from nexo.connections.terms import Provider, VaultState
 from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
+from nexo_client.errors import VaultKeyLost
 from nexo_client.types import ConnectionDraft, KeySlot, MappedModel
 from page_looks import SIZES, look_at
 from settings_parts import Settings, another_address, damage, start_settings
@@ -563,6 +564,18 @@ def test_a_daemon_that_is_killed_is_told_and_started_again(
         assert client.status().connections == 1
         client.shutdown()
     tab.sees("The daemon is not running")
+
+
+def test_a_key_that_was_lost_under_an_unlocked_vault_is_told_until_it_is_stored_again(
+    tab: Tab, nexod: Nexod, surroundings: Surroundings
+) -> None:
+    (surroundings.config_dir / "vault.key").unlink()
+    with nexod.client() as client:
+        with pytest.raises(VaultKeyLost):
+            client.vault.unlock()
+        tab.sees("The vault will not unlock again", "nexoctl vault rekey --to key_file")
+        client.vault.rekey(KeySlot.KEY_FILE)
+    tab.wait("!document.querySelector('.banner')", "the banner is gone")
 
 
 def test_a_locked_vault_is_unlocked_with_its_passphrase(

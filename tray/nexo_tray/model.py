@@ -299,6 +299,8 @@ def problems(state: State, times: words.RelativeTimes) -> Iterator[Problem]:
     status = state.snapshot.status
     if status.vault is not VaultState.UNLOCKED:
         yield Problem(f"The vault is {status.vault.value.replace('_', ' ')}", status.vault_problem)
+    elif status.vault_problem:
+        yield Problem("The vault will not unlock again", status.vault_problem)
     if status.store is StoreState.READ_ONLY:
         yield Problem("The store is read-only", status.store_problem)
     if status.offline_since is not None:

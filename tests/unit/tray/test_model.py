@@ -161,6 +161,12 @@ def test_why_lists_what_is_wrong_with_the_advice_and_is_absent_when_nothing_is()
         assert expected in told
 
 
+def test_why_tells_of_a_vault_that_is_unlocked_for_the_last_time():
+    status = replace(STATUS, vault_problem="The key is gone.")
+    told = lines(line(live(connection("a", default=True), status=status), "Why?").children)
+    assert ("The vault will not unlock again" in told, "    The key is gone." in told) == (True, True)
+
+
 def test_advice_is_broken_into_lines_that_fit_into_a_menu_and_lead_to_the_whole():
     long = replace(unhealthy(), advice="word " * 60)
     why = line(live(connection("a", long, default=True)), "Why?")

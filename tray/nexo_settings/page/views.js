@@ -181,6 +181,8 @@ function banners() {
       const can = ['locked', 'key_lost'].includes(status.vault.state);
       found.push(banner('warn', 'lock', words[status.vault.state] ?? 'The vault is not open', vaultWords(status.vault),
         can && { label: state.busy.has('unlock') ? 'Unlocking…' : 'Unlock', run: app.unlock, busy: state.busy.has('unlock') }));
+    } else if (status.vault.problem) {
+      found.push(banner('warn', 'lock', 'The vault will not unlock again', app.capital(status.vault.problem)));
     }
     if (status.store.state !== 'read_write') {
       const { problem, advice } = status.store;
