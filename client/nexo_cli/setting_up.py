@@ -185,9 +185,15 @@ def _tried(setting: Setting, words: dict[str, str]) -> File:
     changes = setting.changes(words)
     file = _file(setting, changes)
     try:
-        edited(reading.text_of(setting.file()) or "", setting.form, changes)
+        text = reading.text_of(setting.file()) or ""
+        edited(text, setting.form, changes)
     except Unreadable as problem:
         return replace(file, problem=str(problem))
+    try:
+        if setting.strict and text.strip():
+            reading.json_of(text)
+    except Unreadable as problem:
+        return replace(file, problem=f"{problem}, so the program ignores it")
     return file
 
 

@@ -83,6 +83,19 @@ def test_a_file_that_cannot_be_read_is_left_alone_and_no_token_is_made(work: Sur
     assert work.nexoctl("--json", "token", "list").json == []
 
 
+@pytest.mark.parametrize("text", ['{"theme": "dark" // mine\n}\n', '{"theme": "dark",}'])
+def test_a_file_that_the_program_itself_does_not_read_is_not_called_a_set_up(
+    work: Surroundings, text: str
+) -> None:
+    settings = work.home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(text)
+    refused = work.nexoctl("gateway", "setup", "claude-code", "--write", expect=1)
+    assert "the program ignores it" in refused.err
+    assert settings.read_text() == text
+    assert work.nexoctl("--json", "token", "list").json == []
+
+
 def test_a_set_up_program_stays_with_its_connection_when_one_is_named(work: Surroundings) -> None:
     work.nexoctl("gateway", "setup", "codex", "--write", "--connection", "home")
     (token,) = tokens_in(work.home / ".codex")

@@ -22,11 +22,13 @@ class Setting:
     Attributes:
         file: its path on this computer.
         entries: places and templates.
+        strict: the program ignores a file with comments or trailing commas.
     """
 
     file: Callable[[], Path]
     form: FileForm
     entries: tuple[tuple[Place, Any], ...]
+    strict: bool = False
 
     @property
     def templates(self) -> list[PlacedValue]:
@@ -92,6 +94,7 @@ PROGRAMS = (
                     # Otherwise its own key would be sent.
                     (("apiKeyHelper",), ABSENT),
                 ),
+                strict=True,
             ),
         ),
         seen=True,
@@ -189,7 +192,7 @@ PROGRAMS = (
                 FileForm.YAML,
                 (((ListEntry("model_id", "gateway"),), _LLM_MODEL),),
             ),
-            Setting(lambda: llm.directory() / "keys.json", FileForm.JSON, ((("nexo",), TOKEN),)),
+            Setting(lambda: llm.directory() / "keys.json", FileForm.JSON, ((("nexo",), TOKEN),), strict=True),
         ),
         ("Then: llm -m gateway 'a question'",),
     ),
