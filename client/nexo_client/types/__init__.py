@@ -23,64 +23,29 @@ if TYPE_CHECKING:
     from nexo.connections.model.workspace import *
     from nexo_client.types.handout import *
 
-_HOMES = {
-    "AutoLock": "nexo.connections.model.vault",
-    "Backup": "nexo.connections.model.store",
-    "CheckResult": "nexo.connections.model.store",
-    "ClientInfo": "nexo.connections.model.daemon",
-    "Connection": "nexo.connections.model.connection",
-    "ConnectionDraft": "nexo.connections.model.change",
-    "ConnectionHealth": "nexo.connections.model.history",
-    "DefaultSwitch": "nexo.connections.model.change",
-    "Explanation": "nexo.connections.model.workspace",
-    "Export": "nexo.connections.model.store",
-    "Follower": "nexo.connections.model.daemon",
-    "Gateway": "nexo.connections.model.gateway",
-    "GatewayOverview": "nexo.connections.model.gateway",
-    "GatewayToken": "nexo.connections.model.gateway",
-    "GatewayUser": "nexo.connections.model.gateway",
-    "Handout": "nexo.connections.model.daemon",
-    "Header": "nexo.connections.model.change",
-    "Headers": "nexo_client.types.handout",
-    "Health": "nexo.connections.model.health",
-    "HealthHistory": "nexo.connections.model.history",
-    "HealthSample": "nexo.connections.model.history",
-    "HealthSettings": "nexo.connections.model.history",
-    "HealthSlice": "nexo.connections.model.history",
-    "HealthTransition": "nexo.connections.model.history",
-    "ImportAction": "nexo.connections.model.store",
-    "ImportConsent": "nexo.connections.model.store",
-    "ImportStep": "nexo.connections.model.store",
-    "KeyInfo": "nexo.connections.model.connection",
-    "KeySlot": "nexo.connections.model.vault",
-    "LastTest": "nexo.connections.model.trial",
-    "LayerResult": "nexo.connections.model.trial",
-    "MappedModel": "nexo.connections.model.connection",
-    "Model": "nexo.connections.model.trial",
-    "ModelList": "nexo.connections.model.trial",
-    "NetworkProfile": "nexo.connections.model.connection",
-    "NewGatewayToken": "nexo.connections.model.gateway",
-    "OnStale": "nexo_client.types.handout",
-    "ProviderInfo": "nexo.connections.model.trial",
-    "RecoveryCode": "nexo.connections.model.vault",
-    "ResolutionStep": "nexo.connections.model.workspace",
-    "ResolvedConnection": "nexo_client.types.handout",
-    "Restored": "nexo.connections.model.store",
-    "RunToken": "nexo.connections.model.gateway",
-    "SavedConnection": "nexo.connections.model.change",
-    "SlicedHistory": "nexo.connections.model.history",
-    "Snapshot": "nexo.connections.model.daemon",
-    "Status": "nexo.connections.model.daemon",
-    "Suggestion": "nexo.connections.model.trial",
-    "TestResult": "nexo.connections.model.trial",
-    "USUAL_NETWORK": "nexo.connections.model.connection",
-    "Usage": "nexo.connections.model.gateway",
-    "UsageReport": "nexo.connections.model.gateway",
-    "Vault": "nexo.connections.model.vault",
-    "WatchEvent": "nexo.connections.model.daemon",
-    "Workspace": "nexo.connections.model.workspace",
-    "WorkspaceBinding": "nexo.connections.model.workspace",
+_NAMES = {
+    "nexo.connections.model.change": "ConnectionDraft DefaultSwitch Header SavedConnection",
+    "nexo.connections.model.connection": "Connection KeyInfo MappedModel NetworkProfile USUAL_NETWORK",
+    "nexo.connections.model.daemon": "ClientInfo Follower Handout Snapshot Status WatchEvent",
+    "nexo.connections.model.gateway": (
+        "Gateway GatewayOverview GatewayToken GatewayUser NewGatewayToken RunToken Usage UsageReport"
+    ),
+    "nexo.connections.model.health": "Health",
+    "nexo.connections.model.history": (
+        "ConnectionHealth HealthHistory HealthSample HealthSettings HealthSlice HealthTransition "
+        "SlicedHistory"
+    ),
+    "nexo.connections.model.store": (
+        "Backup CheckResult Export ImportAction ImportConsent ImportStep Restored"
+    ),
+    "nexo.connections.model.trial": (
+        "LastTest LayerResult Model ModelList ProviderInfo Suggestion TestResult"
+    ),
+    "nexo.connections.model.vault": "AutoLock KeySlot RecoveryCode Vault",
+    "nexo.connections.model.workspace": "Explanation ResolutionStep Workspace WorkspaceBinding",
+    "nexo_client.types.handout": "Headers OnStale ResolvedConnection",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 # Type checkers read the imports above. With this function, they would accept any name.

@@ -51,7 +51,7 @@ class View:
         self._log_file = log_file
         # By id. For lists: few connections have changed since the last one.
         self._encoded: dict[str, _Encoded] = {}
-        # Set by the workspace service.
+        # Set by `main`.
         self.followers: Callable[[], list[workspace_pb2.Follower]] = list
         self.gateway_programs: Callable[[], int] = int
 
