@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import re
+import time
 from typing import Any
 
 import h11
@@ -21,7 +22,7 @@ from open_gateway import KEY, TOKEN, open_gateway, reply, request
 MUTATED = 100_000 if os.environ.get("NEXO_TEST_GATEWAY") == "full" else 2_000
 AT_ONCE = 24
 QUIET_S = 0.08
-"""How long an answer is waited for; a request that was cut gets none."""
+"""How long an answer is waited for on a quiet machine; a request that was cut gets none."""
 
 HIDDEN = b"GET /openai/v1/HIDDEN HTTP/1.1\r\nHost: evil\r\nAuthorization: Bearer no\r\n\r\n"
 """Bad in two ways, so that no line that is doubled into it makes it good."""
@@ -153,7 +154,17 @@ def statuses(came: bytes) -> list[int]:
     return found
 
 
-async def answered(port: int, raw: bytes) -> bytes:
+async def good_takes(port: int) -> float:
+    """Seconds until a good request is answered."""
+    began = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(port))
+    assert (await reply(reader))[0] == 200
+    writer.close()
+    return time.monotonic() - began
+
+
+async def answered(port: int, raw: bytes, quiet_s: float) -> bytes:
     """What comes back for some bytes, until it is quiet."""
     came = b""
     with contextlib.suppress(ConnectionError):
@@ -161,7 +172,7 @@ async def answered(port: int, raw: bytes) -> bytes:
         try:
             writer.write(raw)
             with contextlib.suppress(TimeoutError):
-                while piece := await asyncio.wait_for(reader.read(65536), QUIET_S):
+                while piece := await asyncio.wait_for(reader.read(65536), quiet_s):
                     came += piece
         finally:
             writer.transport.abort()
@@ -178,24 +189,25 @@ def test_no_bytes_of_a_program_make_it_fail_or_hide_a_request(caplog: pytest.Log
         rng, provider = random.Random(17), Provider()
         async with open_gateway(provider.serve) as (port, router):
             left = MUTATED
+            # The first one imports what it needs. On a busy machine, all take longer.
+            await good_takes(port)
+            taken = await asyncio.gather(*(good_takes(port) for _ in range(AT_ONCE)))
+            quiet_s = max(QUIET_S, 2 * max(taken))
 
             async def one() -> None:
                 nonlocal left
                 while left > 0:
                     left -= 1
                     raw = mutated(rng, port)
-                    came = await answered(port, raw)
+                    came = await answered(port, raw, quiet_s)
                     assert not caplog.records, (raw, came, caplog.records)
                     for status in statuses(came):
                         seen[status] = seen.get(status, 0) + 1
-                        assert status in (100, 200, 400, 401, 403, 404, 413, 414, 426, 431), (status, raw)
+                        assert status in (100, 200, 400, 401, 403, 404, 414, 426, 431), (status, raw)
                     assert not complaints, (complaints, raw)
 
             await asyncio.gather(*(one() for _ in range(AT_ONCE)))
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(request(port))
-            assert (await reply(reader))[0] == 200
-            writer.close()
+            await good_takes(port)
             while router.open:
                 await asyncio.sleep(0.01)
         assert provider.unreadable == []
