@@ -141,6 +141,27 @@ def has_draft_options(arguments: argparse.Namespace) -> bool:
     return any(value is not None for value in values) or any(flags)
 
 
+def check_options(arguments: argparse.Namespace, session: Session) -> None:
+    """Check the options as far as that needs no daemon, and reads nothing that can be read only once.
+
+    For commands to call first: a mistake on the command line is reported whether or not a daemon runs.
+
+    Raises:
+        UsageError: an option makes no sense.
+        CommandFailed: a file or variable that was named cannot be read.
+    """
+    _one_reader_of_stdin(arguments)
+    if not arguments.api_key_stdin:
+        _key(arguments, session)
+    if not _from_pipe(arguments.headers_json or ""):
+        _headers_json(arguments, session)
+    _headers(arguments)
+    _removed_headers(arguments)
+    _date(arguments.key_expires)
+    _mapped(arguments)
+    proxy_flag.check(arguments)
+
+
 def draft_from(
     arguments: argparse.Namespace,
     session: Session,
@@ -160,7 +181,6 @@ def draft_from(
         UsageError: an option makes no sense.
         CommandFailed: a file or variable that was named cannot be read.
     """
-    _one_reader_of_stdin(arguments)
     provider, preset = _provider(arguments.provider, arguments.preset, catalogue)
     return ConnectionDraft(
         name=name,
@@ -188,7 +208,7 @@ def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tu
     """The model map that the options describe on top of the current one; None if none was given.
 
     Raises:
-        UsageError: an entry is malformed, was given twice, or is to be removed and does not exist.
+        UsageError: as `_mapped`, or an entry is to be removed and does not exist.
     """
     if arguments.map is None and getattr(arguments, "unmap", None) is None:
         return None
@@ -197,6 +217,15 @@ def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tu
         if rows.pop(asked.strip(), None) is None:
             known = ", ".join(rows) or "none is mapped"
             raise UsageError(f"--unmap: '{asked}' is not mapped", f"mapped: {known}")
+    return tuple(MappedModel(asked, sent) for asked, sent in (rows | _mapped(arguments)).items())
+
+
+def _mapped(arguments: argparse.Namespace) -> dict[str, str]:
+    """The models of `--map`: the sent one by the asked one.
+
+    Raises:
+        UsageError: an entry is malformed, or was given twice.
+    """
     given: dict[str, str] = {}
     for text in arguments.map or ():
         asked, equals, sent = (part.strip() for part in text.partition("="))
@@ -208,7 +237,7 @@ def _models(arguments: argparse.Namespace, current: Sequence[MappedModel]) -> tu
         if asked in given:
             raise UsageError(f"--map: '{asked}' is given twice", "keep one of them")
         given[asked] = sent
-    return tuple(MappedModel(asked, sent) for asked, sent in (rows | given).items())
+    return given
 
 
 def _network(
@@ -324,6 +353,12 @@ def _headers_json(arguments: argparse.Namespace, session: Session) -> str | None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise CommandFailed(f"headers_json: {path}: {why}", hint="give the path of a JSON file") from None
+
+
+def _from_pipe(text: str) -> bool:
+    """Whether headers come from stdin, or from a file that can be read only once, such as @<(COMMAND)."""
+    path = Path(text[1:]).expanduser()
+    return text == "@-" or (text.startswith("@") and path.exists() and not path.is_file())
 
 
 def _date(text: str | None) -> datetime | None:

@@ -30,29 +30,41 @@ def add_proxy_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
-    """The proxy URL with its password; None if none was given.
+def check(arguments: argparse.Namespace) -> None:
+    """Check the options without reading a password.
 
     Raises:
-        UsageError: the command line holds a password, or a password has no user name.
+        UsageError: the command line holds a password, or a password has no user name or variable.
     """
-    proxy: str | None = arguments.proxy
-    wanted = any(getattr(arguments, name, None) for name in SECRET_OPTIONS)
-    head, user, host = _parts(proxy or "")
+    head, user, host = _parts(arguments.proxy or "")
     user, _, exposed = user.partition(":")
     if exposed:
         raise UsageError(
             "proxy: other programs can read a password on the command line",
             f"write --proxy {head}USER@{host}; {_SAFE_WAYS}",
         )
-    if not user:
-        if wanted:
-            raise UsageError(
-                "proxy: there is a password but no user name",
-                "give both in the URL: --proxy http://USER@HOST:PORT",
-            )
-        return proxy
-    password = _password(arguments, session, host)
+    if not user and any(getattr(arguments, name, None) for name in SECRET_OPTIONS):
+        raise UsageError(
+            "proxy: there is a password but no user name",
+            "give both in the URL: --proxy http://USER@HOST:PORT",
+        )
+    if arguments.proxy_password_env and not os.environ.get(arguments.proxy_password_env):
+        raise UsageError(
+            f"proxy: the environment variable {arguments.proxy_password_env} is not set",
+            "export it, or give the password with --proxy-password-stdin",
+        )
+
+
+def proxy_from(arguments: argparse.Namespace, session: Session) -> str | None:
+    """The proxy URL with its password; None if none was given.
+
+    Raises:
+        UsageError: as `check`, or the password is empty.
+    """
+    check(arguments)
+    proxy: str | None = arguments.proxy
+    head, user, host = _parts(proxy or "")
+    password = _password(arguments, session, host) if user else ""
     if not password:
         return proxy
     from urllib.parse import quote
@@ -71,13 +83,7 @@ def _parts(proxy: str) -> tuple[str, str, str]:
 
 def _password(arguments: argparse.Namespace, session: Session, host: str) -> str:
     if arguments.proxy_password_env:
-        password = os.environ.get(arguments.proxy_password_env, "")
-        if not password:
-            raise UsageError(
-                f"proxy: the environment variable {arguments.proxy_password_env} is not set",
-                "export it, or give the password with --proxy-password-stdin",
-            )
-        return password
+        return os.environ[arguments.proxy_password_env]
     if session.interactive:
         question = f"Password of the proxy {host.rstrip('/')}"
         if not arguments.proxy_password_stdin:

@@ -57,6 +57,38 @@ def names(client: nexo_client.Client) -> list[str]:
 # -- with and without a daemon
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (127, "run -- no-such-program", "no program 'no-such-program'"),
+        (127, "run --direct -- ./no-such-program", "no program './no-such-program'"),
+        (2, "add x --provider openai --api-key-env NEXO_UNSET", "NEXO_UNSET is not set"),
+        (1, "add x --provider openai --headers-json @/nonexistent", "/nonexistent: No such file"),
+        (
+            2,
+            "add x --provider openai --proxy-password-env NEXO_UNSET --proxy http://u@h",
+            "NEXO_UNSET is not",
+        ),
+        (2, "edit x --key-expires soon", "--key-expires: 'soon' is not a date"),
+        (2, "edit x --map a", "--map: 'a' has no '='"),
+        (2, "test x --header nocolon", "--header number 1 has no colon"),
+        (2, "test --draft --api-key-stdin --headers-json @-", "both read stdin"),
+        (1, "export -o /nonexistent/x.json", "/nonexistent: there is no such directory"),
+        (1, "export --with-secrets --passphrase-stdin -o /dev/null", "/dev/null exists already"),
+    ],
+)
+def test_a_mistake_that_can_be_seen_here_is_named_before_the_daemon_is_asked(
+    surroundings: Surroundings, code: int, words: str, said: str
+) -> None:
+    assert said in surroundings.nexoctl(*words.split(), expect=code).err
+
+
+def test_headers_from_a_pipe_are_read_once(client: nexo_client.Client, surroundings: Surroundings) -> None:
+    add = f"{sys.executable} -m nexo_cli add x --provider custom --base-url http://127.0.0.1:9 --no-test"
+    surroundings.run(["bash", "-c", f'{add} --headers-json @<(echo \'{{"X-Team": "blue"}}\')'])
+    assert client.get_connection("x").header_names == ("X-Team",)
+
+
 def test_without_a_daemon_nothing_is_started_unless_allowed(surroundings: Surroundings) -> None:
     done = surroundings.nexoctl("list", expect=3)
     assert "nexoctl daemon start" in done.err

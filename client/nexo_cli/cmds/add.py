@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Ask, test, save."""
+    drafting.check_options(arguments, session)
     with session.client() as client:
         catalogue = client.list_providers()
         draft = drafting.draft_from(arguments, session, lambda: catalogue, name=arguments.name)

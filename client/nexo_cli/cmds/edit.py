@@ -53,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Collect the change, test it, save it."""
+    drafting.check_options(arguments, session)
     with session.client() as client:
         current = client.get_connection(arguments.connection)
         changes = drafting.draft_from(

@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Write the document."""
-
+    if arguments.output:
+        _require_free(Path(arguments.output))
     passphrase = _passphrase(arguments, session) if arguments.with_secrets else ""
     with session.client(timeout_s=_TIMEOUT_S) as client:
         export = client.store.export(passphrase=passphrase)
@@ -66,11 +67,23 @@ def _passphrase(arguments: argparse.Namespace, session: Session) -> str:
     return text
 
 
+def _require_free(path: Path) -> None:
+    """Raise `CommandFailed` if nothing can be written there, before a passphrase is asked for."""
+    if os.path.lexists(path):
+        raise _exists(path)
+    if not path.parent.is_dir():
+        raise CommandFailed(f"{path.parent}: there is no such directory", hint="choose another place")
+
+
+def _exists(path: Path) -> CommandFailed:
+    return CommandFailed(f"{path} exists already", hint="choose another name, or remove it")
+
+
 def _write(path: Path, document: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise CommandFailed(f"{path} exists already", hint="choose another name, or remove it") from None
+        raise _exists(path) from None
     except OSError as error:
         raise CommandFailed(f"{path}: {error.strerror}", hint="choose another place") from None
     try:

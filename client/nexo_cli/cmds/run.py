@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             code=Exit.REFUSED,
         )
     inherited = dict(os.environ)
+    _require_program(program[0], inherited)
     # Before grpc is imported: grpc's threads would end while this process becomes the program, and would
     # write complaints to its stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -129,15 +130,37 @@ def _direct(
     return environment_for(inherited, resolved, openai_face=arguments.openai_face)
 
 
+def _require_program(name: str, environment: Mapping[str, str]) -> None:
+    """Raise `CommandFailed` if the program is nowhere; other problems are reported when it is started."""
+    directories = [""] if os.sep in name else os.get_exec_path(environment)
+    if all(_is_absent(os.path.join(directory, name)) for directory in directories):  # noqa: PTH118 - as execvpe
+        raise _no_program(name)
+
+
+def _is_absent(place: str) -> bool:
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # It may be there, in a directory that this user cannot enter.
+        return False
+    return False
+
+
+def _no_program(name: str) -> CommandFailed:
+    return CommandFailed(
+        f"there is no program {name!r}", hint="check the name and PATH", code=Exit.NO_PROGRAM
+    )
+
+
 def _become(program: list[str], environment: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
         os.execvpe(program[0], program, environment)  # noqa: S606 - running the program is the command
     except FileNotFoundError:
-        raise CommandFailed(
-            f"there is no program {program[0]!r}", hint="check the name and PATH", code=Exit.NO_PROGRAM
-        ) from None
+        raise _no_program(program[0]) from None
     except PermissionError:
         raise CommandFailed(
             f"{program[0]!r} can't be executed", hint=f"chmod +x {program[0]}", code=Exit.NO_PERMISSION_TO_RUN

@@ -81,6 +81,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                 "--last cannot be combined with options that describe a test", "nexoctl test NAME --last"
             )
         return _last(session, arguments)
+    if described:
+        drafting.check_options(arguments, session)
     with session.client() as client:
         if arguments.completion:
             session.printer.note(Span(trial.COMPLETION_NOTE, Style.FAINT))
