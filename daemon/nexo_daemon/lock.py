@@ -48,6 +48,9 @@ class InstanceLock:
     """flock(2) on the lock file, which is never removed: otherwise two daemons could lock two files.
 
     If the home directory is read-only, the note is in a file beside the socket, and both files are locked.
+
+    Attributes:
+        problem: of the store, as it was noted last.
     """
 
     def __init__(self, path: Path, spare: Path) -> None:
@@ -55,7 +58,7 @@ class InstanceLock:
         self._spare = spare
         self._file: int | None = None
         self._read_only: int | None = None
-        self._problem = ""
+        self.problem = ""
 
     def __enter__(self) -> "InstanceLock":
         """Take the lock.
@@ -134,8 +137,8 @@ class InstanceLock:
     def note(self, socket: Path, *, ready: bool, problem: str | None = None) -> None:
         """Write the holder, the socket and the problem of the store (None: unchanged) to the lock file."""
         if problem is not None:
-            self._problem = problem
-        text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready, self._problem))
+            self.problem = problem
+        text = lock_note.encode(Note(os.getpid(), __version__, str(socket), ready, self.problem))
         if self._file is None:
             return
         try:

@@ -39,7 +39,6 @@ from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.upkeep import (
-    Told,
     forget_when_due,
     keep_in_order,
     steadily,
@@ -200,9 +199,13 @@ async def _serve(
         view.socket = to
         lock.note(to, ready=True)
 
-    def note(problem: str) -> None:
+    def note() -> None:
         with contextlib.suppress(OSError):
-            lock.note(view.socket, ready=True, problem=problem)
+            lock.note(view.socket, ready=True, problem=store.problem)
+
+    def note_change() -> None:
+        if store.problem != lock.problem:
+            note()
 
     await tokens.load()
     await auto_lock.load()
@@ -210,8 +213,8 @@ async def _serve(
     owned = {asyncio.create_task(steadily("journal", journal.run, clock), name="journal")}
     await server.start(socket)
     await door.load()
-    note(store.problem)
-    registry.listen_to_routing(Told(store, note).on_routing)
+    note()
+    registry.listen_to_routing(note_change)
     registry.listen_to_reload(lambda: try_seals(registry))
     log.info("ready with %d connections", len(registry.snapshot.connections))
     if background:

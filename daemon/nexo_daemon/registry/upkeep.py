@@ -17,7 +17,6 @@ from nexo_daemon.registry.change import Effects
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.files import StoreUnusable
-from nexo_daemon.store.store import Store
 
 log = logging.getLogger("nexod")
 
@@ -65,22 +64,6 @@ async def watch_the_store(writer: Writer, clock: Clock) -> None:
             else:
                 log.warning("the store is writable again: %s", store.path)
             writer.tell(Effects())
-
-
-class Told:
-    """Reports each change of the store's problem, also when it is solved. Listens to the registry."""
-
-    def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
-        self._store = store
-        self._tell = tell
-        self._said = store.problem
-
-    def on_routing(self) -> None:
-        """See `Writer.listen_to_routing`."""
-        problem = self._store.problem
-        if problem != self._said:
-            self._said = problem
-            self._tell(problem)
 
 
 async def keep_in_order(writer: Writer, clock: Clock) -> None:
