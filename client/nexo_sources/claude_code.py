@@ -18,11 +18,14 @@ from nexo_sources import accounts, environment, reading
 from nexo_sources.finding import Found, Incomplete, Part, Skipped
 from nexo_sources.reading import shown, table, word
 
-_CLOUDS = {
+CLOUDS = {
     "CLAUDE_CODE_USE_BEDROCK": "Amazon Bedrock",
+    "CLAUDE_CODE_USE_MANTLE": "Amazon Bedrock",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS": "Claude Platform on AWS",
     "CLAUDE_CODE_USE_VERTEX": "Google Vertex AI",
     "CLAUDE_CODE_USE_FOUNDRY": "Microsoft Foundry",
 }
+"""Variables that make Claude Code use another service, whatever else it is told."""
 _NAMES = ("settings.json", "settings.local.json")
 _OURS = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"}
 _MANAGED = (
@@ -96,7 +99,7 @@ def _settings(paths: Sequence[Path], around: dict[str, Any], console: Path | Non
     settings, problems, place = _merged(paths)
     variables = _texts(settings.get("env"))
     outer = _texts(around.get("env"))
-    for variable, cloud in _CLOUDS.items():
+    for variable, cloud in CLOUDS.items():
         if variables.get(variable, "").strip() in ("1", "true"):
             reason = f"{cloud} is reached with cloud credentials, not with an API key"
             return problems + Found((), (Skipped("claude code", place, reason),))

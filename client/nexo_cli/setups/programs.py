@@ -93,6 +93,8 @@ PROGRAMS = (
                     (("env", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"), "1"),
                     # Otherwise its own key would be sent.
                     (("apiKeyHelper",), ABSENT),
+                    # Otherwise it would not use the address.
+                    *((("env", name), ABSENT) for name in (*claude_code.CLOUDS, "ANTHROPIC_UNIX_SOCKET")),
                 ),
                 strict=True,
             ),

@@ -11,7 +11,8 @@ from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at
 from nexo_cli.setups.place import ABSENT, ListEntry
 from nexo_cli.setups.programs import PROGRAMS, Program
 from nexo_cli.setups.templates import filled
-from nexo_sources import reading
+from nexo_client.variables import RIVALS
+from nexo_sources import claude_code, reading
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import Unreadable
 
@@ -178,6 +179,19 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_without_quoting_it(
     with pytest.raises(Unreadable) as told:
         edited(text, form, changes)
     assert "sk-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", claude_code.CLOUDS)
+def test_claude_code_is_led_to_the_gateway_also_from_a_cloud(name: str) -> None:
+    (setting,) = next(one.settings for one in PROGRAMS if one.name == "claude-code")
+    env = loose_json_of(
+        edited(json.dumps({"env": {name: "1", "AWS_REGION": "eu"}}), setting.form, setting.changes(WORDS))
+    )["env"]
+    assert env["ANTHROPIC_BASE_URL"] == WORDS["anthropic"]
+    assert env["AWS_REGION"] == "eu"
+    assert name not in env
+    # `nexoctl run` removes it from the environment, too.
+    assert name in RIVALS
 
 
 @pytest.mark.parametrize("value", ["", "plain", "a # b", "'", '"', "a'b # c", "$X", "a b"])

@@ -66,6 +66,16 @@ def test_claude_code_without_a_key_says_why(home: Path, name: str, word: str) ->
     assert [word in one.reason for one in found.skipped] == [True]
 
 
+@pytest.mark.parametrize("variable", claude_code.CLOUDS)
+def test_claude_code_in_a_cloud_says_which(home: Path, variable: str) -> None:
+    settings = {"env": {variable: "1", "ANTHROPIC_API_KEY": "sk-ant-canary-unused"}}
+    (home / ".claude").mkdir()
+    (home / ".claude/settings.json").write_text(json.dumps(settings))
+    found = claude_code.find()
+    assert not found.findings
+    assert claude_code.CLOUDS[variable] in reasons(found)["claude code"]
+
+
 def test_codex_providers_and_auth(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inhabit(home, "codex")
     monkeypatch.setenv("CORP_LLM_KEY", "canary-corp")
