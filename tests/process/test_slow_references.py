@@ -11,7 +11,7 @@ import pytest
 
 import nexo_client
 from nexo.connections.terms import Provider
-from nexo_client.errors import NexoError, VaultLocked
+from nexo_client.errors import KeyReferenceFailed, NexoError, VaultLocked
 from surroundings import Nexod, wait_for
 
 
@@ -72,6 +72,29 @@ def test_a_vault_that_is_locked_during_a_look_up_hands_nothing_out(nexod: Nexod)
         for name in ("slow", "fast"):
             with pytest.raises(VaultLocked):
                 client.resolve(connection=name)
+
+
+def test_a_key_that_takes_longer_than_the_program_waits_is_named_and_then_there(nexod: Nexod) -> None:
+    gate = nexod.surroundings.home / "gate"
+    os.mkfifo(gate, 0o600)
+    with nexo_client.connect(nexod.socket, timeout_s=3) as client:
+        client.update_health_settings(paused=True)
+        client.create_connection(
+            nexo_client.ConnectionDraft(
+                name="slow",
+                provider=Provider.CUSTOM,
+                base_url="http://127.0.0.1:9/v1",
+                api_key_ref=f"command:cat {gate}",
+            )
+        )
+        # Not that the daemon does not answer, and to restart it.
+        for ask in (lambda: client.resolve(connection="slow"), lambda: client.reveal("slow")):
+            with pytest.raises(KeyReferenceFailed, match="command:cat has not answered"):
+                ask()
+        key = held(gate)
+        os.write(key, b"sk-secret\n")
+        os.close(key)
+        assert client.resolve(connection="slow").api_key == "sk-secret"
 
 
 def test_a_follower_that_waits_for_its_key_delays_no_other_and_no_switch_asks_again(nexod: Nexod) -> None:

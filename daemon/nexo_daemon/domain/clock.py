@@ -3,8 +3,12 @@
 import asyncio
 import sys
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
+
+WAITS_UNTIL: ContextVar[float | None] = ContextVar("WAITS_UNTIL", default=None)
+"""The moment (`time.monotonic`) at which the caller of the present call gives up; None if it does not."""
 
 
 class Clock(Protocol):

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket as sockets
 import stat
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from nexo.connections import paths
 from nexo.connections.v1 import daemon_pb2
 from nexo.connections.values import frozen
+from nexo_daemon.domain.clock import WAITS_UNTIL
 from nexo_daemon.rpc.calls import Calls
 from nexo_daemon.rpc.errors import answering
 from nexo_daemon.store.files import Identity, identity
@@ -186,7 +188,9 @@ class Methods(grpc.GenericRpcHandler):
     def _telling(self, handler: Any) -> Any:
         answer, calls = handler.unary_unary, self._calls
 
-        async def telling(request: object, context: object) -> object:
+        async def telling(request: object, context: Any) -> object:
+            left_s = context.time_remaining()
+            WAITS_UNTIL.set(None if left_s is None else time.monotonic() + left_s)
             try:
                 return await answer(request, context)
             finally:

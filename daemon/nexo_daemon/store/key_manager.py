@@ -332,7 +332,7 @@ class KeyManager:
             self._shut(state, pinned.kind, problem, hint)
             return _refusal(state, problem, hint)
         if state is VaultState.LOCKED:
-            return _refusal(state, problem, hint)
+            return VaultLocked(f"the vault stays unlocked, but its slot cannot be read: {problem}", hint=hint)
         problem = f"{problem}; the daemon has the key in memory only"
         hint = f"before it ends or the vault is locked: nexoctl vault rekey --to {pinned.kind}"
         self._vault.note(problem, hint)

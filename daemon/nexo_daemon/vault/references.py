@@ -13,24 +13,34 @@ import enum
 import os
 import shlex
 import stat
+import time
 from pathlib import Path
 
 from nexo.connections import account, processes
 from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo.connections.values import frozen
-from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.clock import WAITS_UNTIL, Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import desktop_keyring
+from nexo_daemon.vault.desktop_keyring import KeyringState
 
 CACHED_S = 60.0
 DEADLINE_S = 15.0
 _CACHE_ENTRIES = 256
 _REAP_S = 2.0
+_ANSWER_S = 0.5
 _OUTPUT_LIMIT = 64 * 1024
 _MOST_FILES = 32
 _MOST_KEYRING = 16
+# Opening the vault helps only where the keyring opens the vault, too.
+_KEYRING_HINTS = {
+    KeyringState.LOCKED: "unlock it at the desktop, or with its password manager",
+    KeyringState.ABSENT: "start the daemon in your desktop session, or keep the key in another place",
+    KeyringState.HUNG: "restart the keyring service (log out and in)",
+    KeyringState.FAILED: "try again; if it stays, restart the keyring service (log out and in)",
+}
 
 
 class ReferenceKind(enum.StrEnum):
@@ -103,7 +113,8 @@ class References:
         """Fetch the key.
 
         Raises:
-            KeyReferenceFailed: not found, refused, empty, or no answer within the time limit.
+            KeyReferenceFailed: not found, refused, empty, or no answer within the time limit or while the
+                caller waits. In the latter case the fetch continues, and its key is cached.
             InvalidField: the reference is malformed.
         """
         known = self._cache.get(text)
@@ -114,7 +125,15 @@ class References:
             task = self._running[text] = asyncio.create_task(self._look_up(text))
             self._tasks.add(task)
             task.add_done_callback(lambda done: self._ended(text, done))
-        return await asyncio.shield(task)
+        patience_s = _patience_s()
+        try:
+            async with asyncio.timeout(patience_s):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise KeyReferenceFailed(
+                f"{_name(parse(text))} has not answered, and the program waits only {patience_s or 0:.1f} s",
+                hint="look for a dialog that waits for you, and try again",
+            ) from None
 
     def _ended(self, text: str, task: asyncio.Task[Secret]) -> None:
         self._tasks.discard(task)
@@ -179,7 +198,9 @@ class References:
                 hint="restart the keyring service (log out and in)",
             ) from None
         except desktop_keyring.KeyringUnusableError as error:
-            raise KeyReferenceFailed(f"keyring:{service}/{user}: {error}", hint=error.hint) from None
+            raise KeyReferenceFailed(
+                f"keyring:{service}/{user}: {error}", hint=_KEYRING_HINTS.get(error.state, error.hint)
+            ) from None
         if found is None:
             raise KeyReferenceFailed(
                 f"keyring:{service}/{user}: the keyring has no such entry",
@@ -225,6 +246,23 @@ class References:
                 f"command:{name} failed with exit code {code}", hint="run it in a terminal to see why"
             )
         return _first_line(output)
+
+
+def _patience_s() -> float | None:
+    """How long the caller waits, less the time for the answer; None if without a limit."""
+    until = WAITS_UNTIL.get()
+    if until is None:
+        return None
+    left_s = max(0.0, until - time.monotonic())
+    return left_s - min(_ANSWER_S, left_s / 2)
+
+
+def _name(reference: Reference) -> str:
+    """The reference without the arguments of a program, which may be secret."""
+    words = reference.words
+    if reference.kind is ReferenceKind.COMMAND:
+        return f"command:{Path(words[0]).name}"
+    return f"{reference.kind}:{'/'.join(words)}"
 
 
 async def _reap(process: asyncio.subprocess.Process) -> None:
