@@ -288,6 +288,8 @@ def _provider(
         return word, preset
     known = catalogue()
     if any(entry.is_preset and entry.name == word for entry in known):
+        if preset not in (None, word):
+            raise UsageError(f"preset: --provider names the preset {word} already", "leave one of them out")
         return None, word
     near = most_similar(word, [entry.name for entry in known])
     raise UsageError(

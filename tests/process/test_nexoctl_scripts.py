@@ -267,6 +267,9 @@ def test_a_preset_may_stand_for_the_provider(
     )
     error = surroundings.nexoctl("--json", "add", "x", "--provider", "gorq", expect=2).error
     assert "groq" in error["hint"]
+    both = ("--provider", "groq", "--preset", "xai", "--no-key", "--no-test")
+    error = surroundings.nexoctl("--json", "add", "x", *both, expect=2).error
+    assert error["message"] == "preset: --provider names the preset groq already"
 
 
 def test_a_change_of_provider_replaces_only_an_untouched_address(
