@@ -68,6 +68,8 @@ def _provider(url: str) -> dict[str, str]:
     return {"baseUrl": url, "apiKey": TOKEN}
 
 
+# The table may be one of its own, or in braces.
+_CODEX_AUTH = ("command", "args", "timeout_ms", "refresh_interval_ms", "cwd")
 _LLM_MODEL = {"model_id": "gateway", "model_name": MODEL, "api_base": OPENAI, "api_key_name": "nexo"}
 _CONTINUE_MODEL = {
     "name": "Nexo",
@@ -114,6 +116,10 @@ PROGRAMS = (
                     (("model_providers", "nexo", "base_url"), OPENAI),
                     (("model_providers", "nexo", "wire_api"), "responses"),
                     (("model_providers", "nexo", "experimental_bearer_token"), TOKEN),
+                    # Codex prefers the variable, and does not start with a command beside the token.
+                    (("model_providers", "nexo", "env_key"), ABSENT),
+                    *((("model_providers", "nexo", "auth", name), ABSENT) for name in _CODEX_AUTH),
+                    (("model_providers", "nexo", "auth"), ABSENT),
                 ),
             ),
         ),
