@@ -1,9 +1,13 @@
 """How is the daemon stopped, whether it answers or not?"""
 
+import os
+import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from nexo.connections import lock_note, paths
-from nexo_cli import holder
+from nexo.connections.processes import alive
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.session import Session
 from nexo_client import errors
@@ -30,12 +34,12 @@ def stop_running(session: Session, timeout_s: float, *, force: bool = False) -> 
             _require_nobody(problem)
             return None
         pid = found.pid
-        holder.ask(pid)
+        _send(pid, signal.SIGTERM)
         timeout_s = min(timeout_s, _STOPS_WITHIN_S)
     with session.terminal.progress("waiting for the daemon to stop"):
-        if holder.gone_within(pid, timeout_s):
+        if _gone_within(pid, timeout_s):
             return pid
-    if force and holder.end(pid, patience_s=2.0):
+    if force and _ended(pid):
         return pid
     raise CommandFailed(
         f"nexod (pid {pid}) has not stopped within {timeout_s:g} s",
@@ -69,3 +73,26 @@ def _require_nobody(problem: errors.NexoError) -> None:
         ) from None
     if not isinstance(problem, errors.DaemonNotRunning):
         raise problem
+
+
+def _ended(pid: int) -> bool:
+    """Ask the process to end, then kill it. Changes that the daemon has acknowledged survive that."""
+    for number, seconds in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+        _send(pid, number)
+        if _gone_within(pid, seconds):
+            return True
+    return False
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _gone_within(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
