@@ -173,6 +173,7 @@ PROGRAMS = (
                 ((("models", ListEntry("name", "Nexo")), _CONTINUE_MODEL),),
             ),
         ),
+        ("Then choose the model Nexo in Continue; otherwise it uses the first one of the file.",),
         seen=True,
     ),
     Program(
