@@ -113,7 +113,8 @@ class VaultCalls:
         Raises:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
-        return self._line.ask(v.SetRecoveryCodeRequest(recovery_code=code), one(types.Vault, "vault"))
+        request = v.SetRecoveryCodeRequest(recovery_code=code)
+        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Re-encrypts all secrets with a new data key, in one transaction.

@@ -34,6 +34,9 @@ from nexo_daemon.vault.wrapping_keys import UnlockContext, WrappingKeyError
 
 log = logging.getLogger(__name__)
 
+_MARGIN_S = 2.0
+"""Time beyond the keyring's limit for ending its helper process."""
+
 _OTHER_KEY = "the key in the slot '{}' was found but is not the one that locked this store"
 _OTHER_KEY_HINT = "put the right key back, or use the recovery code: nexoctl vault unlock --recovery"
 
@@ -47,6 +50,8 @@ class KeyManager:
         self.surroundings = around
         self._slots = KeySlots(database, around, clock)
         self._busy = threading.Lock()
+        # The holder of the lock tries something by itself, with a time limit: commands wait for it.
+        self._quiet = False
         # A vault locked by a person stays locked until a person unlocks it.
         self._held = False
         self._holding = threading.Lock()
@@ -88,15 +93,13 @@ class KeyManager:
 
         A key that was lost may come back: with a disk that is mounted, or a keyring that a person opens.
         """
-        if self._vault.state is not VaultState.UNLOCKED and self._busy.acquire(blocking=False):
-            try:
+        with self._by_itself() as may:
+            if may and self._vault.state is not VaultState.UNLOCKED:
                 if self._slots.pinned is None:
                     if self._vault.state is VaultState.LOCKED:
                         self.open(self._slots.all, {})
                 elif self._may_open():
                     self._unlock_quietly()
-            finally:
-                self._busy.release()
         return self._vault.state is VaultState.UNLOCKED
 
     def prove_slot(self) -> bool:
@@ -108,17 +111,11 @@ class KeyManager:
         Returns:
             Whether the result is another one than before.
         """
-        pinned = self._slots.pinned
-        if (
-            self._vault.state is not VaultState.UNLOCKED
-            or pinned is None
-            or pinned.kind is SlotKind.PASSPHRASE
-        ):
-            return False
-        if not self._busy.acquire(blocking=False):
-            return False
-        try:
-            before = self._vault.problem
+        with self._by_itself() as may:
+            pinned, before = self._slots.pinned, self._vault.problem
+            unlocked = may and self._vault.state is VaultState.UNLOCKED
+            if not unlocked or pinned is None or pinned.kind is SlotKind.PASSPHRASE:
+                return False
             try:
                 pinned.unwrap(wrapping_keys.fetch(pinned, self.surroundings))
             except WrappingKeyError as error:
@@ -128,8 +125,6 @@ class KeyManager:
             else:
                 self._vault.note("", "")
             return self._vault.problem != before
-        finally:
-            self._busy.release()
 
     def unlock(self, *, passphrase: Secret | None = None, recovery_code: Secret | None = None) -> None:
         """Unlock on a person's request; the keyring may prompt.
@@ -266,7 +261,8 @@ class KeyManager:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        if not self._busy.acquire(blocking=False):
+        limit_s = self.surroundings.keyring_deadline_s + _MARGIN_S if self._quiet else 0.0
+        if not self._busy.acquire(timeout=limit_s):
             raise LimitReached(
                 "another vault command is running", hint="answer its prompt, or wait and try again"
             )
@@ -274,6 +270,19 @@ class KeyManager:
             self._since = self._vault.generation
             yield
         finally:
+            self._busy.release()
+
+    @contextmanager
+    def _by_itself(self) -> Iterator[bool]:
+        """Whether the daemon may try something of its own accord: not while a command is running."""
+        if not self._busy.acquire(blocking=False):
+            yield False
+            return
+        self._quiet = True
+        try:
+            yield True
+        finally:
+            self._quiet = False
             self._busy.release()
 
     def _may_open(self) -> bool:

@@ -1,6 +1,7 @@
 """With a real keyring, each of its conditions leads to its own vault state within a deadline."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from nexo_daemon.vault.references import References
 from nexo_daemon.vault.sealing import key_to_text, new_key
 from nexo_daemon.vault.slots import SlotKind
 from store_parts import CANARY, StorePlace, put, recovery_code
+from surroundings import wait_for
 
 pytestmark = pytest.mark.needs("keyring")
 
@@ -254,6 +256,27 @@ def test_a_hung_service_costs_a_deadline_and_no_more(keyring: KeyringSession, pl
     keyring.resume()
     assert store.key_manager.try_quietly()
     assert key_of(store) == f"{CANARY}-1"
+    store.close()
+
+
+def test_a_command_waits_for_what_the_daemon_tries_by_itself(
+    keyring: KeyringSession, place: StorePlace
+) -> None:
+    """The daemon asks a keyring that hangs again and again; a person must not be refused meanwhile."""
+    keyring.start()
+    store = place.open()
+    put(store, 1)
+    code = recovery_code(store)
+    store.close()
+    keyring.suspend()
+    store = place.open()
+    keys = store.key_manager
+    trial = threading.Thread(target=keys.try_quietly)
+    trial.start()
+    wait_for(keys._busy.locked, "the daemon asks the keyring")
+    keys.unlock(recovery_code=Secret(code))
+    assert key_of(store) == f"{CANARY}-1"
+    trial.join()
     store.close()
 
 
