@@ -196,7 +196,12 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
             continue
         printer.line(Span(file.shown, Style.STRONG), f"  ({file.form})")
         for place, value in file.entries:
-            printer.line(f"  {place}  ", "(taken away)" if value is None else value)
+            if value is not None:
+                printer.line(f"  {place}  ", value)
+        if absent := [place for place, value in file.entries if value is None]:
+            printer.line(Span("  taken away if set:", Style.FAINT))
+            for place in absent:
+                printer.line(f"    {place}")
     for line in done.by_hand:
         printer.line(line)
     if done.written:
