@@ -50,8 +50,7 @@ class ExampleProvider:
         accounts: the keys it knows.
         slow_s: how long a SLOW account waits for every answer, in seconds.
         retry_after_s: what a RATE_LIMITED account is told to wait, in seconds.
-        threads: requests that are answered at a time; more of them wait.
-        port: 0 lets the system choose.
+        port: 0 lets the system choose. The test of the Debian package gives one.
 
     Raises:
         OSError: the port is taken.
@@ -63,6 +62,7 @@ class ExampleProvider:
         accounts: Iterable[DemoAccount] = ACCOUNTS,
         slow_s: float = 1.0,
         retry_after_s: int = 30,
+        port: int = 0,
     ) -> None:
         self._accounts = {account.key: account for account in accounts}
         self._slow_s = slow_s
@@ -71,7 +71,7 @@ class ExampleProvider:
         self._recorded: deque[Recorded] = deque(maxlen=10_000)
         self._waiting = 0
         self._stopping = threading.Event()
-        self._server = _BoundedServer(("127.0.0.1", 0), self._handler())
+        self._server = _BoundedServer(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="example-provider", daemon=True
         )

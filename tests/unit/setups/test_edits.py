@@ -157,10 +157,9 @@ def test_a_lived_in_file_says_what_it_should_or_is_left_alone(setting: Any, text
         (FileForm.JSON, "[1]"),
         (FileForm.JSON, '{"env": "sk-secret"}'),
         (FileForm.JSON, '{"env": {}, "a": ' + "1" * 5000 + "}"),
-        *((FileForm.JSON, '{"a": ' * depth + "1" + "}" * depth) for depth in (600, 800, 900, 10_000)),
+        (FileForm.JSON, '{"a": ' * 10_000 + "1" + "}" * 10_000),
         (FileForm.TOML, "a = = sk-secret"),
         (FileForm.TOML, "a = " + "1" * 5000),
-        (FileForm.TOML, ".".join("a" * 900) + " = 1"),
         (FileForm.TOML, 'model_providers = { nexo = { name = "sk-secret" } }'),
         (FileForm.YAML, "a: [sk-secret"),
         (FileForm.YAML, "just a text"),
@@ -179,6 +178,20 @@ def test_a_file_that_cannot_be_changed_safely_is_refused_without_quoting_it(
     with pytest.raises(Unreadable) as told:
         edited(text, form, changes)
     assert "sk-secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("depth", [600, 800, 900])
+@pytest.mark.parametrize("form", [FileForm.JSON, FileForm.TOML])
+def test_deep_nesting_is_changed_or_refused(form: FileForm, depth: int) -> None:
+    """How deep Python's parsers can read depends on its version."""
+    deep = '"a": ' + '{"a": ' * depth + "1" + "}" * depth if form is FileForm.JSON else "a." * depth + "a = 1"
+    text = f"{{{deep}}}" if form is FileForm.JSON else deep
+    try:
+        after = edited(text, form, [PlacedValue(("env", "A"), "new")])
+    except Unreadable:
+        return
+    assert deep in after
+    assert '"new"' in after
 
 
 @pytest.mark.parametrize("name", claude_code.CLOUDS)
