@@ -55,8 +55,9 @@ def record_health(
 
 def thin(db: Writing, now: datetime) -> None:
     """Delete what is too old or too much; merge the checks of each past hour into one row a connection."""
-    for table in (schema.samples, schema.transitions):
-        db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
+    if _has_a_day(db, schema.samples, now - HISTORY_KEPT, now):
+        for table in (schema.samples, schema.transitions):
+            db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
     old = sa.and_(
         schema.samples.c.span_s == 0,
         schema.samples.c.at < now - SINGLE_CHECKS_KEPT,
@@ -71,6 +72,15 @@ def thin(db: Writing, now: datetime) -> None:
     _insert(db, schema.samples, [rows.sample_to_row(merge(group)) for group in hours.values()])
     _keep_newest(db, schema.samples, SAMPLES_KEPT)
     _keep_newest(db, schema.transitions, TRANSITIONS_KEPT)
+
+
+def _has_a_day(db: Writing, table: sa.Table, since: datetime, now: datetime) -> bool:
+    """Whether the rows since then began at least a day ago.
+
+    Otherwise the clock may have been set far ahead by mistake, and all rows from before only seem to be old.
+    """
+    first = db.execute(sa.select(sa.func.min(table.c.at)).where(table.c.at >= since)).scalar()
+    return first is not None and now - first >= DAY
 
 
 def _keep_newest(db: Writing, table: sa.Table, limit: int) -> None:
@@ -156,7 +166,8 @@ def _add(db: Writing, key: UsageKey, counts: UsageCounts, span: timedelta) -> No
 def thin_usage(db: Writing, now: datetime) -> None:
     """Merge usage older than a month into days; delete what is older than a year, or too much."""
     table = schema.usage
-    db.execute(sa.delete(table).where(table.c.at < now - DAYS_KEPT))
+    if _has_a_day(db, table, now - DAYS_KEPT, now):
+        db.execute(sa.delete(table).where(table.c.at < now - DAYS_KEPT))
     due = hours_since(now)
     old = sa.and_(table.c.at < due, table.c.span_s == HOUR.total_seconds(), _sound(tables.usage))
     days: dict[UsageKey, UsageCounts] = {}

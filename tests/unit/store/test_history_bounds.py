@@ -1,12 +1,14 @@
 """The history is bounded: hourly rows after a day, changes for 90 days, and a maximum number of rows."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord, Sample, Transition
-from nexo_daemon.store import recording
+from nexo_daemon.domain.passes import UsageCounts, UsageKey
+from nexo_daemon.store import passes, recording
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
 
@@ -56,9 +58,33 @@ def test_checks_older_than_a_day_become_hours_with_minimum_median_and_maximum(st
 def test_changes_are_kept_for_90_days(store: Store) -> None:
     owner = put_one(store)
     kept, gone = turn(owner, NOON - timedelta(days=89)), turn(owner, NOON - timedelta(days=91))
-    store.record_health([], [gone, kept], {})
+    store.record_health([check(owner, NOON - timedelta(days=1))], [gone, kept], {})
     store.upkeep(NOON)
     assert store.history(owner, NEVER)[0] == [kept]
+
+
+def test_a_clock_that_was_set_years_ahead_by_mistake_makes_no_history_old(store: Store) -> None:
+    def used_rows() -> int:
+        with store.database.bare() as db:
+            return len(passes.used(db, None))
+
+    owner = put_one(store)
+    week = [NOON - timedelta(days=day) for day in range(7)]
+    used = UsageKey(NOON, owner, "Work 1", "", "program", "model")
+    store.record_health([check(owner, at) for at in week], [turn(owner, at) for at in week], {})
+    store.record_usage([(used, UsageCounts(requests=1))], [])
+    wrong = NOON + timedelta(days=3650)
+    store.record_health([check(owner, wrong)], [], {})
+    store.record_usage([(replace(used, at=wrong), UsageCounts(requests=1))], [])
+    store.upkeep(wrong + timedelta(hours=1))
+    transitions, samples = store.history(owner, NEVER)
+    assert (len(transitions), len(samples)) == (7, 8)
+    assert used_rows() == 2
+    # A clock that stays there is right.
+    store.upkeep(wrong + timedelta(days=1))
+    transitions, samples = store.history(owner, NEVER)
+    assert (len(transitions), len(samples)) == (0, 1)
+    assert used_rows() == 1
 
 
 def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
