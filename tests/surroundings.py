@@ -4,6 +4,7 @@ Nothing in it outlives the test: the directories are removed, and the kernel kil
 died. Tests wait for conditions, each with a deadline.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import nexo_client
 import nursery
+from nexo.connections import lock_note
 
 T = TypeVar("T")
 
@@ -273,4 +275,13 @@ class Surroundings:
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
+        self._kill_a_daemon_of_its_own()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def _kill_a_daemon_of_its_own(self) -> None:
+        """Kill a daemon that a program of the test started, as nexoctl, the tray and the page do."""
+        with contextlib.suppress(OSError):
+            note = lock_note.decode((self.state_dir / "nexod.lock").read_bytes())
+            # Its pid may belong to another process by now.
+            if note and os.fsencode(self.home) in Path(f"/proc/{note.pid}/environ").read_bytes():
+                os.kill(note.pid, signal.SIGKILL)
