@@ -37,6 +37,31 @@ window.fetch = async (where, ...rest) => {
   return answer;
 };
 """
+HELD_EVENTS = """
+const read = ReadableStreamDefaultReader.prototype.read;
+window.held = Promise.resolve();
+ReadableStreamDefaultReader.prototype.read = async function () {
+  const found = await read.call(this);
+  await window.held;
+  return found;
+};
+"""
+STAR_UNTIL_THE_ANSWER = """new Promise((done) => {
+  let release;
+  window.held = new Promise((go) => { release = go; });
+  const star = document.querySelector("[data-row='two'] .star");
+  const places = [];
+  new MutationObserver(() => {
+    const pressed = star.getAttribute('aria-pressed');
+    if (places.at(-1) !== pressed) places.push(pressed);
+    if (!document.body.innerText.includes('two is the default now')) return;
+    setTimeout(() => {
+      release();
+      done(places);
+    }, 50);
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+  star.click();
+})"""
 MOVED_CLOCK = """
 const now = Date.now;
 window.moved = 0;
@@ -908,3 +933,15 @@ def test_a_header_that_the_server_takes_is_taken_over_by_a_button(tab: Tab, nexo
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_star_stays_where_it_was_clicked_until_the_daemon_says_so(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    """The answer to the click often comes before the event with the change."""
+    add(nexod, provider, "one", "two")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=HELD_EVENTS)
+    tab.reload()
+    tab.wait(is_starred(tab, "one"), "the list")
+    assert tab.eval(STAR_UNTIL_THE_ANSWER) == ["true"]
+    tab.wait(f"{is_starred(tab, 'two')} && !({is_starred(tab, 'one')})", "there is one star")

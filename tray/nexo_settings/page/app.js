@@ -353,6 +353,9 @@ const wordsFor = (field) => field.replaceAll('_', ' ').replace(/\b(url|api|json|
 /** A text with a capital letter, unless it begins with a command, a host or a reference such as `file:/key`. */
 export const capital = (text) => (text && !/^(nexo(ctl|d) |[a-z]+[:./][^\s:])/.test(text) ? text[0].toUpperCase() + text.slice(1) : text ?? '');
 
+// Longer than an event takes; then the star is where the daemon says.
+const CONFIRMED_MS = 1000;
+
 let switching = Promise.resolve();
 
 export async function makeDefault(connection) {
@@ -360,6 +363,10 @@ export async function makeDefault(connection) {
   if (connection.id === (state.starred || theDefault()?.id) || !connection.enabled || !mayWrite()) return;
   state.starred = connection.id;
   changed();
+  const forget = () => {
+    if (state.starred === connection.id) state.starred = '';
+    changed();
+  };
   const before = switching;
   let release;
   switching = new Promise((resolve) => { release = resolve; });
@@ -370,12 +377,13 @@ export async function makeDefault(connection) {
     const text = `${connection.name} is the default now${n ? `; ${n} running ${n > 1 ? 'programs switch' : 'program switches'}` : ''}.`;
     const undo = done.previous && done.previous !== connection.name;
     toast(done.warning ? `${text} ${capital(done.warning)}` : text, { action: undo && { label: 'Undo', run: undoDefault } });
+    // The event with the change may come after the answer; until then the old star would be back.
+    setTimeout(forget, CONFIRMED_MS);
   } catch (problem) {
     toast(sentence(problem), { bad: true, action: remedy(problem) });
+    forget();
   } finally {
     release();
-    if (state.starred === connection.id) state.starred = '';
-    changed();
   }
 }
 
