@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from nexo.connections.proxies import destination
 from nexo.connections.values import frozen
 from nexo_gateway.admission import Admitted
 from nexo_gateway.router import DialectEndpoint
@@ -23,7 +24,6 @@ MOST_COLLECTED = 4 * 1024 * 1024
 """Maximum bytes of a document that is searched: a list of a thousand batches has less than one MB."""
 
 _IN_BATCH = re.compile(rb'("results_url"\s*:\s*)("[^"\\]*")')
-_DEFAULT_PORT = {"http": 80, "https": 443}
 
 
 def names_results(admitted: Admitted) -> bool:
@@ -69,7 +69,7 @@ class Signpost:
         own_origin = endpoint.scheme, endpoint.host, endpoint.port
         try:
             parts = urlsplit(address)
-            origin = parts.scheme, parts.hostname, _port(parts)
+            origin = destination(address)
         except ValueError:
             return address
         if (parts.scheme or parts.netloc) and origin != own_origin:
@@ -83,7 +83,3 @@ class Signpost:
         prefix = f"/t/{token}" if token else ""
         host = self.admitted.host.decode("latin-1")
         return f"http://{host}{prefix}/{self.admitted.dialect.name}{path}" + (f"?{query}" if query else "")
-
-
-def _port(parts: SplitResult) -> int | None:
-    return parts.port or _DEFAULT_PORT.get(parts.scheme)

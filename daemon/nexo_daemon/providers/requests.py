@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from nexo.connections.proxies import DEFAULT_PORTS
 from nexo.connections.terms import AuthScheme
 from nexo.connections.values import frozen
 from nexo.connections.version import __version__
@@ -54,8 +55,7 @@ class Base:
     def authority(self) -> str:
         """The host, with the port unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = {"http": 80, "https": 443}[self.scheme]
-        return host if self.port == usual else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -104,7 +104,7 @@ def parse_base(url: str) -> Base:
     return Base(
         scheme=parts.scheme,
         host=_ascii_host(parts.hostname, refuse("has a host name that cannot exist; check its spelling")),
-        port=port or {"http": 80, "https": 443}[parts.scheme],
+        port=port or DEFAULT_PORTS[parts.scheme],
         path=_quote(parts.path.rstrip("/")),
         query=_quote(parts.query),
     )
