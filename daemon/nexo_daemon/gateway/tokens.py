@@ -306,9 +306,8 @@ def _is_called(bearer: Bearer, name: str) -> bool:
 def _check_name(name: str) -> None:
     if not name.strip() or name != name.strip():
         raise InvalidField.of("name", "is empty or has white space around it", "name the program: cursor")
-    if unseen := names.unseen(name):
-        text = f"has an invisible character in it (U+{ord(unseen):04X})"
-        raise InvalidField.of("name", text, "choose another one")
+    if problem := names.invisible(name):
+        raise InvalidField.of("name", problem, "choose another one")
     if len(name) > NAME_LIMIT:
         text = f"has {len(name)} characters"
         raise InvalidField.of("name", text, f"use at most {NAME_LIMIT}")

@@ -85,12 +85,8 @@ def check_name(text: str) -> str:
         raise InvalidField.of("name", "is empty", "give the connection a name, for example 'work'")
     if len(name) > NAME_LIMIT:
         raise InvalidField.of("name", f"has {len(name)} characters", f"use at most {NAME_LIMIT}")
-    if unseen := names.unseen(name):
-        raise InvalidField.of(
-            "name",
-            f"has an invisible character in it (U+{ord(unseen):04X})",
-            "use letters, digits, spaces, '-' and '_'",
-        )
+    if problem := names.invisible(name):
+        raise InvalidField.of("name", problem, "use letters, digits, spaces, '-' and '_'")
     if name.startswith("-"):
         raise InvalidField.of("name", "starts with a dash", "start it with a letter or digit")
     return name

@@ -58,8 +58,8 @@ def _path_problem(path: str) -> str:
 
 
 def _name_problem(name: str) -> str:
-    if unseen := names.unseen(name):
-        return f"the name has an invisible character in it (U+{ord(unseen):04X})"
+    if problem := names.invisible(name):
+        return f"the name {problem}"
     if name != name.strip():
         return "the name has white space around it"
     if not unicodedata.is_normalized("NFC", name):

@@ -43,6 +43,12 @@ def unseen(text: str) -> str:
     return found[0] if found else ""
 
 
+def invisible(text: str) -> str:
+    """What is wrong with a name that holds a character as `unseen` finds it; "" if it holds none."""
+    found = unseen(text)
+    return f"has an invisible character in it (U+{ord(found):04X})" if found else ""
+
+
 def replaced(text: str, by: Callable[[str], str]) -> str:
     """The text in which `by` replaces each character that `unseen` would find."""
     if text.isprintable() and (text.isascii() or not _SPECIAL.search(text)):
