@@ -108,11 +108,13 @@ _openai_base, _anthropic_base, _google_base, _ollama_base = (
 )
 
 VARIABLES = (
-    # In this order: most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI; Copilot CLI.
+    # In this order: most programs; LangChain, LlamaIndex, DSPy and aider; Open WebUI and fabric; Crush;
+    # Copilot CLI.
     Variable("OPENAI_API_KEY", "openai", Role.KEY, _key),
     Variable("OPENAI_BASE_URL", "openai", Role.ADDRESS, _openai_base),
     Variable("OPENAI_API_BASE", "openai", Role.ADDRESS, _openai_base),
     Variable("OPENAI_API_BASE_URL", "openai", Role.ADDRESS, _openai_base),
+    Variable("OPENAI_API_ENDPOINT", "openai", Role.ADDRESS, _openai_base),
     Variable("COPILOT_PROVIDER_API_KEY", "openai", Role.KEY, _key),
     Variable("COPILOT_PROVIDER_BASE_URL", "openai", Role.ADDRESS, _openai_base),
     Variable("OPENAI_CUSTOM_HEADERS", "openai", Role.HEADERS, _openai_headers),
@@ -125,6 +127,9 @@ VARIABLES = (
     Variable("ANTHROPIC_BASE_URL", "anthropic", Role.ADDRESS, _anthropic_base),
     Variable("ANTHROPIC_API_URL", "anthropic", Role.ADDRESS, _anthropic_base),  # LangChain
     Variable("ANTHROPIC_API_BASE", "anthropic", Role.ADDRESS, _anthropic_base),  # LiteLLM
+    Variable("ANTHROPIC_API_BASE_URL", "anthropic", Role.ADDRESS, _anthropic_base),  # fabric
+    Variable("ANTHROPIC_API_ENDPOINT", "anthropic", Role.ADDRESS, _anthropic_base),  # Crush
+    Variable("ANTHROPIC_HOST", "anthropic", Role.ADDRESS, _anthropic_base),  # goose
     Variable("ANTHROPIC_CUSTOM_HEADERS", "anthropic", Role.HEADERS, _anthropic_headers),
     Variable("ANTHROPIC_MODEL", "anthropic", Role.MODEL, _model),
     # Otherwise Claude Code also sends the key and the headers to api.anthropic.com.
@@ -134,6 +139,8 @@ VARIABLES = (
     # Gemini CLI 0.61 refuses to start if this is set and a line in its settings is missing.
     Variable("GOOGLE_GEMINI_BASE_URL", "google", Role.ADDRESS, _google_base, When.NOT_VENDOR),
     Variable("GEMINI_API_BASE", "google", Role.ADDRESS, _gemini_base),  # LiteLLM, DSPy, smolagents
+    Variable("GEMINI_API_ENDPOINT", "google", Role.ADDRESS, _google_base),  # Crush
+    Variable("GOOGLE_HOST", "google", Role.ADDRESS, _google_base),  # goose
     Variable("GOOGLE_GENAI_API_VERSION", "google", Role.VERSION, lambda _: "v1beta"),
     Variable("GEMINI_CLI_CUSTOM_HEADERS", "google", Role.HEADERS, _gemini_headers),
     Variable("GEMINI_MODEL", "google", Role.MODEL, _model),
@@ -152,6 +159,12 @@ _ACCOUNTS = (
     "OPENAI_PROJECT_ID",
     "OPENAI_ADMIN_KEY",
     "OPENAI_PROXY",  # LangChain sends requests with the key through it
+    "OPENAI_HOST",  # goose prefers it to OPENAI_BASE_URL, and appends OPENAI_BASE_PATH
+    "OPENAI_BASE_PATH",
+    "LLM_PROXY_URL",  # gptme sends the key there
+    "LLM_PROXY_API_KEY",
+    "AIDER_API_KEY",
+    "AIDER_SET_ENV",
     "CODEX_API_KEY",
     "AZURE_API_KEY",
     "AZURE_API_BASE",
@@ -184,7 +197,15 @@ _ACCOUNTS = (
 )
 """Variables that select another account, service or proxy, and that no connection sets."""
 
-RIVALS = tuple(dict.fromkeys((*(variable.name for variable in VARIABLES), *_ACCOUNTS)))
+_PREFIXED = tuple(
+    prefix + variable.name
+    for prefix in ("AIDER_", "CRUSH_", "GPTME_")
+    for variable in VARIABLES
+    if variable.role in (Role.KEY, Role.ADDRESS)
+)
+"""aider, Crush and gptme prefer a variable with their own prefix."""
+
+RIVALS = tuple(dict.fromkeys((*(variable.name for variable in VARIABLES), *_ACCOUNTS, *_PREFIXED)))
 """The variables that a program must not inherit if it is to use a connection."""
 
 _VENDORS = {

@@ -38,12 +38,24 @@ CASES = [
 
 # Which addresses does a program look at that reads this key? From the programs themselves (docs/programs.md).
 READ_WITH = {
-    "OPENAI_API_KEY": {"OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_BASE_URL"},
+    "OPENAI_API_KEY": {
+        "OPENAI_BASE_URL",
+        "OPENAI_API_BASE",
+        "OPENAI_API_BASE_URL",
+        "OPENAI_API_ENDPOINT",
+    },
     "COPILOT_PROVIDER_API_KEY": {"COPILOT_PROVIDER_BASE_URL"},
-    "ANTHROPIC_API_KEY": {"ANTHROPIC_BASE_URL", "ANTHROPIC_API_URL", "ANTHROPIC_API_BASE"},
+    "ANTHROPIC_API_KEY": {
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_API_URL",
+        "ANTHROPIC_API_BASE",
+        "ANTHROPIC_API_BASE_URL",
+        "ANTHROPIC_API_ENDPOINT",
+        "ANTHROPIC_HOST",
+    },
     "ANTHROPIC_AUTH_TOKEN": {"ANTHROPIC_BASE_URL"},
-    "GOOGLE_API_KEY": {"GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"},
-    "GEMINI_API_KEY": {"GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"},
+    "GOOGLE_API_KEY": {"GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE", "GOOGLE_HOST"},
+    "GEMINI_API_KEY": {"GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE", "GEMINI_API_ENDPOINT"},
     "OLLAMA_API_KEY": {"OLLAMA_HOST", "OLLAMA_API_BASE"},
     "GOOGLE_GENERATIVE_AI_API_KEY": set(),
     "LLM_GEMINI_KEY": set(),
@@ -100,6 +112,21 @@ def test_whatever_is_set_is_a_rival_when_it_is_inherited(
     assert "of-somebody-else" not in environment.values()
     assert environment["PATH"] == "/bin"
     assert set(given.env()) <= set(variables.RIVALS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LLM_PROXY_URL",
+        "GPTME_OPENAI_API_KEY",
+        "AIDER_OPENAI_API_KEY",
+        "CRUSH_ANTHROPIC_API_KEY",
+        "OPENAI_HOST",
+    ],
+)
+def test_what_one_program_prefers_to_the_variables_is_not_inherited(name: str) -> None:
+    given = connection(Provider.OPENAI, OWN[Provider.OPENAI], AuthScheme.BEARER)
+    assert name not in environment_for({name: "of-somebody-else"}, given)
 
 
 def test_side_traffic_to_the_vendor_is_off_where_the_key_is_not_the_vendors() -> None:
