@@ -1,11 +1,13 @@
 """goose: the hosts in its config.yaml, its custom providers, and secrets.yaml if it does not use the keyring.
 
-Source: its pages on configuration files and environment, and its config crate (2026-11): variables win over
-config.yaml; keys are in the keyring (service goose, user secrets) unless GOOSE_DISABLE_KEYRING is set; the
-address of a built-in provider is {NAME}_HOST.
+Source: its pages on configuration files and environment, its config crate and its providers (2026-11):
+variables win over config.yaml; keys are in the keyring (service goose, user secrets) unless
+GOOSE_DISABLE_KEYRING is set; the address of a built-in provider is {NAME}_HOST. For OpenAI, OPENAI_BASE_URL
+comes before an OPENAI_HOST in config.yaml, and after one in the shell.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ _PROVIDERS = {
     "litellm": ("litellm", "LITELLM_API_KEY", "LITELLM_HOST", ""),
     "ollama": ("ollama", "", "OLLAMA_HOST", ""),
 }
+_BASE_URL = "OPENAI_BASE_URL"
 _ENGINES = {
     "openai": "openai",
     "openai_compatible": "openai",
@@ -44,11 +47,13 @@ def find(file: Path | None = None) -> Found:
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     secrets, unreadable = accounts.settings_of(path.parent / "secrets.yaml", reading.yaml_of)
     own = {name: str(value) for name, value in {**settings, **secrets}.items() if isinstance(value, str)}
-    hosts = {host for _, _, host, _ in _PROVIDERS.values()}
+    hosts = {_BASE_URL, *(host for _, _, host, _ in _PROVIDERS.values())}
     shell = reading.environment()
     if file is not None:
         shell = {name: value for name, value in reading.addresses().items() if name in hosts}
     variables = {**own, **{name: value for name, value in shell.items() if value}}
+    if variables.get(_BASE_URL) and not shell.get("OPENAI_HOST"):
+        variables.pop("OPENAI_HOST", None)
     result = problems + unreadable
     chosen = _chosen(settings)
     customs = list(_customs(path.parent / "custom_providers"))
@@ -83,13 +88,14 @@ def _built_in(
     used = variables.get("GOOSE_PROVIDER") or variables.get("active_provider", "")
     in_file = own.get("GOOSE_PROVIDER") or own.get("active_provider")
     for name, (ours, key, host, rest) in _PROVIDERS.items():
-        written = own.get(host, "")
         # `environment` reports keys that only the shell has.
         if not (own.get(key) or (name == used and in_file) or name in chosen):
             continue
         if name == "openai" and variables.get("OPENAI_BASE_PATH"):
             rest = "/" + variables["OPENAI_BASE_PATH"].removesuffix("chat/completions").strip("/")
-        url = variables.get(host, "") or written
+        url = variables.get(host, "")
+        if name == "openai" and not url:
+            url, rest = variables.get(_BASE_URL, ""), ""
         if url and "://" not in url:
             url = f"http://{url}" + ("" if ":" in url else ":11434") if name == "ollama" else f"https://{url}"
         yield Account(
@@ -113,7 +119,7 @@ def _customs(directory: Path) -> Iterator[Account]:
             name=(word(settings.get("display_name")) or word(settings.get("name")) or path.stem),
             place=shown(path),
             dialect=_ENGINES.get(engine, ""),
-            url=word(settings.get("base_url")),
+            url=_whole(word(settings.get("base_url")), word(settings.get("base_path")), _ENGINES.get(engine)),
             variables=(variable,) if variable and settings.get("requires_auth") is not False else (),
             headers=table(settings.get("headers")),
             model=accounts.first_model(settings.get("models")),
@@ -122,3 +128,14 @@ def _customs(directory: Path) -> Iterator[Account]:
             else "it has no base_url; add it with --base-url",
             obstacle="" if engine in _ENGINES else f"it speaks {engine or 'nothing'}, which is not supported",
         )
+
+
+def _whole(url: str, path: str, dialect: str | None) -> str:
+    """The base URL of a custom provider, to which goose appends a path of its own."""
+    if not url or dialect != "openai":
+        return url
+    origin = re.match(r"[^/]*//[^/?#]*", url)
+    if path and origin:
+        return f"{origin[0]}/{path.lstrip('/')}"
+    url = url.rstrip("/")
+    return url if re.search(r"/chat/completions$|/v\d+$", url) else f"{url}/v1"

@@ -606,6 +606,55 @@ def test_goose_hosts_and_custom_providers(home: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("shell", "address"),
+    [
+        ({}, "https://llm.corp.example/team"),
+        ({"OPENAI_BASE_URL": "https://of-the-shell.example/v1"}, "https://of-the-shell.example/v1"),
+        ({"OPENAI_HOST": "https://of-the-shell.example"}, "https://of-the-shell.example/v1"),
+    ],
+)
+@pytest.mark.parametrize("by_name", [False, True], ids=["home", "file"])
+def test_goose_prefers_a_base_url_to_the_host_that_its_desktop_writes(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell: dict[str, str], address: str, by_name: bool
+) -> None:
+    pytest.importorskip("yaml")
+    path = write(
+        home / ".config/goose/config.yaml",
+        "GOOSE_PROVIDER: openai\nOPENAI_HOST: https://api.openai.com\n"
+        "OPENAI_BASE_URL: https://llm.corp.example/team\n",
+    )
+    write(home / ".config/goose/secrets.yaml", f"OPENAI_API_KEY: {KEY}\n")
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    found = goose.find(path if by_name else None)
+    assert [(one.address, one.api_key) for one in found.findings] == [(address, KEY)]
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "whole"),
+    [
+        ("https://llm.example", "", "https://llm.example/v1"),
+        ("https://llm.example/zen/go", "", "https://llm.example/zen/go/v1"),
+        ("https://llm.example/v4/", "", "https://llm.example/v4"),
+        ("https://llm.example/x", "api/v1/chat/completions", "https://llm.example/api/v1"),
+    ],
+)
+def test_goose_completes_the_address_of_a_custom_provider(
+    home: Path, base: str, path: str, whole: str
+) -> None:
+    pytest.importorskip("yaml")
+    custom = {
+        "name": "c",
+        "engine": "openai",
+        "base_url": base,
+        "requires_auth": False,
+        "headers": {"A": "b"},
+    }
+    write(home / ".config/goose/custom_providers/c.json", custom | ({"base_path": path} if path else {}))
+    assert [one.address for one in goose.find().findings] == [whole]
+
+
 def test_goose_keys_in_the_keyring_and_hosts_without_a_scheme(home: Path) -> None:
     pytest.importorskip("yaml")
     write(home / ".config/goose/config.yaml", "GOOSE_PROVIDER: google\nGOOSE_MODEL: gemini-3-pro\n")
