@@ -1,8 +1,8 @@
 """aichat: the clients of its config.yaml.
 
 Source: its config.example.yaml and guide (2026-11): AICHAT_CONFIG_FILE, AICHAT_CONFIG_DIR or
-~/.config/aichat, with a .env beside it. The default for the key is {NAME}_API_KEY, for the address
-{NAME}_API_BASE.
+~/.config/aichat. Its client macros (2026-02): the variable {NAME}_API_BASE wins over the address of a client,
+and a .env beside the file over the shell. {NAME}_API_KEY is used here for a client without a key.
 """
 
 import os
@@ -38,12 +38,10 @@ def find(file: Path | None = None) -> Found:
     )
     path = file or Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
     settings, problems = accounts.settings_of(path, reading.yaml_of)
-    if file is not None:
-        entries = _accounts(settings, reading.addresses(), path)
-        return problems + accounts.found(entries, keys.NOT_ASKED)
     own, unreadable = accounts.variables_in(path.parent / ".env")
-    variables = {**own, **reading.environment()}
-    return problems + unreadable + accounts.found(_accounts(settings, variables, path), variables)
+    variables = {**(reading.environment() if file is None else {}), **own}
+    entries = _accounts(settings, {**reading.addresses(), **variables}, path)
+    return problems + unreadable + accounts.found(entries, variables or keys.NOT_ASKED)
 
 
 def _accounts(settings: Mapping[str, Any], variables: Mapping[str, str], path: Path) -> Iterator[Account]:
@@ -58,7 +56,7 @@ def _accounts(settings: Mapping[str, Any], variables: Mapping[str, str], path: P
             name=ours or name,
             place=f"{shown(path)}: clients",
             dialect=dialect,
-            url=word(entry.get("api_base")) or variables.get(f"{prefix}_API_BASE", ""),
+            url=variables.get(f"{prefix}_API_BASE", "") or word(entry.get("api_base")),
             key=word(entry.get("api_key")),
             variables=(f"{prefix}_API_KEY",),
             headers={"Authorization": authorization} if authorization else {},

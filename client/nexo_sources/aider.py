@@ -20,7 +20,6 @@ _OPTIONS = {
 
 _NAMES = (".aider.conf.yml", ".env")
 _MODELS = (".aider.model.settings.yml", ".aider.model.settings.yaml")
-_MODEL_OF = {"openai": "OPENAI_MODEL", "anthropic": "ANTHROPIC_MODEL", "google": "GEMINI_MODEL"}
 
 
 def find(file: Path | None = None) -> Found:
@@ -88,8 +87,8 @@ def _options(path: Path) -> tuple[dict[str, str], Found]:
             variables[variable] = word(config[option])
     owner, _, model = word(config.get("model")).rpartition("/")
     service = services.by_word(owner or services.vendor(model))
-    if service is not None and service.name in _MODEL_OF:
-        variables[_MODEL_OF[service.name]] = model
+    if service is not None and service.name in environment.MODEL_OF:
+        variables[environment.MODEL_OF[service.name]] = model
     for pair in _list(config.get("api-key")):
         _add_pair(variables, pair)
     for pair in _list(config.get("set-env")):

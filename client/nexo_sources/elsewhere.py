@@ -49,10 +49,6 @@ PROGRAMS = (
     UnreadProgram("Chatbox", _app("xyz.chatboxapp.app"), _SETTINGS),
     UnreadProgram("AnythingLLM", _app("anythingllm-desktop"), _DATABASE),
     UnreadProgram("Open WebUI", (".open-webui", ".local/share/open-webui"), _DATABASE),
-    UnreadProgram("shell-gpt", (".config/shell_gpt/.sgptrc",), "in .sgptrc"),
-    UnreadProgram("Factory Droid", (".factory/config.json", ".factory/settings.json"), "in its config.json"),
-    UnreadProgram("gptme", (".config/gptme/config.toml",), "in its config.toml"),
-    UnreadProgram("fabric", (".config/fabric/.env",), "in its .env"),
 )
 
 

@@ -15,10 +15,13 @@ from nexo_sources import (
     codex,
     continue_dev,
     crush,
+    droid,
     elsewhere,
     environment,
+    fabric,
     gemini_cli,
     goose,
+    gptme,
     hermes,
     librechat,
     litellm,
@@ -30,6 +33,7 @@ from nexo_sources import (
     project,
     qwen_code,
     servers,
+    shell_gpt,
     zed,
 )
 from nexo_sources.finding import Finding, Found, Skipped
@@ -101,6 +105,10 @@ SOURCES: tuple[Source, ...] = (
     Source("goose", "goose", "~/.config/goose", goose.find, goose.find),
     Source("aichat", "aichat", "~/.config/aichat", aichat.find, aichat.find),
     Source("mods", "mods", "~/.config/mods/mods.yml", mods.find, mods.find),
+    Source("shell-gpt", "shell-gpt", "~/.config/shell_gpt/.sgptrc", shell_gpt.find, shell_gpt.find),
+    Source("gptme", "gptme", "~/.config/gptme", gptme.find, gptme.find),
+    Source("fabric", "fabric", "~/.config/fabric/.env", fabric.find, fabric.find),
+    Source("droid", "Factory Droid", "~/.factory", droid.find, droid.find),
     Source(
         "project",
         "this directory",

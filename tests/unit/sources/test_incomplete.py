@@ -311,6 +311,21 @@ ALONE: dict[str, tuple[str, object, tuple[str, ...]]] = {
         {"apis": {"anthropic": {"api-key": KEY}}},
         ("ANTHROPIC_BASE_URL",),
     ),
+    "shell-gpt": (
+        ".config/shell_gpt/.sgptrc",
+        f"API_BASE_URL=default\nOPENAI_API_KEY={KEY}\n",
+        ("API_BASE_URL", "OPENAI_BASE_URL"),
+    ),
+    "gptme": (
+        ".config/gptme/config.toml",
+        f'[env]\nOPENAI_API_KEY = "{KEY}"\n',
+        ("OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_PROXY_URL"),
+    ),
+    "fabric": (
+        ".config/fabric/.env",
+        f"ANTHROPIC_API_KEY={KEY}\n",
+        ("ANTHROPIC_API_BASE_URL", "ANTHROPIC_BASE_URL"),
+    ),
 }
 CASES = [(source, address) for source, (_, _, addresses) in ALONE.items() for address in addresses]
 
@@ -405,6 +420,7 @@ def test_the_name_of_a_service_is_no_address(
         ("codex", ".codex/config.toml", f'openai_base_url = "{GATEWAY}/v1"\n'),
         ("opencode", "opencode.json", {"provider": {"openai": {"options": {"baseURL": GATEWAY}}}}),
         ("crush", "crush.json", {"providers": {"anthropic": {"base_url": GATEWAY}}}),
+        ("gptme", "gptme.toml", f'[env]\nOPENAI_BASE_URL = "{GATEWAY}/v1"\n'),
         ("qwen-code", ".qwen/settings.json", {"env": {"ANTHROPIC_BASE_URL": GATEWAY}}),
     ],
 )
@@ -645,6 +661,11 @@ SECRETS = (
             '{"provider": {"groq": {"options": {"apiKey": "{env:SECRET}"}}}}',
         ),
         ("crush", ".config/crush/crush.json", '{"providers": {"groq": {"api_key": "$SECRET"}}}'),
+        (
+            "gptme",
+            ".config/gptme/config.toml",
+            '[[providers]]\nname = "c"\nbase_url = "https://x.example/v1"\napi_key_env = "SECRET"\n',
+        ),
     ],
 )
 def test_a_key_in_the_place_of_a_name_is_shown_nowhere(

@@ -15,9 +15,12 @@ from nexo_sources import (
     aichat,
     codex,
     crush,
+    droid,
     elsewhere,
+    fabric,
     gemini_cli,
     goose,
+    gptme,
     hermes,
     librechat,
     mods,
@@ -26,6 +29,7 @@ from nexo_sources import (
     pi,
     project,
     qwen_code,
+    shell_gpt,
     zed,
 )
 from nexo_sources.loose_json import loose_json_of
@@ -578,6 +582,178 @@ def test_aichat_address_in_a_variable_and_a_directory_elsewhere(
     assert told(aichat.find()) == [("openai", "custom", "https://llm.example/v1", KEY, "")]
 
 
+@pytest.mark.parametrize("by_name", [False, True], ids=["home", "file"])
+def test_aichat_prefers_a_variable_to_the_address_of_a_client(
+    home: Path, monkeypatch: pytest.MonkeyPatch, by_name: bool
+) -> None:
+    pytest.importorskip("yaml")
+    path = write(
+        home / ".config/aichat/config.yaml",
+        f"clients: [{{type: claude, api_base: 'https://api.anthropic.com/v1', api_key: {KEY}}}]",
+    )
+    monkeypatch.setenv("CLAUDE_API_BASE", "https://of-the-shell.example/v1")
+    found = aichat.find(path if by_name else None)
+    assert [one.address for one in found.findings] == ["https://of-the-shell.example"]
+    write(home / ".config/aichat/.env", "CLAUDE_API_BASE=https://of-the-file.example/v1\n")
+    found = aichat.find(path if by_name else None)
+    assert [one.address for one in found.findings] == ["https://of-the-file.example"]
+
+
+# -- shell-gpt
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("API_BASE_URL=default\nDEFAULT_MODEL=gpt-x-1\n", ("openai", "https://api.openai.com/v1", "gpt-x-1")),
+        (
+            "API_BASE_URL=https://llm.example/v1\nDEFAULT_MODEL=large\n",
+            ("custom", "https://llm.example/v1", "large"),
+        ),
+        (
+            "API_BASE_URL=default\nUSE_LITELLM=true\nDEFAULT_MODEL=anthropic/claude-x-1\n",
+            ("anthropic", "https://api.anthropic.com", "claude-x-1"),
+        ),
+    ],
+)
+def test_shell_gpt_has_one_account(home: Path, lines: str, expected: tuple[str, str, str]) -> None:
+    write(home / ".config/shell_gpt/.sgptrc", f"CACHE_PATH=/tmp/cache\n{lines}OPENAI_API_KEY={KEY}$x\n")
+    ((_, *rest),) = told(shell_gpt.find())
+    assert rest == [expected[0], expected[1], KEY + "$x", expected[2]]
+
+
+def test_shell_gpt_without_a_key_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home / ".config/shell_gpt/.sgptrc", "API_BASE_URL=default\nUSE_LITELLM=false\n")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert not shell_gpt.find()
+    write(home / ".config/shell_gpt/.sgptrc", "API_BASE_URL=http://localhost:8080/v1\n")
+    assert [row[2:4] for row in told(shell_gpt.find())] == [("http://localhost:8080/v1", KEY)]
+    write(
+        home / ".config/shell_gpt/.sgptrc",
+        f"USE_LITELLM=true\nDEFAULT_MODEL=nobody/m-1\nOPENAI_API_KEY={OTHER}",
+    )
+    (one,) = shell_gpt.find().incomplete
+    assert one.rest.base_url == ""
+
+
+# -- gptme
+
+
+def test_gptme_variables_providers_and_stored_keys(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_API_KEY", OTHER)
+    write(
+        home / ".config/gptme/config.toml",
+        '[models]\ndefault = "anthropic/claude-x-1"\n'
+        '[env]\nANTHROPIC_API_KEY = "of-the-main-file"\nTOKENS = 3\n'
+        f'[[providers]]\nname = "groq"\nbase_url = "https://llm.example/v1"\napi_key = "{KEY}"\n'
+        'default_model = "large"\n'
+        '[[providers]]\nname = "b"\nbase_url = "https://b.example/v1"\napi_key_env = "OTHER_API_KEY"\n'
+        '[[providers]]\nname = "near"\nbase_url = "http://127.0.0.1:8000/v1"\n',
+    )
+    write(home / ".config/gptme/config.local.toml", f'[env]\nANTHROPIC_API_KEY = "{KEY}"\n')
+    write(home / ".config/gptme/credentials.toml", f'[providers]\nxai = "{OTHER}"\ngptme = "{KEY}"\n')
+    found = gptme.find()
+    assert told(found) == [
+        ("anthropic", "anthropic", "https://api.anthropic.com", KEY, "claude-x-1"),
+        ("groq", "custom", "https://llm.example/v1", KEY, "large"),
+        ("b", "custom", "https://b.example/v1", OTHER, ""),
+        ("near", "custom", "http://127.0.0.1:8000/v1", "", ""),
+        ("xai", "xai", "https://api.x.ai/v1", OTHER, ""),
+    ]
+    assert "only the program knows" in reasons(found)["gptme"]
+
+
+@pytest.mark.parametrize("place", ["shell", "file", "directory"])
+def test_gptme_a_proxy_takes_the_place_of_addresses(
+    home: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    lines = f'[env]\nOPENAI_API_KEY = "{KEY}"\nGROQ_API_KEY = "{OTHER}"\n'
+    proxy = 'LLM_PROXY_URL = "https://proxy.example"\n'
+    write(home / ".config/gptme/config.toml", lines + (proxy if place == "file" else ""))
+    if place == "shell":
+        monkeypatch.setenv("LLM_PROXY_URL", "https://proxy.example")
+    if place == "directory":
+        write(home / "clone/gptme.toml", f"[env]\n{proxy}")
+    found = gptme.find()
+    assert [one.name for one in found.findings] == ["groq"]
+    assert [(one.lacks, one.rest.api_key) for one in found.incomplete] == [("base_url", KEY)]
+
+
+# -- fabric
+
+
+def test_fabric_services_with_the_addresses_that_its_setup_writes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(
+        home / ".config/fabric/.env",
+        f"DEFAULT_VENDOR=Z AI\nDEFAULT_MODEL=glm-x-1\n"
+        f"OPENAI_API_KEY={KEY}\nOPENAI_API_BASE_URL=https://api.openai.com/v1\n"
+        f"ANTHROPIC_API_BASE_URL=https://llm.example/\nANTHROPIC_API_KEY={KEY}\n"
+        f"GEMINI_API_KEY={KEY}\nGROKAI_API_KEY={KEY}\nGROKAI_API_BASE_URL=https://api.x.ai/v1\n"
+        f"Z_AI_API_KEY={OTHER}\nZ_AI_API_BASE_URL=https://api.z.ai/api/paas/v4\n"
+        f"YOUTUBE_API_KEY={OTHER}\nJINA_AI_API_KEY={OTHER}\n"
+        "OLLAMA_API_URL=http://box:11434\nLM_STUDIO_API_URL=http://localhost:1234/v1\n"
+        "GROQ_API_BASE_URL=https://api.groq.com/openai/v1\n",
+    )
+    expected = [
+        ("openai", "openai", "https://api.openai.com/v1", KEY, ""),
+        ("anthropic", "anthropic", "https://llm.example", KEY, ""),
+        ("google", "google", "https://generativelanguage.googleapis.com", KEY, ""),
+        ("xai", "xai", "https://api.x.ai/v1", KEY, ""),
+        ("z-ai", "custom", "https://api.z.ai/api/paas/v4", OTHER, "glm-x-1"),
+        ("ollama", "ollama", "http://box:11434", "", ""),
+        ("lmstudio", "custom", "http://localhost:1234/v1", "", ""),
+    ]
+    assert [(name.replace("gemini", "google"), *rest) for name, *rest in told(fabric.find())] == expected
+    assert not fabric.find().skipped
+    monkeypatch.setenv("Z_AI_API_BASE_URL", "https://of-the-shell.example/v1")
+    assert ("https://of-the-shell.example/v1", OTHER) in [row[2:4] for row in told(fabric.find(path))]
+
+
+# -- Factory Droid
+
+
+def test_droid_custom_models_of_both_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORP_KEY", KEY)
+    corp = {"baseUrl": "https://llm.corp.example/v1", "provider": "openai", "apiKey": "${CORP_KEY}"}
+    write(
+        home / ".factory/settings.json",
+        {
+            "customModels": [
+                corp | {"model": "large"},
+                corp | {"model": "small"},
+                {
+                    "model": "x",
+                    "baseUrl": "https://h.example",
+                    "provider": "anthropic",
+                    "apiKeyHelper": "op read x",
+                },
+                {"model": "y", "baseUrl": "https://g.example", "provider": "vertex", "apiKey": KEY},
+                {"model": "z", "provider": "openai", "apiKey": OTHER},
+            ]
+        },
+    )
+    old = {
+        "model": "claude-x-1",
+        "base_url": "https://api.anthropic.com",
+        "provider": "anthropic",
+        "api_key": "${CORP_KEY}",
+    }
+    write(home / ".factory/config.json", {"custom_models": [old, old | {"api_key": OTHER}]})
+    found = droid.find()
+    assert told(found) == [
+        ("llm", "custom", "https://llm.corp.example/v1", KEY, "large"),
+        ("anthropic", "anthropic", "https://api.anthropic.com", OTHER, "claude-x-1"),
+    ]
+    texts = [one.reason for one in found.skipped]
+    assert any("--api-key-ref 'command:sh -c" in text for text in texts)
+    assert any("reached as vertex" in text for text in texts)
+    assert [one.rest.api_key for one in found.incomplete if one.lacks == "base_url"] == [OTHER]
+    named_file = droid.find(home / ".factory/settings.json")
+    assert not named_file.findings
+
+
 # -- goose
 
 
@@ -775,15 +951,12 @@ def test_programs_that_are_here_and_not_read_are_named_with_the_way_to_take_them
     assert not elsewhere.find()
     (home / ".config/VSCodium/User/globalStorage/saoudrizwan.claude-dev").mkdir(parents=True)
     (home / ".open-webui").mkdir()
-    write(home / ".config/shell_gpt/.sgptrc", f"OPENAI_API_KEY={KEY}")
     found = elsewhere.find()
     assert reasons(found) == {
         "Cline": "it is not read; its keys are in the secret storage of the editor. "
         "Add one with: nexoctl add",
         "Open WebUI": "it is not read; its keys are in a database of its own. Add one with: nexoctl add",
-        "shell-gpt": "it is not read; its keys are in .sgptrc. Add one with: nexoctl add",
     }
-    assert KEY not in repr(found)
 
 
 @pytest.mark.parametrize("program", elsewhere.PROGRAMS, ids=lambda program: program.title)
@@ -898,7 +1071,7 @@ NAMES = st.sampled_from(
     api_url available_models
     name providers api source id agents defaults primary profiles type key custom_providers base_url key_env
     api_mode endpoints custom default api_key extra_headers clients api_base GOOSE_PROVIDER OPENAI_HOST apis
-    api-key api-key-cmd api-key-env base-url services environment large
+    api-key api-key-cmd api-key-env base-url services environment large customModels apiKeyHelper base_path
     """.split()  # noqa: SIM905 - a list of words reads better
 )
 LEAVES = st.one_of(
@@ -941,6 +1114,10 @@ PLACES = (
     (goose, ".config/goose/config.yaml"),
     (goose, ".config/goose/custom_providers/x.json"),
     (mods, ".config/mods/mods.yml"),
+    (droid, ".factory/settings.json"),
+    (fabric, ".config/fabric/.env"),
+    (gptme, ".config/gptme/config.toml"),
+    (shell_gpt, ".config/shell_gpt/.sgptrc"),
 )
 
 
