@@ -281,12 +281,12 @@ class DesktopSession(Surroundings):
         wait_for(self.menu_opens, "a menu on the screen")
         self.run(["xdotool", "mousemove", "200", "600"])
 
-    def menu_opens(self) -> bool:
+    def menu_opens(self, button: int = 3) -> bool:
         """Click on the place of the icon; whether a menu is open soon after."""
         screen = self._x.screen()
         # The panel's tray is at its right end.
         x, y = screen.width_in_pixels - 16, 16
-        self.run(["xdotool", "mousemove", str(x), str(y), "click", "3"])
+        self.run(["xdotool", "mousemove", str(x), str(y), "click", str(button)])
         with contextlib.suppress(AssertionError):
             wait_for(self.menus_open, "a menu on the screen", patience_s=3)
         return self.menus_open() > 0

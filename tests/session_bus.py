@@ -68,6 +68,7 @@ class Bus:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="test-bus", daemon=True)
         self._thread.start()
+        self.asked: list[str] = []
         self.notifications: list[Shown] = []
         self.abilities = ["body", "actions", "body-markup"]
         self._bus: MessageBus = self.run(self._connect(address))
@@ -117,16 +118,21 @@ class Bus:
         own = "org.freedesktop.DBus"
         return bool(self.call(own, "/org/freedesktop/DBus", own, "NameHasOwner", "s", name)[0])
 
+    def take(self, name: str) -> None:
+        """Own a name, so that no other program gets it."""
+        self.run(self._bus.request_name(name))
+
     # -- a notification service of the test
 
     def serve_notifications(self) -> None:
-        """Become the notification service of this session, and record the notifications."""
+        """Become the notification service of this session; record the questions and the notifications."""
         self._bus.add_message_handler(self._serve)
-        self.run(self._bus.request_name("org.freedesktop.Notifications"))
+        self.take("org.freedesktop.Notifications")
 
     def _serve(self, message: Message) -> Message | None:
         if message.message_type is not MessageType.METHOD_CALL:
             return None
+        self.asked.append(message.member)
         if message.interface != "org.freedesktop.Notifications":
             return None
         match message.member:

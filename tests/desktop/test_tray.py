@@ -334,6 +334,14 @@ def test_a_failed_connection_is_notified_once_and_a_click_leads_to_why(
     furnished.screenshot("why-window")
 
 
+def test_start_and_end_do_not_depend_on_the_notification_service(desktop: DesktopSession) -> None:
+    # That of awesome 4.3 does not answer every question; then the icon would come 25 s later.
+    desktop.bus.serve_notifications()
+    tray = desktop.start_tray()
+    assert quit_by_menu(desktop.icon(), tray) == 0
+    assert desktop.bus.asked == []
+
+
 def test_notifications_can_be_silenced_and_stay_so(furnished: DesktopSession) -> None:
     tray = furnished.start_tray()
     icon = furnished.icon()

@@ -1,8 +1,12 @@
 """A GTK icon for pystray that updates menu items in place, so that an open menu stays open.
 
 pystray builds a new menu for every update. This closes an open menu, and it makes panels that get thousands
-of menus use more and more memory. Here a new menu is built only if items are added or removed. This module
-uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
+of menus use more and more memory. Here a new menu is built only if items are added or removed.
+
+pystray also waits for the notification service at the start and at the end. awesome 4.3 has one that does not
+answer, which kept the icon away for 25 s. The icon does without it; `gtk_desktop` shows the notifications.
+
+This module uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
 """
 
 from collections.abc import Callable
@@ -37,6 +41,24 @@ def steady(base: Any) -> Any:
         lines: Callable[[], tuple[MenuItem, ...]]
         _drawn: tuple[MenuItem, ...] | None = None
         _syncing = False
+
+        def _initialize(self) -> None:
+            self._mark_ready()
+
+        def _finalize(self) -> None:
+            self._remove_fs_icon()
+            # Without this reference the icon leaves the panel.
+            self.__dict__.pop("_appindicator", None)
+
+        def _update_title(self) -> None:
+            base._update_title(self)
+            if hasattr(self, "_status_icon"):
+                # Panels with the older protocol do not show the title.
+                self._status_icon.set_tooltip_text(self.title)
+
+        def _on_status_icon_activate(self, status_icon: Any) -> None:
+            """A left click in a panel with the older protocol; pystray has no menu for it."""
+            self._on_status_icon_popup_menu(status_icon, 0, 0)
 
         def _update_menu(self) -> None:
             """Called on the main thread only, which `PanelIcon` ensures."""

@@ -1,7 +1,5 @@
 """Creates the parts of the tray, starts them, and ends them in order."""
 
-import contextlib
-import logging
 import signal
 import sys
 import threading
@@ -22,7 +20,6 @@ from nexo_tray.plain_desktop import PlainDesktop
 from nexo_tray.state import State
 from nexo_tray.view import PanelIcon
 
-_log = logging.getLogger(__name__)
 # Windows has no SIGHUP.
 _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 _USED_LATER = ("nexo.connections", "nexo_client", "nexo_tray")
@@ -60,7 +57,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
     listener = WatchThread(client, shared, controller.changed, controller.lost)
 
     def ready() -> None:
-        # Only now, because pystray resets this handler when it starts.
+        # Only now, because on macOS pystray sets this handler when it starts.
         desktop.later(lambda: _end_on_signals(view.stop, signal.SIGINT))
         painter.start()
         if start_daemon:
@@ -70,8 +67,7 @@ def run(pystray: Any, scratch: Path, socket: Path, *, chosen_socket: bool, start
 
     _end_on_signals(view.stop, signal.SIGTERM, *_HANG_UP)
     try:
-        with _toolkit_errors_on_the_way_out():
-            view.run(ready)
+        view.run(ready)
     finally:
         shared.close()
         client.close()
@@ -95,14 +91,3 @@ def _end_on_signals(stop: Callable[[], None], *numbers: int, platform: str = sys
         return
     for number in numbers:
         signal.signal(number, lambda *_: stop())
-
-
-@contextlib.contextmanager
-def _toolkit_errors_on_the_way_out() -> Any:
-    """Ignore GLib errors: pystray withdraws its last notification at the end, which may fail."""
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "gi":
-            raise
-        _log.info("at the end: %s", error)

@@ -18,7 +18,12 @@ EXIT_UNAVAILABLE = 69
 """EX_UNAVAILABLE of sysexits.h."""
 WATCHER = "org.kde.StatusNotifierWatcher"
 _POLL_S = 0.2
+# At login a panel may start with the older protocol and have the newer one a moment later.
+_OLDER_AFTER_S = 5.0
 _CALL_MS = 3000
+
+
+_INSTALL_INDICATOR = "install it, on Debian and Ubuntu with: sudo apt install gir1.2-ayatanaappindicator3-0.1"
 
 
 class NoTray(Exception):
@@ -32,10 +37,11 @@ class NoTray(Exception):
 
 @frozen
 class Gi:
-    """The modules of PyGObject that the checks need."""
+    """The modules of PyGObject that the checks need; `x11`: GTK uses X11 here, not Wayland."""
 
     gio: Any
     glib: Any
+    x11: bool
 
 
 def choose_backend(platform: str, environment: Mapping[str, str], user: int, wait_s: float) -> str:
@@ -56,22 +62,16 @@ def choose_backend(platform: str, environment: Mapping[str, str], user: int, wai
         return "win32"
     check_user(user)
     check_session(environment)
-    gi = _gi()
-    if chosen == "gtk" or (not chosen and not _has_indicator()):
-        _check_xembed(environment, wait_s)
-        return "gtk"
-    if chosen not in ("", "appindicator"):
+    if chosen not in ("", "appindicator", "gtk"):
         raise NoTray(
             f"the backend {chosen} shows no menu",
             "unset PYSTRAY_BACKEND, or set it to appindicator or gtk",
         )
-    if not _has_indicator():
-        raise NoTray(
-            "the typelib of AppIndicator is missing",
-            "install it, on Debian and Ubuntu with: sudo apt install gir1.2-ayatanaappindicator3-0.1",
-        )
-    _check_host(gi, wait_s)
-    return "appindicator"
+    gi = _gi()
+    newer = chosen != "gtk" and _has_indicator()
+    if chosen == "appindicator" and not newer:
+        raise NoTray("the typelib of AppIndicator is missing", _INSTALL_INDICATOR)
+    return _backend_of_panel(gi, wait_s, newer=newer, older=chosen != "appindicator" and gi.x11)
 
 
 def check_user(user: int) -> None:
@@ -128,7 +128,8 @@ def _gi() -> Gi:
             f"the display {shown} does not answer",
             "start nexo-tray in the desktop session that the display belongs to",
         )
-    return Gi(repository.Gio, repository.GLib)
+    display = importlib.import_module("gi.repository.Gdk").Display.get_default()
+    return Gi(repository.Gio, repository.GLib, "X11" in type(display).__name__)
 
 
 def _has_indicator() -> bool:
@@ -142,23 +143,51 @@ def _has_indicator() -> bool:
     return False
 
 
-def _check_host(gi: Gi, wait_s: float) -> None:
+def _backend_of_panel(gi: Gi, wait_s: float, *, newer: bool, older: bool) -> str:
+    """Wait for a panel; returns the backend for its protocol.
+
+    Args:
+        newer: StatusNotifier, with AppIndicator, is possible; it is preferred.
+        older: XEmbed, with GTK, is possible.
+    """
+    if not newer and not older:
+        raise NoTray(
+            "on Wayland only AppIndicator can show a tray icon",
+            f"unset PYSTRAY_BACKEND, or {_INSTALL_INDICATOR}",
+        )
+    bus = _session_bus(gi)
+    older_after_s = min(wait_s, _OLDER_AFTER_S) if newer else 0.0
+    started = time.monotonic()
+    while True:
+        waited_s = time.monotonic() - started
+        if newer and _host_answers(bus, gi):
+            return "appindicator"
+        if older and waited_s >= older_after_s and _has_xembed_tray():
+            return "gtk"
+        if waited_s >= wait_s:
+            break
+        time.sleep(_POLL_S)
+    if newer:
+        raise NoTray(
+            "no panel on this desktop shows tray icons",
+            "on GNOME install and enable the extension AppIndicator and KStatusNotifierItem Support;"
+            " elsewhere add the tray or status plugin to the panel; nexoctl does all that the tray does",
+        )
+    raise NoTray(
+        "no panel on this desktop has a tray of the older kind (XEmbed)",
+        "add the tray plugin to the panel, or use AppIndicator: unset PYSTRAY_BACKEND,"
+        f" and {_INSTALL_INDICATOR}",
+    )
+
+
+def _session_bus(gi: Gi) -> Any:
     try:
-        bus = gi.gio.bus_get_sync(gi.gio.BusType.SESSION, None)
+        return gi.gio.bus_get_sync(gi.gio.BusType.SESSION, None)
     except gi.glib.Error as error:
         raise NoTray(
             f"the D-Bus session bus does not answer ({error.message})",
             "start nexo-tray in a desktop session, or under: dbus-run-session",
         ) from None
-    deadline = time.monotonic() + wait_s
-    while not _host_answers(bus, gi):
-        if time.monotonic() >= deadline:
-            raise NoTray(
-                "no panel on this desktop shows tray icons (StatusNotifier)",
-                "on GNOME install and enable the extension AppIndicator and KStatusNotifierItem Support;"
-                " elsewhere add the tray or status plugin to the panel; nexoctl does all that the tray does",
-            )
-        time.sleep(_POLL_S)
 
 
 def _host_answers(bus: Any, gi: Gi) -> bool:
@@ -182,16 +211,11 @@ def _host_answers(bus: Any, gi: Gi) -> bool:
     return bool(answer.unpack()[0])
 
 
-def _check_xembed(environment: Mapping[str, str], wait_s: float) -> None:
-    """Check for a panel with the older XEmbed protocol: a window that owns the tray selection."""
+def _has_xembed_tray() -> bool:
+    """Whether there is a panel with the older protocol: a window that owns the tray selection."""
     from Xlib import display
     from Xlib.error import DisplayError
 
-    if not environment.get("DISPLAY"):
-        raise NoTray(
-            "the typelib of AppIndicator is missing, and Wayland has no other way to show a tray icon",
-            "install it, on Debian and Ubuntu with: sudo apt install gir1.2-ayatanaappindicator3-0.1",
-        )
     try:
         screen = display.Display()
     except DisplayError as error:
@@ -200,14 +224,7 @@ def _check_xembed(environment: Mapping[str, str], wait_s: float) -> None:
         ) from None
     try:
         selection = screen.intern_atom(f"_NET_SYSTEM_TRAY_S{screen.get_default_screen()}")
-        deadline = time.monotonic() + wait_s
-        while not screen.get_selection_owner(selection):
-            if time.monotonic() >= deadline:
-                raise NoTray(
-                    "no panel on this desktop has a tray",
-                    "add the tray plugin to the panel, or install gir1.2-ayatanaappindicator3-0.1",
-                )
-            time.sleep(_POLL_S)
+        return bool(screen.get_selection_owner(selection))
     finally:
         screen.close()
 
