@@ -5,12 +5,13 @@ would make a connection unhealthy is held until they have answered. Once the com
 of all remote connections is frozen, and one host after the other is tried until the network is back.
 
 A failure that looks local (no route, temporary failure of name resolution) is *strong* evidence, a time-out
-is *weak*; any answer from a remote host proves that the network works. Hosts on this computer and in the
-local network prove nothing.
+is *weak*. Where a network asks people to sign in first, something else answers in place of every host: it
+refuses, or shows a foreign certificate; such failures count if a second host fails as well. Any answer from a
+remote host proves that the network works. Hosts on this computer and in the local network prove nothing, nor
+does a check that sent nothing.
 """
 
 from collections import deque
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import chain, islice
@@ -26,16 +27,36 @@ from nexo_daemon.health.watch_list import Launch, WatchedConnection, WatchList
 WITNESSES: Final = 2
 """The number of other hosts that are checked as witnesses."""
 
+INTERCEPTED_LEAST: Final = 2
+"""A single host that refuses or has a foreign certificate is itself the cause."""
+
 STRONG_AFTER_S: Final = 5.0
 WEAK_AFTER_S: Final = 5.0
-_WEAK_REASONS: Final = frozenset({"timeout", "dns"})
+_WEAK_REASONS: Final = frozenset({"connection", "dns", "timeout"})
+# Not the expired certificates: if every host seems to have one, the clock of this computer is wrong.
+_INTERCEPTED_REASONS: Final = frozenset(
+    {
+        "portal",
+        "protocol",
+        "refused",
+        "reset",
+        "tls_certificate",
+        "tls_handshake",
+        "tls_hostname",
+        "tls_not_spoken",
+        "tls_self_signed",
+        "tls_unknown_ca",
+    }
+)
 
 
 class Signal(Enum):
     """What a result says about the local network."""
 
     ANSWERED = auto()
+    NOTHING = auto()
     WEAK = auto()
+    INTERCEPTED = auto()
     STRONG = auto()
 
 
@@ -43,8 +64,13 @@ def signal(verdict: Verdict) -> Signal:
     """The signal of a result."""
     if verdict.network_suspect:
         return Signal.STRONG
-    if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _WEAK_REASONS:
-        return Signal.WEAK
+    if verdict.outcome is Outcome.CONFIG_ERROR:
+        return Signal.NOTHING
+    if verdict.outcome is Outcome.UNREACHABLE:
+        if verdict.reason in _WEAK_REASONS:
+            return Signal.WEAK
+        if verdict.reason in _INTERCEPTED_REASONS:
+            return Signal.INTERCEPTED
     return Signal.ANSWERED
 
 
@@ -54,11 +80,13 @@ class Evidence:
 
     Attributes:
         strong: origins whose last check failed as if there was no network.
+        intercepted: origins whose last check failed as if something else had answered.
         weak: origins whose last check timed out.
         since: monotonic time of the first of these failures, in seconds.
     """
 
     strong: frozenset[str] = frozenset()
+    intercepted: frozenset[str] = frozenset()
     weak: frozenset[str] = frozenset()
     since: float | None = None
 
@@ -67,12 +95,23 @@ class Evidence:
         """Whether there is no evidence of being offline."""
         return self.since is None
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """All origins whose last check failed."""
+        return self.strong | self.intercepted | self.weak
+
     def with_failure(self, origin: str, kind: Signal, now: float) -> "Evidence":
         """Add a failure."""
-        since = now if self.since is None else self.since
-        if kind is Signal.STRONG:
-            return replace(self, strong=self.strong | {origin}, weak=self.weak - {origin}, since=since)
-        return replace(self, weak=self.weak | {origin}, strong=self.strong - {origin}, since=since)
+
+        def after(origins: frozenset[str], of: Signal) -> frozenset[str]:
+            return origins | {origin} if kind is of else origins - {origin}
+
+        return Evidence(
+            strong=after(self.strong, Signal.STRONG),
+            intercepted=after(self.intercepted, Signal.INTERCEPTED),
+            weak=after(self.weak, Signal.WEAK),
+            since=now if self.since is None else self.since,
+        )
 
 
 def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float) -> bool:
@@ -89,9 +128,13 @@ def offline(evidence: Evidence, *, others: int, routed: bool | None, now: float)
     if routed is False:
         return True
     lasted = now - evidence.since
-    if len(evidence.strong) >= min(others, WITNESSES) + 1 and lasted >= STRONG_AFTER_S:
+    asked = min(others, WITNESSES) + 1
+    local = len(evidence.strong) >= asked or (
+        len(evidence.strong | evidence.intercepted) >= max(asked, INTERCEPTED_LEAST)
+    )
+    if local and lasted >= STRONG_AFTER_S:
         return True
-    return len(evidence.strong | evidence.weak) > WITNESSES and lasted >= WEAK_AFTER_S
+    return len(evidence.origins) > WITNESSES and lasted >= WEAK_AFTER_S
 
 
 CANARY_S: Final = 15.0
@@ -101,6 +144,10 @@ DEBOUNCE_S: Final = 2.0
 WITNESS_WAIT_S: Final = 20.0
 WITNESS_SEARCH: Final = 200
 _OFFLINE_ADVICE: Final = "Checks resume automatically when this computer is online again."
+_SIGN_IN_ADVICE: Final = (
+    "Something else answers in place of the services: sign in with a browser if this network requires it, or"
+    " give the root certificate of your company's proxy with --ca-bundle. Checks resume automatically."
+)
 
 
 @frozen
@@ -127,6 +174,7 @@ class Network:
         self._answering: deque[str] = deque(maxlen=4 * WITNESSES)
         self._held: dict[str, _Held] = {}
         self._offline_since: datetime | None = None
+        self._offline_advice = _OFFLINE_ADVICE
         self._canary_turn = 0
 
     @property
@@ -159,6 +207,8 @@ class Network:
             self._withhold(entry, now)
             self.send_canary(now, CANARY_S)
             return False
+        if kind is Signal.NOTHING:
+            return True
         if entry.known is HealthState.UNHEALTHY:
             # The connection was unhealthy before, so this failure says nothing about the network.
             return True
@@ -193,7 +243,7 @@ class Network:
             return False
         held = self._held.get(launch.id)
         since = now.mono if held is None else held.since
-        alone = len(self._evidence.strong | self._evidence.weak) == 1 and not self._witnesses_out(now)
+        alone = len(self._evidence.origins) == 1 and not self._witnesses_out(now)
         if alone or now.mono - since >= WITNESS_WAIT_S:
             return False
         # Other hosts fail, too, or are being checked; their answers decide between unhealthy and offline.
@@ -258,6 +308,7 @@ class Network:
 
     def _go_offline(self, now: Instant) -> None:
         self._offline_since = now.wall
+        self._offline_advice = _SIGN_IN_ADVICE if self._evidence.intercepted else _OFFLINE_ADVICE
         self._witnesses.clear()
         self._watch_list.tell_offline(now.wall)
         for entry in self._watch_list:
@@ -272,7 +323,7 @@ class Network:
 
     def _withhold(self, entry: WatchedConnection, now: Instant) -> None:
         self.let_go(entry.watched.id)
-        self._watch_list.withhold(entry, policy.OFFLINE, _OFFLINE_ADVICE, now)
+        self._watch_list.withhold(entry, policy.OFFLINE, self._offline_advice, now)
 
     def send_canary(self, now: Instant, delay_s: float) -> None:
         """Check one remote host after the other, important ones first, to see whether the network is back."""

@@ -223,8 +223,8 @@ FAULTS: tuple[FaultRow, ...] = (
         reason="tls_self_signed",
         said="the certificate is signed by itself or by an unknown root",
         advice=(
-            "{host} has a self-signed certificate; give its certificate, or its root's, with"
-            " --ca-bundle if you trust it."
+            "{host} has a self-signed certificate; sign in with a browser if this network requires it, or"
+            " give the certificate, or its root's, with --ca-bundle if you trust it."
         ),
     ),
     FaultRow(
@@ -234,7 +234,8 @@ FAULTS: tuple[FaultRow, ...] = (
         said="the certificate is signed by an unknown authority",
         advice=(
             "The certificate of {host} is signed by an authority that this computer does not know, for"
-            " example that of a company proxy; give its root certificate with --ca-bundle if you trust it."
+            " example that of a company proxy or of a network that requires you to sign in first; give its"
+            " root certificate with --ca-bundle if you trust it."
         ),
     ),
     FaultRow(
@@ -242,7 +243,10 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_verify(62, 64),
         reason="tls_hostname",
         said="the certificate is for another name",
-        advice="The certificate is not for {host}; use a host name of the certificate in the base URL.",
+        advice=(
+            "The certificate is not for {host}; sign in with a browser if this network requires it, or use a"
+            " host name of the certificate in the base URL."
+        ),
     ),
     FaultRow(
         name="tls-certificate",

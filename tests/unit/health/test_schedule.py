@@ -16,7 +16,7 @@ from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.model import EvidenceSource, Health
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Instant
-from nexo_daemon.health.network import WITNESS_WAIT_S
+from nexo_daemon.health.network import CANARY_S, WITNESS_WAIT_S
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.queue import (
     CONCURRENCY,
@@ -442,6 +442,62 @@ def test_one_host_without_a_name_is_that_hosts_fault(driver: Driver) -> None:
     assert driver.offline() == []
     assert driver.state("a") == (HealthState.UNHEALTHY, "no_route")
     assert driver.state("b")[0] is HealthState.HEALTHY
+
+
+@pytest.mark.parametrize("hosts", ["ab", "abc", "abcdef"])
+@pytest.mark.parametrize("reason", ["tls_self_signed", "tls_hostname", "portal", "refused", "reset"])
+def test_a_network_that_answers_in_place_of_every_host_turns_none_red(
+    driver: Driver, hosts: str, reason: str
+) -> None:
+    driver.configure(*(remote(id_, important=id_ == "a") for id_ in hosts))
+    driver.go(20)
+    driver.notices.clear()
+    driver.answers = dict.fromkeys(hosts, Verdict(Outcome.UNREACHABLE, reason))
+    driver.core.network_changed(True, driver.now)
+    driver.go(3600)
+    assert driver.offline() == [True]
+    assert driver.alerts() == []
+    health = driver.core.health("a")
+    assert health is not None
+    assert (health.reason, health.last_known) == ("offline", HealthState.HEALTHY)
+    assert "sign in" in health.advice
+
+    driver.answers = {}
+    driver.go(CANARY_S * 1.1 + 10)
+    assert {driver.state(id_)[0] for id_ in hosts} == {HealthState.HEALTHY}, "soon after signing in"
+
+
+@pytest.mark.parametrize("reason", ["tls_self_signed", "refused", "tls_expired"])
+def test_a_single_host_that_refuses_or_has_a_foreign_certificate_is_red(driver: Driver, reason: str) -> None:
+    driver.configure(remote("a"))
+    driver.go(20)
+    driver.answers["a"] = Verdict(Outcome.UNREACHABLE, reason)
+    driver.go(3600)
+    assert driver.offline() == []
+    assert driver.state("a") == (HealthState.UNHEALTHY, reason)
+
+
+def test_a_wrong_clock_is_not_taken_for_a_lost_network(driver: Driver) -> None:
+    driver.configure(*map(remote, "abc"))
+    driver.go(20)
+    driver.answers = dict.fromkeys("abc", Verdict(Outcome.UNREACHABLE, "tls_not_yet_valid"))
+    driver.go(3600)
+    assert driver.offline() == []
+    assert driver.state("c") == (HealthState.UNHEALTHY, "tls_not_yet_valid"), "its advice names the clock"
+
+
+def test_a_check_that_sends_nothing_does_not_prove_that_the_network_is_back(driver: Driver) -> None:
+    unusable = Verdict(Outcome.CONFIG_ERROR, "ca_bundle")
+    driver.answers["b"] = unusable
+    driver.configure(*map(remote, "abc"))
+    driver.go(20)
+    driver.answers = {"a": NO_ROUTE, "b": unusable, "c": NO_ROUTE}
+    driver.go(3600)
+    assert driver.offline() == [True]
+    driver.answers = {"b": unusable}
+    driver.go(60)
+    assert driver.offline() == [True, False]
+    assert driver.state("b") == (HealthState.UNHEALTHY, "ca_bundle")
 
 
 def test_a_host_that_hangs_is_red_after_the_second_time_out_when_others_answer(driver: Driver) -> None:

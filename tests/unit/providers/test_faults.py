@@ -10,9 +10,11 @@ import pytest
 import probing_help as ask
 from answering_server import AnsweringServer, answer
 from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
+from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.health.network import Signal, signal
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ExchangeFault
-from nexo_daemon.providers.faults import FAULTS, chain, judge_fault, row_for
+from nexo_daemon.providers.faults import FAULTS, FaultRow, chain, judge_fault, row_for
 from recorded_answers import LISTS
 
 
@@ -115,6 +117,20 @@ def test_the_cause_is_found_below_what_libraries_wrap_around_it() -> None:
 )
 def test_what_speaks_against_this_computers_network(fault: ExchangeFault, suspect: bool) -> None:
     assert judge_fault(fault, Subject("S", "api.example")).network_suspect is suspect
+
+
+def test_only_a_cause_that_is_named_is_no_evidence_of_a_lost_network() -> None:
+    def kind(row: FaultRow) -> Signal:
+        return signal(Verdict(Outcome.UNREACHABLE, row.reason, network_suspect=row.suspect))
+
+    assert {row.name for row in FAULTS if kind(row) is Signal.ANSWERED} == {
+        "proxy-auth",
+        "proxy-refuses",
+        "tls-client-certificate",
+        "tls-expired",
+        "tls-not-yet-valid",
+        "tls-version",
+    }
 
 
 def test_an_offline_computer_fails_the_dns_layer_and_is_suspected(monkeypatch: pytest.MonkeyPatch) -> None:
