@@ -89,6 +89,8 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> boo
         if own
     ]
     after = edited(current, form, former)
+    if before is not None or noted:
+        after = _without_tables_of_ours(after, form, templates, before or "")
     if noted and after != current and says_nothing(after, form):
         real.unlink()
     elif after != current:
@@ -96,6 +98,23 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> boo
     if whole:
         backup.unlink(missing_ok=True)
     return after != current
+
+
+def _without_tables_of_ours(text: str, form: FileForm, templates: Sequence[PlacedValue], before: str) -> str:
+    """The text without the tables that `write` created and that are empty now.
+
+    For some programs even an empty table is a setting: OpenCode offers the models of each provider with one.
+    """
+    parents = {one.place[:end] for one in templates for end in range(1, len(one.place))}
+    for place in sorted(parents, key=len, reverse=True):
+        (was,), (now,) = values(before, form, [place]), values(text, form, [place])
+        if was.value is not ABSENT or now.value not in ({}, [], None):
+            continue
+        less = edited(text, form, [PlacedValue(place, ABSENT)])
+        # A comment in it is the person's.
+        if all(less.count(mark) == text.count(mark) for mark in ("#", "//", "/*")):
+            text = less
+    return text
 
 
 def _holds_ours(text: str, form: FileForm, templates: Sequence[PlacedValue]) -> bool:

@@ -20,6 +20,7 @@ from nexo_cli.setups.edits import FileForm, PlacedValue, edited, value_at, value
 from nexo_cli.setups.place import ABSENT, ListEntry
 from nexo_cli.setups.programs import PROGRAMS, Setting
 from nexo_cli.setups.templates import has_words
+from nexo_sources import reading
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import Unreadable
 
@@ -37,6 +38,12 @@ FILES = [
     (FileForm.JSON, '{\n  // mine\n  "env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 1\n}\n'),
     (FileForm.ENV, "# mine\nANTHROPIC_API_KEY=sk-old\n"),
 ]
+PARSE = {
+    FileForm.JSON: loose_json_of,
+    FileForm.TOML: tomllib.loads,
+    FileForm.YAML: reading.yaml_of,
+    FileForm.ENV: reading.variables_of,
+}
 TEMPLATES = {
     FileForm.JSON: [
         PlacedValue(("env", "ANTHROPIC_API_KEY"), ABSENT),
@@ -81,6 +88,34 @@ def test_undo_keeps_what_was_changed_since(tmp_path: Path) -> None:
     assert writing.undo(path, form, TEMPLATES[form])
     assert loose_json_of(path.read_text()) == {"env": {"ANTHROPIC_API_KEY": "sk-old"}, "b": 2, "c": 3}
     assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [one for one in SETTINGS if not isinstance(one.entries[0][0][0], ListEntry)],
+    ids=lambda setting: setting.file().name,
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_undo_leaves_no_empty_table_in_a_file_that_its_program_has_changed(
+    tmp_path: Path, setting: Setting, there: bool
+) -> None:
+    path, form, entries = tmp_path / "settings", setting.form, setting.templates
+    theirs = [PlacedValue(("written_by_the_program",), "x")]
+    if there:
+        path.write_text(edited("", form, [PlacedValue(("own",), "y")]))
+    writing.write(path, form, entries, WORDS)
+    path.write_text(edited(path.read_text(), form, theirs))
+    writing.undo(path, form, entries)
+    assert PARSE[form](path.read_text()) == ({"own": "y"} if there else {}) | {"written_by_the_program": "x"}
+
+
+def test_undo_keeps_a_comment_in_a_table_that_it_made(tmp_path: Path) -> None:
+    path, form = tmp_path / "settings", FileForm.JSON
+    path.write_text('{"a": 1}')
+    write(path, form)
+    path.write_text(path.read_text().replace('"env": {', '"env": { /* mine */'))
+    writing.undo(path, form, TEMPLATES[form])
+    assert "/* mine */" in path.read_text()
 
 
 def own(place: Any, number: int) -> Any:
