@@ -6,7 +6,7 @@ error and no later rule is tried, because a program must never use another clien
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 
 from nexo.connections.errors import (
@@ -95,20 +95,83 @@ def find_binding(snapshot: RegistrySnapshot, workspace: WorkspaceKey | None) -> 
     return None
 
 
+def resolve(
+    snapshot: RegistrySnapshot, question: Question, stand_ins: Mapping[str, StandIn] | None = None
+) -> Resolution:
+    """Choose the connection for a question, and explain every rule.
+
+    Args:
+        stand_ins: by the id of an unhealthy winner; empty if the fall-back is disabled.
+    """
+    if snapshot.loss is not None:
+        return Resolution(None, ResolutionSource.DEFAULT, "the store is gone", (), snapshot.loss)
+    binding = find_binding(snapshot, question.workspace)
+    candidates = _candidates(question, binding, snapshot.default)
+    steps = _explain(question, candidates)
+    if not candidates:
+        problem = NoDefaultConnection(
+            "there is no default connection",
+            hint="add one with 'nexoctl add', or choose one with 'nexoctl default NAME'",
+        )
+        return Resolution(None, ResolutionSource.DEFAULT, "no default", steps, problem)
+
+    source, (name, rule) = next(iter(candidates.items()))
+    found: StoredConnection | NexoError
+    if source is ResolutionSource.WORKSPACE and binding is not None:
+        found = _bound(snapshot, binding)
+        may_stand_in = binding.allow_fallback
+    else:
+        found = _named(snapshot, name, source, rule)
+        may_stand_in = source is ResolutionSource.DEFAULT
+    if isinstance(found, StoredConnection) and not found.enabled:
+        found = _disabled(found, rule)
+    if isinstance(found, NexoError):
+        return Resolution(None, source, rule, steps, found, binding)
+    resolution = Resolution(found, source, rule, steps, binding=binding)
+    stand_in = (stand_ins or {}).get(found.id)
+    if stand_in is None or not may_stand_in:
+        return resolution
+    return _with_stand_in(snapshot, resolution, found, stand_in)
+
+
+def _candidates(
+    question: Question, binding: Binding | None, default: StoredConnection | None
+) -> dict[ResolutionSource, tuple[str, str]]:
+    """The name that each rule gives and the rule in words, the strongest rule first."""
+    candidates: dict[ResolutionSource, tuple[str, str]] = {}
+    if question.connection:
+        candidates[ResolutionSource.EXPLICIT] = question.connection, "named in the call"
+    if question.environment_connection:
+        candidates[ResolutionSource.ENVIRONMENT] = question.environment_connection, "NEXO_CONNECTION"
+    if binding is not None:
+        candidates[ResolutionSource.WORKSPACE] = binding.connection_name, f"bound to {binding.workspace}"
+    if default is not None:
+        candidates[ResolutionSource.DEFAULT] = default.name, "the default"
+    return candidates
+
+
 def _named(
     snapshot: RegistrySnapshot, name: str, source: ResolutionSource, rule: str
-) -> tuple[StoredConnection | None, NexoError | None]:
+) -> StoredConnection | NexoError:
     try:
-        connection = snapshot.get(name)
+        return snapshot.get(name)
     except ConnectionNotFound as error:
-        return None, ConnectionNotFound(
+        explicit = source is ResolutionSource.EXPLICIT
+        return ConnectionNotFound(
             f"{error.message} ({rule})",
-            hint=error.hint
-            if source is ResolutionSource.EXPLICIT
-            else f"correct or unset {rule}; {error.hint}",
+            hint=error.hint if explicit else f"correct or unset {rule}; {error.hint}",
             metadata=error.metadata,
         )
-    return connection, None
+
+
+def _bound(snapshot: RegistrySnapshot, binding: Binding) -> StoredConnection | NexoError:
+    workspace, name = binding.workspace, binding.connection_name
+    return snapshot.connections.get(binding.connection_id) or BindingBroken(
+        f"{workspace} is bound to the connection '{name}', which is gone",
+        hint=f"bind it again with 'nexoctl workspace bind {workspace} NAME', or "
+        f"'nexoctl workspace unbind {workspace}' to let it follow the default",
+        metadata={"name": name, "workspace": str(workspace)},
+    )
 
 
 def _disabled(connection: StoredConnection, rule: str) -> ConnectionDisabled:
@@ -119,103 +182,52 @@ def _disabled(connection: StoredConnection, rule: str) -> ConnectionDisabled:
     )
 
 
-def resolve(
-    snapshot: RegistrySnapshot, inquiry: Question, stand_ins: Mapping[str, StandIn] | None = None
+def _with_stand_in(
+    snapshot: RegistrySnapshot, resolution: Resolution, winner: StoredConnection, stand_in: StandIn
 ) -> Resolution:
-    """Choose the connection for a question, and explain every rule.
-
-    Args:
-        stand_ins: by the id of an unhealthy winner; empty if the fall-back is disabled.
-    """
-    binding = find_binding(snapshot, inquiry.workspace)
-    candidates: list[tuple[ResolutionSource, str, str]] = []  # source, connection name, rule in words
-    if inquiry.connection:
-        candidates.append((ResolutionSource.EXPLICIT, inquiry.connection, "named in the call"))
-    if inquiry.environment_connection:
-        candidates.append((ResolutionSource.ENVIRONMENT, inquiry.environment_connection, "NEXO_CONNECTION"))
-    if binding is not None:
-        candidates.append(
-            (ResolutionSource.WORKSPACE, binding.connection_name, f"bound to {binding.workspace}")
-        )
-    default = snapshot.default
-    if default is not None:
-        candidates.append((ResolutionSource.DEFAULT, default.name, "the default"))
-
-    if snapshot.loss is not None:
-        return Resolution(None, ResolutionSource.DEFAULT, "the store is gone", (), snapshot.loss)
-    if not candidates:
-        problem: NexoError = NoDefaultConnection(
-            "there is no default connection",
-            hint="add one with 'nexoctl add', or choose one with 'nexoctl default NAME'",
-        )
-        steps = _explain(inquiry, binding, candidates, None)
-        return Resolution(None, ResolutionSource.DEFAULT, "no default", steps, problem)
-
-    source, name, rule = candidates[0]
-    steps = _explain(inquiry, binding, candidates, source)
-    connection: StoredConnection | None
-    failure: NexoError | None = None
-    if source is ResolutionSource.WORKSPACE and binding is not None:
-        connection = snapshot.connections.get(binding.connection_id)
-        if connection is None:
-            failure = BindingBroken(
-                f"{binding.workspace} is bound to the connection '{binding.connection_name}', which is gone",
-                hint=f"bind it again with 'nexoctl workspace bind {binding.workspace} NAME', or "
-                f"'nexoctl workspace unbind {binding.workspace}' to let it follow the default",
-                metadata={"name": binding.connection_name, "workspace": str(binding.workspace)},
-            )
-    elif source is ResolutionSource.DEFAULT:
-        connection = default
-    else:
-        connection, failure = _named(snapshot, name, source, rule)
-    if connection is not None and not connection.enabled:
-        failure = _disabled(connection, rule)
-    if failure is not None or connection is None:
-        return Resolution(None, source, rule, steps, failure, binding)
-
-    stand_in = (stand_ins or {}).get(connection.id)
-    allowed = source is ResolutionSource.DEFAULT or (
-        source is ResolutionSource.WORKSPACE and binding is not None and binding.allow_fallback
-    )
-    if stand_in is not None and allowed and stand_in.connection_id == connection.id:
+    """The resolution that hands out the stand-in of the winner."""
+    rule = resolution.detail
+    if stand_in.connection_id == winner.id:
         # No stand-in is available: the original is used, and the text says that it is unhealthy.
-        return Resolution(connection, source, f"{rule}; {stand_in.why}", steps, binding=binding)
-    if stand_in is not None and allowed:
-        substitute = snapshot.connections.get(stand_in.connection_id)
-        if substitute is not None and substitute.enabled:
-            text = f"in place of '{connection.name}' ({rule}): {stand_in.why}"
-            step = Rule(ResolutionSource.FALLBACK, substitute.name, True, text)
-            lost = tuple(
-                Rule(s.source, s.connection_name, False, s.text + "; a stand-in serves") if s.won else s
-                for s in steps
-            )
-            return Resolution(substitute, ResolutionSource.FALLBACK, text, (*lost, step), binding=binding)
-    return Resolution(connection, source, rule, steps, binding=binding)
+        return replace(resolution, detail=f"{rule}; {stand_in.why}")
+    substitute = snapshot.connections.get(stand_in.connection_id)
+    if substitute is None or not substitute.enabled:
+        return resolution
+    text = f"in place of '{winner.name}' ({rule}): {stand_in.why}"
+    steps = [
+        replace(step, won=False, text=f"{step.text}; a stand-in serves") if step.won else step
+        for step in resolution.steps
+    ]
+    steps.append(Rule(ResolutionSource.FALLBACK, substitute.name, True, text))
+    return replace(
+        resolution,
+        connection=substitute,
+        source=ResolutionSource.FALLBACK,
+        detail=text,
+        steps=tuple(steps),
+    )
 
 
-def _explain(
-    inquiry: Question,
-    binding: Binding | None,
-    candidates: list[tuple[ResolutionSource, str, str]],
-    winner: ResolutionSource | None,
-) -> tuple[Rule, ...]:
-    named = {source: (name, rule) for source, name, rule in candidates}
+def _explain(question: Question, candidates: Mapping[ResolutionSource, tuple[str, str]]) -> tuple[Rule, ...]:
+    """What became of each rule; the first of the candidates wins."""
+    workspace = question.workspace
+    if workspace is None:
+        unbound = "no workspace is given"
+    elif workspace.kind is WorkspaceKind.PATH:
+        unbound = f"{workspace} is not bound, nor is a directory above it"
+    else:
+        unbound = f"the workspace '{workspace}' is not bound"
     absent = {
         ResolutionSource.EXPLICIT: "no connection is named in the call",
         ResolutionSource.ENVIRONMENT: "NEXO_CONNECTION is not set",
-        ResolutionSource.WORKSPACE: f"{inquiry.workspace} is not bound, nor is a directory above it"
-        if inquiry.workspace is not None and inquiry.workspace.kind is WorkspaceKind.PATH
-        else f"the workspace '{inquiry.workspace}' is not bound"
-        if inquiry.workspace is not None
-        else "no workspace is given",
+        ResolutionSource.WORKSPACE: unbound,
         ResolutionSource.DEFAULT: "there is no default",
     }
+    winner = next(iter(candidates), None)
     steps = []
     for source, why_not in absent.items():
-        if source not in named:
-            steps.append(Rule(source, "", False, why_not))
-            continue
-        name, rule = named[source]
+        name, rule = candidates.get(source, ("", why_not))
         won = source is winner
-        steps.append(Rule(source, name, won, rule if won else f"{rule}; an earlier rule wins"))
+        beaten = source in candidates and not won
+        steps.append(Rule(source, name, won, f"{rule}; an earlier rule wins" if beaten else rule))
     return tuple(steps)
