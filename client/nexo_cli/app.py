@@ -235,10 +235,10 @@ def _report(
     json_errors: bool, reason: str, message: str, hint: str, code: int, more: Mapping[str, object] = _NOTHING
 ) -> int:
     from nexo_cli.errors import error_record
-    from nexo_cli.session import printer_for
+    from nexo_cli.printer import Printer
     from nexo_cli.terminal import Terminal
 
-    printer = printer_for(Terminal(), json_errors=json_errors)
+    printer = Printer(Terminal(), json_errors=json_errors)
     # If stderr is closed, too, the exit status still tells.
     _flushed(sys.stdout)
     with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexo_cli.format import Printer
+from nexo_cli.printer import Printer
 from nexo_cli.terminal import Terminal
 from nexo_client import errors
 
@@ -31,7 +31,7 @@ class Session:
         self._socket: str | None = getattr(arguments, "socket", None)
         self.terminal = terminal
         self.interactive = terminal.interactive and not self.json
-        self.printer = printer_for(terminal, json_errors=self.json)
+        self.printer = Printer(terminal, json_errors=self.json)
 
     @property
     def socket(self) -> Path:
@@ -115,15 +115,3 @@ class Session:
         elif not quiet:
             self.printer.note(f"The daemon was not running; started nexod (pid {pid}).")
         return pid
-
-
-def printer_for(terminal: Terminal, *, json_errors: bool) -> Printer:
-    """A printer for the standard streams."""
-    return Printer(
-        terminal.stdout,
-        terminal.stderr,
-        width=terminal.width,
-        colour_out=terminal.colour_out,
-        colour_err=terminal.colour_err,
-        json_errors=json_errors,
-    )

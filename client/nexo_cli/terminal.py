@@ -4,25 +4,36 @@ Not for values (see `format`). Prompts and progress go to stderr, so that stdout
 """
 
 import contextlib
-import itertools
+import importlib.util
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Self, TextIO
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from nexo_cli.errors import CommandFailed
-from nexo_cli.format import Cell, Span, Style, cut, paint, printable
+from nexo_cli.format import Busy, Cell, Row, Span, Style, Table, printable
+from nexo_cli.plain import PlainOutput
 
-SPINNER = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""In a line of a `LiveBlock`, the spinner replaces this character."""
+if TYPE_CHECKING:
+    from nexo_cli.live import Picture
 
-_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_FRAMES_ASCII = "|/-\\"
+_TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TICK_S = 0.1
-# If the work takes less time, a spinner would only flicker.
+# If the work takes less time, what turns would only flicker.
 _QUIET_S = 0.5
+
+
+class Output(Protocol):
+    """A standard stream."""
+
+    def line(self, cell: Cell) -> None:
+        """Write one line."""
+
+    def table(self, table: Table) -> None:
+        """Write a table."""
 
 
 class Terminal:
@@ -38,17 +49,33 @@ class Terminal:
         self.stdin, self.stdout, self.stderr = sys.stdin, sys.stdout, sys.stderr
         dumb = os.environ.get("TERM", "") == "dumb"
         # https://no-color.org: any value that is not empty.
-        plain = bool(os.environ.get("NO_COLOR")) or dumb
+        self._colour = not os.environ.get("NO_COLOR")
+        self._capable = not dumb and importlib.util.find_spec("rich") is not None
         self.interactive = self.stdin.isatty() and self.stderr.isatty()
-        self.live = self.stderr.isatty() and not dumb
-        self.colour_out = self.stdout.isatty() and not plain
-        self.colour_err = self.stderr.isatty() and not plain
-        self.width = _columns(self.stdout) if self.stdout.isatty() else None
+        self.live = self.stderr.isatty() and self._capable
+        self.width = _size(self.stdout).columns if self.stdout.isatty() else None
+
+    @cached_property
+    def out(self) -> Output:
+        """Where the requested output goes."""
+        return self._output(self.stdout)
+
+    @cached_property
+    def err(self) -> Output:
+        """Where remarks, questions and progress go."""
+        return self._output(self.stderr)
+
+    def _output(self, stream: TextIO) -> Output:
+        if not (stream.isatty() and self._capable):
+            return PlainOutput(stream)
+        from nexo_cli.screen import Screen
+
+        return Screen(stream, colour=self._colour, size=lambda: _size(stream))
 
     @property
     def err_width(self) -> int:
         """Columns of stderr."""
-        return _columns(self.stderr)
+        return _size(self.stderr).columns
 
     def can_write(self, text: str) -> bool:
         """Whether the encoding of stderr has these characters."""
@@ -70,7 +97,7 @@ class Terminal:
             problem = check(answer) if check else ""
             if not problem:
                 return answer
-            self._say(f"  {problem}\n", Style.WARNING)
+            self.err.line(Span(f"  {problem}", Style.WARNING))
 
     def ask_secret(self, question: str) -> str:
         """Read an answer that is not shown while it is typed."""
@@ -97,10 +124,10 @@ class Terminal:
                 return default
             if answer in ("y", "yes", "n", "no"):
                 return answer.startswith("y")
-            self._say("  Please answer y or n.\n", Style.WARNING)
+            self.err.line(Span("  Please answer y or n.", Style.WARNING))
 
-    def _say(self, text: str, style: Style = Style.PLAIN) -> None:
-        self.stderr.write(paint([Span(text, style)], colour=self.colour_err))
+    def _say(self, text: str) -> None:
+        self.stderr.write(text)
         self.stderr.flush()
 
     def _read_line(self, prompt: str) -> str:
@@ -134,16 +161,24 @@ class Terminal:
         return Modes(self.stdin.fileno(), echo=True, question=prompt)
 
     def progress(self, text: str) -> "LiveBlock":
-        """A spinner with a text, shown if it takes longer than half a second."""
-        return LiveBlock(self, [f"{SPINNER} {text}"], quiet_s=_QUIET_S)
+        """A turning sign with a text, shown if it takes longer than half a second."""
+        return LiveBlock(self, [Busy(text)], quiet_s=_QUIET_S)
 
-    def block(self, lines: Sequence[Cell] = (), *, keep: bool = False) -> "LiveBlock":
+    def block(self, rows: Sequence[Row] = (), *, keep: bool = False) -> "LiveBlock":
         """Lines that are redrawn in place while something runs.
 
         Args:
             keep: leave the last lines on the screen at the end.
         """
-        return LiveBlock(self, lines, quiet_s=_TICK_S, keep=keep)
+        return LiveBlock(self, rows, keep=keep)
+
+    def picture(self, rows: Callable[[], Sequence[Row]]) -> "Picture":
+        """Lines on stderr, which has to be `live`."""
+        from nexo_cli.live import Picture
+        from nexo_cli.screen import Screen
+
+        assert isinstance(self.err, Screen)  # noqa: S101 - what `live` means
+        return Picture(self.err, rows, ascii_only=not self.can_write(_TURNING))
 
 
 @contextlib.contextmanager
@@ -166,108 +201,69 @@ def _interruptible() -> Iterator[None]:
 
 
 class LiveBlock:
-    """Lines at the bottom of the terminal, redrawn in place; a spinner replaces `SPINNER`.
+    """Lines at the bottom of the terminal, redrawn in place.
 
-    A context manager that owns the redrawing thread. Output of `above` scrolls past over the block.
-    Without a terminal on stderr, only `above` does something.
+    A context manager. Output of `above` scrolls past over the block. If stderr is not `live`, only `above`
+    does something.
     """
 
     def __init__(
-        self, terminal: Terminal, lines: Sequence[Cell], *, quiet_s: float = 0.0, keep: bool = False
+        self, terminal: Terminal, rows: Sequence[Row], *, quiet_s: float = _TICK_S, keep: bool = False
     ) -> None:
+        """Args: quiet_s: seconds before the lines appear."""
         self._terminal = terminal
-        self._lines = list(lines)
+        self._rows = tuple(rows)
         self._quiet_s = quiet_s
         self._keep = keep
-        self._drawn = 0
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._frames = itertools.cycle(_FRAMES if terminal.can_write(_FRAMES) else _FRAMES_ASCII)
+        self._timer: threading.Timer | None = None
+        self._picture: Picture | None = None
 
     def __enter__(self) -> Self:
         if self._terminal.live:
-            self._thread = threading.Thread(target=self._run, name="nexoctl-progress", daemon=True)
-            self._thread.start()
+            self._appear_after(self._quiet_s)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            with self._lock:
-                if not self._keep:
-                    self._erase()
-
-    def update(self, lines: Sequence[Cell]) -> None:
-        """Replace the lines; they appear with the next tick."""
         with self._lock:
-            self._lines = list(lines)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._picture is not None:
+                self._picture.end(leave=self._keep)
+
+    def update(self, rows: Sequence[Row]) -> None:
+        """Replace the lines; they appear a tenth of a second later."""
+        self._rows = tuple(rows)
 
     def above(self, write: Callable[[], None]) -> None:
         """Let `write` print something permanent, above the block."""
         with self._lock:
-            self._erase()
+            if self._picture is not None:
+                self._picture.end()
+                self._picture = None
+                # Not at once, because most callers change the lines next.
+                self._appear_after(_TICK_S)
             write()
 
-    def _run(self) -> None:
-        if self._stop.wait(self._quiet_s):
-            return
-        while True:
-            with self._lock:
-                self._draw()
-            if self._stop.wait(_TICK_S):
-                return
+    def _appear_after(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._appear)
+        self._timer.daemon = True
+        self._timer.start()
 
-    def _draw(self) -> None:
-        width = self._terminal.err_width - 1
-        frame = next(self._frames)
-        height = max(1, _rows(self._terminal.stderr) - 1)
-        lines = self._lines if len(self._lines) <= height else [*self._lines[: height - 1], "…"]
-        text = "".join(
-            paint(cut(_turned(line, frame), width), colour=self._terminal.colour_err) + "\x1b[K\n"
-            for line in lines
-        )
-        up = f"\x1b[{self._drawn}A\r" if self._drawn else ""
-        rest = "\x1b[J" if len(lines) < self._drawn else ""
-        # One write for each frame, so that the terminal never shows half of it.
-        self._terminal.stderr.write(up + text + rest)
-        self._terminal.stderr.flush()
-        self._drawn = len(lines)
-
-    def _erase(self) -> None:
-        if self._drawn:
-            self._terminal.stderr.write(f"\x1b[{self._drawn}A\r\x1b[J")
-            self._terminal.stderr.flush()
-            self._drawn = 0
-
-
-def _turned(line: Cell, frame: str) -> Cell:
-    if isinstance(line, str):
-        return line.replace(SPINNER, frame)
-    if isinstance(line, Span):
-        return Span(line.text.replace(SPINNER, frame), line.style)
-    return [
-        piece.replace(SPINNER, frame)
-        if isinstance(piece, str)
-        else Span(piece.text.replace(SPINNER, frame), piece.style)
-        for piece in line
-    ]
+    def _appear(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._picture = self._terminal.picture(lambda: self._rows)
+                self._picture.show()
 
 
 def _size(stream: TextIO) -> os.terminal_size:
+    """Columns and lines of a terminal; COLUMNS and LINES come first, as for other programs."""
     try:
-        return os.get_terminal_size(stream.fileno())
+        columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError, AttributeError):
-        return os.terminal_size((80, 24))
-
-
-def _columns(stream: TextIO) -> int:
-    wanted = os.environ.get("COLUMNS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return _size(stream).columns or 80
-
-
-def _rows(stream: TextIO) -> int:
-    return _size(stream).lines or 24
+        columns, lines = 0, 0
+    wanted = [os.environ.get(name, "") for name in ("COLUMNS", "LINES")]
+    given = [int(text) if text.isdigit() else 0 for text in wanted]
+    return os.terminal_size((given[0] or columns or 80, given[1] or lines or 24))

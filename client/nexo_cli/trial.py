@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nexo.connections.terms import Layer, LayerStatus
 from nexo.connections.values import frozen
 from nexo_cli import looks
-from nexo_cli.format import Span, Style, ago, duration
+from nexo_cli.format import Busy, Span, Style, ago, duration
 from nexo_cli.session import Session
-from nexo_cli.terminal import SPINNER
 from nexo_client import errors, types
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
         return subject.test(client, options)
     printer = session.printer
     printer.line(Span(f"Testing {subject.label}", Style.STRONG))
-    with session.terminal.block([f"  {SPINNER} {Layer.CONFIGURATION.value.replace('_', ' ')}"]) as block:
+    with session.terminal.block([_under_way(Layer.CONFIGURATION)]) as block:
         encrypted = True
 
         def on_layer(result: types.LayerResult) -> None:
@@ -137,12 +136,15 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
             block.above(lambda: printer.line(looks.layer(result)))
             order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
             following = order[order.index(result.layer) + 1 :] if result.layer in order else []
-            name = f" {following[0].value.replace('_', ' ')}" if following else ""
-            block.update([f"  {SPINNER}{name}"])
+            block.update([_under_way(*following[:1])])
 
         result = subject.test(client, options, on_layer)
     say_verdict(session, result)
     return result
+
+
+def _under_way(*layer: Layer) -> Busy:
+    return Busy(layer[0].value.replace("_", " ") if layer else "", indent=2)
 
 
 def say_verdict(session: Session, result: types.TestResult) -> None:

@@ -14,6 +14,8 @@ import grpc
 import pytest
 from google import protobuf
 
+from typist import Typist
+
 REPOSITORY = Path(__file__).parent.parent.parent
 PACKAGES = (
     "nexo_cli",
@@ -141,10 +143,12 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
         target.parent.mkdir(exist_ok=True)
         target.symlink_to(library)
 
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); from nexo_cli.__main__ import main; "
+    program = [sys.executable, "-I", "-S", "-c", code + "sys.exit(main(sys.argv[1:]))"]
+
     def nexoctl(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        code = f"import sys; sys.path.insert(0, {str(site)!r}); from nexo_cli.__main__ import main; "
         return subprocess.run(
-            [sys.executable, "-I", "-S", "-c", code + "sys.exit(main(sys.argv[1:]))", *words],
+            [*program, *words],
             capture_output=True,
             text=True,
             check=False,
@@ -169,3 +173,11 @@ def test_the_base_install_works_and_names_what_is_missing(wheel: Path, tmp_path:
     pressed = nexoctl(_ARGCOMPLETE="1", COMP_LINE="nexoctl ", COMP_POINT="8")
     assert (pressed.returncode, pressed.stdout) == (1, "")
     assert "argcomplete" in pressed.stderr
+    # On a terminal, too, though rich is missing; doctor prints lines of every style.
+    with Typist(
+        [*program, "doctor"], env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, cwd=tmp_path
+    ) as person:
+        person.expect("daemon")
+        assert person.wait() != 0
+        assert "Traceback" not in person.text
+        assert "\x1b" not in person.raw

@@ -1,6 +1,7 @@
 """nexoctl with a person at a real terminal: questions, hidden keys, live layers, colours, widths, Ctrl-C."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
-from nexo_cli.format import display_width
+from nexo_cli.plain import display_width
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 from typist import Typist
@@ -180,6 +181,41 @@ def test_a_slow_one_delays_nobody_and_ctrl_c_ends_all(
         person.press_ctrl_c()
         assert person.wait() == 130
         assert "Traceback" not in person.text
+
+
+def test_what_is_under_way_is_erased_even_if_it_is_higher_than_the_terminal(
+    surroundings: Surroundings, nexod: Nexod, url: str, provider: ExampleProvider
+) -> None:
+    names = [f"slow-{number}" for number in range(12)]
+    for name in names:
+        save(nexod, name, SLOW.key, url, checks_paused=True)
+    save(nexod, "good", WORK.key, url, checks_paused=True)
+    with Typist(
+        [*NEXOCTL, "test", "good", *names], env=surroundings.env, cwd=surroundings.home, rows=6
+    ) as person:
+        wait_for(lambda: person.shows("good  "), "good is done")
+        wait_for(lambda: person.shows("slow-3\n"), "those that wait are shown")
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        screen = shown(person.raw, rows=6)
+    assert "slow-" not in screen, screen
+    assert "good" in screen
+
+
+def shown(raw: str, rows: int) -> str:
+    """What a terminal of that height shows at the end, and what has scrolled out of it."""
+    lines, at = [""], 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", raw):
+        if piece == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif re.fullmatch(r"\x1b\[\d*A", piece):
+            at = max(at - int(piece[2:-1] or 1), len(lines) - rows, 0)
+        elif piece == "\x1b[2K":
+            lines[at] = ""
+        elif piece.isprintable():
+            lines[at] += piece
+    return "\n".join(lines)
 
 
 def test_watching_ends_with_ctrl_c(terminal: Terminal, nexod: Nexod, url: str) -> None:

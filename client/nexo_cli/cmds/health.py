@@ -11,10 +11,9 @@ from nexo.connections.names import key as name_key
 from nexo.connections.terms import HealthState
 from nexo_cli import looks
 from nexo_cli.errors import Exit
-from nexo_cli.format import Cell, Column, Span, Style, ago, table
+from nexo_cli.format import Busy, Cell, Column, Row, Span, Style, Table, ago
 from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
-from nexo_cli.terminal import SPINNER
 from nexo_client import records, types
 
 if TYPE_CHECKING:
@@ -137,10 +136,9 @@ def _say(session: Session, connection: types.Connection) -> None:
     )
 
 
-def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[Cell]:
+def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[Row]:
     disabled = {connection.name for connection in known.values() if not connection.enabled}
     lights = [types.ConnectionHealth(c.id, c.name, c.health) for c in known.values()]
     rows = [row(light, disabled, session) for light in lights]
-    lines: list[Cell] = [*table(COLUMNS, rows, width=(session.terminal.width or 80) - 1)]
     what = "the daemon is away; waiting for it" if away else "watching; Ctrl-C ends it"
-    return [*lines, Span(f"{SPINNER} {what}", Style.WARNING if away else Style.FAINT)]
+    return [Table(COLUMNS, rows), Busy(Span(what, Style.WARNING if away else Style.FAINT))]

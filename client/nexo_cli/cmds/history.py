@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the numbers, the chart and the changes."""
-    width = max(min(_CHART_WIDTH, (session.printer.width or _CHART_WIDTH) - 2), 10)
+    width = max(min(_CHART_WIDTH, (session.terminal.width or _CHART_WIDTH) - 2), 10)
     with session.client() as client:
         if session.json:
             history = client.history(arguments.connection, arguments.window)

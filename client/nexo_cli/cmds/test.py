@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
 from nexo_cli.errors import CommandFailed, Exit, error_record, facts_of, hint_of
-from nexo_cli.format import Span, Style, duration
+from nexo_cli.format import Busy, Span, Style, duration
 from nexo_cli.parser import UsageError
 from nexo_cli.session import Session
-from nexo_cli.terminal import SPINNER
 from nexo_client import errors, records, types
 
 if TYPE_CHECKING:
@@ -254,8 +253,8 @@ def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | Bas
             return done.get(timeout=0.5)
 
 
-def _waiting_lines(waiting: list[str]) -> list[str]:
-    return [f"  {SPINNER} {name}" for name in waiting]
+def _waiting_lines(waiting: list[str]) -> list[Busy]:
+    return [Busy(name, indent=2) for name in waiting]
 
 
 def _passed(outcome: types.TestResult | errors.NexoError) -> bool:

@@ -1,5 +1,7 @@
 """Tables fit the terminal, foreign text can't steer it, and spans of time read well."""
 
+import io
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,15 +13,15 @@ from nexo_cli.format import (
     Column,
     Span,
     Style,
+    Table,
     ago,
-    cut,
-    display_width,
     duration,
     field_lines,
-    paint,
+    plain,
     printable,
-    table,
 )
+from nexo_cli.plain import PlainOutput, display_width
+from nexo_cli.screen import Screen
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 COLUMNS = (
@@ -42,15 +44,33 @@ ROWS: list[tuple[Cell, ...]] = [
 ]
 
 
-def lines(width: int | None) -> list[str]:
-    return [paint(line, colour=False) for line in table(COLUMNS, ROWS, width=width)]
+TABLE = Table(COLUMNS, ROWS)
+
+
+def on_screen(width: int, *, colour: bool = False) -> tuple[Screen, io.StringIO]:
+    stream = io.StringIO()
+    return Screen(stream, colour=colour, size=lambda: os.terminal_size((width, 40))), stream
+
+
+def lines(width: int) -> list[str]:
+    screen, stream = on_screen(width)
+    screen.table(TABLE)
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
 def test_a_pipe_gets_everything_uncut() -> None:
-    text = "\n".join(lines(None))
+    stream = io.StringIO()
+    PlainOutput(stream).table(TABLE)
+    text = stream.getvalue()
     assert "a name that goes on and on" in text
     assert "https://api.openai.com/v1" in text
     assert "\x1b" not in text
+
+
+def test_a_pipe_and_a_wide_terminal_get_the_same_lines() -> None:
+    stream = io.StringIO()
+    PlainOutput(stream).table(TABLE)
+    assert stream.getvalue().splitlines() == lines(200)
 
 
 def test_columns_are_cut_before_they_are_dropped() -> None:
@@ -67,11 +87,13 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert all(display_width(line) <= width for line in lines(width))
 
 
-@given(st.text(max_size=40), st.integers(min_value=1, max_value=20))
+@given(st.text(max_size=40), st.integers(min_value=8, max_value=20))
 def test_a_cut_cell_fits_and_is_printable(text: str, width: int) -> None:
-    shown = paint(cut(text, width), colour=False)
-    assert display_width(shown) <= width
-    assert shown.isprintable()
+    screen, stream = on_screen(width)
+    screen.table(Table([Column("", flexible=8)], [[text]]))
+    shown = stream.getvalue().splitlines()
+    assert len(shown) == 2
+    assert all(display_width(line) <= width and line.isprintable() for line in shown)
 
 
 def test_a_very_narrow_terminal_gets_a_block_a_row() -> None:
@@ -89,13 +111,21 @@ def test_foreign_text_cannot_steer_the_terminal(text: str) -> None:
 
 def test_colours_only_where_asked_for() -> None:
     spans = (Span("plain "), Span("bad", Style.BAD))
-    assert paint(spans, colour=False) == "plain bad"
-    assert paint(spans, colour=True) == "plain \x1b[31mbad\x1b[0m"
+    for colour, shown in ((False, "plain bad\n"), (True, "plain \x1b[31mbad\x1b[0m\n")):
+        screen, stream = on_screen(80, colour=colour)
+        screen.line(spans)
+        assert stream.getvalue() == shown
+
+
+def test_a_long_line_is_left_to_the_terminal() -> None:
+    screen, stream = on_screen(20)
+    screen.line("a sentence that is longer than the terminal is wide")
+    assert stream.getvalue() == "a sentence that is longer than the terminal is wide\n"
 
 
 def test_fields_without_a_value_are_left_out() -> None:
     fields: list[tuple[str, Cell]] = [("Name", "work"), ("Model", ""), ("Base URL", "http://x")]
-    assert field_lines(fields, colour=False) == ["Name      work", "Base URL  http://x"]
+    assert [plain(line) for line in field_lines(fields)] == ["Name      work", "Base URL  http://x"]
 
 
 @pytest.mark.parametrize(

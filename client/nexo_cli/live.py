@@ -1,0 +1,61 @@
+"""Lines at the bottom of a terminal that are drawn again and again, through rich. Imported when they show."""
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.spinner import Spinner
+
+from nexo_cli.format import Busy, Row, Table
+from nexo_cli.screen import Screen, fitted, text_of
+
+_DRAWN_PER_S = 10
+
+
+class Picture:
+    """The lines on the screen, from `show` to `end`. A thread of rich redraws them.
+
+    Args:
+        rows: tells what to draw now.
+        ascii_only: the encoding of the terminal has no better characters for what turns.
+    """
+
+    def __init__(self, screen: Screen, rows: Callable[[], Sequence[Row]], *, ascii_only: bool) -> None:
+        self._screen = screen
+        self._rows = rows
+        self._spinner = "line" if ascii_only else "dots"
+        self._live = Live(
+            console=screen.console,
+            get_renderable=self._drawn,
+            refresh_per_second=_DRAWN_PER_S,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def show(self) -> None:
+        """Draw the lines, and draw them again ten times a second."""
+        self._live.start(refresh=True)
+
+    def end(self, *, leave: bool = False) -> None:
+        """Erase the lines, or leave them as they are now."""
+        if not leave:
+            # The last drawing is not cut to the height of the terminal, so it could not be erased.
+            self._rows = tuple
+            self._live.transient = True
+            self._live.refresh()
+        self._live.stop()
+
+    def _drawn(self) -> RenderableType:
+        width = self._screen.measure()
+        return Group(*(self._row(row, width) for row in self._rows()))
+
+    def _row(self, row: Row, width: int) -> RenderableType:
+        if isinstance(row, Table):
+            return fitted(row, width)
+        if not isinstance(row, Busy):
+            return text_of(row)
+        turning = Spinner(self._spinner, text_of(row.text))
+        # A new spinner is at the place of the one before.
+        turning.start_time = 0
+        return Padding(turning, (0, 0, 0, row.indent), expand=False)
