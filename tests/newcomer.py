@@ -13,7 +13,7 @@ from pathlib import Path
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, REVOKED, WORK, ExampleProvider
 from surroundings import Surroundings
-from typist import Typist
+from typist import Typist, on_screen
 
 PAGE = Path(__file__).parent.parent / "docs" / "first-ten-minutes.md"
 
@@ -62,26 +62,11 @@ class _Newcomer:
                 person.expect(question)
                 person.type_in(f"{answer}\n")
             assert person.wait() == code, f"{command}\n{person.text}"
-            shown = same(settled(person.raw), self._surroundings, self._url)
+            shown = same(on_screen(person.raw), self._surroundings, self._url)
         status = f"[exit status {code}]\n" if code else ""
         self.page.append(
             f"```console\n$ {same(command, self._surroundings, self._url)}\n{shown}{status}```\n"
         )
-
-
-def settled(raw: str) -> str:
-    """The final content of the screen, without spinners and replaced lines."""
-    lines: list[str] = [""]
-    for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r)", raw):
-        move = re.fullmatch(r"\x1b\[(\d*)([AJK])", piece)
-        if piece in ("\n", "\r\n"):
-            lines.append("")
-        elif move and move[2] == "A":
-            del lines[len(lines) - 1 - int(move[1] or 1) :]
-            lines.append("")
-        elif piece and not piece.startswith("\x1b") and piece != "\r":
-            lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def same(text: str, surroundings: Surroundings, url: str) -> str:

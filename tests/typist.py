@@ -33,6 +33,25 @@ os.execvp(sys.argv[1], sys.argv[1:])
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 
 
+def on_screen(raw: str, rows: int = 1000) -> str:
+    """What a terminal of that height shows at the end of an output, after what has scrolled out of it."""
+    lines, at = [""], 0
+    for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\n)", raw.replace("\r", "")):
+        up = re.fullmatch(r"\x1b\[(\d*)A", piece)
+        if piece == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif up:
+            at = max(at - int(up[1] or 1), len(lines) - rows, 0)
+        elif piece == "\x1b[2K":
+            lines[at] = ""
+        elif not piece.startswith("\x1b"):
+            lines[at] += piece
+    while len(lines) > at + 1 and not lines[-1]:
+        lines.pop()
+    return "\n".join(line.rstrip() for line in lines)
+
+
 class Typist:
     """One program in a pseudo-terminal; a context manager that leaves no process behind."""
 

@@ -61,10 +61,10 @@ class Table:
 
 @frozen
 class Busy:
-    """A line of a `LiveBlock` with a turning sign before the text.
+    """A line of a `LiveBlock` with a spinner before the text.
 
     Attributes:
-        indent: columns before the sign.
+        indent: columns before the spinner.
     """
 
     text: Cell

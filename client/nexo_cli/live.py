@@ -18,7 +18,7 @@ class Picture:
 
     Args:
         rows: tells what to draw now.
-        ascii_only: the encoding of the terminal has no better characters for what turns.
+        ascii_only: the encoding of the terminal has no better characters for a spinner.
     """
 
     def __init__(self, screen: Screen, rows: Callable[[], Sequence[Row]], *, ascii_only: bool) -> None:
@@ -55,7 +55,7 @@ class Picture:
             return fitted(row, width)
         if not isinstance(row, Busy):
             return text_of(row)
-        turning = Spinner(self._spinner, text_of(row.text))
-        # A new spinner is at the place of the one before.
-        turning.start_time = 0
-        return Padding(turning, (0, 0, 0, row.indent), expand=False)
+        spinner = Spinner(self._spinner, text_of(row.text))
+        # It turns on from where the spinner of the last drawing was.
+        spinner.start_time = 0
+        return Padding(spinner, (0, 0, 0, row.indent), expand=False)

@@ -20,9 +20,9 @@ from nexo_cli.plain import PlainOutput
 if TYPE_CHECKING:
     from nexo_cli.live import Picture
 
-_TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TICK_S = 0.1
-# If the work takes less time, what turns would only flicker.
+# If the work takes less time, a spinner would only flicker.
 _QUIET_S = 0.5
 
 
@@ -161,7 +161,7 @@ class Terminal:
         return Modes(self.stdin.fileno(), echo=True, question=prompt)
 
     def progress(self, text: str) -> "LiveBlock":
-        """A turning sign with a text, shown if it takes longer than half a second."""
+        """A spinner with a text, shown if it takes longer than half a second."""
         return LiveBlock(self, [Busy(text)], quiet_s=_QUIET_S)
 
     def block(self, rows: Sequence[Row] = (), *, keep: bool = False) -> "LiveBlock":
@@ -178,7 +178,7 @@ class Terminal:
         from nexo_cli.screen import Screen
 
         assert isinstance(self.err, Screen)  # noqa: S101 - what `live` means
-        return Picture(self.err, rows, ascii_only=not self.can_write(_TURNING))
+        return Picture(self.err, rows, ascii_only=not self.can_write(_SPINNER))
 
 
 @contextlib.contextmanager

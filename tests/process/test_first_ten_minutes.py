@@ -1,6 +1,7 @@
 """The page that shows a newcomer's first ten minutes shows what happens today."""
 
 import newcomer
+from typist import on_screen
 
 
 def test_the_transcript_is_that_of_a_new_run() -> None:
@@ -10,5 +11,5 @@ def test_the_transcript_is_that_of_a_new_run() -> None:
 
 
 def test_what_a_spinner_wrote_is_gone() -> None:
-    raw = "start\r\n⠋ work\x1b[K\r\n\x1b[1A\r⠙ work\x1b[K\r\n\x1b[1A\r\x1b[Jdone\r\n"
-    assert newcomer.settled(raw) == "start\ndone\n"
+    raw = "start\r\n⠋ work\r\n⠋ home\r\x1b[2K\x1b[1A\x1b[2K⠙ home\r\x1b[2K\rdone\r\n"
+    assert on_screen(raw) == "start\ndone\n"

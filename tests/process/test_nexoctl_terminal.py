@@ -1,7 +1,6 @@
 """nexoctl with a person at a real terminal: questions, hidden keys, live layers, colours, widths, Ctrl-C."""
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvi
 from nexo_cli.plain import display_width
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
-from typist import Typist
+from typist import Typist, on_screen
 
 Terminal = Callable[..., Typist]
 NEXOCTL = [sys.executable, "-m", "nexo_cli"]
@@ -197,25 +196,9 @@ def test_what_is_under_way_is_erased_even_if_it_is_higher_than_the_terminal(
         wait_for(lambda: person.shows("slow-3\n"), "those that wait are shown")
         person.press_ctrl_c()
         assert person.wait() == 130
-        screen = shown(person.raw, rows=6)
+        screen = on_screen(person.raw, rows=6)
     assert "slow-" not in screen, screen
     assert "good" in screen
-
-
-def shown(raw: str, rows: int) -> str:
-    """What a terminal of that height shows at the end, and what has scrolled out of it."""
-    lines, at = [""], 0
-    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", raw):
-        if piece == "\n":
-            at += 1
-            lines += [""] * (at == len(lines))
-        elif re.fullmatch(r"\x1b\[\d*A", piece):
-            at = max(at - int(piece[2:-1] or 1), len(lines) - rows, 0)
-        elif piece == "\x1b[2K":
-            lines[at] = ""
-        elif piece.isprintable():
-            lines[at] += piece
-    return "\n".join(lines)
 
 
 def test_watching_ends_with_ctrl_c(terminal: Terminal, nexod: Nexod, url: str) -> None:

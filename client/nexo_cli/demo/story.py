@@ -27,6 +27,8 @@ from nexo.connections import python
 from nexo.connections.terms import Provider
 from nexo_cli.demo.faces import DemoAccount
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
+from nexo_cli.format import Span, Style
+from nexo_cli.terminal import Terminal
 
 _PATIENCE_S = 20.0
 _MODEL = "example-small"
@@ -361,13 +363,8 @@ class Interrupts:
             signal.signal(number, handler)
 
 
-def _bold(text: str) -> str:
-    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if plain else f"\x1b[1m{text}\x1b[0m"
-
-
 def _title(text: str) -> None:
-    print(f"\n{_bold('── ' + text)}", flush=True)
+    _strong(f"── {text}")
 
 
 def _say(*paragraphs: str) -> None:
@@ -377,4 +374,9 @@ def _say(*paragraphs: str) -> None:
 
 
 def _command(text: str) -> None:
-    print(f"\n{_bold('$ ' + text)}", flush=True)
+    _strong(f"$ {text}")
+
+
+def _strong(line: str) -> None:
+    print(flush=True)
+    Terminal().out.line(Span(line, Style.STRONG))
