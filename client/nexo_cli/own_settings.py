@@ -1,9 +1,10 @@
 """Which settings of a program override the variables that `nexoctl run` sets?
 
 Source: the settings reference of Claude Code (`env` and `apiKeyHelper` override the shell); tests with Codex
-(it reads its address and key only from config.toml); November 2026.
+(it reads its address and key only from config.toml), shell-gpt (API_BASE_URL) and llm (keys.json); 2026-11.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -45,7 +46,44 @@ def _of_codex() -> Iterator[str]:
         )
 
 
-_PROGRAMS: Mapping[str, Callable[[], Iterator[str]]] = {"claude": _of_claude_code, "codex": _of_codex}
+def _of_shell_gpt() -> Iterator[str]:
+    from nexo_sources import accounts, shell_gpt
+    from nexo_sources.reading import shown
+
+    path = shell_gpt.own_file()
+    settings, _ = accounts.variables_in(path)
+    if settings.get("OPENAI_API_KEY", "").startswith(TOKEN_PREFIX):
+        return
+    # Too common a name to be removed from the environment of every program.
+    of_shell = os.environ.get("API_BASE_URL")
+    if shell_gpt.address({"API_BASE_URL": of_shell} if of_shell else settings):
+        yield (
+            f"{'the shell' if of_shell else shown(path)} sets API_BASE_URL, which overrides the variables of"
+            " `nexoctl run`: remove it there, or point it at the gateway:"
+            " nexoctl gateway setup shell-gpt --write"
+        )
+
+
+def _of_llm() -> Iterator[str]:
+    from nexo_sources import accounts, llm, reading
+    from nexo_sources.reading import shown
+
+    path = llm.directory() / "keys.json"
+    stored, _ = accounts.settings_of(path, reading.json_of)
+    names = [name for name in ("openai", "anthropic", "gemini") if stored.get(name)]
+    if names:
+        yield (
+            f"{shown(path)} holds {', '.join(names)}, which overrides the key of `nexoctl run`:"
+            " remove it there, or use the gateway's own model: nexoctl gateway setup llm --write"
+        )
+
+
+_PROGRAMS: Mapping[str, Callable[[], Iterator[str]]] = {
+    "claude": _of_claude_code,
+    "codex": _of_codex,
+    "llm": _of_llm,
+    "sgpt": _of_shell_gpt,
+}
 
 
 def winning(program: str) -> tuple[str, ...]:

@@ -30,13 +30,18 @@ _TYPES = {
 }
 
 
-def find(file: Path | None = None) -> Found:
-    """The clients in config.yaml."""
+def own_file() -> Path:
+    """The settings file."""
     directory = Path(
         os.environ.get("AICHAT_CONFIG_DIR")
         or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "aichat"
     )
-    path = file or Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
+    return Path(os.environ.get("AICHAT_CONFIG_FILE") or directory / "config.yaml")
+
+
+def find(file: Path | None = None) -> Found:
+    """The clients in config.yaml."""
+    path = file or own_file()
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     own, unreadable = accounts.variables_in(path.parent / ".env")
     variables = {**(reading.environment() if file is None else {}), **own}

@@ -15,7 +15,7 @@ def programs(surroundings: Surroundings, nexod: Nexod) -> Path:
     """Programs of these names, which do nothing; and a connection."""
     directory = surroundings.home / "bin"
     directory.mkdir()
-    for name in ("claude", "codex", "other"):
+    for name in ("claude", "codex", "llm", "sgpt", "other"):
         path = directory / name
         path.write_text("#!/bin/sh\necho ran\n")
         path.chmod(0o755)
@@ -75,3 +75,31 @@ def test_claude_code_that_was_set_up_for_the_gateway_is_not_warned_of(
 ) -> None:
     surroundings.nexoctl("gateway", "setup", "claude-code", "--write")
     assert said(surroundings, programs / "claude") == ""
+
+
+def test_an_address_of_shell_gpt_that_wins_is_named_until_it_is_the_gateway(
+    surroundings: Surroundings, programs: Path
+) -> None:
+    path = surroundings.home / ".config/shell_gpt/.sgptrc"
+    path.parent.mkdir(parents=True)
+    write(path, "API_BASE_URL=default\n")
+    assert said(surroundings, programs / "sgpt") == ""
+    write(path, "API_BASE_URL=https://gw.example/v1\nOPENAI_API_KEY=sk-canary\n")
+    warning = said(surroundings, programs / "sgpt")
+    assert "~/.config/shell_gpt/.sgptrc sets API_BASE_URL, which overrides" in warning
+    assert "canary" not in warning
+    surroundings.nexoctl("gateway", "setup", "shell-gpt", "--write", "--model", "m-1")
+    assert said(surroundings, programs / "sgpt") == ""
+
+
+def test_a_stored_key_of_llm_is_named_unless_it_is_for_the_gateway(
+    surroundings: Surroundings, programs: Path
+) -> None:
+    path = surroundings.home / ".config/io.datasette.llm/keys.json"
+    path.parent.mkdir(parents=True)
+    write(path, '{"openai": "sk-canary", "nexo": "nexo_token"}')
+    warning = said(surroundings, programs / "llm")
+    assert "~/.config/io.datasette.llm/keys.json holds openai, which overrides" in warning
+    assert "canary" not in warning
+    write(path, '{"nexo": "nexo_token"}')
+    assert said(surroundings, programs / "llm") == ""

@@ -12,7 +12,22 @@ from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_cli.setups.templates import ANTHROPIC, GOOGLE, MODEL, OPENAI, TOKEN, filled
-from nexo_sources import claude_code, codex, continue_dev, crush, gemini_cli, llm, mods, opencode, pi, zed
+from nexo_sources import (
+    aichat,
+    claude_code,
+    codex,
+    continue_dev,
+    crush,
+    fabric,
+    gemini_cli,
+    gptme,
+    llm,
+    mods,
+    opencode,
+    pi,
+    shell_gpt,
+    zed,
+)
 
 
 @frozen
@@ -71,6 +86,7 @@ def _provider(url: str) -> dict[str, str]:
 # The table may be one of its own, or in braces.
 _CODEX_AUTH = ("command", "args", "timeout_ms", "refresh_interval_ms", "cwd")
 _LLM_MODEL = {"model_id": "gateway", "model_name": MODEL, "api_base": OPENAI, "api_key_name": "nexo"}
+_AICHAT_CLIENT = {"type": "openai-compatible", "name": "nexo", "api_base": OPENAI, "api_key": TOKEN}
 _CONTINUE_MODEL = {
     "name": "Nexo",
     "provider": "openai",
@@ -204,6 +220,7 @@ PROGRAMS = (
             Setting(lambda: llm.directory() / "keys.json", FileForm.JSON, ((("nexo",), TOKEN),), strict=True),
         ),
         ("Then: llm -m gateway 'a question'",),
+        seen=True,
     ),
     Program(
         "aider",
@@ -216,6 +233,7 @@ PROGRAMS = (
             ),
         ),
         ("A key in the .env file of a directory overrides it.", "Then: aider --model openai/{model}"),
+        seen=True,
     ),
     Program(
         "crush",
@@ -250,6 +268,74 @@ PROGRAMS = (
         ),
     ),
     Program(
+        "aichat",
+        "aichat",
+        (
+            Setting(
+                aichat.own_file,
+                FileForm.YAML,
+                ((("clients", ListEntry("name", "nexo")), _AICHAT_CLIENT),),
+            ),
+        ),
+        ("Then: aichat --model nexo:{model}",),
+    ),
+    Program(
+        "shell-gpt",
+        "shell-gpt",
+        (
+            Setting(
+                shell_gpt.own_file,
+                FileForm.ENV,
+                (
+                    (("API_BASE_URL",), OPENAI),
+                    (("OPENAI_API_KEY",), TOKEN),
+                    # LiteLLM would choose another API by the name of the model.
+                    (("USE_LITELLM",), "false"),
+                ),
+            ),
+        ),
+        (
+            "A variable OPENAI_API_KEY or API_BASE_URL of the shell overrides it.",
+            "Then: sgpt --model {model} 'a question'",
+        ),
+        seen=True,
+    ),
+    Program(
+        "gptme",
+        "gptme",
+        (
+            Setting(
+                gptme.own_file,
+                FileForm.TOML,
+                (
+                    (("env", "OPENAI_BASE_URL"), OPENAI),
+                    (("env", "OPENAI_API_KEY"), TOKEN),
+                    # It would be preferred to the address.
+                    (("env", "OPENAI_API_BASE"), ABSENT),
+                ),
+            ),
+        ),
+        ("Variables of the same names in the shell override it.", "Then: gptme --model local/{model}"),
+        seen=True,
+    ),
+    Program(
+        "fabric",
+        "fabric",
+        (
+            Setting(
+                fabric.own_file,
+                FileForm.ENV,
+                (
+                    (("OPENAI_API_BASE_URL",), OPENAI),
+                    (("OPENAI_API_KEY",), TOKEN),
+                    (("ANTHROPIC_API_BASE_URL",), ANTHROPIC),
+                    (("ANTHROPIC_API_KEY",), TOKEN),
+                ),
+            ),
+        ),
+        ("Variables of the same names in the shell override it.",),
+    ),
+    Program(
         "zed",
         "Zed",
         (
@@ -272,6 +358,24 @@ PROGRAMS = (
             "In the editor: provider 'OpenAI Compatible', base URL {openai}, API key {token}",
         ),
         seen=True,
+    ),
+    Program(
+        "goose",
+        "goose",
+        by_hand=(
+            "goose configure, Custom Providers, Add A Custom Provider, OpenAI Compatible:"
+            " API URL {openai}, API key {token}, model {model}",
+        ),
+    ),
+    Program(
+        "droid",
+        "Factory Droid",
+        by_hand=(
+            "In ~/.factory/settings.json, in the list customModels:",
+            '  {"model": "{model}", "displayName": "Nexo", "baseUrl": "{openai}", "apiKey": "{token}",'
+            ' "provider": "generic-chat-completion-api"}',
+            "Then choose the model Nexo with /model.",
+        ),
     ),
     Program(
         "open-webui",
