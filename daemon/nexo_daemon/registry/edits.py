@@ -128,6 +128,22 @@ def _as_given(draft: Draft) -> dict[str, Any]:
     return {name: given for name in AS_GIVEN if (given := getattr(draft, name)) is not None}
 
 
+def _gives_key(draft: Draft) -> bool:
+    return bool(draft.api_key) or bool(draft.api_key_ref)
+
+
+def _of_new_key(draft: Draft, now: datetime) -> dict[str, Any]:
+    """The fields that describe the key of the draft."""
+    has_key = _gives_key(draft)
+    return {
+        "key_reference": draft.api_key_ref or "",
+        "key_verdict": KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
+        "key_added_at": now if has_key else None,
+        "key_proven_at": None,
+        "key_expires_at": draft.key_expires_at,
+    }
+
+
 def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[str] = ()) -> Plan:
     """Plan the connection that a draft describes.
 
@@ -144,7 +160,7 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
             "provider", "is not one of openai, anthropic, google, ollama, custom", "see 'nexoctl providers'"
         )
     service = catalog.service_of(draft.provider, draft.preset or "")
-    has_key = bool(draft.api_key) or bool(draft.api_key_ref)
+    has_key = _gives_key(draft)
     credentials = Credentials(
         api_key=draft.api_key or None, headers=draft.headers or (), proxy_credentials=draft.proxy_credentials
     )
@@ -156,13 +172,10 @@ def plan_new(raw: Draft, *, connection_id: str, now: datetime, fixes: Sequence[s
         base_url=_base_url(draft.base_url, service.base_url, service),
         auth_scheme=_scheme(draft.auth_scheme, service.auth_scheme, has_key=has_key),
         network=draft.network or NetworkProfile(),
-        key_reference=draft.api_key_ref or "",
-        key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
-        key_added_at=now if has_key else None,
-        key_expires_at=draft.key_expires_at,
         check_interval_s=draft.check_interval_s or None,
         created_at=now,
         updated_at=now,
+        **_of_new_key(draft, now),
         **_as_given(draft),
     )
     return _planned(connection, credentials, raw, draft, has_secret=has_key or bool(draft.headers))
@@ -189,61 +202,22 @@ def plan_edit(
         VaultLocked: secrets have to be sealed again, and the vault is locked.
     """
     draft = _checked(raw, fixes)
-    provider = draft.provider or old.provider
-    known = service = catalog.service_of(old.provider, old.preset)
-    if provider is not old.provider or draft.preset is not None:
-        service = catalog.service_of(provider, draft.preset or "")
-
-    untouched_url = old.base_url if old.base_url != known.base_url else service.base_url
-    base_url = _base_url(draft.base_url, untouched_url or old.base_url, service)
-    network = draft.network or old.network
-    moved = new_stations(old, base_url, network)
-
     replaces_key = draft.api_key is not None or draft.api_key_ref is not None
-    keeps_key = not replaces_key and (bool(old.key_reference) or old.key_added_at is not None)
-    changes_headers = draft.headers is not None or bool(draft.remove_headers)
+    had_key = bool(old.key_reference) or old.key_added_at is not None
+    has_key = _gives_key(draft) if replaces_key else had_key
+    connection = _configured(old, draft, has_key=has_key, now=now)
+
+    keeps_key = had_key and not replaces_key
     staying = kept_headers(old, draft)
-    keeps_headers = bool(staying)
-    if moved and (keeps_key or keeps_headers) and not keep_key_for_new_origin:
-        raise _moves(moved, old, keeps_key=keeps_key, keeps_headers=keeps_headers)
-
-    reference = old.key_reference
-    if draft.api_key_ref is not None:
-        reference = draft.api_key_ref
-    elif draft.api_key is not None:
-        reference = ""
-    has_key = bool(draft.api_key) or bool(reference) if replaces_key else keeps_key
-    scheme = old.auth_scheme
-    if draft.auth_scheme is not None or old.auth_scheme is known.auth_scheme:
-        scheme = _scheme(draft.auth_scheme, service.auth_scheme, has_key=has_key)
-
-    connection = replace(
-        old,
-        name=draft.name or old.name,
-        provider=provider,
-        preset=service.preset,
-        base_url=base_url,
-        auth_scheme=scheme,
-        network=network,
-        key_reference=reference,
-        key_expires_at=None if draft.clear_key_expiry else draft.key_expires_at or old.key_expires_at,
-        check_interval_s=old.check_interval_s
-        if draft.check_interval_s is None
-        else draft.check_interval_s or None,
-        updated_at=now,
-        **_as_given(draft),
-    )
+    moved = new_stations(old, connection.base_url, connection.network)
+    if moved and (keeps_key or staying) and not keep_key_for_new_origin:
+        raise _moves(moved, old, keeps_key=keeps_key, keeps_headers=bool(staying))
     if replaces_key:
-        connection = replace(
-            connection,
-            key_verdict=KeyVerdict.UNVERIFIED if has_key else KeyVerdict.NONE,
-            key_added_at=now if has_key else None,
-            key_proven_at=None,
-            key_expires_at=draft.key_expires_at,
-        )
+        connection = replace(connection, **_of_new_key(draft, now))
     elif moved and has_key:
         connection = replace(connection, key_verdict=KeyVerdict.UNVERIFIED, key_proven_at=None)
 
+    changes_headers = draft.headers is not None or bool(draft.remove_headers)
     elsewhere = _endpoint(connection) != _endpoint(old)
     if changes_headers or elsewhere:
         connection = replace(connection, facts=frozenset())
@@ -252,27 +226,59 @@ def plan_edit(
     reseals = replaces_key or changes_headers or draft.network is not None or elsewhere
     credentials: Credentials | None = None
     if reseals:
-        stored = _stored(old, draft, unseal, replaces_key=replaces_key)
-        proxy_credentials = stored.proxy_credentials
-        if draft.network is not None:
-            same_proxy = bool(network.proxy_url) and network.proxy_url == old.network.proxy_url
-            proxy_credentials = draft.proxy_credentials or (proxy_credentials if same_proxy else None)
-        api_key, previous = stored.api_key, stored.previous_api_key
-        if replaces_key:
-            api_key = draft.api_key or None
-            # Kept for a roll-back only if the new key goes to the same place.
-            previous = stored.api_key if api_key and not moved else None
-        if moved:
-            previous = None
-        connection = replace(connection, previous_key_until=_grace(connection, previous, replaces_key, now))
+        stored = _stored(old, draft, unseal, replaces_key=replaces_key, keeps_headers=bool(staying))
         credentials = Credentials(
-            api_key=api_key,
+            api_key=(draft.api_key or None) if replaces_key else stored.api_key,
             headers=_merged(stored.headers, staying, draft.headers or ()),
-            proxy_credentials=proxy_credentials,
-            previous_api_key=previous,
+            proxy_credentials=_proxy_credentials(old, draft, stored),
+            # Kept for a roll-back only if it would go to the same place.
+            previous_api_key=None if moved else _previous_key(draft, stored, replaces_key=replaces_key),
         )
-    has_secret = has_key or bool(draft.headers) or keeps_headers
+        until = now + PREVIOUS_KEY_GRACE if replaces_key else old.previous_key_until
+        connection = replace(
+            connection, previous_key_until=None if credentials.previous_api_key is None else until
+        )
+    has_secret = has_key or bool(draft.headers) or bool(staying)
     return _planned(connection, credentials, raw, draft, has_secret=has_secret)
+
+
+def _configured(old: StoredConnection, draft: Draft, *, has_key: bool, now: datetime) -> StoredConnection:
+    """The connection with the settings of the draft; its key and its facts are still the old ones."""
+    provider = draft.provider or old.provider
+    known = service = catalog.service_of(old.provider, old.preset)
+    if provider is not old.provider or draft.preset is not None:
+        service = catalog.service_of(provider, draft.preset or "")
+    untouched_url = old.base_url if old.base_url != known.base_url else service.base_url
+    scheme = old.auth_scheme
+    if draft.auth_scheme is not None or old.auth_scheme is known.auth_scheme:
+        scheme = _scheme(draft.auth_scheme, service.auth_scheme, has_key=has_key)
+    interval_s = old.check_interval_s if draft.check_interval_s is None else draft.check_interval_s or None
+    return replace(
+        old,
+        name=draft.name or old.name,
+        provider=provider,
+        preset=service.preset,
+        base_url=_base_url(draft.base_url, untouched_url or old.base_url, service),
+        auth_scheme=scheme,
+        network=draft.network or old.network,
+        key_expires_at=None if draft.clear_key_expiry else draft.key_expires_at or old.key_expires_at,
+        check_interval_s=interval_s,
+        updated_at=now,
+        **_as_given(draft),
+    )
+
+
+def _proxy_credentials(old: StoredConnection, draft: Draft, stored: Credentials) -> Secret | None:
+    if draft.network is None:
+        return stored.proxy_credentials
+    same_proxy = bool(draft.network.proxy_url) and draft.network.proxy_url == old.network.proxy_url
+    return draft.proxy_credentials or (stored.proxy_credentials if same_proxy else None)
+
+
+def _previous_key(draft: Draft, stored: Credentials, *, replaces_key: bool) -> Secret | None:
+    if not replaces_key:
+        return stored.previous_api_key
+    return stored.api_key if draft.api_key else None
 
 
 def kept_headers(old: StoredConnection, draft: Draft) -> tuple[str, ...]:
@@ -358,24 +364,16 @@ def _stored(
     unseal: Callable[[StoredConnection], Credentials],
     *,
     replaces_key: bool,
+    keeps_headers: bool,
 ) -> Credentials:
     try:
         return unseal(old)
     except SecretTampered:
         # Secrets that no longer open have to be entered again completely, or some would be lost.
-        entered_headers = not kept_headers(old, draft)
         entered_proxy = draft.network is not None or not old.has(SecretKind.PROXY_CREDENTIALS)
-        if replaces_key and entered_headers and entered_proxy:
+        if replaces_key and not keeps_headers and entered_proxy:
             return Credentials()
         raise
-
-
-def _grace(
-    connection: StoredConnection, previous: Secret | None, replaces_key: bool, now: datetime
-) -> datetime | None:
-    if previous is None:
-        return None
-    return now + PREVIOUS_KEY_GRACE if replaces_key else connection.previous_key_until
 
 
 def learned(
