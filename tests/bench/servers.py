@@ -20,12 +20,17 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @contextmanager
-def floor() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A floor server; gives its socket and process."""
+def floor(before: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A floor server; gives its socket and process.
+
+    Args:
+        before: Python code that it runs first.
+    """
+    serve = f"import runpy; runpy.run_path({str(HERE / 'floor_server.py')!r}, run_name='__main__')"
     with tempfile.TemporaryDirectory() as directory:
         socket = f"{directory}/floor.sock"
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "floor_server.py"), socket], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", f"{before}\n{serve}", socket], stdout=subprocess.PIPE, text=True
         )
         try:
             assert process.stdout is not None
