@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nexo.connections.ranges import CHECK_INTERVAL_S
 from nexo.connections.similar import most_similar
 from nexo.connections.terms import AuthScheme, Provider
 from nexo_cli import proxy_flag
 from nexo_cli.errors import CommandFailed
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, number
 from nexo_cli.session import Session
 from nexo_client.types import Connection, ConnectionDraft, Header, MappedModel, NetworkProfile, ProviderInfo
 
@@ -106,7 +107,7 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
     checks.add_argument(
         "--check-every",
         metavar="SECONDS",
-        type=float,
+        type=number(float, 0, CHECK_INTERVAL_S[1]),
         help="interval of its health checks; 0: the global one",
     )
     checks.add_argument(

@@ -9,14 +9,17 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, TypeVar
 
+from nexo.connections.ranges import DAY_S, LONGEST_CALL_S, LONGEST_S, MOST
 from nexo.connections.similar import most_similar
 from nexo_cli.commands import Command
 
+Number = TypeVar("Number", int, float)
+
 COMMON = "options of every command"
-_SPANS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SPANS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": float(DAY_S)}
 
 
 class UsageError(Exception):
@@ -94,10 +97,7 @@ class Parser(argparse.ArgumentParser):
         if "arguments are required: " in message:
             # A metavar like "[PATH] NAME" says what may be left out, too.
             message = re.sub(r"\[\w+\] ", "", f"missing: {message.partition('required: ')[2]}")
-        message = message.removeprefix("argument ")
-        for kind, what in (("float", "number"), ("int", "whole number")):
-            message = message.replace(f"invalid {kind} value: ", f"no {what}: ")
-        raise UsageError(message, f"see: {self.prog} --help")
+        raise UsageError(message.removeprefix("argument "), f"see: {self.prog} --help")
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -168,22 +168,53 @@ def _with_nearest_choice(message: str) -> str:
     return f"{message}; did you mean {near}?" if near else message
 
 
-def span(text: str) -> float:
+def given(text: str) -> str:
+    """A type for `add_argument`: not empty, as from an unset variable, which must not mean the default."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a value, or leave it out")
+    return text
+
+
+def number(kind: type[Number], least: float, most: int = MOST) -> Callable[[str], Number]:
+    """A type for `add_argument`: a number in this range."""
+
+    def read(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = {int: "whole number", float: "number"}[kind]
+            raise argparse.ArgumentTypeError(f"no {what}: '{text}'") from None
+        # Also false for nan, which is not in any order.
+        if least <= value <= most:
+            return value
+        raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+
+    return read
+
+
+call_time = number(float, 0.001, LONGEST_CALL_S)
+
+
+def span(text: str, *, least_s: int = 0, most_s: int = LONGEST_S) -> float:
     """A span of time as a person types it ("30s", "5m", "12h", "7d", or seconds), in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: it is no span.
+        argparse.ArgumentTypeError: it is no span, or out of range.
     """
-    number = text.strip().lower()
+    amount = text.strip().lower()
     unit = "s"
     for name in sorted(_SPANS, key=len, reverse=True):
-        if number.endswith(name):
-            number, unit = number.removesuffix(name).strip(), name
+        if amount.endswith(name):
+            amount, unit = amount.removesuffix(name).strip(), name
             break
     try:
-        seconds = float(number) * _SPANS[unit]
+        seconds = float(amount) * _SPANS[unit]
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a valid duration; write 30s, 5m, 12h or 7d")
+    if seconds > most_s:
+        raise argparse.ArgumentTypeError(f"'{text}' is too long; write {most_s // DAY_S}d or less")
+    if seconds < least_s:
+        raise argparse.ArgumentTypeError(f"'{text}' is too short; write {least_s}s or more")
     return seconds

@@ -8,6 +8,7 @@ import argparse
 
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
+from nexo_cli.parser import call_time
 from nexo_cli.session import Session
 from nexo_client import records, types
 
@@ -20,7 +21,11 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
         "--save-anyway", action="store_true", help="save even if the test fails, with a warning"
     )
     group.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds for the whole test (default: 30)"
+        "--timeout",
+        type=call_time,
+        default=30.0,
+        metavar="S",
+        help="seconds for the whole test (default: 30)",
     )
 
 

@@ -170,7 +170,7 @@ class StoreCalls:
             InvalidField: there is no such backup.
             DaemonFailed: the backup is damaged; nothing was changed.
         """
-        request = s.RestoreBackupRequest(name=_backup(name), dry_run=dry_run, empty=empty)
+        request = s.RestoreBackupRequest(name=backup_name(name), dry_run=dry_run, empty=empty)
         return self._line.ask(request, _restored, longer_s=WORK_S)
 
     def export(self, *, passphrase: str = "") -> types.Export:
@@ -215,7 +215,12 @@ class StoreCalls:
         return self._line.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)
 
 
-def _backup(name: str | os.PathLike[str]) -> str:
+def backup_name(name: str | os.PathLike[str]) -> str:
+    """The name of a backup as it is, or the absolute path of a copy of the store.
+
+    Raises:
+        InvalidField: the current directory is gone, or the path is not UTF-8.
+    """
     if isinstance(name, str) and not is_path(name):
         return name
     try:

@@ -11,7 +11,7 @@ from nexo.connections.codec import enum_to_wire, read, write
 from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
-from nexo_client.administration import PROMPT_S, WORK_S, _backup, _restored
+from nexo_client.administration import PROMPT_S, WORK_S, _restored, backup_name
 from nexo_client.aio_line import AsyncLine
 from nexo_client.arguments import checked
 from nexo_client.calls import each, one, value
@@ -157,7 +157,7 @@ class AsyncStoreCalls:
             InvalidField: there is no such backup.
             DaemonFailed: the backup is damaged; nothing was changed.
         """
-        request = s.RestoreBackupRequest(name=_backup(name), dry_run=dry_run, empty=empty)
+        request = s.RestoreBackupRequest(name=backup_name(name), dry_run=dry_run, empty=empty)
         return await self._line.ask(request, _restored, longer_s=WORK_S)
 
     async def export(self, *, passphrase: str = "") -> types.Export:

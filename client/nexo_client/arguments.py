@@ -17,13 +17,11 @@ from types import FunctionType, SimpleNamespace
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nexo.connections.model.workspace import Workspace
+from nexo.connections.ranges import LONGEST_S, MOST
 from nexo_client.errors import InvalidField
 
 T = TypeVar("T")
 
-_MOST = 2**31 - 1
-# 31 years. gRPC fails at once, as if it had expired, with a deadline after 2262.
-_LONGEST_S = 1e9
 _TEXTS = (str, bytes, bytearray, memoryview)
 
 
@@ -88,7 +86,7 @@ def _check(field: str, value: Any, hint: Any, part: str = "") -> None:
     if isinstance(value, Enum | bool):
         return
     if isinstance(value, int | float):
-        _check_number(field, value, part, _MOST if option is int else _LONGEST_S)
+        _check_number(field, value, part, MOST if option is int else LONGEST_S)
     elif isinstance(value, str):
         # A path may hold any bytes.
         if os.PathLike not in [get_origin(option) for option in options] and not is_utf8(value):
@@ -117,10 +115,10 @@ def _check(field: str, value: Any, hint: Any, part: str = "") -> None:
             _check(inner_field, getattr(value, name), inner, inner_part)
 
 
-def _check_number(field: str, value: float, part: str, limit: float) -> None:
+def _check_number(field: str, value: float, part: str, limit: int) -> None:
     # Also true for nan, which is not in any order.
     if not abs(value) <= limit:
-        raise _wrong(field, part, "is out of range", f"give a number up to {limit:.0f}")
+        raise _wrong(field, part, "is out of range", f"give a number up to {limit}")
 
 
 def _is(value: Any, option: Any) -> bool:

@@ -7,10 +7,12 @@ With `install`, the service manager of your session starts it at login and resta
 import argparse
 
 from nexo.connections import paths
+from nexo.connections.ranges import LONGEST_S
 from nexo_cli import tailing
 from nexo_cli.cmds import service
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
+from nexo_cli.parser import number
 from nexo_cli.session import Session
 from nexo_cli.stopping import replace_running, stop_running
 from nexo_client import errors
@@ -33,7 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     service.add_uninstall(uninstall)
     for verb in (start, stop, restart, install):
         verb.add_argument(
-            "--timeout", type=float, default=20.0, metavar="S", help="seconds to wait (default: 20)"
+            "--timeout",
+            type=number(float, 0.001, LONGEST_S),
+            default=20.0,
+            metavar="S",
+            help="seconds to wait (default: 20)",
         )
     for verb in (stop, restart):
         verb.add_argument("--force", action="store_true", help="kill it if it does not stop in time")
@@ -44,7 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     state.set_defaults(run=service.show)
     logs = verbs.add_parser("logs", help="print its log", description="Print the end of the log.")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (default: 50)")
+    logs.add_argument(
+        "-n", "--lines", type=number(int, 0), default=50, metavar="N", help="how many lines (default: 50)"
+    )
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     logs.set_defaults(run=_logs)
 
@@ -96,7 +104,7 @@ def _restart(arguments: argparse.Namespace, session: Session) -> int:
 def _logs(arguments: argparse.Namespace, session: Session) -> int:
     path = paths.log_file()
     try:
-        for line in tailing.tail(path, max(arguments.lines, 0), follow=arguments.follow):
+        for line in tailing.tail(path, arguments.lines, follow=arguments.follow):
             if session.json:
                 session.printer.json({"line": line}, one_line=True)
             else:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 
+from nexo.connections.ranges import LONGEST_CALL_S
 from nexo_cli import looks
 from nexo_cli.cmds.status import name_of
 from nexo_cli.errors import Exit
 from nexo_cli.format import Span, Style
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, number
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
 from nexo_client.client import Client
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         nargs="?",
-        type=float,
+        type=number(float, 0, LONGEST_CALL_S),
         const=10.0,
         metavar="SECONDS",
         help="wait until every program that follows has applied it (default: 10 seconds)",

@@ -11,11 +11,12 @@ stays in the daemon. The gateway opens at its first use and stays on until you s
 
 import argparse
 
+from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_cli import setting_up
 from nexo_cli.cmds.token import add_owner_options, check_owner_options, follows
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Cell, Column, Span, Style, ago
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, number
 from nexo_cli.session import Session
 from nexo_cli.setups.programs import PROGRAMS, named
 from nexo_client import records, types
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     on = verbs.add_parser("on", help="switch it on", description="Switch the gateway on, and keep it on.")
     on.add_argument(
         "--port",
-        type=int,
+        type=number(int, *GATEWAY_PORTS),
         metavar="N",
         help="listen on this port from now on; programs with the old address stop working",
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, clock
-from nexo_cli.parser import span
+from nexo_cli.parser import given, number, span
 from nexo_cli.session import Session
 from nexo_client import records
 
@@ -13,10 +13,10 @@ from nexo_client import records
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare which connection, and how many entries."""
     parser.add_argument(
-        "connection", nargs="?", default="", metavar="NAME", help="only hand-outs of this connection"
+        "connection", type=given, nargs="?", metavar="NAME", help="only hand-outs of this connection"
     )
     parser.add_argument(
-        "-n", "--limit", type=int, default=100, metavar="N", help="how many entries (default: 100)"
+        "-n", "--limit", type=number(int, 0), default=100, metavar="N", help="how many entries (default: 100)"
     )
     parser.add_argument(
         "--since", type=span, metavar="SPAN", help="only hand-outs within this time, such as 1h or 7d"
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the record."""
     with session.client(wait=True) as client:
         since = None if arguments.since is None else session.now - timedelta(seconds=arguments.since)
-        handouts = client.handouts(arguments.connection, limit=arguments.limit, since=since)
+        handouts = client.handouts(arguments.connection or "", limit=arguments.limit, since=since)
     if session.json:
         session.printer.json(records.plain(handouts))
         return Exit.OK

@@ -9,8 +9,10 @@ checks are kept for a day, then one summary for each hour; changes of health are
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from nexo.connections.phrases import phrase
+from nexo.connections.ranges import LONGEST_WINDOW_S
 from nexo_cli import charts, looks
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style, clock, duration
@@ -27,7 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare which connection, and how far back."""
     parser.add_argument("connection", metavar="NAME", help="the connection")
     parser.add_argument(
-        "--window", type=span, default=86400.0, metavar="SPAN", help="how far back, up to 90d (default: 1d)"
+        "--window",
+        type=partial(span, most_s=LONGEST_WINDOW_S),
+        default=86400.0,
+        metavar="SPAN",
+        help="how far back, up to 90d (default: 1d)",
     )
 
 

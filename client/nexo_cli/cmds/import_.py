@@ -20,7 +20,7 @@ from nexo.connections.similar import most_similar
 from nexo_cli import documents, importing, missing_parts
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, call_time
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
 from nexo_sources import Finding
@@ -77,7 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-test", action="store_true", help="save without testing")
     parser.add_argument("--save-anyway", action="store_true", help="also save connections that fail the test")
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds for each test (default: 30)"
+        "--timeout", type=call_time, default=30.0, metavar="S", help="seconds for each test (default: 30)"
     )
 
 

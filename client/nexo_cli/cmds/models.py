@@ -4,6 +4,7 @@ import argparse
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column
+from nexo_cli.parser import call_time
 from nexo_cli.session import Session
 from nexo_client import records
 
@@ -11,7 +12,7 @@ from nexo_client import records
 def configure(parser: argparse.ArgumentParser) -> None:
     """The connection."""
     parser.add_argument("connection", metavar="NAME", help="the connection to ask")
-    parser.add_argument("--timeout", type=float, default=15.0, metavar="S", help="seconds (default: 15)")
+    parser.add_argument("--timeout", type=call_time, default=15.0, metavar="S", help="seconds (default: 15)")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:

@@ -9,6 +9,7 @@ import argparse
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Span, Style
+from nexo_cli.parser import given
 from nexo_cli.session import Session
 
 
@@ -16,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the connection, and what its users get instead."""
     parser.add_argument("connection", metavar="NAME", help="the connection to remove")
     users = parser.add_mutually_exclusive_group()
-    users.add_argument("--replace-with", metavar="NAME", default="", help="move its users to this connection")
+    users.add_argument("--replace-with", type=given, metavar="NAME", help="move its users to this connection")
     users.add_argument("--force", action="store_true", help="remove it although it is in use")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
@@ -31,11 +32,12 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                 session.printer.note("Nothing was removed.")
                 return Exit.OK
         revision = client.delete_connection(
-            connection.name, replace_with=arguments.replace_with, force=arguments.force
+            connection.name, replace_with=arguments.replace_with or "", force=arguments.force
         )
     if session.json:
-        replaced = arguments.replace_with or None
-        session.printer.json({"removed": connection.name, "replaced_with": replaced, "revision": revision})
+        session.printer.json(
+            {"removed": connection.name, "replaced_with": arguments.replace_with, "revision": revision}
+        )
         return Exit.OK
     session.printer.line(Span("Removed ", Style.GOOD), Span(connection.name, Style.STRONG))
     if arguments.replace_with:

@@ -35,9 +35,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     # Some programs that run a key helper take its stderr for a part of the key (mods, 2026).
     quiet = form == "key" and not session.verbose
     with session.client(wait=True, quiet=quiet) as client:
-        resolved = client.resolve(
-            inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
-        )
+        resolved = client.resolve(arguments.connection, workspace=arguments.workspace)
     if arguments.for_url is not None and not addresses.covers(resolved.base_url, arguments.for_url):
         raise CommandFailed(
             f"{resolved.name} is for {resolved.base_url}, but the program uses {arguments.for_url}; "

@@ -87,11 +87,7 @@ def _through_gateway(
     client: "Client", arguments: argparse.Namespace, session: Session, inherited: Mapping[str, str], name: str
 ) -> dict[str, str]:
     """The environment for a program that gets a token."""
-    made = client.gateway.mint(
-        inquiry.connection_of(arguments.connection),
-        workspace=inquiry.workspace_of(arguments.workspace),
-        program=Path(name).name,
-    )
+    made = client.gateway.mint(arguments.connection, workspace=arguments.workspace, program=Path(name).name)
     now = made.resolution
     if now.problem_reason:
         from nexo_client.failures import from_reason
@@ -117,9 +113,7 @@ def _direct(
     client: "Client", arguments: argparse.Namespace, session: Session, inherited: Mapping[str, str], name: str
 ) -> dict[str, str]:
     """The environment for a program that gets the key."""
-    resolved = client.resolve(
-        inquiry.connection_of(arguments.connection), workspace=inquiry.workspace_of(arguments.workspace)
-    )
+    resolved = client.resolve(arguments.connection, workspace=arguments.workspace)
     if session.verbose:
         session.printer.note(
             Span(f"{resolved.name} ({resolved.source_detail or resolved.source.value})", Style.FAINT)

@@ -9,9 +9,12 @@ A restore keeps the present file beside the backups.
 """
 
 import argparse
+import os
+from pathlib import Path
 
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style, ago
+from nexo_cli.parser import UsageError, given
 from nexo_cli.session import Session
 from nexo_client import records
 
@@ -36,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="replace the store with a backup, after checking it",
         description="Replace the store with a backup, after checking it. The present file is kept.",
     )
-    restore.add_argument("backup", nargs="?", default="", metavar="NAME", help="default: the newest")
+    restore.add_argument("backup", type=given, nargs="?", metavar="NAME", help="default: the newest")
     how = restore.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only check that it would work")
     how.add_argument(
@@ -93,9 +96,13 @@ def _backups(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _restore(arguments: argparse.Namespace, session: Session) -> int:
+    from nexo_client.administration import backup_name
 
+    wanted = backup_name(arguments.backup or "")
+    if os.sep in wanted and not Path(wanted).exists():
+        raise UsageError(f"{wanted}: there is no such file", "nexoctl store backups lists the backups")
     with session.client(timeout_s=_TIMEOUT_S) as client:
-        result = client.store.restore(arguments.backup, dry_run=arguments.dry_run, empty=arguments.empty)
+        result = client.store.restore(wanted, dry_run=arguments.dry_run, empty=arguments.empty)
     if session.json:
         session.printer.json(records.of(result))
     elif arguments.empty:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from nexo_cli import drafting, form, looks, saving, trial
 from nexo_cli.errors import CommandFailed, Exit, error_record, facts_of, hint_of
 from nexo_cli.format import Busy, Span, Style, duration
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, call_time
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
 
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--completion", action="store_true", help="also send one minimal, billed request to a model"
     )
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds for each test (default: 30)"
+        "--timeout", type=call_time, default=30.0, metavar="S", help="seconds for each test (default: 30)"
     )
     parser.add_argument(
         "--send-key-to-new-host",

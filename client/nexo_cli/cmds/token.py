@@ -10,11 +10,12 @@ default connection at that moment.
 """
 
 import argparse
+from functools import partial
 
-from nexo_cli import inquiry
+from nexo.connections.ranges import LONGEST_TOKEN_S
 from nexo_cli.errors import Exit
 from nexo_cli.format import Cell, Column, Span, Style, ago, clock
-from nexo_cli.parser import UsageError, span
+from nexo_cli.parser import UsageError, given, span
 from nexo_cli.session import Session
 from nexo_client import records, types
 
@@ -28,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_owner_options(adding)
     adding.add_argument(
-        "--expires", type=span, metavar="SPAN", help="lifetime, such as 7d (default: until it is revoked)"
+        "--expires",
+        type=partial(span, most_s=LONGEST_TOKEN_S),
+        metavar="SPAN",
+        help="lifetime, such as 7d (default: until it is revoked)",
     )
     adding.set_defaults(run=_add)
     listing = verbs.add_parser("list", help="list the tokens", description="List the tokens.")
@@ -45,18 +49,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_owner_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options for the connection that a token gets."""
     parser.add_argument(
-        "--workspace", metavar="W", help="use the connection that this directory or name is bound to"
+        "--workspace",
+        type=given,
+        metavar="W",
+        help="use the connection that this directory or name is bound to",
     )
-    parser.add_argument("--connection", metavar="NAME", help="always use this connection")
+    parser.add_argument("--connection", type=given, metavar="NAME", help="always use this connection")
 
 
 def check_owner_options(arguments: argparse.Namespace) -> None:
-    """Raise UsageError if both options are given, or one is empty."""
+    """Raise UsageError if both options are given."""
     if arguments.workspace is not None and arguments.connection is not None:
         raise UsageError("--workspace and --connection are both given", "give one of them")
-    inquiry.connection_of(arguments.connection)
-    if arguments.workspace is not None and not arguments.workspace.strip():
-        raise UsageError("--workspace is empty", "give a name, or leave the option out for the default")
 
 
 def follows(token: types.GatewayToken) -> Cell:

@@ -8,13 +8,14 @@ import argparse
 from nexo_cli import looks
 from nexo_cli.errors import Exit
 from nexo_cli.format import Cell, Span, Style, duration
+from nexo_cli.parser import number
 from nexo_cli.session import Session
 from nexo_client import records, types
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare how much to print."""
-    parser.add_argument("--count", type=int, metavar="N", help="end after N events")
+    parser.add_argument("--count", type=number(int, 1), metavar="N", help="end after N events")
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:

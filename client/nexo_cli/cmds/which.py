@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nexo_cli import inquiry
 from nexo_cli.cmds.status import gateway_of, name_of
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style
-from nexo_cli.parser import UsageError
+from nexo_cli.parser import UsageError, given
 from nexo_cli.session import Session
 from nexo_client import records, types
 from nexo_client.failures import from_reason
@@ -25,9 +24,15 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the directory or workspace."""
-    parser.add_argument("path", nargs="?", metavar="PATH", help="a directory (default: the current one)")
-    parser.add_argument("--workspace", metavar="NAME", help="the name of a workspace, instead of a directory")
-    parser.add_argument("--connection", metavar="NAME", help="as if the program asked for this connection")
+    parser.add_argument(
+        "path", type=given, nargs="?", metavar="PATH", help="a directory (default: the current one)"
+    )
+    parser.add_argument(
+        "--workspace", type=given, metavar="NAME", help="the name of a workspace, instead of a directory"
+    )
+    parser.add_argument(
+        "--connection", type=given, metavar="NAME", help="as if the program asked for this connection"
+    )
     parser.add_argument(
         "--explain", action="store_true", help="show every rule, also those that did not apply"
     )
@@ -39,7 +44,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         raise UsageError("a directory and --workspace are both given", "give one of them")
     place = arguments.workspace or types.Workspace(path=arguments.path or ".")
     with session.client(wait=True) as client:
-        found = client.explain(inquiry.connection_of(arguments.connection), workspace=place)
+        found = client.explain(arguments.connection, workspace=place)
         users = behind(client, found.connection)
     facts = {"hint": found.problem_hint}
     problem = from_reason(found.problem_reason, found.problem, facts) if found.problem_reason else None

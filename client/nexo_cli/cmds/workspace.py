@@ -9,11 +9,13 @@ directory wins. A program that states a bound name as its workspace gets that na
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from nexo.connections.ranges import STICKY_S
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column, Span, Style, ago, duration
-from nexo_cli.parser import UsageError, span
+from nexo_cli.parser import UsageError, given, span
 from nexo_cli.session import Session
 from nexo_client import records, types
 
@@ -24,15 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     bind = verbs.add_parser("bind", help="bind a directory or a name", description=__doc__)
     bind.usage = "%(prog)s [options] [PATH] CONNECTION"
     bind.add_argument(
-        "places", nargs="+", metavar="[PATH] CONNECTION", help="directory (default: .), connection"
+        "places",
+        type=given,
+        nargs="+",
+        metavar="[PATH] CONNECTION",
+        help="directory (default: .), connection",
     )
-    bind.add_argument("--workspace", metavar="NAME", help="bind this name instead of a directory")
+    bind.add_argument("--workspace", type=given, metavar="NAME", help="bind this name instead of a directory")
     bind.add_argument(
         "--allow-fallback", action="store_true", help="allow stand-ins while the connection is down"
     )
     bind.add_argument(
         "--sticky",
-        type=span,
+        type=partial(span, least_s=STICKY_S[0], most_s=STICKY_S[1]),
         metavar="SPAN",
         help="keep a conversation on its first connection until it pauses for this time, such as 12h",
     )
@@ -42,8 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="remove a binding",
         description="Remove the binding, so that the directory or name gets the default again.",
     )
-    unbind.add_argument("path", nargs="?", metavar="PATH", help="the bound directory (default: .)")
-    unbind.add_argument("--workspace", metavar="NAME", help="the bound name")
+    unbind.add_argument(
+        "path", type=given, nargs="?", metavar="PATH", help="the bound directory (default: .)"
+    )
+    unbind.add_argument("--workspace", type=given, metavar="NAME", help="the bound name")
     unbind.set_defaults(run=_unbind)
     listing = verbs.add_parser(
         "list", help="list bindings and running programs", description="List bindings."

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from nexo.connections.errors import GatewayClosed, InvalidField, NexoError
 from nexo.connections.proxies import is_loopback
+from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_daemon.domain.passes import GatewaySetting, Wish
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
@@ -124,10 +125,10 @@ class Door:
             InvalidField: the port is out of range.
             StoreReadOnly, StoreFull, StoreFailed: not saved; it is switched all the same.
         """
-        if port is not None and not 1024 <= port <= 65_535:
-            raise InvalidField.of(
-                "port", f"{port} is not between 1024 and 65535", "leave it out to let the daemon choose one"
-            )
+        least, most = GATEWAY_PORTS
+        if port is not None and not least <= port <= most:
+            text = f"{port} is not between {least} and {most}"
+            raise InvalidField.of("port", text, "leave it out to let the daemon choose one")
         async with self._turn:
             moved = port is not None and port != self.setting.port
             wanted = GatewaySetting(Wish.ON if on else Wish.OFF, port or self.setting.port)

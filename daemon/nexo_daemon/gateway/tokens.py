@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from nexo.connections import names
 from nexo.connections.errors import InvalidField, LimitReached, NameTaken, NexoError, TokenNotFound
 from nexo.connections.processes import born
+from nexo.connections.ranges import LONGEST_TOKEN_S
 from nexo.connections.terms import TOKEN_PREFIX
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 RUN_LIMIT = 4096
 NAMED_LIMIT = 1000
 NAME_LIMIT = 100
-LIFETIME_LIMIT = timedelta(days=3650)
 MODELS_REMEMBERED = 16
 RECENT = timedelta(hours=1)
 
@@ -211,7 +211,7 @@ class Tokens:
             InvalidField, NameTaken, LimitReached, ConnectionNotFound, StoreReadOnly, StoreFull, StoreFailed
         """
         _check_name(name)
-        if lifetime is not None and not timedelta() < lifetime <= LIFETIME_LIMIT:
+        if lifetime is not None and not 0 < lifetime.total_seconds() <= LONGEST_TOKEN_S:
             raise InvalidField.of(
                 "lifetime", "has to be more than zero and at most ten years", "for example 90d"
             )

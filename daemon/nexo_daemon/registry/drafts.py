@@ -12,6 +12,7 @@ from nexo.connections import names
 from nexo.connections.errors import InvalidField
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import MappedModel
+from nexo.connections.ranges import CHECK_INTERVAL_S
 from nexo.connections.terms import AuthScheme, Provider
 from nexo.connections.values import frozen
 from nexo_daemon.domain.model import NetworkProfile, ProxyMode
@@ -26,7 +27,6 @@ KEY_LIMIT = 8192
 MODEL_MAP_LIMIT = 100
 HEADER_COUNT_LIMIT = 64
 HEADER_VALUE_LIMIT = 8192
-INTERVAL_RANGE_S = (10.0, 86_400.0)
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -304,10 +304,10 @@ def check_draft(draft: Draft) -> Draft:
     if draft.model_map is not None:
         changes["model_map"] = check_model_map(draft.model_map)
     interval = draft.check_interval_s
-    if interval and not INTERVAL_RANGE_S[0] <= interval <= INTERVAL_RANGE_S[1]:
+    if interval and not CHECK_INTERVAL_S[0] <= interval <= CHECK_INTERVAL_S[1]:
         raise InvalidField.of(
             "check_interval",
             f"is {interval:g} s",
-            f"use {INTERVAL_RANGE_S[0]:g} s to {INTERVAL_RANGE_S[1]:g} s",
+            f"use {CHECK_INTERVAL_S[0]} s to {CHECK_INTERVAL_S[1]} s",
         )
     return replace(draft, **changes)

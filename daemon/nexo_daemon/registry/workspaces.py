@@ -9,11 +9,11 @@ import unicodedata
 
 from nexo.connections import names
 from nexo.connections.errors import InvalidField
+from nexo.connections.ranges import STICKY_S
 from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
 
 PATH_LIMIT = 4096
 NAME_LIMIT = 256
-STICKY_RANGE_S = (60.0, 30 * 86_400.0)
 
 _RESOLVE = "resolve it first, for example with realpath; nexo_client and nexoctl do"
 
@@ -38,7 +38,7 @@ def check_workspace(workspace: WorkspaceKey) -> WorkspaceKey:
 
 def check_sticky(sticky_s: float | None) -> None:
     """Raise `InvalidField` unless a conversation may keep its connection for that time; None is valid."""
-    if sticky_s is not None and not STICKY_RANGE_S[0] <= sticky_s <= STICKY_RANGE_S[1]:
+    if sticky_s is not None and not STICKY_S[0] <= sticky_s <= STICKY_S[1]:
         raise InvalidField.of("sticky", f"is {sticky_s:g} s", "use a minute to 30 days, for example 12h")
 
 

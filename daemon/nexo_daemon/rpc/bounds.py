@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexo.connections.errors import InvalidField
-from nexo_daemon.registry.drafts import INTERVAL_RANGE_S
+from nexo.connections.ranges import CHECK_INTERVAL_S, LONGEST_CALL_S, LONGEST_WINDOW_S
 
 NAME = 256
 WORD = 64
@@ -123,9 +123,9 @@ class Range(NamedTuple):
 _ANY = Range(-inf, inf, "")
 """For numbers that any caller may choose, and those whose range a command checks."""
 _COUNTED = Range(0, inf, "use 0 or more")
-_TIMEOUT = Range(0, 300, "use more than 0 and at most 300 s")
-_WINDOW = Range(0, 90 * 86_400, "use up to 90 days")
-_INTERVAL = Range(*INTERVAL_RANGE_S, "use 10 s to 1 day")
+_TIMEOUT = Range(0, LONGEST_CALL_S, f"use more than 0 and at most {LONGEST_CALL_S} s")
+_WINDOW = Range(0, LONGEST_WINDOW_S, "use up to 90 days")
+_INTERVAL = Range(*CHECK_INTERVAL_S, "use 10 s to 1 day")
 
 # Limits for numbers and durations. Any moment of the years 1 to 9999 is allowed.
 RANGE: dict[str, Range] = {

@@ -81,6 +81,47 @@ def test_a_slip_is_answered_with_the_nearest_word(
     assert len(told.err.splitlines()) <= 2
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["models", "x", "--timeout", "-1"], "-1 is not between 0.001 and 300"),
+        (["test", "--timeout", "0"], "0 is not between"),
+        (["add", "x", "--timeout", "nan"], "nan is not between"),
+        (["edit", "x", "--check-every", "inf"], "inf is not between 0 and 86400"),
+        (["default", "x", "--wait", "301"], "301 is not between 0 and 300"),
+        (["daemon", "stop", "--timeout", "1e300"], "1e300 is not between"),
+        (["gateway", "on", "--port", "80"], "80 is not between 1024 and 65535"),
+        (["watch", "--count", "0"], "0 is not between 1 and"),
+        (["handouts", "-n", "99999999999"], "99999999999 is not between"),
+        (["handouts", "--since", "9999999d"], "'9999999d' is too long; write 11574d or less"),
+        (["usage", "--since", "9999999d"], "is too long"),
+        (["history", "x", "--window", "91d"], "'91d' is too long; write 90d or less"),
+        (["token", "add", "x", "--expires", "11y"], "is not a valid duration"),
+        (["workspace", "bind", "x", "--sticky", "5s"], "'5s' is too short; write 60s or more"),
+        (["workspace", "bind", "", "x"], "it is empty"),
+        (["workspace", "bind", "--workspace", "", "x"], "--workspace: it is empty"),
+        (["which", " "], "it is empty"),
+        (["run", "--connection", "", "--", "true"], "--connection: it is empty"),
+        (["remove", "x", "--replace-with", ""], "--replace-with: it is empty"),
+        (["handouts", ""], "it is empty"),
+        (["store", "restore", ""], "it is empty"),
+        (["store", "restore", "./not-there"], "/not-there: there is no such file"),
+    ],
+)
+def test_a_persons_own_mistake_is_named_before_the_daemon_is_asked(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(["--no-start", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.name)
+def test_every_number_has_a_range(command: Command) -> None:
+    parser, _ = command_parser(command)
+    for level in (parser, *subparsers_of(parser).values()):
+        assert not [action.dest for action in level._actions if action.type in (int, float)]
+
+
 def test_an_abbreviation_is_no_option() -> None:
     parser, _ = command_parser(find("add"))  # type: ignore[arg-type]  # it is in the table
     with pytest.raises(UsageError):

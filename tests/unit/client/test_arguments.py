@@ -193,7 +193,7 @@ def test_a_path_in_a_removed_directory_is_refused(tmp_path: Path, monkeypatch: p
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    for call in (lambda: Client("run/nexod.sock"), lambda: administration._backup("run/copy.db")):
+    for call in (lambda: Client("run/nexod.sock"), lambda: administration.backup_name("run/copy.db")):
         with pytest.raises(InvalidField, match="the current directory is gone"):
             call()
 
@@ -209,7 +209,7 @@ def test_files_are_given_as_any_kind_of_path(monkeypatch: pytest.MonkeyPatch, tm
     assert codec.network_to_wire(profile).ca_bundle == "/etc/ca.pem"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
-    backup = administration._backup
+    backup = administration.backup_name
     assert backup("connections-20261128T013819Z-1-request.db") == "connections-20261128T013819Z-1-request.db"
     assert backup("") == ""
     assert backup(Path("copy.db")) == backup("./copy.db") == str(tmp_path / "copy.db")
