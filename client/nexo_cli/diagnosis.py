@@ -7,12 +7,13 @@ the daemon are left out if it does not answer.
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nexo.connections import account, lock_note, paths, python
 from nexo.connections.phrases import phrase
+from nexo.connections.schemas import REVISIONS
 from nexo.connections.terms import HealthState, StoreState, VaultState
 from nexo.connections.version import __version__
 from nexo_cli import looks
@@ -82,6 +83,7 @@ def _answer(session: Session) -> Iterator[DoctorFinding]:
         yield DoctorFinding("daemon", Level.BROKEN, answer.message, fix)
         if not_running:
             yield from _lock()
+            yield from _store()
     else:
         yield from _daemon(*answer)
 
@@ -328,6 +330,19 @@ def _lock() -> Iterator[DoctorFinding]:
     elif found is None and lock_note.held():
         text = f"a nexod that cannot be seen from here holds {paths.lock_file()}"
         yield DoctorFinding("lock", Level.BROKEN, text, "stop it in the container that shares this home")
+
+
+def _store() -> Iterator[DoctorFinding]:
+    """Check whether the daemon would refuse the store as one of a newer version."""
+    import sqlite3
+
+    address = f"{paths.database().absolute().as_uri()}?mode=ro&immutable=1"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as db:
+        revision = db.execute("SELECT version_num FROM alembic_version").fetchone()
+        if revision and revision[0] not in REVISIONS:
+            text = f"a newer version of Nexo Connections wrote {paths.database()}"
+            fix = "install that version again; nexoctl daemon start names a backup that this one can restore"
+            yield DoctorFinding("store", Level.BROKEN, text, fix)
 
 
 def _daemon(

@@ -183,6 +183,10 @@ def test_a_newer_store_is_refused_and_left_alone(surroundings: Surroundings) -> 
     assert daemon.wait() == 1
     assert "newer version" in daemon.output
     assert "store restore" not in daemon.output
+    findings = surroundings.nexoctl("--json", "--no-start", "doctor", expect=1).json["findings"]
+    (store,) = [one for one in findings if one["topic"] == "store"]
+    assert (store["level"], "newer version" in store["text"]) == ("broken", True)
+    assert list(file.parent.glob("connections.db*")) == [file]
     assert file.read_bytes() == before
 
 

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from nexo.connections import schemas
 from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.values import frozen
@@ -186,7 +187,7 @@ def examine(path: Path) -> tuple[str, ...]:
         if problems:
             return problems
         found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-    if not found or found[0] not in tables.REVISIONS:
+    if not found or found[0] not in schemas.REVISIONS:
         return ("was written by a newer version of Nexo Connections",)
     return ()
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexo.connections import schemas
 from nexo.connections.errors import NexoError, StoreFailed
 from nexo.connections.paths import BACKUPS, UnsafePathError
 from nexo.connections.terms import StoreState, VaultState
@@ -201,7 +202,7 @@ class Store:
     def _revision(self, db: sqlite3.Connection) -> str:
         found = db.execute("SELECT version_num FROM alembic_version").fetchone()
         revision = str(found[0]) if found else "none"
-        if revision not in tables.REVISIONS:
+        if revision not in schemas.REVISIONS:
             raise StoreUnusable(
                 f"the store {self.path} has the schema '{revision}', which this version does not know: "
                 "a newer version of Nexo Connections wrote it",

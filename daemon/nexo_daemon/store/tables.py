@@ -14,11 +14,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+from nexo.connections.schemas import REVISIONS
+
 APPLICATION_ID = 0x4E45584F
 """`PRAGMA application_id` of our files: "NEXO"."""
-
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
-"""All released schema revisions, oldest first; here, so that a normal start does not import Alembic."""
 
 HEAD = REVISIONS[-1]
 

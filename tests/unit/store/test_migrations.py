@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nexo.connections import schemas
 from nexo.connections.errors import SecretTampered
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
@@ -80,10 +81,10 @@ def test_the_migrations_arrive_at_the_schema_of_a_new_store(tmp_path: Path) -> N
 
 def test_the_revisions_that_a_start_knows_are_the_ones_that_there_are() -> None:
     found = sorted(Path(creation.__file__).parent.glob("migrations/versions/r*.py"))
-    assert tuple(path.name[1:5] for path in found) == tables.REVISIONS
+    assert tuple(path.name[1:5] for path in found) == schemas.REVISIONS
 
 
-@pytest.mark.parametrize("revision", tables.REVISIONS)
+@pytest.mark.parametrize("revision", schemas.REVISIONS)
 def test_a_stored_file_of_each_released_schema_opens_with_everything_in_it(
     revision: str, tmp_path: Path
 ) -> None:
@@ -205,7 +206,7 @@ def test_a_store_is_backed_up_before_it_is_migrated(
 ) -> None:
     database_of(place).close()
     where = versions(tmp_path, ADD_A_COLUMN)
-    monkeypatch.setattr(tables, "REVISIONS", (*tables.REVISIONS, NEXT))
+    monkeypatch.setattr(schemas, "REVISIONS", (*schemas.REVISIONS, NEXT))
     monkeypatch.setattr(tables, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": where})
     store = place.open()
@@ -221,7 +222,7 @@ def test_a_failed_migration_refuses_the_start(
     place: StorePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database_of(place).close()
-    monkeypatch.setattr(tables, "REVISIONS", (*tables.REVISIONS, NEXT))
+    monkeypatch.setattr(schemas, "REVISIONS", (*schemas.REVISIONS, NEXT))
     monkeypatch.setattr(tables, "HEAD", NEXT)
     monkeypatch.setattr(upgrade.upgrade, "__kwdefaults__", {"versions": versions(tmp_path, FAIL_HALF_WAY)})
     with pytest.raises(StoreUnusable, match="could not be migrated"):
