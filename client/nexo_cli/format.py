@@ -5,6 +5,7 @@ characters are shown as escapes.
 """
 
 import enum
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -82,6 +83,26 @@ def printable(text: str) -> str:
     """The text with control and invisible characters (escapes, direction overrides) made visible."""
     known = text if text.isprintable() else paths.shown(text)
     return names.replaced(known, lambda unseen: unseen.encode("unicode_escape").decode())
+
+
+def display_width(text: str) -> int:
+    """Columns that the text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(c) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(c) in "WF"
+        else 1
+        for c in text
+    )
+
+
+def padded(text: str, width: int) -> str:
+    """The text, made printable, with spaces up to `width` columns."""
+    shown = printable(text)
+    return shown + " " * (width - display_width(shown))
 
 
 def spans_of(cell: Cell) -> tuple[Span, ...]:

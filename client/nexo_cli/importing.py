@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nexo.connections.values import frozen
 from nexo_cli import choosing, looks, trial
-from nexo_cli.format import Span, Style
+from nexo_cli.format import Span, Style, padded
 from nexo_cli.session import Session
 from nexo_client import errors, types
 from nexo_sources import Finding, Source, completing, survey
@@ -69,7 +69,7 @@ def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbe
             finding = next(named)
             number += 1
             mark = f"{number:>3}  " if numbered else "  + "
-            say(mark, Span(finding.name.ljust(14), Style.NAME), " ", *_described(finding, twins))
+            say(mark, Span(padded(finding.name, 14), Style.NAME), " ", *_described(finding, twins))
         for skipped in found.skipped:
             behind += skipped.incomplete is not None
             sign = "-" if skipped.incomplete is None else "?"
@@ -80,7 +80,7 @@ def say_found(session: Session, results: Survey, twins: dict[str, str], *, numbe
                 if numbered
                 else f"  {sign} "
             )
-            say(Span(mark, Style.FAINT), skipped.what.ljust(14), " ", skipped.reason)
+            say(Span(mark, Style.FAINT), padded(skipped.what, 14), " ", skipped.reason)
             say(Span(f"     {skipped.place}", Style.FAINT))
     if any(found.incomplete for _, found in results):
         say(Span("  An entry with a ? lacks its key or its address; you can add it.", Style.FAINT))

@@ -1,9 +1,8 @@
 """Output to a pipe or a file, or to a terminal without rich: no colours, and nothing is cut off."""
 
-import unicodedata
 from typing import TextIO
 
-from nexo_cli.format import GAP, Cell, Table, plain
+from nexo_cli.format import GAP, Cell, Table, display_width, plain
 
 
 class PlainOutput:
@@ -32,17 +31,3 @@ class PlainOutput:
                 cells.append(padding + text if column.right else text + padding)
             self._stream.write((" " * GAP).join(cells).rstrip() + "\n")
         self._stream.flush()
-
-
-def display_width(text: str) -> int:
-    """Columns that the text takes in a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0
-        if unicodedata.category(c) in ("Mn", "Me", "Cf")
-        else 2
-        if unicodedata.east_asian_width(c) in "WF"
-        else 1
-        for c in text
-    )

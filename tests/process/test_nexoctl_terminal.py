@@ -10,7 +10,7 @@ import pytest
 
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, SLOW, WORK, ExampleProvider
-from nexo_cli.plain import display_width
+from nexo_cli.format import display_width
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 from typist import Typist, on_screen

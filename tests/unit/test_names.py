@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from nexo.connections import names
 from nexo.connections.errors import InvalidField
-from nexo_cli.format import printable
-from nexo_cli.plain import display_width
+from nexo_cli.format import display_width, printable
 from nexo_daemon.registry.drafts import check_name
 from nexo_tray.model import shown_name
 

@@ -10,7 +10,7 @@ import re
 from nexo_cli.diagnosis import diagnose, redactor
 from nexo_cli.errors import Exit
 from nexo_cli.findings import DoctorFinding, Level
-from nexo_cli.format import Span, Style
+from nexo_cli.format import GAP, Span, Style, display_width, padded
 from nexo_cli.session import Session
 from nexo_client import records
 
@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             }
         )
         return Exit.FAILED if broken else Exit.OK
-    size = min(max(len(finding.topic) for finding in findings), 24)
+    size = min(max(display_width(finding.topic) for finding in findings), 24)
     for finding in findings:
         mark, style = _MARKS[finding.level]
         session.printer.line(
-            Span(f"{mark} ", style), Span(finding.topic.ljust(size) + "  ", Style.FAINT), finding.text
+            Span(f"{mark} ", style), Span(padded(finding.topic, size + GAP), Style.FAINT), finding.text
         )
         if finding.fix:
             session.printer.line(Span(f"{' ' * (size + 4)}fix: ", Style.STRONG), finding.fix)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
 from nexo_cli.errors import CommandFailed, Exit, error_record, facts_of, hint_of
-from nexo_cli.format import Busy, Span, Style, duration
+from nexo_cli.format import GAP, Busy, Span, Style, display_width, duration, padded
 from nexo_cli.parser import UsageError, call_time
 from nexo_cli.session import Session
 from nexo_client import errors, records, types
@@ -180,7 +180,7 @@ Finished = tuple[str, types.TestResult | errors.NexoError]
 
 def _test_many(session: Session, client: "Client", names: list[str], options: trial.TrialOptions) -> int:
     outcomes: dict[str, types.TestResult | errors.NexoError] = {}
-    size = max(len(name) for name in names)
+    size = max(display_width(name) for name in names)
     with session.terminal.block() as block:
         waiting = list(names)
         block.update(_waiting_lines(waiting))
@@ -262,7 +262,7 @@ def _passed(outcome: types.TestResult | errors.NexoError) -> bool:
 
 
 def _say_one(session: Session, name: str, outcome: types.TestResult | errors.NexoError, size: int) -> None:
-    label = Span(f"{name.ljust(size)}  ", Style.STRONG)
+    label = Span(padded(name, size + GAP), Style.STRONG)
     if isinstance(outcome, errors.NexoError):
         session.printer.line(label, Span(f"✗ {outcome.message}", Style.BAD))
         if hint := hint_of(outcome):

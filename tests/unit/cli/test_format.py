@@ -15,12 +15,14 @@ from nexo_cli.format import (
     Style,
     Table,
     ago,
+    display_width,
     duration,
     field_lines,
+    padded,
     plain,
     printable,
 )
-from nexo_cli.plain import PlainOutput, display_width
+from nexo_cli.plain import PlainOutput
 from nexo_cli.screen import Screen
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -107,6 +109,12 @@ def test_foreign_text_cannot_steer_the_terminal(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert "\\" in shown
+
+
+@pytest.mark.parametrize("name", ["work", "日本語の名前", "e\u0301te", "a\tb"])
+def test_a_padded_name_is_as_wide_as_the_others(name: str) -> None:
+    assert display_width(padded(name, 14)) == 14
+    assert padded(name, 1).isprintable()
 
 
 def test_colours_only_where_asked_for() -> None:
