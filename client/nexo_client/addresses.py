@@ -2,7 +2,8 @@
 
 from urllib.parse import SplitResult, urlsplit
 
-_PORTS = {"http": 80, "https": 443}
+from nexo.connections.proxies import DEFAULT_PORTS
+
 _VERSIONS = ("/v1beta/openai", "/v1beta", "/v1alpha", "/v1", "/api")
 
 
@@ -35,11 +36,11 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     dots = {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."} & set(parts.path.lower().split("/"))
-    if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None or dots:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or dots:
         return None
     return parts
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int]:
     host = (parts.hostname or "").rstrip(".").lower()
-    return parts.scheme, host, parts.port or _PORTS[parts.scheme]
+    return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
