@@ -49,7 +49,7 @@ class RouteAnswer(Protocol):
 class RouteResolver(Protocol):
     """The part of the resolver that is needed here."""
 
-    async def answer(self, inquiry: Question) -> Any:
+    async def answer(self, question: Question) -> Any:
         """The present answer, a `RouteAnswer`."""
 
     def is_present(self, answer: Any) -> bool:
@@ -76,7 +76,7 @@ class Routes:
         self.is_own_address: Callable[[str, int], bool] = lambda _host, _port: False
 
     async def target(
-        self, inquiry: Question, dialect: str, still: Callable[[], bool], conversation: str = ""
+        self, question: Question, dialect: str, still: Callable[[], bool], conversation: str = ""
     ) -> Target:
         """The target of a request in `dialect`.
 
@@ -89,13 +89,13 @@ class Routes:
         """
         asked_at = self._clock.monotonic()
         try:
-            answer: RouteAnswer = await self._answers.answer(inquiry)
+            answer: RouteAnswer = await self._answers.answer(question)
             connection, handed_out = _given(answer)
             answers = [answer]
-            kept = _Kept.of(inquiry, answer.resolution, conversation)
+            kept = _Kept.of(question, answer.resolution, conversation)
             begun = self._conversations.begun(kept.workspace, conversation, kept.rests_s) if kept else None
-            if kept is None and inquiry.workspace is not None:
-                self._conversations.forget(inquiry.workspace, conversation)
+            if kept is None and question.workspace is not None:
+                self._conversations.forget(question.workspace, conversation)
             if kept and begun and begun.connection_id != connection.id:
                 answers.append(await self._answers.answer(Question(connection=begun.connection_id)))
                 connection, handed_out = kept.given(answers[-1], begun)
@@ -160,13 +160,13 @@ class _Kept:
     rests_s: float
 
     @classmethod
-    def of(cls, inquiry: Question, resolution: Resolution, conversation: str) -> "_Kept | None":
+    def of(cls, question: Question, resolution: Resolution, conversation: str) -> "_Kept | None":
         """None if the binding is not sticky, or another rule than the binding applies."""
         binding = resolution.binding
-        named = inquiry.connection or inquiry.environment_connection
-        if binding is None or binding.sticky_s is None or inquiry.workspace is None or named:
+        named = question.connection or question.environment_connection
+        if binding is None or binding.sticky_s is None or question.workspace is None or named:
             return None
-        return cls(inquiry.workspace, binding, binding.sticky_s) if conversation else None
+        return cls(question.workspace, binding, binding.sticky_s) if conversation else None
 
     def given(
         self, answer: RouteAnswer, begun: Begun

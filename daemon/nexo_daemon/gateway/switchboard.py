@@ -42,7 +42,7 @@ class Switchboard:
         found = self._known(bearer)
         self._note(found, asked)
         target = await self._routes.target(
-            found.inquiry,
+            found.question,
             asked.dialect,
             lambda: self._tokens.holder(bearer) is not None,
             # A program that names no conversation is one conversation for as long as it runs.
@@ -70,7 +70,7 @@ class Switchboard:
                 self._clock.now(),
                 outcome.connection_id,
                 outcome.connection_name,
-                str(bearer.inquiry.workspace or ""),
+                str(bearer.question.workspace or ""),
                 outcome.asked.program,
                 outcome.model,
             )

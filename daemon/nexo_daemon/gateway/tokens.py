@@ -46,7 +46,7 @@ class Bearer:
     """The owner of a token, and recent use. Lives as long as the token."""
 
     id: str
-    inquiry: Question
+    question: Question
     created_at: datetime
     named: NamedToken | None = None
     client: ClientInfo | None = None
@@ -118,8 +118,8 @@ class Tokens:
         """Resume a run from before a restart of the daemon, if it is still the same process."""
         if run.id in self._by_id:
             return
-        inquiry = Question(run.workspace, run.connection, run.environment_connection)
-        bearer = Bearer(run.id, inquiry, run.created_at, client=run.client)
+        question = Question(run.workspace, run.connection, run.environment_connection)
+        bearer = Bearer(run.id, question, run.created_at, client=run.client)
         same = bool(run.born) and born(run.client.pid) == run.born
         if not (same and self._lives.watch(run.client.pid, lambda: self._gone(run.digest, bearer))):
             await self._forget_run(run.id)
@@ -155,7 +155,7 @@ class Tokens:
         """The named ones, the oldest first."""
         return [bearer for bearer in self._bearers.values() if bearer.named is not None]
 
-    async def mint(self, inquiry: Question, client: ClientInfo) -> str:
+    async def mint(self, question: Question, client: ClientInfo) -> str:
         """Create a token for a run, valid while its process lives.
 
         Raises:
@@ -165,7 +165,7 @@ class Tokens:
         if sum(1 for bearer in self._bearers.values() if bearer.named is None) >= RUN_LIMIT:
             raise LimitReached(f"{RUN_LIMIT} programs run with tokens already", hint="end some of them")
         token, digest = _fresh()
-        bearer = Bearer(uuid.uuid4().hex, inquiry, self._clock.now(), client=client)
+        bearer = Bearer(uuid.uuid4().hex, question, self._clock.now(), client=client)
         if not self._lives.watch(client.pid, lambda: self._gone(digest, bearer)):
             raise InvalidField.of(
                 "client.pid", f"there is no process {client.pid} here", "give the id of a running process"
@@ -174,9 +174,9 @@ class Tokens:
         run = RunPass(
             bearer.id,
             digest,
-            inquiry.workspace,
-            inquiry.connection,
-            inquiry.environment_connection,
+            question.workspace,
+            question.connection,
+            question.environment_connection,
             client,
             born(client.pid),
             bearer.created_at,
@@ -295,8 +295,8 @@ def _digest(token: str) -> bytes:
 
 
 def _bearer_of(token: NamedToken) -> Bearer:
-    inquiry = Question(workspace=token.workspace, connection=token.connection_id)
-    return Bearer(token.id, inquiry, token.created_at, named=token, last_at=token.last_used_at)
+    question = Question(workspace=token.workspace, connection=token.connection_id)
+    return Bearer(token.id, question, token.created_at, named=token, last_at=token.last_used_at)
 
 
 def _is_called(bearer: Bearer, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Converts request messages to domain types: drafts with field masks, inquiries, client information."""
+"""Converts request messages to domain types: drafts with field masks, questions, client information."""
 
 from enum import StrEnum
 from typing import Any
@@ -134,7 +134,7 @@ def require_workspace(request: Naming) -> WorkspaceKey:
             raise InvalidField.of("workspace", "is empty", "give a directory or a name")
 
 
-def inquiry(message: workspace_pb2.Inquiry) -> Question:
+def question_of(message: workspace_pb2.Inquiry) -> Question:
     """Convert the data by which a program asks for a connection.
 
     Raises:

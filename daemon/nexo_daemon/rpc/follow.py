@@ -21,7 +21,7 @@ from nexo_daemon.domain.model import ClientInfo
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc import convert
 from nexo_daemon.rpc.bounds import check_bounds
-from nexo_daemon.rpc.drafts import client_info, inquiry
+from nexo_daemon.rpc.drafts import client_info, question_of
 from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.resolver import RECORDED_WITHIN_S, ResolvedAnswer, Resolver
 from nexo_daemon.rpc.shares import Shares
@@ -50,7 +50,7 @@ class FollowSession:
 
     client: ClientInfo
     connected_at: datetime
-    inquiries: dict[int, Question] = field(default_factory=dict)
+    questions: dict[int, Question] = field(default_factory=dict)
     sent: dict[int, object] = field(default_factory=dict)
     look_ups: dict[Question, LookUp] = field(default_factory=dict)
     # Revisions of messages that the program has not acknowledged, oldest first. A switch may take several
@@ -67,9 +67,9 @@ class FollowSession:
     def ask(self, follower: int, question: Question | None) -> None:
         """Set the question of a follower; None removes the follower."""
         if question is None:
-            self.inquiries.pop(follower, None)
+            self.questions.pop(follower, None)
         else:
-            self.inquiries[follower] = question
+            self.questions[follower] = question
         self.sent.pop(follower, None)
 
     def has_applied(self, revision: int) -> bool:
@@ -120,7 +120,7 @@ class FollowHub:
         """The present followers."""
         # Most ask the same question, which is answered once for all of them.
         names: dict[Question, str] = {}
-        for question in {one for stream in self._streams for one in stream.inquiries.values()}:
+        for question in {one for stream in self._streams for one in stream.questions.values()}:
             connection = self._resolver.explain(question).connection
             names[question] = connection.name if connection else ""
         return [
@@ -128,12 +128,12 @@ class FollowHub:
                 client=write(workspace_pb2.ClientInfo, stream.client),
                 workspaces=[
                     convert.workspace(question.workspace)
-                    for question in stream.inquiries.values()
+                    for question in stream.questions.values()
                     if question.workspace is not None
                 ],
                 applied_revision=stream.applied,
                 connected_at=timestamp(stream.connected_at),
-                connections=sorted({names[question] for question in stream.inquiries.values()} - {""}),
+                connections=sorted({names[question] for question in stream.questions.values()} - {""}),
             )
             for stream in self._streams
         ]
@@ -249,11 +249,11 @@ class FollowHub:
                     case "hello":
                         self._introduce(stream, client_info(request.hello.client))
                     case "subscribe":
-                        if len(stream.inquiries) >= FOLLOWERS_PER_STREAM:
+                        if len(stream.questions) >= FOLLOWERS_PER_STREAM:
                             raise LimitReached(
                                 f"{FOLLOWERS_PER_STREAM} followers on one stream", hint="close some of them"
                             )
-                        stream.ask(request.subscribe.follower, inquiry(request.subscribe.inquiry))
+                        stream.ask(request.subscribe.follower, question_of(request.subscribe.inquiry))
                         stream.dirty = True
                         stream.wake.set()
                         self.changed()
@@ -279,7 +279,7 @@ class FollowHub:
         self, stream: FollowSession, send: Send[workspace_pb2.FollowConnectionResponse]
     ) -> None:
         questions: dict[Question, list[int]] = {}
-        for follower, asked in stream.inquiries.items():
+        for follower, asked in stream.questions.items():
             questions.setdefault(asked, []).append(follower)
         for gone in stream.look_ups.keys() - questions.keys():
             self._give_up(stream, gone)
@@ -307,7 +307,7 @@ class FollowHub:
                 stream.wake.set()
                 continue
             # Some followers may have been removed in the meantime.
-            told = [follower for follower in untold if stream.inquiries.get(follower) == question]
+            told = [follower for follower in untold if stream.questions.get(follower) == question]
             for follower in told:
                 stream.sent[follower] = answer.signature
             stream.unapplied.append(answer.revision)

@@ -15,7 +15,7 @@ from nexo_daemon.gateway.tokens import Bearer, Tokens
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.workspaces import check_workspace
 from nexo_daemon.rpc import convert
-from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
+from nexo_daemon.rpc.drafts import client_info, question_of, require_workspace
 from nexo_daemon.rpc.resolver import Resolver, explained
 
 
@@ -42,7 +42,7 @@ class GatewayService:
         return pb.SetGatewayResponse(gateway=self._gateway())
 
     async def MintRunToken(self, request: pb.MintRunTokenRequest) -> pb.MintRunTokenResponse:
-        question, client = inquiry(request.inquiry), client_info(request.client)
+        question, client = question_of(request.inquiry), client_info(request.client)
         await self._door.require_open()
         token = await self._tokens.mint(question, client)
         return pb.MintRunTokenResponse(
@@ -102,7 +102,7 @@ class GatewayService:
         )
 
     def _token(self, bearer: Bearer) -> pb.GatewayToken:
-        named, asked = bearer.named, bearer.inquiry
+        named, asked = bearer.named, bearer.question
         message = pb.GatewayToken(
             id=bearer.id,
             name=named.name if named else "",

@@ -14,7 +14,7 @@ from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.rpc.bounds import check_bounds
-from nexo_daemon.rpc.drafts import client_info, inquiry, require_workspace
+from nexo_daemon.rpc.drafts import client_info, question_of, require_workspace
 from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.resolver import LOOK_UPS_FOR_AN_ANSWER, Resolver, changes_too_fast, explained
@@ -32,7 +32,7 @@ def _read(request: bytes) -> tuple[Question, ClientInfo]:
             "request", "is not a ResolveConnectionRequest", "generate the client from the .proto files again"
         ) from None
     check_bounds(message)
-    return inquiry(message.inquiry), client_info(message.client)
+    return question_of(message.inquiry), client_info(message.client)
 
 
 _asked = lru_cache(maxsize=1024)(_read)
@@ -102,7 +102,7 @@ class WorkspaceService:
         return pb.ListWorkspacesResponse(bindings=self._view.bindings(), followers=self._hub.followers())
 
     async def ExplainResolution(self, request: pb.ExplainResolutionRequest) -> pb.ExplainResolutionResponse:
-        resolution = self._resolver.explain(inquiry(request.inquiry))
+        resolution = self._resolver.explain(question_of(request.inquiry))
         return explained(resolution, self._registry.snapshot.revision)
 
     async def ReportOutcome(self, request: pb.ReportOutcomeRequest) -> pb.ReportOutcomeResponse:

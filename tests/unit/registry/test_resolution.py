@@ -67,7 +67,7 @@ def test_the_first_rule_that_applies_decides_whatever_is_below(
         default="def" if default != "absent" else None,
         bindings={"/home/ada/projects": "ws"} if bound != "absent" else None,
     )
-    inquiry = Question(
+    question = Question(
         workspace=HERE,
         connection="ex" if explicit != "absent" else "",
         environment_connection="env" if environment != "absent" else "",
@@ -78,7 +78,7 @@ def test_the_first_rule_that_applies_decides_whatever_is_below(
         (ResolutionSource.WORKSPACE, bound, "ws"),
         (ResolutionSource.DEFAULT, default, "def"),
     ]
-    found = resolve(state, inquiry)
+    found = resolve(state, question)
     winner = next((rule for rule in rules if rule[1] != "absent"), None)
     if winner is None:
         assert found.connection is None

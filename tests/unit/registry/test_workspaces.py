@@ -11,7 +11,7 @@ from nexo.connections.errors import InvalidField
 from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.model import WorkspaceKey, WorkspaceKind
 from nexo_daemon.registry.workspaces import check_workspace
-from nexo_daemon.rpc.drafts import inquiry
+from nexo_daemon.rpc.drafts import question_of
 
 PIECES = st.sampled_from(["acme", "other", ".", "..", "", "ACME", "x y", "é"])
 
@@ -60,11 +60,11 @@ def test_what_is_given_and_names_nothing_is_an_error_and_never_the_default(
     question: workspace_pb2.Inquiry,
 ) -> None:
     with pytest.raises(InvalidField):
-        inquiry(question)
+        question_of(question)
 
 
 def test_what_is_not_given_is_no_error() -> None:
-    asked = inquiry(workspace_pb2.Inquiry(environment_connection=""))
+    asked = question_of(workspace_pb2.Inquiry(environment_connection=""))
     assert (asked.workspace, asked.connection) == (None, "")
 
 
