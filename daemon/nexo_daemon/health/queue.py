@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nexo_daemon.health.watch_list import HOST_GAP_S, Launch, WatchedConnection, WatchList
 
@@ -28,17 +28,23 @@ LONGEST_DEADLINE_S: Final = 30.0
 _ASKED, _IMPORTANT, _OTHER = 0, 1, 2
 
 
-Entry = tuple[int, float, int, str, str]
-"""A queued check: rank, monotonic time when it was queued, ticket, connection id, origin of the host."""
+class QueuedCheck(NamedTuple):
+    """A check that is due. Sorts by importance, then by time."""
+
+    rank: int
+    due: float
+    ticket: int
+    connection_id: str
+    origin: str
 
 
 @dataclass(slots=True)
 class _Host:
-    slots: int = 0
+    connections: int = 0
     running: bool = False
     cooling: bool = False
     free_at: float = float("-inf")
-    waiting: list[Entry] | None = None
+    waiting: list[QueuedCheck] | None = None
 
 
 class HostLimits:
@@ -50,11 +56,11 @@ class HostLimits:
 
     def join(self, origin: str) -> None:
         """A connection to the host was added."""
-        self._host(origin).slots += 1
+        self._host(origin).connections += 1
 
     def leave(self, origin: str) -> None:
         """A connection to the host was removed."""
-        self._hosts[origin].slots -= 1
+        self._hosts[origin].connections -= 1
         self.tidy(origin)
 
     def _host(self, origin: str) -> _Host:
@@ -77,20 +83,22 @@ class HostLimits:
         host.running = False
         host.free_at = mono + HOST_GAP_S
 
-    def wait(self, queued_entry: Entry) -> None:
-        """Keep an entry until its host is available."""
-        host = self._host(queued_entry[4])
+    def wait(self, check: QueuedCheck) -> None:
+        """Keep a check until its host is available."""
+        host = self._host(check.origin)
         if host.waiting is None:
             host.waiting = []
-        heapq.heappush(host.waiting, queued_entry)
+        heapq.heappush(host.waiting, check)
 
-    def next_waiting(self, origin: str, mono: float, wanted: Callable[[Entry], bool]) -> Entry | None:
-        """The first entry waiting for a host, if it can start now; otherwise it is kept until the pause ends.
+    def next_waiting(
+        self, origin: str, mono: float, wanted: Callable[[QueuedCheck], object]
+    ) -> QueuedCheck | None:
+        """The first check waiting for a host, if it can start now; otherwise it is kept until the pause ends.
 
         Args:
             origin: the host's origin.
             mono: monotonic time in seconds.
-            wanted: whether an entry is still valid.
+            wanted: whether a check is still wanted.
         """
         host = self._hosts.get(origin)
         if host is None or host.running or host.cooling or not host.waiting:
@@ -100,13 +108,13 @@ class HostLimits:
             heapq.heappush(self._cooling, (host.free_at, origin))
             return None
         while host.waiting:
-            queued_entry = heapq.heappop(host.waiting)
-            if wanted(queued_entry):
-                return queued_entry
+            check = heapq.heappop(host.waiting)
+            if wanted(check):
+                return check
         return None
 
     def next_rested(self) -> float | None:
-        """Monotonic time at which the next host with waiting entries ends its pause."""
+        """Monotonic time at which the next host with waiting checks ends its pause."""
         return self._cooling[0][0] if self._cooling else None
 
     def rested(self, mono: float) -> Iterator[str]:
@@ -119,7 +127,7 @@ class HostLimits:
     def tidy(self, origin: str) -> None:
         """Forget a host without connections, unless a check still refers to it."""
         host = self._hosts.get(origin)
-        if host is not None and not host.slots and not host.running and not host.cooling:
+        if host is not None and not host.connections and not host.running and not host.cooling:
             del self._hosts[origin]
 
 
@@ -129,7 +137,7 @@ class CheckQueue:
     def __init__(self, watch_list: WatchList, hosts: HostLimits) -> None:
         self._watch_list = watch_list
         self._hosts = hosts
-        self._ready: tuple[list[Entry], list[Entry]] = ([], [])
+        self._ready: tuple[list[QueuedCheck], list[QueuedCheck]] = ([], [])
         # By ticket, whether the running check uses one of the quick places.
         self._running: dict[int, bool] = {}
         self._quick: deque[tuple[float, int]] = deque()
@@ -159,17 +167,13 @@ class CheckQueue:
         for lane in (0, 1):
             ready = self._ready[lane]
             while ready and self._room(lane):
-                queued_entry = heapq.heappop(ready)
-                entry = self._watch_list.get(queued_entry[3])
-                origin = queued_entry[4]
-                if entry is None or entry.ticket != queued_entry[2]:
-                    self._next_of_host(origin, mono)
-                    continue
-                if not self._hosts.take(origin, mono):
-                    self._hosts.wait(queued_entry)
-                    self._next_of_host(origin, mono)
-                    continue
-                return self._start(entry, mono, quick=lane == 0)
+                check = heapq.heappop(ready)
+                entry = self._current(check)
+                if entry is not None:
+                    if self._hosts.take(check.origin, mono):
+                        return self._start(entry, mono, quick=lane == 0)
+                    self._hosts.wait(check)
+                self._next_of_host(check.origin, mono)
         return None
 
     def _advance(self, mono: float) -> None:
@@ -184,8 +188,8 @@ class CheckQueue:
             self._hosts.tidy(origin)
         for due, entry in self._watch_list.fallen_due(mono):
             rank = _ASKED if entry.asked else _IMPORTANT if entry.watched.important else _OTHER
-            queued_entry = (rank, due, entry.ticket, entry.watched.id, entry.watched.origin)
-            heapq.heappush(self._ready[entry.slow], queued_entry)
+            check = QueuedCheck(rank, due, entry.ticket, entry.watched.id, entry.watched.origin)
+            heapq.heappush(self._ready[entry.slow], check)
 
     def _room(self, lane: int) -> bool:
         running = len(self._running)
@@ -204,14 +208,15 @@ class CheckQueue:
         return launch
 
     def _next_of_host(self, origin: str, mono: float) -> None:
-        queued_entry = self._hosts.next_waiting(origin, mono, self._is_current)
-        entry = None if queued_entry is None else self._watch_list.get(queued_entry[3])
-        if queued_entry is not None and entry is not None:
-            heapq.heappush(self._ready[entry.slow], queued_entry)
+        check = self._hosts.next_waiting(origin, mono, self._current)
+        entry = None if check is None else self._current(check)
+        if check is not None and entry is not None:
+            heapq.heappush(self._ready[entry.slow], check)
 
-    def _is_current(self, queued_entry: Entry) -> bool:
-        entry = self._watch_list.get(queued_entry[3])
-        return entry is not None and entry.ticket == queued_entry[2]
+    def _current(self, check: QueuedCheck) -> WatchedConnection | None:
+        """The entry of the check; None if the check was cancelled or replaced since it fell due."""
+        entry = self._watch_list.get(check.connection_id)
+        return entry if entry is not None and entry.ticket == check.ticket else None
 
     def release(self, launch: Launch, mono: float) -> None:
         """A check ended: free its place and its host."""
