@@ -66,6 +66,7 @@ class News:
         self.transitions: list[Transition] = []
         self.samples: list[Sample] = []
         self.offline: list[datetime | None] = []
+        self.other_networks = 0
         self._stir = asyncio.Event()
 
     def on_health(
@@ -81,6 +82,9 @@ class News:
     def on_offline(self, since: datetime | None) -> None:
         self.offline.append(since)
         self._stir.set()
+
+    def on_other_network(self) -> None:
+        self.other_networks += 1
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):

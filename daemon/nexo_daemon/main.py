@@ -179,6 +179,7 @@ async def _serve(
     switchboard = Switchboard(tokens, routes, ledger, health_board.witnessed, clock)
     listener = Listener(switchboard, lambda: _upstream(routes), kept, calls.are_under_way)
     tokens.cut = listener.cut
+    health_board.other_network = listener.doubt
     view.gateway_programs = lambda: len(tokens.users())
     hub.changed = tokens.changed = registry.status_changed
     door = Door(registry, listener, lambda: paths.gateway_socket_path(view.socket), random.Random())  # noqa: S311 - jitter

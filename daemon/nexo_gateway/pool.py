@@ -43,6 +43,7 @@ class Pool:
         self._room = asyncio.Semaphore(MOST_CONNECTIONS)
         self._resting: deque[Used] = deque()
         self._in_use: set[Connection] = set()
+        self._doubted: set[Connection] = set()
 
     @property
     def rests(self) -> bool:
@@ -65,7 +66,7 @@ class Pool:
         while self._resting:
             used = self._resting.pop()
             self._in_use.add(used.connection)
-            if not used.connection.has_expired():
+            if not used.connection.has_expired() and used.connection not in self._doubted:
                 return used
             await self._closed(used.connection)
         return None
@@ -76,10 +77,14 @@ class Pool:
         self._in_use.add(connection)
         return connection
 
+    def doubt(self) -> None:
+        """The present connections may lead nowhere: use none of them for another request."""
+        self._doubted = self._in_use.union(used.connection for used in self._resting)
+
     async def done_with(self, connection: Connection, stream: ProviderStream | TlsStream | None) -> None:
         """Keep the connection for the next request, if possible; without a stream it is closed."""
         usable = connection.is_available() and connection in self._in_use
-        if stream is None or not usable or _has_excess(connection):
+        if stream is None or not usable or connection in self._doubted or _has_excess(connection):
             await self._closed(connection)
             return
         self._in_use.discard(connection)
@@ -88,10 +93,11 @@ class Pool:
         while len(self._resting) > 1 and (
             len(self._resting) > _MOST_RESTING or self._resting[0].connection.has_expired()
         ):
-            await self._resting.popleft().connection.aclose()
+            await self._closed(self._resting.popleft().connection)
 
     async def _closed(self, connection: Connection) -> None:
         self._in_use.discard(connection)
+        self._doubted.discard(connection)
         await connection.aclose()
 
     async def aclose(self) -> None:

@@ -86,6 +86,11 @@ class Listener:
         """End the open requests of a bearer; returns their number."""
         return self._gateway.cut(bearer) if self._gateway is not None else 0
 
+    def doubt(self) -> None:
+        """See `Upstream.doubt`."""
+        if self._pools is not None:
+            self._pools.doubt()
+
     async def start(self, port: int, unix: Path) -> None:
         """Listen.
 

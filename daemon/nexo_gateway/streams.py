@@ -7,6 +7,7 @@ piece.
 
 import asyncio
 import contextlib
+import errno
 import select
 import socket
 import sys
@@ -32,6 +33,19 @@ MOST_HEAD = 256 * 1024
 """Maximum bytes before the body of an answer, interim answers included."""
 
 
+LOST_S = 60
+"""A connection is lost if the other end has acknowledged nothing for so many seconds.
+
+The system asks an idle one, so that a long thought is no loss, and a router between does not forget it.
+"""
+LOOK_S = 15.0
+"""Interval in seconds for finding out whether a connection that somebody waits for is lost."""
+_ASK_AFTER_S = 30
+_ASK_EVERY_S = 5
+
+# linux/tcp.h: `struct tcp_info`
+_RETRANSMITS, _PROBES = 2, 3
+_LAST_ACK_MS = slice(56, 60)
 _BYTES_ACKED = slice(120, 128)
 
 
@@ -121,6 +135,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._drained: asyncio.Future[None] | None = None
         self._polled = True
         self._acknowledged: int | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     # -- asyncio.Protocol
 
@@ -144,9 +159,9 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._acknowledged = _acknowledged(self._socket())
-        self._ended, self._error = True, exc
-        self._wake()
-        self.resume_writing()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._fail(exc)
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
@@ -162,6 +177,25 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def _fail(self, error: Exception | None) -> None:
+        self._ended, self._error = True, self._error or error
+        self._wake()
+        self.resume_writing()
+
+    def _look_after(self) -> None:
+        """Notice while somebody waits that the network was lost: the system alone takes 15 minutes."""
+        if self._watch is None:
+            self._watch = self._loop.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._reader is None and self._drained is None:
+            return
+        if _is_lost(self._socket()):
+            self._fail(OSError(errno.ETIMEDOUT, "the network was lost"))
+        else:
+            self._look_after()
+
     def _poll(self, *, on: bool) -> None:
         if on is not self._polled and not self._transport.is_closing():
             self._polled = on
@@ -175,6 +209,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.flush()
             self._poll(on=True)
             reader = self._reader = self._loop.create_future()
+            self._look_after()
             timer = None if timeout is None else self._loop.call_later(timeout, _expire, reader)
             try:
                 await reader
@@ -195,6 +230,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _write(self, data: bytes) -> None:
         """Write. Raises `OSError`."""
         if self._drained is not None:
+            self._look_after()
             await asyncio.shield(self._drained)
         if self._closed or self._error is not None or self._transport.is_closing():
             raise self._error or OSError("closed")
@@ -346,13 +382,14 @@ class Direct(httpcore2.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
-                _, stream = await loop.create_connection(
+                transport, stream = await loop.create_connection(
                     lambda: ProviderStream(loop, self.turn), host, port, proto=socket.IPPROTO_TCP
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error
         except OSError as error:
             raise httpcore2.ConnectError from error
+        _ask_when_idle(transport.get_extra_info("socket"))
         return stream
 
 
@@ -361,15 +398,38 @@ def _expire(reader: "asyncio.Future[None]") -> None:
         reader.set_exception(TimeoutError())
 
 
-def _acknowledged(found: Any) -> int | None:
-    # Only Linux tells: `tcpi_bytes_acked` of its `tcp_info`, since 4.1.
+def _ask_when_idle(found: Any) -> None:
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # macOS has another name for the first.
+    after = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+    if after is not None:
+        found.setsockopt(socket.IPPROTO_TCP, after, _ASK_AFTER_S)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY_S)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, (LOST_S - _ASK_AFTER_S) // _ASK_EVERY_S)
+
+
+def _told(found: Any) -> bytes:
+    """The system's `tcp_info` up to the fields that are used; empty if unknown. Only Linux tells."""
     if not sys.platform.startswith("linux"):
-        return None
+        return b""
     try:
-        told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+        told: bytes = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
     except OSError:
-        return None
-    return int.from_bytes(told[_BYTES_ACKED], sys.byteorder) if len(told) == _BYTES_ACKED.stop else None
+        return b""
+    # Linux has told all of them since 4.1.
+    return told if len(told) == _BYTES_ACKED.stop else b""
+
+
+def _acknowledged(found: Any) -> int | None:
+    told = _told(found)
+    return int.from_bytes(told[_BYTES_ACKED], sys.byteorder) if told else None
+
+
+def _is_lost(found: Any) -> bool:
+    # A computer that slept has heard nothing for long either, but has not asked again yet.
+    told = _told(found)
+    asked_in_vain = bool(told) and bool(told[_RETRANSMITS] or told[_PROBES])
+    return asked_in_vain and int.from_bytes(told[_LAST_ACK_MS], sys.byteorder) >= LOST_S * 1000
 
 
 def _is_readable(found: Any) -> bool:

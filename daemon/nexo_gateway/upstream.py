@@ -5,7 +5,9 @@ provider's system received nothing of it and the body is still available. Other 
 program, because a request that arrived may have been executed.
 """
 
+import asyncio
 import contextlib
+import errno
 import ssl
 import time
 from collections import OrderedDict
@@ -22,6 +24,8 @@ from nexo_gateway.streams import Direct, ProviderStream, TlsStream, begin_body
 from nexo_gateway.way import Way
 
 CONNECT_S = 10.0
+PROXY_S = 30.0
+"""Time in seconds to connect by a proxy, which itself waits for the provider."""
 READ_S = 1800.0
 """Time to wait for an answer in seconds: models may think for minutes before the first byte."""
 REPLAY_WITHIN_S = 5.0
@@ -125,6 +129,11 @@ class Upstream:
         self._pools.move_to_end(key)
         return pool
 
+    def doubt(self) -> None:
+        """The network changed, or the computer was suspended: connections may lead nowhere."""
+        for pool in self._pools.values():
+            pool.doubt()
+
     async def trim(self) -> None:
         """Close the pool that is idle for longest, if there are too many."""
         if len(self._pools) <= MOST_POOLS:
@@ -165,7 +174,7 @@ class Sending:
                 raise
         except httpcore2.TimeoutException as error:
             late = isinstance(error, httpcore2.ConnectTimeout)
-            raise Fault("connect" if late else "timeout", "did not answer in time") from None
+            raise _lost(error) or Fault("connect" if late else "timeout", "did not answer in time") from None
         except httpcore2.ProxyError as error:
             raise Fault("proxy", f"the proxy refused ({_plain(error)})") from None
         except httpcore2.ConnectError as error:
@@ -173,8 +182,8 @@ class Sending:
             raise Fault("tls" if tls else "connect", _why(error)) from None
         except httpcore2.LocalProtocolError:
             raise Fault("reset", "cannot be sent this request, because its headers are invalid") from None
-        except (httpcore2.NetworkError, httpcore2.ProtocolError):
-            raise Fault("reset", "closed the connection before it answered") from None
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            raise _lost(error) or Fault("reset", "closed the connection before it answered") from None
         except OSError as error:
             raise Fault("connect", _why(error)) from None
         self._stream = begin_body(response)
@@ -210,7 +219,12 @@ class Sending:
         self._connection = pool.fresh()
         connecting = _Connecting(letter)
         try:
-            return await self._connection.handle_async_request(_request(letter, connecting.trace))
+            # httpcore2 limits each step to a provider, but waits for the answers of a proxy as for any other.
+            async with asyncio.timeout(None if letter.way.proxy is None else PROXY_S) as connecting.limit:
+                return await self._connection.handle_async_request(_request(letter, connecting.trace))
+        except TimeoutError:
+            await connecting.give_up()
+            raise Fault("proxy", "cannot be reached: the proxy does not connect in time") from None
         except BaseException:
             await connecting.give_up()
             raise
@@ -225,7 +239,13 @@ class Sending:
 
 
 class _Connecting:
-    """Watches how a connection is made, and cancels the request if its target changes meanwhile."""
+    """Watches how a connection is made, and cancels the request if its target changes meanwhile.
+
+    Attributes:
+        limit: of the time until the connection is made.
+    """
+
+    limit: asyncio.Timeout
 
     def __init__(self, letter: Letter) -> None:
         self._letter = letter
@@ -239,6 +259,7 @@ class _Connecting:
             if not self._letter.is_present():
                 raise Outdated
             if info["request"].method != b"CONNECT":
+                self.limit.reschedule(None)
                 # Later events are not needed, and tracing costs time.
                 del info["request"].extensions["trace"]
 
@@ -267,6 +288,16 @@ def _causes(error: BaseException) -> list[BaseException]:
         found.append(seen)
         seen = seen.__cause__ or seen.__context__
     return found
+
+
+def _lost(
+    error: httpcore2.TimeoutException | httpcore2.NetworkError | httpcore2.ProtocolError,
+) -> Fault | None:
+    """The fault if an open connection was lost; see `streams.LOST_S`."""
+    if isinstance(error, httpcore2.ConnectTimeout):
+        return None
+    lost = any(isinstance(cause, OSError) and cause.errno == errno.ETIMEDOUT for cause in _causes(error))
+    return Fault("timeout", "can no longer be reached") if lost else None
 
 
 def _why(error: BaseException) -> str:

@@ -155,6 +155,9 @@ class Watch:
     def on_offline(self, since: datetime | None) -> None:
         raise AssertionError("off line on loopback")
 
+    def on_other_network(self) -> None:
+        """Loopback does not change."""
+
 
 async def monitored(port: int, count: int, hanging: int = 0, *, stall: bool = False) -> Figures:
     """The daemon's checks."""

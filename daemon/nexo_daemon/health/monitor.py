@@ -51,6 +51,9 @@ class Sink(Protocol):
     def on_offline(self, since: datetime | None) -> None:
         """The computer went offline (since then) or online (None); called again when the clock was set."""
 
+    def on_other_network(self) -> None:
+        """The routes changed, or the computer was suspended: open connections may lead nowhere."""
+
 
 class Monitor:
     """The checks of all connections. Used on one event loop; works while `run` runs."""
@@ -177,6 +180,7 @@ class Monitor:
             self._publish()
         if jump.upsetting:
             log.info("the clock jumped or the computer was suspended: checking again")
+            self._sink.on_other_network()
             self._core.woke(jump.asleep_s, now)
             self._core.routed = self._surroundings.routed()
 
@@ -265,6 +269,7 @@ class Monitor:
                 future.set_result(None)
 
     def _network_changed(self) -> None:
+        self._sink.on_other_network()
         self._core.network_changed(self._surroundings.routed(), self._now())
         self._stir.set()
 

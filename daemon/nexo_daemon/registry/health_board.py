@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,6 +46,7 @@ class HealthBoard:
 
     Attributes:
         stand_ins: the connections that serve in place of unhealthy ones.
+        other_network: see `nexo_daemon.health.monitor.Sink.on_other_network`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class HealthBoard:
         self._settings = HealthSettings()
         self._offline = False
         self._errands: set[asyncio.Task[None]] = set()
+        self.other_network: Callable[[], None] = lambda: None
         self.stand_ins = StandIns(registry, self.of, self._errand, clock)
         self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
         registry.listen_to_connections(self.on_change)
@@ -160,6 +162,10 @@ class HealthBoard:
             self._offline = since is not None
             log.info("this computer is %s", "offline" if since else "online again")
         self._registry.bus.publish(Sign.STATUS_CHANGED)
+
+    def on_other_network(self) -> None:
+        """See `nexo_daemon.health.monitor.Sink`."""
+        self.other_network()
 
     def _note_proof(self, connection: StoredConnection) -> None:
         if connection.key_verdict is not KeyVerdict.VERIFIED:

@@ -115,6 +115,23 @@ async def what_rested_too_long_is_closed(provider: Provider, sender: Upstream) -
     assert provider.connections == 2
 
 
+async def after_a_change_of_the_network_all_are_new(provider: Provider, sender: Upstream) -> None:
+    await ask(sender, provider.port)
+    sender.doubt()
+    provider.may.clear()
+    going = asyncio.create_task(ask(sender, provider.port))
+    await provider.gone.acquire()
+    while provider.connections < 2:
+        await asyncio.sleep(0)
+    sender.doubt()
+    provider.may.set()
+    assert await going == b"ok"
+    await provider.gone.acquire()
+    for _ in range(2):
+        await ask(sender, provider.port)
+        assert provider.connections == 3
+
+
 async def what_the_provider_closed_is_replaced(provider: Provider, sender: Upstream) -> None:
     await ask(sender, provider.port)
     provider.writers[0].close()
@@ -174,6 +191,7 @@ async def too_many_pools_close_the_one_that_rests_longest(provider: Provider, se
         of_many_at_once_a_few_are_kept,
         what_rested_too_long_is_closed,
         what_the_provider_closed_is_replaced,
+        after_a_change_of_the_network_all_are_new,
         one_that_is_closed_with_its_answer_carries_no_other,
         whoever_finds_no_room_waits_until_there_is_some,
         closing_ends_also_what_is_in_use,
@@ -307,8 +325,11 @@ WAYS = {
 }
 
 
+@pytest.mark.parametrize("given_up_by", ["program", "limit"])
 @pytest.mark.parametrize("kind", WAYS)
-def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(kind: str) -> None:
+def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(
+    kind: str, given_up_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoken, gone = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -317,6 +338,10 @@ def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(kind
         await reader.read()
         gone.set()
         writer.close()
+
+    if given_up_by == "limit":
+        monkeypatch.setattr(upstream, "CONNECT_S", 0.2)
+        monkeypatch.setattr(upstream, "PROXY_S", 0.2)
 
     async def run() -> None:
         listening = await asyncio.start_server(silent, "127.0.0.1", 0)
@@ -332,9 +357,14 @@ def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(kind
 
         going = asyncio.create_task(send())
         await spoken.wait()
-        going.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await going
+        if given_up_by == "program":
+            going.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await going
+        else:
+            with pytest.raises(Fault) as fault:
+                await going
+            assert fault.value.kind == ("connect" if way.proxy is None else "proxy")
         await gone.wait()
         await sender.aclose()
         listening.close()

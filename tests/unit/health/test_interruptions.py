@@ -129,6 +129,21 @@ def test_after_a_suspend_everything_is_checked_once_the_important_first_and_noth
     run(scenario)
 
 
+def test_a_suspend_and_another_network_are_told_and_a_corrected_clock_is_not() -> None:
+    async def scenario() -> None:
+        provider, news, hands = Provider(), News(), Hands()
+        computer = Computer(hands)
+        async with running(provider, news, hands, computer):
+            await computer.sets_clock(30.0)
+            assert news.other_networks == 0
+            await computer.suspends(60.0)
+            assert news.other_networks == 1
+            await computer.changes_network(True)
+            assert news.other_networks == 2
+
+    run(scenario)
+
+
 def test_a_check_that_the_suspend_broke_is_no_failure() -> None:
     async def scenario() -> None:
         provider, news, hands = Provider(), News(), Hands()
