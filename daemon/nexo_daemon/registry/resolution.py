@@ -80,15 +80,15 @@ class Resolution:
 
 def find_binding(snapshot: RegistrySnapshot, workspace: WorkspaceKey | None) -> Binding | None:
     """The binding of the workspace name, or of the nearest ancestor of the directory."""
-    if workspace is None or not snapshot.bindings:
+    if workspace is None:
         return None
     exact = snapshot.bindings.get(workspace)
     if exact is not None or workspace.kind is WorkspaceKind.NAME:
         return exact
     path = workspace.value
-    # One look-up for each length that bound paths have, however deep the directory is.
+    # One look-up for each length that bound paths have, however deep the directory is. "/" is above all.
     for length in snapshot.bound_lengths:
-        if path[length : length + 1] == "/" or (length == 1 and path[:1] == "/"):
+        if length == 1 or path[length : length + 1] == "/":
             found = snapshot.bindings.get(WorkspaceKey(WorkspaceKind.PATH, path[:length]))
             if found is not None:
                 return found

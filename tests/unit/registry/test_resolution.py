@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexo.connections.errors import NexoError
 from nexo.connections.terms import AuthScheme, Provider, Reason, ResolutionSource
 from nexo_daemon.domain.model import (
     Binding,
@@ -93,14 +94,16 @@ def test_the_first_rule_that_applies_decides_whatever_is_below(
         assert found.connection.name == name
         assert found.problem is None
         return
-    assert found.connection is None
-    assert found.problem is not None
+    with pytest.raises(NexoError) as raised:
+        found.require()
+    assert raised.value is found.problem
     expected = {
         "disabled": Reason.CONNECTION_DISABLED,
         "gone": Reason.BINDING_BROKEN
         if source is ResolutionSource.WORKSPACE
         else Reason.CONNECTION_NOT_FOUND,
     }[condition]
+    assert found.problem is not None
     assert found.problem.reason is expected
     assert found.problem.hint
 
@@ -120,6 +123,13 @@ def test_the_nearest_bound_ancestor_wins() -> None:
 def test_a_directory_whose_name_only_begins_alike_is_not_inside() -> None:
     state = snapshot(connection("alpha"), bindings={"/home/ada/pro": "alpha"})
     assert resolve(state, Question(workspace=HERE)).connection is None
+
+
+def test_a_program_without_a_directory_or_with_a_name_gets_nothing_from_bound_directories() -> None:
+    state = snapshot(connection("d"), connection("ws"), default="d", bindings={"/": "ws", "/home/ada": "ws"})
+    named = WorkspaceKey(WorkspaceKind.NAME, "/home/ada/nightly")
+    assert resolve(state, Question()).require().name == "d"
+    assert resolve(state, Question(workspace=named)).require().name == "d"
 
 
 def test_a_renamed_connection_keeps_its_bindings_and_a_new_one_of_the_old_name_does_not_get_them() -> None:
@@ -157,6 +167,19 @@ def test_a_stand_in_serves_for_the_default_and_says_so() -> None:
     assert found.require().name == "spare"
     assert found.source is ResolutionSource.FALLBACK
     assert "main is unhealthy" in found.detail
+    assert [(step.source, step.connection_name) for step in found.steps if step.won] == [
+        (ResolutionSource.FALLBACK, "spare")
+    ]
+
+
+def test_the_default_serves_and_the_text_says_why_if_no_stand_in_can() -> None:
+    state = snapshot(connection("main"), connection("off", enabled=False), default="main")
+    down = resolve(state, Question(), {"id-main": StandIn("id-main", "all are unhealthy")})
+    assert (down.require().name, down.source) == ("main", ResolutionSource.DEFAULT)
+    assert "all are unhealthy" in down.detail
+    for unusable in ("id-off", "id-gone"):
+        found = resolve(state, Question(), {"id-main": StandIn(unusable, "main is unhealthy")})
+        assert (found.require().name, found.source) == ("main", ResolutionSource.DEFAULT)
 
 
 @pytest.mark.parametrize(("allowed", "expected"), [(False, "main"), (True, "spare")])
@@ -174,7 +197,10 @@ def test_a_stand_in_serves_a_bound_workspace_only_if_its_binding_says_so(
 @pytest.mark.parametrize("field", ["connection", "environment_connection"])
 def test_a_connection_that_was_named_is_never_replaced_by_a_stand_in(field: str) -> None:
     state = snapshot(connection("main"), connection("spare"))
-    assert resolve(state, Question(**{field: "main"}), STAND_INS).require().name == "main"
+    place = WorkspaceKey(WorkspaceKind.PATH, "/home/ada")
+    state = state.with_bindings([Binding(place, "id-main", "main", NOW, allow_fallback=True)])
+    found = resolve(state, Question(workspace=place, **{field: "main"}), STAND_INS)
+    assert found.require().name == "main"
 
 
 def test_names_are_found_without_regard_to_case_and_a_typo_gets_a_suggestion() -> None:
