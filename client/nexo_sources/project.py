@@ -16,6 +16,8 @@ from nexo_sources.reading import shown, table
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _NAMES = (".env.local", ".envrc", *_COMPOSE)
 _KEYS = frozenset(name for service in services.SERVICES for name in service.variables)
+# Addresses of NextChat and LobeChat whose names do not begin like that of the key.
+_ADDRESSES = {"BASE_URL": "openai", "GOOGLE_URL": "google", "GOOGLE_PROXY_URL": "google"}
 # .envrc is a shell script (direnv); values with these characters are not literal.
 _FOR_THE_SHELL = re.compile(r"[`$]|\\$")
 
@@ -43,13 +45,19 @@ def _names_a_key(path: Path) -> bool:
 def _read(path: Path) -> Found:
     if path.suffix not in (".yaml", ".yml"):
         variables, problems = accounts.variables_in(path)
-        return problems + environment.from_variables(_plain(variables), shown(path))
+        return problems + _of_variables(variables, shown(path))
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     for name, service in table(settings.get("services")).items():
-        problems += environment.from_variables(
-            _plain(_environment(table(service).get("environment"))), f"{shown(path)}: {name}"
-        )
+        problems += _of_variables(_environment(table(service).get("environment")), f"{shown(path)}: {name}")
     return problems
+
+
+def _of_variables(variables: Mapping[str, str], place: str) -> Found:
+    found = environment.from_variables(_plain(variables), place)
+    for name, service in _ADDRESSES.items():
+        if variables.get(name):
+            found = environment.claimed(found, {service}, name)
+    return found
 
 
 def _environment(value: Any) -> dict[str, str]:

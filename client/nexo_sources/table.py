@@ -12,6 +12,7 @@ from nexo_sources import (
     aider,
     cc_switch,
     claude_code,
+    cline,
     codex,
     continue_dev,
     crush,
@@ -108,6 +109,7 @@ SOURCES: tuple[Source, ...] = (
     Source("shell-gpt", "shell-gpt", "~/.config/shell_gpt/.sgptrc", shell_gpt.find, shell_gpt.find),
     Source("gptme", "gptme", "~/.config/gptme", gptme.find, gptme.find),
     Source("fabric", "fabric", "~/.config/fabric/.env", fabric.find, fabric.find),
+    Source("cline", "Cline", "~/.cline/data/settings/providers.json", cline.find, cline.find),
     Source("droid", "Factory Droid", "~/.factory", droid.find, droid.find),
     Source(
         "project",
@@ -117,7 +119,7 @@ SOURCES: tuple[Source, ...] = (
         project.find,
         of_shell=True,
     ),
-    Source("others", "programs that are not read", "Cline, Cursor, Jan, Open WebUI, …", elsewhere.find),
+    Source("others", "programs that are not read", "Cursor, Jan, Open WebUI, Roo Code, …", elsewhere.find),
 )
 
 

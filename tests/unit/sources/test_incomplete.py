@@ -321,6 +321,11 @@ ALONE: dict[str, tuple[str, object, tuple[str, ...]]] = {
         f'[env]\nOPENAI_API_KEY = "{KEY}"\n',
         ("OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_PROXY_URL"),
     ),
+    "cline": (
+        ".cline/data/settings/providers.json",
+        {"providers": {"anthropic": {"settings": {"apiKey": KEY}}}},
+        ("ANTHROPIC_BASE_URL",),
+    ),
     "fabric": (
         ".config/fabric/.env",
         f"ANTHROPIC_API_KEY={KEY}\n",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nexo_sources import (
     Found,
     aichat,
+    cline,
     codex,
     crush,
     droid,
@@ -711,6 +712,43 @@ def test_fabric_services_with_the_addresses_that_its_setup_writes(
     assert ("https://of-the-shell.example/v1", OTHER) in [row[2:4] for row in told(fabric.find(path))]
 
 
+# -- Cline
+
+
+def test_cline_providers_as_its_command_writes_them(home: Path) -> None:
+    def entry(**settings: Any) -> dict[str, Any]:
+        return {"settings": settings, "updatedAt": "2026-11-28T08:46:44.355Z", "tokenSource": "manual"}
+
+    providers = {
+        "openai-compatible": entry(
+            apiKey=KEY, model="large", baseUrl="https://llm.example/v1", headers={"A": "b"}
+        ),
+        "openai-native": entry(apiKey=OTHER, model="gpt-x-1"),
+        "gemini": entry(apiKey=KEY, model="gemini-x-1"),
+        "anthropic": entry(auth={"apiKey": KEY}),
+        "ollama": entry(baseUrl="http://box:11434", model="llama-3"),
+        "openai": entry(apiKey=OTHER),
+        "cline": entry(auth={"accessToken": OTHER}),
+        "bedrock": entry(apiKey=OTHER, aws={"region": "x"}),
+        "qwen": entry(apiKey=OTHER, apiLine="china"),
+    }
+    write(home / ".cline/data/settings/providers.json", {"version": 1, "providers": providers})
+    found = cline.find()
+    assert told(found) == [
+        ("llm", "custom", "https://llm.example/v1", KEY, "large"),
+        ("openai", "openai", "https://api.openai.com/v1", OTHER, "gpt-x-1"),
+        ("google", "google", "https://generativelanguage.googleapis.com", KEY, "gemini-x-1"),
+        ("anthropic", "anthropic", "https://api.anthropic.com", KEY, ""),
+        ("ollama", "ollama", "http://box:11434", "", "llama-3"),
+    ]
+    assert {one.what: one.incomplete is not None for one in found.skipped} == {
+        "openai": True,
+        "cline": False,
+        "bedrock": False,
+        "qwen": True,
+    }
+
+
 # -- Factory Droid
 
 
@@ -944,6 +982,28 @@ def test_files_of_this_directory_are_named_and_read_only_when_asked_for(
     assert {name for name, *_ in told(project.find(compose))} == {"mistral", "cerebras"}
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "kept"),
+    [
+        ("BASE_URL", "OPENAI_API_KEY", []),
+        ("GOOGLE_URL", "GOOGLE_API_KEY", []),
+        ("GOOGLE_PROXY_URL", "GOOGLE_API_KEY", []),
+        ("BASE_URL", "GROQ_API_KEY", ["groq"]),
+    ],
+)
+@pytest.mark.parametrize("file", [".env.local", "compose.yaml"])
+def test_a_key_of_nextchat_and_lobechat_is_not_for_the_public_host_beside_its_address(
+    home: Path, file: str, name: str, line: str, kept: list[str]
+) -> None:
+    pytest.importorskip("yaml")
+    variables = {line: KEY, name: "https://llm.example"}
+    dotenv = "".join(f"{one}={value}\n" for one, value in variables.items())
+    content = dotenv if file == ".env.local" else {"services": {"chat": {"environment": variables}}}
+    found = project.find(write(home / "clone" / file, content))
+    assert [one.name for one in found.findings] == kept
+    assert len(found.findings) + len(found.incomplete) == 1
+
+
 # -- programs that are not read
 
 
@@ -1114,6 +1174,7 @@ PLACES = (
     (goose, ".config/goose/config.yaml"),
     (goose, ".config/goose/custom_providers/x.json"),
     (mods, ".config/mods/mods.yml"),
+    (cline, ".cline/data/settings/providers.json"),
     (droid, ".factory/settings.json"),
     (fabric, ".config/fabric/.env"),
     (gptme, ".config/gptme/config.toml"),
