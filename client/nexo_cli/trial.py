@@ -157,6 +157,22 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
     ]
     if missed:
         printer.line(Span(f"  · not reached: {', '.join(missed)}", Style.FAINT))
+    printer.line(_summary(result))
+    if not result.ok:
+        if result.provider_message and not _is_quoted(result.provider_message, result):
+            printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
+        if result.request_id:
+            printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
+    if result.advice:
+        printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
+    if result.price_note and _is_billed(result) and not _is_quoted(result.price_note, result):
+        printer.line(Span(f"  {result.price_note}", Style.FAINT))
+    for suggestion in result.suggestions:
+        if not suggestion.fix and not _applies(suggestion):
+            printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
+
+
+def _summary(result: types.TestResult) -> list[Span]:
     parts = [looks.outcome(result)]
     if result.ok:
         parts += [Span(" · "), looks.key_verdict(result.key)]
@@ -164,23 +180,17 @@ def say_verdict(session: Session, result: types.TestResult) -> None:
             parts.append(Span(f" · {len(result.models)} model{'s' if len(result.models) != 1 else ''}"))
     if result.elapsed_s is not None:
         parts.append(Span(f" · {duration(result.elapsed_s)}", Style.FAINT))
-    printer.line(parts)
-    if not result.ok:
-        seen = " ".join(entry.evidence for entry in result.layers)
-        if result.provider_message and result.provider_message not in seen:
-            printer.line(Span("  it says: ", Style.FAINT), result.provider_message)
-        if result.request_id:
-            printer.line(Span(f"  request id: {result.request_id}", Style.FAINT))
-    if result.advice:
-        printer.line(Span("  next: " if not result.ok else "  note: ", Style.STRONG), result.advice)
-    told = any(result.price_note in entry.evidence for entry in result.layers)
+    return parts
+
+
+def _is_billed(result: types.TestResult) -> bool:
     made = (LayerStatus.PASSED, LayerStatus.FAILED)
-    billed = any(entry.layer is Layer.COMPLETION and entry.status in made for entry in result.layers)
-    if result.price_note and billed and not told:
-        printer.line(Span(f"  {result.price_note}", Style.FAINT))
-    for suggestion in result.suggestions:
-        if not suggestion.fix and not _applies(suggestion):
-            printer.line(Span("  hint: ", Style.WARNING), suggestion.text)
+    return any(entry.layer is Layer.COMPLETION and entry.status in made for entry in result.layers)
+
+
+def _is_quoted(text: str, result: types.TestResult) -> bool:
+    """Whether the line of a layer has the text already."""
+    return any(text in entry.evidence for entry in result.layers)
 
 
 def say_again(session: Session, last: types.LastTest) -> None:

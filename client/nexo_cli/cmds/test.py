@@ -64,35 +64,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Choose the connections and test them."""
     described = drafting.has_draft_options(arguments)
-    only_model = described and arguments.completion and not arguments.draft and _only_model(arguments)
-    model = (arguments.model or "") if arguments.completion else ""
-    options = trial.TrialOptions(arguments.completion, model, arguments.timeout)
-    if arguments.all and (arguments.connections or arguments.draft):
-        raise UsageError("--all and a name or --draft are both given", "give one of them")
-    if described and not arguments.draft and not only_model and len(arguments.connections) != 1:
-        raise UsageError(
-            "options that describe a connection need --draft, or the one NAME that they change",
-            "nexoctl test --draft --provider …, or nexoctl test NAME --base-url …",
-        )
+    # With --completion, --model alone says which model to ask, and changes nothing.
+    edits = described and not (arguments.completion and _only_model(arguments))
+    _check_combination(arguments, described=described, edits=edits)
     if arguments.last:
-        if described or arguments.completion or arguments.all or arguments.draft:
-            raise UsageError(
-                "--last cannot be combined with options that describe a test", "nexoctl test NAME --last"
-            )
         return _last(session, arguments)
     if described:
         drafting.check_options(arguments, session)
+    model = (arguments.model or "") if arguments.completion else ""
+    options = trial.TrialOptions(arguments.completion, model, arguments.timeout)
     with session.client() as client:
         if arguments.completion:
             session.printer.note(Span(trial.COMPLETION_NOTE, Style.FAINT))
         if arguments.draft:
             return _test_one(session, client, _draft(arguments, session, client), options)
-        if described and not only_model:
+        if edits:
             return _test_one(session, client, _edit(arguments, session, client), options)
         names = _names(arguments, client)
         if len(names) == 1 and not arguments.all:
             return _test_one(session, client, trial.TrialSubject(saved=names[0]), options)
         return _test_many(session, client, names, options)
+
+
+def _check_combination(arguments: argparse.Namespace, *, described: bool, edits: bool) -> None:
+    if arguments.all and (arguments.connections or arguments.draft):
+        raise UsageError("--all and a name or --draft are both given", "give one of them")
+    if edits and not arguments.draft and len(arguments.connections) != 1:
+        raise UsageError(
+            "options that describe a connection need --draft, or the one NAME that they change",
+            "nexoctl test --draft --provider …, or nexoctl test NAME --base-url …",
+        )
+    if arguments.last and (described or arguments.completion or arguments.all or arguments.draft):
+        raise UsageError(
+            "--last cannot be combined with options that describe a test", "nexoctl test NAME --last"
+        )
 
 
 def _last(session: Session, arguments: argparse.Namespace) -> int:
