@@ -4,13 +4,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.table import Column as RichColumn
-from rich.table import Table as RichTable
+from rich.console import Console
 from rich.text import Text
 
-from nexo_cli.format import GAP, Cell, Column, Style, Table, spans_of
+from nexo_cli.format import GAP, Cell, Column, Span, Style, Table, spans_of
 
 # When no column is left to drop, columns may get as narrow as this.
 _NARROWEST = 8
@@ -55,18 +52,20 @@ class _Console(Console):
 
 def text_of(cell: Cell) -> Text:
     """A cell, as rich takes it."""
-    return Text.assemble(*((span.text, span.style.value) for span in spans_of(cell)))
+    return Text.assemble(*((span.text, span.style.value) for span in spans_of(cell)), overflow="ellipsis")
 
 
-def fitted(table: Table, width: int) -> RenderableType:
+def fitted(table: Table, width: int) -> Text:
     """A table in `width` columns of the terminal.
 
     Flexible columns are cut, then droppable ones left out; if that is not enough, each row becomes a block of
     "title: value" lines.
     """
+    # rich's own table measures and styles each cell several times: a millisecond a row.
+    titles = [text_of(Span(column.title, Style.FAINT)) for column in table.columns]
     rows = [[text_of(cell) for cell in row] for row in table.rows]
     shown = list(range(len(table.columns)))
-    natural = {i: max([cell_len(table.columns[i].title), *(row[i].cell_len for row in rows)]) for i in shown}
+    natural = [max(text.cell_len for text in cells) for cells in zip(titles, *rows, strict=True)]
     widths = _fit(table.columns, natural, shown, width)
     while widths is None:
         droppable = [i for i in shown if table.columns[i].droppable]
@@ -76,33 +75,22 @@ def fitted(table: Table, width: int) -> RenderableType:
         shown.remove(max(droppable, key=lambda i: table.columns[i].droppable))
         widths = _fit(table.columns, natural, shown, width)
     if widths is None:
-        return _blocks(table.columns, rows)
-    drawn = RichTable(
-        *(_column(table.columns[i], widths[i]) for i in shown),
-        box=None,
-        padding=(0, GAP, 0, 0),
-        pad_edge=False,
-        header_style=Style.FAINT.value,
-    )
-    for row in rows:
-        drawn.add_row(*(row[i] for i in shown))
-    return drawn
-
-
-def _column(column: Column, width: int) -> RichColumn:
-    return RichColumn(
-        column.title,
-        width=width,
-        no_wrap=True,
-        overflow="ellipsis",
-        justify="right" if column.right else "left",
-    )
+        return _blocks(table.columns, rows, width)
+    gap = Text(" " * GAP)
+    lines = []
+    for row in (titles, *rows):
+        for i in shown:
+            row[i].align("right" if table.columns[i].right else "left", widths[i])
+        line = gap.join(row[i] for i in shown)
+        line.rstrip()
+        lines.append(line)
+    return _stacked(lines)
 
 
 def _fit(
     columns: Sequence[Column],
-    natural: dict[int, int],
-    shown: list[int],
+    natural: Sequence[int],
+    shown: Sequence[int],
     width: int,
     *,
     desperate: bool = False,
@@ -120,14 +108,20 @@ def _fit(
     return widths
 
 
-def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> RenderableType:
+def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Text:
     lines: list[Text] = []
     for row in rows:
         for column, text in zip(columns, row, strict=True):
             if text:
                 label = f"{column.title.lower()}: " if column.title else ""
-                lines.append(
-                    Text.assemble((label, Style.FAINT.value), text, no_wrap=True, overflow="ellipsis")
-                )
+                line = Text.assemble((label, Style.FAINT.value), text, overflow="ellipsis")
+                line.truncate(width)
+                lines.append(line)
         lines.append(Text())
-    return Group(*lines[:-1])
+    return _stacked(lines[:-1])
+
+
+def _stacked(lines: Sequence[Text]) -> Text:
+    stacked = Text("\n").join(lines)
+    stacked.no_wrap, stacked.overflow = True, "ignore"
+    return stacked
