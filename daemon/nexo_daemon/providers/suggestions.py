@@ -79,28 +79,34 @@ async def suggest(
     found: list[Suggestion] = []
     proven_fixes: set[str] = set()
     for repair, tried in zip(repairs, results, strict=True):
-        works = _works(verdict, tried)
-        if repair.fixes:
-            if works:
-                proven_fixes |= set(repair.fixes)
-        elif repair.elsewhere(target):
-            if tried.verdict.ok or _nearer(verdict, tried.verdict):
-                text = f"{repair.text} Found, not tested: an API answers there; the key was not sent."
-                found.append(Suggestion(repair.field, text, repair.value))
-        elif works:
-            found.append(
-                Suggestion(repair.field, f"{repair.text} This was tested and works.", repair.value, True)
-            )
-        elif _nearer(verdict, tried.verdict):
-            said = tried.verdict.reason.replace("_", " ")
-            text = f"{repair.text} This was tried: there is an API, which says {said}."
-            found.append(Suggestion(repair.field, text, repair.value))
+        if not repair.fixes:
+            if suggestion := _found(repair, tried, target, verdict):
+                found.append(suggestion)
+        elif _works(verdict, tried):
+            proven_fixes.update(repair.fixes)
     # One address is enough: the first that works, or else the first with an API.
     addresses = [s for s in found if s.field == "base_url"]
     best = next((s for s in addresses if s.verified), addresses[0] if addresses else None)
     kept = [s for s in found if s.field != "base_url" or s is best]
     marked = [replace(w, verified=True) if w.fix in proven_fixes else w for w in warnings]
     return (*sorted(kept, key=lambda s: not s.verified), *marked)
+
+
+def _found(repair: Repair, tried: Tried, entered: ProbeTarget, before: Verdict) -> Suggestion | None:
+    """What the trial of a repair has shown; None if it does not help."""
+    nearer = _nearer(before, tried.verdict)
+    if repair.elsewhere(entered):
+        if not (tried.verdict.ok or nearer):
+            return None
+        said, verified = "Found, not tested: an API answers there; the key was not sent.", False
+    elif _works(before, tried):
+        said, verified = "This was tested and works.", True
+    elif nearer:
+        reason = tried.verdict.reason.replace("_", " ")
+        said, verified = f"This was tried: there is an API, which says {reason}.", False
+    else:
+        return None
+    return Suggestion(repair.field, f"{repair.text} {said}", repair.value, verified)
 
 
 def _works(before: Verdict, tried: Tried) -> bool:
@@ -120,49 +126,57 @@ def _nearer(before: Verdict, after: Verdict) -> bool:
     return before.outcome not in met and after.outcome in met
 
 
+_SCHEME_NAMES = {
+    AuthScheme.BEARER: "Authorization: Bearer",
+    AuthScheme.API_KEY: "api-key",
+    AuthScheme.X_API_KEY: "x-api-key",
+}
+_AT_PROXY = ("proxy_kind", "protocol", "reset", "timeout")
+
+
 def trials_for(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
     """The changes to try, best first. Pure."""
-    repairs: list[Repair] = []
-    key = target.credentials.api_key
-    if key:
-        cleaned, fixes = clean(key.reveal())
-        if fixes and cleaned and verdict.outcome in (Outcome.AUTH_ERROR, Outcome.CONFIG_ERROR):
-            changed = replace(target, credentials=replace(target.credentials, api_key=Secret(cleaned)))
-            repairs.append(Repair(changed, "api_key", "", "", fixes))
+    repairs = _cleaned_key(target, verdict)
     try:
         base = parse_base(target.base_url)
     except ConfigFault:
         return repairs + _repaired_url(target)
-    urls: list[tuple[str, str]] = []
-    if verdict.outcome is Outcome.UNREACHABLE:
-        urls = _other_endpoints(base, verdict.reason)
-    elif verdict.outcome is Outcome.NOT_COMPATIBLE and not verdict.reason.startswith("model_"):
-        urls = _other_paths(base, target)
-        if verdict.reason == "redirect" and base.scheme == "http":
-            urls.insert(0, (replace(base, scheme="https", port=_https_port(base)).url(), "Use https://."))
-    elif verdict.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION) and key and _takes_other_headers(target):
-        for scheme in (AuthScheme.BEARER, AuthScheme.API_KEY, AuthScheme.X_API_KEY):
-            if scheme is not target.auth_scheme:
-                text = f"Send the key as {_SCHEME_NAMES[scheme]}."
-                repairs.append(Repair(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, text))
-    elsewhere = _of_page(base, target.provider)
-    known = paths_of(base.host, base.path, target.provider)
-    if not urls and verdict.outcome is not Outcome.UNREACHABLE and known and base.path not in known:
-        # Such a host answers unknown paths with its own errors, often about the key.
-        urls = _other_paths(base, target)[: len(known)]
-    urls = elsewhere + urls
+    if verdict.outcome in (Outcome.AUTH_ERROR, Outcome.PERMISSION):
+        repairs += _other_headers(target)
     if verdict.outcome is Outcome.UNREACHABLE and verdict.reason in _AT_PROXY:
         repairs += _other_proxies(target)
-    current = base.url()
-    seen = {current}
-    for url, text in urls:
+    seen = {base.url()}
+    for url, text in (*_of_page(base, target.provider), *_other_addresses(base, target, verdict)):
         if url not in seen:
             seen.add(url)
             repairs.append(Repair(replace(target, base_url=url), "base_url", url, text))
     return repairs
 
 
-_AT_PROXY = ("proxy_kind", "protocol", "reset", "timeout")
+def _cleaned_key(target: ProbeTarget, verdict: Verdict) -> list[Repair]:
+    key = target.credentials.api_key
+    if not key or verdict.outcome not in (Outcome.AUTH_ERROR, Outcome.CONFIG_ERROR):
+        return []
+    cleaned, fixes = clean(key.reveal())
+    if not (cleaned and fixes):
+        return []
+    credentials = replace(target.credentials, api_key=Secret(cleaned))
+    return [Repair(replace(target, credentials=credentials), "api_key", "", "", fixes)]
+
+
+def _other_headers(target: ProbeTarget) -> list[Repair]:
+    """The same key in another header; not at the provider's own host, which reads its own."""
+    at_home = target.base_url == PROVIDERS[target.provider].base_url
+    takes_others = target.provider is Provider.CUSTOM or (
+        target.provider is Provider.ANTHROPIC and not at_home
+    )
+    if not (target.credentials.api_key and takes_others):
+        return []
+    return [
+        Repair(replace(target, auth_scheme=scheme), "auth_scheme", scheme.value, f"Send the key as {name}.")
+        for scheme, name in _SCHEME_NAMES.items()
+        if scheme is not target.auth_scheme
+    ]
 
 
 def _other_proxies(target: ProbeTarget) -> list[Repair]:
@@ -185,19 +199,6 @@ def _other_proxies(target: ProbeTarget) -> list[Repair]:
     ]
 
 
-def _takes_other_headers(target: ProbeTarget) -> bool:
-    """Whether other headers for the key may work: not at the provider's own host, which reads its own."""
-    at_home = target.base_url == PROVIDERS[target.provider].base_url
-    return target.provider is Provider.CUSTOM or (target.provider is Provider.ANTHROPIC and not at_home)
-
-
-_SCHEME_NAMES = {
-    AuthScheme.BEARER: "Authorization: Bearer",
-    AuthScheme.API_KEY: "api-key",
-    AuthScheme.X_API_KEY: "x-api-key",
-}
-
-
 def _repaired_url(target: ProbeTarget) -> list[Repair]:
     text = read_address(target.base_url)
     try:
@@ -210,6 +211,20 @@ def _repaired_url(target: ProbeTarget) -> list[Repair]:
 
 
 _NO_TLS = ("tls_not_spoken", "tls_handshake", "timeout")
+
+
+def _other_addresses(base: Base, target: ProbeTarget, verdict: Verdict) -> list[tuple[str, str]]:
+    """Addresses to try in place of `base`, with the text to show."""
+    if verdict.outcome is Outcome.UNREACHABLE:
+        return _other_endpoints(base, verdict.reason)
+    if verdict.outcome is Outcome.NOT_COMPATIBLE and not verdict.reason.startswith("model_"):
+        urls = _other_paths(base, target)
+        if verdict.reason == "redirect" and base.scheme == "http":
+            urls.insert(0, (replace(base, scheme="https", port=_https_port(base)).url(), "Use https://."))
+        return urls
+    known = paths_of(base.host, base.path, target.provider)
+    # Such a host answers unknown paths with its own errors, often about the key.
+    return _other_paths(base, target)[: len(known)] if known and base.path not in known else []
 
 
 def _https_port(base: Base) -> int:
