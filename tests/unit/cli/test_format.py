@@ -125,6 +125,14 @@ def test_colours_only_where_asked_for() -> None:
         assert stream.getvalue() == shown
 
 
+def test_words_that_mean_something_to_rich_are_shown_as_they_are() -> None:
+    foreign = "[red]a[/red] [link=http://x]b[/link] :warning: 127.0.0.1 'c' None"
+    screen, stream = on_screen(80, colour=True)
+    screen.line(foreign)
+    screen.table(Table([Column("")], [[foreign]]))
+    assert stream.getvalue() == f"{foreign}\n\n{foreign}\n"
+
+
 def test_a_long_line_is_left_to_the_terminal() -> None:
     screen, stream = on_screen(20)
     screen.line("a sentence that is longer than the terminal is wide")
