@@ -403,12 +403,12 @@ def worth_telling(before: Health, after: Health, now: datetime) -> bool:
     known = last_seen(before)
     if after.state is known:
         return False
-    if after.state is HealthState.LIMITED and after.retry_at is not None:
+    if after.retry_at is not None:
         return (after.retry_at - now).total_seconds() > SHORT_LIMIT_S
     if after.state is HealthState.HEALTHY:
-        if known is HealthState.LIMITED and before.retry_at is not None and before.since is not None:
+        if before.retry_at is not None and before.since is not None:
             return (before.retry_at - before.since).total_seconds() > SHORT_LIMIT_S
-        return known is not None and known is not HealthState.UNKNOWN
+        return known is not None
     return True
 
 

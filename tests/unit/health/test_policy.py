@@ -252,6 +252,64 @@ def test_coming_back_to_something_else_is_news() -> None:
     assert story.transitions[-1].important
 
 
+def test_a_refusal_of_the_key_during_an_outage_is_confirmed_before_the_checks_end() -> None:
+    story = Story().check(GOOD, REFUSED, REFUSED, REFUSED)
+    told = len(story.transitions)
+    story.check(REJECTED)
+    assert (story.tracked.stopped, story.delay, len(story.transitions)) == (False, 30.0, told)
+    story.check(REJECTED)
+    assert (story.tracked.stopped, story.delay, len(story.transitions)) == (True, None, told + 1)
+    assert story.tracked.health.reason == "invalid_key"
+
+
+def test_what_was_red_before_a_restart_is_red_with_the_present_reason_at_the_first_failure() -> None:
+    stored = Health(HealthState.UNHEALTHY, "refused", next_check_at=at(0).wall)
+    story = Story(tracked=policy.restored(stored, at(0))).check(OVERLOADED)
+    assert (story.state, story.tracked.health.reason) == (HealthState.UNHEALTHY, "http_503")
+    assert (story.delay, story.transitions) == (60.0, [])
+
+
+def test_two_failures_far_apart_are_not_the_three_that_are_needed() -> None:
+    story = Story().check(GOOD, OVERLOADED).check(OVERLOADED, after=15.0)
+    assert story.state is HealthState.HEALTHY
+    assert story.check(OVERLOADED).state is HealthState.UNHEALTHY
+
+
+def test_what_needs_no_confirmation_is_shown_at_once() -> None:
+    healthy = Story().check(GOOD).tracked
+    step = policy.judge(IMPORTANT, healthy, REFUSED, at(1), certain=True)
+    assert step.tracked.health.state is HealthState.UNHEALTHY
+
+
+@pytest.mark.parametrize("bad", [REFUSED, THROTTLED, REJECTED, FORBIDDEN, BAD_CONFIG])
+def test_a_state_has_lasted_since_it_changed_and_its_failures_are_counted(bad: Verdict) -> None:
+    story = Story().check(GOOD)
+    begun = story.time
+    story.check(GOOD)
+    assert story.tracked.health.since == at(begun).wall
+    while story.state is HealthState.HEALTHY:
+        story.check(bad)
+    begun, failures = story.time, story.tracked.health.consecutive_failures
+    story.check(bad, after=100.0)
+    assert story.tracked.health.since == at(begun).wall
+    assert story.tracked.health.consecutive_failures == failures + 1
+    away = policy.withheld(story.watched, story.tracked, policy.OFFLINE, "", at(5000)).tracked
+    later = policy.withheld(story.watched, away, policy.OFFLINE, "", at(6000)).tracked
+    assert later.health.since == at(5000).wall
+
+
+def test_another_reason_for_amber_or_for_a_refusal_is_recorded_and_another_one_for_an_outage_is_not() -> None:
+    amber = Story().check(THROTTLED, NO_CREDIT, NO_CREDIT)
+    assert [change.reason for change in amber.transitions] == ["rate_limited", "credit"]
+    blocked = Verdict(Outcome.PERMISSION, "blocked", http_status=403)
+    refused = Story().check(FORBIDDEN, FORBIDDEN, blocked, blocked)
+    assert [change.reason for change in refused.transitions] == ["region", "blocked"]
+    outage = Story().check(REFUSED, REFUSED, REFUSED, OVERLOADED)
+    assert [(change.reason, change.evidence) for change in outage.transitions] == [
+        ("refused", "connection refused")
+    ]
+
+
 verdicts = st.sampled_from(
     [
         GOOD,
