@@ -101,7 +101,7 @@ def _entries(path: Path) -> dict[str, str]:
         text = os.read(descriptor, _LIMIT).decode(*_ENCODING)
     finally:
         os.close(descriptor)
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+    lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {words[0]: words[1] if len(words) > 1 else "" for words in lines if words}
 
 

@@ -1,6 +1,7 @@
 """The key file is private, complete at every moment, and not trusted if another user could change it."""
 
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -34,6 +35,20 @@ def test_a_line_is_never_overwritten(path: Path) -> None:
     with pytest.raises(KeyFileUnreadableError):
         keyfile.add(path, "one", new_key())
     assert keyfile.read(path, "one") == key
+
+
+def test_a_write_that_fails_is_told_and_leaves_the_old_file(path: Path) -> None:
+    keyfile.add(path, "one", new_key())
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            keyfile.add(path, "two", new_key())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before
 
 
 def test_it_is_private_whatever_the_umask(path: Path) -> None:
