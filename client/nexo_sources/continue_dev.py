@@ -3,6 +3,7 @@
 Source: docs.continue.dev, "config.yaml reference", "Model providers" and "Secrets" (2026-10).
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ _SECRET = re.compile(r"\$\{\{\s*(?:secrets|inputs)\.(?:[\w./-]+/)?([A-Za-z_]\w*)
 
 
 def _home() -> Path:
-    return Path.home() / ".continue"
+    return Path(os.environ.get("CONTINUE_GLOBAL_DIR") or Path.home() / ".continue")
 
 
 def own_file() -> Path:

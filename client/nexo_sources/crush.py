@@ -33,7 +33,13 @@ _COMMAND = re.compile(r"\$\((.*)\)", re.DOTALL)
 
 def home() -> Path:
     """The directory with the user's settings."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush"
+    named = os.environ.get("CRUSH_GLOBAL_CONFIG")
+    return Path(named or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "crush")
+
+
+def _state() -> Path:
+    named = os.environ.get("CRUSH_GLOBAL_DATA")
+    return Path(named or Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "crush")
 
 
 def find(file: Path | None = None) -> Found:
@@ -42,7 +48,7 @@ def find(file: Path | None = None) -> Found:
         settings, problems = accounts.settings_of(file, loose_json_of)
         return problems + accounts.found(_accounts(settings, file), keys.NOT_ASKED)
     config = home()
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "crush"
+    data = _state()
     settings, problems = {}, Found()
     for path in (config / "crush.json", data / "crush.json"):
         layer, problem = accounts.settings_of(path, loose_json_of)

@@ -19,9 +19,13 @@ from nexo_sources.reading import shown, table, word
 _KEY, _ADDRESS, _MODEL = "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"
 
 
+def _user() -> Path:
+    return Path(os.environ.get("GEMINI_CLI_HOME") or Path.home())
+
+
 def home() -> Path:
     """The directory with the user's files."""
-    return Path.home() / ".gemini"
+    return _user() / ".gemini"
 
 
 def find(file: Path | None = None) -> Found:
@@ -36,7 +40,7 @@ def find(file: Path | None = None) -> Found:
         return problems + _found({}, {**variables, _ADDRESS: address}, file)
     settings, problems = _settings()
     own_env = home() / ".env"
-    env = next((path for path in (own_env, Path.home() / ".env") if path.is_file()), own_env)
+    env = next((path for path in (own_env, _user() / ".env") if path.is_file()), own_env)
     variables, unreadable = accounts.variables_in(env)
     shell = {name: value for name, value in reading.environment().items() if value.strip()}
     own = {name: shell.get(name) or value for name, value in variables.items()}

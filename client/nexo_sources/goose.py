@@ -42,8 +42,7 @@ _ENGINES = {
 
 def find(file: Path | None = None) -> Found:
     """The provider in use, providers with a key in secrets.yaml, and custom providers."""
-    directory = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "goose"
-    path = file or directory / "config.yaml"
+    path = file or _directory() / "config.yaml"
     settings, problems = accounts.settings_of(path, reading.yaml_of)
     secrets, unreadable = accounts.settings_of(path.parent / "secrets.yaml", reading.yaml_of)
     own = {name: str(value) for name, value in {**settings, **secrets}.items() if isinstance(value, str)}
@@ -65,6 +64,13 @@ def find(file: Path | None = None) -> Found:
         else:
             result += accounts.found([account], variables)
     return result
+
+
+def _directory() -> Path:
+    root = Path(os.environ.get("GOOSE_PATH_ROOT", ""))
+    if root.is_absolute():
+        return root / "config"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "goose"
 
 
 def _unknown(own: Mapping[str, str], customs: list[Account], path: Path) -> Iterator[Account]:

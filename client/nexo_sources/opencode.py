@@ -50,6 +50,8 @@ def find(file: Path | None = None) -> Found:
     config = _directory("XDG_CONFIG_HOME", ".config")
     files = [config / name for name in _NAMES]
     files += [Path(os.environ["OPENCODE_CONFIG"])] if os.environ.get("OPENCODE_CONFIG") else []
+    directories = (str(Path.home() / ".opencode"), os.environ.get("OPENCODE_CONFIG_DIR"))
+    files += [Path(directory) / name for directory in directories if directory for name in _NAMES[1:]]
     settings, problems = {}, Found()
     for path in (*files, *(_MANAGED / name for name in _NAMES)):
         layer, problem = accounts.settings_of(path, loose_json_of)
@@ -57,7 +59,7 @@ def find(file: Path | None = None) -> Found:
     settings, problem = _with_content(settings)
     logins = _directory("XDG_DATA_HOME", ".local/share") / "auth.json"
     auth, unreadable = accounts.settings_of(logins, reading.json_of)
-    theirs = _of_this_directory()
+    theirs = [path for path in _of_this_directory() if path not in files]
     here = accounts.in_this_directory(theirs, "opencode")
     claims = _claims(theirs)
     place = next((path for path in reversed(files) if path.exists()), files[1])

@@ -35,6 +35,7 @@ from nexo_sources import (
 )
 from nexo_sources.loose_json import loose_json_of
 from nexo_sources.reading import Unreadable
+from nexo_sources.table import named
 
 KEY = "canary-of-a-program"
 OTHER = "canary-of-another-place"
@@ -44,7 +45,9 @@ OTHER = "canary-of-another-place"
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty home, with an empty directory in it that the person is in, and nothing in the shell."""
     for name in list(os.environ):
-        if name.endswith(("_KEY", "_BASE_URL", "_HOST", "_HOME")) or name.startswith(("XDG_", "GOOSE_")):
+        if name.endswith(("_KEY", "_BASE_URL", "_HOST", "_HOME", "_DIR")) or name.startswith(
+            ("XDG_", "GOOSE_")
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "clone").mkdir()
@@ -747,6 +750,70 @@ def test_cline_providers_as_its_command_writes_them(home: Path) -> None:
         "bedrock": False,
         "qwen": True,
     }
+
+
+# -- directories that a variable names
+
+
+@pytest.mark.parametrize(
+    ("source", "variable", "name", "content"),
+    [
+        ("gemini-cli", "GEMINI_CLI_HOME", ".gemini/.env", f"GEMINI_API_KEY={KEY}\n"),
+        ("gemini-cli", "GEMINI_CLI_HOME", ".env", f"GEMINI_API_KEY={KEY}\n"),
+        ("qwen-code", "QWEN_HOME", "settings.json", {"env": {"ANTHROPIC_API_KEY": KEY}}),
+        (
+            "continue",
+            "CONTINUE_GLOBAL_DIR",
+            "config.yaml",
+            {"models": [{"name": "a", "provider": "openai", "model": "m-1", "apiKey": KEY}]},
+        ),
+        ("crush", "CRUSH_GLOBAL_CONFIG", "crush.json", {"providers": {"openai": {"api_key": KEY}}}),
+        ("crush", "CRUSH_GLOBAL_DATA", "crush.json", {"providers": {"openai": {"api_key": KEY}}}),
+        ("goose", "GOOSE_PATH_ROOT", "config/secrets.yaml", {"ANTHROPIC_API_KEY": KEY}),
+        (
+            "opencode",
+            "OPENCODE_CONFIG_DIR",
+            "opencode.json",
+            {"provider": {"openai": {"options": {"apiKey": KEY}}}},
+        ),
+        (
+            "cline",
+            "CLINE_DIR",
+            "data/settings/providers.json",
+            {"providers": {"anthropic": {"settings": {"apiKey": KEY}}}},
+        ),
+        (
+            "cline",
+            "CLINE_DATA_DIR",
+            "settings/providers.json",
+            {"providers": {"anthropic": {"settings": {"apiKey": KEY}}}},
+        ),
+    ],
+)
+def test_a_program_is_read_where_its_variable_has_its_files(
+    home: Path, monkeypatch: pytest.MonkeyPatch, source: str, variable: str, name: str, content: Any
+) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.setenv(variable, str(home / "elsewhere"))
+    write(home / "elsewhere" / name, content)
+    one = named(source)
+    assert one is not None
+    assert [finding.api_key for finding in one.read().findings] == [KEY]
+
+
+@pytest.mark.parametrize("place", [".opencode/opencode.json", "named/opencode.jsonc"])
+@pytest.mark.parametrize("at_home", [False, True])
+def test_opencode_sends_the_key_of_one_file_to_the_address_of_a_later_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch, place: str, at_home: bool
+) -> None:
+    monkeypatch.setenv("OPENCODE_CONFIG_DIR", str(home / "named"))
+    write(home / ".config/opencode/opencode.json", {"provider": {"openai": {"options": {"apiKey": KEY}}}})
+    write(home / place, {"provider": {"openai": {"options": {"baseURL": "https://llm.example/v1"}}}})
+    if at_home:
+        monkeypatch.chdir(home)
+    found = opencode.find()
+    assert [(one.address, one.api_key) for one in found.findings] == [("https://llm.example/v1", KEY)]
+    assert not found.skipped
 
 
 # -- Factory Droid
