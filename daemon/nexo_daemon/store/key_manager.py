@@ -81,7 +81,7 @@ class KeyManager:
         kind = ""
         try:
             kind = wrapping_keys.choose(self.surroundings)
-            self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None)
+            self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None, prompt=False)
         except WrappingKeyError as error:
             self._shut(error.state, kind, error.problem, error.hint)
         except NexoError as error:
@@ -385,10 +385,12 @@ class KeyManager:
             self._shut(error.state, kind, error.problem, error.hint)
             raise _refusal(error.state, error.problem, error.hint) from None
 
-    def _pin(self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None) -> None:
+    def _pin(
+        self, kind: SlotKind, data_key: DataKey, passphrase: Secret | None, *, prompt: bool = True
+    ) -> None:
         self._slots.pin(kind, data_key, passphrase)
         self._unlocked(data_key, kind)
-        self._slots.discard_leftovers()
+        self._slots.discard_leftovers(prompt=prompt)
 
 
 def _check_code(code: Secret) -> None:

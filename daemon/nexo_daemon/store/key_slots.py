@@ -137,8 +137,12 @@ class KeySlots:
         pending = (one for one in self._slots.values() if one.state is SlotState.PENDING and one.kind is kind)
         return next((one.id for one in pending), None)
 
-    def discard_leftovers(self) -> None:
-        """Discard the wrapping keys of unused slots, then the slots. Never raises."""
+    def discard_leftovers(self, *, prompt: bool = False) -> None:
+        """Discard the wrapping keys of unused slots, then the slots. Never raises.
+
+        Args:
+            prompt: a person asked for a change, so the keyring may ask back.
+        """
         leftovers = [
             one for one in self._slots.values() if one.state in (SlotState.PENDING, SlotState.RETIRED)
         ]
@@ -152,7 +156,7 @@ class KeySlots:
             if slot.kind in out_of_reach:
                 continue
             try:
-                wrapping_keys.discard(slot, self._surroundings)
+                wrapping_keys.discard(slot, self._surroundings, prompt=prompt)
             except WrappingKeyError as error:
                 # A keyring that hangs takes the whole time limit, so it is tried only once for each start.
                 out_of_reach.add(slot.kind)

@@ -27,6 +27,8 @@ class KeyringState(enum.StrEnum):
     LOCKED = "locked"
     EMPTY = "empty"
     """It answers and has no default collection; creating one would prompt."""
+    ASKS = "asks"
+    """It is unlocked, but asks a person before it gives this program an entry, or changes it."""
     ABSENT = "absent"
     """There is no service, bus, or library."""
     HUNG = "hung"
@@ -46,6 +48,11 @@ class KeyringUnusableError(Exception):
 _WORDS = {
     KeyringState.UNLOCKED: ("the keyring is unlocked", ""),
     KeyringState.LOCKED: ("the keyring of the desktop is locked", "unlock it with: nexoctl vault unlock"),
+    KeyringState.ASKS: (
+        "the keyring of the desktop asks you before it gives the key to a program",
+        "in KeePassXC, switch off 'Confirm when passwords are retrieved by clients' (Settings, Secret Service"
+        " Integration)",
+    ),
     KeyringState.EMPTY: (
         "the keyring of the desktop has no default collection",
         "open or make one with the password manager of your desktop (Seahorse, KWalletManager, KeePassXC)",
@@ -106,13 +113,13 @@ def put(service: str, user: str, value: str, *, deadline_s: float = DEADLINE_S) 
         raise KeyringUnusableError(KeyringState.FAILED, "it did not store the key")
 
 
-def remove(service: str, user: str, *, deadline_s: float = DEADLINE_S) -> None:
-    """Remove an entry, if there is one.
+def remove(service: str, user: str, *, prompt: bool = False, deadline_s: float = DEADLINE_S) -> None:
+    """Remove an entry, if there is one. KeePassXC does this only if it may prompt, even if it does not.
 
     Raises:
         KeyringUnusableError: locked, absent, hung or failing.
     """
-    _ask({"call": "remove", "service": service, "user": user}, deadline_s)
+    _ask({"call": "remove", "service": service, "user": user, "prompt": prompt}, deadline_s)
 
 
 def _ask(question: dict[str, Any], deadline_s: float) -> dict[str, Any]:

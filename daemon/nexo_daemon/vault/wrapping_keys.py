@@ -114,6 +114,8 @@ def _after_the_dialog(error: KeyringUnusableError) -> str:
         return f"its dialog was dismissed, or there is no desktop to show it on (over ssh): {_ELSEWHERE}"
     if error.state is KeyringState.FAILED:
         return _ELSEWHERE
+    if error.state is KeyringState.HUNG:
+        return f"answer its dialog, then nexoctl vault unlock; if there is none, {error.hint}"
     return error.hint
 
 
@@ -165,7 +167,10 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
         elif slot.kind is SlotKind.PASSPHRASE and passphrase is not None:
             derivation.check_passphrase(passphrase.reveal())
     except KeyringUnusableError as error:
-        raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
+        # The daemon is to open the vault by itself, and nobody can be asked then.
+        without = "; or do without it: nexoctl vault rekey --to key_file"
+        hint = f"{error.hint}{without}" if error.state is KeyringState.ASKS else error.hint
+        raise WrappingKeyError(VaultState.LOCKED, str(error), hint) from None
     except keyfile.KeyFileUnreadableError as error:
         raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except derivation.BadWordsError as error:
@@ -179,8 +184,11 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
     return fetch(slot, around, passphrase=passphrase)
 
 
-def discard(slot: WrappedKey, around: UnlockContext) -> None:
+def discard(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> None:
     """Remove the wrapping key of an unused slot, if there is one.
+
+    Args:
+        prompt: the keyring may ask whether it is to be removed.
 
     Raises:
         WrappingKeyError: the key still exists; try again later.
@@ -189,7 +197,9 @@ def discard(slot: WrappedKey, around: UnlockContext) -> None:
         if slot.kind is SlotKind.KEY_FILE:
             keyfile.remove(around.key_file, slot.id)
         elif slot.kind is SlotKind.KEYRING:
-            desktop_keyring.remove(KEYRING_SERVICE, slot.id, deadline_s=around.keyring_deadline_s)
+            desktop_keyring.remove(
+                KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=around.keyring_deadline_s
+            )
     except (KeyringUnusableError, keyfile.KeyFileUnreadableError) as error:
         raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except OSError as error:
@@ -220,7 +230,8 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
             raise WrappingKeyError(
                 VaultState.KEY_LOST, str(error), f"{error.hint}; or use the recovery code: {_BY_CODE}"
             ) from None
-        hint = _after_the_dialog(error) if prompt else f"{error.hint}; without a desktop: {_BY_CODE}"
+        first = "allow it: nexoctl vault unlock; or, " if error.state is KeyringState.ASKS else ""
+        hint = _after_the_dialog(error) if prompt else f"{first}{error.hint}; without a desktop: {_BY_CODE}"
         raise WrappingKeyError(VaultState.LOCKED, str(error), hint) from None
     if text is None:
         raise WrappingKeyError(

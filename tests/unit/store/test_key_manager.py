@@ -297,7 +297,7 @@ def test_a_slot_that_cannot_be_cleared_away_waits_for_the_next_start(
     put(store, 1)
     with monkeypatch.context() as patched:
 
-        def crash(*_: object) -> None:
+        def crash(*_: object, **__: object) -> None:
             raise CrashError
 
         patched.setattr(wrapping_keys, "discard", crash)

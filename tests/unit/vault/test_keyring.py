@@ -4,10 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import secretstorage
 
 from keyring_session import KeyringSession
 from nexo.connections.errors import KeyReferenceFailed, VaultKeyLost, VaultLocked
@@ -15,7 +17,7 @@ from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store.store import Store
-from nexo_daemon.vault import desktop_keyring, wrapping_keys
+from nexo_daemon.vault import desktop_keyring, keyring_child, wrapping_keys
 from nexo_daemon.vault.desktop_keyring import KeyringState, KeyringUnusableError
 from nexo_daemon.vault.references import References
 from nexo_daemon.vault.sealing import key_to_text, new_key
@@ -359,6 +361,33 @@ def test_what_is_kept_in_the_keyring_opens_nothing_else(keyring: KeyringSession,
     assert kept
     assert CANARY not in kept
     assert kept.encode() not in b"".join(place.bytes().values())
+    store.close()
+
+
+def test_what_may_not_prompt_cannot(keyring: KeyringSession) -> None:
+    """A dialog that nobody asked for, at login for example, would be the first thing that a person sees."""
+    keyring.start()
+    with closing(keyring_child.quiet_bus()) as bus:
+        collection = secretstorage.get_default_collection(bus)
+        made = collection.create_item("label", {"service": "quiet"}, b"secret")
+        assert made.get_secret() == b"secret"
+        keyring.lock()
+        for work in (collection.unlock, made.unlock):
+            with pytest.raises(keyring_child.WouldAsk):
+                work()
+
+
+def test_a_dialog_that_nobody_answers_is_named(
+    keyring: KeyringSession, place: StorePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring.start()
+    store = place.open()
+    keyring.suspend()
+    store.key_manager.lock()
+    monkeypatch.setattr(desktop_keyring, "PROMPT_DEADLINE_S", 0.5)
+    with pytest.raises(VaultLocked) as refused:
+        store.key_manager.unlock()
+    assert refused.value.hint.startswith("answer its dialog, then nexoctl vault unlock; if there is none, ")
     store.close()
 
 
