@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from nexo.connections.terms import HealthState
+from nexo_daemon.domain.model import Health
 from nexo_daemon.health.watch_list import HOST_GAP_S, Launch, WatchedConnection, WatchList
 
 CONCURRENCY: Final = 32
@@ -200,7 +202,7 @@ class CheckQueue:
         return running - self._quick_running < SLOW_LANE
 
     def _start(self, entry: WatchedConnection, mono: float, *, quick: bool) -> Launch:
-        launch = self._watch_list.start(entry, mono, deadline(entry.tracked.health.latency_s))
+        launch = self._watch_list.start(entry, mono, deadline(entry.tracked.health))
         self._running[launch.ticket] = quick
         if quick:
             self._quick_running += 1
@@ -227,11 +229,18 @@ class CheckQueue:
         self._hosts.tidy(launch.origin)
 
 
-def deadline(latency_s: float | None) -> float:
-    """Time limit of a check in seconds: short for services that usually answer fast, to detect hangs soon."""
-    if latency_s is None:
+def deadline(health: Health) -> float:
+    """Time limit of a check in seconds: short for services that usually answer fast, to detect hangs soon.
+
+    It is longer for one that is down, or unknown because the network was: the network may have become so slow
+    that the short limit is never met, and programs wait longer and get their answers.
+    """
+    if health.latency_s is None:
         return FIRST_DEADLINE_S
-    return min(max(8.0 * latency_s, USUAL_DEADLINE_S), LONGEST_DEADLINE_S)
+    works = health.state in (HealthState.HEALTHY, HealthState.LIMITED)
+    return min(
+        max(8.0 * health.latency_s, USUAL_DEADLINE_S if works else FIRST_DEADLINE_S), LONGEST_DEADLINE_S
+    )
 
 
 def earlier(a: float | None, b: float | None) -> float | None:

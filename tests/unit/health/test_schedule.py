@@ -69,8 +69,9 @@ class Driver:
                 self.launches.append(launch)
                 verdict = self.answers.get(launch.id, GOOD)
                 if verdict is not None:
-                    takes = launch.deadline_s if verdict is TIMEOUT else self.takes_s
-                    self.open.append((self.time + takes, launch, verdict))
+                    late = verdict is TIMEOUT or self.takes_s > launch.deadline_s
+                    takes = launch.deadline_s if late else self.takes_s
+                    self.open.append((self.time + takes, launch, TIMEOUT if late else verdict))
             self.notices += self.core.drain()
             wake = self.core.next_wake(self.now)
             moments = [end, *(moment for moment, _, _ in self.open)]
@@ -512,6 +513,20 @@ def test_a_host_that_hangs_is_red_after_the_second_time_out_when_others_answer(d
     assert turned == pytest.approx(second + USUAL_DEADLINE_S + driver.takes_s), (
         "one answer of a witness later"
     )
+
+
+@pytest.mark.parametrize("hosts", ["a", "ab", "abcd"])
+def test_a_network_that_became_very_slow_is_not_called_down_for_long(driver: Driver, hosts: str) -> None:
+    driver.configure(*(remote(id_, important=True) for id_ in hosts))
+    driver.go(20)
+    driver.notices.clear()
+    driver.takes_s = USUAL_DEADLINE_S + 2.0
+    driver.answers = dict.fromkeys(hosts, Verdict(Outcome.OK, latency_s=driver.takes_s))
+    driver.go(300)
+    assert {driver.state(id_)[0] for id_ in hosts} == {HealthState.HEALTHY}
+    driver.notices.clear()
+    driver.go(3600)
+    assert not [notice for notice in driver.notices if isinstance(notice, OfflineNotice) or notice.transition]
 
 
 def test_witnesses_that_do_not_answer_hold_a_red_light_for_a_bounded_time(driver: Driver) -> None:
