@@ -13,7 +13,7 @@ from nexo_cli.screen import Screen, fitted, text_of
 _DRAWN_PER_S = 10
 
 
-class Picture:
+class LivePicture:
     """The lines on the screen, from `show` to `end`. A thread of rich redraws them.
 
     Args:

@@ -1,4 +1,4 @@
-"""How is the daemon stopped, whether it answers or not?"""
+"""Stops the daemon, whether it answers or not."""
 
 import os
 import signal

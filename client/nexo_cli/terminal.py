@@ -18,7 +18,7 @@ from nexo_cli.format import Busy, Cell, Row, Span, Style, Table, printable
 from nexo_cli.plain import PlainOutput
 
 if TYPE_CHECKING:
-    from nexo_cli.live import Picture
+    from nexo_cli.live import LivePicture
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TICK_S = 0.1
@@ -172,13 +172,13 @@ class Terminal:
         """
         return LiveBlock(self, rows, keep=keep)
 
-    def picture(self, rows: Callable[[], Sequence[Row]]) -> "Picture":
+    def picture(self, rows: Callable[[], Sequence[Row]]) -> "LivePicture":
         """Lines on stderr, which has to be `live`."""
-        from nexo_cli.live import Picture
+        from nexo_cli.live import LivePicture
         from nexo_cli.screen import Screen
 
         assert isinstance(self.err, Screen)  # noqa: S101 - what `live` means
-        return Picture(self.err, rows, ascii_only=not self.can_write(_SPINNER))
+        return LivePicture(self.err, rows, ascii_only=not self.can_write(_SPINNER))
 
 
 @contextlib.contextmanager
@@ -217,7 +217,7 @@ class LiveBlock:
         self._keep = keep
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
-        self._picture: Picture | None = None
+        self._picture: LivePicture | None = None
 
     def __enter__(self) -> Self:
         if self._terminal.live:

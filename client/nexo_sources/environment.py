@@ -43,7 +43,7 @@ def find() -> Found:
 
 
 @frozen
-class Table:
+class VariableTable:
     """Variables as one program sees them.
 
     Attributes:
@@ -78,7 +78,7 @@ def from_variables(
     """
     outer = {**reading.addresses(), **around}
     own = {name: value for name, value in variables.items() if value.strip()}
-    table = Table({**_addresses_for(own, outer), **own}, own, place)
+    table = VariableTable({**_addresses_for(own, outer), **own}, own, place)
     found = _openai(table) + _anthropic(table) + _google(table) + _azure(table) + _remote_ollama(table)
     found += _open_webui(table)
     for service in services.SERVICES:
@@ -157,7 +157,7 @@ def _prefixes(variable: str) -> tuple[str, ...]:
     return (re.sub(r"(_OPENAI)?(_API|_AUTH)?_(KEY|TOKEN)$", "", variable) + "_",)
 
 
-def _service(service: services.Service, variable: str, table: Table) -> Found:
+def _service(service: services.Service, variable: str, table: VariableTable) -> Found:
     (prefix,) = _prefixes(variable)
     names = [prefix + rest for rest in ("BASE_URL", "API_BASE", "API_BASE_URL")]
     address = table.first(names)
@@ -171,7 +171,7 @@ def _service(service: services.Service, variable: str, table: Table) -> Found:
 
 
 def _whole(
-    finding: Finding, variable: str, table: Table, prefixes: Iterable[str], known: Iterable[str]
+    finding: Finding, variable: str, table: VariableTable, prefixes: Iterable[str], known: Iterable[str]
 ) -> Found:
     """The finding with its key; reported without an address if a variable that no SDK reads sets one."""
     other = "" if table.first(known) else _other_address(table.values, prefixes, known)
@@ -285,7 +285,7 @@ def headers_of(text: str) -> tuple[Header, ...]:
     )
 
 
-def _openai(table: Table) -> Found:
+def _openai(table: VariableTable) -> Found:
     address = table.first(_OPENAI_ADDRESSES)
     variable = table.first(("OPENAI_API_KEY",))
     if not address and not variable:
@@ -310,7 +310,7 @@ def _openai(table: Table) -> Found:
     return _whole(finding, variable, table, ["OPENAI_"], _OPENAI_ADDRESSES)
 
 
-def _anthropic(table: Table) -> Found:
+def _anthropic(table: VariableTable) -> Found:
     variable = table.first(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
     url = table.get(table.first(_ANTHROPIC_ADDRESSES))
     if not variable and table.get(_SUBSCRIPTION):
@@ -332,7 +332,7 @@ def _anthropic(table: Table) -> Found:
     return _whole(finding, variable, table, ["ANTHROPIC_"], _ANTHROPIC_ADDRESSES)
 
 
-def _google(table: Table) -> Found:
+def _google(table: VariableTable) -> Found:
     variable = table.first(("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"))
     address = table.first(_GOOGLE_ADDRESSES)
     if not variable and not address:
@@ -349,7 +349,7 @@ def _google(table: Table) -> Found:
     return _whole(finding, variable, table, _GOOGLE_PREFIXES, _GOOGLE_ADDRESSES)
 
 
-def _azure(table: Table) -> Found:
+def _azure(table: VariableTable) -> Found:
     variable = table.first(("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"))
     endpoint = table.get(table.first(("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE")))
     if not variable and not endpoint:
@@ -375,7 +375,7 @@ def azure_base_url(endpoint: str) -> str:
     return endpoint.strip().rstrip("/").removesuffix("/v1").removesuffix("/openai") + "/openai/v1"
 
 
-def _remote_ollama(table: Table) -> Found:
+def _remote_ollama(table: VariableTable) -> Found:
     # `servers` finds local ones.
     host = table.get("OLLAMA_HOST")
     url = host if "://" in host else f"http://{host}"
@@ -389,7 +389,7 @@ def _remote_ollama(table: Table) -> Found:
     return one(finding, "", table.pointers, needs_key=False)
 
 
-def _open_webui(table: Table) -> Found:
+def _open_webui(table: VariableTable) -> Found:
     """Open WebUI's lists of keys and addresses: the first key is for the first address, and so on."""
     keys_, addresses = table.get("OPENAI_API_KEYS"), table.get("OPENAI_API_BASE_URLS")
     found = Found()

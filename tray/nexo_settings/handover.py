@@ -32,7 +32,7 @@ Place = dict[str, str]
 """The page to open: `at` (`add`, `edit`, `show`) and `name`. With `no_reveal`, no tab shows secrets again."""
 
 
-class Busy(Exception):
+class ServerBusy(Exception):
     """A server has the lock but does not answer."""
 
 
@@ -83,7 +83,7 @@ def claim(daemon: Path, place: Place) -> Serving | str:
 
     Raises:
         paths.UnsafePathError: the directory of the daemon's socket is not private.
-        Busy
+        ServerBusy
     """
     directory = paths.private_directory(daemon.parent)
     give_up = time.monotonic() + _START_S
@@ -98,7 +98,7 @@ def claim(daemon: Path, place: Place) -> Serving | str:
         if address:
             return address
         if time.monotonic() > give_up:
-            raise Busy
+            raise ServerBusy
         time.sleep(0.05)
 
 
