@@ -70,7 +70,7 @@ class Recheck:
 
 
 class Scheduler:
-    """Takes results and says which check is next. Not thread-safe; methods take the present time as an argument."""
+    """Says which check is next. Not thread-safe; methods take the present time as an argument."""
 
     def __init__(self, source: random.Random) -> None:
         self._watch_list = WatchList(source)
