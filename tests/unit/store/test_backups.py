@@ -157,7 +157,10 @@ def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
     put(store, 1)
     care.backup(store, place.clock)
     store.key_manager.rotate()
-    care.restore(store, "", clock=place.clock)
+    with store.transaction() as tx:
+        revision = tx.next_revision()
+    _, state = care.restore(store, "", clock=place.clock)
+    assert state.settings.revision > revision
     assert key_of(store) == f"{CANARY}-1"
     put(store, 2)
     store.close()
@@ -240,6 +243,21 @@ def test_what_a_restore_replaces_is_kept_with_its_log(
     assert (aside / "connections.db-wal").read_bytes() == b"a log"
     assert {path.stat().st_mode & 0o777 for path in aside.iterdir()} == {0o600}
     assert not Path(f"{place.file}-wal").exists()
+
+
+def test_of_what_restores_replaced_the_last_three_stay(place: StorePlace, store: Store) -> None:
+    care.backup(store, place.clock)
+    for number in range(1, 6):
+        put(store, number)
+        place.clock.turn(timedelta(days=-1 if number == 5 else 1))
+        care.restore(store, store.backups.list()[-1].name, clock=place.clock)
+    kept = sorted(store.backups.directory.glob("replaced-*"))
+    assert [names_in(aside / "connections.db") for aside in kept] == [["Work 5"], ["Work 3"], ["Work 4"]]
+
+
+def names_in(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as db:
+        return [row[0] for row in db.execute("SELECT name FROM connections")]
 
 
 def garbage(path: Path) -> None:
