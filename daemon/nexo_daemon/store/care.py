@@ -1,6 +1,7 @@
 """Checks, backups on request and restores of an open store, as `nexoctl store` offers them."""
 
 from contextlib import suppress
+from pathlib import Path
 
 from nexo.connections.errors import NexoError, StoreFailed, VaultLocked
 from nexo.connections.model.store import CheckResult, Restored
@@ -93,14 +94,7 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
         revision = _present_revision(store)
         vault = _key_for(store, candidate, result, clock)
         if vault is not None:
-            with candidate.database.reading() as db:
-                broken = resealing.unopenable(db, vault)
-            if broken:
-                raise StoreFailed(
-                    f"{source}: the secrets of {', '.join(broken[:5])} do not open with the present key; "
-                    "nothing was changed",
-                    hint="unlock the vault with the key from that time, or choose another backup",
-                )
+            _require_openable(candidate, vault, source)
         elif secrets and not (store.damaged or store.missing):
             raise VaultLocked(
                 f"the vault is locked, so the secrets in {source} cannot be tried; nothing was changed",
@@ -123,6 +117,18 @@ def restore(store: Store, name: str, *, clock: Clock, dry_run: bool = False) -> 
         return report, store.reopen()
     except StoreUnusable as error:
         raise StoreFailed(f"restored, but it cannot be opened: {error.message}", hint=error.hint) from None
+
+
+def _require_openable(candidate: restoring.Candidate, vault: SecretVault, source: Path) -> None:
+    """Raise `StoreFailed` unless the vault opens every secret of the candidate."""
+    with candidate.database.reading() as db:
+        broken = resealing.unopenable(db, vault)
+    if broken:
+        raise StoreFailed(
+            f"{source}: the secrets of {', '.join(broken[:5])} do not open with the present key; "
+            "nothing was changed",
+            hint="unlock the vault with the key from that time, or choose another backup",
+        )
 
 
 def _present_revision(store: Store) -> int:
