@@ -200,7 +200,7 @@ def _tried(setting: Setting, words: dict[str, str]) -> File:
 def _written(setting: Setting, words: dict[str, str]) -> File:
     file = _file(setting, setting.changes(words))
     try:
-        changed = writing.write(setting.file(), setting.form, setting.templates, words)
+        changed = writing.write(setting.file(), setting.form, setting.templates, words, start=setting.start)
     except (Unreadable, OSError) as problem:
         return replace(file, problem=_why(problem))
     return replace(file, changed=changed, backup=_backup(setting))
@@ -214,7 +214,7 @@ def _all_undone(program: Program) -> tuple[File, ...]:
 def _undone(setting: Setting) -> File:
     file = _file(setting, ())
     try:
-        changed = writing.undo(setting.file(), setting.form, setting.templates)
+        changed = writing.undo(setting.file(), setting.form, setting.templates, start=setting.start)
     except (Unreadable, OSError) as problem:
         return replace(file, problem=_why(problem))
     return replace(file, changed=changed, backup=_backup(setting))

@@ -38,12 +38,14 @@ class Setting:
         file: its path on this computer.
         entries: places and templates.
         strict: the program ignores a file with comments or trailing commas.
+        start: the text of a new file, if the program refuses one without it.
     """
 
     file: Callable[[], Path]
     form: FileForm
     entries: tuple[tuple[Place, Any], ...]
     strict: bool = False
+    start: str = ""
 
     @property
     def templates(self) -> list[PlacedValue]:
@@ -86,7 +88,8 @@ def _provider(url: str) -> dict[str, str]:
 # The table may be one of its own, or in braces.
 _CODEX_AUTH = ("command", "args", "timeout_ms", "refresh_interval_ms", "cwd")
 _LLM_MODEL = {"model_id": "gateway", "model_name": MODEL, "api_base": OPENAI, "api_key_name": "nexo"}
-_AICHAT_CLIENT = {"type": "openai-compatible", "name": "nexo", "api_base": OPENAI, "api_key": TOKEN}
+# aichat does not start with a client of which it knows no model; it knows those of this type.
+_AICHAT_CLIENT = {"type": "openai", "name": "nexo", "api_base": OPENAI, "api_key": TOKEN}
 _CONTINUE_MODEL = {
     "name": "Nexo",
     "provider": "openai",
@@ -187,6 +190,7 @@ PROGRAMS = (
                 continue_dev.own_file,
                 FileForm.YAML,
                 ((("models", ListEntry("name", "Nexo")), _CONTINUE_MODEL),),
+                start="name: Nexo\nversion: 1.0.0\nschema: v1\n",
             ),
         ),
         ("Then choose the model Nexo in Continue; otherwise it uses the first one of the file.",),
@@ -263,9 +267,12 @@ PROGRAMS = (
                     (("apis", "openai", "base-url"), OPENAI),
                     (("apis", "openai", "api-key"), TOKEN),
                     (("apis", "openai", "api-key-cmd"), ABSENT),
+                    # It uses only models of its file; for this one the gateway uses the default model.
+                    (("apis", "openai", "models", "nexo", "max-input-chars"), 392_000),
                 ),
             ),
         ),
+        ("Then: mods --api openai --model nexo 'a question'",),
     ),
     Program(
         "aichat",

@@ -30,8 +30,18 @@ def backup_of(path: Path) -> Path:
     return real.with_name(real.name + SUFFIX)
 
 
-def write(path: Path, form: FileForm, templates: Sequence[PlacedValue], words: Mapping[str, str]) -> bool:
+def write(
+    path: Path,
+    form: FileForm,
+    templates: Sequence[PlacedValue],
+    words: Mapping[str, str],
+    *,
+    start: str = "",
+) -> bool:
     """Change the file, and keep a copy; returns whether anything changed.
+
+    Args:
+        start: the text of a new file, before the changes.
 
     Raises:
         Unreadable: it cannot be read or changed safely; it was not changed.
@@ -39,7 +49,7 @@ def write(path: Path, form: FileForm, templates: Sequence[PlacedValue], words: M
     """
     before = reading.text_of(path)
     changes = [PlacedValue(one.place, filled(one.value, words)) for one in templates]
-    after = edited(before or "", form, changes)
+    after = edited(before or start, form, changes)
     if after == before:
         return False
     real = _real(path)
@@ -54,7 +64,7 @@ def write(path: Path, form: FileForm, templates: Sequence[PlacedValue], words: M
     return True
 
 
-def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
+def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue], *, start: str = "") -> bool:
     """Restore the values from before `write`; returns whether anything changed.
 
     Other changes since then stay. If there were none, the file is the same as before, byte for byte. A value
@@ -64,12 +74,12 @@ def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
     Raises:
         Unreadable, OSError: as `write`.
     """
-    changed = _undone(path, form, templates)
+    changed = _undone(path, form, templates, start)
     _leave(_real(path))
     return changed
 
 
-def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> bool:
+def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue], start: str) -> bool:
     real, backup = _real(path), backup_of(path)
     current, before = reading.text_of(path), reading.text_of(backup)
     noted = _absence_of(real).exists()
@@ -77,7 +87,7 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> boo
         return False
     now = values(current, form, [one.place for one in templates])
     ours = [made_from(template.value, value.value) for template, value in zip(templates, now, strict=True)]
-    if before is not None and all(ours) and edited(before, form, now) == current:
+    if before is not None and all(ours) and edited(before or start, form, now) == current:
         backup.replace(real)
         return True
     old = values(before or "", form, [one.place for one in templates])
@@ -91,7 +101,7 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue]) -> boo
     after = edited(current, form, former)
     if before is not None or noted:
         after = _without_tables_of_ours(after, form, templates, before or "")
-    if noted and after != current and says_nothing(after, form):
+    if noted and after != current and (says_nothing(after, form) or after == start):
         real.unlink()
     elif after != current:
         _replace(real, current, after)

@@ -118,6 +118,19 @@ def test_undo_keeps_a_comment_in_a_table_that_it_made(tmp_path: Path) -> None:
     assert "/* mine */" in path.read_text()
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_file_begins_with_what_its_program_requires_and_goes_again(tmp_path: Path, there: bool) -> None:
+    (continue_,) = [one for one in SETTINGS if one.start]
+    path, form, entries, start = tmp_path / "f", continue_.form, continue_.templates, continue_.start
+    if there:
+        path.write_text("")
+    writing.write(path, form, entries, WORDS, start=start)
+    assert {"name", "version", "models"} <= PARSE[form](path.read_text()).keys()
+    writing.write(path, form, entries, LATER, start=start)
+    writing.undo(path, form, entries, start=start)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == ([("f", "")] if there else [])
+
+
 def own(place: Any, number: int) -> Any:
     """A value that a person may have at a place."""
     last = place[-1]
@@ -142,16 +155,16 @@ def test_undo_takes_back_what_was_written_and_nothing_else(setting: Setting, dat
         path = Path(directory) / "settings"
         if before or data.draw(st.booleans(), label="there"):
             path.write_text(before)
-        assert not writing.undo(path, form, entries), "nothing was written yet"
+        assert not writing.undo(path, form, entries, start=setting.start), "nothing was written yet"
         assert before == (path.read_text() if path.exists() else "")
         for words in data.draw(st.sampled_from([(WORDS,), (WORDS, LATER)]), label="writes"):
-            writing.write(path, form, entries, words)
+            writing.write(path, form, entries, words, start=setting.start)
         path.write_text(edited(path.read_text(), form, mine))
-        writing.undo(path, form, entries)
+        writing.undo(path, form, entries, start=setting.start)
         after = path.read_text() if path.exists() else ""
         left = after
         if path.exists():
-            assert not writing.undo(path, form, entries), "it is undone already"
+            assert not writing.undo(path, form, entries, start=setting.start), "it is undone already"
             assert path.read_text() == after
     account = {at for at, entry in enumerate(entries) if entry.value is ABSENT or has_words(entry.value)}
     for at, (was, now) in enumerate(
