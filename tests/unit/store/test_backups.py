@@ -336,6 +336,18 @@ def test_a_damaged_backup_is_refused_and_the_next_one_is_there(place: StorePlace
     assert names(store) == ["Work 1"]
 
 
+def test_a_backup_that_somebody_edited_is_refused(place: StorePlace, store: Store) -> None:
+    put(store, 1)
+    made = care.backup(store, place.clock)
+    with closing(sqlite3.connect(made.path, isolation_level=None)) as db:
+        db.execute("UPDATE connections SET base_url='https://evil.example/v1'")
+    put(store, 2)
+    with pytest.raises(StoreFailed, match=r"is damaged.*nothing was changed"):
+        care.restore(store, made.name, clock=place.clock)
+    store.reload()
+    assert names(store) == ["Work 1", "Work 2"]
+
+
 @pytest.mark.parametrize("name", ["nope.db", "../connections.db", "relative/path.db", "/no/such/file.db"])
 def test_what_is_no_backup_is_not_found(store: Store, place: StorePlace, name: str) -> None:
     with pytest.raises(InvalidField) as caught:
