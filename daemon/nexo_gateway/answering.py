@@ -1,7 +1,7 @@
 """Sends answers to programs: the provider's, passed on and counted byte by byte, or one of our own."""
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -40,31 +40,36 @@ class Answer:
         self.status = sent.status
         self.target = target
         self.pieces = sent.body
+        good, failed = sent.status < 300, sent.status >= 400
         # Only errors repeat the key.
-        self._masking = Masking(target.secrets if sent.status >= 400 else ())
+        self._masking = Masking(target.secrets if failed else ())
         self.headers = downwards(sent.headers, target.name)
-        if sent.status >= 400:
+        if failed:
             self.headers = [(name, self._masking.mask(value)) for name, value in self.headers]
+        self.waits = _waits(self.headers) if failed else {}
         named = {name: value.decode("latin-1").lower() for name, value in self.headers}
-        self.encoding = _encoding(self.headers) if b"content-encoding" in named else ""
-        self.waits = _waits(self.headers) if sent.status >= 400 else {}
         kind = named.get(b"content-type", "")
         length = named.get(b"content-length", "")
-        self.length = int(length) if sent.status < 400 and length.isdecimal() and len(length) < 19 else None
-        good = sent.status < 300
+        self.encoding = _encoding(self.headers) if b"content-encoding" in named else ""
+        self.length = int(length) if not failed and length.isdecimal() and len(length) < 19 else None
         # Reading costs no tokens: neither a model list nor a stored response, which repeats its counts.
         paid = good and admitted.method == "POST"
         self.tap = Tap(kind, self.encoding) if paid else None
         self.counts_tokens = (
             paid and ("json" in kind or "event-stream" in kind) and not admitted.path.endswith(_COUNTING)
         )
-        signpost = Signpost(target.endpoint, admitted)
-        if good and not HEADERS.isdisjoint(named):
+        if good:
+            self._lead_back(Signpost(target.endpoint, admitted), named)
+
+    def _lead_back(self, signpost: Signpost, named: Mapping[bytes, str]) -> None:
+        """Let the addresses in the answer lead through the gateway."""
+        if not HEADERS.isdisjoint(named):
             self.headers = [
                 (name, signpost.header(value) if name in HEADERS else value) for name, value in self.headers
             ]
-        if good and kind.startswith("application/json") and not self.encoding and names_results(admitted):
-            self.pieces = signpost.document(sent.body)
+        is_json = named.get(b"content-type", "").startswith("application/json") and not self.encoding
+        if is_json and names_results(signpost.admitted):
+            self.pieces = signpost.document(self.pieces)
             self.headers = [pair for pair in self.headers if pair[0] != b"content-length"]
             self.length = None
 
