@@ -25,6 +25,8 @@ from nexo_daemon.providers.layers import PLAIN
 from nexo_daemon.providers.proxies import Proxy
 from nexo_gateway.streams import Direct, ProviderStream, begin_body
 
+RESOLVE_TIMEOUT_S = 6.0
+"""The system's resolver sends a lost query again after 5 seconds."""
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_HEADERS = 200
@@ -374,10 +376,11 @@ class _Backend(Direct):
             return await super(_Backend, self).connect_tcp(address, port)
 
         self._progress.resolving()
-        async with asyncio.timeout(timeout):
-            literal = is_address(host)
+        literal = is_address(host)
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
             addresses = [host] if literal else await resolve(host, port)
-            self._progress.resolved(addresses, literal=literal)
+        self._progress.resolved(addresses, literal=literal)
+        async with asyncio.timeout(timeout):
             address, stream = await first_of(addresses, attempt)
         self.opened.append(stream)
         self._progress.connected(address, port)
