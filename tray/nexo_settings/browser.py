@@ -10,10 +10,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _APP_WINDOWS = ("chromium", "google-chrome", "brave", "microsoft-edge", "vivaldi")
 """Beginnings of the names of browsers that open `--app=ADDRESS` as a window without tabs."""
 _OPENERS: tuple[tuple[str, ...], ...] = (("xdg-open",), ("gio", "open"), ("wslview",))
+_TEXT_BROWSERS = frozenset(("www-browser", "w3m", "lynx", "links", "links2", "elinks"))
+"""They need a terminal and cannot run the page."""
 _LAUNCH_S = 3.0
 _ASK_S = 1.0
 
@@ -34,8 +37,11 @@ def command(
         path: the search path for programs; PATH by default.
     """
     for one in filter(None, environment.get("BROWSER", "").split(os.pathsep)):
-        words = shlex.split(one)
-        if words and shutil.which(words[0], path=path):
+        try:
+            words = shlex.split(one)
+        except ValueError:
+            continue
+        if words and Path(words[0]).name not in _TEXT_BROWSERS and shutil.which(words[0], path=path):
             return words if any(ADDRESS in word for word in words) else [*words, ADDRESS]
     if platform == "darwin":
         return ["open", ADDRESS]
@@ -83,6 +89,8 @@ def show(words: Sequence[str], umask: int) -> bool:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             umask=umask,
+            # Only `command` reads it: where it chose another program, xdg-open would still start this one.
+            env={name: value for name, value in os.environ.items() if name != "BROWSER"},
         )
     except OSError:
         return False
