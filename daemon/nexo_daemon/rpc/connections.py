@@ -1,6 +1,7 @@
 """ConnectionService: configuration, tests, the default."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from nexo.connections.codec import seconds, timestamp, write
@@ -9,9 +10,10 @@ from nexo.connections.phrases import phrase
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo_daemon.domain.model import StoredConnection
-from nexo_daemon.domain.probing import LayerResult, ProbeTarget, Suggestion, TestReport
+from nexo_daemon.domain.probing import LayerResult, ProbeTarget, TestReport
 from nexo_daemon.providers import catalog
 from nexo_daemon.providers.prober import Prober
+from nexo_daemon.registry.edits import Plan
 from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.tested import Proposal
@@ -92,9 +94,11 @@ class ConnectionService:
     async def TestConnection(
         self, request: pb.TestConnectionRequest, send: Send[pb.TestConnectionResponse]
     ) -> None:
-        connection, era = self._registry.snapshot.get(request.name), self._registry.tickets.era
-        name, ticket, proposal = connection.name, "", None
-        notes: tuple[Suggestion, ...] = ()
+        connection = self._registry.snapshot.get(request.name)
+
+        def on_layer(layer: pb.LayerResult) -> Awaitable[None]:
+            return send(pb.TestConnectionResponse(layer=layer))
+
         if request.update_mask.paths:
             proposal = Proposal(
                 edit_draft(request.changes, request.update_mask),
@@ -109,34 +113,27 @@ class ConnectionService:
                 keep_key_for_new_origin=proposal.consent,
                 fixes=proposal.fixes,
             )
-            name, notes = plan.connection.name, plan.notes
-            target = await self._registry.planned_target(plan)
+            result = await self._test_plan(request, proposal, plan, on_layer)
         else:
-            target = await self._registry.target(connection)
-        report = await self._test(request, target, lambda layer: send(pb.TestConnectionResponse(layer=layer)))
-        if proposal is None:
+            report = await self._test(request, await self._registry.target(connection), on_layer)
             await self._remember(connection, report)
-        elif request.keep:
-            ticket = self._registry.ticket(proposal, report, era)
-        await send(pb.TestConnectionResponse(result=convert.report(name, report, ticket, notes)))
+            result = convert.report(connection.name, report)
+        await send(pb.TestConnectionResponse(result=result))
 
     async def TestDraftConnection(
         self,
         request: pb.TestDraftConnectionRequest,
         send: Send[pb.TestDraftConnectionResponse],
     ) -> None:
-        draft, era = new_draft(request.draft), self._registry.tickets.era
+        draft = new_draft(request.draft)
         proposal = Proposal(draft, tuple(request.fixes))
         if draft.name is None or not draft.name.strip():
             # A test needs no name: a person may test before choosing one.
             draft = replace(draft, name="draft")
         plan = self._registry.plan_new(draft, proposal.fixes)
-        target = await self._registry.planned_target(plan)
-        report = await self._test(
-            request, target, lambda layer: send(pb.TestDraftConnectionResponse(layer=layer))
+        result = await self._test_plan(
+            request, proposal, plan, lambda layer: send(pb.TestDraftConnectionResponse(layer=layer))
         )
-        ticket = self._registry.ticket(proposal, report, era) if request.keep else ""
-        result = convert.report(plan.connection.name, report, ticket, plan.notes)
         await send(pb.TestDraftConnectionResponse(result=result))
 
     async def GetLastTest(self, request: pb.GetLastTestRequest) -> pb.GetLastTestResponse:
@@ -146,6 +143,19 @@ class ConnectionService:
             return pb.GetLastTestResponse()
         result = convert.report(connection.name, last.report)
         return pb.GetLastTestResponse(result=result, tested_at=timestamp(last.at))
+
+    async def _test_plan(
+        self,
+        request: pb.TestConnectionRequest | pb.TestDraftConnectionRequest,
+        proposal: Proposal,
+        plan: Plan,
+        send: Send[pb.LayerResult],
+    ) -> pb.TestResult:
+        """Test a planned connection; the result has a ticket if the proposal is to be kept."""
+        era = self._registry.tickets.era
+        report = await self._test(request, await self._registry.planned_target(plan), send)
+        ticket = self._registry.ticket(proposal, report, era) if request.keep else ""
+        return convert.report(plan.connection.name, report, ticket, plan.notes)
 
     async def _test(
         self,
