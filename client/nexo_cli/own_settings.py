@@ -1,7 +1,8 @@
 """Which settings of a program override the variables that `nexoctl run` sets?
 
 Source: the settings reference of Claude Code (`env` and `apiKeyHelper` override the shell); tests with Codex
-(it reads its address and key only from config.toml), shell-gpt (API_BASE_URL) and llm (keys.json); 2026-11.
+(it reads its address and key only from config.toml), shell-gpt (API_BASE_URL) and llm (keys.json); the source
+of mods (it has no variable for the address); November 2026.
 """
 
 import os
@@ -64,6 +65,20 @@ def _of_shell_gpt() -> Iterator[str]:
         )
 
 
+def _of_mods() -> Iterator[str]:
+    from nexo_sources import accounts, mods, reading
+    from nexo_sources.reading import shown, table, word
+
+    path = mods.own_file()
+    settings, _ = accounts.settings_of(path, reading.yaml_of)
+    openai = table(table(settings.get("apis")).get("openai"))
+    if not word(openai.get("api-key")).startswith(TOKEN_PREFIX):
+        yield (
+            f"mods takes its address from {shown(path)}, not from the variables of `nexoctl run`:"
+            " nexoctl gateway setup mods --write"
+        )
+
+
 def _of_llm() -> Iterator[str]:
     from nexo_sources import accounts, llm, reading
     from nexo_sources.reading import shown
@@ -82,6 +97,7 @@ _PROGRAMS: Mapping[str, Callable[[], Iterator[str]]] = {
     "claude": _of_claude_code,
     "codex": _of_codex,
     "llm": _of_llm,
+    "mods": _of_mods,
     "sgpt": _of_shell_gpt,
 }
 

@@ -15,7 +15,7 @@ def programs(surroundings: Surroundings, nexod: Nexod) -> Path:
     """Programs of these names, which do nothing; and a connection."""
     directory = surroundings.home / "bin"
     directory.mkdir()
-    for name in ("claude", "codex", "llm", "sgpt", "other"):
+    for name in ("claude", "codex", "llm", "mods", "sgpt", "other"):
         path = directory / name
         path.write_text("#!/bin/sh\necho ran\n")
         path.chmod(0o755)
@@ -64,10 +64,15 @@ def test_settings_that_do_not_win_are_not(surroundings: Surroundings, programs: 
     assert said(surroundings, programs / "claude") == ""
 
 
-def test_codex_is_said_to_need_its_file_until_it_has_it(surroundings: Surroundings, programs: Path) -> None:
-    assert "nexoctl gateway setup codex --write" in said(surroundings, programs / "codex")
-    surroundings.nexoctl("gateway", "setup", "codex", "--write")
-    assert said(surroundings, programs / "codex") == ""
+@pytest.mark.parametrize("name", ["codex", "mods"])
+def test_a_program_is_said_to_need_its_file_until_it_has_it(
+    surroundings: Surroundings, programs: Path, name: str
+) -> None:
+    if name == "mods":
+        pytest.importorskip("yaml")
+    assert f"nexoctl gateway setup {name} --write" in said(surroundings, programs / name)
+    surroundings.nexoctl("gateway", "setup", name, "--write")
+    assert said(surroundings, programs / name) == ""
 
 
 def test_claude_code_that_was_set_up_for_the_gateway_is_not_warned_of(

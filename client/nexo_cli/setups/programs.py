@@ -340,7 +340,10 @@ PROGRAMS = (
                 ),
             ),
         ),
-        ("Variables of the same names in the shell override it.",),
+        (
+            "Variables of the same names in the shell override it.",
+            "Then: fabric --vendor OpenAI --model {model}",
+        ),
     ),
     Program(
         "zed",
