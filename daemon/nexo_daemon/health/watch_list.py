@@ -153,7 +153,7 @@ def is_remote(origin: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return "." in host
-    return not address.is_loopback and address.is_global
+    return address.is_global
 
 
 def _request(entry: WatchedConnection, sent: float) -> Launch:

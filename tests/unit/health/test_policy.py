@@ -162,6 +162,7 @@ def test_other_red_states_are_checked_again_after_a_restart() -> None:
     planned = at(story.time + 60).wall
     stored = Health(HealthState.UNHEALTHY, "key_reference_failed", next_check_at=planned)
     assert not policy.restored(stored, at(10_000)).stopped
+    assert not policy.restored(Health(), at(10_000)).stopped
 
 
 def test_a_wait_that_was_asked_for_is_kept_to_the_second() -> None:
@@ -243,6 +244,13 @@ def test_being_off_line_keeps_what_was_known_and_coming_back_to_it_is_no_news() 
         story.check(verdict)
         assert story.state is state
         assert not story.transitions[-1].important
+
+
+def test_a_first_failure_after_being_off_line_is_shown_as_a_check_that_goes_on() -> None:
+    story = Story().check(GOOD)
+    story.tracked = policy.withheld(story.watched, story.tracked, policy.OFFLINE, "", at(story.time)).tracked
+    story.check(REFUSED)
+    assert (story.state, story.tracked.health.reason) == (HealthState.UNKNOWN, policy.CHECKING)
 
 
 def test_coming_back_to_something_else_is_news() -> None:

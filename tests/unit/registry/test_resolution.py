@@ -89,6 +89,8 @@ def test_the_first_rule_that_applies_decides_whatever_is_below(
     source, condition, name = winner
     assert found.source is source
     assert [step.source for step in found.steps if step.won] == [source]
+    beaten = [step.source for step in found.steps if "an earlier rule wins" in step.text]
+    assert beaten == [rule[0] for rule in rules if rule[1] != "absent" and rule[0] is not source]
     if condition == "good":
         assert found.connection is not None
         assert found.connection.name == name
@@ -209,6 +211,10 @@ def test_names_are_found_without_regard_to_case_and_a_typo_gets_a_suggestion() -
     problem = resolve(state, Question(connection="wrok")).problem
     assert problem is not None
     assert "did you mean 'Work'" in problem.hint
+    assert "NEXO_CONNECTION" not in problem.hint
+    of_a_variable = resolve(state, Question(environment_connection="wrok")).problem
+    assert of_a_variable is not None
+    assert of_a_variable.hint == f"correct or unset NEXO_CONNECTION; {problem.hint}"
 
 
 @given(
