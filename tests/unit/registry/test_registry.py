@@ -272,6 +272,22 @@ def test_a_forced_deletion_leaves_bindings_that_fail_closed_after_a_restart_too(
     house.live(second)
 
 
+def test_a_binding_has_the_new_name_of_its_connection_after_a_restart_too(house: House) -> None:
+    place = WorkspaceKey(WorkspaceKind.NAME, "client-a")
+
+    async def first(registry: Registry) -> None:
+        await registry.create(draft("a"))
+        await registry.bind(place, "a", allow_fallback=False)
+        await registry.update("a", Draft(name="b"))
+        await second(registry)
+
+    async def second(registry: Registry) -> None:
+        assert registry.snapshot.bindings[place].connection_name == "b"
+
+    house.live(first)
+    house.live(second)
+
+
 def test_a_switch_can_be_undone_and_undoing_twice_is_a_redo(house: House) -> None:
     async def body(registry: Registry) -> None:
         await registry.create(draft("a"))
