@@ -265,6 +265,19 @@ def test_after_a_loss_a_new_start_is_possible_on_request_only(place: StorePlace,
     store.close()
 
 
+def test_a_recovery_code_opens_nothing_after_a_new_start(place: StorePlace, store: Store) -> None:
+    code = Secret(recovery_code(store))
+    place.key_file.unlink()
+    store = reopened(place, store)
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    assert store.key_manager.status().recovery_made_at is None
+    store = reopened(place, store)
+    with pytest.raises(VaultLocked):
+        store.key_manager.unlock(recovery_code=code)
+    assert store.key_manager.status().recovery_made_at is None
+    store.close()
+
+
 def test_forgetting_is_not_done_to_a_vault_that_opens(place: StorePlace, store: Store) -> None:
     put(store, 1)
     store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
