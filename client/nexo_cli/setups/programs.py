@@ -1,7 +1,7 @@
 """The table of programs: which settings make each of them use the gateway.
 
-The files are those that `nexoctl import` reads. `seen` means that the program was run through a gateway in
-November 2026 and used these settings; the others follow its documentation.
+The files are those that `nexoctl import` reads. docs/gateway.md says which programs were seen to use these
+settings; the others follow their documentation or source of November 2026.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,14 +65,12 @@ class Program:
         name: what people type.
         settings: its files; without any, `by_hand` holds all instructions.
         by_hand: further steps for the person, with the same words in braces.
-        seen: it was run through a gateway and followed a switch.
     """
 
     name: str
     title: str
     settings: tuple[Setting, ...] = ()
     by_hand: tuple[str, ...] = ()
-    seen: bool = False
 
     @property
     def needs_model(self) -> bool:
@@ -120,7 +118,6 @@ PROGRAMS = (
                 strict=True,
             ),
         ),
-        seen=True,
     ),
     Program(
         "codex",
@@ -143,7 +140,6 @@ PROGRAMS = (
             ),
         ),
         ("A running `codex app-server` keeps its old settings: end it, or restart Codex.",),
-        seen=True,
     ),
     Program(
         "gemini-cli",
@@ -161,7 +157,6 @@ PROGRAMS = (
                 ((("security", "auth", "selectedType"), "gemini-api-key"),),
             ),
         ),
-        seen=True,
     ),
     Program(
         "opencode",
@@ -180,7 +175,6 @@ PROGRAMS = (
                 ),
             ),
         ),
-        seen=True,
     ),
     Program(
         "continue",
@@ -194,7 +188,6 @@ PROGRAMS = (
             ),
         ),
         ("Then choose the model Nexo in Continue; otherwise it uses the first one of the file.",),
-        seen=True,
     ),
     Program(
         "pi",
@@ -210,7 +203,6 @@ PROGRAMS = (
             ),
         ),
         ("A key that /login stored overrides it: remove that one with /logout.",),
-        seen=True,
     ),
     Program(
         "llm",
@@ -224,7 +216,6 @@ PROGRAMS = (
             Setting(lambda: llm.directory() / "keys.json", FileForm.JSON, ((("nexo",), TOKEN),), strict=True),
         ),
         ("Then: llm -m gateway 'a question'",),
-        seen=True,
     ),
     Program(
         "aider",
@@ -237,7 +228,6 @@ PROGRAMS = (
             ),
         ),
         ("A key in the .env file of a directory overrides it.", "Then: aider --model openai/{model}"),
-        seen=True,
     ),
     Program(
         "crush",
@@ -305,7 +295,6 @@ PROGRAMS = (
             "A variable OPENAI_API_KEY or API_BASE_URL of the shell overrides it.",
             "Then: sgpt --model {model} 'a question'",
         ),
-        seen=True,
     ),
     Program(
         "gptme",
@@ -323,7 +312,6 @@ PROGRAMS = (
             ),
         ),
         ("Variables of the same names in the shell override it.", "Then: gptme --model local/{model}"),
-        seen=True,
     ),
     Program(
         "fabric",
@@ -367,7 +355,6 @@ PROGRAMS = (
             "The command line: cline auth -p openai -k {token} -b {openai} -m {model}",
             "In the editor: provider 'OpenAI Compatible', base URL {openai}, API key {token}",
         ),
-        seen=True,
     ),
     Program(
         "goose",
@@ -391,7 +378,6 @@ PROGRAMS = (
         "open-webui",
         "Open WebUI",
         by_hand=("Admin settings, Connections, OpenAI: URL {openai}, key {token}",),
-        seen=True,
     ),
     Program(
         "devcontainer",
