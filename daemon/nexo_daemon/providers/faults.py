@@ -302,7 +302,10 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_all(_at(Layer.TLS), _timeout),
         reason="timeout",
         said="no answer in the TLS handshake",
-        advice="{host} accepts connections but does not begin TLS; check http:// or https:// and the port.",
+        advice=(
+            "{host} accepts connections but does not begin TLS; check http:// or https:// and the port. A VPN"
+            " that loses large packets looks the same: try without it, or lower its MTU."
+        ),
     ),
     FaultRow(
         name="tls-other",
