@@ -249,7 +249,7 @@ def test_of_what_restores_replaced_the_last_three_stay(place: StorePlace, store:
     care.backup(store, place.clock)
     for number in range(1, 6):
         put(store, number)
-        place.clock.turn(timedelta(days=-1 if number == 5 else 1))
+        place.clock.turn(timedelta(days=-1.5 if number == 5 else 1))
         care.restore(store, store.backups.list()[-1].name, clock=place.clock)
     kept = sorted(store.backups.directory.glob("replaced-*"))
     assert [names_in(aside / "connections.db") for aside in kept] == [["Work 5"], ["Work 3"], ["Work 4"]]
