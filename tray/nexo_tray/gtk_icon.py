@@ -10,6 +10,7 @@ This module uses private names of pystray 0.19, so `pyproject.toml` requires a v
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from nexo_tray.model import MenuItem
 
 # After this time, the check mark that GTK toggled on a click is corrected if the click changed nothing.
 _MEND_MS = 200
+_BUS_MS = 1000
 
 
 def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> bool:
@@ -47,8 +49,10 @@ def steady(base: Any) -> Any:
 
         def _finalize(self) -> None:
             self._remove_fs_icon()
-            # Without this reference the icon leaves the panel.
-            self.__dict__.pop("_appindicator", None)
+            if hasattr(self, "_appindicator"):
+                # Without this reference the icon leaves the panel, and the connection to the bus ends.
+                _wait_for_bus()
+                del self._appindicator
 
         def _update_title(self) -> None:
             base._update_title(self)
@@ -91,6 +95,18 @@ def steady(base: Any) -> Any:
             return False
 
     return SteadyIcon
+
+
+def _wait_for_bus() -> None:
+    """Wait until the session bus has what was sent to it, such as the answer to the click on *Quit*."""
+    from gi.repository import Gio, GLib
+
+    name = "org.freedesktop.DBus"
+    with suppress(GLib.Error):
+        bus = Gio.bus_get_sync(Gio.BusType.SESSION, None)
+        bus.call_sync(
+            name, "/org/freedesktop/DBus", name, "GetId", None, None, Gio.DBusCallFlags.NONE, _BUS_MS, None
+        )
 
 
 def _sync(menu: Any, items: tuple[MenuItem, ...], *, exported: bool) -> None:
