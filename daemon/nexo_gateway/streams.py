@@ -117,6 +117,38 @@ def begin_body(response: httpcore2.Response) -> Any:
     return stream
 
 
+class Lookout:
+    """Notices which of the connections that somebody waits for were lost: the system alone takes 15 minutes.
+
+    One timer for all of them, because one for each would be a tenth of the memory of a stream.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._streams: set[ProviderStream] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, stream: "ProviderStream") -> None:
+        """Look after a connection for as long as somebody waits for it."""
+        self._streams.add(stream)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
+
+    def remove(self, stream: "ProviderStream") -> None:
+        """A connection has ended."""
+        self._streams.discard(stream)
+        if not self._streams and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        streams, self._streams = self._streams, set()
+        for stream in streams:
+            if stream.look():
+                self.add(stream)
+
+
 class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     """A connection to a provider, with httpcore2's interface, and the one that anyio's TLS needs.
 
@@ -124,8 +156,9 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         turn: awaited before received data is processed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, lookout: Lookout, turn: Turn | None) -> None:
         self._loop = loop
+        self._lookout = lookout
         self._turn = turn
         self._came = b""
         self._ended = False
@@ -135,7 +168,6 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._drained: asyncio.Future[None] | None = None
         self._polled = True
         self._acknowledged: int | None = None
-        self._watch: asyncio.TimerHandle | None = None
 
     # -- asyncio.Protocol
 
@@ -159,8 +191,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._acknowledged = _acknowledged(self._socket())
-        if self._watch is not None:
-            self._watch.cancel()
+        self._lookout.remove(self)
         self._fail(exc)
 
     def pause_writing(self) -> None:
@@ -182,19 +213,14 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._wake()
         self.resume_writing()
 
-    def _look_after(self) -> None:
-        """Notice while somebody waits that the network was lost: the system alone takes 15 minutes."""
-        if self._watch is None:
-            self._watch = self._loop.call_later(LOOK_S, self._look)
-
-    def _look(self) -> None:
-        self._watch = None
+    def look(self) -> bool:
+        """Find out whether it is lost; returns whether somebody still waits for it."""
         if self._reader is None and self._drained is None:
-            return
-        if _is_lost(self._socket()):
-            self._fail(OSError(errno.ETIMEDOUT, "the network was lost"))
-        else:
-            self._look_after()
+            return False
+        if not _is_lost(self._socket()):
+            return True
+        self._fail(OSError(errno.ETIMEDOUT, "the network was lost"))
+        return False
 
     def _poll(self, *, on: bool) -> None:
         if on is not self._polled and not self._transport.is_closing():
@@ -209,7 +235,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.flush()
             self._poll(on=True)
             reader = self._reader = self._loop.create_future()
-            self._look_after()
+            self._lookout.add(self)
             timer = None if timeout is None else self._loop.call_later(timeout, _expire, reader)
             try:
                 await reader
@@ -230,7 +256,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _write(self, data: bytes) -> None:
         """Write. Raises `OSError`."""
         if self._drained is not None:
-            self._look_after()
+            self._lookout.add(self)
             await asyncio.shield(self._drained)
         if self._closed or self._error is not None or self._transport.is_closing():
             raise self._error or OSError("closed")
@@ -369,6 +395,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
     """
 
     turn: Turn | None = None
+    _lookout: Lookout | None = None
 
     async def connect_tcp(
         self,
@@ -380,10 +407,11 @@ class Direct(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """See httpcore2."""
         loop = asyncio.get_running_loop()
+        lookout = self._lookout = self._lookout or Lookout(loop)
         try:
             async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
                 transport, stream = await loop.create_connection(
-                    lambda: ProviderStream(loop, self.turn), host, port, proto=socket.IPPROTO_TCP
+                    lambda: ProviderStream(loop, lookout, self.turn), host, port, proto=socket.IPPROTO_TCP
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error
