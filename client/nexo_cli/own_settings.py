@@ -13,6 +13,13 @@ from nexo.connections.terms import TOKEN_PREFIX
 from nexo_client.variables import RIVALS
 
 
+def _reads_none(program: str, what: str, file: str) -> str:
+    return (
+        f"{program} takes its {what} from {file}, not from the variables of `nexoctl run`:"
+        f" nexoctl gateway setup {program} --write"
+    )
+
+
 def _of_claude_code() -> Iterator[str]:
     from nexo_sources import accounts, claude_code, reading
     from nexo_sources.reading import shown, table
@@ -41,10 +48,7 @@ def _of_codex() -> Iterator[str]:
     chosen = settings.get("model_provider")
     provider = table(table(settings.get("model_providers")).get(str(chosen)))
     if not str(provider.get("experimental_bearer_token", "")).startswith(TOKEN_PREFIX):
-        yield (
-            f"codex takes its address and key from {shown(path)}, not from the variables of `nexoctl run`:"
-            " nexoctl gateway setup codex --write"
-        )
+        yield _reads_none("codex", "address and key", shown(path))
 
 
 def _of_shell_gpt() -> Iterator[str]:
@@ -73,10 +77,7 @@ def _of_mods() -> Iterator[str]:
     settings, _ = accounts.settings_of(path, reading.yaml_of)
     openai = table(table(settings.get("apis")).get("openai"))
     if not word(openai.get("api-key")).startswith(TOKEN_PREFIX):
-        yield (
-            f"mods takes its address from {shown(path)}, not from the variables of `nexoctl run`:"
-            " nexoctl gateway setup mods --write"
-        )
+        yield _reads_none("mods", "address", shown(path))
 
 
 def _of_llm() -> Iterator[str]:
