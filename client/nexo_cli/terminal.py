@@ -47,12 +47,10 @@ class Terminal:
 
     def __init__(self) -> None:
         self.stdin, self.stdout, self.stderr = sys.stdin, sys.stdout, sys.stderr
-        dumb = os.environ.get("TERM", "") == "dumb"
         # https://no-color.org: any value that is not empty.
         self._colour = not os.environ.get("NO_COLOR")
-        self._capable = not dumb and importlib.util.find_spec("rich") is not None
         self.interactive = self.stdin.isatty() and self.stderr.isatty()
-        self.live = self.stderr.isatty() and self._capable
+        self.live = _can_draw(self.stderr)
         self.width = _size(self.stdout).columns if self.stdout.isatty() else None
 
     @cached_property
@@ -66,7 +64,7 @@ class Terminal:
         return self._output(self.stderr)
 
     def _output(self, stream: TextIO) -> Output:
-        if not (stream.isatty() and self._capable):
+        if not _can_draw(stream):
             return PlainOutput(stream)
         from nexo_cli.screen import Screen
 
@@ -256,6 +254,12 @@ class LiveBlock:
             if self._timer is not None:
                 self._picture = self._terminal.picture(lambda: self._rows)
                 self._picture.show()
+
+
+def _can_draw(stream: TextIO) -> bool:
+    """Whether it is a terminal that can move its cursor, and rich is installed."""
+    dumb = os.environ.get("TERM", "") == "dumb"
+    return stream.isatty() and not dumb and importlib.util.find_spec("rich") is not None
 
 
 def _size(stream: TextIO) -> os.terminal_size:
