@@ -235,7 +235,7 @@ class DesktopSession(Surroundings):
         return self.background(*self.tray_command(*flags), env=env)
 
     def icon(self) -> TrayIcon:
-        """The tray's icon, once the panel has it."""
+        """The tray's icon, once the panel has it, and its menu can be read."""
 
         def registered() -> TrayIcon | None:
             items = self.bus.property(
@@ -246,7 +246,10 @@ class DesktopSession(Surroundings):
                 try:
                     kind = "org.kde.StatusNotifierItem"
                     if self.bus.property(name, slash + path, kind, "Id") == "nexo-tray":
-                        return TrayIcon(self.bus, name, slash + path)
+                        icon = TrayIcon(self.bus, name, slash + path)
+                        # libdbusmenu puts the menu on the bus by itself, before or after the icon.
+                        icon.menu()
+                        return icon
                 except LookupError:
                     continue
             return None
