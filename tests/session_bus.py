@@ -207,6 +207,17 @@ class TrayIcon:
         layout = self._bus.call(self._name, path, self._MENU, "GetLayout", "iias", 0, -1, [])[1]
         return _line(layout)
 
+    def choose(self, *starts: str) -> None:
+        """Click through the menus to the line whose labels start so, once it can be clicked."""
+
+        def line() -> Line | None:
+            found = self.menu()
+            for start in starts:
+                found = found.find(start)
+            return found if found.enabled else None
+
+        self.click(wait_for(line, f"a line that can be clicked: {', '.join(starts)}"))
+
     def click(self, line: Line) -> None:
         """A click of a person on a line."""
         path = self._read("Menu")

@@ -64,7 +64,7 @@ def fail(desktop: DesktopSession, icon: TrayIcon) -> None:
 
 
 def quit_by_menu(icon: TrayIcon, tray: "subprocess.Popen[bytes]") -> int:
-    icon.click(icon.menu().find("Quit tray"))
+    icon.choose("Quit tray")
     return tray.wait(30)
 
 
@@ -288,10 +288,10 @@ def test_without_a_daemon_it_starts_one_and_may_stop_it(desktop: DesktopSession)
         "the tray has started its daemon again",
     )
     wait_for(lambda: any(line.label == "Stop daemon" for line in icon.menu().children), "it is this tray's")
-    icon.click(icon.menu().find("Stop daemon"))
+    icon.choose("Stop daemon")
     wait_for(lambda: desktop.nexoctl("status", expect=None).code == 3, "the daemon is gone")
     wait_for(lambda: looks(icon, Look.AWAY), "the icon of an absent daemon")
-    icon.click(icon.menu().find("Start daemon"))
+    icon.choose("Start daemon")
     wait_for(lambda: looks(icon, Look.EMPTY), "the daemon is back")
     assert quit_by_menu(icon, tray) == 0
     # The daemon serves programs, not the tray.
@@ -347,7 +347,7 @@ def test_notifications_can_be_silenced_and_stay_so(furnished: DesktopSession) ->
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
     assert icon.menu().find("Notifications").checked
-    icon.click(icon.menu().find("Notifications"))
+    icon.choose("Notifications")
     wait_for(lambda: not icon.menu().find("Notifications").checked, "the mark is gone")
     setting = furnished.config_dir / "tray.json"
     wait_for(setting.exists, "the setting is kept")
@@ -361,12 +361,12 @@ def test_the_answer_to_a_test_is_told_and_checks_can_be_paused(furnished: Deskto
     furnished.start_tray()
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
-    icon.click(icon.menu().find("Connections").find("work").find("Test now"))
+    icon.choose("Connections", "work", "Test now")
     shown = wait_for(lambda: furnished.bus.notifications, "the result of the test")
     assert shown[0].title == "work works"
-    icon.click(icon.menu().find("Test all"))
+    icon.choose("Test all")
     wait_for(lambda: furnished.bus.notifications[-1].title == "2 of 2 connections work", "all are tested")
-    icon.click(icon.menu().find("Pause checks"))
+    icon.choose("Pause checks")
     wait_for(lambda: icon.menu().find("Pause checks").checked, "the mark of paused checks")
     assert furnished.nexoctl("status", "--json").json["checks_paused"] is True
 
@@ -375,12 +375,11 @@ def test_details_models_and_about_open_windows(furnished: DesktopSession) -> Non
     furnished.start_tray()
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
-    work = icon.menu().find("Connections").find("work")
-    icon.click(work.find("Details…"))
+    icon.choose("Connections", "work", "Details…")
     wait_for(lambda: "Nexo: work" in furnished.windows(), "the details")
-    icon.click(work.find("Models…"))
+    icon.choose("Connections", "work", "Models…")
     wait_for(lambda: "Models of work" in furnished.windows(), "the models")
-    icon.click(icon.menu().find("About…"))
+    icon.choose("About…")
     wait_for(lambda: "Nexo Connections" in furnished.windows(), "the window about the tray")
     furnished.screenshot("windows")
 
@@ -393,9 +392,9 @@ def test_settings_and_edit_open_the_page_in_the_browser(furnished: DesktopSessio
     furnished.start_tray(env={"BROWSER": str(browser)})
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
-    icon.click(icon.menu().find("Settings…"))
+    icon.choose("Settings…")
     wait_for(opened.exists, "the browser of the person")
-    icon.click(icon.menu().find("Connections").find("work").find("Edit…"))
+    icon.choose("Connections", "work", "Edit…")
     wait_for(lambda: len(opened.read_text().split()) == 2, "the browser again")
     first, second = opened.read_text().split()
     assert first.startswith("http://127.0.0.1:")
@@ -412,7 +411,7 @@ def test_without_a_browser_add_connection_opens_a_terminal_with_the_wizard(
     furnished.start_tray(env={"TERMINAL": str(terminal), "BROWSER": "/bin/false"})
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
-    icon.click(icon.menu().find("Add connection…"))
+    icon.choose("Add connection…")
     wait_for(started.exists, "the terminal of the person")
     words = started.read_text().splitlines()
     assert words[:2] == ["-e", "sh"]
@@ -423,7 +422,7 @@ def test_without_a_terminal_it_says_what_to_type(furnished: DesktopSession) -> N
     furnished.start_tray(env={"PATH": str(furnished.home / "empty")})
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default")
-    icon.click(icon.menu().find("Connections").find("work").find("Edit…"))
+    icon.choose("Connections", "work", "Edit…")
     wait_for(lambda: "Add or edit a connection" in furnished.windows(), "the window that says it")
 
 
