@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue, edited, says_nothing, values
 from nexo_cli.setups.place import ABSENT
 from nexo_cli.setups.templates import filled, has_words, made_from
@@ -82,32 +83,65 @@ def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue], *, start:
 def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue], start: str) -> bool:
     real, backup = _real(path), backup_of(path)
     current, before = reading.text_of(path), reading.text_of(backup)
-    noted = _absence_of(real).exists()
-    if current is None or not (before is not None or noted or _holds_ours(current, form, templates)):
+    if current is None:
         return False
-    now = values(current, form, [one.place for one in templates])
-    ours = [made_from(template.value, value.value) for template, value in zip(templates, now, strict=True)]
-    if before is not None and all(ours) and edited(before or start, form, now) == current:
+    is_new = _absence_of(real).exists()
+    has_copy = before is not None or is_new
+    if not has_copy and not _holds_ours(current, form, templates):
+        return False
+    spots = _spots(current, before or "", form, templates)
+    whole = all(spot.is_ours for spot in spots if spot.is_of_account)
+    if before is not None and _is_only_changed_by_us(current, before or start, form, spots):
         backup.replace(real)
         return True
-    old = values(before or "", form, [one.place for one in templates])
-    account = [template.value is ABSENT or has_words(template.value) for template in templates]
-    whole = all(own for own, part in zip(ours, account, strict=True) if part)
-    former = [
-        value if whole or not part else PlacedValue(value.place, ABSENT)
-        for value, own, part in zip(old, ours, account, strict=True)
-        if own
-    ]
-    after = edited(current, form, former)
-    if before is not None or noted:
+    after = edited(current, form, [spot.undone(whole=whole) for spot in spots if spot.is_ours])
+    if has_copy:
         after = _without_tables_of_ours(after, form, templates, before or "")
-    if noted and after != current and (says_nothing(after, form) or after == start):
-        real.unlink()
-    elif after != current:
-        _replace(real, current, after)
+    if after != current:
+        if is_new and (says_nothing(after, form) or after == start):
+            real.unlink()
+        else:
+            _replace(real, current, after)
     if whole:
         backup.unlink(missing_ok=True)
     return after != current
+
+
+@frozen
+class _Spot:
+    """A place that `write` changes, with its present and its former value."""
+
+    template: PlacedValue
+    now: PlacedValue
+    before: PlacedValue
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the present value is from `write`."""
+        return made_from(self.template.value, self.now.value)
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it holds an address, a key or a model; such values belong together."""
+        return self.template.value is ABSENT or has_words(self.template.value)
+
+    def undone(self, *, whole: bool) -> PlacedValue:
+        """The value to restore; `whole`: the account can be restored, because all of it is from `write`."""
+        if whole or not self.is_of_account:
+            return self.before
+        return PlacedValue(self.before.place, ABSENT)
+
+
+def _spots(current: str, before: str, form: FileForm, templates: Sequence[PlacedValue]) -> list[_Spot]:
+    places = [one.place for one in templates]
+    rows = zip(templates, values(current, form, places), values(before, form, places), strict=True)
+    return [_Spot(*row) for row in rows]
+
+
+def _is_only_changed_by_us(current: str, before: str, form: FileForm, spots: Sequence[_Spot]) -> bool:
+    return (
+        all(spot.is_ours for spot in spots) and edited(before, form, [spot.now for spot in spots]) == current
+    )
 
 
 def _without_tables_of_ours(text: str, form: FileForm, templates: Sequence[PlacedValue], before: str) -> str:
