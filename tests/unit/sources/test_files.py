@@ -13,6 +13,7 @@ import pytest
 
 from nexo_sources import Found, aider, cc_switch, claude_code, codex, continue_dev, litellm, llm
 from nexo_sources.table import SOURCES, survey
+from sources_parts import told
 
 HOMES = Path(__file__).parent / "homes"
 
@@ -27,14 +28,6 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def inhabit(home: Path, name: str) -> None:
     shutil.copytree(HOMES / name, home, dirs_exist_ok=True)
-
-
-def told(found: Found) -> list[tuple[str, ...]]:
-    """Name, service, address, key and model of each finding."""
-    return [
-        (one.name, one.preset or one.provider.value, one.address, one.api_key, one.model)
-        for one in found.merged().findings
-    ]
 
 
 def reasons(found: Found) -> dict[str, str]:

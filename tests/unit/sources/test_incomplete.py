@@ -32,6 +32,7 @@ from nexo_sources import (
 )
 from nexo_sources.finding import Finding, Found, Incomplete, Part, Skipped
 from nexo_sources.table import SOURCES, Source, named, survey
+from sources_parts import write
 
 GATEWAY = "https://gw.example.com"
 KEY = "canary-of-the-gateway"
@@ -44,11 +45,6 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir("/")
     return tmp_path
-
-
-def write(path: Path, content: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 @pytest.mark.parametrize(
