@@ -1,12 +1,13 @@
 """What is printed: styled text, tables, field lists, spans of time. `screen` and `plain` write it.
 
 Text from elsewhere (names, provider messages) cannot move the cursor or change colours, because control
-characters are shown as escapes.
+characters are shown as escapes. `spans_of` does that for all that is printed, `printable` for questions, and
+`printer` for JSON.
 """
 
 import enum
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from nexo.connections import names, paths
@@ -33,7 +34,7 @@ class Span:
     style: Style = Style.PLAIN
 
 
-Cell = str | Span | Sequence[Span | str]
+Cell = str | Span | Sequence["Cell"]
 
 
 @frozen
@@ -100,19 +101,23 @@ def display_width(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """The text, made printable, with spaces up to `width` columns."""
-    shown = printable(text)
-    return shown + " " * (width - display_width(shown))
+    """The text with spaces up to `width` columns."""
+    return text + " " * (width - display_width(printable(text)))
 
 
 def spans_of(cell: Cell) -> tuple[Span, ...]:
     """The pieces of a cell, made printable."""
-    if isinstance(cell, str):
-        return (Span(printable(cell)),)
-    pieces = (cell,) if isinstance(cell, Span) else cell
-    spans = (Span(piece) if isinstance(piece, str) else piece for piece in pieces)
-    shown = ((span, printable(span.text)) for span in spans)
-    return tuple(span if text is span.text else Span(text, span.style) for span, text in shown)
+    return tuple(Span(printable(span.text), span.style) for span in _pieces(cell))
+
+
+def _pieces(cell: Cell) -> Iterator[Span]:
+    if isinstance(cell, Span):
+        yield cell
+    elif isinstance(cell, str):
+        yield Span(cell)
+    else:
+        for piece in cell:
+            yield from _pieces(piece)
 
 
 def plain(cell: Cell) -> str:
@@ -122,10 +127,9 @@ def plain(cell: Cell) -> str:
 
 def field_lines(fields: Sequence[tuple[str, Cell]]) -> list[Cell]:
     """ "Label  value" lines with the values aligned; fields without a value are left out."""
-    shown = [(label, spans_of(cell)) for label, cell in fields]
-    shown = [(label, spans) for label, spans in shown if any(span.text for span in spans)]
+    shown = [(label, cell) for label, cell in fields if any(span.text for span in _pieces(cell))]
     size = max((len(label) for label, _ in shown), default=0)
-    return [(Span(label.ljust(size + GAP), Style.FAINT), *spans) for label, spans in shown]
+    return [(Span(label.ljust(size + GAP), Style.FAINT), cell) for label, cell in shown]
 
 
 def duration(seconds: float | None) -> str:

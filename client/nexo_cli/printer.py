@@ -5,7 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import TextIO
 
-from nexo_cli.format import Cell, Column, Span, Style, Table, field_lines, spans_of
+from nexo.connections import names
+from nexo_cli.format import Cell, Column, Span, Style, Table, field_lines
 from nexo_cli.terminal import Terminal
 
 
@@ -19,7 +20,7 @@ class Printer:
 
     def line(self, *cells: Cell) -> None:
         """One line on stdout."""
-        self._terminal.out.line(_joined(cells))
+        self._terminal.out.line(cells)
 
     def raw(self, text: str) -> None:
         """Text for a program, exactly as given: in UTF-8, even if the terminal has another encoding."""
@@ -50,7 +51,7 @@ class Printer:
     def note(self, *cells: Cell) -> None:
         """A remark on stderr. If it cannot be written, the command continues."""
         with contextlib.suppress(OSError):
-            self._terminal.err.line(_joined(cells))
+            self._terminal.err.line(cells)
 
     def warn(self, text: str) -> None:
         """A warning on stderr."""
@@ -69,11 +70,14 @@ class Printer:
         err.flush()
 
 
-def _joined(cells: Sequence[Cell]) -> Cell:
-    return [span for cell in cells for span in spans_of(cell)]
-
-
 def _json_for(stream: TextIO, record: object, indent: int | None = None) -> str:
-    """The value on its own lines; characters that the stream's encoding lacks are written as JSON escapes."""
+    """The value on its own lines.
+
+    Characters that the stream's encoding lacks are written as JSON escapes, and so are those that a reader
+    does not see, because some of them steer a terminal.
+    """
     name = (getattr(stream, "encoding", None) or "utf-8").replace("_", "-").casefold()
-    return json.dumps(record, ensure_ascii=name != "utf-8", indent=indent) + "\n"
+    text = json.dumps(record, ensure_ascii=name != "utf-8", indent=indent)
+    # Line by line, because a text without such a character, and thus without line breaks, is checked at once.
+    lines = (names.replaced(line, lambda unseen: json.dumps(unseen)[1:-1]) for line in text.split("\n"))
+    return "\n".join(lines) + "\n"

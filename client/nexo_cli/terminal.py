@@ -89,7 +89,7 @@ class Terminal:
         Args:
             check: returns the error in an answer (the question is then asked again), or an empty text.
         """
-        shown = f" [{printable(default)}]" if default else ""
+        shown = f" [{default}]" if default else ""
         while True:
             answer = self._read_line(f"{question}{shown}: ").strip() or default
             problem = check(answer) if check else ""
@@ -104,7 +104,7 @@ class Terminal:
         from nexo_cli.terminal_modes import read_hidden
 
         try:
-            return read_hidden(f"{question}: ", self._say)
+            return read_hidden(printable(f"{question}: "), self._say)
         except (OSError, termios.error):
             raise CommandFailed(
                 "this terminal can't hide what is typed",
@@ -128,7 +128,8 @@ class Terminal:
         self.stderr.write(text)
         self.stderr.flush()
 
-    def _read_line(self, prompt: str) -> str:
+    def _read_line(self, question: str) -> str:
+        prompt = printable(question)
         if self.stdin is sys.stdin and self.stdin.isatty() and self.stdout.isatty():
             # Importing readline makes arrow keys work in input().
             with contextlib.suppress(ImportError):

@@ -113,8 +113,7 @@ def test_foreign_text_cannot_steer_the_terminal(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["work", "日本語の名前", "e\u0301te", "a\tb"])
 def test_a_padded_name_is_as_wide_as_the_others(name: str) -> None:
-    assert display_width(padded(name, 14)) == 14
-    assert padded(name, 1).isprintable()
+    assert display_width(plain(padded(name, 14))) == 14
 
 
 def test_colours_only_where_asked_for() -> None:
