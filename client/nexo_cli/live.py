@@ -1,8 +1,9 @@
 """Lines at the bottom of a terminal that are drawn again and again, through rich. Imported when they show."""
 
+import os
 from collections.abc import Callable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import ConsoleRenderable, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
@@ -25,7 +26,7 @@ class LivePicture:
         self._screen = screen
         self._rows = rows
         self._spinner = "line" if ascii_only else "dots"
-        self._live = Live(
+        self._live = _Live(
             console=screen.console,
             get_renderable=self._drawn,
             refresh_per_second=_DRAWN_PER_S,
@@ -37,9 +38,13 @@ class LivePicture:
         """Draw the lines, and draw them again ten times a second."""
         self._live.start(refresh=True)
 
+    def lost(self) -> None:
+        """Note that the program is being stopped: after that, other text may stand above the cursor."""
+        self._live.lost = True
+
     def end(self, *, leave: bool = False) -> None:
         """Erase the lines, or leave them as they are now."""
-        if not leave:
+        if not leave and self._live.in_foreground():
             # The last drawing is not cut to the height of the terminal, so it could not be erased.
             self._rows = tuple
             self._live.transient = True
@@ -59,3 +64,38 @@ class LivePicture:
         # It turns on from where the spinner of the last drawing was.
         spinner.start_time = 0
         return Padding(spinner, (0, 0, 0, row.indent), expand=False)
+
+
+class _Live(Live):
+    """Draws while the program is in the foreground; otherwise the terminal belongs to the shell.
+
+    Attributes:
+        lost: something else may have been written since the last drawing.
+    """
+
+    lost = False
+
+    def refresh(self) -> None:
+        """Draw the lines again."""
+        if self.in_foreground():
+            super().refresh()
+        else:
+            self.lost = True
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """What to write: the way up to the last drawing, and the lines."""
+        written = super().process_renderables(renderables)
+        if self.lost:
+            self.lost = False
+            return written[1:]
+        return written
+
+    def in_foreground(self) -> bool:
+        """Whether the terminal is this program's to draw on."""
+        try:
+            group = os.tcgetpgrp(self.console.file.fileno())
+        except OSError:
+            # It is not the terminal of this session, so that no shell shares it.
+            return True
+        # 0: a group of another PID namespace.
+        return group in (0, os.getpgrp())

@@ -26,6 +26,7 @@ class Screen:
         self.console = _Console(
             file=stream,
             force_terminal=True,
+            force_interactive=True,
             color_system="standard" if colour else None,
             highlight=False,
         )
@@ -112,7 +113,7 @@ def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: in
     lines: list[Text] = []
     for row in rows:
         for column, text in zip(columns, row, strict=True):
-            if text:
+            if text.plain.strip():
                 label = f"{column.title.lower()}: " if column.title else ""
                 line = Text.assemble((label, Style.FAINT.value), text, overflow="ellipsis")
                 line.truncate(width)

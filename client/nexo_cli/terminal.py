@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from types import FrameType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from nexo_cli.errors import CommandFailed
@@ -161,12 +162,13 @@ class Terminal:
 
     def progress(self, text: str) -> "LiveBlock":
         """A spinner with a text, shown if it takes longer than half a second."""
-        return LiveBlock(self, [Busy(text)], quiet_s=_QUIET_S)
+        return LiveBlock(self, lambda: [Busy(text)], quiet_s=_QUIET_S)
 
-    def block(self, rows: Sequence[Row] = (), *, keep: bool = False) -> "LiveBlock":
+    def block(self, rows: Callable[[], Sequence[Row]], *, keep: bool = False) -> "LiveBlock":
         """Lines that are redrawn in place while something runs.
 
         Args:
+            rows: tells what to draw now; called in another thread.
             keep: leave the last lines on the screen at the end.
         """
         return LiveBlock(self, rows, keep=keep)
@@ -207,40 +209,56 @@ class LiveBlock:
     """
 
     def __init__(
-        self, terminal: Terminal, rows: Sequence[Row], *, quiet_s: float = _TICK_S, keep: bool = False
+        self,
+        terminal: Terminal,
+        rows: Callable[[], Sequence[Row]],
+        *,
+        quiet_s: float = _TICK_S,
+        keep: bool = False,
     ) -> None:
         """Args: quiet_s: seconds before the lines appear."""
         self._terminal = terminal
-        self._rows = tuple(rows)
+        self._rows = rows
         self._quiet_s = quiet_s
         self._keep = keep
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._picture: LivePicture | None = None
+        self._leave = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         if self._terminal.live:
+            # An ignored signal stays ignored.
+            if (
+                threading.current_thread() is threading.main_thread()
+                and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+            ):
+                signal.signal(signal.SIGTSTP, self._stop)
+                self._leave.callback(signal.signal, signal.SIGTSTP, signal.SIG_DFL)
             self._appear_after(self._quiet_s)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
+        with self._leave, self._lock:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self._picture is not None:
-                self._picture.end(leave=self._keep)
+            self._end_picture(leave=self._keep)
 
-    def update(self, rows: Sequence[Row]) -> None:
-        """Replace the lines; they appear a tenth of a second later."""
-        self._rows = tuple(rows)
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        from nexo_cli.terminal_modes import act
+
+        # Not when it continues: the thread that draws could be faster then.
+        if picture := self._picture:
+            picture.lost()
+        act(number)
+        signal.signal(number, self._stop)
 
     def above(self, write: Callable[[], None]) -> None:
         """Let `write` print something permanent, above the block."""
         with self._lock:
             if self._picture is not None:
-                self._picture.end()
-                self._picture = None
+                self._end_picture()
                 # Not at once, because most callers change the lines next.
                 self._appear_after(_TICK_S)
             write()
@@ -253,13 +271,22 @@ class LiveBlock:
     def _appear(self) -> None:
         with self._lock:
             if self._timer is not None:
-                self._picture = self._terminal.picture(lambda: self._rows)
-                self._picture.show()
+                self._picture = self._terminal.picture(self._rows)
+                # The terminal may be gone. The command continues.
+                with contextlib.suppress(OSError):
+                    self._picture.show()
+
+    def _end_picture(self, *, leave: bool = False) -> None:
+        picture, self._picture = self._picture, None
+        if picture is not None:
+            with contextlib.suppress(OSError):
+                picture.end(leave=leave)
 
 
 def _can_draw(stream: TextIO) -> bool:
     """Whether it is a terminal that can move its cursor, and rich is installed."""
-    dumb = os.environ.get("TERM", "") == "dumb"
+    # The names for which rich draws nothing again.
+    dumb = os.environ.get("TERM", "").casefold() in ("dumb", "unknown")
     return stream.isatty() and not dumb and importlib.util.find_spec("rich") is not None
 
 

@@ -70,7 +70,7 @@ class Modes:
             with contextlib.suppress(termios.error, OSError):
                 self._during = termios.tcgetattr(self._descriptor)
         self._set(self._before)
-        self._act(number)
+        act(number)
         signal.signal(number, self._stop)
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
@@ -81,13 +81,13 @@ class Modes:
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         self._set(self._before)
-        self._act(number)
+        act(number)
 
-    @staticmethod
-    def _act(number: int) -> None:
-        """Let the signal have its default effect; sent to this thread, so that it has happened on return."""
-        signal.signal(number, signal.SIG_DFL)
-        signal.pthread_kill(threading.get_ident(), number)
+
+def act(number: int) -> None:
+    """Let the signal have its default effect; sent to this thread, so that it has happened on return."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def read_hidden(prompt: str, show: Callable[[str], None]) -> str:

@@ -124,11 +124,11 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
         return subject.test(client, options)
     printer = session.printer
     printer.line(Span(f"Testing {subject.label}", Style.STRONG))
-    with session.terminal.block([_under_way(Layer.CONFIGURATION)]) as block:
-        encrypted = True
+    encrypted, under_way = True, "configuration"
+    with session.terminal.block(lambda: [Busy(under_way, indent=2)]) as block:
 
         def on_layer(result: types.LayerResult) -> None:
-            nonlocal encrypted
+            nonlocal encrypted, under_way
             if result.layer is Layer.CONFIGURATION:
                 encrypted = not result.evidence.startswith("http://")
             if not _is_told(session, result):
@@ -136,15 +136,11 @@ def run(session: Session, client: "Client", subject: TrialSubject, options: Tria
             block.above(lambda: printer.line(looks.layer(result)))
             order = [layer for layer in Layer if encrypted or layer is not Layer.TLS]
             following = order[order.index(result.layer) + 1 :] if result.layer in order else []
-            block.update([_under_way(*following[:1])])
+            under_way = following[0].value.replace("_", " ") if following else ""
 
         result = subject.test(client, options, on_layer)
     say_verdict(session, result)
     return result
-
-
-def _under_way(*layer: Layer) -> Busy:
-    return Busy(layer[0].value.replace("_", " ") if layer else "", indent=2)
 
 
 def say_verdict(session: Session, result: types.TestResult) -> None:

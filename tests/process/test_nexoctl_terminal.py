@@ -1,6 +1,7 @@
 """nexoctl with a person at a real terminal: questions, hidden keys, live layers, colours, widths, Ctrl-C."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -209,6 +210,24 @@ def test_watching_ends_with_ctrl_c(terminal: Terminal, nexod: Nexod, url: str) -
             person.press_ctrl_c()
             assert person.wait() == 130
             assert "Traceback" not in person.text
+
+
+def test_the_ages_that_are_watched_go_on(terminal: Terminal, nexod: Nexod, url: str) -> None:
+    save(nexod, "work", WORK.key, url)
+    with terminal("health", "--watch") as person:
+        wait_for(
+            lambda: person.shows("watching") and len(set(re.findall(r"healthy +(\d+ s)", person.text))) > 2,
+            "the time since the state began grows without an event",
+        )
+
+
+@pytest.mark.parametrize("env", [{"TERM": "unknown"}, {"TTY_INTERACTIVE": "0"}])
+def test_health_is_watched_in_every_terminal(
+    terminal: Terminal, nexod: Nexod, url: str, env: dict[str, str]
+) -> None:
+    save(nexod, "work", WORK.key, url)
+    with terminal("health", "--watch", env=env) as person:
+        person.expect("work")
 
 
 def test_colours_only_where_they_are_wanted(
@@ -488,3 +507,38 @@ def test_a_question_goes_on_after_ctrl_z_and_the_shell_shows_what_is_typed(
         person.expect("Cancelled")
         person.expect("$ ")
         echoes(person, "at-the-end")
+
+
+@pytest.mark.parametrize("resumed", ["fg", "bg"])
+def test_what_the_shell_shows_after_ctrl_z_is_not_drawn_over(
+    shell: Callable[[], Typist], nexod: Nexod, url: str, resumed: str
+) -> None:
+    save(nexod, "work", WORK.key, url)
+    with shell() as person:
+        person.expect("$ ")
+        person.type_in("nexoctl health --watch\n")
+        person.expect("watching")
+        person.type_in("\x1a")
+        person.expect("Stopped")
+        person.expect("$ ")
+        echoes(person, "word-1")
+        person.type_in(f"{resumed}\n")
+        if resumed == "fg":
+            person.expect("watching")
+        else:
+            # These take longer than a drawing.
+            for _ in range(2):
+                person.expect("$ ")
+                person.type_in("nexoctl which >/dev/null; echo there was time\n")
+                person.expect("\nthere was time")
+            person.expect("$ ")
+            person.type_in("fg\n")
+            person.expect("watching")
+        person.press_ctrl_c()
+        person.expect("Cancelled")
+        screen = on_screen(person.raw)
+    assert screen.count("watching") == 2, screen
+    for shown in ("Stopped", "$ true word-1", f"$ {resumed}"):
+        assert shown in screen, screen
+    if resumed == "bg":
+        assert screen.count("\nthere was time\n$ ") == 2, screen

@@ -5,6 +5,8 @@ The background checks use no tokens. The column `age` shows how old a result is;
 """
 
 import argparse
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from nexo.connections.names import key as name_key
@@ -89,15 +91,22 @@ def _watch(session: Session, client: "Client", names: list[str]) -> int:
         client.get_connection(name)
     wanted = {name_key(name) for name in names}
     known: dict[str, types.Connection] = {}
-    with session.terminal.block(keep=True) as block, watch_forever(client) as steps:
+    away = False
+    drawn = session.terminal.live and not session.json and session.terminal.width is not None
+    block = (
+        session.terminal.block(lambda: _picture(session, tuple(known.values()), away=away), keep=True)
+        if drawn
+        else nullcontext()
+    )
+    with block, watch_forever(client) as steps:
         for step in steps:
             changed = _apply(step, known, wanted)
-            if session.terminal.live and not session.json and session.terminal.width is not None:
-                block.update(_picture(session, known, away=step.event is None))
+            away = step.event is None
+            if drawn:
                 continue
             for connection in changed:
                 _say(session, connection)
-            if step.event is None and not session.json:
+            if away and not session.json:
                 session.printer.note("the daemon is away; waiting for it")
     return Exit.OK
 
@@ -136,9 +145,9 @@ def _say(session: Session, connection: types.Connection) -> None:
     )
 
 
-def _picture(session: Session, known: dict[str, types.Connection], *, away: bool) -> list[Row]:
-    disabled = {connection.name for connection in known.values() if not connection.enabled}
-    lights = [types.ConnectionHealth(c.id, c.name, c.health) for c in known.values()]
+def _picture(session: Session, known: Sequence[types.Connection], *, away: bool) -> list[Row]:
+    disabled = {connection.name for connection in known if not connection.enabled}
+    lights = [types.ConnectionHealth(c.id, c.name, c.health) for c in known]
     rows = [row(light, disabled, session) for light in lights]
     what = "the daemon is away; waiting for it" if away else "watching; Ctrl-C ends it"
     return [Table(COLUMNS, rows), Busy(Span(what, Style.WARNING if away else Style.FAINT))]

@@ -186,13 +186,11 @@ Finished = tuple[str, types.TestResult | errors.NexoError]
 def _test_many(session: Session, client: "Client", names: list[str], options: trial.TrialOptions) -> int:
     outcomes: dict[str, types.TestResult | errors.NexoError] = {}
     size = max(display_width(name) for name in names)
-    with session.terminal.block() as block:
-        waiting = list(names)
-        block.update(_waiting_lines(waiting))
+    waiting = list(names)
+    with session.terminal.block(lambda: [Busy(name, indent=2) for name in tuple(waiting)]) as block:
         for name, outcome in _in_parallel(client, names, options):
             outcomes[name] = outcome
             waiting.remove(name)
-            block.update(_waiting_lines(waiting))
             if not session.json:
                 block.above(lambda name=name, outcome=outcome: _say_one(session, name, outcome, size))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     if session.json:
@@ -256,10 +254,6 @@ def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | Bas
         # A wait without a timeout could miss a Ctrl-C that comes just before it begins.
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=0.5)
-
-
-def _waiting_lines(waiting: list[str]) -> list[Busy]:
-    return [Busy(name, indent=2) for name in waiting]
 
 
 def _passed(outcome: types.TestResult | errors.NexoError) -> bool:

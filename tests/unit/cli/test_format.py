@@ -99,7 +99,9 @@ def test_a_cut_cell_fits_and_is_printable(text: str, width: int) -> None:
 
 
 def test_a_very_narrow_terminal_gets_a_block_a_row() -> None:
-    assert "name: work" in lines(14)
+    shown = lines(14)
+    assert "name: work" in shown
+    assert shown.count("") == len(ROWS) - 1
 
 
 @pytest.mark.parametrize(
