@@ -285,9 +285,11 @@ class LiveBlock:
 
 def _can_draw(stream: TextIO) -> bool:
     """Whether it is a terminal that can move its cursor, and rich is installed."""
-    # The names for which rich draws nothing again.
-    dumb = os.environ.get("TERM", "").casefold() in ("dumb", "unknown")
-    return stream.isatty() and not dumb and importlib.util.find_spec("rich") is not None
+    if not stream.isatty():
+        return False
+    from nexo_cli.terminal_modes import can_steer
+
+    return can_steer() and importlib.util.find_spec("rich") is not None
 
 
 def _size(stream: TextIO) -> os.terminal_size:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _LFLAG = 3
+_PASTED, _PASTED_END = b"\x1b[200~", b"\x1b[201~"
 
 
 class Modes:
@@ -46,11 +47,11 @@ class Modes:
             for number in _ENDS:
                 self._handle(number, self._end)
         if not self._echo:
-            self._set(self._during)
+            self._hide()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._set(self._before)
+        self._give_back()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -64,24 +65,49 @@ class Modes:
         with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, modes)
 
+    def _hide(self) -> None:
+        self._set(self._during)
+        self._mark_pastes(b"h")
+
+    def _give_back(self) -> None:
+        if not self._echo:
+            self._mark_pastes(b"l")
+        self._set(self._before)
+
+    def _mark_pastes(self, switch: bytes) -> None:
+        # Bracketed paste: the terminal marks where a pasted text begins and ends, if it can.
+        if can_steer():
+            self._write(b"\x1b[?2004" + switch)
+
+    def _write(self, text: bytes) -> None:
+        # Not through a stream, because a signal may have come during a write to it.
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, text)
+
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self._echo:
             # The modes of readline.
             with contextlib.suppress(termios.error, OSError):
                 self._during = termios.tcgetattr(self._descriptor)
-        self._set(self._before)
+        self._give_back()
         act(number)
         signal.signal(number, self._stop)
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
-        self._set(self._during)
-        # Not through a stream, because the signal may have come during a write to it.
-        with contextlib.suppress(OSError):
-            os.write(self._descriptor, self._question.encode(errors="replace"))
+        if self._echo:
+            self._set(self._during)
+        else:
+            self._hide()
+        self._write(self._question.encode(errors="replace"))
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
-        self._set(self._before)
+        self._give_back()
         act(number)
+
+
+def can_steer() -> bool:
+    """Whether TERM names a terminal that obeys escape sequences, to rich, too."""
+    return os.environ.get("TERM", "").casefold() not in ("dumb", "unknown")
 
 
 def act(number: int) -> None:
@@ -91,7 +117,7 @@ def act(number: int) -> None:
 
 
 def read_hidden(prompt: str, show: Callable[[str], None]) -> str:
-    """Read a line that is not shown while it is typed.
+    """Read a line that is not shown while it is typed. Line breaks of a pasted text do not end it.
 
     Args:
         show: writes to the terminal that the person sees.
@@ -116,30 +142,40 @@ def read_hidden(prompt: str, show: Callable[[str], None]) -> str:
 def _line(descriptor: int) -> str:
     """Read one line. A signal ends the wait even if it comes just before, so Python handles it at once."""
     if threading.current_thread() is not threading.main_thread():
-        return _text(descriptor)
+        return _text(lambda: os.read(descriptor, 65536))
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
-    try:
+
+    def piece() -> bytes:
         while True:
             ready, _, _ = select.select([descriptor, woken], [], [])
             if woken in ready:
                 os.read(woken, 4096)
             elif ready:
-                return _text(descriptor)
+                return os.read(descriptor, 65536)
+
+    try:
+        return _text(piece)
     finally:
         signal.set_wakeup_fd(before)
         os.close(woken)
         os.close(wakes)
 
 
-def _text(descriptor: int) -> str:
+def _text(read: Callable[[], bytes]) -> str:
     line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(descriptor, 65536)
+    # The rest of a paste must not be the answer to the next question, which would show it.
+    while not line.endswith(b"\n") or line.rfind(_PASTED) > line.rfind(_PASTED_END):
+        piece = read()
         if not piece:
             break
         line += piece
     if not line:
         raise EOFError
-    return line.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+    before, *pastes = line.removesuffix(b"\n").split(_PASTED)
+    whole = [before]
+    for paste in pastes:
+        text, _, after = paste.partition(_PASTED_END)
+        whole += [text.replace(b"\r", b"").replace(b"\n", b""), after]
+    return b"".join(whole).decode("utf-8", "surrogateescape")

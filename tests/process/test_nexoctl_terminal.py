@@ -290,6 +290,26 @@ def test_a_key_pasted_with_its_wrapping_is_cleaned_up_on_yes(
         assert client.resolve("work").api_key == WORK.key
 
 
+@pytest.mark.parametrize("pasted", ["{key}", "\n{key}\n", "{start}\r{rest}"])
+def test_a_key_pasted_with_line_breaks_is_one_answer_and_is_never_shown(
+    terminal: Terminal, nexod: Nexod, url: str, pasted: str
+) -> None:
+    text = pasted.format(key=WORK.key, start=WORK.key[:5], rest=WORK.key[5:])
+    with terminal("add", "work", "--provider", "openai", "--base-url", url) as person:
+        person.expect("API key (hidden): ")
+        # A terminal marks a paste for a program that has asked for it.
+        marked = "\x1b[?2004h" in person.raw
+        person.type_in(f"\x1b[200~{text}\x1b[201~\n" if marked else f"{text}\n")
+        person.expect("Custom headers")
+        person.type_in("\n")
+        person.expect("Saved work")
+        assert person.wait() == 0
+        assert WORK.key[5:] not in person.raw
+        assert person.raw.rfind("\x1b[?2004l") > person.raw.rfind("\x1b[?2004h")
+    with nexod.client() as client:
+        assert client.resolve("work").api_key == WORK.key
+
+
 def test_the_password_of_a_proxy_is_asked_for_hidden(terminal: Terminal, nexod: Nexod, url: str) -> None:
     save(nexod, "work", WORK.key, url)
     with terminal("edit", "work", "--proxy", "http://ann@127.0.0.1:3128", "--no-test") as person:
