@@ -41,6 +41,10 @@ class PortTaken(Exception):
     """Another program uses the port; the text names its owner if known."""
 
 
+class PartsReplaced(Exception):
+    """The modules of the gateway are not those of this daemon any more."""
+
+
 class Keeper(Protocol):
     """Keeps sockets open while no daemon runs."""
 
@@ -95,7 +99,7 @@ class Listener:
         """Listen.
 
         Raises:
-            PortTaken
+            PortTaken, PartsReplaced
             OSError: it cannot listen for another reason.
         """
         try:
@@ -105,8 +109,11 @@ class Listener:
             from nexo_gateway.admission import hosts_of
             from nexo_gateway.app import GatewayApp
             from nexo_gateway.protocol import GatewayProtocol
+
+            pools = self._upstream()
         except ImportError:
-            raise OSError(0, "uvicorn is missing; install nexo-connections[daemon] again") from None
+            # All were there when the daemon started, or it would not have.
+            raise PartsReplaced("its files were replaced or removed while nexod was running") from None
         sockets = [self._at_port(port)]
         with contextlib.suppress(OSError):
             # The port first: if the path cannot be bound, the port is already held.
@@ -114,7 +121,7 @@ class Listener:
             self._socket = unix
         self._keeper.refuse_rest()
         pace = Pace(self._others_wait)
-        self._pools = self._upstream()
+        self._pools = pools
         self._pools.pace(pace)
         self._gateway = GatewayApp(self._router, self._pools, hosts_of(port), pace)
         loop = asyncio.get_running_loop()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import nexo_client
+import nexo_daemon
 from nexo.connections import limits, processes, python
 from nexo.connections.terms import StoreState
+from nexo_client.errors import GatewayClosed
 from nexo_client.types import ConnectionDraft
 from surroundings import Nexod, Surroundings, wait_for
 
@@ -432,3 +434,22 @@ def test_a_path_that_sqlite_does_not_take_is_named(surroundings: Surroundings) -
     assert "NEXO_DATA_DIR" in refused.error["hint"]
     doctor = surroundings.run([*NEXOCTL, "--json", "doctor"], env=env, expect=1).json
     assert any("SQLite allows" in one["text"] and "NEXO_DATA_DIR" in one["fix"] for one in doctor["findings"])
+
+
+# -- an upgrade under a running daemon ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", ["nexo_gateway/app.py", "nexo_daemon/gateway/backend.py"])
+def test_a_gateway_whose_files_an_upgrade_took_away_asks_for_a_restart(
+    surroundings: Surroundings, gone: str
+) -> None:
+    installed = surroundings.home / "installed"
+    shutil.copytree(Path(nexo_daemon.__file__).parents[1], installed)
+    surroundings.forks = False
+    nexod = surroundings.start_nexod(env={"PYTHONPATH": str(installed)})
+    (installed / gone).unlink()
+    with nexod.client() as client:
+        with pytest.raises(GatewayClosed, match="files were replaced or removed while nexod") as refused:
+            client.gateway.mint()
+        assert refused.value.hint == "nexoctl daemon restart"
+    assert "Traceback" not in nexod.output

@@ -18,7 +18,7 @@ from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_daemon.domain.passes import GatewaySetting, Wish
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
-from nexo_gateway.server import PortTaken
+from nexo_gateway.server import PartsReplaced, PortTaken
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class Listening(Protocol):
 
         Raises:
             PortTaken: another program uses the port.
-                OSError: it cannot listen for another reason.
+            PartsReplaced: the daemon was upgraded, and not restarted.
+            OSError: it cannot listen for another reason.
         """
 
     async def stop(self, *, for_good: bool) -> None:
@@ -164,6 +165,10 @@ class Door:
                     f"(programs that were told port {port} then have to be told the new one)"
                 )
                 continue
+            except PartsReplaced as error:
+                self.problem = str(error)
+                self.advice = "nexoctl daemon restart"
+                break
             except OSError as error:
                 self.problem = error.strerror or str(error)
                 self.advice = "see 'nexoctl daemon logs'"
