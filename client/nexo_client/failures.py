@@ -26,6 +26,10 @@ from nexo_client.errors import (
 
 DETAILS_KEY = "grpc-status-details-bin"
 
+# A daemon that stops ends the calls that it has not answered with CANCELLED. Callers look first whether they
+# have cancelled the call themselves.
+_LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
 
 class Failed(Protocol):
     """The methods that the synchronous and the asyncio errors of grpc share."""
@@ -67,7 +71,7 @@ def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError 
 
 def may_be_repeated(failure: Failed, socket: Path) -> bool:
     """Whether a call that only reads may be repeated: the connection was lost, and the daemon is back."""
-    lost = failure.code() is grpc.StatusCode.UNAVAILABLE and _explained(failure.trailing_metadata()) is None
+    lost = failure.code() in _LOST and _explained(failure.trailing_metadata()) is None
     return lost and channel.diagnose(socket) is None
 
 
@@ -89,7 +93,7 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
     if explained is not None:
         return explained
     code = failure.code()
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in _LOST:
         found = channel.diagnose(socket)
         return found or DaemonNotRunning(
             f"the connection to nexod was lost during {call} ({socket}); it may or may not have been done",
@@ -106,8 +110,6 @@ def translate(failure: Failed, socket: Path, call: str) -> NexoError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         # Refused by the gRPC library before the daemon read it.
         return InvalidField.of("request", "is too large for nexod", "shorten its longest value")
-    if code is grpc.StatusCode.CANCELLED:
-        return DaemonFailed(f"{call} was cancelled", hint="try again")
     # The text of grpc is left out: it may come from anywhere.
     return DaemonFailed(
         f"nexod failed in {call} ({code.name})", hint="its log says more: nexoctl daemon logs"

@@ -2,15 +2,16 @@
 
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import nexo_client
-from nexo_client.errors import KeyReferenceFailed
+from nexo_client.errors import DaemonNotRunning, KeyReferenceFailed, ShuttingDown
 from nexo_client.types import ConnectionDraft
 from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
@@ -118,6 +119,42 @@ def test_a_hang_up_is_an_orderly_stop(surroundings: Surroundings) -> None:
     assert daemon.wait() == 0
     assert "nexod stopped" in daemon.output
     assert not surroundings.socket.exists()
+
+
+def test_programs_that_ask_and_change_while_it_stops_hear_that_it_is_away(
+    surroundings: Surroundings,
+) -> None:
+    daemon = surroundings.start_nexod()
+    with daemon.client() as client:
+        client.create_connection(ConnectionDraft(name="a", provider="ollama", checks_paused=True))
+    heard: list[nexo_client.NexoError] = []
+
+    def call_until_it_is_away(
+        call: Callable[[nexo_client.Client], object], all_call: threading.Barrier
+    ) -> None:
+        with nexo_client.connect(surroundings.socket) as client:
+            call(client)
+            all_call.wait(PATIENCE_S)
+            try:
+                while True:
+                    call(client)
+            except nexo_client.NexoError as error:
+                heard.append(error)
+
+    calls: list[Callable[[nexo_client.Client], object]] = [
+        lambda client: client.get_connection("a"),
+        lambda client: client.update_connection("a", ConnectionDraft(default_model="m")),
+    ]
+    all_call = threading.Barrier(4 * len(calls) + 1)
+    programs = [threading.Thread(target=call_until_it_is_away, args=(call, all_call)) for call in 4 * calls]
+    for program in programs:
+        program.start()
+    all_call.wait(PATIENCE_S)
+    assert ends_in_time(daemon) == 0
+    for program in programs:
+        program.join(PATIENCE_S)
+    assert len(heard) == len(programs)
+    assert {type(error) for error in heard} <= {DaemonNotRunning, ShuttingDown}, heard
 
 
 def test_under_a_service_manager_a_hang_up_has_it_started_again(surroundings: Surroundings) -> None:
