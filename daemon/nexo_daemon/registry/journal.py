@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from nexo.connections.errors import NexoError
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.finishing import to_its_end
 from nexo_daemon.domain.model import HandoutRecord, Health, Sample, Transition
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.store.store import Store
@@ -175,9 +176,7 @@ class Journal:
         ids: list[int] = []
         try:
             # Cancelling the flush does not stop a write that the store thread has begun.
-            await asyncio.shield(
-                self._on_store_thread(lambda: ids.extend(self._store.record_handouts(entries)))
-            )
+            await to_its_end(self._on_store_thread(lambda: ids.extend(self._store.record_handouts(entries))))
         except NexoError:
             first: dict[Subject, HandoutRecord] = {}
             for handout in batch:
@@ -199,7 +198,7 @@ class Journal:
         if not (samples or transitions or health):
             return
         try:
-            await asyncio.shield(
+            await to_its_end(
                 self._on_store_thread(lambda: self._store.record_health(samples, transitions, health))
             )
         except NexoError:

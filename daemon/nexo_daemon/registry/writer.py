@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from nexo.connections.errors import ShuttingDown, StoreReadOnly
 from nexo.connections.terms import StoreState
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.finishing import to_its_end
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import StoredState
 from nexo_daemon.registry.bus import (
@@ -89,7 +90,7 @@ class Writer:
         task = asyncio.ensure_future(in_turn())
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
-        return await asyncio.shield(task)
+        return await to_its_end(task)
 
     def require_writable(self) -> None:
         """Raise `StoreReadOnly` unless changes can be saved."""

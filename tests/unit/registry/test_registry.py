@@ -1,6 +1,7 @@
 """Commands against a real store: what they change, what they refuse, and what they publish."""
 
 import asyncio
+import gc
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import ConnectionChanged, ConnectionRemoved, Sign
+from nexo_daemon.registry.change import Change
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.registry import Registry
@@ -342,6 +344,37 @@ def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(ho
 
     house.live(first)
     house.live(second)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_of_a_change_whose_caller_has_gone_only_the_unexpected_is_reported(
+    house: House, refused: bool
+) -> None:
+    reported: list[object] = []
+
+    def decide(_: object) -> Change:
+        raise InvalidField.of("name", "is taken", "choose another") if refused else ZeroDivisionError
+
+    async def body(registry: Registry) -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context["exception"])
+        )
+        may_end = asyncio.Event()
+        before = asyncio.ensure_future(registry.command(may_end.wait()))
+        change = asyncio.ensure_future(registry.run(decide))
+        while len(registry._commands) < 2:
+            await asyncio.sleep(0)
+        change.cancel()
+        await asyncio.wait([change])
+        del change
+        may_end.set()
+        await before
+        while registry._commands:
+            await asyncio.sleep(0)
+        gc.collect()
+
+    house.live(body)
+    assert [type(one) for one in reported] == ([] if refused else [ZeroDivisionError])
 
 
 def test_a_replaced_key_is_kept_and_can_be_rolled_back(house: House) -> None:
