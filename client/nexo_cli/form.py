@@ -79,17 +79,18 @@ class Wizard:
             say(Span(f"  {number}  {entry.name.ljust(10)}", Style.NAME), f" {entry.display_name}")
         if presets:
             text = f"or a service by name: {', '.join(presets)}"
-            for line in textwrap.wrap(text, self.session.terminal.err_width - 4):
+            width = max(self.session.terminal.err_width - 4, 20)
+            for line in textwrap.wrap(text, width, break_on_hyphens=False):
                 say(Span(f"  {line}", Style.FAINT))
 
         def check(answer: str) -> str:
-            if answer.casefold() in choices or (answer.isdigit() and 1 <= int(answer) <= len(providers)):
+            if answer.casefold() in choices or (answer.isdecimal() and 1 <= int(answer) <= len(providers)):
                 return ""
             near = most_similar(answer, choices)
             return f"'{answer}' is unknown; did you mean {near}?" if near else "Choose a number or a name."
 
         answer = self.session.terminal.ask("Provider", default, check=check)
-        name = providers[int(answer) - 1].name if answer.isdigit() else answer.casefold()
+        name = providers[int(answer) - 1].name if answer.isdecimal() else answer.casefold()
         chosen = next(entry for entry in self.catalogue if entry.name == name)
         preset = chosen.name if chosen.is_preset else None
         return replace(draft, provider=chosen.provider.value, preset=preset)

@@ -27,6 +27,9 @@ class Screen:
             file=stream,
             force_terminal=True,
             force_interactive=True,
+            # Otherwise rich reads COLUMNS and LINES, and fails for "²"; `measure` takes the true size.
+            width=80,
+            height=24,
             color_system="standard" if colour else None,
             highlight=False,
         )

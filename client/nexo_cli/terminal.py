@@ -298,6 +298,11 @@ def _size(stream: TextIO) -> os.terminal_size:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError, AttributeError):
         columns, lines = 0, 0
-    wanted = [os.environ.get(name, "") for name in ("COLUMNS", "LINES")]
-    given = [int(text) if text.isdigit() else 0 for text in wanted]
-    return os.terminal_size((given[0] or columns or 80, given[1] or lines or 24))
+    return os.terminal_size((_given("COLUMNS") or columns or 80, _given("LINES") or lines or 24))
+
+
+def _given(variable: str) -> int:
+    try:
+        return max(int(os.environ[variable]), 0)
+    except (KeyError, ValueError):
+        return 0

@@ -38,7 +38,7 @@ def _usual() -> dict[str, int]:
     ports = {"ollama": 11434, "lmstudio": 1234, "vllm": 8000, "llamacpp": 8080, "litellm": 4000}
     # The Ollama server and its clients read the address from the same variable.
     port = environment().get("OLLAMA_HOST", "").rpartition(":")[2].strip("/")
-    if port.isdigit() and 0 < int(port) < 65536:
+    if port.isdecimal() and 0 < int(port) < 65536:
         ports["ollama"] = int(port)
     return ports
 

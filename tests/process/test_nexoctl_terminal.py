@@ -114,6 +114,20 @@ def test_a_refused_answer_is_asked_again(terminal: Terminal, nexod: Nexod, url: 
     assert names(nexod) == ["taken", "other"]
 
 
+@pytest.mark.parametrize("columns", ["3", "²"])
+def test_the_wizard_asks_in_a_terminal_of_any_width(
+    surroundings: Surroundings, nexod: Nexod, columns: str
+) -> None:
+    command = ["env", f"COLUMNS={columns}", *NEXOCTL, "add", "work", "--no-test"]
+    with Typist(command, env=surroundings.env, cwd=surroundings.home) as person:
+        person.expect("claude-code-router")
+        # "²" is a key on many keyboards, and a digit to Python.
+        for answer in ("²", "99", "ollama"):
+            person.expect("Provider [openai]: ")
+            person.type_in(f"{answer}\n")
+        person.expect("API key")
+
+
 @pytest.mark.parametrize(("answer", "code", "saved"), [("\n", 6, []), ("n\n", 6, []), ("y\n", 0, ["former"])])
 def test_after_a_failed_test_the_person_decides(
     terminal: Terminal, nexod: Nexod, url: str, answer: str, code: int, saved: list[str]

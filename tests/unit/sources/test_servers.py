@@ -139,6 +139,12 @@ def test_a_silent_port_holds_nobody_up_for_long() -> None:
 
 
 def test_the_port_of_ollama_is_the_one_that_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text, port in (("0.0.0.0:5555", 5555), (":7777", 7777), ("127.0.0.1", 11434), ("http://h:1/", 1)):
+    for text, port in (
+        ("0.0.0.0:5555", 5555),
+        (":7777", 7777),
+        ("127.0.0.1", 11434),
+        ("http://h:1/", 1),
+        (":²", 11434),
+    ):
         monkeypatch.setenv("OLLAMA_HOST", text)
         assert servers._usual()["ollama"] == port
