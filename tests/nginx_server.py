@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ports import free_port
 from recorded_answers import Recorded
 from surroundings import wait_for
 
@@ -24,11 +24,6 @@ class Site:
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def quoted(text: str) -> str:
@@ -113,5 +108,5 @@ def serving(
         yield site
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
         output.close()

@@ -5,7 +5,6 @@ router; everything between the program and the provider is the code that the dae
 """
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from nexo_daemon.kept_sockets import KeptSockets
 from nexo_gateway.router import Asked, CallOutcome, DialectEndpoint, Target, not_known
 from nexo_gateway.server import Listener
 from nexo_gateway.upstream import Upstream, Way
+from ports import free_port
 
 TOKEN = "nexo_" + "t" * 43
 KEY = "sk-of-the-account"
@@ -60,7 +60,7 @@ async def open_gateway(
     provider = await asyncio.start_server(serve, "127.0.0.1", 0)
     router = OneRoute(provider.sockets[0].getsockname()[1])
     listener = Listener(router, upstream, KeptSockets({}))
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="nexo-") as directory:
         await listener.start(port, Path(directory) / "gateway.sock")
         try:
@@ -69,12 +69,6 @@ async def open_gateway(
             await listener.stop(for_good=True)
             provider.close()
             await provider.wait_closed()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def request(

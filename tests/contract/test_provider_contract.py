@@ -1,7 +1,6 @@
 """The behaviour that the daemon expects of every provider, tested alike for each."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +14,7 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.providers.catalog import entries, service_of
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.requests import parse_base
+from ports import free_port
 
 BAD = "a-bad-key-9876543210-xyz"
 
@@ -148,9 +148,7 @@ def test_a_custom_header_replaces_the_derived_one(any_provider: Provider, servic
 
 
 def test_nobody_there(any_provider: Provider) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    verdict = ask.check(ask.target(any_provider, f"http://127.0.0.1:{port}", GOOD))
+    verdict = ask.check(ask.target(any_provider, f"http://127.0.0.1:{free_port()}", GOOD))
     assert (verdict.outcome, verdict.reason) == (Outcome.UNREACHABLE, "refused")
     assert not verdict.network_suspect
 

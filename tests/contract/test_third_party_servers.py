@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import nginx_server
 import probing_help as ask
 from certificates import DAY, Authority, make_authority
 from nexo.connections.terms import AuthScheme, KeyVerdict, Layer, LayerStatus, Outcome, Provider
@@ -149,7 +148,7 @@ def test_https_to_the_plain_port_of_nginx(gateway: Site) -> None:
 
 @pytest.fixture(scope="module")
 def mock() -> Iterator[Aimock]:
-    with aimock.running(nginx_server.free_port()) as server:
+    with aimock.running() as server:
         yield server
 
 

@@ -6,7 +6,6 @@ is the person's only the directory of the gateway's socket is left.
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client import errors
 from nexo_client.client import Client
 from nexo_client.types import ConnectionDraft
-from surroundings import Nexod, Surroundings, wait_for
+from ports import free_port
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 PYTHON = "/usr/bin/python3"
 
@@ -28,7 +28,7 @@ import http.client, socket, sys
 class Line(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(30)
         self.sock.connect(sys.argv[1])
 line = Line("localhost")
 line.request("GET", "/openai/v1/models", headers={"Authorization": "Bearer " + sys.argv[2]})
@@ -40,7 +40,7 @@ OVER_A_PORT = """
 import sys, urllib.request
 asked = urllib.request.Request("http://127.0.0.1:" + sys.argv[1] + "/openai/v1/models")
 asked.add_header("Authorization", "Bearer " + sys.argv[2])
-answer = urllib.request.urlopen(asked, timeout=20)
+answer = urllib.request.urlopen(asked, timeout=30)
 print(answer.status, answer.read().decode())
 """
 
@@ -112,7 +112,7 @@ class Container:
     def close(self) -> None:
         """Everything in it ends with its first process."""
         self._process.kill()
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=30)
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -189,9 +189,7 @@ def sshd(directory: Path) -> Iterator[list[str]]:
     """An sshd on a loopback port that lets this account in; gives the words of an ssh to it."""
     for name in ("host", "person"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / name], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = directory / "sshd_config"
     settings.write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {directory}/host\nPidFile none\nUsePAM no\n"
@@ -212,7 +210,7 @@ def sshd(directory: Path) -> Iterator[list[str]]:
         ]
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(30)
 
 
 def behind_ssh(words: list[str], forward: str, code: str, *arguments: str) -> str:
@@ -224,7 +222,7 @@ def behind_ssh(words: list[str], forward: str, code: str, *arguments: str) -> st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     return done.stdout + done.stderr
 
@@ -244,9 +242,7 @@ def test_a_program_behind_ssh_uses_the_forwarded_socket_and_port(nexod: Nexod, t
         elsewhere = OVER_A_PORT.replace(
             "asked.add_header", f"asked.add_header('Host', '127.0.0.1:{port}')\nasked.add_header", 1
         )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            other = free.getsockname()[1]
+        other = free_port()
         answer = behind_ssh(words, f"{other}:127.0.0.1:{port}", elsewhere, str(other), token)
         assert answer.startswith("200 "), answer
 

@@ -19,6 +19,7 @@ from gateway_parts import Caller, add, ask, opened
 from nexo.connections.terms import Provider, UsageBy
 from nexo_client.errors import GatewayClosed, InvalidField, NexoError
 from nexo_client.types import ConnectionDraft, MappedModel, Workspace
+from ports import free_port
 from surroundings import Nexod, Surroundings, wait_for
 
 
@@ -230,9 +231,9 @@ def test_a_chunk_passes_at_once_and_the_provider_is_left_when_the_program_leaves
             if "quiet" not in target:
                 caller.head()
                 assert caller.chunk() == b"data: 1\n"
-            assert begun.wait(20)
+            assert begun.wait(30)
             caller.close()
-            assert left.wait(20), target
+            assert left.wait(30), target
         (row,) = wait_for(
             lambda: [r for r in client.gateway.usage().rows if r.requests == 2], "both are in the record"
         )
@@ -497,8 +498,7 @@ def test_the_gateways_own_address_is_no_service(nexod: Nexod, host: str) -> None
 
 def test_a_request_does_not_go_round_in_a_circle(nexod: Nexod) -> None:
     """The address was somebody else's when it was saved, and is the gateway's now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with opened(nexod) as (client, token, _):
         add(client, "round", f"http://127.0.0.1:{port}/openai/v1", key=token)
         client.gateway.switch(on=True, port=port)

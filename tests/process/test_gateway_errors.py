@@ -28,6 +28,7 @@ from gateway_parts import Caller, add, ask, opened
 from nexo.connections.terms import Provider
 from nexo_client import Client
 from nexo_client.types import ConnectionDraft, Gateway, NetworkProfile, Workspace
+from ports import free_port
 from proxy_servers import HttpProxy
 from surroundings import Nexod
 
@@ -247,9 +248,7 @@ def test_bad_tokens_look_the_same_and_are_not_tried_again(nexod: Nexod, sent: li
 
 @contextlib.contextmanager
 def refused() -> Iterator[tuple[str, NetworkProfile | None, str]]:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{closed.getsockname()[1]}/v1", None, "refused the connection"
+    yield f"http://127.0.0.1:{free_port()}/v1", None, "refused the connection"
 
 
 @contextlib.contextmanager
@@ -357,7 +356,7 @@ def test_ssl_is_not_spoken_here_and_that_is_no_fault_of_ours(nexod: Nexod) -> No
     with opened(nexod) as (_, token, port):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", port), 20) as line, pytest.raises(ssl.SSLError):
+        with socket.create_connection(("127.0.0.1", port), 30) as line, pytest.raises(ssl.SSLError):
             context.wrap_socket(line)
         assert ask(port, "/openai/v1/models", token).status == 400
         assert "Traceback" not in nexod.output

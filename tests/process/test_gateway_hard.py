@@ -16,6 +16,7 @@ from answering_server import AnsweringServer, Request, answer
 from gateway_parts import Caller, add, ask, opened
 from nexo.connections.terms import HealthState
 from nexo_client.types import ConnectionDraft
+from ports import free_port
 from surroundings import Nexod, wait_for
 
 LIST = answer(200, b'{"object":"list","data":[]}')
@@ -154,19 +155,17 @@ def test_what_a_program_meets_makes_the_daemon_look_and_a_check_decides_on_the_l
 
 
 def test_a_provider_that_cannot_be_reached_is_a_502_that_names_it(nexod: Nexod) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        with opened(nexod) as (client, token, port):
-            add(client, "a", f"http://127.0.0.1:{closed.getsockname()[1]}/v1")
-            reply = ask(port, "/openai/v1/x", token)
-            assert reply.status == 502
-            assert json.loads(reply.body)["error"] == {
-                "message": "nexo: 'a': 127.0.0.1 refused the connection",
-                "type": "api_error",
-                "param": None,
-                "code": "cannot_connect",
-            }
-            assert client.gateway.usage().rows[0].failed == 1
+    with opened(nexod) as (client, token, port):
+        add(client, "a", f"http://127.0.0.1:{free_port()}/v1")
+        reply = ask(port, "/openai/v1/x", token)
+        assert reply.status == 502
+        assert json.loads(reply.body)["error"] == {
+            "message": "nexo: 'a': 127.0.0.1 refused the connection",
+            "type": "api_error",
+            "param": None,
+            "code": "cannot_connect",
+        }
+        assert client.gateway.usage().rows[0].failed == 1
 
 
 def test_only_what_proves_who_asks_is_overwritten_in_an_error(nexod: Nexod) -> None:
@@ -231,7 +230,7 @@ def test_the_unix_socket_answers_the_same(nexod: Nexod) -> None:
         path = Path(client.gateway.status().gateway.socket_path)
         assert path.stat().st_mode & 0o777 == 0o600
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(20)
+            line.settimeout(30)
             line.connect(str(path))
             request = (
                 f"GET /openai/v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -257,7 +256,7 @@ def test_no_bytes_from_a_program_harm_it(nexod: Nexod, seed: int) -> None:
             for _ in range(rng.randrange(1, 6)):
                 at = rng.randrange(len(bad))
                 bad[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 20) as line:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as line:
                 line.sendall(bytes(bad[: rng.randrange(len(bad)) + 1]))
                 line.shutdown(socket.SHUT_WR)
                 while line.recv(65536):
@@ -272,14 +271,18 @@ def test_no_request_waits_for_the_acknowledgement_of_the_one_before_it(nexod: Ne
     with AnsweringServer(lambda *_: LIST) as server, opened(nexod) as (client, token, port):
         add(client, "a", server.origin + "/v1")
         caller = Caller(port)
-        took = []
-        for _ in range(60):
+
+        def took_s() -> float:
             began = time.perf_counter()
             caller.request("POST", "/openai/v1/x", token, b"{}")
             assert caller.reply().status == 200
-            took.append(time.perf_counter() - began)
+            return time.perf_counter() - began
+
+        for _ in range(5):
+            took_s()
+        # A busy machine may be late with many of them.
+        wait_for(lambda: took_s() < 0.03, "an answer in less than 40 ms")
         caller.close()
-        assert min(took[5:]) < 0.03
 
 
 def test_history_says_what_programs_met_and_a_wait_that_they_were_told_is_shown_at_once(nexod: Nexod) -> None:
@@ -315,7 +318,7 @@ def test_what_was_sent_before_an_edit_proves_nothing_of_the_connection_as_it_is_
     def script(request: Request, _: socket.socket) -> bytes:
         if request.method == "POST":
             going.set()
-            edited.wait(20)
+            edited.wait(30)
             return LIST
         return answer(401, b'{"error":{"message":"no"}}') if request.key == "sk-wrong" else LIST
 
@@ -325,10 +328,10 @@ def test_what_was_sent_before_an_edit_proves_nothing_of_the_connection_as_it_is_
         replies: list[int] = []
         asking = threading.Thread(target=lambda: replies.append(ask(port, "/openai/v1/x", token).status))
         asking.start()
-        assert going.wait(20)
+        assert going.wait(30)
         client.update_connection("a", ConnectionDraft(api_key="sk-wrong"))
         edited.set()
-        asking.join(20)
+        asking.join(30)
         assert replies == [200]
         wait_for(lambda: client.gateway.usage().rows, "it is counted")
         samples = client.history("a").samples

@@ -8,7 +8,6 @@ them: they are started twice with the same settings and the same token, with a s
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -26,18 +25,12 @@ BIN = Path(__file__).parent / "node_modules" / ".bin"
 PROMPT = "a question"
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def servers() -> Iterator[tuple[Aimock, Aimock]]:
     with ExitStack() as stack:
         yield (
-            stack.enter_context(aimock.running(free_port())),
-            stack.enter_context(aimock.running(free_port())),
+            stack.enter_context(aimock.running()),
+            stack.enter_context(aimock.running()),
         )
 
 

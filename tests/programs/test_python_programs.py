@@ -42,7 +42,7 @@ def started(home: Surroundings, command: list[str], env: dict[str, str]) -> Iter
     finally:
         process.kill()
         process.wait(30)
-        reader.join(10)
+        reader.join(30)
         output.close()
 
 

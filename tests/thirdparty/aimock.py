@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
 from surroundings import wait_for
 
 KEY = "key-that-aimock-knows"
@@ -30,7 +31,7 @@ class Aimock:
     def journal(self) -> list[dict[str, Any]]:
         """The requests that it has received, from its own journal."""
         request = urllib.request.Request(f"{self.origin}/__aimock/journal", headers=_AUTHORIZED)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             told = json.load(answer)
         entries = told if isinstance(told, list) else told["entries"]
         assert isinstance(entries, list)
@@ -38,10 +39,10 @@ class Aimock:
 
 
 @contextmanager
-def running(port: int) -> Iterator[Aimock]:
-    """Serves on a port of loopback until the block ends; knows one key and one answer."""
+def running() -> Iterator[Aimock]:
+    """Serves on loopback until the block ends; knows one key and one answer."""
     with tempfile.TemporaryDirectory(prefix="nexo-aimock-") as name:
-        directory = Path(name)
+        directory, port = Path(name), free_port()
         (directory / "fixtures").mkdir()
         fixture = {"match": {"userMessage": "question"}, "response": {"content": ANSWER}}
         (directory / "fixtures" / "answers.json").write_text(json.dumps({"fixtures": [fixture]}))
@@ -72,8 +73,8 @@ def running(port: int) -> Iterator[Aimock]:
                 except urllib.error.URLError:
                     return False
 
-            wait_for(answers, "aimock answers", patience_s=90)
+            wait_for(answers, "aimock answers")
             yield server
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(30)

@@ -6,7 +6,6 @@ The environment holds rival keys and URLs, as on a person's computer: the hand-o
 """
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +37,7 @@ RIVALS = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with aimock.running(port) as running:
+    with aimock.running() as running:
         yield running
 
 

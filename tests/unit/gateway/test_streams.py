@@ -14,6 +14,7 @@ import pytest
 
 from certificates import make_authority
 from nexo_gateway.streams import MOST_AHEAD, Direct, Joined
+from ports import free_port
 
 MUCH = 16 * 1024 * 1024
 """Bytes: more than both ends of a connection on loopback hold."""
@@ -297,7 +298,7 @@ def test_a_connection_that_is_not_made_is_refused_or_late() -> None:
             with pytest.raises(httpcore2.ConnectTimeout):
                 await Direct().connect_tcp("127.0.0.1", port, 0)
         with pytest.raises(httpcore2.ConnectError):
-            await Direct().connect_tcp("127.0.0.1", port, 10)
+            await Direct().connect_tcp("127.0.0.1", free_port(), 10)
 
     asyncio.run(asyncio.wait_for(run(), 20))
 

@@ -8,6 +8,7 @@ import pytest
 
 from nexo_gateway.streams import Direct
 from nexo_gateway.upstream import Fault, Letter, Outdated, Upstream, Way
+from ports import free_port
 
 
 class Slow(Direct):
@@ -74,13 +75,9 @@ def test_a_request_whose_target_changed_while_it_was_connected_is_not_sent(body:
 
 def test_a_host_that_refuses_is_a_fault_without_the_words_of_a_library() -> None:
     async def run() -> None:
-        listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-        port = listening.sockets[0].getsockname()[1]
-        listening.close()
-        await listening.wait_closed()
         upstream = Upstream()
         letter = Letter(
-            "a", Way(), "http", "127.0.0.1", port, "GET", "/", [(b"host", b"h")], b"", lambda: True
+            "a", Way(), "http", "127.0.0.1", free_port(), "GET", "/", [(b"host", b"h")], b"", lambda: True
         )
         with pytest.raises(Fault) as raised:
             async with upstream.send(letter):

@@ -15,6 +15,7 @@ from nexo_daemon.health.network import Signal, signal
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ExchangeFault
 from nexo_daemon.providers.faults import FAULTS, FaultRow, chain, judge_fault, row_for
+from ports import free_port
 from recorded_answers import LISTS
 
 
@@ -169,8 +170,7 @@ def test_the_first_address_that_answers_wins(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_all_addresses_dead_names_the_first_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2, 3)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
     assert ask.check(ask.target(Provider.CUSTOM, f"http://three.test:{port}/v1")).reason == "refused"

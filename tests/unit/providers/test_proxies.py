@@ -17,6 +17,7 @@ from nexo_daemon.domain.model import NetworkProfile, ProxyMode
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.proxies import choose_proxy
+from ports import free_port
 from proxy_servers import HttpProxy, SocksProxy
 from recorded_answers import LISTS
 
@@ -87,9 +88,7 @@ def test_a_proxy_that_cannot_reach_the_service() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 def test_a_proxy_that_is_not_there(scheme: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    network = through(f"{scheme}://127.0.0.1:{port}")
+    network = through(f"{scheme}://127.0.0.1:{free_port()}")
     verdict = ask.check(ask.target(Provider.OPENAI, "https://api.openai.com/v1", network=network))
     assert (verdict.outcome, verdict.reason) == (Outcome.UNREACHABLE, "proxy")
 
