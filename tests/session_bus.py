@@ -5,7 +5,7 @@ It can also act as the notification service, and record the notifications.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,15 +208,32 @@ class TrayIcon:
         return _line(layout)
 
     def choose(self, *starts: str) -> None:
-        """Click through the menus to the line whose labels start so, once it can be clicked."""
+        """Click through the menus to the line whose labels start so, once it is there and can be clicked."""
 
         def line() -> Line | None:
-            found = self.menu()
+            found: Line | None = self.menu()
             for start in starts:
-                found = found.find(start)
-            return found if found.enabled else None
+                below = found.walk() if found is not None else ()
+                found = next((one for one in below if one.label.startswith(start)), None)
+            return found
 
-        self.click(wait_for(line, f"a line that can be clicked: {', '.join(starts)}"))
+        self.click_enabled(line, ", ".join(starts))
+
+    def click_enabled(self, find: Callable[[], Line | None], what: str) -> None:
+        """Click on the line that `find` returns, once there is one and it can be clicked."""
+
+        def clicked() -> bool:
+            line = find()
+            if line is None or not line.enabled:
+                return False
+            try:
+                self.click(line)
+            except LookupError:
+                # Another menu has taken its place since.
+                return False
+            return True
+
+        wait_for(clicked, f"a line that can be clicked: {what}")
 
     def click(self, line: Line) -> None:
         """A click of a person on a line."""
