@@ -77,7 +77,7 @@ def test_a_vault_that_is_locked_during_a_look_up_hands_nothing_out(nexod: Nexod)
 def test_a_key_that_takes_longer_than_the_program_waits_is_named_and_then_there(nexod: Nexod) -> None:
     gate = nexod.surroundings.home / "gate"
     os.mkfifo(gate, 0o600)
-    with nexo_client.connect(nexod.socket, timeout_s=3) as client:
+    with nexod.client() as client, nexo_client.connect(nexod.socket, timeout_s=3) as waiting:
         client.update_health_settings(paused=True)
         client.create_connection(
             nexo_client.ConnectionDraft(
@@ -88,7 +88,7 @@ def test_a_key_that_takes_longer_than_the_program_waits_is_named_and_then_there(
             )
         )
         # Not that the daemon does not answer, and to restart it.
-        for ask in (lambda: client.resolve(connection="slow"), lambda: client.reveal("slow")):
+        for ask in (lambda: waiting.resolve(connection="slow"), lambda: waiting.reveal("slow")):
             with pytest.raises(KeyReferenceFailed, match="command:cat has not answered"):
                 ask()
         key = held(gate)

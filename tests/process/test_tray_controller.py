@@ -107,7 +107,7 @@ def test_a_refused_switch_goes_back_and_says_why(tray: Tray, nexod: Nexod) -> No
     tray.controller.act(tray_home)
     wait_for(lambda: not tray.shared.state.live, "the tray has seen that the daemon died")
     wait_for(lambda: tray.shared.state.switch is None, "the click is taken back")
-    assert tray.paper.default == "work"
+    wait_for(lambda: tray.paper.default == "work", "the mark is back")
 
 
 def test_a_switch_that_the_daemon_leaves_unanswered_goes_back_and_shows_when_it_comes_after_all(
