@@ -225,7 +225,8 @@ class Tab:
             place = self.wait(f"await ({_FIND})({json.dumps(what)})", f"there is {what!r} to click on")
             self.click_at(*place)
             # Undefined on a page that the click put in the place of this one.
-            if self.eval("window.clickedOnIt === undefined || window.clickedOnIt"):
+            seen = "window.clickedOnIt === undefined ? 'elsewhere' : window.clickedOnIt ? 'here' : 'missed'"
+            if self.wait(seen, f"the page has seen the click on {what!r}") != "missed":
                 return
         raise AssertionError(f"{what!r} moved away from under {_MISSES} clicks")
 
