@@ -8,7 +8,7 @@ from typing import Any
 
 from chromium import Tab
 from driven_browser import DrivenBrowser
-from surroundings import PATIENCE_S, wait_for
+from surroundings import wait_for
 
 PROGRAM = "firefox-esr"
 
@@ -40,7 +40,7 @@ class Firefox(DrivenBrowser):
         return [PROGRAM, *_FLAGS, "--profile", str(self.profile)]
 
     def _address(self) -> str:
-        port = wait_for(self._port, "Firefox listens", patience_s=2 * PATIENCE_S)
+        port = wait_for(self._port, "Firefox listens")
         return f"ws://127.0.0.1:{port}/session"
 
     def _port(self) -> int:

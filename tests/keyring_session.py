@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from surroundings import PATIENCE_S
+
 _PASSWORD = b"nexo-tests\n"
-_DEADLINE_S = 30.0
 
 
 class KeyringSession:
@@ -173,7 +174,7 @@ class KeyringSession:
         return done.stdout
 
     def _until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + _DEADLINE_S
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError("the keyring service did not get there")

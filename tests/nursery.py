@@ -108,7 +108,7 @@ class _Nursery:
     def _end(self) -> None:
         if self._pid == os.getpid():
             self._socket.close()
-            self._process.wait(10)
+            self._process.wait(30)
 
 
 def _prctl(option: int, value: int) -> None:

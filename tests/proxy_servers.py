@@ -45,7 +45,7 @@ class HttpProxy(AnsweringServer):
         if request.method == "CONNECT":
             host, _, port = request.target.rpartition(":")
             try:
-                upstream = socket.create_connection((host.strip("[]"), int(port)), 5)
+                upstream = socket.create_connection((host.strip("[]"), int(port)), 30)
             except OSError:
                 return answer(502, b"cannot connect")
             with upstream:
@@ -54,7 +54,7 @@ class HttpProxy(AnsweringServer):
             return None
         parts = urlsplit(request.target)
         assert parts.hostname
-        with socket.create_connection((parts.hostname, parts.port or 80), 5) as upstream:
+        with socket.create_connection((parts.hostname, parts.port or 80), 30) as upstream:
             lines = [f"{request.method} {parts.path}{'?' + parts.query if parts.query else ''} HTTP/1.1"]
             kept = {name: value for name, value in request.headers.items() if not name.startswith("proxy-")}
             lines += [f"{name}: {value}" for name, value in (kept | {"connection": "close"}).items()]
@@ -144,7 +144,7 @@ class SocksProxy:
             self.asked_for.append(host)
             # The proxy resolves names; in a test all of them mean this computer.
             try:
-                upstream = socket.create_connection(("127.0.0.1", port), 5)
+                upstream = socket.create_connection(("127.0.0.1", port), 30)
             except OSError:
                 connection.sendall(b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00")
                 return

@@ -111,7 +111,7 @@ class Caller:
         if body is not None:
             given["Content-Length"] = str(len(body))
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        line = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=30)
         try:
             line.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in given.items():

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE_S = 30.0
+from surroundings import PATIENCE_S
 
 # setsid and TIOCSCTTY make the terminal the controlling one: Ctrl-C becomes SIGINT, and /dev/tty works.
 _TAKE_TERMINAL = """

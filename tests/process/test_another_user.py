@@ -143,8 +143,8 @@ CONNECT = """
 import socket, sys
 port, token, times = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for _ in range(times - 1):
-    socket.create_connection(("127.0.0.1", port), timeout=20).close()
-with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+    socket.create_connection(("127.0.0.1", port), timeout=30).close()
+with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
     lines = ["GET /openai/v1/models HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}"]
     request = "\\r\\n".join([*lines, "", ""])
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 PYTHON = "/usr/bin/python3"
 PERSON = 12345
@@ -64,7 +64,12 @@ class Person:
         """The exit code, and what it printed, be it a result or an error."""
         command = [PYTHON, "-m", "nexo_cli", "--no-start", "--json", *words]
         done = subprocess.run(
-            command, **self._as_person(home=home), capture_output=True, text=True, timeout=60, check=False
+            command,
+            **self._as_person(home=home),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout) if done.stdout else json.loads(done.stderr)["error"]
@@ -98,7 +103,7 @@ def test_a_denied_socket_is_said_at_once_and_made_anew(person: Person) -> None:
     code, error = person.nexoctl("list")
     # The daemon may have been faster: it looks every two seconds.
     assert (code, error) == (0, []) or (code == 4 and "permission denied" in error["message"])
-    wait_for(lambda: person.nexoctl("list")[0] == 0, "the socket is made anew", patience_s=15)
+    wait_for(lambda: person.nexoctl("list")[0] == 0, "the socket is made anew")
 
 
 def test_a_denied_directory_of_the_socket_is_said_at_once(person: Person) -> None:
@@ -121,13 +126,13 @@ def test_a_store_that_was_denied_under_the_daemon_is_noticed_and_that_it_is_over
     person.nexod()
     add = ("add", "one", "--provider", "ollama", "--no-test")
     person.data.chmod(mode)
-    wait_for(lambda: "store" in person.broken(), "it is noticed", patience_s=15)
+    wait_for(lambda: "store" in person.broken(), "it is noticed")
     code, error = person.nexoctl(*add)
     assert code == 7
     assert str(person.data) in error["message"] + error["hint"]
     assert "chmod 700" in error["hint"]
     person.data.chmod(0o700)
-    wait_for(lambda: "store" not in person.broken(), "it is noticed that it is over", patience_s=15)
+    wait_for(lambda: "store" not in person.broken(), "it is noticed that it is over")
     assert person.nexoctl(*add)[0] == 0
 
 

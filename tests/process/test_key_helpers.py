@@ -20,7 +20,7 @@ import yaml
 
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
-from surroundings import Surroundings
+from surroundings import PATIENCE_S, Surroundings
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## Programs that fetch their key")[2].partition("\n## ")[0]
@@ -103,7 +103,7 @@ def test_the_command_gives_the_key_and_nothing_else(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if with_stderr else subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=True,
         )
         return done.stdout.strip()

@@ -16,7 +16,7 @@ import nexo_client
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import SLOW, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header
-from surroundings import Surroundings, wait_for
+from surroundings import PATIENCE_S, Surroundings, wait_for
 
 
 def draft(name: str, provider: ExampleProvider, key: str = WORK.key) -> ConnectionDraft:
@@ -298,7 +298,7 @@ def test_a_daemon_dies_with_the_tests_that_started_it(surroundings: Surroundings
         env=surroundings.env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     pid = int(done.stdout)

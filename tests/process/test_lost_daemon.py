@@ -18,11 +18,23 @@ import nexo_client
 from nexo.connections import python
 from nexo_client import channel
 from nexo_client.types import ConnectionDraft
-from surroundings import Finished, Nexod, Surroundings, wait_for
+from surroundings import SOON_S, Finished, Nexod, Surroundings, wait_for
 
 NEXOCTL = python.of_ours("nexo_cli")
 # They once waited 20 s for nothing. They wait for 6 s now; at load 20, with what starts, it was 14.2 s.
 AT_ONCE_S = 18.0
+
+
+def at_once(run: Callable[[], Finished]) -> Finished:
+    """What it says; AssertionError unless one of three tries ends at once, as a busy machine may be late."""
+    took = []
+    for _ in range(3):
+        begun = time.monotonic()
+        done = run()
+        took.append(time.monotonic() - begun)
+        if took[-1] < AT_ONCE_S:
+            return done
+    raise AssertionError(f"it took {took} s: {done!r}")
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +98,7 @@ def test_a_socket_that_was_lost_is_bound_again_and_followers_go_on(
         def found_again() -> bool:
             return channel.diagnose(nexod.socket) is None and nexod.socket.stat().st_ino != before
 
-        wait_for(found_again, "the socket is bound again", patience_s=10)
+        wait_for(found_again, "the socket is bound again", patience_s=SOON_S)
         assert surroundings.nexoctl("--json", "status").json["pid"] == nexod.pid
         # Who was connected still is; and who comes anew sees the same daemon.
         client.create_connection(ConnectionDraft(name="two", provider="ollama"))
@@ -101,7 +113,7 @@ def test_a_socket_that_was_lost_is_bound_again_and_followers_go_on(
 def test_it_can_be_lost_again_and_again(surroundings: Surroundings, nexod: Nexod) -> None:
     for _ in range(6):
         nexod.socket.unlink()
-        wait_for(nexod.socket.exists, "the socket is bound again", patience_s=10)
+        wait_for(nexod.socket.exists, "the socket is bound again", patience_s=SOON_S)
     assert surroundings.nexoctl("--json", "status").json["pid"] == nexod.pid
     assert nexod.stop() == 0
 
@@ -125,9 +137,7 @@ def test_a_command_that_comes_in_between_waits_for_it_or_names_it(
     # It cannot mend anything: as a daemon of an earlier version could not.
     nexod.signal(signal.SIGSTOP)
     nexod.socket.unlink()
-    begun = time.monotonic()
-    done = surroundings.run([*NEXOCTL, "--json", *words], expect=3)
-    assert time.monotonic() - begun < AT_ONCE_S
+    done = at_once(lambda: surroundings.run([*NEXOCTL, "--json", *words], expect=3))
     assert f"nexod (pid {nexod.pid}) is running" in done.error["message"]
     assert "nexoctl daemon restart" in done.error["hint"]
 
@@ -169,13 +179,13 @@ def test_force_ends_one_that_hangs_without_its_socket(surroundings: Surroundings
 def test_what_cannot_be_bound_again_is_said_and_then_mended(surroundings: Surroundings, nexod: Nexod) -> None:
     nexod.socket.unlink()
     nexod.socket.write_text("somebody's notes")
-    wait_for(lambda: "exists and is not a socket" in nexod.output, "the log says why", patience_s=10)
+    wait_for(lambda: "exists and is not a socket" in nexod.output, "the log says why", patience_s=SOON_S)
     assert nexod.socket.read_text() == "somebody's notes"
     denied = surroundings.nexoctl("--json", "list", expect=4).error
     assert "is not a socket" in denied["message"]
     assert "mv " in denied["hint"]
     nexod.socket.unlink()
-    wait_for(nexod.socket.exists, "the socket is bound again", patience_s=10)
+    wait_for(nexod.socket.exists, "the socket is bound again", patience_s=SOON_S)
     assert nexod.stop() == 0
 
 
@@ -190,7 +200,9 @@ def test_the_socket_of_another_daemon_is_left_alone(surroundings: Surroundings, 
         with socket.socket(socket.AF_UNIX) as faster:
             faster.bind(str(nexod.socket))
             faster.listen()
-            wait_for(lambda: "another program listens on" in nexod.output, "the log says why", patience_s=10)
+            wait_for(
+                lambda: "another program listens on" in nexod.output, "the log says why", patience_s=SOON_S
+            )
             assert nexod.stop() == 0
             assert nexod.socket.exists()
 
@@ -247,13 +259,15 @@ def test_it_is_found_after_the_last_session_has_ended_and_after_the_next_login(
     try:
         shutil.rmtree(surroundings.home / "session")
         fallback = surroundings.state_dir / "run" / "nexod.sock"
-        wait_for(fallback.exists, "it listens where programs look without a session", patience_s=10)
+        wait_for(fallback.exists, "it listens where programs look without a session", patience_s=SOON_S)
         with nexo_client.connect(fallback) as client:
             assert client.status().pid == pid
             assert client.status().socket_path == str(fallback)
         assert nexoctl(surroundings, "status", env=none).json["pid"] == pid
         again = by_rule(surroundings, "session")
-        wait_for((surroundings.home / "session" / "nexo" / "nexod.sock").exists, "it is back", patience_s=10)
+        wait_for(
+            (surroundings.home / "session" / "nexo" / "nexod.sock").exists, "it is back", patience_s=SOON_S
+        )
         assert nexoctl(surroundings, "status", env=again).json["pid"] == pid
     finally:
         stopped = nexoctl(surroundings, "daemon", "stop", env=none).json
@@ -270,9 +284,7 @@ def test_a_socket_that_is_denied_is_said_at_once(
 ) -> None:
     denied = ["strace", "-f", "-qq", "-o", "/dev/null"]
     denied += ["-e", "trace=connect", "-e", "inject=connect:error=EACCES"]
-    begun = time.monotonic()
-    done = surroundings.run([*denied, *NEXOCTL, "--json", *words], expect=None)
-    assert time.monotonic() - begun < AT_ONCE_S
+    done = at_once(lambda: surroundings.run([*denied, *NEXOCTL, "--json", *words], expect=None))
     if words == ("doctor",):
         assert done.code == 1
         [broken] = [one for one in done.json["findings"] if one["level"] == "broken"]

@@ -15,7 +15,7 @@ import pytest
 from nexo.connections.terms import StoreState
 from nexo_client.errors import NexoError, StoreFailed, StoreReadOnly
 from nexo_client.types import ConnectionDraft
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import SOON_S, Nexod, Surroundings, wait_for
 
 SECRET = "sk-kept-in-the-store-0001"
 
@@ -78,7 +78,7 @@ def test_it_is_noticed_within_seconds_and_the_doctor_finds_it(
     with nexod.client() as client:
         client.create_connection(draft("before"))
         lose(surroundings.data_dir)
-        wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=10)
+        wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=SOON_S)
         status = client.status()
         assert str(surroundings.data_dir / "connections.db") in status.store_problem
         with pytest.raises(StoreReadOnly) as refused:
@@ -117,7 +117,7 @@ def test_what_is_in_memory_can_be_saved_and_put_in_place(
         client.create_connection(draft("one"))
         client.create_connection(draft("two"))
     lose(surroundings.data_dir)
-    wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=10)
+    wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=SOON_S)
     surroundings.nexoctl("store", "backup")
     surroundings.nexoctl("store", "restore")
     with nexod.client() as client:
@@ -151,7 +151,7 @@ def test_every_command_says_it(surroundings: Surroundings, nexod: Nexod) -> None
         client.create_connection(draft("one"))
     remove_directory(surroundings.data_dir)
     lock = surroundings.state_dir / "nexod.lock"
-    wait_for(lambda: "was removed or moved" in lock.read_text(), "the loss is noted", patience_s=10)
+    wait_for(lambda: "was removed or moved" in lock.read_text(), "the loss is noted", patience_s=SOON_S)
     for words in (
         ["list"],
         ["which"],
@@ -163,7 +163,7 @@ def test_every_command_says_it(surroundings: Surroundings, nexod: Nexod) -> None
         assert "nexoctl store backup" in done.err, words
     surroundings.nexoctl("store", "backup")
     surroundings.nexoctl("store", "restore")
-    wait_for(lambda: "was removed or moved" not in lock.read_text(), "it is over", patience_s=10)
+    wait_for(lambda: "was removed or moved" not in lock.read_text(), "it is over", patience_s=SOON_S)
     assert not surroundings.nexoctl("list").err
 
 
@@ -171,9 +171,9 @@ def test_moved_back_it_takes_changes_again(surroundings: Surroundings, nexod: Ne
     with nexod.client() as client:
         client.create_connection(draft("one"))
         move_directory(surroundings.data_dir)
-        wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=10)
+        wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=SOON_S)
         surroundings.data_dir.with_name("elsewhere").rename(surroundings.data_dir)
-        wait_for(lambda: not is_read_only(nexod), "it is noticed that it is back", patience_s=10)
+        wait_for(lambda: not is_read_only(nexod), "it is noticed that it is back", patience_s=SOON_S)
         client.create_connection(draft("two"))
     nexod.kill()
     with surroundings.start_nexod().client() as client:
@@ -187,7 +187,7 @@ def test_a_log_that_was_removed_costs_nothing_that_was_acknowledged(
         for number in range(20):
             client.create_connection(draft(f"number {number}"))
     remove_log(surroundings.data_dir)
-    wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=10)
+    wait_for(lambda: is_read_only(nexod), "the loss is noticed", patience_s=SOON_S)
     assert nexod.stop() == 0
     with surroundings.start_nexod().client() as client:
         assert len(client.list_connections()) == 20
@@ -231,7 +231,7 @@ def test_no_empty_store_takes_the_place_of_one_that_is_gone(
         shutil.rmtree(surroundings.data_dir)
     surroundings.data_dir.with_name("elsewhere").rename(surroundings.data_dir)
     with second.client() as client:
-        wait_for(lambda: client.status().connections, "it is noticed that it is back", patience_s=10)
+        wait_for(lambda: client.status().connections, "it is noticed that it is back", patience_s=SOON_S)
         assert client.status().store is StoreState.READ_WRITE
         assert client.resolve("one").api_key == SECRET
 
@@ -268,10 +268,10 @@ def test_a_directory_that_became_read_only_is_noticed(surroundings: Surroundings
     daemon = surroundings.start_nexod()
     surroundings.data_dir.chmod(0o500)
     try:
-        wait_for(lambda: is_read_only(daemon), "it is noticed", patience_s=10)
+        wait_for(lambda: is_read_only(daemon), "it is noticed", patience_s=SOON_S)
     finally:
         surroundings.data_dir.chmod(0o700)
-    wait_for(lambda: not is_read_only(daemon), "it is noticed that it is over", patience_s=10)
+    wait_for(lambda: not is_read_only(daemon), "it is noticed that it is over", patience_s=SOON_S)
 
 
 @pytest.mark.needs("linux")
@@ -288,7 +288,7 @@ def test_a_file_system_that_became_read_only_is_noticed_and_that_it_is_over(
         client.create_connection(draft("one"))
         surroundings.run(["mount", "--bind", place, place])
         surroundings.run(["mount", "-o", "remount,ro,bind", place])
-        wait_for(lambda: is_read_only(daemon), "it is noticed", patience_s=10)
+        wait_for(lambda: is_read_only(daemon), "it is noticed", patience_s=SOON_S)
         with pytest.raises(StoreReadOnly, match="file system is read-only"):
             client.create_connection(draft("two"))
         findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
@@ -297,7 +297,7 @@ def test_a_file_system_that_became_read_only_is_noticed_and_that_it_is_over(
         assert "mount it writable" in broken["store"]["fix"]
         assert f"the file system of {surroundings.data_dir} is read-only (data)" in broken["disk"]["text"]
         surroundings.run(["umount", place])
-        wait_for(lambda: not is_read_only(daemon), "it is noticed that it is over", patience_s=10)
+        wait_for(lambda: not is_read_only(daemon), "it is noticed that it is over", patience_s=SOON_S)
         client.create_connection(draft("two"))
 
 

@@ -15,7 +15,7 @@ import nexo_client
 from nexo.connections.terms import HealthState, Provider
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 OUTCOME_NAMES = (
     "connection",
@@ -191,13 +191,13 @@ def test_commands_at_the_same_time_start_one_daemon(surroundings: Surroundings) 
     commands = [surroundings.spawn([sys.executable, "-m", "nexo_cli", "--json", "list"]) for _ in range(4)]
     try:
         for command in commands:
-            told = command.communicate(timeout=60)[0].decode()
+            told = command.communicate(timeout=PATIENCE_S)[0].decode()
             assert command.returncode == 0, told
             assert told.rstrip().endswith("[]")
     finally:
         surroundings.nexoctl("daemon", "stop")
     # None of those that were too late takes the place of the one that was stopped.
-    wait_for(lambda: not daemons_of(surroundings), "every daemon has ended", patience_s=10)
+    wait_for(lambda: not daemons_of(surroundings), "every daemon has ended")
     assert not surroundings.socket.exists()
 
 

@@ -13,7 +13,7 @@ from nexo.connections import limits, processes, python
 from nexo.connections.terms import StoreState
 from nexo_client.errors import GatewayClosed
 from nexo_client.types import ConnectionDraft
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import SOON_S, Nexod, Surroundings, wait_for
 
 NEXOCTL = python.of_ours("nexo_cli")
 NEXOD = python.of_ours("nexo_daemon")
@@ -176,7 +176,7 @@ def test_a_state_directory_that_was_removed_comes_back_with_lock_and_log(
     def noted() -> bool:
         return lock.exists() and b'"ready": true' in lock.read_bytes()
 
-    wait_for(noted, "the lock is held again", patience_s=10)
+    wait_for(noted, "the lock is held again", patience_s=SOON_S)
     assert json.loads(lock.read_text())["pid"] == nexod.pid
     second = surroundings.spawn_nexod()
     assert second.wait() == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nexo_client.types import ConnectionDraft
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 NEXOCTL = [sys.executable, "-m", "nexo_cli", "--no-start"]
 URL = "http://127.0.0.1:9/v1"
@@ -35,7 +35,7 @@ def ran(surroundings: Surroundings, *words: str, **more: object) -> subprocess.C
     given = {"capture_output": True, "cwd": surroundings.home, "stdin": subprocess.DEVNULL, **more}
     if "stdout" in given or "stderr" in given:
         del given["capture_output"]
-    return subprocess.run([*NEXOCTL, *words], env=env, timeout=60, check=False, **given)  # type: ignore[call-overload]  # likewise
+    return subprocess.run([*NEXOCTL, *words], env=env, timeout=PATIENCE_S, check=False, **given)  # type: ignore[call-overload]  # likewise
 
 
 @pytest.fixture
@@ -197,7 +197,13 @@ def test_a_home_that_is_no_utf8_is_a_home_like_any_other(
     def nexoctl(*words: str, code: int = 0, given: bytes = b"") -> str:
         command = [sys.executable, "-m", "nexo_cli", *words]
         done = subprocess.run(
-            command, env=env, cwd=bytes_home, input=given, capture_output=True, timeout=60, check=False
+            command,
+            env=env,
+            cwd=bytes_home,
+            input=given,
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         text = done.stdout.decode() + done.stderr.decode()
         assert done.returncode == code, text

@@ -25,7 +25,7 @@ def ask():
     body = json.dumps({"model": "example-small", "messages": [{"role": "user", "content": "hi"}]}).encode()
     headers = {"Authorization": "Bearer " + os.environ["OPENAI_API_KEY"], "Content-Type": "application/json"}
     request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/chat/completions", body, headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         print(answer.read().decode())
 """
 OPENAI = """

@@ -67,7 +67,7 @@ def test_another_spelling_of_a_directory_is_an_error_and_never_another_account(
         "BindWorkspace": w.BindWorkspaceRequest(workspace=workspace, connection="mine"),
     }[method]
     with pytest.raises(grpc.RpcError) as refused:
-        getattr(stub, method)(request, timeout=20)
+        getattr(stub, method)(request, timeout=30)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "workspace" in refused.value.details()
 
@@ -77,7 +77,7 @@ def test_the_one_spelling_gets_what_is_bound(
 ) -> None:
     for path in (acme, f"{acme}/src", f"{acme}/not/there/yet"):
         question = w.Inquiry(workspace=w.Workspace(path=path))
-        answer = stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=20)
+        answer = stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=30)
         assert answer.connection.name == "acme"
 
 
@@ -89,7 +89,7 @@ def test_a_follower_that_misspells_is_told(stub: workspace_pb2_grpc.WorkspaceSer
             subscribe=w.FollowConnectionRequest.Subscribe(follower=1, inquiry=question)
         )
 
-    stream = stub.FollowConnection(events(), timeout=20)
+    stream = stub.FollowConnection(events(), timeout=30)
     with pytest.raises(grpc.RpcError) as refused:
         next(stream)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -101,9 +101,9 @@ def test_an_empty_name_is_an_error_and_never_the_default(
     for given in ("", " ", "\t"):
         question = w.Inquiry(connection=given)
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=20)
+            stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=30)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    answer = stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=w.Inquiry()), timeout=20)
+    answer = stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=w.Inquiry()), timeout=30)
     assert answer.connection.name == "mine"
 
 
@@ -116,11 +116,11 @@ def test_a_question_of_megabytes_is_refused_before_it_is_looked_at(
         w.Inquiry(environment_connection="e" * 1_000_000),
     ):
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=20)
+            stub.ResolveConnection(w.ResolveConnectionRequest(inquiry=question), timeout=30)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     named = w.ClientInfo(program="p" * 1_000_000)
     with pytest.raises(grpc.RpcError):
-        stub.ResolveConnection(w.ResolveConnectionRequest(client=named), timeout=20)
+        stub.ResolveConnection(w.ResolveConnectionRequest(client=named), timeout=30)
 
 
 @pytest.mark.parametrize("seconds", [-5, 10**11, 2**63 - 1])
@@ -129,7 +129,7 @@ def test_a_check_at_once_with_an_impossible_time_limit_is_refused(nexod: Nexod, 
     with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
         check_now = health_pb2_grpc.HealthServiceStub(channel).CheckNow
         with pytest.raises(grpc.RpcError) as refused:
-            check_now(request, timeout=20)
+            check_now(request, timeout=30)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details().startswith("timeout: ")
 
@@ -140,7 +140,7 @@ def test_a_moment_that_no_calendar_has_is_the_callers_error(nexod: Nexod, second
     with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
         list_handouts = daemon_pb2_grpc.DaemonServiceStub(channel).ListHandouts
         with pytest.raises(grpc.RpcError) as refused:
-            list_handouts(request, timeout=20)
+            list_handouts(request, timeout=30)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -150,11 +150,11 @@ def test_a_preset_says_its_provider(nexod: Nexod) -> None:
     edit.update_mask.paths.extend(["provider", "preset"])
     with grpc.insecure_channel(target(nexod.socket), options=OPTIONS) as channel:
         stub = connection_pb2_grpc.ConnectionServiceStub(channel)
-        tested = list(stub.TestDraftConnection(c.TestDraftConnectionRequest(draft=draft), timeout=20))
+        tested = list(stub.TestDraftConnection(c.TestDraftConnectionRequest(draft=draft), timeout=30))
         assert tested[-1].result.outcome == c.OUTCOME_UNREACHABLE
-        made = stub.CreateConnection(c.CreateConnectionRequest(draft=draft), timeout=20)
+        made = stub.CreateConnection(c.CreateConnectionRequest(draft=draft), timeout=30)
         other = c.ConnectionDraft(name="other", provider=c.PROVIDER_OPENAI)
-        stub.CreateConnection(c.CreateConnectionRequest(draft=other), timeout=20)
-        edited = stub.UpdateConnection(edit, timeout=20)
+        stub.CreateConnection(c.CreateConnectionRequest(draft=other), timeout=30)
+        edited = stub.UpdateConnection(edit, timeout=30)
     for answer in (made, edited):
         assert (answer.connection.provider, answer.connection.preset) == (c.PROVIDER_CUSTOM, "groq")

@@ -17,7 +17,7 @@ from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 PROMISE_S = 5.0
 # A busy machine may be late; a stop that waits for what hangs would take far longer.
-SLACK_S = 5.0
+SLACK_S = 15.0
 
 
 @contextmanager

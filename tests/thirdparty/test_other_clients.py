@@ -59,10 +59,10 @@ def channel(filled: Nexod) -> "grpc.Channel":
 def test_the_standard_health_service(channel: "grpc.Channel") -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "nexo.connections.v1.ConnectionService", "nexo.connections.v1.WorkspaceService"):
-        answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
     with pytest.raises(grpc.RpcError) as caught:
-        health.Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=10)
+        health.Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=30)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
@@ -86,7 +86,7 @@ def test_a_reflection_client_calls_without_any_generated_code(channel: "grpc.Cha
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     answer = MessageToDict(
-        call(GetMessageClass(method.input_type)(), timeout=10), preserving_proto_field_name=True
+        call(GetMessageClass(method.input_type)(), timeout=30), preserving_proto_field_name=True
     )
     assert [one["name"] for one in answer["connections"]] == ["work", "home"]
     assert WORK.key not in str(answer)
