@@ -23,24 +23,23 @@ def loose_json_of(text: str) -> Any:
     Raises:
         Unreadable: the text is not valid; the message has the line number and quotes nothing.
     """
-    strict: list[str] = []
+    written: list[str] = []
+    before, comma = "", -1
     position = 0
     while position < len(text):
         match = TOKEN.match(text, position)
         if match is None:
             raise Unreadable(f"it is not valid JSON (line {text.count(chr(10), 0, position) + 1})")
         position = match.end()
-        strict.append(_strict(match))
-    # Drop commas before a closing bracket; only white space can be between the two.
-    written: list[str] = []
-    closed = True
-    for piece in reversed(strict):
-        if piece == "," and closed:
-            continue
+        piece = _strict(match)
         if piece.strip():
-            closed = piece in ("}", "]")
+            # Drop one comma between a value and a closing bracket.
+            if piece in ("}", "]") and comma >= 0:
+                written[comma] = ""
+            comma = len(written) if piece == "," and before not in ("{", "[", ":", ",") else -1
+            before = piece
         written.append(piece)
-    return json_of("".join(reversed(written)))
+    return json_of("".join(written))
 
 
 def _strict(match: re.Match[str]) -> str:

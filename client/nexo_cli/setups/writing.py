@@ -23,6 +23,7 @@ from nexo_sources.reading import Unreadable
 SUFFIX = ".before-nexo"
 _ABSENT_SUFFIX = ".not-there-before-nexo"
 _NEW_MODE = 0o600
+_COMMENT_MARKS = ("#", "//", "/*")
 
 
 def backup_of(path: Path) -> Path:
@@ -92,13 +93,17 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue], start:
     spots = _spots(current, before or "", form, templates)
     whole = all(spot.is_ours for spot in spots if spot.is_of_account)
     if before is not None and _is_only_changed_by_us(current, before or start, form, spots):
+        _require_unchanged(real, current)
         backup.replace(real)
         return True
     after = edited(current, form, [spot.undone(whole=whole) for spot in spots if spot.is_ours])
     if has_copy:
         after = _without_tables_of_ours(after, form, templates, before or "")
     if after != current:
-        if is_new and (says_nothing(after, form) or after == start):
+        # A comment in it is the person's.
+        empty = says_nothing(after, form) and not any(mark in after for mark in _COMMENT_MARKS)
+        if is_new and (empty or after == start):
+            _require_unchanged(real, current)
             real.unlink()
         else:
             _replace(real, current, after)
@@ -155,8 +160,8 @@ def _without_tables_of_ours(text: str, form: FileForm, templates: Sequence[Place
         if was.value is not ABSENT or now.value not in ({}, [], None):
             continue
         less = edited(text, form, [PlacedValue(place, ABSENT)])
-        # A comment in it is the person's.
-        if all(less.count(mark) == text.count(mark) for mark in ("#", "//", "/*")):
+        # As above.
+        if all(less.count(mark) == text.count(mark) for mark in _COMMENT_MARKS):
             text = less
     return text
 
@@ -181,14 +186,16 @@ def _real(path: Path) -> Path:
         raise Unreadable("it is a link that leads back to itself") from None
 
 
-def _replace(real: Path, before: str | None, after: str) -> None:
-    def check() -> None:
-        if reading.text_of(real) != before:
-            raise Unreadable("another program changed it at the same time; try again")
+def _require_unchanged(real: Path, text: str | None) -> None:
+    if reading.text_of(real) != text:
+        raise Unreadable("another program changed it at the same time; try again")
 
+
+def _replace(real: Path, before: str | None, after: str) -> None:
     marked = before is not None and real.read_bytes().startswith(codecs.BOM_UTF8)
     mode = _mode(real) if before is not None else _NEW_MODE
-    _put(real, after.encode("utf-8-sig" if marked else "utf-8"), mode, check)
+    content = after.encode("utf-8-sig" if marked else "utf-8")
+    _put(real, content, mode, lambda: _require_unchanged(real, before))
 
 
 def _put(path: Path, content: bytes, mode: int, check: Callable[[], None] = lambda: None) -> None:
@@ -225,9 +232,9 @@ def _note_absence(real: Path) -> None:
 def _leave(real: Path) -> None:
     """Remove the directories that `write` created for this file and that are empty now."""
     note = _absence_of(real)
-    if not note.is_file() or note.is_symlink():
+    if not note.is_file():
         return
-    made = {Path(os.fsdecode(name)) for name in note.read_bytes().split(b"\0") if name}
+    made = {Path(os.fsdecode(name)) for name in note.read_bytes().split(b"\0")}
     note.unlink()
     with contextlib.suppress(OSError):
         # The innermost first; stops at the first one that is not empty.

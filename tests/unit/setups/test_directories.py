@@ -19,11 +19,11 @@ TEMPLATES = [PlacedValue(PLACE, "{token}")]
 @given(
     there=st.integers(0, 3),
     others=st.sets(st.integers(0, 3), max_size=2),
-    twice=st.booleans(),
+    again=st.sampled_from(["", "over it", "anew"]),
     deleted=st.booleans(),
 )
 def test_what_was_not_there_goes_and_what_was_stays(
-    tmp_path_factory: pytest.TempPathFactory, there: int, others: set[int], twice: bool, deleted: bool
+    tmp_path_factory: pytest.TempPathFactory, there: int, others: set[int], again: str, deleted: bool
 ) -> None:
     root = tmp_path_factory.mktemp("home")
     levels = [root, root / "a", root / "a" / "b", root / "a" / "b" / "c"]
@@ -31,7 +31,9 @@ def test_what_was_not_there_goes_and_what_was_stays(
     before = set(root.rglob("*"))
     file = levels[3] / "settings"
     writing.write(file, FORM, TEMPLATES, {"token": "nexo_written"})
-    if twice:
+    if again == "anew":
+        file.unlink()
+    if again:
         writing.write(file, FORM, TEMPLATES, {"token": "nexo_again"})
     mine = {levels[level] / "mine" for level in others}
     for path in mine:

@@ -156,6 +156,7 @@ def test_a_lived_in_file_says_what_it_should_or_is_left_alone(setting: Any, text
         (FileForm.JSON, '{"a": '),
         (FileForm.JSON, "[1]"),
         (FileForm.JSON, '{"env": "sk-secret"}'),
+        (FileForm.JSON, '{"env": {,}}'),
         (FileForm.JSON, '{"env": {}, "a": ' + "1" * 5000 + "}"),
         (FileForm.JSON, '{"a": ' * 10_000 + "1" + "}" * 10_000),
         (FileForm.TOML, "a = = sk-secret"),

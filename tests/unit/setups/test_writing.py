@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,108 @@ def test_undo_leaves_no_empty_table_in_a_file_that_its_program_has_changed(
     assert PARSE[form](path.read_text()) == ({"own": "y"} if there else {}) | {"written_by_the_program": "x"}
 
 
-def test_undo_keeps_a_comment_in_a_table_that_it_made(tmp_path: Path) -> None:
-    path, form = tmp_path / "settings", FileForm.JSON
-    path.write_text('{"a": 1}')
+@pytest.mark.parametrize(
+    ("form", "text", "place", "comment"),
+    [
+        (FileForm.JSON, '{"a": 1}', ("env", "TOKEN"), '"env": { /* mine */'),
+        (FileForm.JSON, '{"a": 1}', ("env", "TOKEN"), '"env": { // mine\n'),
+        (FileForm.YAML, "a: 1\n", ("env", "TOKEN"), "env:\n  # mine"),
+    ],
+)
+def test_undo_keeps_a_comment_in_a_table_that_it_made(
+    form: FileForm, text: str, place: tuple[str, ...], comment: str, tmp_path: Path
+) -> None:
+    path, templates = tmp_path / "settings", [PlacedValue(place, "{token}")]
+    path.write_text(text)
+    writing.write(path, form, templates, WORDS)
+    written = path.read_text()
+    path.write_text(written.replace('"env": {' if form is FileForm.JSON else "env:", comment))
+    writing.undo(path, form, templates)
+    assert "mine" in path.read_text()
+    assert "TOKEN" not in path.read_text()
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("form", "comment"), [(FileForm.ENV, "# TOKEN=sk-mine\n"), (FileForm.JSON, "// sk-mine\n")]
+)
+def test_undo_keeps_a_file_that_holds_a_comment(
+    form: FileForm, comment: str, there: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "settings"
+    if there:
+        path.write_text("# mine\n" if form is FileForm.ENV else "{} // mine\n")
     write(path, form)
-    path.write_text(path.read_text().replace('"env": {', '"env": { /* mine */'))
+    path.write_text(path.read_text() + comment)
     writing.undo(path, form, TEMPLATES[form])
-    assert "/* mine */" in path.read_text()
+    assert path.read_text().endswith(("// mine\n" if form is FileForm.JSON else "# mine\n") * there + comment)
+    assert "nexo_a-token" not in path.read_text()
+
+
+def test_undo_keeps_an_empty_table_that_was_there(tmp_path: Path) -> None:
+    path, form = tmp_path / "settings", FileForm.JSON
+    path.write_text('{"env": {}, "b": 1}')
+    write(path, form)
+    path.write_text(path.read_text().replace('"b": 1', '"b": 2'))
+    writing.undo(path, form, TEMPLATES[form])
+    assert loose_json_of(path.read_text()) == {"env": {}, "b": 2}
+
+
+def test_undo_without_a_copy_removes_only_what_is_ours(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    (setting,) = next(program.settings for program in PROGRAMS if program.name == "shell-gpt")
+    # A constant that `write` sets, too.
+    path.write_text("USE_LITELLM=false\n")
+    assert not writing.undo(path, setting.form, setting.templates)
+    assert path.read_text() == "USE_LITELLM=false\n"
+    writing.write(path, setting.form, setting.templates, WORDS)
+    writing.backup_of(path).unlink()
+    assert writing.undo(path, setting.form, setting.templates)
+    assert WORDS["token"] not in path.read_text()
+
+
+def test_a_file_that_was_deleted_since_counts_as_new(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    form, text = FILES[0]
+    path.write_text(text)
+    write(path, form)
+    path.unlink()
+    write(path, form)
+    writing.undo(path, form, TEMPLATES[form])
+    assert list(tmp_path.iterdir()) == []
+
+
+class Meanwhile(list[PlacedValue]):
+    """Templates; when they are read, another program has just changed the file."""
+
+    def __init__(self, templates: list[PlacedValue], path: Path, text: str) -> None:
+        super().__init__(templates)
+        self._path, self._text = path, text
+
+    def __iter__(self) -> Iterator[PlacedValue]:
+        self._path.write_text(self._text)
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("change", ["write", "undo", "undo after another change"])
+def test_what_another_program_writes_at_the_same_time_is_not_lost(
+    there: bool, change: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "settings"
+    form, text = FILES[0]
+    if there:
+        path.write_text(text)
+    if change != "write":
+        write(path, form)
+    theirs = edited(path.read_text() if path.exists() else "", form, [PlacedValue(("theirs",), 1)])
+    if change == "undo after another change":
+        path.write_text(edited(path.read_text(), form, [PlacedValue(("mine",), 1)]))
+    meanwhile = Meanwhile(TEMPLATES[form], path, theirs)
+    do = partial(writing.write, words=WORDS) if change == "write" else writing.undo
+    with pytest.raises(Unreadable, match="at the same time"):
+        do(path, form, meanwhile)
+    assert path.read_text() == theirs
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -232,6 +328,7 @@ def test_a_file_that_was_not_there_is_made_private_and_goes_again(tmp_path: Path
     path = tmp_path / "deep" / "settings.json"
     write(path, FileForm.JSON)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     writing.undo(path, FileForm.JSON, TEMPLATES[FileForm.JSON])
     assert not path.exists()
 
@@ -267,6 +364,14 @@ def test_on_a_full_disk_the_file_stays_and_no_half_of_a_copy_is_left(tmp_path: P
     assert not writing.undo(path, FileForm.JSON, TEMPLATES[FileForm.JSON])
     assert path.read_text() == text
     assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+def test_a_file_is_written_beside_itself_wherever_temporary_files_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file cannot be renamed to another file system."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert write(tmp_path / "settings", FileForm.JSON)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -24,7 +24,18 @@ def test_loose_json_is_read(text: str, value: Any) -> None:
     assert loose_json_of(text) == value
 
 
-@pytest.mark.parametrize("text", ["{'a' 1}", '{"a": "\n"}', "{/* open", "", "[1 2]", "/* " * 1_000_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'a' 1}",
+        '{"a": "\n"}',
+        "{/* open",
+        "",
+        "[1 2]",
+        "/* " * 1_000_000,
+        *("{,}", "[,]", "[1,,]", '{"a": 1, /* two */ ,}', '{"a":,}'),
+    ],
+)
 def test_what_is_no_json_either_is_named_by_its_line(text: str) -> None:
     with pytest.raises(Unreadable, match=r"line \d"):
         loose_json_of(text)
