@@ -13,6 +13,7 @@ from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import references
 from nexo_daemon.vault.references import Reference, ReferenceKind, References
 from store_parts import HandClock
+from surroundings import wait_for
 
 
 @pytest.mark.parametrize(
@@ -117,20 +118,22 @@ def test_a_command_that_fails_says_why_and_nothing_of_its_output(command: str, w
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     script = f"sleep 600 & echo $! > {pid_file}; wait"
-    with pytest.raises(KeyReferenceFailed, match="did not answer"):
-        run(f'command:sh -c "{script}"', deadline_s=1.0)
-    with pytest.raises(ProcessLookupError):
-        _wait_until_gone(int(pid_file.read_text()))
+
+    def hangs() -> str:
+        """The pid of its child, once it was given the time to have one."""
+        with pytest.raises(KeyReferenceFailed, match="did not answer"):
+            run(f'command:sh -c "{script}"', deadline_s=1.0)
+        return pid_file.read_text() if pid_file.exists() else ""
+
+    pid = int(wait_for(hangs, "it has a child when it is killed"))
+    wait_for(lambda: _is_gone(pid), "the child is gone")
 
 
-def _wait_until_gone(pid: int) -> None:
-    for _ in range(1000):
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-            raise ProcessLookupError
-        os.sched_yield()
-    os.waitid(os.P_PID, pid, os.WEXITED)
+def _is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_command_that_prints_without_end_is_bounded() -> None:
