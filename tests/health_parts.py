@@ -17,9 +17,9 @@ from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.surroundings import NetworkState
 from nowhere import Nowhere
+from surroundings import PATIENCE_S
 
 GOOD = Verdict(Outcome.OK, latency_s=0.01)
-WAIT_S = 20.0
 
 
 class Provider:
@@ -87,7 +87,7 @@ class News:
         self.other_networks += 1
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self._stir.clear()
                 await self._stir.wait()
@@ -127,4 +127,4 @@ def watch(*ids: str, important: bool = False) -> dict[str, Watched]:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 2 * WAIT_S))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(scenario(), 2 * PATIENCE_S))  # type: ignore[arg-type]

@@ -48,7 +48,6 @@ def test_a_chat_follows_a_switch_without_a_restart(
             wait_for(
                 lambda wanted=number + 1: "".join(said).count(aimock.ANSWER) == wanted,
                 f"an answer to question {number + 1}: {said}",
-                patience_s=60,
             )
         process.stdin.write(b"quit\n")
         process.stdin.close()

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from nexo_gateway.pace import LONGEST_S, Pace
+from surroundings import PATIENCE_S
 
 
 def test_no_two_steps_begin_in_one_turn_of_the_loop_in_the_order_in_which_they_came() -> None:
@@ -22,7 +23,7 @@ def test_no_two_steps_begin_in_one_turn_of_the_loop_in_the_order_in_which_they_c
         assert begun == list(range(8))
         assert max(after - before for before, after in zip([0, *seen], seen, strict=False)) == 1
 
-    asyncio.run(asyncio.wait_for(work(), 20))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
 
 
 def test_who_gave_up_takes_no_turn_and_nobody_waits_where_nobody_is() -> None:
@@ -44,7 +45,7 @@ def test_who_gave_up_takes_no_turn_and_nobody_waits_where_nobody_is() -> None:
             return
         raise AssertionError
 
-    asyncio.run(asyncio.wait_for(work(), 20))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
 
 
 def test_who_was_heard_of_during_a_step_goes_before_the_next_one() -> None:
@@ -76,7 +77,7 @@ def test_who_was_heard_of_during_a_step_goes_before_the_next_one() -> None:
             await asyncio.gather(*tasks)
             assert begun == [0, 1]
 
-    asyncio.run(asyncio.wait_for(work(), 20))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
 
 
 def test_while_others_wait_no_step_begins_but_not_for_ever() -> None:
@@ -99,4 +100,4 @@ def test_while_others_wait_no_step_begins_but_not_for_ever() -> None:
         await asyncio.gather(*tasks)
         assert begun == [0, 1, 2]
 
-    asyncio.run(asyncio.wait_for(work(), 20))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))

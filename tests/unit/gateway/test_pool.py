@@ -18,6 +18,7 @@ from nexo_gateway import pool, upstream
 from nexo_gateway.pool import _MOST_RESTING
 from nexo_gateway.upstream import Fault, Letter, Upstream
 from nexo_gateway.way import ProxyHop, Way
+from surroundings import PATIENCE_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -79,7 +80,7 @@ def told(story: Callable[[Provider, Upstream], Awaitable[None]]) -> None:
         async with a_provider() as (provider, sender):
             await story(provider, sender)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 async def one_after_the_other_takes_the_same(provider: Provider, sender: Upstream) -> None:
@@ -257,7 +258,7 @@ def test_a_request_that_was_read_is_not_sent_again(case: str, encrypted: bool, a
         listening.close()
         await listening.wait_closed()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
@@ -278,7 +279,7 @@ def test_a_request_that_nobody_read_is_sent_again(encrypted: bool, authority: Au
         await sender.aclose()
 
     with AnsweringServer(script, tls=authority.server("good") if encrypted else None) as server:
-        asyncio.run(asyncio.wait_for(run(server), 20))
+        asyncio.run(asyncio.wait_for(run(server), PATIENCE_S))
         assert len(server.requests) == 3
 
 
@@ -315,7 +316,7 @@ def test_what_comes_beside_an_answer_is_not_the_answer_to_the_next_request(case:
         listening.close()
         await listening.wait_closed()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 WAYS = {
@@ -370,4 +371,4 @@ def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(
         listening.close()
         await listening.wait_closed()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

@@ -10,6 +10,7 @@ import pytest
 from nexo_gateway import server
 from nexo_gateway.protocol import MOST_HEADERS
 from open_gateway import OneRoute, open_gateway, reply, request
+from surroundings import PATIENCE_S
 
 MOST = 8
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -42,7 +43,7 @@ class Provider:
 
 def run(work: Awaitable[None]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await work
 
     asyncio.run(limited())

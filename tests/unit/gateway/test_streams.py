@@ -15,6 +15,7 @@ import pytest
 from certificates import make_authority
 from nexo_gateway.streams import MOST_AHEAD, Direct, Joined
 from ports import free_port
+from surroundings import PATIENCE_S
 
 MUCH = 16 * 1024 * 1024
 """Bytes: more than both ends of a connection on loopback hold."""
@@ -101,7 +102,7 @@ def told(story: Story, tls: Encrypted | None = None, backend: Direct | None = No
         async with connected(tls, backend or Direct()) as (stream, peer):
             await story(stream, peer)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 async def until_readable(stream: Any) -> None:
@@ -300,7 +301,7 @@ def test_a_connection_that_is_not_made_is_refused_or_late() -> None:
         with pytest.raises(httpcore2.ConnectError):
             await Direct().connect_tcp("127.0.0.1", free_port(), 10)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_what_came_is_looked_at_in_its_turn_and_waits_for_it_without_being_lost() -> None:

@@ -9,6 +9,7 @@ import pytest
 from nexo_gateway.streams import Direct
 from nexo_gateway.upstream import Fault, Letter, Outdated, Upstream, Way
 from ports import free_port
+from surroundings import PATIENCE_S
 
 
 class Slow(Direct):
@@ -68,7 +69,7 @@ def test_a_request_whose_target_changed_while_it_was_connected_is_not_sent(body:
         listening.close()
         await listening.wait_closed()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
     # The connection of the first was closed without a byte.
     assert [piece[:4] for piece in came] == [b"", b"POST"]
 
@@ -85,4 +86,4 @@ def test_a_host_that_refuses_is_a_fault_without_the_words_of_a_library() -> None
         assert (raised.value.kind, raised.value.text) == ("connect", "refused the connection")
         await upstream.aclose()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch, watched
+from health_parts import GOOD, News, Provider, run, running, watch, watched
 from nexo.connections.errors import RetryLater
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
+from surroundings import PATIENCE_S
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NO_ROUTE = Verdict(Outcome.UNREACHABLE, "no_route", network_suspect=True)
@@ -69,7 +70,7 @@ class Computer:
 
     async def notices(self) -> None:
         """Wait until the monitor has been through a round that began after this call."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             for _ in range(2):
                 before = self._looks
                 if self._announces:

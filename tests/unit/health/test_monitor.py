@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from health_parts import GOOD, WAIT_S, News, Provider, run, running, watch
+from health_parts import GOOD, News, Provider, run, running, watch
 from nexo.connections.errors import RetryLater, ShuttingDown, VaultLocked
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
+from surroundings import PATIENCE_S
 
 
 def test_new_connections_are_checked_at_once() -> None:
@@ -100,7 +101,7 @@ def test_a_change_ends_the_running_check_and_starts_a_new_one() -> None:
         provider.hangs("a")
         async with running(provider, news) as monitor:
             monitor.configure(watch("a"), {})
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not provider.asked:
                     await asyncio.sleep(0)
             provider.says("a", GOOD)
@@ -173,7 +174,7 @@ def test_stopping_ends_running_checks_and_those_who_wait() -> None:
         async with running(provider, news) as monitor:
             monitor.configure(watch("a"), {})
             waiting = asyncio.create_task(monitor.check_now(["a"]))
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not provider.asked:
                     await asyncio.sleep(0)
         with pytest.raises(ShuttingDown):

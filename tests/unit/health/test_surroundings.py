@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from health_parts import WAIT_S
 from nexo_daemon.health import surroundings
 from nexo_daemon.health.surroundings import ThisComputer
+from surroundings import PATIENCE_S
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 DEFAULT = "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
@@ -64,7 +64,7 @@ class Kernel:
     async def announces(self) -> None:
         """Send a message, and wait until it was read and dealt with (both happen in one callback)."""
         self._ours.send(b"any message")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while select.select([self.theirs], [], [], 0)[0]:
                 await asyncio.sleep(0.001)
 

@@ -13,6 +13,7 @@ from nexo_daemon.registry.journal import HANDOUTS_A_JOB, Journal
 from nexo_daemon.store.recording import HANDOUTS_KEPT
 from nexo_daemon.store.store import Store
 from store_parts import NOON, HandClock
+from surroundings import PATIENCE_S
 
 MANY = 3 * HANDOUTS_A_JOB + 1
 
@@ -180,7 +181,7 @@ def test_the_first_hand_out_of_a_program_does_not_wait_and_its_repeats_do(store:
         # What the store thread was given, it does.
         line.thread.shutdown()
 
-    asyncio.run(asyncio.wait_for(live(), 30))
+    asyncio.run(asyncio.wait_for(live(), PATIENCE_S))
     assert [(name, times) for name, times, *_ in record(store)][-1] == ("program-2", 1)
     assert next(times for name, times, *_ in record(store) if name == "program-1") >= 2
 
@@ -209,4 +210,4 @@ def test_a_record_that_cannot_be_written_keeps_nobody_waiting(store: Store, endi
         # Nothing runs any more, so there is nothing to wait for.
         assert journal.handout(handout(2)) is None
 
-    asyncio.run(asyncio.wait_for(live(), 30))
+    asyncio.run(asyncio.wait_for(live(), PATIENCE_S))

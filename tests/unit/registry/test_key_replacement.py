@@ -21,8 +21,7 @@ from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
-
-PATIENCE_S = 30.0
+from surroundings import PATIENCE_S
 
 
 class HurriedClock:

@@ -9,6 +9,7 @@ from nexo_daemon.registry.upkeep import EVERY_S, FIRST_AFTER_S, keep_in_order
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store.store import Store
 from store_parts import HandClock
+from surroundings import PATIENCE_S
 
 
 class Days(HandClock):
@@ -33,7 +34,7 @@ async def live(store: Store, sleeps: int) -> Days:
     clock = Days(sleeps)
     writer = Writer(store, clock)
     task = asyncio.create_task(keep_in_order(writer, clock))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await clock.over.wait()
     assert not task.done()
     task.cancel()

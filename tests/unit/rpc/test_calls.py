@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nexo.connections import paths
 from nexo_daemon.rpc.calls import ANSWERED_S, ARRIVES_S, ARRIVES_TURNS, Calls, TellingLoop
 from nexo_daemon.rpc.server import Methods
+from surroundings import PATIENCE_S
 
 EARLY = 1e-6
 TURN = "a turn"
@@ -96,7 +97,7 @@ def test_grpc_wakes_the_loop_by_a_reader_before_it_tells_of_a_call(tmp_path: Pat
         await server.stop(None)
 
     with asyncio.Runner(loop_factory=lambda: TellingLoop(calls.woken)) as runner:
-        runner.run(asyncio.wait_for(run(), 30))
+        runner.run(asyncio.wait_for(run(), PATIENCE_S))
     told = [event for event in seen if event != "woken"]
     assert told == ["began", "in it: True", "answered"]
     assert seen[0] == "woken"

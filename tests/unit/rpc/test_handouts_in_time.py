@@ -28,8 +28,8 @@ from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.resolver import SHARED_FOR_S, SHARED_LIMIT, ResolvedAnswer, Resolver
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault.references import References
+from surroundings import PATIENCE_S
 
-PATIENCE_S = 20.0
 DEFAULT = Question()
 
 

@@ -19,6 +19,7 @@ from nexo_daemon.domain.model import AutoLock
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.store.store import Store
 from store_parts import HandClock, StorePlace
+from surroundings import PATIENCE_S
 
 pytestmark = pytest.mark.needs("bus")
 
@@ -146,7 +147,7 @@ async def running(locker: AutoLocker) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.005)
 
