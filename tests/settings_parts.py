@@ -25,10 +25,9 @@ IDLE_S = 60
 
 
 @dataclass
-class Settings:
-    """A running settings process, and the address that it printed."""
+class Served:
+    """A settings screen, known by the address that it printed."""
 
-    process: "subprocess.Popen[bytes]"
     address: str
 
     @property
@@ -44,6 +43,13 @@ class Settings:
         return parse_qs(urlsplit(self.address).fragment)["token"][0]
 
 
+@dataclass
+class Settings(Served):
+    """A running settings process."""
+
+    process: "subprocess.Popen[bytes]"
+
+
 def start_settings(
     surroundings: Surroundings,
     *flags: str,
@@ -56,7 +62,7 @@ def start_settings(
     assert process.stdout is not None
     said = json.loads(process.stdout.readline())
     assert "address" in said, said
-    return Settings(process, said["address"])
+    return Settings(said["address"], process)
 
 
 def another_address(surroundings: Surroundings, *flags: str) -> str:
@@ -79,7 +85,7 @@ def end_settings(surroundings: Surroundings) -> None:
 class Caller:
     """Sends requests as the page does; given headers replace its own, and None removes one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Served) -> None:
         self._settings = settings
         self.secret = ""
 

@@ -7,13 +7,12 @@ If the daemon is installed as a service, the service manager starts it; otherwis
 import os
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import IO
 
-from nexo.connections import lock_note, paths, python, run_marks
-from nexo_client import channel
+from nexo.connections import limits, lock_note, paths, python
+from nexo_client import background, channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError, ServiceFailed
 from nexo_client.service import Manager, responsible
 
@@ -50,36 +49,17 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
             metadata={"socket": str(socket)},
         )
     deadline = time.monotonic() + timeout_s
-    environment = dict(os.environ)
-    run_marks.take_back(environment)
-    paths.make_absolute(environment)
     # The default path is not passed on: the daemon computes it itself, as it can change with the session.
     place = [] if socket == paths.socket_path() else ["--socket", os.fspath(socket)]
     with _file_without_name() as said:
         try:
-            process = subprocess.Popen(
-                python.of_ours("nexo_daemon", "--background", *place),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                start_new_session=True,
-                close_fds=True,
-                env=environment,
-                cwd="/",
-            )
+            process = background.start("nexo_daemon", "--background", *place, stderr=said)
         except OSError as problem:
-            from nexo.connections import limits
-
             why = limits.refusal(problem)
             raise DaemonNotRunning(
                 f"nexod cannot be started: {why.problem}", hint=why.hint, metadata={"socket": str(socket)}
             ) from None
-        try:
-            return _wait(process, socket, said, deadline, timeout_s)
-        finally:
-            # Without this thread, a daemon that ends before this program becomes a zombie, which seems to be
-            # running.
-            threading.Thread(target=process.wait, name="nexod-reaper", daemon=True).start()
+        return _wait(process, socket, said, deadline, timeout_s)
 
 
 def _file_without_name() -> IO[bytes]:

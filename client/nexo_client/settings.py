@@ -5,9 +5,9 @@ import os
 import subprocess
 import threading
 
-from nexo.connections import python, run_marks
+from nexo.connections import limits, python
 from nexo.connections.values import frozen
-from nexo_client import channel
+from nexo_client import background, channel
 from nexo_client.errors import SettingsUnavailable
 
 NEEDS = ("nexo_settings", "uvicorn", "h11")
@@ -71,27 +71,14 @@ def open_settings(
     flags += ["--need-browser"] if need_browser else ["--open"] if browser else []
     flags += [] if reveal else ["--no-reveal"]
     flags += [] if uid_check else ["--no-uid-check"]
-    environment = dict(os.environ)
-    run_marks.take_back(environment)
+    place = os.fspath(channel.locate(socket))
     try:
-        process = subprocess.Popen(
-            python.of_ours("nexo_settings", "--socket", os.fspath(channel.locate(socket)), *flags),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=environment,
-            cwd="/",
-        )
+        process = background.start("nexo_settings", "--socket", place, *flags, stdout=subprocess.PIPE)
     except OSError as problem:
-        from nexo.connections import limits
-
         why = limits.refusal(problem)
         raise SettingsUnavailable(
             f"the settings screen cannot be started: {why.problem}", hint=why.hint
         ) from None
-    # Without this thread, a screen that ends before this program becomes a zombie.
-    threading.Thread(target=process.wait, name="nexo-settings-reaper", daemon=True).start()
     return _result_of(process)
 
 

@@ -11,7 +11,7 @@ from chromium import Chromium, Open, Tab
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header, Workspace
-from settings_parts import Caller, Settings, another_address
+from settings_parts import Caller, Served, Settings, another_address
 from surroundings import Nexod, Surroundings
 
 pytestmark = pytest.mark.needs("chromium")
@@ -248,7 +248,7 @@ def test_the_browser_keeps_no_key_and_no_address_that_opens(
         found = [file for file in files if any(form in file.read_bytes() for form in forms)]
         assert found == []
     # Its history may hold the address; that opens nothing any more.
-    assert Caller(screen).enter(Settings(screen.process, address).token) == 401
+    assert Caller(screen).enter(Served(address).token) == 401
 
 
 def weight(tab: Tab) -> float:

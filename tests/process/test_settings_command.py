@@ -13,7 +13,7 @@ from nexo_tray.controller import Controller
 from nexo_tray.link import SharedState
 from nexo_tray.model import Click, Do
 from nexo_tray.state import DaemonLink, LinkState, State
-from settings_parts import end_settings
+from settings_parts import Caller, Served, end_settings
 from surroundings import Nexod, Surroundings, wait_for
 from tray_states import Paper
 
@@ -74,6 +74,28 @@ def test_a_second_start_opens_the_same_screen(
     first, second = opened(surroundings)
     assert urlsplit(first).port == urlsplit(second).port
     assert first != second
+
+
+def test_the_daemon_that_its_page_starts_has_the_same_store(nexod: Nexod, surroundings: Surroundings) -> None:
+    """Also if the directories were relative ones: the page is served from another directory."""
+    with nexod.client() as client:
+        client.create_connection(ConnectionDraft(name="work", provider="ollama"))
+    home = surroundings.home
+    places = {
+        "DATA": surroundings.data_dir,
+        "STATE": surroundings.state_dir,
+        "CONFIG": surroundings.config_dir,
+    }
+    env = {f"NEXO_{name}_DIR": str(path.relative_to(home)) for name, path in places.items()}
+    page = Caller(Served(surroundings.nexoctl("settings", "--no-browser", env=env).out.strip()))
+    assert page.enter() == 200
+    nexod.stop()
+    try:
+        assert page.ask("start")[0] == 200
+        with nexod.client() as client:
+            assert [one.name for one in client.list_connections()] == ["work"]
+    finally:
+        surroundings.nexoctl("daemon", "stop")
 
 
 def test_json_says_both(nexod: Nexod, surroundings: Surroundings) -> None:

@@ -18,7 +18,7 @@ import nexo_sources
 from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from nexo_settings.admission import MAX_BODY_BYTES
-from settings_parts import Caller, Settings, another_address, start_settings
+from settings_parts import Caller, Served, Settings, another_address, start_settings
 from surroundings import Nexod, Surroundings, wait_for
 
 KEY = "sk-canary-5f2d9a77c1-of-the-settings"
@@ -433,7 +433,7 @@ def test_the_variable_of_the_shell_it_was_started_in_decides_nothing(
 
 def test_two_starts_are_one_server(screen: Settings, surroundings: Surroundings) -> None:
     address = another_address(surroundings, "--at", "edit", "--name", "a b&c#d")
-    second = Settings(screen.process, address)
+    second = Served(address)
     assert second.port == screen.port
     assert second.token != screen.token
     assert address.endswith("&at=edit&name=a%20b%26c%23d")
@@ -450,7 +450,7 @@ def test_starts_at_the_same_moment_are_one_server(nexod: Nexod, surroundings: Su
     for process in started:
         assert process.stdout is not None
         said.append(json.loads(process.stdout.readline()))
-    ports = {Settings(started[0], one["address"]).port for one in said}
+    ports = {Served(one["address"]).port for one in said}
     assert len(ports) == 1, said
     wait_for(lambda: sum(one.poll() is None for one in started) == 1, "one of them stays")
 
