@@ -12,11 +12,10 @@ fails decides the result, which says what was proven and what to do next. Uses n
 """
 
 import argparse
-import contextlib
-import queue
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nexo_cli import drafting, form, looks, saving, trial
@@ -180,87 +179,59 @@ def _may_apply(session: Session, before: trial.TrialSubject) -> bool:
     return session.terminal.confirm(f"It works. Save the edit of {before.saved}?", default=True)
 
 
-Finished = tuple[str, types.TestResult | errors.NexoError]
+Outcome = types.TestResult | errors.NexoError
 
 
 def _test_many(session: Session, client: "Client", names: list[str], options: trial.TrialOptions) -> int:
-    outcomes: dict[str, types.TestResult | errors.NexoError] = {}
+    outcomes: dict[str, Outcome] = {}
     size = max(display_width(name) for name in names)
-    waiting = list(names)
-    with session.terminal.block(lambda: [Busy(name, indent=2) for name in tuple(waiting)]) as block:
+    with session.terminal.block(
+        lambda: [Busy(name, indent=2) for name in names if name not in outcomes]
+    ) as block:
         for name, outcome in _in_parallel(client, names, options):
             outcomes[name] = outcome
-            waiting.remove(name)
             if not session.json:
-                block.above(lambda name=name, outcome=outcome: _say_one(session, name, outcome, size))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                block.above(partial(_say_one, session, name, outcome, size))
+    failed = sum(not _passed(outcome) for outcome in outcomes.values())
     if session.json:
         session.printer.json([_record(name, outcomes[name]) for name in names])
     else:
-        failed = sum(not _passed(outcome) for outcome in outcomes.values())
         style = Style.BAD if failed else Style.GOOD
         session.printer.line(Span(f"{len(names) - failed} of {len(names)} work", style))
-    return Exit.OK if all(_passed(outcome) for outcome in outcomes.values()) else Exit.TEST_FAILED
+    return Exit.TEST_FAILED if failed else Exit.OK
 
 
-def _in_parallel(client: "Client", names: Iterable[str], options: trial.TrialOptions) -> Iterable[Finished]:
-    """Yield each result as it arrives. On Ctrl-C closing the client cancels the calls, which ends the
-    threads.
-    """
-    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Finished | BaseException] = queue.SimpleQueue()
-    count = 0
-    for name in names:
-        todo.put(name)
-        count += 1
-
-    def work() -> None:
-        while True:
-            try:
-                name = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((name, trial.TrialSubject(saved=name).test(client, options)))
-            except errors.NexoError as problem:
-                done.put((name, problem))
-            except BaseException as problem:  # noqa: BLE001 - raised again by the thread that waits for it
-                done.put(problem)
-                return
-
-    threads = [
-        threading.Thread(target=work, name=f"nexoctl-test-{number}", daemon=True)
-        for number in range(min(_PARALLEL, count))
-    ]
+def _in_parallel(
+    client: "Client", names: Sequence[str], options: trial.TrialOptions
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield each result as it arrives."""
+    pool = ThreadPoolExecutor(min(_PARALLEL, len(names)), "nexoctl-test")
+    waiting = {pool.submit(_outcome, client, name, options): name for name in names}
     try:
-        for thread in threads:
-            thread.start()
-        for _ in range(count):
-            finished = _next(done)
-            if isinstance(finished, BaseException):
-                raise finished
-            yield finished
+        while waiting:
+            # A wait without a timeout could miss a Ctrl-C that comes just before it begins.
+            for finished in wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(finished), finished.result()
     except BaseException:
-        while not todo.empty():
-            todo.get_nowait()
+        # This cancels the calls, which ends the threads.
         client.close()
         raise
     finally:
-        for thread in threads:
-            thread.join(timeout=2.0)
+        pool.shutdown(cancel_futures=True)
 
 
-def _next(done: "queue.SimpleQueue[Finished | BaseException]") -> Finished | BaseException:
-    while True:
-        # A wait without a timeout could miss a Ctrl-C that comes just before it begins.
-        with contextlib.suppress(queue.Empty):
-            return done.get(timeout=0.5)
+def _outcome(client: "Client", name: str, options: trial.TrialOptions) -> Outcome:
+    try:
+        return trial.TrialSubject(saved=name).test(client, options)
+    except errors.NexoError as problem:
+        return problem
 
 
-def _passed(outcome: types.TestResult | errors.NexoError) -> bool:
+def _passed(outcome: Outcome) -> bool:
     return isinstance(outcome, types.TestResult) and outcome.ok
 
 
-def _say_one(session: Session, name: str, outcome: types.TestResult | errors.NexoError, size: int) -> None:
+def _say_one(session: Session, name: str, outcome: Outcome, size: int) -> None:
     label = Span(padded(name, size + GAP), Style.STRONG)
     if isinstance(outcome, errors.NexoError):
         session.printer.line(label, Span(f"✗ {outcome.message}", Style.BAD))
@@ -274,7 +245,7 @@ def _say_one(session: Session, name: str, outcome: types.TestResult | errors.Nex
         session.printer.line(Span(f"{' ' * size}  next: {outcome.advice}", Style.FAINT))
 
 
-def _record(name: str, outcome: types.TestResult | errors.NexoError) -> records.Record:
+def _record(name: str, outcome: Outcome) -> records.Record:
     if isinstance(outcome, types.TestResult):
         return records.of(outcome)
     told = error_record(outcome.reason.value, outcome.message, hint_of(outcome), facts_of(outcome))
