@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -131,7 +132,7 @@ def _fields(kind: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _hint(member: records.Member) -> Any:
-    """The type of one field of an object, with the words and the note from its layout."""
+    """The type of one field of an object, with its words and its description."""
     if isinstance(member.source, str):
         hint = get_type_hints(member.owner, include_extras=True)[member.source]
     else:
@@ -140,9 +141,26 @@ def _hint(member: records.Member) -> Any:
         hint = Annotated[hint, words]
     if member.key in member.layout.blank:
         hint |= None
-    if note := member.layout.notes.get(member.key):
+    if note := member.layout.notes.get(member.key) or _described(member):
         hint = Annotated[hint, note]
     return hint
+
+
+def _described(member: records.Member) -> str:
+    """The description of a field in the docstring of its class, in the words of JSON."""
+    # A blank value is null in JSON, and something else in Python.
+    if not isinstance(member.source, str) or member.key in member.layout.blank:
+        return ""
+    text = re.sub(r"\bNone\b", "null", _attributes(member.owner).get(member.source, ""))
+    return text[:1].upper() + text[1:]
+
+
+@cache
+def _attributes(kind: type) -> dict[str, str]:
+    """The entries below "Attributes:" in a docstring."""
+    listed = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\S[^:]*): (.*)$", re.sub(r"\n {5,}", " ", listed), re.MULTILINE)
+    return {name: text for names, text in entries for name in names.split(", ")}
 
 
 def _bare(hint: Any) -> Any:

@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     Attributes:
         name: the name of its definition in the schema.
         about: its description in the schema.
-        notes: descriptions of fields.
+        notes: descriptions of fields that the docstring of the class does not describe, or not for JSON.
         words: the possible values of a string, if its type does not list them.
         without: fields that are not written.
         spread: a field that is replaced by its own fields.
@@ -276,33 +276,17 @@ LAYOUTS: dict[str, Layout] = {
         made={"age_s": _age},
         notes={"age_s": "Seconds since the check."},
     ),
-    "Health": Layout(
-        "",
-        "",
-        notes={
-            "reason": "A stable identifier that refines the state; empty if healthy.",
-            "retry_at": "Requests are throttled until then.",
-            "last_known": "The last proven state before it became unknown.",
-        },
-    ),
     "NetworkProfile": Layout(
         "network",
         "The proxy and the certificates of a connection.",
-        notes={"proxy": "system, direct, or a URL."},
     ),
     "KeyInfo": Layout(
         "key",
         "Information about an API key; never the key.",
-        notes={"proven_at": "The last time a provider accepted it."},
     ),
     "ProviderInfo": Layout(
         "provider",
         "A provider or a preset: nexoctl providers (a list of them).",
-        notes={
-            "key_prefixes": "How its keys usually begin.",
-            "base_url_example": "An example of the address, if there is no default.",
-            "header_example": "An example of a custom header, as Name: value; may be empty.",
-        },
     ),
     "Connection": Layout(
         "connection",
@@ -325,10 +309,7 @@ LAYOUTS: dict[str, Layout] = {
         "test",
         "The result of a test: nexoctl test NAME; a list of them for several or --all.",
         notes={
-            "reason": "A stable identifier that refines the outcome.",
             "models": "The ids of the models that the provider listed.",
-            "price_note": "The cost of one completion, even if none was made; empty if no model is known.",
-            "provider_message": "The provider's message, redacted and shortened.",
         },
         without=("ticket",),
         blank=("request_id",),
@@ -353,12 +334,8 @@ LAYOUTS: dict[str, Layout] = {
         "gateway_user",
         "A program that uses the gateway.",
         notes={
-            "program": "The name that it gave; empty before its first request.",
-            "client": "The program that created the token of a run.",
             "token": "The name of its token; null for a run.",
             "connection": "The connection of its last request.",
-            "models": "The models that it requested within the last hour.",
-            "open": "The number of its open requests.",
         },
         renamed={"connection_name": "connection"},
         blank=("connection",),
@@ -382,13 +359,11 @@ LAYOUTS: dict[str, Layout] = {
     "Handout": Layout(
         "handout",
         "A handed out secret: nexoctl handouts (a list of them).",
-        notes={"times": "How often, within one hour after `at`."},
         blank=("workspace",),
     ),
     "Gateway": Layout(
         "",
         "",
-        notes={"switched_off": "The user switched it off; otherwise it opens when it is first used."},
         renamed={"socket_path": "socket"},
         blank=("port",),
         made={"addresses": _addresses},
@@ -415,7 +390,6 @@ LAYOUTS: dict[str, Layout] = {
     "ResolvedConnection": Layout(
         "resolved",
         "nexoctl resolve. Contains secrets.",
-        notes={"api_key": "Empty if the connection has no key."},
         without=("connection_id",),
         renamed={"name": "connection"},
         made={"health": _light},
@@ -424,7 +398,6 @@ LAYOUTS: dict[str, Layout] = {
         "transition",
         "A change of the health.",
         notes={
-            "important": "The connection is the default or bound.",
             "source": "The request that showed it: a check of the daemon, a program's request through the "
             "gateway, or none.",
         },
@@ -440,7 +413,6 @@ LAYOUTS: dict[str, Layout] = {
         notes={
             "span_s": "0 for a single check.",
             "reason": "A stable identifier that refines the outcome.",
-            "from_traffic": "The number of checks that were requests of programs through the gateway.",
         },
         # It is never null, but the published schema allows null.
         blank=("at",),
@@ -465,14 +437,6 @@ LAYOUTS: dict[str, Layout] = {
         "usage",
         "Requests and tokens that went through the gateway: nexoctl usage (a list of them).\n\n"
         "Fields that were not used for grouping are null.",
-        notes={
-            "at": "The beginning of the day or hour; RFC 3339, UTC.",
-            "failed": "Requests that failed or got an error response.",
-            "broken": "Requests whose response was cut off.",
-            "left": "Requests that the program closed before the end.",
-            "input_tokens": "Includes cached tokens.",
-            "unreported": "Successful requests whose response did not report tokens.",
-        },
         blank=("connection", "workspace", "program", "model"),
     ),
     "Backup": Layout(
@@ -496,7 +460,6 @@ LAYOUTS: dict[str, Layout] = {
     "ImportStep": Layout(
         "merge_step",
         "An entry of an imported file.",
-        notes={"needs": "Without all of these consents the entry is skipped."},
         words={"kind": ("connection", "binding", "default", "fallback")},
     ),
     "ImportConsent": Layout(
@@ -513,19 +476,10 @@ LAYOUTS: dict[str, Layout] = {
     "Vault": Layout(
         "vault",
         "nexoctl vault status, unlock, lock, rekey.",
-        notes={
-            "slot": "The kind of its key slot; null if no key was created yet.",
-            "problem": "Why it is not unlocked, and what to do; otherwise empty.",
-            "recovery_made_at": "null: there is no recovery code.",
-        },
     ),
     "AutoLock": Layout(
         "auto_lock",
         "nexoctl vault auto-lock: when the vault locks automatically.",
-        notes={
-            "idle_s": "Seconds without a hand-out after which it locks; null: never.",
-            "problem": "Why suspend and screen lock are not detected, and what to do; otherwise empty.",
-        },
     ),
     "RecoveryCode": Layout(
         "recovery_code",

@@ -24,7 +24,7 @@ class CheckResult:
 
     Attributes:
         seals_checked: all secrets were decrypted, for which the vault has to be unlocked.
-        connections, secrets: their numbers.
+        connections, secrets: how many there are.
     """
 
     problems: tuple[str, ...]
@@ -39,7 +39,7 @@ class Restored:
 
     Attributes:
         path: the file that was restored.
-        connections, secrets: their numbers in it.
+        connections, secrets: how many there are in it.
     """
 
     path: str
