@@ -42,8 +42,8 @@ def import_file(
     *,
     dry_run: bool,
     overwrite: bool,
-    consents: Sequence[str] = (),
-    passphrase_stdin: bool = False,
+    consents: Sequence[str],
+    passphrase_stdin: bool,
 ) -> int:
     """Merge an export into the store, or show the changes that it would make."""
     try:

@@ -72,22 +72,9 @@ def write(
     client: Client, program: Program, model: str, *, connection: str | None, workspace: str | None
 ) -> SetUp:
     """Open the gateway, make the token, and write the files: all of them, or none."""
-    gate = client.gateway.status().gateway
-    if not gate.listening and not gate.switched_off:
-        gate = client.gateway.switch(True)
-    if not gate.listening:
-        raise CommandFailed(
-            gate.problem or "the gateway is switched off",
-            hint=gate.advice or "switch it on: nexoctl gateway on",
-            reason="GATEWAY_CLOSED",
-            code=Exit.REFUSED,
-        )
-    obstacles = tuple(
-        file
-        for setting in program.settings
-        if (file := _tried(setting, _words(gate, "TOKEN", model))).problem
-    )
-    if obstacles:
+    gate = _open_gateway(client)
+    tried = [_tried(setting, _words(gate, "TOKEN", model)) for setting in program.settings]
+    if obstacles := tuple(file for file in tried if file.problem):
         return SetUp(program, obstacles)
     kept = _kept_token(client, program)
     if kept is not None and (connection is not None or workspace is not None):
@@ -109,6 +96,20 @@ def write(
         client.gateway.revoke_token(program.name)
         return SetUp(program, tuple(file for file in files if file.problem))
     return SetUp(program, files, _by_hand(program, words), token, written=True)
+
+
+def _open_gateway(client: Client) -> types.Gateway:
+    gate = client.gateway.status().gateway
+    if not gate.listening and not gate.switched_off:
+        gate = client.gateway.switch(True)
+    if not gate.listening:
+        raise CommandFailed(
+            gate.problem or "the gateway is switched off",
+            hint=gate.advice or "switch it on: nexoctl gateway on",
+            reason="GATEWAY_CLOSED",
+            code=Exit.REFUSED,
+        )
+    return gate
 
 
 def undo(client: Client, program: Program) -> SetUp:

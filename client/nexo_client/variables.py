@@ -229,7 +229,7 @@ def is_vendors(connection: ResolvedConnection) -> bool:
     return parts.scheme == "https" and parts.netloc in _VENDORS.get(connection.provider, ())
 
 
-def of_connection(connection: ResolvedConnection, *, openai_face: bool = False) -> dict[str, str]:
+def of_connection(connection: ResolvedConnection, *, openai_face: bool) -> dict[str, str]:
     """The variables for a program that does not know Nexo. Remove `RIVALS` from its environment first.
 
     Args:

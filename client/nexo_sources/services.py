@@ -32,9 +32,7 @@ class Service:
         return self.name if self.provider is Provider.CUSTOM else ""
 
 
-def _preset(
-    name: str, base_url: str, variables: tuple[str, ...] = (), words: tuple[str, ...] = ()
-) -> Service:
+def _preset(name: str, base_url: str, variables: tuple[str, ...], words: tuple[str, ...]) -> Service:
     return Service(name=name, provider=Provider.CUSTOM, base_url=base_url, variables=variables, words=words)
 
 
@@ -203,7 +201,7 @@ _OWNERS = {
 }
 
 
-def whole_model(text: str, provider: Provider = Provider.CUSTOM) -> str:
+def whole_model(text: str, provider: Provider) -> str:
     """The service's name for a model that a program names; empty for an alias of that program."""
     model = _SUFFIX.sub("", text.strip())
     for owner in _OWNERS.get(provider, ()):

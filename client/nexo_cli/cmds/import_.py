@@ -83,17 +83,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """List, or take over."""
-    if arguments.source is not None and named(arguments.source) is None:
-        path = Path(arguments.source).expanduser()
-        if documents.is_export(path):
-            return documents.import_file(
-                path,
-                session,
-                dry_run=arguments.dry_run,
-                overwrite=arguments.overwrite,
-                consents=arguments.consent,
-                passphrase_stdin=arguments.passphrase_stdin,
-            )
+    if export := _export(arguments):
+        return documents.import_file(
+            export,
+            session,
+            dry_run=arguments.dry_run,
+            overwrite=arguments.overwrite,
+            consents=arguments.consent,
+            passphrase_stdin=arguments.passphrase_stdin,
+        )
     if arguments.source is None and not arguments.all:
         return _list(session)
     sources = _sources(arguments)
@@ -131,6 +129,14 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     else:
         session.printer.line("Nothing was imported.")
     return Exit.TEST_FAILED if any(outcome.problem for outcome in outcomes) else Exit.OK
+
+
+def _export(arguments: argparse.Namespace) -> Path | None:
+    """The file of an export that is given in place of a source."""
+    if arguments.source is None or named(arguments.source) is not None:
+        return None
+    path = Path(arguments.source).expanduser()
+    return path if documents.is_export(path) else None
 
 
 def _given(arguments: argparse.Namespace, session: Session) -> list[missing_parts.Given]:

@@ -6,6 +6,7 @@ from nexo_cli.errors import Exit
 from nexo_cli.format import Span, Style
 from nexo_cli.session import Session
 from nexo_client import errors
+from nexo_client.types import Connection
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Print the state in a few lines, and the commands that come next."""
-    printer = session.printer
     leading = session.interactive and session.may_start
     try:
         with session.client(start=leading) as client:
@@ -31,38 +31,44 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if session.json:
         names = None if connections is None else [connection.name for connection in connections]
         default = next((c.name for c in connections or () if c.is_default), None)
-        printer.json({"running": connections is not None, "connections": names, "default": default})
-        return Exit.OK
+        session.printer.json({"running": connections is not None, "connections": names, "default": default})
+    else:
+        _say(session, connections)
+    return Exit.OK
+
+
+def _say(session: Session, connections: tuple[Connection, ...] | None) -> None:
+    """Args: connections: None if the daemon is not running."""
+    printer = session.printer
     printer.line(
         Span("Nexo Connections", Style.STRONG), " - your LLM connections, in one place for every program"
     )
     printer.line()
-    if connections is None:
-        printer.line("The daemon is not running; any command that needs it starts it.")
-        steps = [
-            ("nexoctl add", "add your first connection"),
-            ("nexoctl demo", "see it all work first, on made-up data"),
-        ]
-    elif not connections:
-        printer.line("The daemon is running, and there are no connections yet.")
-        steps = [
-            ("nexoctl add", "add your first connection; it asks for what it needs"),
-            ("nexoctl providers", "see what can be connected"),
-            ("nexoctl demo", "see it all work first, on made-up data"),
-        ]
-    else:
-        default = next((c.name for c in connections if c.is_default), "")
-        count = f"{len(connections)} connection{'s' if len(connections) != 1 else ''}"
-        printer.line(f"{count}; ", Span(f"the default is {default}" if default else "there is no default"))
-        steps = [
-            ("nexoctl list", "see whether they work"),
-            ("nexoctl default NAME", "switch what programs get"),
-            ("nexoctl run -- PROGRAM", "run a program with the default"),
-            ("nexoctl add", "add another one"),
-        ]
+    state, steps = _state_and_steps(connections)
+    printer.line(state)
     printer.line()
     for command, meaning in steps:
         printer.line(Span(f"  {command.ljust(24)}", Style.NAME), meaning)
     printer.line()
     printer.line(Span("`nexoctl --help` lists all commands.", Style.FAINT))
-    return Exit.OK
+
+
+def _state_and_steps(connections: tuple[Connection, ...] | None) -> tuple[str, list[tuple[str, str]]]:
+    if connections is None:
+        return "The daemon is not running; any command that needs it starts it.", [
+            ("nexoctl add", "add your first connection"),
+            ("nexoctl demo", "see it all work first, on made-up data"),
+        ]
+    if not connections:
+        return "The daemon is running, and there are no connections yet.", [
+            ("nexoctl add", "add your first connection; it asks for what it needs"),
+            ("nexoctl providers", "see what can be connected"),
+            ("nexoctl demo", "see it all work first, on made-up data"),
+        ]
+    default = next((f"the default is {c.name}" for c in connections if c.is_default), "there is no default")
+    return f"{len(connections)} connection{'s' if len(connections) != 1 else ''}; {default}", [
+        ("nexoctl list", "see whether they work"),
+        ("nexoctl default NAME", "switch what programs get"),
+        ("nexoctl run -- PROGRAM", "run a program with the default"),
+        ("nexoctl add", "add another one"),
+    ]

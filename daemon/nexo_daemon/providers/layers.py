@@ -59,7 +59,7 @@ class LayerLog:
             elif later not in self._reports:
                 self._add(LayerResult(later, LayerStatus.NOT_REACHED))
 
-    def failed_by(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
+    def failed_by(self, verdict: Verdict, layer: Layer | None, elapsed_s: float | None) -> None:
         """Report the layer that a verdict belongs to; `layer` is that of a failure without an answer."""
         layer = layer or _FAILED_BY_ANSWER.get(verdict.outcome, Layer.HTTP)
         elapsed_s = verdict.latency_s if elapsed_s is None else elapsed_s

@@ -61,7 +61,7 @@ class Repair:
 
 
 async def suggest(
-    target: ProbeTarget, verdict: Verdict, attempt: Try, *, reached: bool = False
+    target: ProbeTarget, verdict: Verdict, attempt: Try, *, reached: bool
 ) -> tuple[Suggestion, ...]:
     """Suggestions for a test result, working ones first; warnings about the key are always included.
 

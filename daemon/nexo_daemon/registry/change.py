@@ -90,28 +90,15 @@ class Effects:
     @classmethod
     def of(cls, change: Change, before: RegistrySnapshot, after: RegistrySnapshot) -> "Effects":
         """The effects of a change that was carried out."""
-        looks = {plan.connection.id for plan in change.written}
-        binds = bool(change.bound or change.unbound)
-        for binding in change.bound:
-            looks.add(binding.connection_id)
-        for workspace in (*(binding.workspace for binding in change.bound), *change.unbound):
-            if workspace in before.bindings:
-                looks.add(before.bindings[workspace].connection_id)
-        if before.settings.default_id != after.settings.default_id:
-            looks |= {id_ for id_ in (before.settings.default_id, after.settings.default_id) if id_}
-        for plan in change.written:
-            old = before.connections.get(plan.connection.id)
-            if old is not None and (old.name, old.enabled) != (plan.connection.name, plan.connection.enabled):
-                binds = binds or bool(before.bound_to(old.id))
         return cls(
-            changed=frozenset(looks & after.connections.keys()),
+            changed=_changed_ids(change, before, after),
             removed=tuple(before.connections[id_] for id_ in change.removed),
             probe_again=frozenset(
                 plan.connection.id
                 for plan in change.written
                 if plan.credentials is not None or _probe_differs(plan.connection, before)
             ),
-            bindings=binds or any(before.bound_to(id_) for id_ in change.removed),
+            bindings=_changes_bindings(change, before),
             status=bool(change.settings or change.removed or change.rerouted)
             or bool(change.written and not change.same_revision),
         )
@@ -124,6 +111,29 @@ class Done:
     change: Change
     before: RegistrySnapshot
     after: RegistrySnapshot
+
+
+def _changed_ids(change: Change, before: RegistrySnapshot, after: RegistrySnapshot) -> frozenset[str]:
+    rebound = (*(binding.workspace for binding in change.bound), *change.unbound)
+    ids: set[str | None] = {
+        *(plan.connection.id for plan in change.written),
+        *(binding.connection_id for binding in change.bound),
+        *(before.bindings[workspace].connection_id for workspace in rebound if workspace in before.bindings),
+    }
+    if before.settings.default_id != after.settings.default_id:
+        ids |= {before.settings.default_id, after.settings.default_id}
+    return frozenset(after.connections.keys() & ids)
+
+
+def _changes_bindings(change: Change, before: RegistrySnapshot) -> bool:
+    shown_differently = [
+        plan.connection.id
+        for plan in change.written
+        if (old := before.connections.get(plan.connection.id)) is not None
+        and (old.name, old.enabled) != (plan.connection.name, plan.connection.enabled)
+    ]
+    users = any(before.bound_to(id_) for id_ in (*shown_differently, *change.removed))
+    return bool(change.bound or change.unbound) or users
 
 
 def _probe_differs(new: StoredConnection, before: RegistrySnapshot) -> bool:

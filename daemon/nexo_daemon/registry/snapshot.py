@@ -127,7 +127,7 @@ class RegistrySnapshot:
             bindings.pop(key, None)
         return replace(self, bindings=bindings, bound_lengths=_lengths(bindings))
 
-    def with_settings(self, settings: Settings, *, rerouted: bool = False) -> "RegistrySnapshot":
+    def with_settings(self, settings: Settings, *, rerouted: bool) -> "RegistrySnapshot":
         """A copy with new settings; `rerouted` if resolutions change although these two stay."""
         before = self.settings
         rerouted = rerouted or (before.default_id, before.fallback_ids) != (

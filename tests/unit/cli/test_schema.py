@@ -1,4 +1,4 @@
-"""The schema of the JSON output describes fields as the docstrings of their classes do, in the words of JSON."""
+"""The schema of the JSON output describes fields as docstrings do, in the words of JSON."""
 
 import json
 
