@@ -93,7 +93,8 @@ def _no_redirect(event: str, info: dict[str, Any]) -> Any:
     response and the redirect. Asyncio clients await it, synchronous clients do not.
     """
     if event.endswith("receive_response_headers.complete"):
-        status = info["return_value"][1]
+        # (version, status, …) for HTTP/1.1, (status, …) for HTTP/2.
+        status = next(one for one in info["return_value"] if isinstance(one, int))
         if status in (301, 302, 303, 307, 308):
             raise InvalidField.of(
                 "base_url",
