@@ -392,7 +392,6 @@ def _connections(
 ) -> Iterator[DoctorFinding]:
     if not connections and status.store is StoreState.READ_WRITE:
         yield DoctorFinding("connections", Level.WARNING, "there are none yet", "nexoctl add")
-        return
     if connections and not status.default_connection:
         yield DoctorFinding(
             "default", Level.WARNING, "there is no default connection", "nexoctl default NAME"

@@ -600,6 +600,24 @@ def test_doctor_finds_nothing_broken_and_redacts_its_report(
     assert "connection work" not in told
 
 
+def test_doctor_names_a_broken_workspace_when_no_connection_is_left(
+    surroundings: Surroundings, nexod: Nexod
+) -> None:
+    surroundings.nexoctl("add", "local", "--provider", "ollama", "--no-test", "--no-key")
+    surroundings.nexoctl("workspace", "bind", ".", "local")
+    surroundings.nexoctl("remove", "local", "--force", "--yes")
+    findings = surroundings.nexoctl("--json", "doctor", expect=1).json["findings"]
+    assert [one["level"] for one in findings if one["topic"].startswith("workspace ")] == ["broken"]
+
+
+def test_a_service_that_was_never_installed_is_gone_without_a_service_manager(
+    surroundings: Surroundings,
+) -> None:
+    nowhere = {"PATH": str(surroundings.home)}
+    said = surroundings.nexoctl("daemon", "uninstall", env=nowhere)
+    assert said.out == "The daemon is not installed as a service.\n"
+
+
 def test_doctor_calls_in_order_only_what_a_check_found_healthy(
     surroundings: Surroundings, client: nexo_client.Client
 ) -> None:

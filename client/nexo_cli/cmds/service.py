@@ -70,8 +70,9 @@ def install(arguments: argparse.Namespace, session: Session) -> int:
 
 def uninstall(arguments: argparse.Namespace, session: Session) -> int:
     """Stop the service and remove the files of `install`."""
-    found = _manager()
-    unit = found.uninstall()
+    found = manager()
+    # Without a unit, nothing has to be asked of a service manager, which may not be there.
+    unit = _manager().uninstall() if found and found.installed() else None
     if session.json:
         session.printer.json({"installed": False, "removed": str(unit.path) if unit and unit.ours else None})
     elif unit is None:
