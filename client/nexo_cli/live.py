@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
 
-from nexo_cli.format import Busy, Row, Table
+from nexo_cli.format import Busy, Row, Span, Style, Table
 from nexo_cli.screen import Screen, fitted, text_of
 
 _DRAWN_PER_S = 10
@@ -25,6 +25,7 @@ class LivePicture:
     def __init__(self, screen: Screen, rows: Callable[[], Sequence[Row]], *, ascii_only: bool) -> None:
         self._screen = screen
         self._rows = rows
+        self._whole = False
         self._spinner = "line" if ascii_only else "dots"
         self._live = _Live(
             console=screen.console,
@@ -49,15 +50,23 @@ class LivePicture:
             self._rows = tuple
             self._live.transient = True
             self._live.refresh()
+        self._whole = True
         self._live.stop()
 
     def _drawn(self) -> RenderableType:
         width = self._screen.measure()
-        return Group(*(self._row(row, width) for row in self._rows()))
+        rows = self._rows()
+        # The title, and what stands beside the table.
+        room = self._screen.console.height - len(rows)
+        return Group(*(self._row(row, width, room) for row in rows))
 
-    def _row(self, row: Row, width: int) -> RenderableType:
+    def _row(self, row: Row, width: int, room: int) -> RenderableType:
         if isinstance(row, Table):
-            return fitted(row, width)
+            left_out = 0 if self._whole else max(len(row.rows) - max(room - 1, 1), 0)
+            if left_out <= 1:
+                return fitted(row, width)
+            shown = Table(row.columns, row.rows[:-left_out])
+            return Group(fitted(shown, width), text_of(Span(f"… and {left_out} more", Style.FAINT)))
         if not isinstance(row, Busy):
             return text_of(row)
         spinner = Spinner(self._spinner, text_of(row.text))

@@ -235,6 +235,25 @@ def test_the_ages_that_are_watched_go_on(terminal: Terminal, nexod: Nexod, url: 
         )
 
 
+def test_a_watched_table_is_as_high_as_the_terminal_and_whole_at_the_end(
+    surroundings: Surroundings, nexod: Nexod, url: str
+) -> None:
+    saved = [f"conn-{number:02}" for number in range(12)]
+    for name in saved:
+        save(nexod, name, WORK.key, url, checks_paused=True)
+    with Typist(
+        [*NEXOCTL, "health", "--watch"], env=surroundings.env, cwd=surroundings.home, rows=6
+    ) as person:
+        person.expect("conn-02")
+        person.expect("… and 9 more")
+        person.expect("watching")
+        assert "conn-03" not in person.text
+        person.press_ctrl_c()
+        assert person.wait() == 130
+        screen = on_screen(person.raw, rows=6)
+    assert re.findall("conn-..", screen) == saved
+
+
 @pytest.mark.parametrize("env", [{"TERM": "unknown"}, {"TTY_INTERACTIVE": "0"}])
 def test_health_is_watched_in_every_terminal(
     terminal: Terminal, nexod: Nexod, url: str, env: dict[str, str]
