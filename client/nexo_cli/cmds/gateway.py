@@ -17,6 +17,7 @@ from nexo_cli.cmds.token import add_owner_options, check_owner_options, follows
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Cell, Column, Span, Style, ago
 from nexo_cli.parser import UsageError, number
+from nexo_cli.printer import Printer
 from nexo_cli.session import Session
 from nexo_cli.setups.programs import PROGRAMS, named
 from nexo_client import records, types
@@ -189,20 +190,12 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
     printer = session.printer
     for file in done.files:
         if done.written or done.undone:
-            word = file.problem or (
-                "unchanged" if not file.changed else "undone" if done.undone else "written"
-            )
+            changed = "undone" if done.undone else "written"
+            word = file.problem or (changed if file.changed else "unchanged")
             kept = f"  (as it was: {file.backup})" if file.backup else ""
             printer.line(Span(file.shown, Style.STRONG), f"  {word}", Span(kept, Style.FAINT))
-            continue
-        printer.line(Span(file.shown, Style.STRONG), f"  ({file.form})")
-        for place, value in file.entries:
-            if value is not None:
-                printer.line(f"  {place}  ", value)
-        if absent := [place for place, value in file.entries if value is None]:
-            printer.line(Span("  taken away if set:", Style.FAINT))
-            for place in absent:
-                printer.line(f"    {place}")
+        else:
+            _say_planned(printer, file)
     for line in done.by_hand:
         printer.line(line)
     if done.written:
@@ -211,3 +204,14 @@ def _say_done(session: Session, done: setting_up.SetUp) -> None:
         printer.note(
             f"Write it, with a new token for the program: nexoctl gateway setup {done.program.name} --write"
         )
+
+
+def _say_planned(printer: Printer, file: setting_up.File) -> None:
+    printer.line(Span(file.shown, Style.STRONG), f"  ({file.form})")
+    for place, value in file.entries:
+        if value is not None:
+            printer.line(f"  {place}  ", value)
+    if absent := [place for place, value in file.entries if value is None]:
+        printer.line(Span("  taken away if set:", Style.FAINT))
+        for place in absent:
+            printer.line(f"    {place}")

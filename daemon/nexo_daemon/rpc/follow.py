@@ -7,7 +7,7 @@ store is fetched in a task of its own, so that the stream serves its other follo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -278,29 +278,8 @@ class FollowHub:
     async def _update(
         self, stream: FollowSession, send: Send[workspace_pb2.FollowConnectionResponse]
     ) -> None:
-        questions: dict[Question, list[int]] = {}
-        for follower, asked in stream.questions.items():
-            questions.setdefault(asked, []).append(follower)
-        for gone in stream.look_ups.keys() - questions.keys():
-            self._give_up(stream, gone)
-        news: list[tuple[Question, list[int], ResolvedAnswer]] = []
-        for question, followers in questions.items():
-            signature = self._resolver.present_signature(question)
-            untold = [f for f in followers if stream.sent.get(f) != signature]
-            answer = self._answer(stream, question, signature) if untold else None
-            if answer is not None:
-                news.append((question, untold, answer))
-            elif not untold:
-                self._give_up(stream, question)
-        notes = (
-            self._resolver.note(answer, method="FollowConnection", client=stream.client)
-            for _, _, answer in news
-            if answer.connection is not None
-        )
-        waited_for = {note for note in notes if note is not None}
-        if waited_for:
-            # Recorded for all before any follower is told, so that a slow disk delays a switch only once.
-            await asyncio.wait(waited_for, timeout=RECORDED_WITHIN_S)
+        news = self._news(stream)
+        await self._recorded(stream, [answer for _, _, answer in news])
         for question, untold, answer in news:
             if answer.connection is not None and not self._resolver.is_present(answer):
                 stream.dirty = True
@@ -312,6 +291,35 @@ class FollowHub:
                 stream.sent[follower] = answer.signature
             stream.unapplied.append(answer.revision)
             await send(answer.told(told))
+
+    def _news(self, stream: FollowSession) -> list[tuple[Question, list[int], ResolvedAnswer]]:
+        """The answers that are known now, with the followers that have not been told."""
+        questions: dict[Question, list[int]] = {}
+        for follower, asked in stream.questions.items():
+            questions.setdefault(asked, []).append(follower)
+        for gone in stream.look_ups.keys() - questions.keys():
+            self._give_up(stream, gone)
+        news = []
+        for question, followers in questions.items():
+            signature = self._resolver.present_signature(question)
+            untold = [f for f in followers if stream.sent.get(f) != signature]
+            answer = self._answer(stream, question, signature) if untold else None
+            if answer is not None:
+                news.append((question, untold, answer))
+            elif not untold:
+                self._give_up(stream, question)
+        return news
+
+    async def _recorded(self, stream: FollowSession, answers: Iterable[ResolvedAnswer]) -> None:
+        """Record all before any follower is told, so that a slow disk delays a switch only once."""
+        notes = (
+            self._resolver.note(answer, method="FollowConnection", client=stream.client)
+            for answer in answers
+            if answer.connection is not None
+        )
+        waited_for = {note for note in notes if note is not None}
+        if waited_for:
+            await asyncio.wait(waited_for, timeout=RECORDED_WITHIN_S)
 
     def _answer(self, stream: FollowSession, question: Question, signature: object) -> ResolvedAnswer | None:
         """The present answer; None if its key is being fetched; the stream is woken afterwards."""

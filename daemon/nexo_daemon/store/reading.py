@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 from nexo.connections.values import frozen
-from nexo_daemon.domain.model import SealedSecret, Settings, StoredState
+from nexo_daemon.domain.model import Binding, SealedSecret, Settings, StoredState
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.soundness import sound_rows
 from nexo_daemon.store.tables import StoredTable
@@ -52,6 +52,17 @@ def read(db: sqlite3.Connection) -> StoreContents:
     health = dict(
         reader.all(tables.health, lambda row: (str(row["connection_id"]), rows.health_from_row(row)))
     )
+    bindings, settings = _bindings_and_settings(reader, problems)
+    if settings.default_id is not None and settings.default_id not in known:
+        settings = Settings(revision=settings.revision, health=settings.health)
+        problems.append("the default connection is unreadable")
+    kept = {owner: one for owner, one in health.items() if owner in known}
+    state = StoredState(settings, tuple(connections), tuple(bindings), kept)
+    return StoreContents(state, tuple(slots), data_keys, tuple(problems))
+
+
+def _bindings_and_settings(reader: "_Reader", problems: list[str]) -> tuple[list[Binding], Settings]:
+    """Without its bindings, only the revision of the settings is left."""
     before = len(problems)
     bindings = reader.all(tables.bindings, rows.binding_from_row)
     together = reduce(rows.combined, (rows.binding_to_row(b)["digest"] for b in bindings), rows.NO_BINDINGS)
@@ -68,15 +79,8 @@ def read(db: sqlite3.Connection) -> StoreContents:
     if found and found[0][1] != together and len(problems) == before:
         problems.append("bindings of workspaces are missing")
     if len(problems) == before:
-        settings = found[0][0]
-    else:
-        settings = Settings(revision=found[0][0].revision if found else 0)
-    if settings.default_id is not None and settings.default_id not in known:
-        settings = Settings(revision=settings.revision, health=settings.health)
-        problems.append("the default connection is unreadable")
-    kept = {owner: one for owner, one in health.items() if owner in known}
-    state = StoredState(settings, tuple(connections), tuple(bindings), kept)
-    return StoreContents(state, tuple(slots), data_keys, tuple(problems))
+        return bindings, found[0][0]
+    return bindings, Settings(revision=found[0][0].revision if found else 0)
 
 
 class _Reader:
