@@ -104,6 +104,11 @@ class Terminal:
 
         from nexo_cli.terminal_modes import read_hidden
 
+        if "comint" in os.environ.get("INSIDE_EMACS", ""):
+            # `M-x shell`: Emacs itself shows what is typed, and knows only questions for a password.
+            self.err.line(
+                Span("  Emacs shows what is typed here; M-x comint-send-invisible hides it.", Style.WARNING)
+            )
         try:
             return read_hidden(printable(f"{question}: "), self._say)
         except (OSError, termios.error):

@@ -323,6 +323,14 @@ def test_a_key_pasted_with_its_wrapping_is_cleaned_up_on_yes(
         assert client.resolve("work").api_key == WORK.key
 
 
+@pytest.mark.parametrize(("emacs", "told"), [("29.1,comint", True), ("29.1,vterm", False)])
+def test_who_asks_for_a_key_in_a_shell_of_emacs_says_that_it_is_shown(
+    terminal: Terminal, emacs: str, told: bool
+) -> None:
+    with terminal("add", "work", "--provider", "openai", env={"INSIDE_EMACS": emacs}) as person:
+        assert ("M-x comint-send-invisible" in person.expect("API key (hidden): ")) == told
+
+
 @pytest.mark.parametrize("pasted", ["{key}", "\n{key}\n", "{start}\r{rest}"])
 def test_a_key_pasted_with_line_breaks_is_one_answer_and_is_never_shown(
     terminal: Terminal, nexod: Nexod, url: str, pasted: str
