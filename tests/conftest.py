@@ -78,9 +78,11 @@ NEEDS: dict[str, Callable[[], str]] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell starts background jobs with these signals ignored, which every tested program would inherit.
+    # A shell starts background jobs with these signals ignored, and nohup and trap others; every tested
+    # program would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
     # Otherwise all requests would use the proxies that the first request of the process finds.
     urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
     config.addinivalue_line(

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,14 @@ def ends_in_time(
     if tracer is not None:
         tracer.kill()
     return daemon.wait()
+
+
+def at_rest(surroundings: Surroundings, env: Mapping[str, str] | None = None) -> Nexod:
+    """A daemon that no longer imports, which on a busy machine can take longer than a stop may."""
+    daemon = surroundings.start_nexod(env=env)
+    with nexo_client.connect(daemon.socket, timeout_s=PATIENCE_S) as client:
+        client.create_connection(ConnectionDraft(name="a", provider="ollama"))
+    return daemon
 
 
 @pytest.mark.needs("linux", "strace")
@@ -114,7 +122,7 @@ def test_an_event_loop_that_hangs_does_not_keep_it_from_ending(
 
 
 def test_a_hang_up_is_an_orderly_stop(surroundings: Surroundings) -> None:
-    daemon = surroundings.start_nexod()
+    daemon = at_rest(surroundings)
     daemon.signal(signal.SIGHUP)
     assert daemon.wait() == 0
     assert "nexod stopped" in daemon.output
@@ -158,7 +166,7 @@ def test_programs_that_ask_and_change_while_it_stops_hear_that_it_is_away(
 
 
 def test_under_a_service_manager_a_hang_up_has_it_started_again(surroundings: Surroundings) -> None:
-    daemon = surroundings.start_nexod(env={"NOTIFY_SOCKET": str(surroundings.home / "nobody")})
+    daemon = at_rest(surroundings, {"NOTIFY_SOCKET": str(surroundings.home / "nobody")})
     daemon.signal(signal.SIGHUP)
     assert daemon.wait() == 128 + signal.SIGHUP
     assert "nexod stopped" in daemon.output

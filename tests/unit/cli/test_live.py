@@ -4,13 +4,16 @@ import contextlib
 import os
 import pty
 import sys
+import threading
 
 import pytest
 
 from nexo_cli.terminal import Terminal
+from surroundings import wait_for
 
 
 def test_a_terminal_that_goes_away_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
     master, slave = pty.openpty()
     stream = os.fdopen(slave, "w")
     monkeypatch.setenv("TERM", "xterm")
@@ -23,5 +26,6 @@ def test_a_terminal_that_goes_away_does_not_end_the_command(monkeypatch: pytest.
         done: list[str] = []
         block.above(lambda: done.append("result"))
     assert done == ["result"]
+    wait_for(lambda: set(threading.enumerate()) <= before, "nothing draws any more")
     with contextlib.suppress(OSError):
         stream.close()
