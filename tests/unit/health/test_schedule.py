@@ -237,6 +237,29 @@ def test_concurrency_is_bounded_even_if_everything_hangs(driver: Driver) -> None
     assert driver.core.in_flight == MAX_IN_FLIGHT
 
 
+def shown(driver: Driver) -> HealthNotice:
+    return [notice for notice in driver.notices if isinstance(notice, HealthNotice)][-1]
+
+
+@pytest.mark.parametrize("answer", [GOOD, REFUSED])
+def test_the_next_check_is_made_at_the_time_that_is_shown(driver: Driver, answer: Verdict) -> None:
+    driver.answers["a"] = answer
+    driver.configure(remote("a"))
+    driver.go(100)
+    made, promised = len(driver.starts("a")), shown(driver).health.next_check_at
+    assert promised is not None
+    driver.go(1000)
+    assert driver.starts("a")[made] == pytest.approx((promised - EPOCH).total_seconds())
+
+
+def test_nobody_waits_for_a_result_that_comes_only_after_the_providers_wait(driver: Driver) -> None:
+    until = EPOCH + timedelta(seconds=1000)
+    driver.answers["a"] = Verdict(Outcome.RATE_LIMITED, "rate_limited", retry_at=until)
+    driver.configure(remote("a"))
+    driver.go(1)
+    assert shown(driver).conclusive
+
+
 def test_no_check_before_the_time_the_provider_asked_for(driver: Driver) -> None:
     until = EPOCH + timedelta(seconds=1000)
     driver.answers["a"] = Verdict(Outcome.RATE_LIMITED, retry_at=until)
