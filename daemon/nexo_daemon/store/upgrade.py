@@ -45,5 +45,3 @@ def _foreign_keys(db: sa.Connection, *, on: bool) -> None:
     if driver is None:
         raise MigrationFailedError("the connection is closed")
     driver.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
-    if db.in_transaction():
-        db.rollback()
