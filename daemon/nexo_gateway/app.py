@@ -165,6 +165,7 @@ class GatewayApp:
             await self._exchange(exchange, presence)
         finally:
             presence.forget()
+            exchange.body.forget()
             self._forget(bearer, exchange)
             ended(exchange.told.outcome())
 

@@ -43,6 +43,10 @@ class CallerPresence:
             self._on_left()
 
 
+def _nothing() -> None:
+    pass
+
+
 class Body:
     """One body, read once.
 
@@ -57,7 +61,7 @@ class Body:
         self._receive = receive
         self._begun: list[bytes] = []
         self._taken = 0
-        self._on_whole: Callable[[], None] = lambda: None
+        self._on_whole: Callable[[], None] = _nothing
 
     async def begin(self, on_whole: Callable[[], None]) -> None:
         """Read the body, or as much of it as is kept.
@@ -77,6 +81,14 @@ class Body:
                 self._begun = []
                 on_whole()
                 return
+
+    def forget(self) -> None:
+        """Call nothing any more: the request has ended.
+
+        The callback leads back to this object: a body would otherwise stay in memory until the garbage
+        collector runs, which it does after hundreds of requests.
+        """
+        self._on_whole = _nothing
 
     def content(self) -> bytes | AsyncIterator[bytes]:
         """The body to send. One that is not kept can be requested again until it is first read."""

@@ -6,6 +6,7 @@ a real socket, and says what has to arrive on the other side.
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,6 +15,7 @@ import httpcore2
 import pytest
 
 from nexo_gateway import server, upstream
+from nexo_gateway.bodies import HELD_BYTES, Body
 from nexo_gateway.streams import Direct
 from nexo_gateway.upstream import Upstream
 from open_gateway import KEY, TOKEN, open_gateway, reply, request
@@ -249,6 +251,40 @@ def test_an_answer_in_tiny_chunks_leaves_turns_of_the_loop_to_others(status: byt
         assert turns[0] > chunks / 64
 
     run(work())
+
+
+@pytest.mark.parametrize("size", [10, HELD_BYTES, 2 * HELD_BYTES])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_nothing_of_a_request_that_has_ended_waits_for_the_garbage_collector(size: int, leaves: bool) -> None:
+    provider = Provider(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", ends=True)
+    served = set[asyncio.Task[None] | None]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            await provider.serve(reader, writer)
+            await writer.wait_closed()
+        served.remove(asyncio.current_task())
+
+    async def scenario() -> None:
+        async with open_gateway(serve) as (port, router):
+            for number in range(3):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(request(port, body=b"x" * size))
+                await writer.drain()
+                if not leaves:
+                    assert (await reply(reader))[0] == 204
+                writer.close()
+                while served or len(router.outcomes) <= number:
+                    await asyncio.sleep(0.01)
+            assert not [one for one in gc.get_objects() if isinstance(one, Body)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
 
 
 def test_headers_come_as_they_were_sent_each_as_often() -> None:
