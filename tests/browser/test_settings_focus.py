@@ -107,7 +107,7 @@ def test_the_focus_goes_back_when_a_dialog_closes_or_a_row_is_removed(
     tab.eval("void (document.activeElement.click(), window.scrollTo(0, document.body.scrollHeight))")
     tab.wait("!document.querySelector('.details .tools button').disabled", "the test has ended")
     has_focus(tab, "Test")
-    assert tab.eval("document.activeElement.getBoundingClientRect().bottom < 0")
+    tab.wait("document.activeElement.getBoundingClientRect().bottom < 0")
     tab.look(1280, 860)
     tab.click("Upkeep")
     for name in ("one", "two"):

@@ -122,11 +122,11 @@ def test_a_name_that_is_taken_can_be_changed(
     tab.click("[aria-label='Import work-2']")
     tab.fill(field("work-2"), "WORK")
     tab.sees("A connection “work” already exists.")
-    assert tab.eval("document.querySelector('.import-foot .primary').disabled")
+    tab.wait("document.querySelector('.import-foot .primary').disabled")
     tab.click("[aria-label='Import home']")
     tab.fill(field("WORK"), "Home")
     tab.sees("Another ticked connection has this name.")
-    assert tab.eval("document.querySelector('.import-foot .primary').disabled")
+    tab.wait("document.querySelector('.import-foot .primary').disabled")
     tab.fill(field("Home"), "office")
     # Somebody else takes the name meanwhile.
     with nexod.client() as client:
@@ -154,7 +154,7 @@ def test_a_missing_part_is_typed_and_what_cannot_be_taken_says_why(
     open_import(tab)
     tab.sees("CORP_KEY", "0 of 1 ticked")
     tab.sees("Cannot be imported", "It is not valid JSON (line 1)")
-    assert tab.eval("document.querySelector(\"[aria-label='Import corp']\").disabled")
+    tab.wait("document.querySelector(\"[aria-label='Import corp']\").disabled")
     tab.click(".offer .field input")
     tab.type(WORK.key)
     assert (
