@@ -85,13 +85,17 @@ class _Live(Live):
     """
 
     lost = False
+    _gone = False
 
     def refresh(self) -> None:
-        """Draw the lines again."""
-        if self.in_foreground():
-            super().refresh()
-        else:
+        """Draw the lines again, unless the terminal is gone: then the command continues without them."""
+        if not self.in_foreground():
             self.lost = True
+        elif not self._gone:
+            try:
+                super().refresh()
+            except OSError:
+                self._gone = True
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """What to write: the way up to the last drawing, and the lines."""

@@ -277,13 +277,12 @@ class LiveBlock:
         with self._lock:
             if self._timer is not None:
                 self._picture = self._terminal.picture(self._rows)
-                # The terminal may be gone. The command continues.
-                with contextlib.suppress(OSError):
-                    self._picture.show()
+                self._picture.show()
 
     def _end_picture(self, *, leave: bool = False) -> None:
         picture, self._picture = self._picture, None
         if picture is not None:
+            # The terminal may be gone.
             with contextlib.suppress(OSError):
                 picture.end(leave=leave)
 
