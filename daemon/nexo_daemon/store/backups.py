@@ -61,9 +61,10 @@ class Backups:
                 match = _NAME.fullmatch(path.name)
                 at = _moment(match[1]) if match else None
                 if match and at and path.is_file() and not path.is_symlink():
-                    found.append(
-                        (at, int(match[2] or 0), BackupFile(path, at, match[3], path.stat().st_size))
-                    )
+                    # One that is removed at this moment must not hide the others.
+                    with suppress(FileNotFoundError):
+                        size = path.stat().st_size
+                        found.append((at, int(match[2] or 0), BackupFile(path, at, match[3], size)))
         return tuple(backup for _, _, backup in sorted(found, key=lambda one: one[:2], reverse=True))
 
     def due(self, now: datetime) -> bool:
