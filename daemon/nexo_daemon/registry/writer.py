@@ -78,19 +78,34 @@ class Writer:
         await self._thread.run(lambda: None)
 
     async def command(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a command when it is its turn. It runs to its end even if the caller is cancelled."""
-        if self._closed:
+        """Run a command when it is its turn.
+
+        Once begun it runs to its end, even if the caller is cancelled. A caller that is cancelled before has
+        been told that it failed, or has gone, so the command must not take effect after later ones.
+        """
+        try:
+            self._require_open()
+            await self._turn.acquire()
+        except BaseException:
             work.close()
-            raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
+            raise
 
         async def in_turn() -> T:
-            async with self._turn:
+            try:
+                self._require_open()
                 return await work
+            finally:
+                work.close()
+                self._turn.release()
 
         task = asyncio.ensure_future(in_turn())
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
         return await to_its_end(task)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ShuttingDown("the daemon is stopping", hint="try again in a moment")
 
     def require_writable(self) -> None:
         """Raise `StoreReadOnly` unless changes can be saved."""

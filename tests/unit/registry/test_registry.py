@@ -31,7 +31,6 @@ from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.model import Fact, NetworkProfile, ProxyMode, SecretKind, WorkspaceKey, WorkspaceKind
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.registry.bus import ConnectionChanged, ConnectionRemoved, Sign
-from nexo_daemon.registry.change import Change
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.drafts import Draft
 from nexo_daemon.registry.registry import Registry
@@ -346,29 +345,71 @@ def test_a_caller_that_goes_away_does_not_leave_the_snapshot_behind_the_store(ho
     house.live(second)
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_change_is_not_made_if_its_caller_has_gone_before_its_turn(house: House, leaves: bool) -> None:
+    async def body(registry: Registry) -> None:
+        await registry.create(draft("a"))
+        await registry.create(draft("b"))
+        may_end = asyncio.Event()
+        slow = asyncio.ensure_future(registry.command(may_end.wait()))
+        switch = asyncio.ensure_future(registry.set_default("b"))
+        await asyncio.sleep(0)
+        later = asyncio.ensure_future(registry.set_default("a"))
+        await asyncio.sleep(0)
+        if leaves:
+            switch.cancel()
+        may_end.set()
+        await asyncio.wait([slow, switch, later])
+        assert registry.snapshot.default is not None
+        assert registry.snapshot.default.name == "a"
+        previous = registry.snapshot.settings.previous_default_id
+        assert (previous is None) is leaves
+
+    house.live(body)
+
+
+def test_a_stop_finishes_what_has_begun_and_refuses_what_waits(house: House) -> None:
+    async def body(registry: Registry) -> None:
+        may_end = asyncio.Event()
+        begun = asyncio.ensure_future(registry.command(may_end.wait()))
+        waiting = asyncio.ensure_future(registry.create(draft("late")))
+        while not registry._commands:
+            await asyncio.sleep(0)
+        closing = asyncio.ensure_future(registry.close())
+        await asyncio.sleep(0)
+        may_end.set()
+        await closing
+        assert await begun
+        with pytest.raises(ShuttingDown):
+            await waiting
+        assert not registry.snapshot.connections
+
+    house.live(body)
+
+
 @pytest.mark.parametrize("refused", [True, False])
 def test_of_a_change_whose_caller_has_gone_only_the_unexpected_is_reported(
     house: House, refused: bool
 ) -> None:
     reported: list[object] = []
 
-    def decide(_: object) -> Change:
-        raise InvalidField.of("name", "is taken", "choose another") if refused else ZeroDivisionError
-
     async def body(registry: Registry) -> None:
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: reported.append(context["exception"])
         )
         may_end = asyncio.Event()
-        before = asyncio.ensure_future(registry.command(may_end.wait()))
-        change = asyncio.ensure_future(registry.run(decide))
-        while len(registry._commands) < 2:
+
+        async def work() -> None:
+            await may_end.wait()
+            raise InvalidField.of("name", "is taken", "choose another") if refused else ZeroDivisionError
+
+        change = asyncio.ensure_future(registry.command(work()))
+        while not registry._commands:
             await asyncio.sleep(0)
         change.cancel()
         await asyncio.wait([change])
         del change
         may_end.set()
-        await before
         while registry._commands:
             await asyncio.sleep(0)
         gc.collect()
