@@ -24,10 +24,7 @@ from nexo.connections import lock_note
 T = TypeVar("T")
 
 PATIENCE_S = 120.0
-"""Longest time for anything on a busy machine before a test fails; not a statement about speed.
-
-At load 30 on two cores a daemon and the nexoctl that asks whether it answers took more than 30 s.
-"""
+"""Longest time for anything on a busy machine before a test fails; not a statement about speed."""
 SOON_S = 30.0
 """The same for what a running daemon does by itself every two seconds."""
 
