@@ -86,7 +86,9 @@ def _show(session: Session, connection: types.Connection | None) -> int:
     if session.json:
         session.printer.json(records.plain(connection, session.now))
     elif connection is None:
-        session.printer.note("There is no default. Choose one: nexoctl default NAME")
+        session.printer.note(
+            "There is no default. Choose one (nexoctl default NAME) or add one (nexoctl add)."
+        )
     elif session.terminal.width is None:
         session.printer.line(connection.name)
     else:

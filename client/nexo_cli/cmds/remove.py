@@ -43,5 +43,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.replace_with:
         session.printer.line(f"What used it gets {arguments.replace_with} now.")
     elif connection.is_default:
-        session.printer.warn("there is no default any more; choose one: nexoctl default NAME")
+        session.printer.warn(
+            "there is no default any more; choose one (nexoctl default NAME) or add one (nexoctl add)"
+        )
     return Exit.OK
