@@ -1,9 +1,8 @@
 """A request of your own client follows, and its key goes nowhere else."""
 
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import httpx
-import httpx2
 import pytest
 
 from nexo.connections.codec import read
@@ -32,11 +31,8 @@ CONNECTION = read(
         ("http2.receive_response_headers.complete", (307, [(b"location", b"https://other.example/")])),
     ],
 )
-@pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_no_key_follows_a_redirect_over_any_version_of_http(
-    http: ModuleType, event: str, arrived: tuple[object, ...]
-) -> None:
-    request = FollowingAuth(SimpleNamespace(current=CONNECTION))(http.Request("GET", f"{FOLLOWED}/models"))
+def test_no_key_follows_a_redirect_over_any_version_of_http(event: str, arrived: tuple[object, ...]) -> None:
+    request = FollowingAuth(SimpleNamespace(current=CONNECTION))(httpx.Request("GET", f"{FOLLOWED}/models"))
     assert request.headers["x-api-key"] == "sk-one"
     with pytest.raises(InvalidField, match="redirect"):
         request.extensions["trace"](event, {"return_value": arrived})
