@@ -18,8 +18,8 @@ EXIT_UNAVAILABLE = 69
 """EX_UNAVAILABLE of sysexits.h."""
 WATCHER = "org.kde.StatusNotifierWatcher"
 _POLL_S = 0.2
-# At login a panel may start with the older protocol and have the newer one a moment later.
-_OLDER_AFTER_S = 5.0
+# A panel may start with the older protocol and have the newer one a moment later.
+_OLDER_FOR_S = 5.0
 _CALL_MS = 3000
 
 
@@ -156,15 +156,20 @@ def _backend_of_panel(gi: Gi, wait_s: float, *, newer: bool, older: bool) -> str
             f"unset PYSTRAY_BACKEND, or {_INSTALL_INDICATOR}",
         )
     bus = _session_bus(gi)
-    older_after_s = min(wait_s, _OLDER_AFTER_S) if newer else 0.0
     started = time.monotonic()
+    older_since: float | None = None
     while True:
-        waited_s = time.monotonic() - started
+        now = time.monotonic()
+        is_last = now - started >= wait_s
         if newer and _host_answers(bus, gi):
             return "appindicator"
-        if older and waited_s >= older_after_s and _has_xembed_tray():
+        if not older or not _has_xembed_tray():
+            older_since = None
+        elif older_since is None:
+            older_since = now
+        if older_since is not None and (is_last or not newer or now - older_since >= _OLDER_FOR_S):
             return "gtk"
-        if waited_s >= wait_s:
+        if is_last:
             break
         time.sleep(_POLL_S)
     if newer:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,6 +35,38 @@ def test_the_bus_of_the_run_time_directory_counts(tmp_path):
 @pytest.mark.parametrize(("platform", "backend"), [("darwin", "darwin"), ("win32", "win32")])
 def test_other_systems_use_their_own_backend(platform, backend):
     assert choose_backend(platform, {}, 501, 0) == backend
+
+
+NEVER = 1000.0
+
+
+@pytest.mark.parametrize(
+    ("older_at", "newer_at", "wait_s", "backend", "at"),
+    [
+        (0, 3, 60, "appindicator", 3),
+        (30, 30.5, 60, "appindicator", 30.5),
+        (NEVER, 30, 60, "appindicator", 30),
+        (0, NEVER, 60, "gtk", 5),
+        (30, NEVER, 60, "gtk", 35),
+        (58, NEVER, 60, "gtk", 60),
+        (0, NEVER, 0, "gtk", 0),
+        (0, 0, 0, "appindicator", 0),
+    ],
+)
+def test_a_panel_that_comes_up_has_a_moment_for_the_newer_protocol(
+    monkeypatch, older_at, newer_at, wait_s, backend, at
+):
+    now = [0.0]
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(start, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(start, "_session_bus", lambda _: None)
+    monkeypatch.setattr(start, "_host_answers", lambda *_: now[0] >= newer_at)
+    monkeypatch.setattr(start, "_has_xembed_tray", lambda: now[0] >= older_at)
+    assert start._backend_of_panel(None, wait_s, newer=True, older=True) == backend
+    assert now[0] == pytest.approx(at, abs=0.41)
 
 
 def test_a_missing_part_is_one_sentence(monkeypatch):
