@@ -84,13 +84,16 @@ def test_a_watcher_hears_which_connection_a_program_has(client: Client) -> None:
                 return
         raise AssertionError("the daemon ended the stream")
 
-    with client.watch() as events, client.follow():
-        told(("one",))
-        client.set_default("two")
-        told(("two",))
-        for name in ("two", "one"):
-            client.delete_connection(name, force=True)
-        told(())
+    with client.watch() as events:
+        # Otherwise the follower could be part of the snapshot, and not be told again.
+        assert next(events).snapshot
+        with client.follow():
+            told(("one",))
+            client.set_default("two")
+            told(("two",))
+            for name in ("two", "one"):
+                client.delete_connection(name, force=True)
+            told(())
 
 
 def test_a_watcher_hears_of_each_hand_out(client: Client) -> None:
