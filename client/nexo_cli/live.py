@@ -45,15 +45,13 @@ class LivePicture:
 
     def end(self, *, leave: bool = False) -> None:
         """Erase the lines, or leave them as they are now."""
-        try:
-            if not leave and self._live.in_foreground():
-                # The last drawing is not cut to the height of the terminal, so it could not be erased.
-                self._rows = tuple
-                self._live.transient = True
-                self._live.refresh()
-        finally:
-            self._whole = True
-            self._live.stop()
+        if not leave and self._live.in_foreground():
+            # The last drawing is not cut to the height of the terminal, so it could not be erased.
+            self._rows = tuple
+            self._live.transient = True
+            self._live.refresh()
+        self._whole = True
+        self._live.stop()
 
     def _drawn(self) -> RenderableType:
         width = self._screen.measure()
