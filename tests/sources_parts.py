@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from nexo_sources import Found
 
 KEY = "canary-of-a-program"
@@ -26,3 +28,15 @@ def told(found: Found) -> list[tuple[str, str, str, str, str]]:
 
 def reasons(found: Found) -> dict[str, str]:
     return {one.what: one.reason for one in found.skipped}
+
+
+def any_content(names: st.SearchStrategy[str], words: list[str]) -> st.SearchStrategy[Any]:
+    """What a file of settings can hold; the names and words mean something to the source."""
+    leaves = st.one_of(
+        st.none(), st.booleans(), st.integers(-9, 99999), st.text(max_size=8), st.sampled_from(words)
+    )
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5),
+        max_leaves=25,
+    )

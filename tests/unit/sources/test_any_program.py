@@ -25,7 +25,7 @@ from nexo_sources import (
     shell_gpt,
     zed,
 )
-from sources_parts import KEY, write
+from sources_parts import KEY, any_content, write
 
 NAMES = st.sampled_from(
     """
@@ -37,29 +37,19 @@ NAMES = st.sampled_from(
     api-key api-key-cmd api-key-env base-url services environment large customModels apiKeyHelper base_path
     """.split()  # noqa: SIM905 - a list of words reads better
 )
-LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-9, 99999),
-    st.text(max_size=8),
-    st.sampled_from(
-        [
-            KEY,
-            "http://[::1",
-            "https://x.example/v1",
-            "${HOME}",
-            "{file:~/x}",
-            "$(id)",
-            "openai",
-            "bedrock",
-            "a/b",
-        ]
-    ),
-)
-CONTENT = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
-    max_leaves=25,
+CONTENT = any_content(
+    NAMES,
+    [
+        KEY,
+        "http://[::1",
+        "https://x.example/v1",
+        "${HOME}",
+        "{file:~/x}",
+        "$(id)",
+        "openai",
+        "bedrock",
+        "a/b",
+    ],
 )
 PLACES = (
     (opencode, ".config/opencode/opencode.json"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nexo_sources import aider, claude_code, codex, continue_dev, environment, litellm, llm
 from nexo_sources.finding import Found
+from sources_parts import any_content
 
 # The words that mean something in these files, so that chance reaches the code behind them.
 NAMES = st.sampled_from(
@@ -22,33 +23,23 @@ NAMES = st.sampled_from(
     """.split()  # noqa: SIM905 - a list of words reads better
 )
 CANARY = "canary-of-anything"
-LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-9, 99999),
-    st.text(max_size=8),
-    st.sampled_from(
-        [
-            CANARY,
-            f"gemini={CANARY}",
-            f"openai/{CANARY}",
-            "http://[::1",
-            "http://127.0.0.1:99999/v1",
-            "https://api.openai.com/v1",
-            "https://x.example/v1",
-            "os.environ/HOME",
-            "${{ secrets.X }}",
-            "azure",
-            "ollama",
-            "bedrock",
-            "openai",
-        ]
-    ),
-)
-CONTENT = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
-    max_leaves=25,
+CONTENT = any_content(
+    NAMES,
+    [
+        CANARY,
+        f"gemini={CANARY}",
+        f"openai/{CANARY}",
+        "http://[::1",
+        "http://127.0.0.1:99999/v1",
+        "https://api.openai.com/v1",
+        "https://x.example/v1",
+        "os.environ/HOME",
+        "${{ secrets.X }}",
+        "azure",
+        "ollama",
+        "bedrock",
+        "openai",
+    ],
 )
 
 
