@@ -272,6 +272,32 @@ def test_once_it_runs_it_imports_nothing_of_a_newer_version(desktop: DesktopSess
     )
 
 
+# libayatana-appindicator registers no icon if it hears of the panel too early. Here it never hears of it: the
+# first name that the process watches on the bus is the panel's.
+DEAF_INDICATOR = """
+import sys
+import gi
+gi.require_version("Gtk", "3.0")
+gi.require_version("AyatanaAppIndicator3", "0.1")
+from gi.repository import AyatanaAppIndicator3, Gio
+new = AyatanaAppIndicator3.Indicator.new
+def deaf(*arguments):
+    indicator = new(*arguments)
+    Gio.bus_unwatch_name(1)
+    return indicator
+AyatanaAppIndicator3.Indicator.new = deaf
+from nexo_tray.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_the_icon_shows_although_its_library_missed_the_panel(furnished: DesktopSession) -> None:
+    tray = furnished.background(sys.executable, "-c", DEAF_INDICATOR, "--no-start")
+    icon = furnished.icon()
+    wait_for(lambda: looks(icon, Look.HEALTHY), "a green icon")
+    assert quit_by_menu(icon, tray) == 0
+
+
 def test_the_icon_comes_back_when_the_panel_was_restarted(desktop: DesktopSession) -> None:
     desktop.start_tray()
     desktop.icon()

@@ -6,6 +6,9 @@ of menus use more and more memory. Here a new menu is built only if items are ad
 pystray also waits for the notification service at the start and at the end. awesome 4.3 has one that does not
 answer, which kept the icon away for 25 s. The icon does without it; `gtk_desktop` shows the notifications.
 
+libayatana-appindicator 0.5 asks for the bus twice. If it hears of the panel before the second answer, it never
+registers the icon (`name_appeared_handler`), as may happen on a computer that is busy with a login.
+
 This module uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
 """
 
@@ -15,10 +18,13 @@ from functools import cache
 from typing import Any
 
 from nexo_tray.model import MenuItem
+from nexo_tray.start import WATCHER
 
 # After this time, the check mark that GTK toggled on a click is corrected if the click changed nothing.
 _MEND_MS = 200
 _BUS_MS = 1000
+# How long libayatana-appindicator has to register the icon with the panel.
+_REGISTERED_MS = 2000
 
 
 def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> bool:
@@ -46,6 +52,17 @@ def steady(base: Any) -> Any:
 
         def _initialize(self) -> None:
             self._mark_ready()
+            if hasattr(self, "_appindicator"):
+                from gi.repository import GLib
+
+                GLib.timeout_add(_REGISTERED_MS, self._register)
+
+        def _register(self) -> bool:
+            """Register the icon with the panel if its library has not; it has put it on the bus."""
+            if not self._appindicator.get_property("connected"):
+                path = f"/org/ayatana/NotificationItem/{self.name.replace('-', '_')}"
+                _call(WATCHER, "/StatusNotifierWatcher", "RegisterStatusNotifierItem", path)
+            return False
 
         def _finalize(self) -> None:
             self._remove_fs_icon()
@@ -99,14 +116,17 @@ def steady(base: Any) -> Any:
 
 def _wait_for_bus() -> None:
     """Wait until the session bus has what was sent to it, such as the answer to the click on *Quit*."""
+    _call("org.freedesktop.DBus", "/org/freedesktop/DBus", "GetId")
+
+
+def _call(name: str, path: str, method: str, *arguments: str) -> None:
+    """Call a method of the interface `name` on the session bus; an error or no answer is ignored."""
     from gi.repository import Gio, GLib
 
-    name = "org.freedesktop.DBus"
+    values = GLib.Variant(f"({'s' * len(arguments)})", arguments)
     with suppress(GLib.Error):
         bus = Gio.bus_get_sync(Gio.BusType.SESSION, None)
-        bus.call_sync(
-            name, "/org/freedesktop/DBus", name, "GetId", None, None, Gio.DBusCallFlags.NONE, _BUS_MS, None
-        )
+        bus.call_sync(name, path, name, method, values, None, Gio.DBusCallFlags.NO_AUTO_START, _BUS_MS, None)
 
 
 def _sync(menu: Any, items: tuple[MenuItem, ...], *, exported: bool) -> None:
