@@ -6,8 +6,8 @@ of menus use more and more memory. Here a new menu is built only if items are ad
 pystray also waits for the notification service at the start and at the end. awesome 4.3 has one that does not
 answer, which kept the icon away for 25 s. The icon does without it; `gtk_desktop` shows the notifications.
 
-libayatana-appindicator 0.5 asks for the bus twice. If it hears of the panel before the second answer, it never
-registers the icon (`name_appeared_handler`), as may happen on a computer that is busy with a login.
+libayatana-appindicator 0.5 asks for the bus twice. If it hears of the panel before the second answer, it
+never registers the icon (`name_appeared_handler`), as may happen on a computer that is busy with a login.
 
 This module uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
 """
