@@ -16,6 +16,7 @@ import pytest
 from answering_server import AnsweringServer, Request, answer
 from gateway_parts import Caller, add, ask
 from nexo_client.types import Gateway
+from ports import free_port
 from surroundings import Nexod, Surroundings
 
 pytestmark = pytest.mark.needs("linux")
@@ -174,7 +175,7 @@ def test_switched_off_it_is_kept_by_nobody(manager: ServiceManager, provider: An
     assert can_be_taken(gate.port)
     assert not Path(gate.socket_path).exists()
     with nexod.client() as client:
-        moved = client.gateway.switch(True, port=gate.port - 1)
+        moved = client.gateway.switch(True, port=free_port())
         client.gateway.switch(True, port=gate.port)
     assert moved.listening
     assert sorted(manager.kept) == [f"gateway-{gate.port}", "gateway-socket"]

@@ -476,7 +476,7 @@ def test_it_ends_when_nobody_looks(nexod: Nexod, surroundings: Surroundings) -> 
     tab.close()
     assert screen.process.wait(30) == 0
     # The next start finds neither lock nor socket in its way.
-    assert start_settings(surroundings).port != screen.port
+    assert Caller(start_settings(surroundings)).enter() == 200
 
 
 def test_a_server_that_was_killed_is_in_nobodys_way(screen: Settings, surroundings: Surroundings) -> None:

@@ -66,7 +66,8 @@ async def _lose(moment: str, encrypted: bool, directory: Path) -> str:
                 writer.write(ANSWER)
             elif moment == "streaming":
                 writer.write(BEGINNING)
-            came.set()
+            if moment != "streaming":
+                came.set()
             if moment != "before":
                 await asyncio.Event().wait()
 
@@ -81,7 +82,7 @@ async def _lose(moment: str, encrypted: bool, directory: Path) -> str:
     async def ask(body: bytes = b"") -> None:
         async with sender.send(letter(body)) as sent:
             async for _ in sent.body:
-                pass
+                came.set()
 
     _interface("up")
     tls = authority.server("good") if encrypted else None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexo_settings import browser
+from surroundings import PATIENCE_S
 
 ADDRESS = "http://127.0.0.1:4711/#token=x&at=add"
 
@@ -48,6 +49,13 @@ def test_without_a_screen_or_an_opener_there_is_none(programs: str, tmp_path: Pa
     assert browser.command({"DISPLAY": ":0"}, "linux", "chromium.desktop", path=str(empty)) is None
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a program takes longer to start and to end than `show` waits for it."""
+    monkeypatch.setattr(browser, "_LAUNCH_S", PATIENCE_S)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_browser_that_fails_at_once_is_told(tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_text("#!/bin/sh\nexit 0\n")
@@ -59,6 +67,7 @@ def test_a_browser_that_fails_at_once_is_told(tmp_path: Path) -> None:
     assert not browser.show([str(tmp_path / "gone")], 0o022)
 
 
+@pytest.mark.usefixtures("patient")
 def test_an_opener_does_not_choose_the_browser_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program, said = tmp_path / "xdg-open", tmp_path / "said"
     program.write_text(f'#!/bin/sh\nprintf %s "${{BROWSER-none}}" > {said}\n')
@@ -68,6 +77,7 @@ def test_an_opener_does_not_choose_the_browser_again(tmp_path: Path, monkeypatch
     assert said.read_text() == "none"
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_the_browser_downloads_is_as_open_as_the_person_wants(tmp_path: Path) -> None:
     program, said = tmp_path / "browser", tmp_path / "umask"
     program.write_text(f"#!/bin/sh\numask > {said}\n")

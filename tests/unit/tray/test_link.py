@@ -108,11 +108,11 @@ def test_an_unconfirmed_click_is_taken_back_and_told(
 
 
 def test_a_picture_is_painted_anew_when_its_age_becomes_untrue(screen: Screen) -> None:
-    began = time.monotonic()
 
     def now():
-        # Nine minutes and 59.8 seconds after the check, and going on.
-        return NOW + timedelta(seconds=599.8 + time.monotonic() - began)
+        # Nine minutes and 59.8 seconds after the check, and going on once that was painted.
+        gone = time.monotonic() - screen.moments[0] if screen.moments else 0.0
+        return NOW + timedelta(seconds=599.8 + gone)
 
     shared = SharedState(live(connection("a", healthy(checked=NOW), default=True)))
     painter = Painter(shared, screen.paint, screen.reverted.append, now)

@@ -10,7 +10,7 @@ import pytest
 
 from nexo_tray import terminal
 from nexo_tray.terminal import NoTerminal, open_wizard, terminal_command, typed, wizard
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 
 @pytest.fixture
@@ -67,7 +67,8 @@ def test_without_a_terminal_there_is_the_command_to_type(programs):
     assert caught.value.command == "nexoctl edit 'old key'"
 
 
-def test_a_terminal_that_does_not_open_counts_as_none(programs):
+def test_a_terminal_that_does_not_open_counts_as_none(programs, monkeypatch):
+    monkeypatch.setattr(terminal, "_LAUNCH_S", PATIENCE_S)
     install(programs, "xterm", "exit 3")
     with pytest.raises(NoTerminal):
         open_wizard(["add"])
@@ -76,9 +77,9 @@ def test_a_terminal_that_does_not_open_counts_as_none(programs):
 def test_a_terminal_that_stays_open_is_left_alone(programs, monkeypatch):
     monkeypatch.setattr(terminal, "_LAUNCH_S", 0.2)
     pid = programs / "pid"
-    install(programs, "xterm", f"echo $$ > {pid}; exec /bin/sleep 5")
+    install(programs, "xterm", f"echo $$ > {pid}; exec /bin/sleep 300")
     open_wizard(["add"])
-    os.kill(int(pid.read_text()), signal.SIGTERM)
+    os.kill(int(wait_for(lambda: pid.exists() and pid.read_text(), "it has started")), signal.SIGTERM)
     wait_for(lambda: all(t.name != "nexo-tray-terminal" for t in threading.enumerate()), "its end is noticed")
 
 

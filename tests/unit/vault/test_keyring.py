@@ -256,7 +256,8 @@ def test_a_hung_service_costs_a_deadline_and_no_more(keyring: KeyringSession, pl
     assert "does not answer" in store.vault.problem
     assert took < 1.5 + DEADLINE_S
     keyring.resume()
-    assert store.key_manager.try_quietly()
+    # On a busy machine an answer may take as long.
+    wait_for(store.key_manager.try_quietly, "the keyring answers in time")
     assert key_of(store) == f"{CANARY}-1"
     store.close()
 
