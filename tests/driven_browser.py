@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from surroundings import PATIENCE_S
 
@@ -24,8 +24,6 @@ _LEAVE_S = 5.0
 class DrivenBrowser(ABC):
     """The browser; a context manager that leaves nothing behind."""
 
-    call_s = 30.0
-    """How long an answer may take."""
     goodbye = ""
     """The call that ends it."""
 
@@ -60,7 +58,7 @@ class DrivenBrowser(ABC):
             env={"PATH": os.environ["PATH"], "HOME": str(self.profile), "LANG": "en_GB.UTF-8", "TZ": "UTC"},
         )
         try:
-            self._line = self._open.enter_context(connect(self._address(), max_size=None, proxy=None))
+            self._line = self._open.enter_context(self._connect())
             self._begin()
         except BaseException:
             self.__exit__()
@@ -78,6 +76,12 @@ class DrivenBrowser(ABC):
             self._process.wait(PATIENCE_S)
         shutil.rmtree(self.profile, ignore_errors=True)
 
+    def _connect(self) -> ClientConnection:
+        # A busy browser answers a ping late.
+        return connect(
+            self._address(), open_timeout=PATIENCE_S, ping_interval=None, max_size=None, proxy=None
+        )
+
     def wait_for_end(self) -> None:
         """Wait until the process has saved its files."""
         self._process.wait(PATIENCE_S)
@@ -87,7 +91,7 @@ class DrivenBrowser(ABC):
         self._numbers += 1
         number = self._numbers
         self._line.send(json.dumps({"id": number} | message))
-        give_up = time.monotonic() + self.call_s
+        give_up = time.monotonic() + PATIENCE_S
         while True:
             found = json.loads(self._line.recv(timeout=max(0.1, give_up - time.monotonic())))
             assert isinstance(found, dict)

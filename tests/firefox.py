@@ -29,7 +29,6 @@ _MODIFIERS = {"shift": "\ue008", "ctrl": "\ue009", "alt": "\ue00a", "meta": "\ue
 class Firefox(DrivenBrowser):
     """The browser; a context manager that leaves nothing behind."""
 
-    call_s = 60.0
     goodbye = "browser.close"
 
     def _command(self) -> list[str]:

@@ -92,8 +92,8 @@ class Nexod:
         return self._output.read_text(errors="replace")
 
     def client(self) -> nexo_client.Client:
-        """A new client of it; the caller closes it."""
-        return nexo_client.connect(self.socket)
+        """A new client of it, whose calls have time on a busy machine; the caller closes it."""
+        return nexo_client.connect(self.socket, timeout_s=PATIENCE_S)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)

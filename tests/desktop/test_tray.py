@@ -398,7 +398,8 @@ def test_the_answer_to_a_test_is_told_and_checks_can_be_paused(furnished: Deskto
     wait_for(lambda: furnished.bus.notifications[-1].title == "2 of 2 connections work", "all are tested")
     icon.choose("Pause checks")
     wait_for(lambda: icon.menu().find("Pause checks").checked, "the mark of paused checks")
-    assert furnished.nexoctl("status", "--json").json["checks_paused"] is True
+    # GTK sets the mark at the click.
+    wait_for(lambda: furnished.nexoctl("status", "--json").json["checks_paused"], "the checks are paused")
 
 
 def test_details_models_and_about_open_windows(furnished: DesktopSession) -> None:

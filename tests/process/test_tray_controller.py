@@ -14,7 +14,7 @@ from nexo_tray.controller import Controller
 from nexo_tray.link import Painter, SharedState, WatchThread
 from nexo_tray.model import Click, Do
 from nexo_tray.state import State
-from surroundings import Nexod, wait_for
+from surroundings import PATIENCE_S, Nexod, wait_for
 from tray_states import Paper
 
 
@@ -24,7 +24,8 @@ class Tray:
     def __init__(self, socket: Path) -> None:
         self.paper = Paper()
         self.shared = SharedState(State())
-        self.client = Client(socket)
+        # A switch whose caller has given up would not be made after all.
+        self.client = Client(socket, timeout_s=PATIENCE_S)
         self.quits = 0
         self.controller = Controller(self.client, self.shared, self.paper, self._quit, chosen_socket=True)
         self._painter = Painter(self.shared, self.paper.pictures.append, self.controller.reverted)
