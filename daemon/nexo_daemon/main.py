@@ -244,6 +244,7 @@ async def _serve(
             asyncio.create_task(steadily(name, work, clock), name=name)
             for name, work in {
                 "usage": ledger.run,
+                "gateway": lambda: door.stay_open(clock),
                 "auto-lock": auto_lock.run,
                 "vault": lambda: look_after_the_vault(registry, clock),
                 "replaced keys": lambda: forget_when_due(registry, clock),

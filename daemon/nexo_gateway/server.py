@@ -36,6 +36,9 @@ QUEUE = 256
 Address = str | tuple[str, int]
 """A path, or host and port."""
 
+Identity = tuple[int, int]
+"""Device and inode number of a file."""
+
 
 class PortTaken(Exception):
     """Another program uses the port; the text names its owner if known."""
@@ -82,9 +85,12 @@ class Listener:
         self._gateway: GatewayApp | None = None
         self._pools: Upstream | None = None
         self._state: Any = None
-        self._servers: list[asyncio.Server] = []
-        self._socket: Path | None = None
-        self._socket_is_kept = False
+        self._make: Any = None
+        self._at_the_port: asyncio.Server | None = None
+        self._at_the_path: asyncio.Server | None = None
+        # The path of the Unix socket, and the identity of its file.
+        self._path: tuple[Path, Identity | None] | None = None
+        self._path_is_kept = False
 
     def cut(self, bearer: str) -> int:
         """End the open requests of a bearer; returns their number."""
@@ -114,28 +120,40 @@ class Listener:
         except ImportError:
             # All were there when the daemon started, or it would not have.
             raise PartsReplaced("its files were replaced or removed while nexod was running") from None
-        sockets = [self._at_port(port)]
-        with contextlib.suppress(OSError):
-            # The port first: if the path cannot be bound, the port is already held.
-            sockets.append(self._at_path(unix))
-            self._socket = unix
-        self._keeper.refuse_rest()
+        at_port = self._port_socket(port)
         pace = Pace(self._others_wait)
         self._pools = pools
         self._pools.pace(pace)
         self._gateway = GatewayApp(self._router, self._pools, hosts_of(port), pace)
-        loop = asyncio.get_running_loop()
-        make, self._state = protocols(
+        self._make, self._state = protocols(
             GatewayProtocol,
             self._gateway,
             kept_s=KEPT_S,
             most_connections=MOST_CONNECTIONS,
             most_header_bytes=MOST_HEADER_BYTES,
         )
-        for one in sockets:
-            self._servers.append(await loop.create_server(make, sock=one, backlog=QUEUE))
+        self._at_the_port = await self._serve(at_port)
+        # If it cannot be bound, `stay_at` tries again.
+        with contextlib.suppress(OSError):
+            self._at_the_path = await self._serve(self._path_socket(unix))
+        self._keeper.refuse_rest()
 
-    def _at_port(self, port: int) -> socket.socket:
+    async def stay_at(self, unix: Path) -> None:
+        """Listen on the Unix socket again, if its file was lost or programs look for it elsewhere.
+
+        Raises:
+            OSError: it cannot be bound now.
+        """
+        if self._path != (unix, _identity(unix)):
+            self._leave_path(remove=True)
+            self._at_the_path = await self._serve(self._path_socket(unix))
+            log.warning("the Unix socket of the gateway was lost; bound again: %s", unix)
+
+    async def _serve(self, listening: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self._make, sock=listening, backlog=QUEUE)
+
+    def _port_socket(self, port: int) -> socket.socket:
         handed = self._keeper.take((LOOPBACK, port))
         if handed is not None:
             return handed
@@ -143,31 +161,40 @@ class Listener:
         self._keeper.keep(f"gateway-{port}", listening)
         return listening
 
-    def _at_path(self, path: Path) -> socket.socket:
-        handed = self._keeper.take(str(path))
-        if handed is not None:
+    def _path_socket(self, path: Path) -> socket.socket:
+        listening = self._keeper.take(str(path))
+        self._path_is_kept = listening is not None
+        if listening is not None:
             try:
                 path.chmod(0o600)
-                self._socket_is_kept = True
-                return handed
             except OSError:
                 # Its file was removed, so no caller can reach it.
-                handed.close()
-        listening = _bound_unix(path)
-        self._socket_is_kept = self._keeper.keep("gateway-socket", listening)
+                listening.close()
+                listening = None
+        if listening is None:
+            listening = _bound_unix(path)
+            self._path_is_kept = self._keeper.keep("gateway-socket", listening)
+        self._path = path, _identity(path)
         return listening
+
+    def _leave_path(self, *, remove: bool) -> None:
+        if self._at_the_path is not None:
+            self._at_the_path.close()
+        if self._path is not None and remove:
+            path, identity = self._path
+            with contextlib.suppress(OSError):
+                if _identity(path) == identity:
+                    path.unlink()
+        self._at_the_path = self._path = None
 
     async def stop(self, *, for_good: bool) -> None:
         """End open requests and stop listening; sockets are kept unless `for_good`."""
         if for_good:
             self._keeper.let_go()
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-        if self._socket is not None and (for_good or not self._socket_is_kept):
-            with contextlib.suppress(OSError):
-                self._socket.unlink()
-        self._socket = None
+        if self._at_the_port is not None:
+            self._at_the_port.close()
+            self._at_the_port = None
+        self._leave_path(remove=for_good or not self._path_is_kept)
         if self._gateway is not None:
             self._gateway.cut_all()
         state = self._state
@@ -178,7 +205,7 @@ class Listener:
                 protocol.transport.abort()
             for task in list(state.tasks):
                 task.cancel()
-        self._gateway = self._state = None
+        self._gateway = self._state = self._make = None
         if self._pools is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LET_GO_S):
@@ -217,6 +244,15 @@ def _bound_unix(path: Path) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _identity(path: Path) -> Identity | None:
+    """The identity of the file with this name; None if it cannot be accessed."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
 
 
 def _by_whom(port: int) -> str:

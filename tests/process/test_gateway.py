@@ -382,6 +382,23 @@ def test_the_port_outlives_the_daemon_and_is_never_moved_silently(
             assert client.gateway.switch(True).port == port
 
 
+def test_it_opens_when_the_port_is_free_again_without_being_asked(
+    nexod: Nexod, surroundings: Surroundings
+) -> None:
+    with opened(nexod) as (_, _, port):
+        pass
+    assert nexod.stop() == 0
+    with (
+        socket.create_server(("127.0.0.1", port)) as squatter,
+        surroundings.start_nexod().client() as client,
+    ):
+        assert not client.gateway.status().gateway.listening
+        squatter.close()
+        wait_for(lambda: client.gateway.status().gateway.listening, "the gateway listens")
+        assert ask(port, "/openai/v1/x", "unknown").status == 401
+        assert client.gateway.status().gateway.problem == ""
+
+
 def test_a_stop_takes_no_longer_for_streams_that_hang(nexod: Nexod) -> None:
     def script(request: Request, connection: socket.socket) -> bytes | None:
         if request.method == "GET":

@@ -4,10 +4,12 @@ import contextlib
 import gzip
 import json
 import random
+import shutil
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,37 @@ def test_the_unix_socket_answers_the_same(nexod: Nexod) -> None:
             assert line.recv(65536).startswith(b"HTTP/1.1 200")
         client.gateway.switch(False)
         assert not path.exists()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(30)
+        try:
+            line.connect(str(path))
+        except OSError:
+            return False
+        line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return line.recv(65536).startswith(b"HTTP/1.1 ")
+
+
+LOST: dict[str, Callable[[Path], object]] = {
+    "its file": Path.unlink,
+    "its directory": lambda path: shutil.rmtree(path.parent),
+    "the directory of the daemon, as at the end of a session": lambda path: shutil.rmtree(path.parent.parent),
+    "another has its name": lambda path: (path.unlink(), path.touch()),
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_unix_socket_that_was_lost_is_there_again(nexod: Nexod, lost: str) -> None:
+    with opened(nexod) as (client, _, _):
+        path = Path(client.gateway.status().gateway.socket_path)
+        assert _answers(path)
+        LOST[lost](path)
+        wait_for(lambda: _answers(path), "programs reach the gateway again")
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert nexod.stop() == 0
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,7 +1,8 @@
 """Opens and closes the gateway. The switch and the port are stored.
 
 The port never changes silently, because programs are configured with it. If another program uses it, the
-gateway stays closed and reports that: the other program would get tokens and prompts.
+gateway stays closed and reports that: the other program would get tokens and prompts. It opens when the port
+is free.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from typing import Protocol
 from nexo.connections.errors import GatewayClosed, InvalidField, NexoError
 from nexo.connections.proxies import is_loopback
 from nexo.connections.ranges import GATEWAY_PORTS
+from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.passes import GatewaySetting, Wish
+from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
 from nexo_gateway.server import PartsReplaced, PortTaken
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 PORTS = range(20_000, 32_768)
 """Ports below those for outgoing connections, and above those of known services."""
 _TRIES = 20
+LOOK_EVERY_S = 2.0
 
 
 class Listening(Protocol):
@@ -37,6 +41,13 @@ class Listening(Protocol):
             PortTaken: another program uses the port.
             PartsReplaced: the daemon was upgraded, and not restarted.
             OSError: it cannot listen for another reason.
+        """
+
+    async def stay_at(self, unix: Path) -> None:
+        """Listen on the Unix socket again, if its file was lost or programs look for it elsewhere.
+
+        Raises:
+            OSError: it cannot be bound now.
         """
 
     async def stop(self, *, for_good: bool) -> None:
@@ -58,6 +69,8 @@ class Door:
         self._socket = socket
         self._rng = rng
         self._turn = asyncio.Lock()
+        self._ended = False
+        self._failure = StandingFailure(log, "the gateway does not listen")
         self.setting = GatewaySetting()
         self.listening = False
         self.problem = ""
@@ -112,10 +125,7 @@ class Door:
                 raise GatewayClosed("the gateway is switched off", hint="nexoctl gateway on")
             if not self.listening:
                 await self._open()
-                try:
-                    await self._keep(replace(self.setting, wish=Wish.ON))
-                except NexoError as error:
-                    log.warning("the setting of the gateway was not saved: %s", error.message)
+                await self._keep_if_possible(replace(self.setting, wish=Wish.ON))
             if not self.listening:
                 raise GatewayClosed(f"the gateway does not listen: {self.problem}", hint=self.advice)
 
@@ -140,9 +150,30 @@ class Door:
                 await self._open()
             await self._keep(replace(self.setting, wish=wanted.wish))
 
+    async def stay_open(self, clock: Clock) -> None:
+        """Until cancelled, open it again when the port is free, and its Unix socket when that was lost."""
+        failure = StandingFailure(log, "programs do not find the Unix socket of the gateway")
+        while True:
+            await clock.sleep(LOOK_EVERY_S)
+            async with self._turn:
+                if self.setting.wish is not Wish.ON or self._ended:
+                    continue
+                if not self.listening:
+                    before = self.setting
+                    await self._open()
+                    if self.setting != before:
+                        await self._keep_if_possible(self.setting)
+                    continue
+                try:
+                    await self._listener.stay_at(self._socket())
+                    failure.is_over()
+                except OSError as error:
+                    failure.came(error.strerror or type(error).__name__)
+
     async def close(self) -> None:
         """Close it at the end of the daemon."""
         async with self._turn:
+            self._ended = True
             await self._close(for_good=False)
 
     async def _close(self, *, for_good: bool = True) -> None:
@@ -153,7 +184,9 @@ class Door:
             log.info("the gateway is closed")
 
     async def _open(self) -> None:
-        self.problem = self.advice = ""
+        if self._ended:
+            self.problem, self.advice = "nexod is stopping", "try again when it runs"
+            return
         chosen = [self.setting.port] if self.setting.port else self._rng.sample(PORTS, _TRIES)
         for port in chosen:
             try:
@@ -174,11 +207,18 @@ class Door:
                 self.advice = "see 'nexoctl daemon logs'"
                 break
             self.problem = self.advice = ""
+            self._failure.is_over()
             self.listening = True
             self.setting = replace(self.setting, port=port)
             log.info("the gateway listens on 127.0.0.1:%d", port)
             return
-        log.warning("the gateway does not listen: %s", self.problem)
+        self._failure.came(self.problem)
+
+    async def _keep_if_possible(self, setting: GatewaySetting) -> None:
+        try:
+            await self._keep(setting)
+        except NexoError as error:
+            log.warning("the setting of the gateway was not saved: %s", error.message)
 
     async def _keep(self, setting: GatewaySetting) -> None:
         self.setting = setting
