@@ -14,6 +14,7 @@ from nexo_daemon.domain.model import AutoLock
 _LOGIND = "org.freedesktop.login1"
 _PATH = "/org/freedesktop/login1"
 _SESSION = f"{_LOGIND}.Session"
+_SCREEN = "the screen was locked"
 _DEADLINE_S = 10.0
 # Ask regularly, because a bus that has ended sends no signal.
 _ASK_AFTER_S = 300.0
@@ -25,6 +26,8 @@ class NoSignalsError(Exception):
 
 async def listen(wanted: AutoLock, lock: Callable[[str], None], heard: Callable[[], None]) -> None:
     """Call `lock` with the reason when a wanted signal arrives; runs until cancelled.
+
+    A screen that is locked already when it begins counts, too: its signal came while nobody listened.
 
     Args:
         heard: called when the subscription is active.
@@ -56,8 +59,10 @@ async def listen(wanted: AutoLock, lock: Callable[[str], None], heard: Callable[
             for rule in rules:
                 router.filter(rule, queue=queue)
                 await asyncio.wait_for(bus.AddMatch(rule), _DEADLINE_S)
-            await _own_sessions(router)
+            sessions = await _own_sessions(router)
             heard()
+            if wanted.on_screen_lock and await _any_locked(sessions, router):
+                lock(_SCREEN)
             while True:
                 try:
                     message = await asyncio.wait_for(queue.get(), _ASK_AFTER_S)
@@ -86,7 +91,7 @@ async def _meaning(message: Any, router: Any) -> str:
         return "the computer went to sleep" if message.body[0] else ""
     if member == "PropertiesChanged" and message.body[1].get("LockedHint") != ("b", True):
         return ""
-    return "the screen was locked" if path in await _own_sessions(router) else ""
+    return _SCREEN if path in await _own_sessions(router) else ""
 
 
 async def _own_sessions(router: Any) -> frozenset[str]:
@@ -98,3 +103,15 @@ async def _own_sessions(router: Any) -> frozenset[str]:
     if answer.header.message_type is MessageType.error:
         raise _RefusedError("it does not answer")
     return frozenset(path for _, uid, _, _, path in answer.body[0] if uid == account.uid())
+
+
+async def _any_locked(sessions: frozenset[str], router: Any) -> bool:
+    from jeepney import DBusAddress, Properties
+
+    for path in sessions:
+        session = Properties(DBusAddress(path, bus_name=_LOGIND, interface=_SESSION))
+        answer = await asyncio.wait_for(router.send_and_get_reply(session.get("LockedHint")), _DEADLINE_S)
+        # A session that has ended meanwhile answers with an error.
+        if answer.body[0] == ("b", True):
+            return True
+    return False

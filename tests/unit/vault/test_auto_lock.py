@@ -49,18 +49,19 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 class Logind:
-    """Answers ListSessions, and says what a test wants it to say."""
+    """Answers ListSessions and whether a session is locked, and says what a test wants it to say."""
 
-    def __init__(self, line: MessageBus) -> None:
+    def __init__(self, line: MessageBus, locked: str) -> None:
         self._line = line
+        self._locked = locked
         self.asked = 0
         line.add_message_handler(self._answer)
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, address: str) -> AsyncIterator["Logind"]:
+    async def on(cls, address: str, locked: str = "") -> AsyncIterator["Logind"]:
         line = await MessageBus(address, BusType.SYSTEM).connect()
-        logind = cls(line)
+        logind = cls(line, locked)
         await line.request_name("org.freedesktop.login1")
         try:
             yield logind
@@ -69,7 +70,12 @@ class Logind:
             await line.wait_for_disconnect()
 
     def _answer(self, message: Message) -> Message | None:
-        if message.message_type is not MessageType.METHOD_CALL or message.member != "ListSessions":
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        if message.member == "Get":
+            assert message.body == ["org.freedesktop.login1.Session", "LockedHint"]
+            return Message.new_method_return(message, "v", [Variant("b", message.path == self._locked)])
+        if message.member != "ListSessions":
             return None
         self.asked += 1
         sessions = [["1", os.getuid(), "me", "", OURS], ["2", os.getuid() + 1, "ann", "", THEIRS]]
@@ -223,6 +229,33 @@ def test_it_locks_when_logind_says_so_and_not_for_anybody_else(store: Store, bus
             assert not locked(store)
             await SAID[said](logind)
             await until(lambda: locked(store))
+
+    asyncio.run(live())
+
+
+def test_a_screen_that_was_locked_while_nobody_listened_locks_it(store: Store, bus: str) -> None:
+    async def live() -> None:
+        clock = SteppedClock()
+        locker = AutoLocker(Owner(store), clock, lambda: 0.0)  # type: ignore[arg-type]  # all that it needs
+        await locker.set(AutoLock(on_screen_lock=True))
+        async with running(locker):
+            async with Logind.on(bus, locked=THEIRS) as logind:
+                # Each signal of a session is looked at after the state of the screens.
+                await until(lambda: locker.problem == "" and logind.asked == 1)
+                await logind.locks(THEIRS)
+                await until(lambda: logind.asked == 2)
+                assert not locked(store)
+            # The signal, when logind does not answer, is lost.
+            other = await MessageBus(bus, BusType.SYSTEM).connect()
+            interface = "org.freedesktop.login1.Session"
+            await other.send(Message.new_signal(OURS, interface, "Lock", "", []))
+            await until(lambda: "--idle" in locker.problem)
+            other.disconnect()
+            assert not locked(store)
+            async with Logind.on(bus, locked=OURS):
+                await clock.pass_by(60)
+                await until(lambda: locked(store))
+                assert "screen" in store.vault.problem
 
     asyncio.run(live())
 
