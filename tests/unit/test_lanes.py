@@ -3,6 +3,8 @@
 import asyncio
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,49 @@ def test_a_failure_reaches_its_caller() -> None:
             await Lane("failing", most=1).run(lambda: 1 // 0)
 
     asyncio.run(run())
+
+
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """The system refuses each new thread, because its stack is larger than all memory."""
+    before = threading.stack_size(1 << 46)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
+def test_work_that_was_refused_is_not_done_later() -> None:
+    done: list[str] = []
+
+    async def run() -> None:
+        lane = Lane("refused", most=2)
+        with no_more_threads(), pytest.raises(RuntimeError):
+            await lane.run(lambda: done.append("refused"))
+        assert await lane.run(lambda: done.append("next"), deadline_s=30) is None
+        assert done == ["next"]
+
+    asyncio.run(run())
+
+
+def test_without_a_thread_of_its_own_it_waits_for_one_that_is_busy() -> None:
+    release = threading.Event()
+
+    async def run() -> None:
+        lane = Lane("few", most=2)
+        first = asyncio.create_task(lane.run(release.wait, deadline_s=30))
+        await asyncio.sleep(0)
+        with no_more_threads():
+            second = asyncio.create_task(lane.run(lambda: 7, deadline_s=30))
+            await asyncio.sleep(0)
+        release.set()
+        assert await second == 7
+        assert await first
+
+    try:
+        asyncio.run(run())
+    finally:
+        release.set()
 
 
 def test_nothing_in_the_daemon_uses_the_executor_that_all_share_and_a_stop_joins() -> None:

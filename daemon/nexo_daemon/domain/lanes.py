@@ -41,6 +41,7 @@ class Lane:
 
         Raises:
             TimeoutError: no result within the time limit; the work goes on, and its result is ignored.
+            RuntimeError: the system allows no more threads; the work is not done.
         """
         async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
             return await self._to_the_end(work)
@@ -96,8 +97,13 @@ class Lane:
         try:
             threading.Thread(target=self._work, name=self.name, daemon=True).start()
         except RuntimeError:
+            # The system allows no more threads. The job waits for the others, or must never be done, because
+            # its caller is told that it failed.
             with self._changed:
                 self._count -= 1
+                if self._count:
+                    return
+                self._jobs.remove(job)
             raise
 
     def _work(self) -> None:

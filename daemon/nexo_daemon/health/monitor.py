@@ -158,9 +158,9 @@ class Monitor:
     async def run(self) -> None:
         """Check until cancelled; then every running check is cancelled and awaited."""
         self._running = True
-        self._core.routed = self._surroundings.routed()
         self._surroundings.start(self._network_changed, self._stir.set)
         try:
+            self._core.routed = self._surroundings.routed()
             while True:
                 self._look_at_clock()
                 await self._start_due()

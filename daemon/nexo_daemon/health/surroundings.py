@@ -64,9 +64,10 @@ class ThisComputer:
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
         """See `NetworkState`."""
         self._on_network, self._on_clock = on_network, on_clock
-        self._fingerprint = self._ways_out()
         loop = asyncio.get_running_loop()
+        # Before the routes are read, so that no change of them is missed.
         self._routes = _routing_socket()
+        self._fingerprint = self._ways_out()
         if self._routes is not None:
             loop.add_reader(self._routes, self._routes_changed)
         self._timer = _cancellable_timer()

@@ -100,6 +100,31 @@ def test_only_another_way_out_is_news(tmp_path: Path, kernel: Kernel) -> None:
     assert told == [OTHER_GATEWAY, "", OTHER_GATEWAY]
 
 
+def test_a_change_while_it_begins_to_listen_is_not_missed(
+    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = tmp_path / "route"
+    told: list[bool] = []
+
+    def bind() -> socket.socket:
+        routes.write_text(HEAD)
+        return kernel.theirs
+
+    async def scenario() -> None:
+        routes.write_text(HEAD + DEFAULT)
+        monkeypatch.setattr(surroundings, "_routing_socket", bind)
+        computer = ThisComputer(tmp_path)
+        computer.start(lambda: told.append(computer.routed() is True), lambda: None)
+        try:
+            routes.write_text(HEAD + DEFAULT)
+            await kernel.announces()
+        finally:
+            computer.stop()
+
+    asyncio.run(scenario())
+    assert told == [True]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own announcements are Linux's")
 def test_on_linux_nothing_polls_and_stopping_closes_what_was_opened() -> None:
     async def scenario() -> tuple[float | None, float | None, set[str], set[str]]:
