@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from nexo_cli.demo.provider import ExampleProvider
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 REPOSITORY = Path(__file__).parent.parent
 NODE_MODULES = REPOSITORY / "tests" / "thirdparty" / "node_modules"
@@ -184,7 +184,7 @@ def nexod(surroundings: Surroundings) -> Nexod:
 @pytest.fixture
 def provider() -> Iterator[ExampleProvider]:
     """The bundled example provider: known keys, known behaviour, on loopback."""
-    with ExampleProvider(slow_s=20.0) as running:
+    with ExampleProvider(slow_s=PATIENCE_S) as running:
         yield running
 
 

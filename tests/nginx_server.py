@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ports import free_port
 from recorded_answers import Recorded
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 
 @dataclass(frozen=True)
@@ -108,5 +108,5 @@ def serving(
         yield site
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         output.close()

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from desktop_session import WATCHER, DesktopSession
-from surroundings import Finished, wait_for
+from surroundings import PATIENCE_S, Finished, wait_for
 
 pytestmark = pytest.mark.needs("desktop")
 
@@ -102,7 +102,7 @@ def test_the_old_kind_of_tray_works_as_well(bare: DesktopSession) -> None:
         bare.screenshot("old-kind-of-tray")
         bare.close_menu()
     tray.terminate()
-    assert tray.wait(30) == 0
+    assert tray.wait(PATIENCE_S) == 0
     assert not scratch[0].exists()
 
 

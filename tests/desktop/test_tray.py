@@ -15,7 +15,7 @@ from nexo.connections import model, v1
 from nexo_cli.demo.provider import BUSY, REVOKED, ExampleProvider
 from nexo_tray.icons import COLOURS, Look
 from session_bus import Line, TrayIcon
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.needs("desktop")
 
@@ -70,7 +70,7 @@ def fail(desktop: DesktopSession, icon: TrayIcon) -> None:
 
 def quit_by_menu(icon: TrayIcon, tray: "subprocess.Popen[bytes]") -> int:
     icon.choose("Quit tray")
-    return tray.wait(30)
+    return tray.wait(PATIENCE_S)
 
 
 def test_the_icon_is_registered_and_the_menu_tells_every_connection(furnished: DesktopSession) -> None:
@@ -224,7 +224,7 @@ def test_a_signal_ends_it_as_cleanly_as_the_menu(desktop: DesktopSession, number
     tray = desktop.start_tray()
     scratch = desktop.icon().icon_file.parent
     tray.send_signal(number)
-    assert tray.wait(30) == 0
+    assert tray.wait(PATIENCE_S) == 0
     assert not scratch.exists()
 
 
@@ -232,13 +232,13 @@ def test_a_tray_that_was_killed_leaves_nothing_to_the_next_one(desktop: DesktopS
     tray = desktop.start_tray()
     left = desktop.icon().icon_file
     tray.kill()
-    tray.wait(30)
+    tray.wait(PATIENCE_S)
     assert left.exists()
     following = desktop.start_tray()
     wait_for(lambda: not left.exists(), "the file of the killed tray is gone")
     desktop.icon()
     following.terminate()
-    assert following.wait(30) == 0
+    assert following.wait(PATIENCE_S) == 0
 
 
 def test_a_second_tray_on_the_same_desktop_steps_back(desktop: DesktopSession) -> None:

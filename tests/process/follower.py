@@ -37,7 +37,7 @@ def wait_until_applied(witnesses: list[Witness], revision: int) -> None:
 
 
 def main(count: int) -> None:
-    with nexo_client.connect(timeout_s=60) as client:
+    with nexo_client.connect(timeout_s=PATIENCE_S) as client:
         witnesses = [Witness(client.follow()) for _ in range(count)]
         print(json.dumps("ready"), flush=True)
         for line in sys.stdin:

@@ -112,7 +112,7 @@ class Container:
     def close(self) -> None:
         """Everything in it ends with its first process."""
         self._process.kill()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=PATIENCE_S)
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -210,7 +210,7 @@ def sshd(directory: Path) -> Iterator[list[str]]:
         ]
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(PATIENCE_S)
 
 
 def behind_ssh(words: list[str], forward: str, code: str, *arguments: str) -> str:

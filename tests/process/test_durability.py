@@ -17,7 +17,7 @@ import pytest
 import nexo_client
 from nexo.connections.terms import Provider
 from nexo_client.types import ConnectionDraft, Workspace
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 KILLS = int(os.environ.get("NEXO_KILLS", "8"))
 WRITERS = 3
@@ -144,10 +144,10 @@ def test_no_acknowledged_change_is_lost(surroundings: Surroundings) -> None:
         ]
         for writer in writers:
             writer.start()
-        assert enough.wait(60)
+        assert enough.wait(PATIENCE_S)
         daemon.kill()
         for writer in writers:
-            writer.join(60)
+            writer.join(PATIENCE_S)
             assert not writer.is_alive()
         with closing(sqlite3.connect(surroundings.data_dir / "connections.db")) as db:
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -21,7 +21,7 @@ from nexo_client import Client, OnStale
 from nexo_client.errors import DaemonFailed, DaemonNotRunning, NoDefaultConnection
 from nexo_client.types import ConnectionDraft, ResolvedConnection
 from nexo_client.watch import Link, LinkEvent, watch_forever
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 
 def add(client: Client, name: str) -> None:
@@ -210,7 +210,7 @@ def test_many_threads_follow_and_close_at_once(client: Client) -> None:
     for name in ("two", "one") * 5:
         client.set_default(name)
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     assert failures == []
     assert our_threads() == set()
 
@@ -239,7 +239,7 @@ def test_a_callback_may_close_its_follower(client: Client) -> None:
 
     live.on_change(close)
     client.set_default("two")
-    assert closed.wait(30)
+    assert closed.wait(PATIENCE_S)
     wait_for(lambda: not our_threads(), "the threads end")
 
 
@@ -276,7 +276,7 @@ def test_asyncio_follows_by_iteration_and_by_callback(client: Client) -> None:
                     iterated.append(connection.name if connection else None)  # noqa: PERF401 - read as it grows
 
             async def until(count: int) -> None:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE_S):
                     while len(iterated) < count:
                         await asyncio.sleep(0.005)
 
@@ -288,7 +288,7 @@ def test_asyncio_follows_by_iteration_and_by_callback(client: Client) -> None:
             await asynchronous.delete_connection("two", force=True)
             await until(3)
             problem = type(live.problem).__name__
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, PATIENCE_S)
         return iterated, called, problem
 
     iterated, called, problem = asyncio.run(scenario())
@@ -330,7 +330,7 @@ def test_watching_goes_on_through_a_restart(client: Client, nexod: Nexod, surrou
     assert again.event.snapshot is not None
     assert again.event.snapshot.status.default_connection == "two"
     watcher.stop()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -383,4 +383,4 @@ def test_a_machine_that_is_slow_to_connect_is_no_daemon_that_is_away(nexod: Nexo
         forwarder.start()
         with Client(slow) as through:
             assert through.resolve().name == "one"
-        forwarder.join(30)
+        forwarder.join(PATIENCE_S)

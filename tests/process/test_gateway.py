@@ -20,7 +20,7 @@ from nexo.connections.terms import Provider, UsageBy
 from nexo_client.errors import GatewayClosed, InvalidField, NexoError
 from nexo_client.types import ConnectionDraft, MappedModel, Workspace
 from ports import free_port
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 
 def says(name: str) -> AnsweringServer:
@@ -231,9 +231,9 @@ def test_a_chunk_passes_at_once_and_the_provider_is_left_when_the_program_leaves
             if "quiet" not in target:
                 caller.head()
                 assert caller.chunk() == b"data: 1\n"
-            assert begun.wait(30)
+            assert begun.wait(PATIENCE_S)
             caller.close()
-            assert left.wait(30), target
+            assert left.wait(PATIENCE_S), target
         (row,) = wait_for(
             lambda: [r for r in client.gateway.usage().rows if r.requests == 2], "both are in the record"
         )
@@ -490,7 +490,7 @@ def test_after_the_answer_to_a_switch_no_request_goes_to_the_connection_before_i
             followed.append(program.reply().headers["x-nexo-connection"] == name)
         stopped.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
         program.close()
         assert followed == [True] * 40
 

@@ -290,6 +290,6 @@ def test_a_program_whose_gateway_is_away_for_a_moment_waits_by_itself(
         began = time.monotonic()
         waiting.start()
         surroundings.start_nexod()
-        waiting.join(60)
+        waiting.join(PATIENCE_S)
         assert answers == [0]
         assert time.monotonic() - began < 60

@@ -19,7 +19,7 @@ from gateway_parts import Caller, add, ask, opened
 from nexo.connections.terms import HealthState
 from nexo_client.types import ConnectionDraft
 from ports import free_port
-from surroundings import Nexod, wait_for
+from surroundings import PATIENCE_S, Nexod, wait_for
 
 LIST = answer(200, b'{"object":"list","data":[]}')
 
@@ -107,7 +107,7 @@ def test_a_program_that_does_not_read_holds_the_provider_up_and_fills_no_memory(
         caller = Caller(port)
         caller.request("POST", "/openai/v1/x", token, b"{}")
         caller.head()
-        assert held_up.wait(30)
+        assert held_up.wait(PATIENCE_S)
         assert sent[0] < 60_000_000
         assert memory_kb(nexod.pid) - before < 40_000
         caller.close()
@@ -351,7 +351,7 @@ def test_what_was_sent_before_an_edit_proves_nothing_of_the_connection_as_it_is_
     def script(request: Request, _: socket.socket) -> bytes:
         if request.method == "POST":
             going.set()
-            edited.wait(30)
+            edited.wait(PATIENCE_S)
             return LIST
         return answer(401, b'{"error":{"message":"no"}}') if request.key == "sk-wrong" else LIST
 
@@ -361,10 +361,10 @@ def test_what_was_sent_before_an_edit_proves_nothing_of_the_connection_as_it_is_
         replies: list[int] = []
         asking = threading.Thread(target=lambda: replies.append(ask(port, "/openai/v1/x", token).status))
         asking.start()
-        assert going.wait(30)
+        assert going.wait(PATIENCE_S)
         client.update_connection("a", ConnectionDraft(api_key="sk-wrong"))
         edited.set()
-        asking.join(30)
+        asking.join(PATIENCE_S)
         assert replies == [200]
         wait_for(lambda: client.gateway.usage().rows, "it is counted")
         samples = client.history("a").samples

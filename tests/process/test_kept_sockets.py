@@ -17,7 +17,7 @@ from answering_server import AnsweringServer, Request, answer
 from gateway_parts import Caller, add, ask
 from nexo_client.types import Gateway
 from ports import free_port
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 pytestmark = pytest.mark.needs("linux")
 
@@ -158,7 +158,7 @@ def test_programs_wait_while_it_restarts_and_nobody_takes_the_port(
         )
         nexod = manager.start()
         assert by_port.reply().status == 200
-        assert by_path.communicate(timeout=30)[0] == b'{"object":"list","data":[]}'
+        assert by_path.communicate(timeout=PATIENCE_S)[0] == b'{"object":"list","data":[]}'
         by_port.close()
         assert path.stat().st_ino == made
         assert ask(gate.port, "/openai/v1/x", token).status == 200

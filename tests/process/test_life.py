@@ -78,7 +78,7 @@ def test_kill_9_in_the_middle_of_writing_leaves_whole_changes(
     writer.start()
     wait_for(lambda: len(acknowledged) >= 10, "ten connections are acknowledged")
     first.kill()
-    writer.join(30)
+    writer.join(PATIENCE_S)
     assert not writer.is_alive()
 
     with surroundings.start_nexod().client() as client:
@@ -154,7 +154,7 @@ def test_a_signal_stops_it_in_order_with_a_watcher_and_a_running_check(
     daemon = surroundings.start_nexod()
     ends: list[str] = []
     with daemon.client() as client:
-        # The slow account answers after 20 s: the check is still running when the signal comes.
+        # The slow account answers long after: the check is still running when the signal comes.
         client.create_connection(draft("slow", provider, SLOW.key))
         with client.watch() as events:
             assert next(events).snapshot
@@ -170,7 +170,7 @@ def test_a_signal_stops_it_in_order_with_a_watcher_and_a_running_check(
                 assert daemon.wait() == 0
                 # It did not wait for the check: the provider has not answered yet.
                 assert provider.waiting
-            reader.join(30)
+            reader.join(PATIENCE_S)
             assert not reader.is_alive()
     assert ends == ["shutting_down"]
     assert not surroundings.socket.exists()
@@ -194,7 +194,7 @@ class threading_check:  # noqa: N801 - used as a statement
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 

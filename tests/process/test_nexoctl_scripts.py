@@ -461,7 +461,7 @@ def test_signals_reach_the_program_of_run(surroundings: Surroundings, work: str)
     assert process.stdout
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == -signal.SIGTERM
+    assert process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
 def test_a_program_of_run_finds_its_stderr_and_its_environment_untouched(
@@ -563,7 +563,7 @@ def test_a_watch_prints_one_object_a_line(
 
     wait_for(about_the_new_one, "an event about the new connection")
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    process.wait(PATIENCE_S)
 
 
 def test_a_watch_outlives_the_daemon(surroundings: Surroundings, nexod: Nexod, work: str) -> None:
@@ -580,7 +580,7 @@ def test_a_watch_outlives_the_daemon(surroundings: Surroundings, nexod: Nexod, w
     surroundings.start_nexod()
     wait_for(lambda: event("snapshot"), "a new snapshot")
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    process.wait(PATIENCE_S)
 
 
 def test_doctor_finds_nothing_broken_and_redacts_its_report(

@@ -19,7 +19,7 @@ from nexo_cli.demo.provider import WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
 from nexo_settings.admission import MAX_BODY_BYTES
 from settings_parts import Caller, Served, Settings, another_address, start_settings
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 
 KEY = "sk-canary-5f2d9a77c1-of-the-settings"
 HEADER = "blue-canary-0c9e8d-of-the-settings"
@@ -290,7 +290,7 @@ def test_a_newer_version_opens_its_own_page_and_the_open_tabs_stay(
         surroundings.run([sys.executable, "-P", "-c", NEWER, "--socket", str(surroundings.socket)]).out
     )
     screen.process.terminate()
-    screen.process.wait(30)
+    screen.process.wait(PATIENCE_S)
     assert str(newer.port) in str(
         surroundings.run([sys.executable, "-P", "-c", NEWER, "--socket", str(surroundings.socket)]).out
     )
@@ -324,7 +324,7 @@ def test_a_key_goes_in_and_never_comes_out(
         assert page.secret not in answer
         assert screen.token not in answer
     screen.process.terminate()
-    said, _ = screen.process.communicate(timeout=30)
+    said, _ = screen.process.communicate(timeout=PATIENCE_S)
     assert KEY.encode() not in said
     kept = [file for file in surroundings.files() if KEY.encode() in file.read_bytes()]
     assert not kept
@@ -474,14 +474,14 @@ def test_it_ends_when_nobody_looks(nexod: Nexod, surroundings: Surroundings) -> 
     wait_for(lambda: time.monotonic() - begin > 1.5, "longer than it stays without a tab")
     assert screen.process.poll() is None
     tab.close()
-    assert screen.process.wait(30) == 0
+    assert screen.process.wait(PATIENCE_S) == 0
     # The next start finds neither lock nor socket in its way.
     assert Caller(start_settings(surroundings)).enter() == 200
 
 
 def test_a_server_that_was_killed_is_in_nobodys_way(screen: Settings, surroundings: Surroundings) -> None:
     screen.process.kill()
-    screen.process.wait(30)
+    screen.process.wait(PATIENCE_S)
     assert Caller(start_settings(surroundings)).enter() == 200
 
 
@@ -490,7 +490,7 @@ def test_a_signal_ends_it_with_its_tabs(page: Caller, screen: Settings, number: 
     tab = lines(screen, page.secret, "watch")
     assert next(tab) == {"status": 200}
     screen.process.send_signal(number)
-    assert screen.process.wait(30) == 0
+    assert screen.process.wait(PATIENCE_S) == 0
     assert all(isinstance(one, dict) for one in tab)
 
 

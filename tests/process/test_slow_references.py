@@ -12,7 +12,7 @@ import pytest
 import nexo_client
 from nexo.connections.terms import Provider
 from nexo_client.errors import KeyReferenceFailed, NexoError, VaultLocked
-from surroundings import Nexod, wait_for
+from surroundings import PATIENCE_S, Nexod, wait_for
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def asking(nexod: Nexod, name: str) -> Iterator[list[object]]:
     try:
         yield heard
     finally:
-        thread.join(30)
+        thread.join(PATIENCE_S)
 
 
 def held(gate: Path) -> int:
@@ -127,7 +127,7 @@ def test_a_follower_that_waits_for_its_key_delays_no_other_and_no_switch_asks_ag
                 wait_for(lambda name=name: live.current.name == name, "the switch arrives meanwhile")
             os.write(key, b"sk-slow\n")
             os.close(key)
-            with waiting.result(30) as slow:
+            with waiting.result(PATIENCE_S) as slow:
                 assert slow.current.api_key == "sk-slow"
                 client.set_default("one")
                 wait_for(lambda: live.current.name == "one", "the last switch arrives")

@@ -12,7 +12,7 @@ import nexo_client
 from nexo.connections import python
 from nexo_client import launch
 from nexo_client.errors import DaemonNotRunning
-from surroundings import Surroundings, wait_for
+from surroundings import PATIENCE_S, Surroundings, wait_for
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_without_start_the_error_names_socket_and_command(here: Surroundings) ->
 
 
 def test_it_starts_a_process_of_its_own(here: Surroundings) -> None:
-    with nexo_client.connect(start=True, timeout_s=30) as client:
+    with nexo_client.connect(start=True, timeout_s=PATIENCE_S) as client:
         status = client.status()
     assert status.pid != os.getpid()
     assert os.getsid(status.pid) == status.pid
@@ -59,7 +59,7 @@ def test_several_programs_that_start_it_at_once_get_the_same_one(here: Surroundi
 
     def start() -> None:
         try:
-            pids.append(launch.start_daemon(here.socket, timeout_s=60))
+            pids.append(launch.start_daemon(here.socket, timeout_s=PATIENCE_S))
         except Exception as error:  # noqa: BLE001 - told to the test
             failures.append(error)
 
@@ -67,25 +67,25 @@ def test_several_programs_that_start_it_at_once_get_the_same_one(here: Surroundi
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(90)
+        thread.join(PATIENCE_S)
     assert failures == []
     assert len(pids) == 4
     assert len(set(pids)) == 1
 
 
 def test_a_socket_of_a_daemon_that_was_killed_is_no_obstacle(here: Surroundings) -> None:
-    first = launch.start_daemon(str(here.socket), timeout_s=30)
+    first = launch.start_daemon(str(here.socket), timeout_s=PATIENCE_S)
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: not alive(first), "it is gone")
     assert here.socket.exists()
-    second = launch.start_daemon(here.socket, timeout_s=30)
+    second = launch.start_daemon(here.socket, timeout_s=PATIENCE_S)
     assert second != first
 
 
 def test_why_it_could_not_start_is_one_sentence(here: Surroundings) -> None:
     here.data_dir.write_text("in the way")
     with pytest.raises(DaemonNotRunning) as failed:
-        nexo_client.connect(start=True, timeout_s=30)
+        nexo_client.connect(start=True, timeout_s=PATIENCE_S)
     assert str(failed.value).startswith("nexod could not start: ")
     assert str(here.data_dir) in str(failed.value)
     assert "Traceback" not in str(failed.value)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 from thirdparty import aimock
 from thirdparty.aimock import Aimock
 
@@ -120,6 +120,6 @@ def test_claude_code_in_one_process(
     assert aimock.ANSWER in "".join(lines)
     process.stdin.close()
     try:
-        process.wait(30)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()

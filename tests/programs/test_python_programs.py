@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from programs.test_agents import PROMPT, asked, connect, servers
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 from thirdparty import aimock
 from thirdparty.aimock import Aimock
 
@@ -41,8 +41,8 @@ def started(home: Surroundings, command: list[str], env: dict[str, str]) -> Iter
         yield process, said
     finally:
         process.kill()
-        process.wait(30)
-        reader.join(30)
+        process.wait(PATIENCE_S)
+        reader.join(PATIENCE_S)
         output.close()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ports import free_port
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 KEY = "key-that-aimock-knows"
 ANSWER = "The answer of a server that somebody else wrote."
@@ -77,4 +77,4 @@ def running() -> Iterator[Aimock]:
             yield server
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_S)

@@ -10,7 +10,7 @@ import pytest
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 REPOSITORY = Path(__file__).parent.parent.parent
 EXAMPLES = REPOSITORY / "docs" / "examples"
@@ -56,7 +56,7 @@ class Conversation:
     def end(self) -> int:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return self._process.wait(30)
+        return self._process.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("example", ["follow.py", "follow_async.py"])

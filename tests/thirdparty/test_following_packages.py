@@ -20,7 +20,7 @@ from nexo_cli.demo.provider import HOME, WORK, ExampleProvider, Recorded
 from nexo_client import Client
 from nexo_client.errors import InvalidField, NoDefaultConnection
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
-from surroundings import Nexod
+from surroundings import PATIENCE_S, Nexod
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Who pays?"}]
 
@@ -190,7 +190,7 @@ class Gate(ThreadingHTTPServer):
                 self.end_headers()
                 self.say(f"{word}-first")
                 gate.half_sent.set()
-                gate.opened.wait(60)
+                gate.opened.wait(PATIENCE_S)
                 self.say(f"{word}-second")
                 self.wfile.write(b"data: [DONE]\n\n")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Nexod, Surroundings, wait_for
+from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
 from thirdparty import aimock
 
 pytestmark = pytest.mark.needs("node")
@@ -51,8 +51,8 @@ def test_a_chat_follows_a_switch_without_a_restart(
             )
         process.stdin.write(b"quit\n")
         process.stdin.close()
-        process.wait(30)
-        reader.join(30)
+        process.wait(PATIENCE_S)
+        reader.join(PATIENCE_S)
         output.close()
         asked = [sum(1 for one in server.journal() if one["method"] == "POST") for server in servers]
         assert asked == [1, 1]

@@ -15,7 +15,7 @@ import pytest
 from nexo.connections.terms import Provider
 from nexo_cli.demo.faces import MODELS
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
-from surroundings import Nexod, Surroundings
+from surroundings import PATIENCE_S, Nexod, Surroundings
 
 pytestmark = pytest.mark.needs("node")
 
@@ -61,7 +61,7 @@ def running(home: Surroundings, package: str, before: tuple[str, ...] = ()) -> I
         assert process.stdin
         assert process.stdout
         process.stdin.close()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         process.stdout.close()
 
 

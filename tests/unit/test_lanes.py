@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nexo_daemon.domain.lanes import Lane
+from surroundings import PATIENCE_S
 
 DAEMON = Path(__file__).parents[2] / "daemon"
 
@@ -41,7 +42,7 @@ def test_asking_again_for_what_hangs_takes_no_second_thread() -> None:
 
     def hangs() -> str:
         calls.append(1)
-        release.wait(30)
+        release.wait(PATIENCE_S)
         return "in the end"
 
     async def run() -> None:

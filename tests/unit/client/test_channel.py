@@ -15,6 +15,7 @@ import nexo_client
 from nexo.connections import paths
 from nexo_client import aio, channel
 from nexo_client.errors import DaemonNotRunning, DaemonUnsafe, InvalidField
+from surroundings import PATIENCE_S
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ class Fickle:
             path.unlink()
 
     def join(self) -> None:
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 

@@ -19,7 +19,7 @@ from nexo.connections.v1 import connection_pb2, daemon_pb2, error_pb2, workspace
 from nexo_client import Client, aio, channel, errors, follow_stream
 from nexo_client.failures import DETAILS_KEY, from_reason
 from nexo_client.watch import Link, watch_forever
-from surroundings import wait_for
+from surroundings import PATIENCE_S, wait_for
 
 Handle = Callable[[Any, grpc.ServicerContext], Any]
 
@@ -159,7 +159,7 @@ def test_a_daemon_that_does_not_answer_meets_a_deadline() -> None:
     def hang(_: Any, context: grpc.ServicerContext) -> Any:
         ended = threading.Event()
         context.add_callback(ended.set)
-        ended.wait(30)
+        ended.wait(PATIENCE_S)
         return connection_pb2.ListConnectionsResponse()
 
     with (
@@ -188,7 +188,7 @@ class Busy:
         ended = threading.Event()
         context.add_callback(ended.set)
         self.asked.set()
-        ended.wait(30)
+        ended.wait(PATIENCE_S)
 
     @property
     def handlers(self) -> dict[str, Handle]:
@@ -204,10 +204,10 @@ def test_a_call_in_progress_says_that_the_client_was_closed(call: Callable[[Clie
     busy = Busy()
     with serving(busy.handlers) as socket, Client(socket) as client, ThreadPoolExecutor(1) as threads:
         asking = threads.submit(call, client)
-        assert busy.asked.wait(30)
+        assert busy.asked.wait(PATIENCE_S)
         client.close()
         with pytest.raises(errors.DaemonFailed, match="this client is closed"):
-            asking.result(30)
+            asking.result(PATIENCE_S)
 
 
 def three_events(_: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -220,7 +220,7 @@ def test_threads_share_the_messages_of_a_subscription() -> None:
     meeting = threading.Barrier(3)
 
     def take(events: Iterator[Any]) -> list[int]:
-        meeting.wait(30)
+        meeting.wait(PATIENCE_S)
         return [event.sequence for event in events]
 
     with serving({"Watch": three_events}) as socket, Client(socket) as client, client.watch() as events:
@@ -260,7 +260,7 @@ def test_on_asyncio_a_call_in_progress_does_not_look_like_a_cancelled_task(
     async def scenario(socket: Path, busy: Busy, end: Callable[[Any, Any], Awaitable[object]]) -> None:
         async with aio.AsyncClient(socket) as client:
             asking = asyncio.create_task(call(client))
-            assert await asyncio.to_thread(busy.asked.wait, 30)
+            assert await asyncio.to_thread(busy.asked.wait, PATIENCE_S)
             await end(client, asking)
             await asking
 

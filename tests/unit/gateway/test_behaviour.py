@@ -19,6 +19,7 @@ from nexo_gateway.bodies import HELD_BYTES, Body
 from nexo_gateway.streams import Direct
 from nexo_gateway.upstream import Upstream
 from open_gateway import KEY, TOKEN, open_gateway, reply, request
+from surroundings import PATIENCE_S
 
 EVENTS = b"data: 1\n\ndata: 2\n\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
@@ -28,7 +29,7 @@ Reply = tuple[int, list[tuple[str, str]], bytes, bool]
 
 
 def run(work: Awaitable[None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 class Provider:

@@ -18,6 +18,7 @@ import h11
 import pytest
 
 from open_gateway import KEY, TOKEN, open_gateway, reply, request
+from surroundings import PATIENCE_S
 
 MUTATED = 100_000 if os.environ.get("NEXO_TEST_GATEWAY") == "full" else 2_000
 AT_ONCE = 24
@@ -217,7 +218,7 @@ def test_no_bytes_of_a_program_make_it_fail_or_hide_a_request(caplog: pytest.Log
         assert TOKEN.encode() not in heads
         assert heads.count(KEY.encode()) == provider.requests
 
-    asyncio.run(asyncio.wait_for(run(), 60 + MUTATED / 100))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S + MUTATED / 100))
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     print(f"{MUTATED} mutated requests; answers by status: {dict(sorted(seen.items()))}")
     # Not all were refused at the first line: the parts behind it have been reached.

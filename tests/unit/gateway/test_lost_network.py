@@ -16,6 +16,7 @@ from certificates import make_authority
 from nexo_gateway import streams, upstream
 from nexo_gateway.upstream import Broken, Fault, Letter, Upstream
 from nexo_gateway.way import Way
+from surroundings import PATIENCE_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEGINNING = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin"
@@ -45,7 +46,7 @@ def test_a_lost_network_ends_a_request_which_is_not_sent_again(
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (done.stdout.strip(), done.returncode) == (end, 0), done.stderr
 
@@ -96,7 +97,7 @@ async def _lose(moment: str, encrypted: bool, directory: Path) -> str:
     await came.wait()
     _interface("down")
     try:
-        await asyncio.wait_for(going, 30)
+        await asyncio.wait_for(going, PATIENCE_S)
     except Broken:
         end = "Broken"
     except Fault as fault:

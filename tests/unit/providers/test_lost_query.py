@@ -17,6 +17,7 @@ import probing_help as ask
 from answering_server import AnsweringServer, answer
 from nexo.connections.terms import Provider
 from recorded_answers import LISTS
+from surroundings import PATIENCE_S
 
 PREPARING = 'ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
@@ -31,7 +32,7 @@ def test_a_lost_query_is_not_the_end(loses: str, end: str, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (done.stdout.strip(), done.returncode) == (end, 0), done.stderr
 

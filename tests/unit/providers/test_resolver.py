@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from nexo_daemon.providers import dns
+from surroundings import PATIENCE_S
 
 
 def test_families_alternate_and_repeat_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,7 @@ def test_hanging_look_ups_delay_nobody_and_are_bounded(monkeypatch: pytest.Monke
 
     def slow(host: str, *args: object, **options: object) -> object:
         if host == "hangs":
-            release.wait(30)
+            release.wait(PATIENCE_S)
             raise socket.gaierror(socket.EAI_AGAIN, "gave up")
         return real(host, *args, **options)  # type: ignore[arg-type]  # passed through
 
@@ -65,7 +66,7 @@ def test_a_loop_that_is_gone_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> N
     release, ended = threading.Event(), threading.Event()
 
     def slow(*_args: object, **_options: object) -> object:
-        release.wait(30)
+        release.wait(PATIENCE_S)
         ended.set()
         return []
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from surroundings import PATIENCE_S
+
 SCRIPT = Path(__file__).parent.parent.parent.parent / "packaging" / "make-venv"
 
 
@@ -15,7 +17,7 @@ def make_venv(
         env={"PATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=3 * PATIENCE_S,
         check=False,
     )
 

@@ -19,6 +19,7 @@ from nexo_daemon.store import reading
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.store import Store
 from store_parts import HandClock, StorePlace, put
+from surroundings import PATIENCE_S
 
 KILLS = int(os.environ.get("NEXO_KILLS", "12"))
 
@@ -231,7 +232,7 @@ put(store, 999)
 store.close()
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("STORE_FULL", "STORE_FAILED")
@@ -267,7 +268,7 @@ for number in range(20):
         "-c",
         script,
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S)
     syncs, counts = None, []
     for line in trace.read_text().splitlines():
         if 'write(2, "BEFORE' in line:
@@ -322,7 +323,7 @@ def test_an_input_output_error_at_any_call_loses_nothing_that_was_acknowledged(
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     saved = {int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("saved")}

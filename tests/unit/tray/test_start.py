@@ -9,6 +9,7 @@ import pytest
 
 from nexo_tray import start
 from nexo_tray.start import NoTray, check_session, check_user, choose_backend
+from surroundings import PATIENCE_S
 
 
 def test_root_is_refused():
@@ -77,7 +78,7 @@ def test_a_missing_part_is_one_sentence(monkeypatch):
 
 def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "nexo_tray", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=env)
 
 
 def test_the_command_says_it_in_one_line_and_exits_69(tmp_path):
