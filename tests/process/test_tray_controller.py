@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import HOME, WORK, ExampleProvider
 from nexo_client.client import Client
 from nexo_client.types import ConnectionDraft
+from nexo_tray import link, state
 from nexo_tray.controller import Controller
 from nexo_tray.link import Painter, SharedState, WatchThread
 from nexo_tray.model import Click, Do
@@ -67,12 +69,20 @@ def tray(nexod: Nexod, provider: ExampleProvider) -> Iterator[Tray]:
     tray.close()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a switch takes longer than a person waits for it."""
+    for module in (link, state):
+        monkeypatch.setattr(module, "UNCONFIRMED_AFTER", timedelta(seconds=PATIENCE_S))
+
+
 def default_of(nexod: Nexod) -> str:
     with nexod.client() as client:
         found = client.get_default()
         return found.name if found else ""
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_switch_is_made_and_confirmed(tray: Tray, nexod: Nexod) -> None:
     tray.click(Do.SWITCH, "home")
     wait_for(lambda: default_of(nexod) == "home", "the daemon has switched")
@@ -88,6 +98,7 @@ def test_a_storm_of_clicks_ends_where_the_last_one_pointed(tray: Tray, nexod: Ne
     assert default_of(nexod) == "home"
 
 
+@pytest.mark.usefixtures("patient")
 def test_two_people_who_switch_at_once_end_up_with_the_same_default(tray: Tray, nexod: Nexod) -> None:
     with nexod.client() as client:
         for _ in range(10):
