@@ -135,7 +135,8 @@ def the_document(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     tab.sees("Type the model that is sent instead of gpt-5.")
     tab.fill("[aria-label='Sent instead, row 1']", "example-large")
     tab.click("Test connection")
-    tab.sees("Success")
+    # The last test of it is shown behind the dialog.
+    tab.wait("document.querySelector('dialog').innerText.includes('Success')", "the test has ended")
     tab.click("Save")
     tab.sees("Saved work.")
     with nexod.client() as client:
