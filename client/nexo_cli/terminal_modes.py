@@ -94,6 +94,9 @@ class Modes:
         signal.signal(number, self._stop)
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
+        # It runs within `act`, and the next Ctrl-Z may come as soon as the question is seen.
+        if signal.SIGTSTP in self._handlers:
+            signal.signal(signal.SIGTSTP, self._stop)
         if self._echo:
             self._set(self._during)
         else:

@@ -491,6 +491,41 @@ def test_a_key_stays_hidden_after_ctrl_z_and_the_shell_shows_what_is_typed(
         assert client.resolve("work").api_key == WORK.key
 
 
+SLOW_WRITES = """
+import os, time
+write = os.write
+def slow(descriptor, data):
+    done = write(descriptor, data)
+    if b"hidden" in data:
+        time.sleep(2)
+    return done
+os.write = slow
+"""
+
+
+def test_a_stop_as_soon_as_it_goes_on_gives_the_terminal_back(
+    shell: Callable[[], Typist], nexod: Nexod, surroundings: Surroundings, url: str
+) -> None:
+    """A machine that is busy just after the question was shown again."""
+    (surroundings.home / "sitecustomize.py").write_text(SLOW_WRITES)
+    with shell() as person:
+        person.expect("$ ")
+        add = f"nexoctl add work --provider openai --base-url {url} --headers-json '{{}}'"
+        person.type_in(f"PYTHONPATH={surroundings.home} {add}\n")
+        person.expect("API key (hidden): ")
+        for _ in range(2):
+            person.type_in("\x1a")
+            person.expect("Stopped")
+            person.expect("$ ")
+            # The terminal no longer marks pastes. (The modes are set again by bash itself.)
+            assert person.raw.rfind("\x1b[?2004l") > person.raw.rfind("\x1b[?2004h")
+            person.type_in("fg\n")
+            person.expect("API key (hidden): ")
+        person.type_in(f"{WORK.key}\n")
+        person.expect("Saved work")
+        assert WORK.key not in person.raw
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the process in /proc")
 def test_a_key_stays_hidden_after_a_stop_that_nobody_can_catch(
     shell: Callable[[], Typist], nexod: Nexod, url: str
