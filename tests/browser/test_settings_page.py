@@ -562,7 +562,7 @@ def test_what_is_removed_while_it_is_edited_can_be_made_anew(
     tab.sees("work was removed meanwhile", "What you typed is still here", "The stored key is gone")
     tab.wait("document.querySelector('.dialog-foot .primary').disabled")
     tab.click("Save as a new connection")
-    tab.sees("Add connection")
+    tab.wait("document.querySelector('#dialog-title').innerText === 'Add connection'", "it is a new one")
     tab.fill("#f-key", WORK.key)
     tab.click("Test and save")
     tab.sees("Saved work.")
