@@ -122,6 +122,29 @@ class Bus:
         """Own a name, so that no other program gets it."""
         self.run(self._bus.request_name(name))
 
+    def give_up(self, name: str) -> None:
+        """Own a name no longer; who waits for it gets it at once."""
+        self.run(self._bus.release_name(name))
+
+    # -- a panel of the test
+
+    def serve_panel(self, watcher: str) -> None:
+        """Become a panel that takes every icon and shows none."""
+
+        def serve(message: Message) -> Message | None:
+            if (
+                message.path != "/StatusNotifierWatcher"
+                or message.message_type is not MessageType.METHOD_CALL
+            ):
+                return None
+            self.asked.append(message.member)
+            if message.member == "Get":
+                return Message.new_method_return(message, "v", [Variant("b", True)])
+            return Message.new_method_return(message)
+
+        self._bus.add_message_handler(serve)
+        self.take(watcher)
+
     # -- a notification service of the test
 
     def serve_notifications(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from desktop_session import DesktopSession
+from desktop_session import WATCHER, DesktopSession
 from nexo.connections import model, v1
 from nexo_cli.demo.provider import BUSY, REVOKED, ExampleProvider
 from nexo_tray.icons import COLOURS, Look
@@ -273,29 +273,77 @@ def test_once_it_runs_it_imports_nothing_of_a_newer_version(desktop: DesktopSess
 
 
 # libayatana-appindicator registers no icon if it hears of the panel too early. Here it never hears of it: the
-# first name that the process watches on the bus is the panel's.
-DEAF_INDICATOR = """
+# first name that the process watches on the bus is the panel's. It also puts the icon on the bus late.
+BUSY_INDICATOR = """
 import sys
 import gi
 gi.require_version("Gtk", "3.0")
 gi.require_version("AyatanaAppIndicator3", "0.1")
-from gi.repository import AyatanaAppIndicator3, Gio
-new = AyatanaAppIndicator3.Indicator.new
+from gi.repository import AyatanaAppIndicator3, Gio, GLib
+Indicator = AyatanaAppIndicator3.Indicator
+new, set_menu = Indicator.new, Indicator.set_menu
 def deaf(*arguments):
     indicator = new(*arguments)
     Gio.bus_unwatch_name(1)
     return indicator
-AyatanaAppIndicator3.Indicator.new = deaf
+def late(indicator, menu):
+    GLib.timeout_add(3000, lambda: set_menu(indicator, menu) and False)
+Indicator.new, Indicator.set_menu = deaf, late
 from nexo_tray.__main__ import main
 sys.exit(main())
 """
 
 
 def test_the_icon_shows_although_its_library_missed_the_panel(furnished: DesktopSession) -> None:
-    tray = furnished.background(sys.executable, "-c", DEAF_INDICATOR, "--no-start")
+    tray = furnished.background(sys.executable, "-c", BUSY_INDICATOR, "--no-start")
     icon = furnished.icon()
     wait_for(lambda: looks(icon, Look.HEALTHY), "a green icon")
+    # A panel lists an icon that was registered too early, but does not show it.
+    furnished.open_menu()
+    furnished.close_menu()
     assert quit_by_menu(icon, tray) == 0
+
+
+# Notes how many icons of the older protocol there are, each time that it changes.
+COUNTING_OLDER_ICONS = """
+import sys
+from nexo_tray import start
+from nexo_tray.__main__ import main
+noted = open(sys.argv.pop(1), "w", buffering=1)
+start._gi()
+from gi.repository import GLib, Gtk
+last = 0
+def count():
+    global last
+    older = [window for window in Gtk.Window.list_toplevels() if window.__gtype__.name == "GtkTrayIcon"]
+    if len(older) != last:
+        last = len(older)
+        print(last, file=noted)
+    return True
+GLib.timeout_add(10, count)
+sys.exit(main())
+"""
+
+
+def test_one_icon_is_left_when_another_panel_takes_over() -> None:
+    with DesktopSession() as desktop:
+        desktop.start(panel=False)
+        desktop.bus.serve_panel(WATCHER)
+        desktop.background("openbox")
+        # It waits for the name.
+        desktop.start_panel()
+        noted = desktop.home / "older-icons"
+        tray = desktop.background(sys.executable, "-c", COUNTING_OLDER_ICONS, os.fspath(noted), "--no-start")
+        wait_for(lambda: "RegisterStatusNotifierItem" in desktop.bus.asked, "the icon is registered")
+        desktop.bus.give_up(WATCHER)
+        icon = desktop.icon()
+        # libayatana-appindicator adds one 100 ms after the name was lost, although it has an owner again.
+        wait_for(
+            lambda: noted.read_text().split() == ["1", "0"], "an icon of the older protocol came and went"
+        )
+        desktop.open_menu()
+        desktop.close_menu()
+        assert quit_by_menu(icon, tray) == 0
 
 
 def test_the_icon_comes_back_when_the_panel_was_restarted(desktop: DesktopSession) -> None:

@@ -6,8 +6,13 @@ of menus use more and more memory. Here a new menu is built only if items are ad
 pystray also waits for the notification service at the start and at the end. awesome 4.3 has one that does not
 answer, which kept the icon away for 25 s. The icon does without it; `gtk_desktop` shows the notifications.
 
-libayatana-appindicator 0.5 asks for the bus twice. If it hears of the panel before the second answer, it
-never registers the icon (`name_appeared_handler`), as may happen on a computer that is busy with a login.
+libayatana-appindicator 0.5 may miss its moment on a busy computer, as at login, and never tries again:
+
+- It asks for the bus twice. If it hears of the panel before the second answer, it never registers the icon.
+- If a panel takes 25 s to answer, or takes over from another at once, it adds a second icon, with the older
+  protocol.
+
+So both are checked after each appearance of a panel.
 
 This module uses private names of pystray 0.19, so `pyproject.toml` requires a version below 0.20.
 """
@@ -23,8 +28,9 @@ from nexo_tray.start import WATCHER
 # After this time, the check mark that GTK toggled on a click is corrected if the click changed nothing.
 _MEND_MS = 200
 _BUS_MS = 1000
-# How long libayatana-appindicator has to register the icon with the panel.
+# How long libayatana-appindicator has to register the icon with a panel that answers.
 _REGISTERED_MS = 2000
+_WATCHER_PATH = "/StatusNotifierWatcher"
 
 
 def same_lines(before: tuple[MenuItem, ...], after: tuple[MenuItem, ...]) -> bool:
@@ -53,16 +59,44 @@ def steady(base: Any) -> Any:
         def _initialize(self) -> None:
             self._mark_ready()
             if hasattr(self, "_appindicator"):
-                from gi.repository import GLib
+                from gi.repository import Gio
 
-                GLib.timeout_add(_REGISTERED_MS, self._register)
+                flags = Gio.BusNameWatcherFlags.NONE
+                Gio.bus_watch_name(Gio.BusType.SESSION, WATCHER, flags, self._panel_came, None)
 
-        def _register(self) -> bool:
-            """Register the icon with the panel if its library has not; it has put it on the bus."""
+        def _panel_came(self, bus: Any, *_: Any) -> None:
+            # A panel that is starting may take long to answer.
+            _read(bus, WATCHER, _WATCHER_PATH, WATCHER, "IsStatusNotifierHostRegistered", self._check_later)
+
+        def _check_later(self, bus: Any, _: bool) -> None:
+            from gi.repository import GLib
+
+            GLib.timeout_add(_REGISTERED_MS, self._check, bus)
+
+        def _check(self, bus: Any) -> bool:
+            """Register the icon if its library has not; remove a second icon."""
             if not self._appindicator.get_property("connected"):
-                path = f"/org/ayatana/NotificationItem/{self.name.replace('-', '_')}"
-                _call(WATCHER, "/StatusNotifierWatcher", "RegisterStatusNotifierItem", path)
+                item = "org.kde.StatusNotifierItem"
+                _read(bus, bus.get_unique_name(), self._path, item, "Id", self._register)
+            elif _has_second_icon():
+                # The library registers the icon again, and then removes the second one.
+                self._appindicator.set_menu(self._menu_handle)
             return False
+
+        def _register(self, bus: Any, there: bool) -> None:
+            """Register the icon if it is `there`, on the bus; before, a panel would list but not show it."""
+            if not there:
+                self._check_later(bus, there)
+                return
+            from gi.repository import Gio, GLib
+
+            path, flags = GLib.Variant("(s)", (self._path,)), Gio.DBusCallFlags.NO_AUTO_START
+            method = "RegisterStatusNotifierItem"
+            bus.call(WATCHER, _WATCHER_PATH, WATCHER, method, path, None, flags, -1, None, None)
+
+        @property
+        def _path(self) -> str:
+            return f"/org/ayatana/NotificationItem/{self.name.replace('-', '_')}"
 
         def _finalize(self) -> None:
             self._remove_fs_icon()
@@ -114,19 +148,42 @@ def steady(base: Any) -> Any:
     return SteadyIcon
 
 
-def _wait_for_bus() -> None:
-    """Wait until the session bus has what was sent to it, such as the answer to the click on *Quit*."""
-    _call("org.freedesktop.DBus", "/org/freedesktop/DBus", "GetId")
+def _has_second_icon() -> bool:
+    """Whether there is an icon with the older protocol, for which GTK has a window."""
+    from gi.repository import Gtk
+
+    return any(window.__gtype__.name == "GtkTrayIcon" for window in Gtk.Window.list_toplevels())
 
 
-def _call(name: str, path: str, method: str, *arguments: str) -> None:
-    """Call a method of the interface `name` on the session bus; an error or no answer is ignored."""
+def _read(
+    bus: Any, name: str, path: str, interface: str, member: str, then: Callable[[Any, bool], None]
+) -> None:
+    """Read a property over the bus, and call `then` with the bus and whether there was a value."""
     from gi.repository import Gio, GLib
 
-    values = GLib.Variant(f"({'s' * len(arguments)})", arguments)
+    def answered(_: Any, result: Any) -> None:
+        try:
+            bus.call_finish(result)
+        except GLib.Error:
+            then(bus, False)
+        else:
+            then(bus, True)
+
+    arguments, flags = GLib.Variant("(ss)", (interface, member)), Gio.DBusCallFlags.NO_AUTO_START
+    properties = "org.freedesktop.DBus.Properties"
+    bus.call(name, path, properties, "Get", arguments, None, flags, GLib.MAXINT, None, answered)
+
+
+def _wait_for_bus() -> None:
+    """Wait until the session bus has what was sent to it, such as the answer to the click on *Quit*."""
+    from gi.repository import Gio, GLib
+
+    name = "org.freedesktop.DBus"
     with suppress(GLib.Error):
         bus = Gio.bus_get_sync(Gio.BusType.SESSION, None)
-        bus.call_sync(name, path, name, method, values, None, Gio.DBusCallFlags.NO_AUTO_START, _BUS_MS, None)
+        bus.call_sync(
+            name, "/org/freedesktop/DBus", name, "GetId", None, None, Gio.DBusCallFlags.NONE, _BUS_MS, None
+        )
 
 
 def _sync(menu: Any, items: tuple[MenuItem, ...], *, exported: bool) -> None:
