@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import nexo_client
+from nexo.connections import processes
 from nexo.connections.terms import Provider
 from nexo_cli.demo.provider import SLOW, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header
@@ -302,13 +303,4 @@ def test_a_daemon_dies_with_the_tests_that_started_it(surroundings: Surroundings
         check=False,
     )
     pid = int(done.stdout)
-
-    def gone() -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        # A zombie that its new parent has not yet collected is as gone as it gets.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-
-    wait_for(gone, f"process {pid} is gone")
+    wait_for(lambda: not processes.alive(pid), f"process {pid} is gone")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import nexo_client
+from nexo.connections import processes
 from nexo.connections.terms import HealthState, Provider
 from nexo_cli.demo.provider import BUSY, HOME, REVOKED, WORK, ExampleProvider
 from nexo_client.types import ConnectionDraft, Header, NetworkProfile
@@ -159,18 +160,8 @@ def test_a_command_starts_the_daemon_and_says_so(surroundings: Surroundings) -> 
     finally:
         stopped = surroundings.nexoctl("--json", "daemon", "stop").json
     assert stopped["stopped"] is True
-    assert not _lives(stopped["pid"])
+    assert not processes.alive(stopped["pid"])
     assert surroundings.nexoctl("--json", "daemon", "stop").json["stopped"] is False
-
-
-def _lives(pid: int) -> bool:
-    """Whether it runs; one that has ended and was not waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or not state.read_text().rpartition(") ")[2].startswith("Z")
 
 
 def test_a_daemon_that_hangs_is_said_to_and_can_be_ended(surroundings: Surroundings) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import nexo_client
-from nexo.connections import python
+from nexo.connections import processes, python
 from nexo_client import launch
 from nexo_client.errors import DaemonNotRunning
 from surroundings import PATIENCE_S, Surroundings, wait_for
@@ -26,15 +26,7 @@ def here(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterato
             pid = client.shutdown()
     except DaemonNotRunning:
         return
-    wait_for(lambda: not alive(pid), "the daemon ends")
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    wait_for(lambda: not processes.alive(pid), "the daemon ends")
 
 
 def test_without_start_the_error_names_socket_and_command(here: Surroundings) -> None:
@@ -76,7 +68,7 @@ def test_several_programs_that_start_it_at_once_get_the_same_one(here: Surroundi
 def test_a_socket_of_a_daemon_that_was_killed_is_no_obstacle(here: Surroundings) -> None:
     first = launch.start_daemon(str(here.socket), timeout_s=PATIENCE_S)
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not alive(first), "it is gone")
+    wait_for(lambda: not processes.alive(first), "it is gone")
     assert here.socket.exists()
     second = launch.start_daemon(here.socket, timeout_s=PATIENCE_S)
     assert second != first

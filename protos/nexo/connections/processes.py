@@ -11,16 +11,17 @@ from pathlib import Path
 
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
+    # Read first, because one that is collected in between is not alive either.
+    with suppress(OSError, IndexError):
+        if _stat(pid)[0] == "Z":
+            return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
-    try:
-        return _stat(pid)[0] != "Z"
-    except (OSError, IndexError):
-        return True
+        pass
+    return True
 
 
 def born(pid: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nexo.connections import processes
 from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo.connections.terms import Reason
 from nexo_daemon.domain.clock import SystemClock
@@ -126,14 +127,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
         return pid_file.read_text() if pid_file.exists() else ""
 
     pid = int(wait_for(hangs, "it has a child when it is killed"))
-    wait_for(lambda: _is_gone(pid), "the child is gone")
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    wait_for(lambda: not processes.alive(pid), "the child is gone")
 
 
 def test_a_command_that_prints_without_end_is_bounded() -> None:
