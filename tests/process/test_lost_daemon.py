@@ -259,7 +259,12 @@ def test_it_is_found_after_the_last_session_has_ended_and_after_the_next_login(
     try:
         shutil.rmtree(surroundings.home / "session")
         fallback = surroundings.state_dir / "run" / "nexod.sock"
-        wait_for(fallback.exists, "it listens where programs look without a session", patience_s=SOON_S)
+        # Its file is there before it listens.
+        wait_for(
+            lambda: channel.diagnose(fallback) is None,
+            "it listens where programs look without a session",
+            patience_s=SOON_S,
+        )
         with nexo_client.connect(fallback) as client:
             assert client.status().pid == pid
             assert client.status().socket_path == str(fallback)
