@@ -39,7 +39,7 @@ class VaultCalls:
 
     def status(self) -> types.Vault:
         """The state of the vault."""
-        return self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True)
+        return self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
 
     def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -64,7 +64,7 @@ class VaultCalls:
 
     def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
+        return self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
 
     def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -100,9 +100,7 @@ class VaultCalls:
 
     def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
-        return self._line.ask(
-            v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"), reads=True
-        )
+        return self._line.ask(v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"))
 
     def set_recovery_code(self, code: str) -> types.Vault:
         """Makes a recovery code valid; an earlier one becomes invalid.
@@ -139,9 +137,7 @@ class StoreCalls:
 
     def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
-        return self._line.ask(
-            s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S
-        )
+        return self._line.ask(s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S)
 
     def create_backup(self) -> types.Backup:
         """Creates a verified backup of the store, readable only by this user.
@@ -153,7 +149,7 @@ class StoreCalls:
 
     def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True)
+        return self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
 
     def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False

@@ -102,7 +102,7 @@ class AsyncClient(AsyncLine):
 
     async def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return await self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
+        return await self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"))
 
     async def get_connection(self, name: str) -> types.Connection:
         """One connection; the case of the name is ignored.
@@ -110,9 +110,7 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(
-            c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True
-        )
+        return await self.ask(c.GetConnectionRequest(name=name), one(types.Connection, "connection"))
 
     async def create_connection(
         self,
@@ -322,11 +320,11 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(c.GetLastTestRequest(name=name), _last_test, reads=True)
+        return await self.ask(c.GetLastTestRequest(name=name), _last_test)
 
     async def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
-        return await self.ask(c.GetDefaultConnectionRequest(), _default, reads=True)
+        return await self.ask(c.GetDefaultConnectionRequest(), _default)
 
     async def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
@@ -362,11 +360,11 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return await self.ask(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s)
+        return await self.ask(request, partial(read, types.ModelList), longer_s=timeout_s)
 
     async def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return await self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
+        return await self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"))
 
     # Workspaces
 
@@ -390,7 +388,7 @@ class AsyncClient(AsyncLine):
         request = w.ResolveConnectionRequest(
             inquiry=calls.inquiry(connection, workspace), client=self._info()
         )
-        return await self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
+        return await self.ask(request, one(types.ResolvedConnection, "connection"))
 
     async def reveal(self, name: str) -> types.ResolvedConnection:
         """A connection including its secrets, to show to the user; it may be disabled.
@@ -401,7 +399,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
         request = w.RevealConnectionRequest(name=name, client=self._info())
-        return await self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
+        return await self.ask(request, one(types.ResolvedConnection, "connection"))
 
     async def reveal_secret(self, name: str, *, header: str = "") -> str:
         """One secret of a connection, to show to the user: its API key, or the value of one header.
@@ -420,9 +418,7 @@ class AsyncClient(AsyncLine):
             request.header = header
         else:
             request.api_key = True
-        return await self.ask(
-            request, lambda response: convert.one_secret(response.connection, header), reads=True
-        )
+        return await self.ask(request, lambda response: convert.one_secret(response.connection, header))
 
     def follow(
         self,
@@ -487,7 +483,7 @@ class AsyncClient(AsyncLine):
 
     async def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
         """The bindings, and the programs that follow a connection now."""
-        return await self.ask(w.ListWorkspacesRequest(), _workspaces, reads=True)
+        return await self.ask(w.ListWorkspacesRequest(), _workspaces)
 
     async def explain(
         self, connection: str | None = None, *, workspace: WorkspaceLike = None
@@ -500,7 +496,7 @@ class AsyncClient(AsyncLine):
             InvalidField
         """
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
-        return await self.ask(request, convert.explanation, reads=True)
+        return await self.ask(request, convert.explanation)
 
     async def report_outcome(
         self,
@@ -528,7 +524,7 @@ class AsyncClient(AsyncLine):
 
     async def get_fallback(self) -> tuple[str, ...]:
         """The names of the fallback connections, which replace an unhealthy one, in order."""
-        return await self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"), reads=True)
+        return await self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"))
 
     async def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
         """Sets the names of the fallback connections, and returns them; an empty list disables fallback.
@@ -546,9 +542,7 @@ class AsyncClient(AsyncLine):
         Raises:
             ConnectionNotFound
         """
-        return await self.ask(
-            h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True
-        )
+        return await self.ask(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"))
 
     async def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """The health transitions and samples of the last `window_s` seconds, at most 90 days.
@@ -557,7 +551,7 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, InvalidField
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return await self.ask(request, partial(read, types.HealthHistory), reads=True)
+        return await self.ask(request, partial(read, types.HealthHistory))
 
     async def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -572,7 +566,7 @@ class AsyncClient(AsyncLine):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return await self.ask(request, each(types.SlicedHistory, "histories"), reads=True)
+        return await self.ask(request, each(types.SlicedHistory, "histories"))
 
     async def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -586,12 +580,11 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound, RetryLater
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
-        # Repeating a check does no harm, so it counts as a call that only reads.
-        return await self.ask(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
+        return await self.ask(request, each(types.ConnectionHealth, "health"), longer_s=timeout_s)
 
     async def health_settings(self) -> types.HealthSettings:
         """The settings for the periodic checks."""
-        return await self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
+        return await self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"))
 
     async def update_health_settings(
         self,
@@ -621,7 +614,7 @@ class AsyncClient(AsyncLine):
 
     async def status(self) -> types.Status:
         """The state of the daemon and its store."""
-        return await self.ask(d.GetStatusRequest(), one(types.Status, "status"), reads=True)
+        return await self.ask(d.GetStatusRequest(), one(types.Status, "status"))
 
     def watch(self) -> AsyncSubscription[types.WatchEvent]:
         """Yields a snapshot, then changes, until the daemon ends the stream (`ended` in the last event).
@@ -649,4 +642,4 @@ class AsyncClient(AsyncLine):
             ConnectionNotFound
         """
         request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
-        return await self.ask(request, each(types.Handout, "handouts"), reads=True)
+        return await self.ask(request, each(types.Handout, "handouts"))

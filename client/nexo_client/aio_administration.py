@@ -26,7 +26,7 @@ class AsyncVaultCalls:
 
     async def status(self) -> types.Vault:
         """The state of the vault."""
-        return await self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"), reads=True)
+        return await self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
 
     async def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -51,7 +51,7 @@ class AsyncVaultCalls:
 
     async def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return await self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"), reads=True)
+        return await self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
 
     async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -88,7 +88,7 @@ class AsyncVaultCalls:
     async def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
         return await self._line.ask(
-            v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"), reads=True
+            v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code")
         )
 
     async def set_recovery_code(self, code: str) -> types.Vault:
@@ -126,9 +126,7 @@ class AsyncStoreCalls:
 
     async def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
-        return await self._line.ask(
-            s.CheckStoreRequest(), partial(read, types.CheckResult), reads=True, longer_s=WORK_S
-        )
+        return await self._line.ask(s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S)
 
     async def create_backup(self) -> types.Backup:
         """Creates a verified backup of the store, readable only by this user.
@@ -140,7 +138,7 @@ class AsyncStoreCalls:
 
     async def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return await self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"), reads=True)
+        return await self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
 
     async def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False

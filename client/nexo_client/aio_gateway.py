@@ -28,7 +28,7 @@ class AsyncGatewayCalls:
 
     async def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return await self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
+        return await self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
 
     async def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -107,9 +107,7 @@ class AsyncGatewayCalls:
 
     async def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
-        return await self._line.ask(
-            g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True
-        )
+        return await self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
 
     async def revoke_token(self, name: str) -> int:
         """Revokes a token and ends its open requests; returns the number of these requests.
@@ -130,4 +128,4 @@ class AsyncGatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return await self._line.ask(request, _used, reads=True)
+        return await self._line.ask(request, _used)

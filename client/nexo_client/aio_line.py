@@ -224,28 +224,28 @@ class AsyncLine:
         """The error to raise for a failed call."""
         return closed() if self._closed else failures.translate(failure, self._socket, method)
 
-    async def ask(self, request: Message, read: Read[T], *, reads: bool = False, longer_s: float = 0.0) -> T:
+    async def ask(self, request: Message, read: Read[T], *, longer_s: float = 0.0) -> T:
         """See `Line.ask`."""
         try:
-            return await self._ask(request, read, reads, longer_s)
+            return await self._ask(request, read, longer_s)
         except asyncio.CancelledError:
             # grpc also raises this if another task has closed the channel.
             if _is_cancelled() or not self._closed:
                 raise
             raise closed() from None
 
-    async def _ask(self, request: Message, read: Read[T], reads: bool, longer_s: float) -> T:
+    async def _ask(self, request: Message, read: Read[T], longer_s: float) -> T:
         wire = self._connected()
         method = calls.method(request)
         send = wire.unary(method)
         deadline = self._timeout_s + max(longer_s, 0.0)
-        if not reads:
-            # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
+        if not method.repeatable:
+            # A call that may not be repeated waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
-            return read(await send(request, timeout=deadline, wait_for_ready=not reads))
+            return read(await send(request, timeout=deadline, wait_for_ready=not method.repeatable))
         except grpc.RpcError as failure:
-            if self._closed or not reads or not failures.may_be_repeated(failure, self._socket):
+            if self._closed or not method.repeatable or not failures.may_be_repeated(failure, self._socket):
                 raise self.error_of(failure, method.name) from None
         except grpc.aio.UsageError:
             raise closed() from None

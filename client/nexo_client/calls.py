@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -29,12 +30,16 @@ OnLayer = Callable[["types.LayerResult"], None]
 
 
 class Method(NamedTuple):
-    """A gRPC method; `name` is used in messages."""
+    """A gRPC method; `name` is used in messages.
+
+    `repeatable`: the contract marks it as idempotent, so the call may be repeated after a lost connection.
+    """
 
     path: str
     name: str
     request: type[Message]
     response: type[Message]
+    repeatable: bool
 
 
 def method(request: Message) -> Method:
@@ -50,7 +55,8 @@ def _method(request: Any) -> Method:
         for found in service.methods:
             if found.input_type.full_name == asked.full_name:
                 path = f"/{service.full_name}/{found.name}"
-                return Method(path, found.name, request, GetMessageClass(found.output_type))
+                repeatable = found.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+                return Method(path, found.name, request, GetMessageClass(found.output_type), repeatable)
     raise LookupError(f"no method of the contract takes {asked.full_name}")
 
 

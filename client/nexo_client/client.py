@@ -89,7 +89,7 @@ class Client(Line):
 
     def list_connections(self) -> tuple[types.Connection, ...]:
         """All connections, in the order in which they were created."""
-        return self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"), reads=True)
+        return self.ask(c.ListConnectionsRequest(), each(types.Connection, "connections"))
 
     def get_connection(self, name: str) -> types.Connection:
         """One connection; the case of the name is ignored.
@@ -97,7 +97,7 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(c.GetConnectionRequest(name=name), one(types.Connection, "connection"), reads=True)
+        return self.ask(c.GetConnectionRequest(name=name), one(types.Connection, "connection"))
 
     def create_connection(
         self,
@@ -307,11 +307,11 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(c.GetLastTestRequest(name=name), _last_test, reads=True)
+        return self.ask(c.GetLastTestRequest(name=name), _last_test)
 
     def get_default(self) -> types.Connection | None:
         """The default connection; None if there is none."""
-        return self.ask(c.GetDefaultConnectionRequest(), _default, reads=True)
+        return self.ask(c.GetDefaultConnectionRequest(), _default)
 
     def set_default(self, name: str, *, wait_s: float | None = None) -> types.DefaultSwitch:
         """Makes a connection the default. An unhealthy one is accepted with a `.warning`.
@@ -347,11 +347,11 @@ class Client(Line):
             ConnectionNotFound, ProviderFailed, VaultLocked
         """
         request = c.ListModelsRequest(name=name, timeout=duration(timeout_s))
-        return self.ask(request, partial(read, types.ModelList), reads=True, longer_s=timeout_s)
+        return self.ask(request, partial(read, types.ModelList), longer_s=timeout_s)
 
     def list_providers(self) -> tuple[types.ProviderInfo, ...]:
         """The five providers, then the presets."""
-        return self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"), reads=True)
+        return self.ask(c.ListProvidersRequest(), each(types.ProviderInfo, "providers"))
 
     # Workspaces
 
@@ -375,7 +375,7 @@ class Client(Line):
         request = w.ResolveConnectionRequest(
             inquiry=calls.inquiry(connection, workspace), client=self._info()
         )
-        return self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
+        return self.ask(request, one(types.ResolvedConnection, "connection"))
 
     def reveal(self, name: str) -> types.ResolvedConnection:
         """A connection including its secrets, to show to the user; it may be disabled.
@@ -386,7 +386,7 @@ class Client(Line):
             ConnectionNotFound, VaultLocked, VaultKeyLost, SecretTampered, KeyReferenceFailed
         """
         request = w.RevealConnectionRequest(name=name, client=self._info())
-        return self.ask(request, one(types.ResolvedConnection, "connection"), reads=True)
+        return self.ask(request, one(types.ResolvedConnection, "connection"))
 
     def reveal_secret(self, name: str, *, header: str = "") -> str:
         """One secret of a connection, to show to the user: its API key, or the value of one header.
@@ -405,7 +405,7 @@ class Client(Line):
             request.header = header
         else:
             request.api_key = True
-        return self.ask(request, lambda response: convert.one_secret(response.connection, header), reads=True)
+        return self.ask(request, lambda response: convert.one_secret(response.connection, header))
 
     def follow(
         self,
@@ -468,7 +468,7 @@ class Client(Line):
 
     def list_workspaces(self) -> tuple[tuple[types.WorkspaceBinding, ...], tuple[types.Follower, ...]]:
         """The bindings, and the programs that follow a connection now."""
-        return self.ask(w.ListWorkspacesRequest(), _workspaces, reads=True)
+        return self.ask(w.ListWorkspacesRequest(), _workspaces)
 
     def explain(self, connection: str | None = None, *, workspace: WorkspaceLike = None) -> types.Explanation:
         """The connection that `resolve` would return and the reason, without secrets.
@@ -479,7 +479,7 @@ class Client(Line):
             InvalidField
         """
         request = w.ExplainResolutionRequest(inquiry=calls.inquiry(connection, workspace))
-        return self.ask(request, convert.explanation, reads=True)
+        return self.ask(request, convert.explanation)
 
     def report_outcome(
         self,
@@ -507,7 +507,7 @@ class Client(Line):
 
     def get_fallback(self) -> tuple[str, ...]:
         """The names of the fallback connections, which replace an unhealthy one, in order."""
-        return self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"), reads=True)
+        return self.ask(w.GetFallbackRequest(), value(tuple[str, ...], "connections"))
 
     def set_fallback(self, names: Sequence[str]) -> tuple[str, ...]:
         """Sets the names of the fallback connections, and returns them; an empty list disables fallback.
@@ -525,7 +525,7 @@ class Client(Line):
         Raises:
             ConnectionNotFound
         """
-        return self.ask(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"), reads=True)
+        return self.ask(h.GetHealthRequest(names=names), each(types.ConnectionHealth, "health"))
 
     def history(self, name: str, window_s: float = 86400.0) -> types.HealthHistory:
         """The health transitions and samples of the last `window_s` seconds, at most 90 days.
@@ -534,7 +534,7 @@ class Client(Line):
             ConnectionNotFound, InvalidField
         """
         request = h.ListHealthHistoryRequest(name=name, window=duration(window_s))
-        return self.ask(request, partial(read, types.HealthHistory), reads=True)
+        return self.ask(request, partial(read, types.HealthHistory))
 
     def histories(
         self, names: Sequence[str] = (), window_s: float = 86400.0, slices: int = 96
@@ -549,7 +549,7 @@ class Client(Line):
             InvalidField
         """
         request = h.ListSlicedHistoriesRequest(names=names, window=duration(window_s), slices=slices)
-        return self.ask(request, each(types.SlicedHistory, "histories"), reads=True)
+        return self.ask(request, each(types.SlicedHistory, "histories"))
 
     def check_now(
         self, names: Sequence[str] = (), *, timeout_s: float = 60.0
@@ -563,12 +563,11 @@ class Client(Line):
             ConnectionNotFound, RetryLater
         """
         request = h.CheckNowRequest(names=names, timeout=duration(timeout_s))
-        # Repeating a check does no harm, so it counts as a call that only reads.
-        return self.ask(request, each(types.ConnectionHealth, "health"), reads=True, longer_s=timeout_s)
+        return self.ask(request, each(types.ConnectionHealth, "health"), longer_s=timeout_s)
 
     def health_settings(self) -> types.HealthSettings:
         """The settings for the periodic checks."""
-        return self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"), reads=True)
+        return self.ask(h.GetHealthSettingsRequest(), one(types.HealthSettings, "settings"))
 
     def update_health_settings(
         self,
@@ -598,7 +597,7 @@ class Client(Line):
 
     def status(self) -> types.Status:
         """The state of the daemon and its store."""
-        return self.ask(d.GetStatusRequest(), one(types.Status, "status"), reads=True)
+        return self.ask(d.GetStatusRequest(), one(types.Status, "status"))
 
     def watch(self) -> Subscription[types.WatchEvent]:
         """Yields a snapshot, then changes, until the daemon ends the stream (`ended` in the last event).
@@ -626,7 +625,7 @@ class Client(Line):
             ConnectionNotFound
         """
         request = d.ListHandoutsRequest(name=name, limit=limit, since=timestamp(since))
-        return self.ask(request, each(types.Handout, "handouts"), reads=True)
+        return self.ask(request, each(types.Handout, "handouts"))
 
 
 def _default(response: Any) -> types.Connection | None:

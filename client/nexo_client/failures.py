@@ -70,7 +70,7 @@ def _explained(trailing: Iterable[tuple[str, str | bytes]] | None) -> NexoError 
 
 
 def may_be_repeated(failure: Failed, socket: Path) -> bool:
-    """Whether a call that only reads may be repeated: the connection was lost, and the daemon is back."""
+    """Whether a repeatable call may be sent again: the connection was lost, and the daemon is back."""
     lost = failure.code() in _LOST and _explained(failure.trailing_metadata()) is None
     return lost and channel.diagnose(socket) is None
 

@@ -34,7 +34,7 @@ class GatewayCalls:
 
     def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview), reads=True)
+        return self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
 
     def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -111,7 +111,7 @@ class GatewayCalls:
 
     def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
-        return self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"), reads=True)
+        return self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
 
     def revoke_token(self, name: str) -> int:
         """Revokes a token and ends its open requests; returns the number of these requests.
@@ -132,7 +132,7 @@ class GatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return self._line.ask(request, _used, reads=True)
+        return self._line.ask(request, _used)
 
 
 def _used(response: Any) -> types.UsageReport:

@@ -210,25 +210,24 @@ class Line:
         """The error to raise for a failed call."""
         return closed() if self._closed else failures.translate(failure, self._socket, method)
 
-    def ask(self, request: Message, read: Read[T], *, reads: bool = False, longer_s: float = 0.0) -> T:
+    def ask(self, request: Message, read: Read[T], *, longer_s: float = 0.0) -> T:
         """Sends a call and reads the response. For the methods of the clients.
 
         Args:
             read: converts the response.
-            reads: the call changes no configuration, so it may be repeated after a lost connection.
             longer_s: seconds added to the client's own deadline.
         """
         wire = self._connected()
         method = calls.method(request)
         send = wire.unary(method)
         deadline = self._timeout_s + max(longer_s, 0.0)
-        if not reads:
-            # A call that changes something must not be repeated; it waits for a channel that is reconnecting.
+        if not method.repeatable:
+            # A call that may not be repeated waits for a channel that is reconnecting.
             channel.probe(self._socket)
         try:
-            return read(send(request, timeout=deadline, wait_for_ready=not reads))
+            return read(send(request, timeout=deadline, wait_for_ready=not method.repeatable))
         except grpc.RpcError as failure:
-            if self._closed or not reads or not failures.may_be_repeated(failure, self._socket):
+            if self._closed or not method.repeatable or not failures.may_be_repeated(failure, self._socket):
                 raise self.error_of(failure, method.name) from None
         except ValueError:
             # grpc raises this if another thread has closed the channel.
