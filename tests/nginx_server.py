@@ -100,7 +100,7 @@ def serving(
                 ).close()
             except urllib.error.HTTPError as error:
                 error.close()
-            except urllib.error.URLError:
+            except OSError:
                 return False
             return True
 

@@ -149,7 +149,7 @@ with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
     request = "\\r\\n".join([*lines, "", ""])
     try:
         line.sendall(request.encode())
-        print(line.recv(4096).split(b"\\r\\n")[0].decode())
+        print(line.recv(4096).split(b"\\r\\n")[0].decode() or "closed")
     except ConnectionError:
         print("closed")
 """

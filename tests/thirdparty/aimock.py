@@ -3,7 +3,6 @@
 import json
 import subprocess
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +69,7 @@ def running() -> Iterator[Aimock]:
                 try:
                     with urllib.request.urlopen(request, timeout=5):
                         return True
-                except urllib.error.URLError:
+                except OSError:
                     return False
 
             wait_for(answers, "aimock answers")
