@@ -18,6 +18,7 @@ from nexo.connections.paths import private_directory
 
 FILE_LIMIT = 1_000_000
 KEEP = 3
+ACCEPT_SAID_EVERY_S = 60.0
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -69,13 +70,24 @@ def _say_uncaught(error: BaseException | None) -> None:
         logging.getLogger(__name__).critical("unexpected %s at %s", type(error).__name__, place_of(error))
 
 
-def say_of_loop(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+class LoopHandler:
     """Handler for the event loop's exceptions. Uses none of its texts, which contain `repr`s of objects."""
-    error = context.get("exception")
-    if isinstance(error, BaseException):
-        _say_uncaught(error)
-    else:
-        logging.getLogger(__name__).error("the event loop: %s", context.get("message", "?"))
+
+    def __init__(self) -> None:
+        self._refused_until = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """See `asyncio.loop.set_exception_handler`."""
+        error, log = context.get("exception"), logging.getLogger(__name__)
+        if isinstance(error, OSError) and "socket" in context:
+            # asyncio tries again every second, and reports each time for each place in the queue of callers.
+            if loop.time() >= self._refused_until:
+                self._refused_until = loop.time() + ACCEPT_SAID_EVERY_S
+                log.warning("callers of the gateway wait: %s", error.strerror)
+        elif isinstance(error, BaseException):
+            _say_uncaught(error)
+        else:
+            log.error("the event loop: %s", context.get("message", "?"))
 
 
 class StandingFailure:

@@ -30,7 +30,7 @@ from nexo_daemon.gateway.switchboard import Switchboard
 from nexo_daemon.gateway.tokens import Tokens
 from nexo_daemon.kept_sockets import KeptSockets
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
-from nexo_daemon.logs import leave_stderr, say_of_loop, start_logging
+from nexo_daemon.logs import LoopHandler, leave_stderr, start_logging
 from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.tls import TlsContexts
@@ -149,7 +149,7 @@ async def _serve(
 ) -> int:
     socket = wanted()
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(say_of_loop)
+    loop.set_exception_handler(LoopHandler())
     stop.attach(loop)
 
     prober = Prober(clock)

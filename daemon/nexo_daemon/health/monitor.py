@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
-from nexo.connections.errors import NexoError, RetryLater, ShuttingDown
+from nexo.connections.errors import DaemonFailed, NexoError, RetryLater, ShuttingDown
 from nexo.connections.terms import Outcome, Reason
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import Health, Sample, Transition
@@ -231,6 +231,8 @@ class Monitor:
                 evidence=f"no complete answer within {launch.deadline_s:.3g} s",
                 advice="Check whether the provider has an outage, or a proxy or firewall blocks it.",
             )
+        except DaemonFailed as error:
+            return NotChecked("internal", f"{error.message}: {error.hint}" if error.hint else error.message)
         except NexoError as error:
             if error.reason in (Reason.VAULT_LOCKED, Reason.VAULT_KEY_LOST):
                 return NotChecked("locked", error.hint)

@@ -1,6 +1,7 @@
 """Classifies failures without an answer: a table over the layer and the system's error."""
 
 import errno
+import os
 import socket
 import ssl
 import sys
@@ -374,6 +375,13 @@ def row_for(fault: ExchangeFault) -> FaultRow:
     """The first matching row; there always is one."""
     causes = list(chain(fault.cause))
     return next(row for row in FAULTS if any(row.test(fault, cause) for cause in causes))
+
+
+def shortage(fault: ExchangeFault) -> str:
+    """What this computer or process has too little of for a request; empty if that is not the cause."""
+    lacks = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+    causes = (one for one in chain(fault.cause) if isinstance(one, OSError))
+    return next((os.strerror(one.errno) for one in causes if one.errno in lacks), "")
 
 
 def judge_fault(fault: ExchangeFault, subject: Subject) -> Verdict:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from nexo.connections.errors import DaemonFailed
 from nexo.connections.proxies import SYSTEM, SystemProxies, is_loopback, system_proxies
 from nexo.connections.terms import Layer, Outcome, Provider
 from nexo.connections.values import frozen
@@ -20,7 +21,7 @@ from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.classify import Classification, Subject, judge
 from nexo_daemon.providers.dialects import DIALECTS, READ_MODELS, ProviderDialect, models_of_any
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault, HttpAnswer
-from nexo_daemon.providers.faults import judge_config, judge_fault
+from nexo_daemon.providers.faults import judge_config, judge_fault, shortage
 from nexo_daemon.providers.presets import PRESETS, KeyProbe, ServiceFacts
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
@@ -277,6 +278,11 @@ class Inquiry:
         except ConfigFault as fault:
             return Reply(Classification(judge_config(fault), None), failed_at=Layer.CONFIGURATION)
         except ExchangeFault as fault:
+            if lack := shortage(fault):
+                # This says nothing about the connection.
+                raise DaemonFailed(
+                    f"the daemon could not make the request: {lack}", hint="see 'nexoctl doctor'"
+                ) from None
             verdict = judge_fault(fault, self.subject)
             return Reply(Classification(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
         return await self._judge(answer, right, most if right is None else 0)

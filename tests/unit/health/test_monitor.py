@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from health_parts import GOOD, News, Provider, run, running, watch
-from nexo.connections.errors import RetryLater, ShuttingDown, VaultLocked
+from nexo.connections.errors import DaemonFailed, RetryLater, ShuttingDown, VaultLocked
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
@@ -165,6 +165,24 @@ def test_a_defect_in_one_probe_does_not_end_the_checks_of_others(caplog: pytest.
     run(scenario)
     assert "ValueError" in caplog.text
     assert "sk-canary" not in caplog.text
+
+
+def test_a_check_that_the_daemon_could_not_make_makes_no_connection_red() -> None:
+    async def scenario() -> None:
+        provider, news = Provider(), News()
+
+        async def starved() -> Verdict:
+            raise DaemonFailed("the daemon could not make the request: Too many open files", hint="see it")
+
+        provider.answers["a"] = starved
+        async with running(provider, news) as monitor:
+            monitor.configure(watch("a"), {})
+            result = await monitor.check_now(["a"])
+        assert (result["a"].state, result["a"].reason) == (HealthState.UNKNOWN, "internal")
+        assert "Too many open files" in result["a"].advice
+        assert news.samples == []
+
+    run(scenario)
 
 
 def test_stopping_ends_running_checks_and_those_who_wait() -> None:

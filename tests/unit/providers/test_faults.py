@@ -1,20 +1,28 @@
 """Every way in which no answer arrives has its own name, and says if this computer's network is suspect."""
 
+import asyncio
+import contextlib
 import errno
+import os
+import resource
 import socket
 import ssl
+from collections.abc import Iterator
 
 import httpcore2
 import pytest
 
 import probing_help as ask
 from answering_server import AnsweringServer, answer
+from nexo.connections.errors import DaemonFailed
 from nexo.connections.terms import Layer, LayerStatus, Outcome, Provider
+from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.network import Signal, signal
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ExchangeFault
 from nexo_daemon.providers.faults import FAULTS, FaultRow, chain, judge_fault, row_for
+from nexo_daemon.providers.prober import Prober
 from ports import free_port
 from recorded_answers import LISTS
 
@@ -174,3 +182,33 @@ def test_all_addresses_dead_names_the_first_reason(monkeypatch: pytest.MonkeyPat
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2, 3)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
     assert ask.check(ask.target(Provider.CUSTOM, f"http://three.test:{port}/v1")).reason == "refused"
+
+
+@contextlib.contextmanager
+def no_file_can_be_opened() -> Iterator[None]:
+    """In this process, as at its limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in held:
+            os.close(one)
+
+
+def test_what_this_process_lacks_says_nothing_about_the_connection() -> None:
+    async def scenario() -> None:
+        prober = Prober(SystemClock())
+        wanted = ask.target(Provider.CUSTOM, f"http://127.0.0.1:{free_port()}/v1")
+        # Everything is imported by now.
+        assert (await prober.check(wanted)).reason == "refused"
+        with no_file_can_be_opened(), pytest.raises(DaemonFailed, match="Too many open files"):
+            await prober.check(wanted)
+        assert (await prober.check(wanted)).reason == "refused"
+
+    asyncio.run(scenario())
