@@ -181,12 +181,15 @@ def test_messages_while_a_dialog_is_open_are_in_it(
         tab.sees("The vault is locked")
     tab.click("Show the stored key")
     tab.wait("document.querySelector('dialog .toast')", "the refusal is in the dialog")
-    assert any("The vault is locked: you locked it" in text for text in announced(tab))
+    locked = "The vault is locked: you locked it"
+    wait_for(lambda: any(locked in text for text in announced(tab)), "the refusal is announced")
     tab.click("dialog [aria-label='Close this message']")
     tab.fill("#f-key", "something typed")
     nexod.kill()
-    tab.wait("document.querySelector('dialog .banner')", "why the buttons do not work")
-    assert "The daemon is not running." in tab.eval("document.querySelector('dialog .banner').innerText")
+    tab.wait(
+        "document.querySelector('dialog .banner')?.innerText.includes('The daemon is not running.')",
+        "why the buttons do not work",
+    )
     tab.click("dialog .banner button")
     tab.wait("!document.querySelector('.banner.bad')", "the daemon was started from there")
     assert tab.eval("document.querySelector('#f-key').value") == "something typed"
