@@ -5,7 +5,6 @@ hold keys of several stores (NEXO_DATA_DIR), so a line is removed only by the sl
 """
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,7 +106,7 @@ def _entries(path: Path) -> dict[str, str]:
 
 def _replace(path: Path, entries: dict[str, str]) -> None:
     text = "".join([_TITLE, "\n", *(f"{slot} {key}\n" for slot, key in entries.items())])
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = _unfinished(path)
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
@@ -122,6 +121,10 @@ def _replace(path: Path, entries: dict[str, str]) -> None:
             temporary.unlink()
         raise
     _sync_directory(path.parent)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _sync_directory(directory: Path) -> None:
@@ -142,6 +145,9 @@ def _locked(path: Path) -> Iterator[None]:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         file_locks.wait_for(descriptor)
+        # A killed daemon leaves a copy with its keys, which must not outlive them.
+        with suppress(FileNotFoundError):
+            _unfinished(path).unlink()
         yield
     finally:
         os.close(descriptor)

@@ -2,6 +2,9 @@
 
 import os
 import resource
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -49,6 +52,30 @@ def test_a_write_that_fails_is_told_and_leaves_the_old_file(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == before
+
+
+DIES_BEFORE_IT_REPLACES = """
+import os, signal, sys
+from pathlib import Path
+from nexo_daemon.vault import keyfile
+sys.addaudithook(lambda event, _: event == "os.rename" and os.kill(os.getpid(), signal.SIGKILL))
+keyfile.add(Path(sys.argv[1]), "killed", bytes(32))
+"""
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_a_killed_writer_left_does_not_outlive_the_keys(path: Path, again: bool) -> None:
+    keyfile.add(path, "one", new_key())
+    killed = subprocess.run([sys.executable, "-c", DIES_BEFORE_IT_REPLACES, path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 2
+    assert keyfile.read(path, "killed") is None
+    if again:
+        keyfile.add(path, "killed", new_key())
+        assert list(path.parent.iterdir()) == [path]
+        keyfile.remove(path, "killed")
+    keyfile.remove(path, "one")
+    assert list(path.parent.iterdir()) == []
 
 
 def test_it_is_private_whatever_the_umask(path: Path) -> None:
