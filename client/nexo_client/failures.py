@@ -4,6 +4,7 @@ The daemon sends its error in the trailing metadata (error.proto). If a call did
 status code and the state of the socket give the reason.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from nexo_client.errors import (
     DeadlineExceeded,
     IncompatibleDaemon,
     InvalidField,
+    LimitReached,
     NexoError,
 )
 
@@ -81,6 +83,29 @@ def no_answer(socket: Path, call: str) -> DeadlineExceeded:
         f"nexod did not answer {call} in time ({socket})",
         hint="try again with a longer time-out; if that does not help: nexoctl daemon restart",
     )
+
+
+def without_thread(problem: RuntimeError) -> LimitReached:
+    """The error for a thread that the system refused."""
+    return LimitReached(
+        f"this program cannot go on: {problem}",
+        hint="end threads or processes of yours, or raise the limit (ulimit -u, TasksMax= of the unit)",
+    )
+
+
+def require_thread() -> None:
+    """Check that a thread can be started, before grpc needs one for a stream.
+
+    A channel whose thread was refused opens no stream any more, and closing it never returns (seen with
+    grpcio 1.85).
+
+    Raises:
+        LimitReached: the system allows no more threads.
+    """
+    try:
+        threading.Thread(target=int, daemon=True).start()
+    except RuntimeError as problem:
+        raise without_thread(problem) from None
 
 
 def translate(failure: Failed, socket: Path, call: str) -> NexoError:

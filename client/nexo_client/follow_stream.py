@@ -71,12 +71,12 @@ class FollowStream:
                     f"this program follows {FOLLOWERS_PER_STREAM} times already",
                     hint="keep one live connection for each workspace and share it; close() ends one",
                 )
+            self._ensure_thread()
             live = LiveConnection(self, self._next_number, inquiry, on_stale)
             self._next_number += 1
             self._followers[live.number] = live
             if self._requests is not None:
                 self._requests.put(_subscribe(live))
-            self._ensure_thread()
         return live
 
     def leave(self, live: LiveConnection) -> None:
@@ -94,7 +94,11 @@ class FollowStream:
             self.stop()
 
     def revive(self) -> None:
-        """Starts the thread if it is not running, as in a forked child."""
+        """Starts the thread if it is not running, as in a forked child.
+
+        Raises:
+            LimitReached: the system allows no more threads.
+        """
         with self._lock:
             self._ensure_thread()
 
@@ -124,8 +128,12 @@ class FollowStream:
 
     def _ensure_thread(self) -> None:
         if self._thread is None and not self._stopping.is_set():
-            self._thread = threading.Thread(target=self._run, name="nexo-follow", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="nexo-follow", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as problem:
+                raise failures.without_thread(problem) from None
+            self._thread = thread
 
     # -- on the thread ---------------------------------------------------------------------------------------
 
@@ -135,6 +143,7 @@ class FollowStream:
             heard = False
             try:
                 channel.probe(self._socket)
+                failures.require_thread()
                 for response in self._open():
                     heard = True
                     self._deliver(response)

@@ -272,6 +272,7 @@ class Line:
         """
         wire, method = self._connected(), calls.method(request)
         channel.probe(self._socket)
+        failures.require_thread()
         try:
             return Subscription(wire.stream(method, request, limit_s), read, method.name, self)
         except ValueError:

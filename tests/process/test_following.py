@@ -17,11 +17,12 @@ import grpc
 import pytest
 
 import nexo_client
-from nexo_client import Client, OnStale
-from nexo_client.errors import DaemonFailed, DaemonNotRunning, NoDefaultConnection
+from nexo_client import Client, OnStale, follow_stream
+from nexo_client.errors import DaemonFailed, DaemonNotRunning, LimitReached, NoDefaultConnection
 from nexo_client.types import ConnectionDraft, ResolvedConnection
 from nexo_client.watch import Link, LinkEvent, watch_forever
 from surroundings import PATIENCE_S, Nexod, Surroundings, wait_for
+from threads import no_more_threads
 
 
 def add(client: Client, name: str) -> None:
@@ -332,6 +333,30 @@ def test_watching_goes_on_through_a_restart(client: Client, nexod: Nexod, surrou
     watcher.stop()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+def test_a_program_that_was_refused_a_thread_follows_and_watches_again(
+    client: Client, nexod: Nexod, surroundings: Surroundings
+) -> None:
+    with no_more_threads(), pytest.raises(LimitReached, match="thread"):
+        client.follow()
+    with watch_forever(client) as watcher:
+        steps = iter(watcher)
+        with no_more_threads():
+            assert isinstance(next(steps).error, LimitReached)
+        step = next(steps)
+        assert step.event is not None
+        assert step.event.snapshot
+    with client.follow() as live:
+        nexod.stop()
+        wait_for(lambda: live.stale, "the daemon is away")
+        with no_more_threads():
+            surroundings.start_nexod()
+            stream = follow_stream._STREAMS[client.socket]
+            wait_for(lambda: isinstance(stream.problem, LimitReached), "the stream is not opened")
+        wait_for(lambda: not live.stale, "it follows again")
+        client.set_default("two", wait_s=30)
+        assert live.current.name == "two"
 
 
 def test_a_client_calls_a_restarted_daemon_as_if_nothing_had_happened(

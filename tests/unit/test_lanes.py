@@ -3,14 +3,13 @@
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from nexo_daemon.domain.lanes import Lane
 from surroundings import PATIENCE_S
+from threads import no_more_threads
 
 DAEMON = Path(__file__).parents[2] / "daemon"
 
@@ -28,7 +27,7 @@ def test_work_that_hangs_ends_for_its_caller_and_delays_no_other_lane() -> None:
         assert sum(thread.name == "dead" for thread in threading.enumerate()) == 2
         release.set()
         # The lane is whole again once the work has returned; what nobody waits for is skipped.
-        assert await dead.run(lambda: 8, deadline_s=30) == 8
+        assert await dead.run(lambda: 8, deadline_s=PATIENCE_S) == 8
 
     try:
         asyncio.run(run())
@@ -50,13 +49,13 @@ def test_asking_again_for_what_hangs_takes_no_second_thread() -> None:
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await lane.join("a", hangs, deadline_s=0.05)
-        assert await lane.join("b", lambda: "another", deadline_s=30) == "another"
-        waiting = asyncio.create_task(lane.join("a", hangs, deadline_s=30))
+        assert await lane.join("b", lambda: "another", deadline_s=PATIENCE_S) == "another"
+        waiting = asyncio.create_task(lane.join("a", hangs, deadline_s=PATIENCE_S))
         await asyncio.sleep(0)
         release.set()
         assert await waiting == "in the end"
         assert len(calls) == 1
-        assert await lane.join("a", lambda: "anew", deadline_s=30) == "anew"
+        assert await lane.join("a", lambda: "anew", deadline_s=PATIENCE_S) == "anew"
 
     asyncio.run(run())
 
@@ -69,16 +68,6 @@ def test_a_failure_reaches_its_caller() -> None:
     asyncio.run(run())
 
 
-@contextmanager
-def no_more_threads() -> Iterator[None]:
-    """The system refuses each new thread, because its stack is larger than all memory."""
-    before = threading.stack_size(1 << 46)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
-
-
 def test_work_that_was_refused_is_not_done_later() -> None:
     done: list[str] = []
 
@@ -86,7 +75,7 @@ def test_work_that_was_refused_is_not_done_later() -> None:
         lane = Lane("refused", most=2)
         with no_more_threads(), pytest.raises(RuntimeError):
             await lane.run(lambda: done.append("refused"))
-        assert await lane.run(lambda: done.append("next"), deadline_s=30) is None
+        assert await lane.run(lambda: done.append("next"), deadline_s=PATIENCE_S) is None
         assert done == ["next"]
 
     asyncio.run(run())
@@ -97,10 +86,10 @@ def test_without_a_thread_of_its_own_it_waits_for_one_that_is_busy() -> None:
 
     async def run() -> None:
         lane = Lane("few", most=2)
-        first = asyncio.create_task(lane.run(release.wait, deadline_s=30))
+        first = asyncio.create_task(lane.run(release.wait, deadline_s=PATIENCE_S))
         await asyncio.sleep(0)
         with no_more_threads():
-            second = asyncio.create_task(lane.run(lambda: 7, deadline_s=30))
+            second = asyncio.create_task(lane.run(lambda: 7, deadline_s=PATIENCE_S))
             await asyncio.sleep(0)
         release.set()
         assert await second == 7
