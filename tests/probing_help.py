@@ -1,7 +1,10 @@
 """Helpers for tests to make a target and to call a prober, with one event loop for each call."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+import os
+import resource
+from collections.abc import Iterator, Sequence
 
 from nexo.connections.terms import AuthScheme, Layer, LayerStatus, Provider
 from nexo_daemon.domain.clock import Clock, SystemClock
@@ -87,3 +90,20 @@ def layer(report: TestReport, wanted: Layer) -> LayerResult:
 def statuses(report: TestReport) -> dict[Layer, LayerStatus]:
     """How each layer ended."""
     return {reported.layer: reported.status for reported in report.layers}
+
+
+@contextlib.contextmanager
+def no_file_can_be_opened() -> Iterator[None]:
+    """In this process, as at its limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in held:
+            os.close(one)

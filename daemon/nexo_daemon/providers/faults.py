@@ -13,6 +13,7 @@ from nexo.connections.proxies import is_loopback
 from nexo.connections.terms import Layer, Outcome
 from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Verdict
+from nexo_daemon.domain.shortages import LACKS
 from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ConfigFault, ExchangeFault
 from nexo_daemon.providers.table import CLIENT_CERTIFICATE_ADVICE, PROXY_AUTH_ADVICE
@@ -379,9 +380,13 @@ def row_for(fault: ExchangeFault) -> FaultRow:
 
 def shortage(fault: ExchangeFault) -> str:
     """What this computer or process has too little of for a request; empty if that is not the cause."""
-    lacks = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-    causes = (one for one in chain(fault.cause) if isinstance(one, OSError))
-    return next((os.strerror(one.errno) for one in causes if one.errno in lacks), "")
+    for cause in chain(fault.cause):
+        # glibc answers a look-up without a free descriptor with a plain OSError: EBUSY (seen) or EMFILE.
+        if isinstance(cause, OSError) and (
+            cause.errno in LACKS or (fault.layer is Layer.DNS and type(cause) is OSError)
+        ):
+            return os.strerror(cause.errno or 0)
+    return ""
 
 
 def judge_fault(fault: ExchangeFault, subject: Subject) -> Verdict:

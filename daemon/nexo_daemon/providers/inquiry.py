@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from nexo.connections.errors import DaemonFailed
 from nexo.connections.proxies import SYSTEM, SystemProxies, is_loopback, system_proxies
 from nexo.connections.terms import Layer, Outcome, Provider
 from nexo.connections.values import frozen
@@ -15,6 +14,7 @@ from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import Fact
 from nexo_daemon.domain.probing import Model, ProbeTarget, Verdict
+from nexo_daemon.domain.shortages import lack
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
@@ -278,11 +278,8 @@ class Inquiry:
         except ConfigFault as fault:
             return Reply(Classification(judge_config(fault), None), failed_at=Layer.CONFIGURATION)
         except ExchangeFault as fault:
-            if lack := shortage(fault):
-                # This says nothing about the connection.
-                raise DaemonFailed(
-                    f"the daemon could not make the request: {lack}", hint="see 'nexoctl doctor'"
-                ) from None
+            if missing := shortage(fault):
+                raise lack("make the request", missing) from None
             verdict = judge_fault(fault, self.subject)
             return Reply(Classification(verdict, None), failed_at=fault.layer, elapsed_s=fault.elapsed_s)
         return await self._judge(answer, right, most if right is None else 0)

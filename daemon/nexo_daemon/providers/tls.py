@@ -4,6 +4,7 @@ A context costs about 30 ms of CPU and nearly a megabyte, so a daemon with hundr
 create one for every check (measured in November 2026 with OpenSSL 3).
 """
 
+import contextlib
 import ssl
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import certifi
 
 from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.domain.shortages import refuse_lack
 from nexo_daemon.providers.exchange import ConfigFault
 
 _MOST = 64
@@ -33,6 +35,7 @@ class TlsContexts:
 
         Raises:
             ConfigFault: the bundle cannot be read or contains no certificate.
+        DaemonFailed: the daemon lacks what it takes to read it.
         """
         context = None if ca_bundle else self._contexts.get(_SYSTEM)
         if context is not None:
@@ -72,6 +75,11 @@ def _key(ca_bundle: str) -> _Key:
 def _make(ca_bundle: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_bundle or None)
+        paths = ssl.get_default_verify_paths()
+        if not ca_bundle and paths.cafile and not context.cert_store_stats()["x509_ca"]:
+            # OpenSSL skips the system's file if it cannot open it; the context would trust nobody for ever.
+            with contextlib.suppress(ssl.SSLError):
+                context.load_verify_locations(paths.cafile)
     except ssl.SSLError as error:
         raise ConfigFault(
             "network.ca_bundle",
@@ -80,7 +88,6 @@ def _make(ca_bundle: str) -> ssl.SSLContext:
         ) from error
     except OSError as error:
         raise _unreadable(ca_bundle, error) from error
-    paths = ssl.get_default_verify_paths()
     if not ca_bundle and not (paths.cafile or paths.capath):
         # A Python built without the system's paths (python.org on macOS).
         context.load_verify_locations(certifi.where())
@@ -88,6 +95,7 @@ def _make(ca_bundle: str) -> ssl.SSLContext:
 
 
 def _unreadable(ca_bundle: str, error: OSError) -> ConfigFault:
+    refuse_lack(error, "read the certificates")
     return ConfigFault(
         "network.ca_bundle", "ca_bundle", f"The CA bundle {ca_bundle} cannot be read: {error.strerror}."
     )

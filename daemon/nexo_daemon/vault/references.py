@@ -23,6 +23,7 @@ from nexo_daemon.domain.clock import WAITS_UNTIL, Clock
 from nexo_daemon.domain.fleeting import Fleeting
 from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.shortages import refuse_lack
 from nexo_daemon.vault import desktop_keyring
 from nexo_daemon.vault.desktop_keyring import KeyringState
 
@@ -116,6 +117,7 @@ class References:
             KeyReferenceFailed: not found, refused, empty, or no answer within the time limit or while the
                 caller waits. In the latter case the fetch continues, and its key is cached.
             InvalidField: the reference is malformed.
+            DaemonFailed: the daemon lacks what it takes.
         """
         known = self._cache.get(text)
         if known is not None:
@@ -221,6 +223,7 @@ class References:
                 limit=_OUTPUT_LIMIT,
             )
         except OSError as error:
+            refuse_lack(error, f"start command:{name}")
             raise KeyReferenceFailed(
                 f"command:{name} cannot be started: {error.strerror}",
                 hint="check the program's name; the daemon's PATH may differ from your shell's",
@@ -279,6 +282,7 @@ def _from_file(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
+        refuse_lack(error, f"read file:{path}")
         raise KeyReferenceFailed(
             f"file:{path}: {error.strerror}", hint="put the key there, or edit the reference"
         ) from None

@@ -1,14 +1,12 @@
 """Every way in which no answer arrives has its own name, and says if this computer's network is suspect."""
 
 import asyncio
-import contextlib
 import errno
-import os
-import resource
 import socket
 import ssl
-from collections.abc import Iterator
+from pathlib import Path
 
+import certifi
 import httpcore2
 import pytest
 
@@ -23,6 +21,7 @@ from nexo_daemon.providers.classify import Subject
 from nexo_daemon.providers.exchange import ExchangeFault
 from nexo_daemon.providers.faults import FAULTS, FaultRow, chain, judge_fault, row_for
 from nexo_daemon.providers.prober import Prober
+from nexo_daemon.providers.tls import TlsContexts
 from ports import free_port
 from recorded_answers import LISTS
 
@@ -184,31 +183,32 @@ def test_all_addresses_dead_names_the_first_reason(monkeypatch: pytest.MonkeyPat
     assert ask.check(ask.target(Provider.CUSTOM, f"http://three.test:{port}/v1")).reason == "refused"
 
 
-@contextlib.contextmanager
-def no_file_can_be_opened() -> Iterator[None]:
-    """In this process, as at its limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    held = [os.dup(0)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, hard))
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                held.append(os.dup(0))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for one in held:
-            os.close(one)
-
-
-def test_what_this_process_lacks_says_nothing_about_the_connection() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_this_process_lacks_says_nothing_about_the_connection(host: str) -> None:
     async def scenario() -> None:
         prober = Prober(SystemClock())
-        wanted = ask.target(Provider.CUSTOM, f"http://127.0.0.1:{free_port()}/v1")
+        wanted = ask.target(Provider.CUSTOM, f"http://{host}:{free_port()}/v1")
         # Everything is imported by now.
         assert (await prober.check(wanted)).reason == "refused"
-        with no_file_can_be_opened(), pytest.raises(DaemonFailed, match="Too many open files"):
+        with ask.no_file_can_be_opened(), pytest.raises(DaemonFailed):
             await prober.check(wanted)
         assert (await prober.check(wanted)).reason == "refused"
+
+    asyncio.run(scenario())
+
+
+def test_certificates_that_could_not_be_read_for_lack_of_files_are_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+
+    async def scenario() -> None:
+        contexts = TlsContexts()
+        for asked in (str(bundle), ""):
+            with ask.no_file_can_be_opened(), pytest.raises(DaemonFailed, match="certificates"):
+                await contexts.for_bundle(asked)
+            assert (await contexts.for_bundle(asked)).cert_store_stats()["x509_ca"] > 0
 
     asyncio.run(scenario())

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from nexo.connections import processes
-from nexo.connections.errors import InvalidField, KeyReferenceFailed
+from nexo.connections.errors import DaemonFailed, InvalidField, KeyReferenceFailed
 from nexo.connections.terms import Reason
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.vault import references
 from nexo_daemon.vault.references import Reference, ReferenceKind, References
+from probing_help import no_file_can_be_opened
 from store_parts import HandClock
 from surroundings import wait_for
 
@@ -71,6 +72,23 @@ def test_a_file_gives_its_first_line(tmp_path: Path) -> None:
     path.write_text("\n  sk-from-file \nnote to self\n")
     path.chmod(0o600)
     assert run(f"file:{path}") == "sk-from-file"
+
+
+@pytest.mark.parametrize("reference", ["file:{}", "command:{}"])
+def test_a_daemon_that_may_open_no_more_files_does_not_blame_the_reference(
+    tmp_path: Path, reference: str
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("#!/bin/sh\necho sk-from-file\n")
+    path.chmod(0o700)
+
+    async def fetch() -> None:
+        found = References(SystemClock())
+        with no_file_can_be_opened(), pytest.raises(DaemonFailed, match="Too many open files"):
+            await found.fetch(reference.format(path))
+        await found.aclose()
+
+    asyncio.run(fetch())
 
 
 @pytest.mark.parametrize(
