@@ -190,6 +190,9 @@ class KeyManager:
                 self._pin(kind, data_key, passphrase)
             except WrappingKeyError as error:
                 raise VaultLocked(f"nothing changed: {error.problem}", hint=error.hint) from None
+            with self._holding:
+                # Unlocked by this command, unless it was locked meanwhile.
+                self._held = self._held and self._vault.generation != self._since
 
     def set_recovery_code(self, code: Secret) -> None:
         """Let this code open the vault, instead of an earlier one. The person has written it down already.

@@ -45,6 +45,17 @@ def test_a_backup_has_what_lies_in_the_log_only(place: StorePlace, store: Store)
     assert [path.name for path in made.path.parent.iterdir()] == [made.name]
 
 
+def test_a_restore_keeps_a_vault_open_that_a_rekey_opened(place: StorePlace, store: Store) -> None:
+    store.key_manager.lock()
+    store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
+    care.backup(store, place.clock)
+    care.restore(store, "", clock=place.clock)
+    assert store.vault.state is VaultState.UNLOCKED
+    store.key_manager.lock()
+    care.restore(store, "", clock=place.clock)
+    assert store.vault.state is VaultState.LOCKED
+
+
 def test_a_daily_backup_is_made_once_a_day_and_a_week_of_them_stays(place: StorePlace, store: Store) -> None:
     for _ in range(30):
         place.clock.turn(timedelta(hours=12))
