@@ -68,7 +68,8 @@ def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Itera
         yield DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        yield DoctorFinding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}")
+        fix = paths.way_back(Path(problem.filename)) if problem.filename else ""
+        yield DoctorFinding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}", fix)
     except Exception as problem:  # noqa: BLE001 - the doctor goes on
         yield DoctorFinding(topic, Level.WARNING, f"this check failed ({type(problem).__name__})")
 
@@ -157,18 +158,22 @@ def _places(socket: Path) -> Iterator[DoctorFinding]:
     ):
         yield _private(topic, path, variable)
     backups = paths.data_dir() / paths.BACKUPS
-    if backups.exists() and (found := _private("backups", backups, "NEXO_DATA_DIR")).level is not Level.OK:
-        yield found
+    if paths.can_be_seen(backups):
+        found = _private("backups", backups, "NEXO_DATA_DIR")
+        if found.level is not Level.OK:
+            yield found
     paths.check_database_path(paths.database())
-    for path in (paths.database(), paths.key_file()):
+    for path in (paths.database(), paths.key_file(), paths.lock_file(), paths.log_file()):
         try:
-            yield _private_file(path)
+            found = _private_file(path)
+            # What holds keys is named even if it is in order.
+            if found.level is not Level.OK or path in (paths.database(), paths.key_file()):
+                yield found
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as problem:
-            yield DoctorFinding(
-                "file", Level.BROKEN, f"{path}: {problem.strerror}", f"ls -ld '{path.parent}'"
-            )
+            fix = paths.way_back(path) or f"ls -ld '{path.parent}'"
+            yield DoctorFinding("file", Level.BROKEN, f"{path}: {problem.strerror}", fix)
 
 
 def _private(topic: str, path: Path, variable: str) -> DoctorFinding:
@@ -196,7 +201,7 @@ def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | No
         paths.check_leads_somewhere(path)
     except paths.UnsafePathError as problem:
         return DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
-    above = next((place for place in path.parents if place.exists()), path)
+    above = next((place for place in path.parents if paths.can_be_seen(place)), path)
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return None
     why = "is not writable for you" if above.is_dir() else "is not a directory"
@@ -204,7 +209,7 @@ def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | No
         topic,
         Level.BROKEN,
         f"{path} can't be made: {above} {why}",
-        f"correct that, or choose another place: export {variable}=…",
+        paths.way_back(path) or f"correct that, or choose another place: export {variable}=…",
     )
 
 
@@ -219,6 +224,10 @@ def _private_file(path: Path) -> DoctorFinding:
 
 def _user() -> Iterator[DoctorFinding]:
     """Check for `sudo -E`, which keeps HOME: files that root creates there are unusable for their owner."""
+    problem, fix = paths.borrowed_home()
+    if problem:
+        yield DoctorFinding("user", Level.BROKEN, problem, fix)
+        return
     if not account.is_root():
         return
     for directory in (paths.config_dir(), paths.data_dir(), paths.state_dir()):
@@ -226,7 +235,7 @@ def _user() -> Iterator[DoctorFinding]:
         owner = above.stat().st_uid
         if owner != 0:
             text = f"you are root, and {above} belongs to user {owner}"
-            yield DoctorFinding("user", Level.BROKEN, text, paths.SUDO_HINT)
+            yield DoctorFinding("user", Level.BROKEN, text, account.SUDO_HINT)
             return
 
 
@@ -253,7 +262,7 @@ def _disks(socket: Path) -> Iterator[DoctorFinding]:
     seen: dict[tuple[int, int], list[str]] = {}
     where: dict[tuple[int, int], Path] = {}
     for what, place in places:
-        there = next(above for above in (place, *place.parents) if above.exists())
+        there = next(above for above in (place, *place.parents) if paths.can_be_seen(above))
         disk = there.stat().st_dev, os.statvfs(there).f_flag & os.ST_RDONLY
         seen.setdefault(disk, []).append(what)
         where.setdefault(disk, there)

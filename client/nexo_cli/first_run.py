@@ -12,7 +12,7 @@ from nexo_cli.format import Span, Style
 from nexo_cli.parser import command_parser
 from nexo_cli.session import Session
 from nexo_client.errors import ServiceFailed
-from nexo_client.service import deviations, manager
+from nexo_client.service import Manager, deviations, manager
 from nexo_sources.offers import offers_of
 from nexo_sources.table import SOURCES
 
@@ -76,7 +76,7 @@ def _count(session: Session) -> int:
 def _offer_service(session: Session) -> None:
     found = manager()
     # If a person moved the directories, a start at login would not know the new ones.
-    if found is None or found.installed() or deviations(session.socket) or found.problem():
+    if found is None or deviations(session.socket) or found.problem() or _is_chosen(found):
         return
     session.printer.line()
     if not session.terminal.confirm("Start the daemon whenever you log in?", default=True):
@@ -90,6 +90,15 @@ def _offer_service(session: Session) -> None:
     except (CommandFailed, ServiceFailed) as problem:
         # The connections are saved and work, so the command does not fail.
         session.printer.warn(f"{problem.message}; {problem.hint}")
+
+
+def _is_chosen(found: Manager) -> bool:
+    """Whether somebody has decided about the start at login: a package only brings the unit."""
+    unit = found.installed()
+    try:
+        return unit is not None and (unit.ours or found.standing().enabled)
+    except ServiceFailed:
+        return True
 
 
 def _say_next(session: Session) -> None:

@@ -21,10 +21,12 @@ def service_findings(socket: Path) -> Iterator[DoctorFinding]:
         yield DoctorFinding(_TOPIC, Level.OK, "not installed; commands that need the daemon start it")
         return
     problem = found.problem()
+    if problem and not unit.ours:
+        yield DoctorFinding(_TOPIC, Level.OK, f"{problem}; commands that need the daemon start it")
+        return
     if problem:
-        yield DoctorFinding(
-            _TOPIC, Level.WARNING, f"installed, but {problem}", "log in to the desktop, or by ssh"
-        )
+        fix = "log in to the desktop, or by ssh; without it, nexoctl daemon start starts the daemon"
+        yield DoctorFinding(_TOPIC, Level.WARNING, f"installed, but {problem}", fix)
         return
     try:
         standing = found.standing()

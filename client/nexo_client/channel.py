@@ -95,7 +95,8 @@ def check(socket: Path) -> None:
     except PermissionError:
         raise DaemonUnsafe(
             f"{socket}: permission denied: you have no access to that directory",
-            hint=f"chmod 700 '{socket.parent}', if it is yours; else choose another place with NEXO_SOCKET",
+            hint=paths.way_back(socket)
+            or f"chmod 700 '{socket.parent}', if it is yours; else choose another place with NEXO_SOCKET",
             metadata={"path": str(socket)},
         ) from None
     if not stat.S_ISSOCK(info.st_mode):
@@ -103,7 +104,8 @@ def check(socket: Path) -> None:
             f"{socket}: is not a socket", hint=f"move it away: mv '{socket}' '{socket}.old'"
         ) from None
     if problem := account.other_owner(info):
-        raise DaemonUnsafe(f"{socket}: {problem}", hint="choose another place with NEXO_SOCKET")
+        hint = paths.way_back(socket) or "choose another place with NEXO_SOCKET"
+        raise DaemonUnsafe(f"{socket}: {problem}", hint=hint)
 
 
 def probe(socket: Path) -> None:
@@ -141,7 +143,10 @@ def not_running(socket: Path, why: str) -> DaemonNotRunning:
     """The error for a daemon that cannot be reached. It may still be running."""
     note = lock_note.living()
     if note is not None and note.ready:
-        if note.socket != os.fspath(socket) and Path(note.socket).exists():
+        problem, way = paths.borrowed_home()
+        if problem:
+            place, hint = problem, way
+        elif note.socket != os.fspath(socket) and Path(note.socket).exists():
             place = f"it listens on {note.socket}, not on {socket}"
             hint = f"use that one (--socket '{note.socket}'), or end it: nexoctl daemon stop"
         else:

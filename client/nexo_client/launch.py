@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from nexo.connections import limits, lock_note, paths, python
+from nexo.connections import limits, lock_note, paths, python, refusal
 from nexo_client import background, channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError, ServiceFailed
 from nexo_client.service import Manager, responsible
@@ -35,6 +35,9 @@ def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> 
         DaemonUnsafe, InvalidField: as for `connect`.
     """
     socket = channel.locate(socket)
+    if paths.borrowed_home()[0] and lock_note.living():
+        # The daemon of the person whose home it is: ours would wait for it, and then be refused.
+        raise channel.not_running(socket, "there is no such socket")
     try:
         service = responsible(socket)
     except paths.UnsafePathError as error:
@@ -153,15 +156,8 @@ def _gave_up(socket: Path, code: int, said: IO[bytes]) -> NexoError:
     said.seek(0, os.SEEK_END)
     said.seek(max(0, said.tell() - _TAIL_BYTES))
     text = said.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # The last lines are "nexod: PROBLEM" and the hint.
-    told = [number for number, line in enumerate(lines) if line.startswith("nexod: ")]
-    if told:
-        why = lines[told[-1]].removeprefix("nexod: ")
-        hint = " ".join(lines[told[-1] + 1 :])
-    else:
-        why = lines[-1] if lines else f"it ended with code {code} and no message"
-        hint = ""
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    why, hint = refusal.of_lines(text) or (last or f"it ended with code {code} and no message", "")
     return DaemonNotRunning(
         f"nexod could not start: {why}",
         hint=hint or "its log says more: nexoctl daemon logs",

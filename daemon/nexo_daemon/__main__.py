@@ -27,10 +27,8 @@ _LATER = (
 )
 """Modules that libraries import and a start never uses; see `lazy`. Each is used by one thread at most."""
 
-_MISSING = (
-    "nexod: the daemon needs packages that are not installed ({name}).\n"
-    "Install them with: pip install 'nexo-connections[daemon]'"
-)
+_MISSING = "the daemon needs packages that are not installed ({name})"
+_INSTALL = "install them with: pip install 'nexo-connections[daemon]'"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,13 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _gave_up(problem: str, hint: str) -> int:
+    # Imports asyncio, which a start imports when it has disabled the garbage collector.
+    from nexo_daemon.notify import gave_up
+
+    return gave_up(problem, hint)
+
+
 def main() -> int:
     """Entry point; returns the exit code."""
     try:
         return _main()
     except paths.UnsafePathError as error:
-        print(f"nexod: {error}\n  {error.hint}", file=sys.stderr)
-        return 1
+        return _gave_up(str(error), error.hint)
 
 
 def _main() -> int:
@@ -81,8 +85,7 @@ def _main() -> int:
     kept = KeptSockets(os.environ)
     short = limits.shortages()
     if short:
-        print(f"nexod: {short[0].problem}\n  {short[0].hint}", file=sys.stderr)
-        return 1
+        return _gave_up(short[0].problem, short[0].hint)
     try:
         # Some packages are imported only after the daemon has answered, or when they are needed.
         for name in python.missing(python.DAEMON_NEEDS):
@@ -92,8 +95,7 @@ def _main() -> int:
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("nexo"):
             raise
-        print(_MISSING.format(name=error.name), file=sys.stderr)
-        return 1
+        return _gave_up(_MISSING.format(name=error.name), _INSTALL)
     chosen = paths.socket_path(options.socket) if options.socket else None
     run_marks.take_back(os.environ)
     paths.make_absolute(os.environ)

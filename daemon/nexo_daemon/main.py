@@ -6,11 +6,11 @@ umask → lock → log → store and vault → registry, health board, services 
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from nexo_daemon.gateway.tokens import Tokens
 from nexo_daemon.kept_sockets import KeptSockets
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import LoopHandler, leave_stderr, start_logging
-from nexo_daemon.notify import feed_watchdog, notify, watchdog_interval_s
+from nexo_daemon.notify import feed_watchdog, gave_up, notify, watchdog_interval_s
 from nexo_daemon.providers.prober import Prober
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.registry.auto_lock import AutoLocker
@@ -114,12 +114,13 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
                 store.close()
                 log.info("nexod stopped")
     except AlreadyRunning as error:
-        return _failed(str(error), _way_round(error.holder))
+        return gave_up(str(error), _way_round(error.holder))
     except (paths.UnsafePathError, StoreUnusable, NexoError) as error:
-        return _failed(str(error), error.hint)
+        return gave_up(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _failed(f"{where}{error.strerror or error}", "nexoctl doctor says what to do about it")
+        hint = paths.way_back(Path(error.filename)) if error.errno == errno.EACCES and error.filename else ""
+        return gave_up(f"{where}{error.strerror or error}", hint or "nexoctl doctor says what to do about it")
 
 
 def _way_round(holder: Note | None) -> str:
@@ -129,11 +130,6 @@ def _way_round(holder: Note | None) -> str:
             "or choose others here (NEXO_DATA_DIR, NEXO_STATE_DIR)"
         )
     return "talk to that one, or stop it with 'nexoctl daemon stop'"
-
-
-def _failed(problem: str, hint: str) -> int:
-    print(f"nexod: {problem}\n  {hint}", file=sys.stderr)
-    return 1
 
 
 async def _serve(
@@ -220,7 +216,8 @@ async def _serve(
     log.info("ready with %d connections", len(registry.snapshot.connections))
     if background:
         leave_stderr()
-    notify(f"READY=1\nSTATUS={len(registry.snapshot.connections)} connections")
+    count = len(registry.snapshot.connections)
+    notify(f"READY=1\nSTATUS={count} connection{'' if count == 1 else 's'}")
     told = asyncio.create_task(stop.wait(), name="stop")
     # Programs that waited for the daemon call now; imports would slow the first answers down.
     await asyncio.wait({told}, timeout=_FIRST_CALLS_S)

@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
+
+from nexo.connections import refusal
 
 
 def notify(state: str, *file_descriptors: int) -> bool:
@@ -14,9 +17,16 @@ def notify(state: str, *file_descriptors: int) -> bool:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.settimeout(1.0)
         channel.connect("\0" + address[1:] if address.startswith("@") else address)
-        socket.send_fds(channel, [state.encode()], file_descriptors)
+        socket.send_fds(channel, [state.encode("utf-8", "backslashreplace")], file_descriptors)
         return True
     return False
+
+
+def gave_up(problem: str, hint: str) -> int:
+    """Say on standard error and to the service manager why the daemon cannot run; returns its exit code."""
+    print(refusal.as_lines(problem, hint), file=sys.stderr)
+    notify(f"STATUS={refusal.as_status(problem, hint)}")
+    return 1
 
 
 def watchdog_interval_s() -> float | None:

@@ -6,7 +6,9 @@ the system, if it is like ours, because ours may lie in a home that others canno
 
 import json
 import os
+import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from nexo.connections import refusal
 from surroundings import PATIENCE_S, wait_for
 
 PYTHON = "/usr/bin/python3"
@@ -162,3 +165,100 @@ def test_what_sudo_has_made_is_given_back_by_a_command(person: Person) -> None:
     assert code == 4
     assert "belongs to user 0" in error["message"]
     assert f"sudo chown -R {PERSON} '{person.run_dir}'" in error["hint"]
+
+
+def refused(person: Person, service: Path | None = None) -> str:
+    """What nexod says when it gives up, on standard error or as its status for a service manager."""
+    if service is None:
+        done = subprocess.run(
+            [PYTHON, "-m", "nexo_daemon"], **person._as_person(home=True), capture_output=True, check=False
+        )
+        return done.stderr.decode()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(service))
+        manager.settimeout(PATIENCE_S)
+        os.chown(service, PERSON, PERSON)
+        person.env["NOTIFY_SOCKET"] = str(service)
+        refused(person)
+        return manager.recv(8192).decode()
+
+
+@pytest.mark.parametrize("name", ["nexod.lock", "nexod.log", "vault.key", "connections.db", ".config"])
+def test_a_file_that_root_took_is_named_with_the_command_that_gives_it_back(
+    person: Person, name: str
+) -> None:
+    person.nexod()
+    assert person.daemon is not None
+    person.daemon.terminate()
+    person.daemon.wait()
+    [taken] = person.home.rglob(name)
+    os.chown(taken, 0, 0)
+    taken.chmod(0o700 if taken.is_dir() else 0o600)
+    _, found = person.nexoctl("doctor")
+    fixes = [one["fix"] for one in found["findings"] if one["level"] == "broken"]
+    assert any(f"{PERSON} '{taken}'" in fix for fix in fixes if "sudo chown" in fix), fixes
+    assert all(fixes)
+    if name in ("nexod.lock", "connections.db"):
+        said = refused(person)
+        assert str(taken) in said
+        assert f"{PERSON} '{taken}'" in said
+
+
+def test_a_daemon_that_gives_up_tells_the_service_manager_why(person: Person) -> None:
+    person.state.mkdir(parents=True)
+    for directory in (person.home / ".local", person.home / ".local/state"):
+        os.chown(directory, PERSON, PERSON)
+    name, _, status = refused(person, person.home / "notify").partition("=")
+    told = refusal.of_status(status)
+    assert name == "STATUS"
+    assert told is not None
+    assert told == refusal.of_lines(refused(person))
+    assert "belongs to user 0" in told[0]
+    assert "sudo chown" in told[1]
+
+
+def test_the_home_of_another_is_named_as_the_cause(person: Person) -> None:
+    person.nexod()
+    other = pwd.getpwnam("nobody")
+    env = person.env | {"HOME": str(person.home)}
+    person.home.chmod(0o755)
+
+    def as_other(*words: str) -> Any:
+        done = subprocess.run(
+            [PYTHON, "-m", "nexo_cli", "--json", *words],
+            user=other.pw_uid,
+            group=other.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return json.loads(done.stdout or done.stderr)
+
+    assert f"export HOME='{other.pw_dir}'" in as_other("list")["error"]["hint"]
+    broken = [one for one in as_other("doctor")["findings"] if one["level"] == "broken"]
+    assert broken[0]["topic"] == "user"
+    assert f"belongs to user {PERSON}" in broken[0]["text"]
+    assert all(one["fix"] for one in broken)
+
+
+def test_sudo_beside_the_daemon_of_the_person_is_not_sent_to_that_daemon(person: Person) -> None:
+    env = person.env | {"HOME": str(person.home)}
+    # In a session of the person, its socket is elsewhere than for root.
+    person.env["NEXO_SOCKET"] = str(person.home / "session/nexod.sock")
+    person.nexod()
+
+    def as_root(*words: str) -> Any:
+        command = [PYTHON, "-m", "nexo_cli", "--json", *words]
+        done = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout or done.stderr)
+
+    for words in (("list",), ("resolve",), ("--no-start", "list")):
+        error = as_root(*words)["error"]
+        assert f"user {PERSON}" in error["message"]
+        assert "without sudo" in error["hint"]
+    fixes = [one["fix"] for one in as_root("doctor")["findings"] if one["level"] == "broken"]
+    assert fixes
+    assert not [fix for fix in fixes if "without sudo" not in fix]

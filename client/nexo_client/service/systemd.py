@@ -7,7 +7,7 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from nexo.connections import account, paths
+from nexo.connections import account, paths, refusal
 from nexo_client.errors import ServiceFailed
 from nexo_client.service.manager import Standing, Unit, command, deviations
 
@@ -27,8 +27,11 @@ class Systemd:
 
     def problem(self) -> str:
         """Why the user manager cannot be used; empty if it can."""
-        if shutil.which("systemctl") is None:
+        # sd_booted(3); a container may have the programs of systemd only.
+        if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
             return "this system does not run systemd"
+        if elsewhere := _other_home():
+            return elsewhere
         if not os.environ.get("XDG_RUNTIME_DIR") and "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
             return "this is not a login session (XDG_RUNTIME_DIR is not set), so there is no user manager"
         try:
@@ -106,6 +109,9 @@ class Systemd:
         _systemctl("reset-failed", NAME, timeout_s=_ASK_S)
         done = _systemctl(verb, NAME, timeout_s=timeout_s)
         if done.returncode != 0:
+            status = _systemctl("show", NAME, "--property=StatusText", "--value", timeout_s=_ASK_S).stdout
+            if told := refusal.of_status(status):
+                raise ServiceFailed(f"nexod could not start: {told[0]}", hint=told[1])
             raise ServiceFailed(
                 f"systemd could not {verb} nexod ({_last_line(done)})",
                 hint="see the reason: journalctl --user -u nexod -n 20; or nexoctl daemon logs",
@@ -155,6 +161,19 @@ def _program_of(text: str) -> str:
         return ""
     word = found[2] if found[1] is None else re.sub(r'\\([\\"])', r"\1", found[1])
     return word.replace("$$", "$").replace("%%", "%")
+
+
+def _other_home() -> str:
+    """Says that HOME was changed in this shell: the user manager starts its services with the system's."""
+    here = paths.home()
+    try:
+        there = account.home()
+        same = here == there or here.samefile(there)
+    except KeyError:
+        return ""
+    except OSError:
+        same = False
+    return "" if same else f"HOME is {here} here, and {there} for the user manager"
 
 
 def _own_directory() -> Path:

@@ -15,6 +15,7 @@ from nexo.connections.paths import (
     check_database_path,
     private_directory,
     socket_path,
+    way_back,
 )
 
 Identity = tuple[int, int]
@@ -83,7 +84,7 @@ def inspect(path: Path) -> FoundStore:
     except OSError as error:
         raise StoreUnusable(
             f"the directory of the store cannot be created: {path.parent}: {error.strerror}",
-            "choose another place with NEXO_DATA_DIR",
+            way_back(path.parent) or "choose another place with NEXO_DATA_DIR",
         ) from None
     for side in ("", *_SIDE_FILES):
         _check_private(Path(f"{path}{side}"))

@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+SUDO_HINT = "run it without sudo; or as root with root's own home: sudo -H"
+
 
 def uid() -> int:
     """The number of the account; -1 on Windows, which has none."""
@@ -61,8 +63,8 @@ def others_may(do: str, info: os.stat_result) -> str:
 
 
 def claim(path: Path) -> str:
-    """The next step if a file has another owner."""
-    return f"if it is yours: sudo chown {uid()} '{path}'"
+    """The next step if a file has another owner. Root needs no claim, and would take it from its owner."""
+    return SUDO_HINT if is_root() else f"if it is yours: sudo chown {uid()} '{path}'"
 
 
 def exposure(path: Path, info: os.stat_result) -> tuple[str, str]:

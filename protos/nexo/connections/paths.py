@@ -244,15 +244,47 @@ def check_private_directory(path: Path) -> None:
         raise UnsafePathError(path, problem, f"chmod 700 '{path}'")
 
 
-SUDO_HINT = "run it without sudo; or as root with root's own home: sudo -H"
-
-
 def _owner_hint(path: Path, owner: int) -> str:
     if account.is_root():
-        return SUDO_HINT
+        return account.SUDO_HINT
     if owner == 0:
         return f"sudo may have made it; if it is yours: sudo chown -R {account.uid()} '{path}'"
     return "choose another place with NEXO_SOCKET and NEXO_STATE_DIR, or have the owner remove it"
+
+
+def borrowed_home() -> tuple[str, str]:
+    """Whose home HOME is, if another account's (`sudo -E`, `su -m`), and the next step; else two empty
+    strings.
+    """
+    named = Path(os.environ.get("HOME", ""))
+    try:
+        own, info = account.home(), named.stat()
+        if not named.is_absolute() or account.owns(info) or (own.exists() and own.samefile(named)):
+            return "", ""
+    except (KeyError, OSError):
+        return "", ""
+    hint = account.SUDO_HINT if account.is_root() else f"use your own: export HOME='{own}'"
+    return f"HOME is {named}, which {account.other_owner(info)}", hint
+
+
+def way_back(path: Path) -> str:
+    """The next step if this account is denied `path` because something in its home belongs to another one.
+
+    Empty if that is not the cause.
+    """
+    _, hint = borrowed_home()
+    if hint:
+        return hint
+    above = Path(os.environ.get("HOME", ""))
+    for place in (*reversed(path.parents), path):
+        if above in place.parents:
+            try:
+                info = place.lstat()
+            except OSError:
+                return ""
+            if not account.owns(info):
+                return _owner_hint(place, info.st_uid)
+    return ""
 
 
 def _check_not_for_root(path: Path) -> None:
@@ -262,14 +294,26 @@ def _check_not_for_root(path: Path) -> None:
     above = next((place for place in path.parents if place.exists()), path)
     owner = above.stat().st_uid
     if owner != 0:
-        raise UnsafePathError(path, f"{above} belongs to user {owner}, and you are root", SUDO_HINT)
+        raise UnsafePathError(path, f"{above} belongs to user {owner}, and you are root", account.SUDO_HINT)
+
+
+def can_be_seen(path: Path) -> bool:
+    """Whether this account sees something at `path`; `Path.exists` raises if a directory above denies it."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def check_leads_somewhere(path: Path) -> None:
     """Raise `UnsafePathError` if a symbolic link in `path` is broken: nothing can be created there."""
     for place in (*reversed(path.parents), path):
-        if place.is_symlink() and not place.exists():
+        try:
             target = place.readlink()
+        except OSError:
+            continue
+        if not can_be_seen(place):
             raise UnsafePathError(
                 place,
                 f"is a symbolic link to {target}, which is not there",

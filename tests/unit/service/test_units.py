@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from json_schema import problems
-from nexo.connections import paths
-from nexo_cli import service_diagnosis, stopping
+from nexo.connections import account, paths
+from nexo_cli import first_run, service_diagnosis, stopping
 from nexo_cli.cmds import service as service_command
 from nexo_client import launch, service
 from nexo_client.errors import ServiceFailed
@@ -195,6 +195,42 @@ def test_doctor_says_how_the_service_is(
     (finding,) = service_diagnosis.service_findings(paths.socket_path())
     assert (finding.topic, finding.level.value) == ("service", level)
     assert fix in finding.fix
+
+
+@pytest.mark.parametrize(("ours", "level"), [(True, "warning"), (False, "ok")])
+def test_without_a_service_manager_a_unit_is_a_problem_only_for_who_installed_it(
+    monkeypatch: pytest.MonkeyPatch, ours: bool, level: str
+) -> None:
+    found = Recorder(Unit(Path("/u"), ours, {}))
+    monkeypatch.setattr(found, "problem", lambda: "this system does not run systemd")
+    monkeypatch.setattr(service_diagnosis, "manager", lambda: found)
+    (finding,) = service_diagnosis.service_findings(paths.socket_path())
+    assert finding.level.value == level
+    assert "start" in finding.text + finding.fix
+
+
+def test_a_shell_with_another_home_does_not_start_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert systemd._other_home() == f"HOME is {paths.home()} here, and {account.home()} for the user manager"
+    monkeypatch.setenv("HOME", str(account.home()))
+    assert systemd._other_home() == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "enabled", "asked"),
+    [
+        (None, False, True),
+        (Unit(Path("/u"), False, {}), False, True),
+        (Unit(Path("/u"), False, {}), True, False),
+        (Unit(Path("/u"), True, {}), False, False),
+    ],
+    ids=["none", "of a package", "of a package, enabled", "installed by the person"],
+)
+def test_the_first_run_offers_the_start_at_login_until_somebody_has_decided(
+    monkeypatch: pytest.MonkeyPatch, unit: Unit | None, enabled: bool, asked: bool
+) -> None:
+    found = Recorder(unit)
+    monkeypatch.setattr(found, "standing", lambda: Standing(enabled=enabled))
+    assert first_run._is_chosen(found) is not asked
 
 
 @pytest.mark.parametrize(
