@@ -173,7 +173,7 @@ class CheckQueue:
                 entry = self._current(check)
                 if entry is not None:
                     if self._hosts.take(check.origin, mono):
-                        return self._start(entry, mono, quick=lane == 0)
+                        return self._start(entry, check.origin, mono, quick=lane == 0)
                     self._hosts.wait(check)
                 self._next_of_host(check.origin, mono)
         return None
@@ -201,8 +201,8 @@ class CheckQueue:
             return self._quick_running < CONCURRENCY
         return running - self._quick_running < SLOW_LANE
 
-    def _start(self, entry: WatchedConnection, mono: float, *, quick: bool) -> Launch:
-        launch = self._watch_list.start(entry, mono, deadline(entry.tracked.health))
+    def _start(self, entry: WatchedConnection, origin: str, mono: float, *, quick: bool) -> Launch:
+        launch = self._watch_list.start(entry, origin, mono, deadline(entry.tracked.health))
         self._running[launch.ticket] = quick
         if quick:
             self._quick_running += 1

@@ -276,9 +276,13 @@ class WatchList:
                 entry.queued = True
                 yield due, entry
 
-    def start(self, entry: WatchedConnection, mono: float, deadline_s: float) -> Launch:
-        """Start the check."""
-        launch = Launch(entry.ticket, entry.watched.id, entry.watched.origin, mono, deadline_s)
+    def start(self, entry: WatchedConnection, origin: str, mono: float, deadline_s: float) -> Launch:
+        """Start the check.
+
+        Args:
+            origin: the host whose place it takes; the connection may have moved since it was queued.
+        """
+        launch = Launch(entry.ticket, entry.watched.id, origin, mono, deadline_s)
         entry.queued = False
         entry.asked = False
         entry.due = None

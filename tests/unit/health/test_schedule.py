@@ -662,6 +662,25 @@ def test_a_host_is_not_blocked_by_what_happens_to_a_running_check(driver: Driver
         assert driver.state("a")[0] is HealthState.HEALTHY
 
 
+def test_a_host_is_not_blocked_by_a_check_that_waited_for_it_while_its_connection_moved(
+    driver: Driver,
+) -> None:
+    driver.answers["b"] = TIMEOUT
+    waits = remote("a", host="shared", paused=True)
+    driver.configure(waits, remote("b", host="shared"))
+    driver.go(1)
+    assert driver.core.request("a", driver.now)
+    driver.go(1)
+    assert driver.starts("a") == []
+    moved = remote("a", host="elsewhere", paused=True)
+    driver.configure(moved, remote("b", host="shared"))
+    driver.go(60)
+    assert len(driver.starts("a")) == 1
+    driver.configure(moved, remote("c", host="shared"))
+    driver.go(60)
+    assert driver.state("c")[0] is HealthState.HEALTHY
+
+
 # Requests of programs are evidence.
 
 WORKED = Verdict(Outcome.OK, source=EvidenceSource.TRAFFIC)
