@@ -133,21 +133,24 @@ class Listener:
             most_header_bytes=MOST_HEADER_BYTES,
         )
         self._at_the_port = await self._serve(at_port)
-        # If it cannot be bound, `stay_at` tries again.
+        # If it cannot be bound, `bind_again` tries later.
         with contextlib.suppress(OSError):
             self._at_the_path = await self._serve(self._path_socket(unix))
         self._keeper.refuse_rest()
 
-    async def stay_at(self, unix: Path) -> None:
-        """Listen on the Unix socket again, if its file was lost or programs look for it elsewhere.
+    def has_lost(self, unix: Path) -> bool:
+        """Whether programs that look for the Unix socket at `unix` do not find it. For any thread."""
+        return self._path != (unix, _identity(unix))
+
+    async def bind_again(self, unix: Path) -> None:
+        """Listen on the Unix socket again.
 
         Raises:
             OSError: it cannot be bound now.
         """
-        if self._path != (unix, _identity(unix)):
-            self._leave_path(remove=True)
-            self._at_the_path = await self._serve(self._path_socket(unix))
-            log.warning("the Unix socket of the gateway was lost; bound again: %s", unix)
+        self._leave_path(remove=True)
+        self._at_the_path = await self._serve(self._path_socket(unix))
+        log.warning("the Unix socket of the gateway was lost; bound again: %s", unix)
 
     async def _serve(self, listening: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ from nexo.connections.errors import GatewayClosed, InvalidField, NexoError
 from nexo.connections.proxies import is_loopback
 from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.passes import GatewaySetting, Wish
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
@@ -29,6 +30,7 @@ PORTS = range(20_000, 32_768)
 """Ports below those for outgoing connections, and above those of known services."""
 _TRIES = 20
 LOOK_EVERY_S = 2.0
+_LANE = Lane("gateway-socket", most=1, deadline_s=10.0)
 
 
 class Listening(Protocol):
@@ -43,8 +45,11 @@ class Listening(Protocol):
             OSError: it cannot listen for another reason.
         """
 
-    async def stay_at(self, unix: Path) -> None:
-        """Listen on the Unix socket again, if its file was lost or programs look for it elsewhere.
+    def has_lost(self, unix: Path) -> bool:
+        """Whether programs that look for the Unix socket at `unix` do not find it. For any thread."""
+
+    async def bind_again(self, unix: Path) -> None:
+        """Listen on the Unix socket again.
 
         Raises:
             OSError: it cannot be bound now.
@@ -155,6 +160,11 @@ class Door:
         failure = StandingFailure(log, "programs do not find the Unix socket of the gateway")
         while True:
             await clock.sleep(LOOK_EVERY_S)
+            try:
+                unix, lost = await _LANE.join("look", self._look)
+            except TimeoutError:
+                failure.came("its file system does not answer")
+                continue
             async with self._turn:
                 if self.setting.wish is not Wish.ON or self._ended:
                     continue
@@ -165,10 +175,16 @@ class Door:
                         await self._keep_if_possible(self.setting)
                     continue
                 try:
-                    await self._listener.stay_at(self._socket())
+                    # Looked at again, because it may have been closed or opened meanwhile.
+                    if lost and self._listener.has_lost(unix):
+                        await self._listener.bind_again(unix)
                     failure.is_over()
                 except OSError as error:
                     failure.came(error.strerror or type(error).__name__)
+
+    def _look(self) -> tuple[Path, bool]:
+        unix = self._socket()
+        return unix, self._listener.has_lost(unix)
 
     async def close(self) -> None:
         """Close it at the end of the daemon."""
