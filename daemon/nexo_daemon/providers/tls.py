@@ -35,7 +35,7 @@ class TlsContexts:
 
         Raises:
             ConfigFault: the bundle cannot be read or contains no certificate.
-        DaemonFailed: the daemon lacks what it takes to read it.
+            DaemonFailed: the daemon lacks what it takes to read it.
         """
         context = None if ca_bundle else self._contexts.get(_SYSTEM)
         if context is not None:
