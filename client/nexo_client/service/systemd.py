@@ -27,10 +27,11 @@ class Systemd:
 
     def problem(self) -> str:
         """Why the user manager cannot be used; empty if it can."""
-        # sd_booted(3); a container may have the programs of systemd only.
-        if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
+        if shutil.which("systemctl") is None:
             return "this system does not run systemd"
-        if elsewhere := _other_home():
+        unit = self.installed()
+        # A unit of a package is found whatever HOME is, and starts with another one.
+        if unit is not None and not unit.ours and (elsewhere := _other_home()):
             return elsewhere
         if not os.environ.get("XDG_RUNTIME_DIR") and "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
             return "this is not a login session (XDG_RUNTIME_DIR is not set), so there is no user manager"
