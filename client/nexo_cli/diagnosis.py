@@ -68,8 +68,8 @@ def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Itera
         yield DoctorFinding(topic, Level.BROKEN, str(problem), problem.hint)
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        fix = paths.way_back(Path(problem.filename)) if problem.filename else ""
-        yield DoctorFinding(topic, Level.BROKEN, f"{where}{problem.strerror or type(problem).__name__}", fix)
+        text = f"{where}{problem.strerror or type(problem).__name__}"
+        yield DoctorFinding(topic, Level.BROKEN, text, paths.way_back_from(problem))
     except Exception as problem:  # noqa: BLE001 - the doctor goes on
         yield DoctorFinding(topic, Level.WARNING, f"this check failed ({type(problem).__name__})")
 

@@ -119,7 +119,7 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
         return gave_up(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        hint = paths.way_back(Path(error.filename)) if error.errno == errno.EACCES and error.filename else ""
+        hint = paths.way_back_from(error) if error.errno == errno.EACCES else ""
         return gave_up(f"{where}{error.strerror or error}", hint or "nexoctl doctor says what to do about it")
 
 

@@ -287,6 +287,12 @@ def way_back(path: Path) -> str:
     return ""
 
 
+def way_back_from(error: OSError) -> str:
+    """`way_back` for the file that an error of the system names; empty if it names none."""
+    named = error.filename
+    return way_back(Path(os.fsdecode(named))) if isinstance(named, str | bytes) else ""
+
+
 def _check_not_for_root(path: Path) -> None:
     """Raise if we are root in another user's home (`sudo -E`), who could not use root's files there."""
     if not account.is_root():

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from health_parts import GOOD, News, Provider, run, running, watch
-from nexo.connections.errors import DaemonFailed, RetryLater, ShuttingDown, VaultLocked
+from nexo.connections.errors import DaemonFailed, NexoError, RetryLater, ShuttingDown, VaultLocked
 from nexo.connections.terms import HealthState, Outcome
 from nexo_daemon.domain.clock import SystemClock
 from nexo_daemon.domain.probing import Verdict
@@ -130,19 +130,29 @@ def test_a_change_right_after_the_start_of_a_check_does_not_block_its_host() -> 
     run(scenario)
 
 
-def test_a_locked_vault_is_unknown_and_sends_nothing_more() -> None:
+@pytest.mark.parametrize(
+    ("error", "reason", "advice"),
+    [
+        (VaultLocked("The vault is locked.", hint="nexoctl vault unlock"), "locked", "nexoctl vault unlock"),
+        (DaemonFailed("Too many open files", hint="see it"), "internal", "Too many open files: see it"),
+    ],
+    ids=["locked", "starved"],
+)
+def test_a_check_that_cannot_be_made_is_unknown_and_sends_nothing_more(
+    error: NexoError, reason: str, advice: str
+) -> None:
     async def scenario() -> None:
         provider, news = Provider(), News()
 
-        async def locked() -> Verdict:
-            raise VaultLocked("The vault is locked.", hint="nexoctl vault unlock")
+        async def cannot() -> Verdict:
+            raise error
 
-        provider.answers["a"] = locked
+        provider.answers["a"] = cannot
         async with running(provider, news) as monitor:
             monitor.configure(watch("a"), {})
             result = await monitor.check_now(["a"])
-        assert (result["a"].state, result["a"].reason) == (HealthState.UNKNOWN, "locked")
-        assert result["a"].advice == "nexoctl vault unlock"
+        assert (result["a"].state, result["a"].reason) == (HealthState.UNKNOWN, reason)
+        assert result["a"].advice == advice
         assert news.samples == []
 
     run(scenario)
@@ -165,24 +175,6 @@ def test_a_defect_in_one_probe_does_not_end_the_checks_of_others(caplog: pytest.
     run(scenario)
     assert "ValueError" in caplog.text
     assert "sk-canary" not in caplog.text
-
-
-def test_a_check_that_the_daemon_could_not_make_makes_no_connection_red() -> None:
-    async def scenario() -> None:
-        provider, news = Provider(), News()
-
-        async def starved() -> Verdict:
-            raise DaemonFailed("the daemon could not make the request: Too many open files", hint="see it")
-
-        provider.answers["a"] = starved
-        async with running(provider, news) as monitor:
-            monitor.configure(watch("a"), {})
-            result = await monitor.check_now(["a"])
-        assert (result["a"].state, result["a"].reason) == (HealthState.UNKNOWN, "internal")
-        assert "Too many open files" in result["a"].advice
-        assert news.samples == []
-
-    run(scenario)
 
 
 def test_stopping_ends_running_checks_and_those_who_wait() -> None:
