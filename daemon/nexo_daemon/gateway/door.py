@@ -160,6 +160,8 @@ class Door:
         failure = StandingFailure(log, "programs do not find the Unix socket of the gateway")
         while True:
             await clock.sleep(LOOK_EVERY_S)
+            if self.setting.wish is not Wish.ON:
+                continue
             try:
                 unix, lost = await _LANE.join("look", self._look)
             except TimeoutError:

@@ -56,11 +56,15 @@ async def stay_present(
         moved: called with the new path.
     """
     failure = StandingFailure(log, "programs do not find the daemon")
+
+    def look() -> tuple[Path, str]:
+        lock.keep(server.door.socket)
+        return wanted(), loss(server.door)
+
     while True:
         await clock.sleep(EVERY_S)
         try:
-            await _LANE.join("lock", lambda: lock.keep(server.door.socket))
-            target, why = await _LANE.join("look", lambda: (wanted(), loss(server.door)))
+            target, why = await _LANE.join("look", look)
             if target != server.door.socket:
                 why = f"programs look for it at {target} now"
             if why:
