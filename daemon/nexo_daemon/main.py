@@ -21,12 +21,12 @@ from nexo.connections.hardening import harden
 from nexo.connections.lock_note import Note
 from nexo.connections.version import __version__
 from nexo_daemon.domain.clock import Clock, SystemClock
-from nexo_daemon.domain.lanes import IMPORTS
-from nexo_daemon.gateway.door import Door
+from nexo_daemon.domain.thread_pool import IMPORTS
+from nexo_daemon.gateway.daemon_router import DaemonRouter
 from nexo_daemon.gateway.ledger import Ledger
-from nexo_daemon.gateway.lives import Lives
+from nexo_daemon.gateway.process_watch import ProcessWatch
 from nexo_daemon.gateway.routes import Routes
-from nexo_daemon.gateway.switchboard import Switchboard
+from nexo_daemon.gateway.switch import GatewaySwitch
 from nexo_daemon.gateway.tokens import Tokens
 from nexo_daemon.kept_sockets import KeptSockets
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
@@ -168,18 +168,18 @@ async def _serve(
         log_file=paths.log_file(),
     )
     view.followers = hub.followers
-    lives = Lives()
-    tokens = Tokens(registry, lives, clock)
+    process_watch = ProcessWatch()
+    tokens = Tokens(registry, process_watch, clock)
     ledger = Ledger(registry, clock)
     routes = Routes(resolver, store.unseal, TlsContexts(), clock)
-    switchboard = Switchboard(tokens, routes, ledger, health_board.witnessed, clock)
-    listener = Listener(switchboard, lambda: _upstream(routes), kept, calls.are_under_way)
+    router = DaemonRouter(tokens, routes, ledger, health_board.witnessed, clock)
+    listener = Listener(router, lambda: _upstream(routes), kept, calls.are_under_way)
     tokens.cut = listener.cut
     health_board.other_network = listener.doubt
     view.gateway_programs = lambda: len(tokens.users())
     hub.changed = tokens.changed = registry.status_changed
-    door = Door(registry, listener, lambda: paths.gateway_socket_path(view.socket), random.Random())  # noqa: S311 - jitter
-    registry.is_own_address = routes.is_own_address = door.is_own
+    switch = GatewaySwitch(registry, listener, lambda: paths.gateway_socket_path(view.socket))
+    registry.is_own_address = routes.is_own_address = switch.is_own
     auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
     server = Server(
         calls,
@@ -189,7 +189,7 @@ async def _serve(
         DaemonService(registry, journal, view, stop),
         VaultService(registry, auto_lock),
         StoreService(registry, journal),
-        GatewayService(registry, resolver, tokens, door, ledger),
+        GatewayService(registry, resolver, tokens, switch, ledger),
     )
 
     def moved(to: Path) -> None:
@@ -209,7 +209,7 @@ async def _serve(
     # Started before any secret is handed out.
     owned = {asyncio.create_task(steadily("journal", journal.run, clock), name="journal")}
     await server.start(socket)
-    await door.load()
+    await switch.load()
     note()
     registry.listen_to_routing(note_change)
     registry.listen_to_reload(lambda: try_seals(registry))
@@ -241,7 +241,7 @@ async def _serve(
             asyncio.create_task(steadily(name, work, clock), name=name)
             for name, work in {
                 "usage": ledger.run,
-                "gateway": lambda: door.stay_open(clock),
+                "gateway": lambda: switch.stay_open(clock),
                 "auto-lock": auto_lock.run,
                 "vault": lambda: look_after_the_vault(registry, clock),
                 "replaced keys": lambda: forget_when_due(registry, clock),
@@ -267,8 +267,8 @@ async def _serve(
     notify("STOPPING=1")
     told.cancel()
     stopping = asyncio.create_task(server.stop())
-    await door.close()
-    lives.close()
+    await switch.close()
+    process_watch.close()
     registry.bus.close()
     hub.close()
     for task in owned:

@@ -105,7 +105,8 @@ class Listener:
         """Listen.
 
         Raises:
-            PortTaken, PartsReplaced
+            PortTaken: another program uses the port.
+            PartsReplaced: the daemon was upgraded, and not restarted.
             OSError: it cannot listen for another reason.
         """
         try:
@@ -191,7 +192,11 @@ class Listener:
         self._at_the_path = self._path = None
 
     async def stop(self, *, for_good: bool) -> None:
-        """End open requests and stop listening; sockets are kept unless `for_good`."""
+        """End open requests and stop listening; takes seconds at most.
+
+        Args:
+            for_good: refuse callers from now on, so that they do not wait for the next daemon.
+        """
         if for_good:
             self._keeper.let_go()
         if self._at_the_port is not None:

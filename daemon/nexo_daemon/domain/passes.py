@@ -48,7 +48,7 @@ class NamedToken:
 
 
 @frozen
-class RunPass:
+class StoredRun:
     """The token of a run, valid as long as its process lives; only its digest is kept.
 
     Attributes:

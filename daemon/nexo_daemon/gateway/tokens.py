@@ -22,8 +22,8 @@ from nexo.connections.ranges import LONGEST_TOKEN_S
 from nexo.connections.terms import TOKEN_PREFIX
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
-from nexo_daemon.domain.passes import NamedToken, RunPass
-from nexo_daemon.gateway.lives import Lives
+from nexo_daemon.domain.passes import NamedToken, StoredRun
+from nexo_daemon.gateway.process_watch import ProcessWatch
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
@@ -75,9 +75,9 @@ class Bearer:
 class Tokens:
     """All bearers, by the digest of their tokens."""
 
-    def __init__(self, writer: Writer, lives: Lives, clock: Clock) -> None:
+    def __init__(self, writer: Writer, processes: ProcessWatch, clock: Clock) -> None:
         self._writer = writer
-        self._lives = lives
+        self._processes = processes
         self._clock = clock
         self._bearers: dict[bytes, Bearer] = {}
         self._by_id: dict[str, Bearer] = {}
@@ -91,7 +91,7 @@ class Tokens:
     async def load(self) -> None:
         """Replace the named tokens by those in the store, and resume runs whose processes live."""
         found: list[NamedToken] = []
-        runs: list[RunPass] = []
+        runs: list[StoredRun] = []
         try:
             found, runs = await self._writer.on_store_thread(self._read)
         except NexoError as error:
@@ -108,20 +108,20 @@ class Tokens:
         for run in runs:
             await self._take_up(run)
 
-    def _read(self) -> tuple[list[NamedToken], list[RunPass]]:
+    def _read(self) -> tuple[list[NamedToken], list[StoredRun]]:
         if not self._writer.store.database.is_open:
             return [], []
         with self._writer.store.database.reading() as db:
             return passes.tokens(db), passes.runs(db)
 
-    async def _take_up(self, run: RunPass) -> None:
+    async def _take_up(self, run: StoredRun) -> None:
         """Resume a run from before a restart of the daemon, if it is still the same process."""
         if run.id in self._by_id:
             return
         question = Question(run.workspace, run.connection, run.environment_connection)
         bearer = Bearer(run.id, question, run.created_at, client=run.client)
         same = bool(run.born) and born(run.client.pid) == run.born
-        if not (same and self._lives.watch(run.client.pid, lambda: self._gone(run.digest, bearer))):
+        if not (same and self._processes.watch(run.client.pid, lambda: self._gone(run.digest, bearer))):
             await self._forget_run(run.id)
             return
         self._add(run.digest, bearer)
@@ -166,12 +166,12 @@ class Tokens:
             raise LimitReached(f"{RUN_LIMIT} programs run with tokens already", hint="end some of them")
         token, digest = _fresh()
         bearer = Bearer(uuid.uuid4().hex, question, self._clock.now(), client=client)
-        if not self._lives.watch(client.pid, lambda: self._gone(digest, bearer)):
+        if not self._processes.watch(client.pid, lambda: self._gone(digest, bearer)):
             raise InvalidField.of(
                 "client.pid", f"there is no process {client.pid} here", "give the id of a running process"
             )
         self._add(digest, bearer)
-        run = RunPass(
+        run = StoredRun(
             bearer.id,
             digest,
             question.workspace,

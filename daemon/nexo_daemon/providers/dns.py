@@ -5,9 +5,9 @@
 
 import socket
 
-from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.domain.thread_pool import ThreadPool
 
-_LANE = Lane("resolve", most=64)
+_THREADS = ThreadPool("resolve", most=64)
 
 _Found = tuple[socket.AddressFamily, str]
 
@@ -19,7 +19,7 @@ async def resolve(host: str, port: int) -> list[str]:
         socket.gaierror: the name cannot be resolved.
         UnicodeError: the name is malformed.
     """
-    found = await _LANE.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    found = await _THREADS.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     return _alternate([(entry[0], str(entry[4][0])) for entry in found])
 
 

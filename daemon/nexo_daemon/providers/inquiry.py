@@ -11,10 +11,10 @@ from nexo.connections.proxies import SYSTEM, SystemProxies, is_loopback, system_
 from nexo.connections.terms import Layer, Outcome, Provider
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import Fact
 from nexo_daemon.domain.probing import Model, ProbeTarget, Verdict
 from nexo_daemon.domain.shortages import lack
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.bodies import Form, Reading
 from nexo_daemon.providers.catalog import PROVIDERS
@@ -30,7 +30,7 @@ from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
 _BIG_BODY = 128 * 1024
-_BODIES = Lane("bodies", most=4)
+_BODIES = ThreadPool("bodies", most=4)
 """Bytes from which a body is parsed on a thread, so that it does not block the loop."""
 
 

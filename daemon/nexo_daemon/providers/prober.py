@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from nexo.connections.errors import ProviderFailed
 from nexo.connections.terms import Outcome
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import IMPORTS
 from nexo_daemon.domain.model import Fact
 from nexo_daemon.domain.probing import ModelList, OnLayer, ProbeTarget, TestReport, Verdict
+from nexo_daemon.domain.thread_pool import IMPORTS
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.tls import TlsContexts

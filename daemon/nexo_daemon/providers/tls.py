@@ -11,13 +11,13 @@ from pathlib import Path
 
 import certifi
 
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.shortages import refuse_lack
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.providers.exchange import ConfigFault
 
 _MOST = 64
 # The file of a bundle may be on a mount that does not respond.
-_LANE = Lane("certificates", most=8, deadline_s=10.0)
+_THREADS = ThreadPool("certificates", most=8, deadline_s=10.0)
 
 _Key = tuple[str, int, int]
 _SYSTEM: _Key = ("", 0, 0)
@@ -41,7 +41,7 @@ class TlsContexts:
         if context is not None:
             return context
         try:
-            return await _LANE.join(ca_bundle, lambda: self._present(ca_bundle))
+            return await _THREADS.join(ca_bundle, lambda: self._present(ca_bundle))
         except TimeoutError:
             raise ConfigFault(
                 "network.ca_bundle",

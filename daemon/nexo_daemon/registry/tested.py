@@ -14,7 +14,7 @@ from nexo.connections.errors import InvalidField
 from nexo.connections.terms import KeyVerdict
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.fleeting import Fleeting
+from nexo_daemon.domain.expiring_cache import ExpiringCache
 from nexo_daemon.domain.model import StoredConnection
 from nexo_daemon.domain.probing import TestReport
 from nexo_daemon.registry.change import Effects
@@ -85,7 +85,7 @@ class Tickets:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._kept: Fleeting[str, Proposal] = Fleeting(clock, lifetime_s=KEPT_S, limit=LIMIT)
+        self._kept: ExpiringCache[str, Proposal] = ExpiringCache(clock, lifetime_s=KEPT_S, limit=LIMIT)
         self.era = 0
 
     def issue(self, proposal: Proposal, report: TestReport, era: int) -> str:

@@ -12,8 +12,8 @@ from nexo.connections.errors import ShuttingDown, StoreReadOnly
 from nexo.connections.terms import StoreState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.finishing import to_its_end
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import StoredState
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.registry.bus import (
     Bus,
     ConnectionChanged,
@@ -42,7 +42,7 @@ class Writer:
         self.store = store
         self.clock = clock
         self.bus = Bus()
-        self._thread = Lane("store", most=1)
+        self._thread = ThreadPool("store", most=1)
         self.on_store_thread = self._thread.run
         self._turn = asyncio.Lock()
         self._commands: set[asyncio.Task[Any]] = set()

@@ -9,8 +9,8 @@ from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as pb
 from nexo_daemon.domain.model import WorkspaceKey
 from nexo_daemon.domain.passes import UsageCounts, UsageKey, Wish
-from nexo_daemon.gateway.door import Door
 from nexo_daemon.gateway.ledger import NEVER, Ledger
+from nexo_daemon.gateway.switch import GatewaySwitch
 from nexo_daemon.gateway.tokens import Bearer, Tokens
 from nexo_daemon.registry.registry import Registry
 from nexo_daemon.registry.workspaces import check_workspace
@@ -23,12 +23,12 @@ class GatewayService:
     """Answers the calls of gateway.proto, which describes each."""
 
     def __init__(
-        self, registry: Registry, resolver: Resolver, tokens: Tokens, door: Door, ledger: Ledger
+        self, registry: Registry, resolver: Resolver, tokens: Tokens, switch: GatewaySwitch, ledger: Ledger
     ) -> None:
         self._registry = registry
         self._resolver = resolver
         self._tokens = tokens
-        self._door = door
+        self._switch = switch
         self._ledger = ledger
 
     async def GetGateway(self, request: pb.GetGatewayRequest) -> pb.GetGatewayResponse:
@@ -38,12 +38,12 @@ class GatewayService:
         )
 
     async def SetGateway(self, request: pb.SetGatewayRequest) -> pb.SetGatewayResponse:
-        await self._door.switch(on=request.on, port=request.port if request.HasField("port") else None)
+        await self._switch.set(on=request.on, port=request.port if request.HasField("port") else None)
         return pb.SetGatewayResponse(gateway=self._gateway())
 
     async def MintRunToken(self, request: pb.MintRunTokenRequest) -> pb.MintRunTokenResponse:
         question, client = question_of(request.inquiry), client_info(request.client)
-        await self._door.require_open()
+        await self._switch.require_open()
         token = await self._tokens.mint(question, client)
         return pb.MintRunTokenResponse(
             token=token,
@@ -90,15 +90,15 @@ class GatewayService:
         )
 
     def _gateway(self) -> pb.Gateway:
-        door = self._door
+        switch = self._switch
         return pb.Gateway(
-            on=door.setting.wish is Wish.ON,
-            switched_off=door.setting.wish is Wish.OFF,
-            listening=door.listening,
-            port=door.setting.port,
-            socket_path=paths.shown(door.socket),
-            problem=door.problem,
-            advice=door.advice,
+            on=switch.setting.wish is Wish.ON,
+            switched_off=switch.setting.wish is Wish.OFF,
+            listening=switch.listening,
+            port=switch.setting.port,
+            socket_path=paths.shown(switch.socket),
+            problem=switch.problem,
+            advice=switch.advice,
         )
 
     def _token(self, bearer: Bearer) -> pb.GatewayToken:

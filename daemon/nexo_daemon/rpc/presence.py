@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nexo.connections.paths import UnsafePathError, check_private_directory
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.lock import AlreadyRunning, InstanceLock
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.rpc.server import ServedSocket, Server
@@ -19,22 +19,22 @@ from nexo_daemon.rpc.server import ServedSocket, Server
 log = logging.getLogger("nexod")
 
 EVERY_S = 2.0
-_LANE = Lane("socket", most=1, deadline_s=10.0)
+_THREADS = ThreadPool("socket", most=1, deadline_s=10.0)
 
 
-def loss(door: ServedSocket) -> str:
+def loss(served: ServedSocket) -> str:
     """Why programs cannot reach the socket; empty if they can.
 
     Raises:
         UnsafePathError: its directory is not trusted by programs.
     """
     try:
-        info = door.socket.lstat()
-        if (info.st_dev, info.st_ino) != door.identity:
+        info = served.socket.lstat()
+        if (info.st_dev, info.st_ino) != served.identity:
             return "another file has its name"
         if stat.S_IMODE(info.st_mode) & 0o600 != 0o600:
             return "its permissions were removed"
-        check_private_directory(door.socket.parent)
+        check_private_directory(served.socket.parent)
     except OSError as error:
         return error.strerror or "it cannot be read"
     return ""
@@ -58,14 +58,14 @@ async def stay_present(
     failure = StandingFailure(log, "programs do not find the daemon")
 
     def look() -> tuple[Path, str]:
-        lock.keep(server.door.socket)
-        return wanted(), loss(server.door)
+        lock.keep(server.served.socket)
+        return wanted(), loss(server.served)
 
     while True:
         await clock.sleep(EVERY_S)
         try:
-            target, why = await _LANE.join("look", look)
-            if target != server.door.socket:
+            target, why = await _THREADS.join("look", look)
+            if target != server.served.socket:
                 why = f"programs look for it at {target} now"
             if why:
                 await server.start(target)
@@ -78,8 +78,8 @@ async def stay_present(
         except UnsafePathError as error:
             failure.came(f"{error}; {error.hint}")
         except TimeoutError:
-            failure.came(f"the file system of {server.door.socket} does not answer")
+            failure.came(f"the file system of {server.served.socket} does not answer")
         except OSError as error:
-            failure.came(f"the socket {server.door.socket}: {error.strerror or error}")
+            failure.came(f"the socket {server.served.socket}: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - grpcio may raise anything, and this task must go on
-            failure.came(f"the socket {server.door.socket}: {type(error).__name__}")
+            failure.came(f"the socket {server.served.socket}: {type(error).__name__}")

@@ -14,7 +14,7 @@ from nexo.connections.errors import NexoError, RetryLater
 from nexo.connections.terms import ResolutionSource
 from nexo.connections.v1 import workspace_pb2
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.fleeting import Fleeting
+from nexo_daemon.domain.expiring_cache import ExpiringCache
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord
 from nexo_daemon.registry.health_board import HealthBoard
 from nexo_daemon.registry.journal import Journal
@@ -85,7 +85,7 @@ class Resolver:
         self._clock = clock
         self.used_at = clock.elapsed()
         self._generation = 0
-        self._shared: Fleeting[Question, ResolvedAnswer] = Fleeting(
+        self._shared: ExpiringCache[Question, ResolvedAnswer] = ExpiringCache(
             clock, lifetime_s=SHARED_FOR_S, limit=SHARED_LIMIT
         )
         self._signatures: dict[Question, object] = {}

@@ -29,7 +29,7 @@ from nexo_daemon.store.files import Identity, identity
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0
 # When a lost socket is made again, the old one is kept, because programs are connected to it.
-_MOST_DOORS = 4
+_MOST_SOCKETS = 4
 
 _PACKAGE = daemon_pb2.DESCRIPTOR.package
 _OPTIONS = (
@@ -58,7 +58,7 @@ class Server:
     def __init__(self, calls: Calls, *services: object) -> None:
         """A server of `services`, each of a class that is named like its service in the contract."""
         self._health = health_servicer.aio.HealthServicer()
-        self._doors: list[ServedSocket] = []
+        self._sockets: list[ServedSocket] = []
         self._methods: Any = Methods(calls)
         self._names = [self._methods.add(service) for service in services]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._methods)
@@ -78,7 +78,7 @@ class Server:
             UnsafePathError: the path is too long, or its directory is not private.
             OSError: the socket cannot be bound.
         """
-        _check_free(socket, [door.identity for door in self._doors])
+        _check_free(socket, [served.identity for served in self._sockets])
         # Bound under a temporary name, and renamed when it answers. And when grpcio stops, it removes
         # the file with the name that it has bound, even if that is another daemon's by then (seen).
         unready = socket.with_name(f"{socket.name[:-1]}~")
@@ -94,26 +94,26 @@ class Server:
         try:
             await _call(unready)
             unready.rename(socket)
-            self._doors.append(ServedSocket(socket, identity(socket), server))
+            self._sockets.append(ServedSocket(socket, identity(socket), server))
         except BaseException:
             await server.stop(None)
             raise
-        if len(self._doors) > _MOST_DOORS:
-            await self._doors.pop(0).server.stop(GRACE_S)
+        if len(self._sockets) > _MOST_SOCKETS:
+            await self._sockets.pop(0).server.stop(GRACE_S)
 
     @property
-    def door(self) -> ServedSocket:
+    def served(self) -> ServedSocket:
         """The socket through which programs reach the daemon."""
-        return self._doors[-1]
+        return self._sockets[-1]
 
     async def stop(self) -> None:
         """Refuse new calls, give running ones a moment to end, remove the socket."""
         await self._health.enter_graceful_shutdown()
-        await asyncio.gather(*(door.server.stop(GRACE_S) for door in self._doors))
-        for door in self._doors:
+        await asyncio.gather(*(served.server.stop(GRACE_S) for served in self._sockets))
+        for served in self._sockets:
             with contextlib.suppress(OSError):
-                if identity(door.socket) == door.identity:
-                    door.socket.unlink()
+                if identity(served.socket) == served.identity:
+                    served.socket.unlink()
 
 
 def _check_free(socket: Path, ours: Collection[Identity]) -> None:

@@ -8,9 +8,9 @@ from nexo.connections.errors import StoreFailed
 from nexo.connections.model.store import Restored
 from nexo.connections.terms import ImportAction
 from nexo.connections.v1 import store_pb2 as pb
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import ClientInfo, Credentials, HandoutRecord, StoredState
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.journal import Journal
@@ -21,9 +21,9 @@ from nexo_daemon.store.files import StoreUnusable
 
 log = logging.getLogger(__name__)
 
-_FILES = Lane("files", most=4)
+_FILES = ThreadPool("files", most=4)
 # scrypt takes half a second and 128 MB, or four times both if the document demands it.
-_DERIVING = Lane("deriving", most=1)
+_DERIVING = ThreadPool("deriving", most=1)
 
 
 class StoreService:

@@ -9,9 +9,9 @@ from nexo.connections.errors import InvalidField, NexoError
 from nexo.connections.terms import VaultState
 from nexo.connections.v1 import vault_pb2 as pb
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.model import AutoLock, StoredState
 from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.registry.auto_lock import AutoLocker
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.vault.derivation import new_recovery_code
@@ -24,7 +24,7 @@ PROVE_EVERY = 120
 """The rounds of `look_after_the_vault` from one trial of the key slot to the next: an hour."""
 
 # Calls that may be slow: the keyring may hang, and scrypt takes half a second.
-_LANE = Lane("vault", most=4)
+_THREADS = ThreadPool("vault", most=4)
 
 
 async def look_after_the_vault(writer: Writer, clock: Clock) -> None:
@@ -36,11 +36,11 @@ async def look_after_the_vault(writer: Writer, clock: Clock) -> None:
     for number in itertools.count(1):
         await clock.sleep(RETRY_S)
         if writer.store.vault.state is VaultState.UNLOCKED:
-            if number % PROVE_EVERY == 0 and await _LANE.run(writer.store.key_manager.prove_slot):
+            if number % PROVE_EVERY == 0 and await _THREADS.run(writer.store.key_manager.prove_slot):
                 if writer.store.vault.problem:
                     log.warning("the vault will not unlock again: %s", writer.store.vault.problem)
                 writer.vault_changed()
-        elif await _LANE.run(writer.store.key_manager.try_quietly):
+        elif await _THREADS.run(writer.store.key_manager.try_quietly):
             log.info("the vault is unlocked")
             writer.vault_changed()
 
@@ -103,7 +103,7 @@ class VaultService:
     async def SetRecoveryCode(self, request: pb.SetRecoveryCodeRequest) -> pb.SetRecoveryCodeResponse:
         self._writer.require_writable()
         code = Secret(request.recovery_code)
-        await _LANE.run(lambda: self._writer.store.key_manager.set_recovery_code(code))
+        await _THREADS.run(lambda: self._writer.store.key_manager.set_recovery_code(code))
         self._writer.vault_changed()
         log.info("the recovery code was replaced")
         return pb.SetRecoveryCodeResponse(vault=self._vault())
@@ -142,7 +142,7 @@ class VaultService:
 
     async def _change(self, work: Callable[[], None], *, tell: bool = True) -> None:
         try:
-            await _LANE.run(work)
+            await _THREADS.run(work)
         finally:
             if tell:
                 self._writer.vault_changed()

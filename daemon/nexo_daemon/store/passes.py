@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey, WorkspaceKind
-from nexo_daemon.domain.passes import GatewaySetting, NamedToken, RunPass, UsageCounts, UsageKey, Wish
+from nexo_daemon.domain.passes import GatewaySetting, NamedToken, StoredRun, UsageCounts, UsageKey, Wish
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.soundness import sound_rows
 
@@ -60,13 +60,13 @@ def delete_token(db: "Writing", token_id: str) -> None:
         db.delete(table, id=token_id)
 
 
-def runs(db: sqlite3.Connection) -> list[RunPass]:
+def runs(db: sqlite3.Connection) -> list[StoredRun]:
     """All valid rows, as `tokens`."""
     found = sound_rows(db, tables.gateway_runs)
     return [_run(row) for row in found if row["digest"] == rows.digest(_lasting(row))]
 
 
-def put_run(db: "Writing", run: RunPass) -> None:
+def put_run(db: "Writing", run: StoredRun) -> None:
     """Add the token of a run."""
     row: dict[str, object] = {
         "id": run.id,
@@ -111,9 +111,9 @@ def _token(row: dict[str, Any]) -> NamedToken:
     )
 
 
-def _run(row: dict[str, Any]) -> RunPass:
+def _run(row: dict[str, Any]) -> StoredRun:
     client = ClientInfo(row["client_name"], row["client_version"], row["client_pid"], row["client_program"])
-    return RunPass(
+    return StoredRun(
         id=row["id"],
         digest=row["token_digest"],
         workspace=_workspace_of(row),

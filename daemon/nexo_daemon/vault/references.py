@@ -20,10 +20,10 @@ from nexo.connections import account, processes
 from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import WAITS_UNTIL, Clock
-from nexo_daemon.domain.fleeting import Fleeting
-from nexo_daemon.domain.lanes import Lane
+from nexo_daemon.domain.expiring_cache import ExpiringCache
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.shortages import refuse_lack
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.vault import desktop_keyring
 from nexo_daemon.vault.desktop_keyring import KeyringState
 
@@ -99,12 +99,14 @@ class References:
 
     def __init__(self, clock: Clock, *, cached_s: float = CACHED_S, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
-        self._cache: Fleeting[str, Secret] = Fleeting(clock, lifetime_s=cached_s, limit=_CACHE_ENTRIES)
+        self._cache: ExpiringCache[str, Secret] = ExpiringCache(
+            clock, lifetime_s=cached_s, limit=_CACHE_ENTRIES
+        )
         # By reference, the fetches whose key may be cached; and all fetches, which end with the daemon.
         self._running: dict[str, asyncio.Task[Secret]] = {}
         self._tasks: set[asyncio.Task[Secret]] = set()
-        self._files = Lane("key files", most=_MOST_FILES)
-        self._keyring = Lane("keyring", most=_MOST_KEYRING)
+        self._files = ThreadPool("key files", most=_MOST_FILES)
+        self._keyring = ThreadPool("keyring", most=_MOST_KEYRING)
 
     def known(self, text: str) -> Secret | None:
         """The key, if it is in the cache."""

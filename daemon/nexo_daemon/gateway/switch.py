@@ -11,18 +11,17 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from nexo.connections.errors import GatewayClosed, InvalidField, NexoError
 from nexo.connections.proxies import is_loopback
 from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.lanes import Lane
 from nexo_daemon.domain.passes import GatewaySetting, Wish
+from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.store import passes
-from nexo_gateway.server import PartsReplaced, PortTaken
+from nexo_gateway.server import Listener, PartsReplaced, PortTaken
 
 log = logging.getLogger(__name__)
 
@@ -30,49 +29,16 @@ PORTS = range(20_000, 32_768)
 """Ports below those for outgoing connections, and above those of known services."""
 _TRIES = 20
 LOOK_EVERY_S = 2.0
-_LANE = Lane("gateway-socket", most=1, deadline_s=10.0)
+_THREADS = ThreadPool("gateway-socket", most=1, deadline_s=10.0)
 
 
-class Listening(Protocol):
-    """The server on the port and on the Unix socket."""
-
-    async def start(self, port: int, unix: Path) -> None:
-        """Listen.
-
-        Raises:
-            PortTaken: another program uses the port.
-            PartsReplaced: the daemon was upgraded, and not restarted.
-            OSError: it cannot listen for another reason.
-        """
-
-    def has_lost(self, unix: Path) -> bool:
-        """Whether programs that look for the Unix socket at `unix` do not find it. For any thread."""
-
-    async def bind_again(self, unix: Path) -> None:
-        """Listen on the Unix socket again.
-
-        Raises:
-            OSError: it cannot be bound now.
-        """
-
-    async def stop(self, *, for_good: bool) -> None:
-        """End open requests, and stop listening. Takes seconds at most.
-
-        Args:
-            for_good: refuse callers from now on, so that they do not wait for the next daemon.
-        """
-
-
-class Door:
+class GatewaySwitch:
     """Opens and closes the gateway, one operation at a time, and stores the switch."""
 
-    def __init__(
-        self, writer: Writer, listener: Listening, socket: Callable[[], Path], rng: random.Random
-    ) -> None:
+    def __init__(self, writer: Writer, listener: Listener, socket: Callable[[], Path]) -> None:
         self._writer = writer
         self._listener = listener
         self._socket = socket
-        self._rng = rng
         self._turn = asyncio.Lock()
         self._ended = False
         self._failure = StandingFailure(log, "the gateway does not listen")
@@ -134,8 +100,8 @@ class Door:
             if not self.listening:
                 raise GatewayClosed(f"the gateway does not listen: {self.problem}", hint=self.advice)
 
-    async def switch(self, *, on: bool, port: int | None = None) -> None:
-        """Switch on or off for a person. A failure to listen is reported in `problem`.
+    async def set(self, *, on: bool, port: int | None = None) -> None:
+        """Switch it on or off for a person. A failure to listen is reported in `problem`.
 
         Raises:
             InvalidField: the port is out of range.
@@ -160,15 +126,15 @@ class Door:
         failure = StandingFailure(log, "programs do not find the Unix socket of the gateway")
         while True:
             await clock.sleep(LOOK_EVERY_S)
-            if self.setting.wish is not Wish.ON:
+            if not self._is_wanted():
                 continue
             try:
-                unix, lost = await _LANE.join("look", self._look)
+                unix, lost = await _THREADS.join("look", self._look)
             except TimeoutError:
                 failure.came("its file system does not answer")
                 continue
             async with self._turn:
-                if self.setting.wish is not Wish.ON or self._ended:
+                if not self._is_wanted():
                     continue
                 if not self.listening:
                     before = self.setting
@@ -183,6 +149,9 @@ class Door:
                     failure.is_over()
                 except OSError as error:
                     failure.came(error.strerror or type(error).__name__)
+
+    def _is_wanted(self) -> bool:
+        return self.setting.wish is Wish.ON and not self._ended
 
     def _look(self) -> tuple[Path, bool]:
         unix = self._socket()
@@ -205,7 +174,7 @@ class Door:
         if self._ended:
             self.problem, self.advice = "nexod is stopping", "try again when it runs"
             return
-        chosen = [self.setting.port] if self.setting.port else self._rng.sample(PORTS, _TRIES)
+        chosen = [self.setting.port] if self.setting.port else random.sample(PORTS, _TRIES)
         for port in chosen:
             try:
                 await self._listener.start(port, self._socket())

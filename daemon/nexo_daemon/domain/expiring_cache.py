@@ -14,7 +14,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Fleeting(Generic[K, V]):
+class ExpiringCache(Generic[K, V]):
     """Values by key, oldest first; used on one event loop."""
 
     def __init__(self, clock: Clock, *, lifetime_s: float, limit: int) -> None:

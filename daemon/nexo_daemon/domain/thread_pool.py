@@ -2,7 +2,7 @@
 
 A file on a dead mount, a name server that is gone, a keyring that hangs: such a call cannot be cancelled. On
 asyncio's shared executor (6 threads on 2 cores) a few of them would block all other work, and Python joins
-that executor's threads before it exits. So the daemon does not use it. The threads of a lane serve one kind
+that executor's threads before it exits. So the daemon does not use it. The threads of a pool serve one kind
 of work, are limited in number, and are kept between jobs, because starting one blocks the loop for
 milliseconds on a busy computer. They end when there is nothing to do, and never keep the process from
 exiting.
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _IDLE_S = 20.0
 
 
-class Lane:
+class ThreadPool:
     """Daemon threads for one kind of work, at most `most`; a job beyond that waits for its turn.
 
     Args:
@@ -129,5 +129,5 @@ def _settle(done: asyncio.Future[T], result: T | None, error: BaseException | No
         done.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
 
 
-IMPORTS = Lane("imports", most=1)
+IMPORTS = ThreadPool("imports", most=1)
 """Imports libraries that are needed after the first answer, or later."""

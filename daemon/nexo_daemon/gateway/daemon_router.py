@@ -13,7 +13,7 @@ from nexo_daemon.gateway.tokens import RECENT, Bearer, Tokens
 from nexo_gateway.router import Asked, CallOutcome, Target, not_known
 
 
-class Switchboard:
+class DaemonRouter:
     """See `nexo_gateway.router.Router`."""
 
     def __init__(

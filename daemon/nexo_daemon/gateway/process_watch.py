@@ -10,7 +10,7 @@ LOOK_EVERY_S = 5.0
 """Interval for polling, in seconds, where the kernel does not notify (macOS)."""
 
 
-class Lives:
+class ProcessWatch:
     """Watches processes. Used on one event loop; close it."""
 
     def __init__(self) -> None:
