@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from nexo.connections import file_locks, lock_note
+from nexo.connections.files import identity
 from nexo.connections.lock_note import Note
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.version import __version__
-from nexo_daemon.store.files import NO_LOCKS, StoreUnusable, identity
+from nexo_daemon.store.files import NO_LOCKS, StoreUnusable
 
 # Longer than `lock_note.held` takes to test the lock, and too short for a person to notice.
 _TRY_S = 0.3

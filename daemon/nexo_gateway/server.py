@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nexo.connections import account, peers
+from nexo.connections import account, files, peers
 from nexo_gateway.pace import Pace
 from nexo_gateway.router import Router
 
@@ -35,9 +35,6 @@ QUEUE = 256
 
 Address = str | tuple[str, int]
 """A path, or host and port."""
-
-Identity = tuple[int, int]
-"""Device and inode number of a file."""
 
 
 class PortTaken(Exception):
@@ -89,7 +86,7 @@ class Listener:
         self._at_the_port: asyncio.Server | None = None
         self._at_the_path: asyncio.Server | None = None
         # The path of the Unix socket, and the identity of its file.
-        self._path: tuple[Path, Identity | None] | None = None
+        self._path: tuple[Path, files.Identity | None] | None = None
         self._path_is_kept = False
 
     def cut(self, bearer: str) -> int:
@@ -254,13 +251,12 @@ def _bound_unix(path: Path) -> socket.socket:
     return listening
 
 
-def _identity(path: Path) -> Identity | None:
+def _identity(path: Path) -> files.Identity | None:
     """The identity of the file with this name; None if it cannot be accessed."""
     try:
-        info = path.lstat()
+        return files.identity(path)
     except OSError:
         return None
-    return info.st_dev, info.st_ino
 
 
 def _by_whom(port: int) -> str:

@@ -9,10 +9,10 @@ import codecs
 import contextlib
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nexo.connections import files
 from nexo.connections.values import frozen
 from nexo_cli.setups.edits import FileForm, PlacedValue, edited, says_nothing, values
 from nexo_cli.setups.place import ABSENT
@@ -60,7 +60,7 @@ def write(
         _note_absence(real)
     elif not _holds_ours(before, form, templates):
         # An older copy is from another set-up, which the person has undone by hand.
-        _put(backup_of(path), real.read_bytes(), _mode(real))
+        files.replace(backup_of(path), real.read_bytes(), _mode(real))
         _absence_of(real).unlink(missing_ok=True)
     _replace(real, before, after)
     return True
@@ -76,8 +76,11 @@ def undo(path: Path, form: FileForm, templates: Sequence[PlacedValue], *, start:
     Raises:
         Unreadable, OSError: as `write`.
     """
+    real = _real(path)
+    for one in (real, backup_of(path), _absence_of(real)):
+        files.discard_unfinished(one)
     changed = _undone(path, form, templates, start)
-    _leave(_real(path))
+    _leave(real)
     return changed
 
 
@@ -85,6 +88,10 @@ def _undone(path: Path, form: FileForm, templates: Sequence[PlacedValue], start:
     real, backup = _real(path), backup_of(path)
     current, before = reading.text_of(path), reading.text_of(backup)
     if current is None:
+        return False
+    if current == before:
+        # A killed `write` had made the copy, and nothing else.
+        backup.unlink()
         return False
     is_new = _absence_of(real).exists()
     has_copy = before is not None or is_new
@@ -195,27 +202,7 @@ def _replace(real: Path, before: str | None, after: str) -> None:
     marked = before is not None and real.read_bytes().startswith(codecs.BOM_UTF8)
     mode = _mode(real) if before is not None else _NEW_MODE
     content = after.encode("utf-8-sig" if marked else "utf-8")
-    _put(real, content, mode, lambda: _require_unchanged(real, before))
-
-
-def _put(path: Path, content: bytes, mode: int, check: Callable[[], None] = lambda: None) -> None:
-    """Create or replace a file: with all of its content, or not at all.
-
-    Args:
-        check: called before the file is replaced; if it raises, the file is not changed.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        check()
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    files.replace(real, content, mode, lambda: _require_unchanged(real, before))
 
 
 def _absence_of(real: Path) -> Path:
@@ -226,7 +213,7 @@ def _note_absence(real: Path) -> None:
     missing = [parent for parent in real.parents if not parent.exists()]
     real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _absence_of(real).exists():
-        _put(_absence_of(real), b"".join(os.fsencode(one) + b"\0" for one in missing), _NEW_MODE)
+        files.replace(_absence_of(real), b"".join(os.fsencode(one) + b"\0" for one in missing))
 
 
 def _leave(real: Path) -> None:

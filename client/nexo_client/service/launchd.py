@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from nexo.connections import account, paths
+from nexo.connections import account, files, paths
 from nexo_client.errors import ServiceFailed
 from nexo_client.service.manager import LABEL, Standing, Unit, command, deviations
 
@@ -53,7 +53,7 @@ class Launchd:
         unit = Unit(_plist(), True, deviations(socket), command()[0])
         try:
             unit.path.parent.mkdir(parents=True, exist_ok=True)
-            unit.path.write_bytes(plistlib.dumps(agent(command(), unit.environment)))
+            files.replace(unit.path, plistlib.dumps(agent(command(), unit.environment)), 0o644)
         except OSError as error:
             raise ServiceFailed(f"{unit.path}: {error.strerror}", hint="make it writable for you") from None
         _launchctl("bootout", _target(), timeout_s=_CHANGE_S)

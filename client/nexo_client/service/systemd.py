@@ -7,7 +7,7 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from nexo.connections import account, paths, refusal
+from nexo.connections import account, files, paths, refusal
 from nexo_client.errors import ServiceFailed
 from nexo_client.service.manager import Standing, Unit, command, deviations
 
@@ -184,11 +184,8 @@ def _own_directory() -> Path:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        new.write_text(text, encoding="utf-8")
-        # Independent of the umask: systemd warns about units that only the owner can read.
-        new.chmod(0o644)
-        new.replace(path)
+        # systemd warns about units that only the owner can read.
+        files.replace(path, text.encode(), 0o644)
     except OSError as error:
         raise ServiceFailed(f"{path}: {error.strerror}", hint="make the directory writable for you") from None
 

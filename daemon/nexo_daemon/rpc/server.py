@@ -19,12 +19,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nexo.connections import paths
+from nexo.connections.files import Identity, identity
 from nexo.connections.v1 import daemon_pb2
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import WAITS_UNTIL
 from nexo_daemon.rpc.calls import Calls
 from nexo_daemon.rpc.errors import answering
-from nexo_daemon.store.files import Identity, identity
 
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from nexo.connections import schemas
 from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
+from nexo.connections.files import sync_directory
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.values import frozen
 from nexo_daemon.store import reading, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.files import create_private, sync_directory
+from nexo_daemon.store.files import create_private
 from nexo_daemon.store.sqlite import explained
 
 DAILY = timedelta(days=1)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from nexo.connections.files import sync_directory
 from nexo.connections.paths import UnsafePathError, check_database_path
 from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema, tables
-from nexo_daemon.store.files import StoreUnusable, create_private, require_locks, sync_directory, unfit_for
+from nexo_daemon.store.files import StoreUnusable, create_private, require_locks, unfit_for
 from nexo_daemon.store.sqlite import connect, lacking
 from nexo_daemon.store.writing import SqlAlchemyConnection
 

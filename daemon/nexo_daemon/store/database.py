@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nexo.connections.errors import StoreFailed, StoreReadOnly
-from nexo_daemon.store.files import Identity, StoreUnusable, identity, unfit_for
+from nexo.connections.files import Identity, identity
+from nexo_daemon.store.files import StoreUnusable, unfit_for
 from nexo_daemon.store.sqlite import BEGIN, connect, explained, lacking
 
 if TYPE_CHECKING:

@@ -18,9 +18,6 @@ from nexo.connections.paths import (
     way_back,
 )
 
-Identity = tuple[int, int]
-"""Device and inode number of a file."""
-
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 # Below the bytes that SQLite locks (at 2^30), beyond its header.
 _A_BYTE_OF_NOBODY = 512
@@ -102,16 +99,6 @@ def inspect(path: Path) -> FoundStore:
     return FoundStore.SQLITE if start == _MAGIC else FoundStore.SOMETHING_ELSE
 
 
-def identity(path: Path) -> Identity:
-    """The identity of the file with this name.
-
-    Raises:
-        OSError: the file does not exist or cannot be accessed.
-    """
-    info = path.lstat()
-    return info.st_dev, info.st_ino
-
-
 def application_id(path: Path) -> int:
     """Read `PRAGMA application_id` from the header (offset 68), without SQLite."""
     with path.open("rb") as file:
@@ -152,15 +139,6 @@ def create_private(path: Path) -> None:
     """Create an empty file with mode 0600, which must not exist. SQLite would create it 0644."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, 0o600))
-
-
-def sync_directory(directory: Path) -> None:
-    """Make created and removed names survive a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def private_copy(path: Path) -> Path:

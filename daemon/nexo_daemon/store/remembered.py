@@ -4,11 +4,10 @@ Kept with the lock and the log, in another directory tree: removing the store do
 """
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from nexo_daemon.store.files import sync_directory
+from nexo.connections import files
 
 _MOST = 64
 
@@ -29,15 +28,9 @@ class Remembered:
         if self._file is None or str(path) in paths:
             return
         text = json.dumps({"stores": [*paths, str(path)][-_MOST:]})
-        new = self._file.with_name(f".{self._file.name}.new")
         with suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(new, flags, 0o600), "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
-            sync_directory(self._file.parent)
+            files.replace(self._file, text.encode())
+            files.sync_directory(self._file.parent)
 
     def _paths(self) -> list[str]:
         if self._file is None or not self._file.is_file():

@@ -17,10 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexo.connections.files import sync_directory
 from nexo_daemon.store import backups as backup_files
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.files import create_private, sync_directory
+from nexo_daemon.store.files import create_private
 from nexo_daemon.vault.slots import WrappedKey
 
 if TYPE_CHECKING:

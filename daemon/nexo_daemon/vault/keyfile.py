@@ -7,10 +7,10 @@ hold keys of several stores (NEXO_DATA_DIR), so a line is removed only by the sl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from nexo.connections import account, file_locks
+from nexo.connections import account, file_locks, files
 from nexo.connections.paths import UnsafePathError, private_directory, way_back
 from nexo_daemon.vault.sealing import key_from_text, key_to_text
 
@@ -73,7 +73,7 @@ def remove(path: Path, slot_id: str) -> None:
             _replace(path, entries)
         else:
             path.unlink()
-            _sync_directory(path.parent)
+            files.sync_directory(path.parent)
 
 
 def _entries(path: Path) -> dict[str, str]:
@@ -107,33 +107,8 @@ def _entries(path: Path) -> dict[str, str]:
 
 def _replace(path: Path, entries: dict[str, str]) -> None:
     text = "".join([_TITLE, "\n", *(f"{slot} {key}\n" for slot, key in entries.items())])
-    temporary = _unfinished(path)
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode(*_ENCODING))
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.replace(path, text.encode(*_ENCODING))
+    files.sync_directory(path.parent)
 
 
 @contextmanager
@@ -147,8 +122,7 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         file_locks.wait_for(descriptor)
         # A killed daemon leaves a copy with its keys, which must not outlive them.
-        with suppress(FileNotFoundError):
-            _unfinished(path).unlink()
+        files.discard_unfinished(path)
         yield
     finally:
         os.close(descriptor)

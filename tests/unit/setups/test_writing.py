@@ -3,7 +3,10 @@
 import codecs
 import json
 import resource
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -364,6 +367,50 @@ def test_on_a_full_disk_the_file_stays_and_no_half_of_a_copy_is_left(tmp_path: P
     assert not writing.undo(path, FileForm.JSON, TEMPLATES[FileForm.JSON])
     assert path.read_text() == text
     assert [one.name for one in tmp_path.iterdir()] == ["settings"]
+
+
+DIES_BEFORE_A_FILE_IS_THERE = """
+import os, signal, sys
+from pathlib import Path
+from nexo_cli.setups import writing
+from nexo_cli.setups.edits import FileForm, PlacedValue
+path, name = Path(sys.argv[1]), sys.argv[2]
+sys.addaudithook(
+    lambda event, words: event == "os.rename"
+    and Path(words[1]).name == name
+    and os.kill(os.getpid(), signal.SIGKILL)
+)
+writing.write(path, FileForm.ENV, [PlacedValue(("TOKEN",), "{token}")], {"token": "nexo_a-token"})
+"""
+
+
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize(
+    ("there", "name"),
+    [
+        (True, "settings.before-nexo"),
+        (True, "settings"),
+        (False, "settings.not-there-before-nexo"),
+        (False, "settings"),
+    ],
+)
+def test_what_a_killed_set_up_left_goes_with_the_next_one_and_with_undo(
+    tmp_path: Path, there: bool, name: str, again: bool
+) -> None:
+    """Beside the file lay its new content with the token, or a copy of the old one with the person's key."""
+    path = tmp_path / "settings"
+    if there:
+        path.write_text("ANTHROPIC_API_KEY=sk-old\n")
+    before = set(tmp_path.iterdir())
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", DIES_BEFORE_A_FILE_IS_THERE, path, name], check=False)
+        assert killed.returncode == -signal.SIGKILL
+    assert set(tmp_path.iterdir()) > before
+    if again:
+        write(path, FileForm.ENV)
+        assert len(list(tmp_path.iterdir())) == 2
+    writing.undo(path, FileForm.ENV, TEMPLATES[FileForm.ENV])
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_a_file_is_written_beside_itself_wherever_temporary_files_are_kept(
