@@ -485,6 +485,25 @@ def test_a_server_that_was_killed_is_in_nobodys_way(screen: Settings, surroundin
     assert Caller(start_settings(surroundings)).enter() == 200
 
 
+@pytest.mark.parametrize("lost", [["page.sock"], ["page.lock"], ["page.sock", "page.lock"], []])
+def test_a_server_that_cannot_be_asked_keeps_its_tabs_and_the_next_start_is_the_server(
+    page: Caller, screen: Settings, surroundings: Surroundings, lost: list[str]
+) -> None:
+    for name in lost:
+        (surroundings.socket.parent / name).unlink()
+    if not lost:
+        screen.process.send_signal(signal.SIGSTOP)
+    second = start_settings(surroundings)
+    assert second.port != screen.port
+    assert Caller(second).enter() == 200
+    screen.process.send_signal(signal.SIGCONT)
+    assert page.ask("providers")[0] == 200
+    screen.process.terminate()
+    screen.process.wait(PATIENCE_S)
+    # Its end took nothing from the second one.
+    assert Served(another_address(surroundings)).port == second.port
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_with_its_tabs(page: Caller, screen: Settings, number: int) -> None:
     tab = lines(screen, page.secret, "watch")

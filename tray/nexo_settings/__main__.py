@@ -19,7 +19,7 @@ from nexo.connections import paths
 from nexo.connections.hardening import harden
 from nexo.connections.version import __version__
 from nexo_settings import browser, handover
-from nexo_settings.handover import NO_REVEAL, Place, ServerBusy, Serving
+from nexo_settings.handover import NO_REVEAL, Place, Serving
 from nexo_settings.presence import IDLE_S
 from nexo_settings.sessions import Sessions
 
@@ -69,8 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         claimed = handover.claim(daemon, place)
     except paths.UnsafePathError as error:
         return _failed(str(error), error.hint)
-    except ServerBusy:
-        return _failed("the settings are already open but do not answer", "close their tabs and try again")
     if isinstance(claimed, str):
         _announce(claimed, browse, umask)
         return EXIT_OK

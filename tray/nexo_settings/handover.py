@@ -1,7 +1,8 @@
 """Makes sure that only one server runs: the first start takes a lock, later starts ask it for an address.
 
 A start of another version gets the lock instead, because an upgrade must not show the old page until the last
-tab is closed. The server that had it serves only its open tabs from then on.
+tab is closed. So does a start that gets no answer: somebody removed the socket, or the server hangs. The
+server that had the lock serves only its open tabs from then on.
 
 The lock and the socket are beside the daemon's socket, in a directory that only this user can access.
 """
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nexo.connections import file_locks, paths, peers
+from nexo.connections import file_locks, files, paths, peers
 from nexo.connections.version import __version__
 
 # The names are not longer than `nexod.sock`, so their paths are not too long for a socket either.
@@ -23,6 +24,8 @@ _SOCKET, _LOCK = "page.sock", "page.lock"
 _ANSWER_S = 2.0
 _START_S = 10.0
 """How long to wait for a server that is starting or ending."""
+_BIND_S = 1.0
+"""How long to wait for a server that does not listen: it is at its first or last step, or lost its socket."""
 _MOST_BYTES = 4096
 
 NO_REVEAL = "no_reveal"
@@ -32,15 +35,19 @@ Place = dict[str, str]
 """The page to open: `at` (`add`, `edit`, `show`) and `name`. With `no_reveal`, no tab shows secrets again."""
 
 
-class ServerBusy(Exception):
-    """A server has the lock but does not answer."""
-
-
 class Serving:
-    """The lock for serving, held until `close`, a start of another version, or the end of the process."""
+    """The lock for serving, held until `close`, a start of another version, or the end of the process.
+
+    Its socket is bound at once, so later starts can tell a server that is starting from one without a socket.
+    """
 
     def __init__(self, directory: Path, lock: int) -> None:
-        self.socket = directory / _SOCKET
+        self._path = directory / _SOCKET
+        self._path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(os.fspath(self._path))
+        self._socket.listen()
+        self._bound = files.identity(self._path)
         self._lock: int | None = lock
 
     async def listen(self, address: Callable[[Place], str]) -> asyncio.Server:
@@ -62,14 +69,16 @@ class Serving:
                     await writer.drain()
             writer.close()
 
-        self.socket.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(reply, self.socket, limit=_MOST_BYTES)
+        server = await asyncio.start_unix_server(reply, sock=self._socket, limit=_MOST_BYTES)
         return server
 
     def close(self) -> None:
         """Release the lock. Its file is kept, because another process may be locking it. Can be repeated."""
         if self._lock is not None:
-            self.socket.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                # It is another server's if that one took over.
+                if files.identity(self._path) == self._bound:
+                    self._path.unlink()
             os.close(self._lock)
             self._lock = None
 
@@ -83,33 +92,57 @@ def claim(daemon: Path, place: Place) -> Serving | str:
 
     Raises:
         paths.UnsafePathError: the directory of the daemon's socket is not private.
-        ServerBusy
     """
     directory = paths.private_directory(daemon.parent)
-    give_up = time.monotonic() + _START_S
+    begun = listened = time.monotonic()
     while True:
         lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        found = os.fstat(lock)
         try:
             file_locks.take(lock)
-            return Serving(directory, lock)
+            if _is_lock(directory, found):
+                return Serving(directory, lock)
         except BlockingIOError:
-            os.close(lock)
-        address = _ask(directory / _SOCKET, place)
+            pass
+        os.close(lock)
+        try:
+            address = _ask(directory / _SOCKET, place)
+            listened = time.monotonic()
+        except (FileNotFoundError, ConnectionRefusedError):
+            address = ""
         if address:
             return address
-        if time.monotonic() > give_up:
-            raise ServerBusy
+        now = time.monotonic()
+        if now - begun > _START_S or now - listened > _BIND_S:
+            with contextlib.suppress(FileNotFoundError):
+                # Not the lock of a third start that was faster.
+                if _is_lock(directory, found):
+                    (directory / _LOCK).unlink()
+            begun = listened = now
         time.sleep(0.05)
 
 
+def _is_lock(directory: Path, found: os.stat_result) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return files.identity(directory / _LOCK) == (found.st_dev, found.st_ino)
+    return False
+
+
 def _ask(path: Path, place: Place) -> str:
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+    """The address from the server; empty if it gives none.
+
+    Raises:
+        FileNotFoundError, ConnectionRefusedError: no server listens.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        try:
             line.settimeout(_ANSWER_S)
             line.connect(os.fspath(path))
             line.sendall(json.dumps(place | {_VERSION: __version__}).encode() + b"\n")
             with line.makefile("rb") as answer:
                 return str(json.loads(answer.readline(_MOST_BYTES))["address"])
-    except (OSError, ValueError, KeyError, TypeError):
-        # The server is starting, ending or of another version; the caller tries again until the deadline.
-        return ""
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise
+        except (OSError, ValueError, KeyError, TypeError):
+            # The server is starting, ending or of another version; the caller tries again.
+            return ""
