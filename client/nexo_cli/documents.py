@@ -18,7 +18,6 @@ from nexo_client import records, types
 if TYPE_CHECKING:
     from nexo_cli import shapes
 
-_TIMEOUT_S = 60.0
 _SIZE_LIMIT = 4_000_000
 _STYLES = {"add": Style.GOOD, "change": Style.WARNING, "keep": Style.FAINT, "skip": Style.BAD}
 
@@ -52,7 +51,7 @@ def import_file(
     except OSError as error:
         raise CommandFailed(f"{path}: {error.strerror}", hint="check the name of the file") from None
     passphrase = _passphrase(session, from_stdin=passphrase_stdin) if _has_secrets(document) else ""
-    with session.client(timeout_s=_TIMEOUT_S) as client:
+    with session.client() as client:
         # A consent is bound to these bytes, even if the file changes meanwhile.
         planned = client.store.import_document(
             document, passphrase=passphrase, dry_run=True, overwrite=overwrite

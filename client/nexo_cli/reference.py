@@ -101,7 +101,7 @@ def _listed(actions: list[argparse.Action]) -> Iterator[str]:
             value = "|".join(str(choice) for choice in action.choices)
         words = ", ".join(action.option_strings)
         spelled = f"{words} {value}".strip() if action.nargs != 0 else words
-        yield f"- `{spelled}`: {action.help}" if action.help else f"- `{spelled}`"
+        yield f"- `{spelled}`: {action.help % vars(action)}" if action.help else f"- `{spelled}`"
     yield ""
 
 

@@ -6,6 +6,7 @@ gets exit code 6, unless it said `--save-anyway`.
 
 import argparse
 
+from nexo.connections.ranges import TEST_S
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.format import Span, Style
 from nexo_cli.parser import call_time
@@ -23,9 +24,9 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout",
         type=call_time,
-        default=30.0,
+        default=TEST_S,
         metavar="S",
-        help="seconds for the whole test (default: 30)",
+        help="seconds for the whole test (default: %(default)g)",
     )
 
 

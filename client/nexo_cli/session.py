@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexo.connections.ranges import START_S
 from nexo_cli.printer import Printer
 from nexo_cli.terminal import Terminal
 from nexo_client import errors
@@ -102,7 +103,7 @@ class Session:
         note = lock_note.read()
         return note if note and note.socket == str(self.socket) else None
 
-    def start_daemon(self, socket: Path, *, timeout_s: float = 20.0, quiet: bool = False) -> int:
+    def start_daemon(self, socket: Path, *, timeout_s: float = START_S, quiet: bool = False) -> int:
         """Start the daemon, print that (unless `quiet`), and return its process id."""
         from nexo.connections import lock_note
         from nexo_client.launch import start_daemon

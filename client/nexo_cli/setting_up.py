@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nexo.connections.faces import DIALECTS
 from nexo.connections.terms import TOKEN_PREFIX
 from nexo.connections.values import frozen
 from nexo_cli.errors import CommandFailed, Exit
@@ -18,7 +19,7 @@ from nexo_cli.setups import writing
 from nexo_cli.setups.edits import PlacedValue, edited, values
 from nexo_cli.setups.place import ABSENT, ListEntry, Place
 from nexo_cli.setups.programs import Program, Setting
-from nexo_cli.setups.templates import DIALECTS, filled
+from nexo_cli.setups.templates import filled
 from nexo_client import types
 from nexo_client.client import Client
 from nexo_client.errors import NameTaken, TokenNotFound

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nexo.connections.codec import duration, enum_to_wire, read, timestamp
+from nexo.connections.ranges import LIST_MODELS_S, TEST_S
 from nexo.connections.terms import Outcome
 from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
@@ -203,7 +204,7 @@ class AsyncClient(AsyncLine):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         on_layer: OnLayer | None = None,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
@@ -244,7 +245,7 @@ class AsyncClient(AsyncLine):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         on_layer: OnLayer | None = None,
         fixes: Sequence[str] = (),
         keep: bool = False,
@@ -266,7 +267,7 @@ class AsyncClient(AsyncLine):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
         keep: bool = False,
@@ -295,7 +296,7 @@ class AsyncClient(AsyncLine):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         fixes: Sequence[str] = (),
         keep: bool = False,
     ) -> AsyncSubscription[types.LayerResult | types.TestResult]:
@@ -350,7 +351,7 @@ class AsyncClient(AsyncLine):
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
         return await self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
-    async def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
+    async def list_models(self, name: str, *, timeout_s: float = LIST_MODELS_S) -> types.ModelList:
         """Requests the list of models from the provider; this uses no tokens.
 
         Args:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nexo.connections.codec import duration, enum_to_wire, read, read_all, timestamp
+from nexo.connections.ranges import LIST_MODELS_S, TEST_S
 from nexo.connections.terms import Outcome
 from nexo.connections.v1 import connection_pb2 as c
 from nexo.connections.v1 import daemon_pb2 as d
@@ -190,7 +191,7 @@ class Client(Line):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         on_layer: OnLayer | None = None,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
@@ -231,7 +232,7 @@ class Client(Line):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         on_layer: OnLayer | None = None,
         fixes: Sequence[str] = (),
         keep: bool = False,
@@ -253,7 +254,7 @@ class Client(Line):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         keep_key_for_new_origin: bool = False,
         fixes: Sequence[str] = (),
         keep: bool = False,
@@ -282,7 +283,7 @@ class Client(Line):
         *,
         completion: bool = False,
         model: str = "",
-        timeout_s: float = 30.0,
+        timeout_s: float = TEST_S,
         fixes: Sequence[str] = (),
         keep: bool = False,
     ) -> Subscription[types.LayerResult | types.TestResult]:
@@ -337,7 +338,7 @@ class Client(Line):
         request = c.SetDefaultConnectionRequest(undo=True, wait=duration(wait_s))
         return self.ask(request, partial(read, types.DefaultSwitch), longer_s=wait_s or 0.0)
 
-    def list_models(self, name: str, *, timeout_s: float = 15.0) -> types.ModelList:
+    def list_models(self, name: str, *, timeout_s: float = LIST_MODELS_S) -> types.ModelList:
         """Requests the list of models from the provider; this uses no tokens.
 
         Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from nexo.connections import limits, lock_note, paths, python, refusal
+from nexo.connections.ranges import START_S
 from nexo_client import background, channel
 from nexo_client.errors import DaemonNotRunning, DeadlineExceeded, NexoError, ServiceFailed
 from nexo_client.service import Manager, responsible
@@ -23,7 +24,7 @@ FOUND_AGAIN_S = 6.0
 """How long to wait for a running daemon that has lost its socket; it restores it every two seconds."""
 
 
-def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = 10.0) -> int:
+def start_daemon(socket: str | os.PathLike[str], *, timeout_s: float = START_S) -> int:
     """Starts `nexod` and waits until it answers; returns its pid.
 
     The daemon outlives the caller. If two programs start it at the same time, one daemon remains, and both

@@ -19,8 +19,6 @@ from nexo_settings import showing
 from nexo_settings.importing import ImportCalls
 from nexo_settings.reading import JsonBody, NotUnderstood
 
-_TEST_S = 30.0
-_START_S = 20.0
 _MOST_NAMES = 500
 _MOST_HISTORIES = 32
 _HANDOUTS = 8
@@ -104,15 +102,12 @@ class PageCalls:
                 name,
                 changes,
                 completion=body.boolean("completion"),
-                timeout_s=_TEST_S,
                 keep_key_for_new_origin=send_key,
                 fixes=fixes,
                 keep=True,
             )
         else:
-            test = self.client.testing_draft(
-                draft or types.ConnectionDraft(), timeout_s=_TEST_S, fixes=fixes, keep=True
-            )
+            test = self.client.testing_draft(draft or types.ConnectionDraft(), fixes=fixes, keep=True)
         # Closing the tab cancels the test.
         async with test as events:
             async for event in events:
@@ -283,7 +278,7 @@ class PageCalls:
 
     async def start(self, _body: JsonBody) -> Record:
         """Start the daemon."""
-        return {"pid": await asyncio.to_thread(start_daemon, self.client.socket, timeout_s=_START_S)}
+        return {"pid": await asyncio.to_thread(start_daemon, self.client.socket)}
 
 
 def _draft(body: JsonBody) -> types.ConnectionDraft:

@@ -31,7 +31,6 @@ KEPT_S = 15 * 60.0
 MOST_ROWS = 300
 """The maximum number of rows that are kept and shown."""
 LOOK_S = 30.0
-TEST_S = 30.0
 TESTS_AT_A_TIME = 3
 _MOST_UNDOS = 8
 _MOST_TEXT = 400
@@ -181,7 +180,6 @@ class ImportCalls:
                 try:
                     result = await self._client.test_draft(
                         row.draft,
-                        timeout_s=TEST_S,
                         on_layer=lambda layer: lines.put_nowait({"id": row.id, "layer": records.of(layer)}),
                         fixes=row.fixes,
                         keep=True,

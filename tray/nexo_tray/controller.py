@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 _ERRANDS = 4
 _WAITING = 12
 """The limit of unfinished clicks; more are dropped, for example while the daemon hangs."""
-_START_S = 20.0
 _RESTARTS = 3
 _RESTART_WINDOW_S = 600.0
 
@@ -159,7 +158,7 @@ class Controller:
         """Start the daemon; the result is in the shared state."""
         self._shared.change(_starting)
         try:
-            pid = start_daemon(self._client.socket, timeout_s=_START_S)
+            pid = start_daemon(self._client.socket)
         except NexoError as error:
             _log.warning("the daemon did not start: %s", error)
             link = DaemonLink(LinkState.AWAY, utc_now(), error.message, error.next_step)

@@ -7,7 +7,7 @@ With `install`, the service manager of your session starts it at login and resta
 import argparse
 
 from nexo.connections import paths
-from nexo.connections.ranges import LONGEST_S
+from nexo.connections.ranges import LONGEST_S, START_S
 from nexo_cli import tailing
 from nexo_cli.cmds import service
 from nexo_cli.errors import CommandFailed, Exit
@@ -37,9 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         verb.add_argument(
             "--timeout",
             type=number(float, 0.001, LONGEST_S),
-            default=20.0,
+            default=START_S,
             metavar="S",
-            help="seconds to wait (default: 20)",
+            help="seconds to wait (default: %(default)g)",
         )
     for verb in (stop, restart):
         verb.add_argument("--force", action="store_true", help="kill it if it does not stop in time")

@@ -14,8 +14,6 @@ from pathlib import Path
 from nexo_cli.errors import CommandFailed, Exit
 from nexo_cli.session import Session
 
-_TIMEOUT_S = 60.0
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the content and the destination."""
@@ -33,7 +31,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.output:
         _require_free(Path(arguments.output))
     passphrase = _passphrase(arguments, session) if arguments.with_secrets else ""
-    with session.client(timeout_s=_TIMEOUT_S) as client:
+    with session.client() as client:
         export = client.store.export(passphrase=passphrase)
     if arguments.output:
         _write(Path(arguments.output), export.document)

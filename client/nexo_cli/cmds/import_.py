@@ -16,6 +16,7 @@ To import a file that `nexoctl export` wrote, give its path: nexoctl import FILE
 import argparse
 from pathlib import Path
 
+from nexo.connections.ranges import TEST_S
 from nexo.connections.similar import most_similar
 from nexo_cli import documents, importing, missing_parts
 from nexo_cli.errors import CommandFailed, Exit
@@ -77,7 +78,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-test", action="store_true", help="save without testing")
     parser.add_argument("--save-anyway", action="store_true", help="also save connections that fail the test")
     parser.add_argument(
-        "--timeout", type=call_time, default=30.0, metavar="S", help="seconds for each test (default: 30)"
+        "--timeout",
+        type=call_time,
+        default=TEST_S,
+        metavar="S",
+        help="seconds for each test (default: %(default)g)",
     )
 
 

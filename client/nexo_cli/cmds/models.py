@@ -2,6 +2,7 @@
 
 import argparse
 
+from nexo.connections.ranges import LIST_MODELS_S
 from nexo_cli.errors import Exit
 from nexo_cli.format import Column
 from nexo_cli.parser import call_time
@@ -12,7 +13,13 @@ from nexo_client import records
 def configure(parser: argparse.ArgumentParser) -> None:
     """The connection."""
     parser.add_argument("connection", metavar="NAME", help="the connection to ask")
-    parser.add_argument("--timeout", type=call_time, default=15.0, metavar="S", help="seconds (default: 15)")
+    parser.add_argument(
+        "--timeout",
+        type=call_time,
+        default=LIST_MODELS_S,
+        metavar="S",
+        help="seconds (default: %(default)g)",
+    )
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:

@@ -18,8 +18,6 @@ from nexo_cli.parser import UsageError, given
 from nexo_cli.session import Session
 from nexo_client import records
 
-_TIMEOUT_S = 60.0
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare one subcommand for each verb."""
@@ -51,8 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace, session: Session) -> int:
-
-    with session.client(timeout_s=_TIMEOUT_S) as client:
+    with session.client() as client:
         result = client.store.check()
     if session.json:
         session.printer.json(records.of(result))
@@ -68,8 +65,7 @@ def _check(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _backup(arguments: argparse.Namespace, session: Session) -> int:
-
-    with session.client(timeout_s=_TIMEOUT_S) as client:
+    with session.client() as client:
         made = client.store.create_backup()
     if session.json:
         session.printer.json(records.of(made))
@@ -79,7 +75,6 @@ def _backup(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _backups(arguments: argparse.Namespace, session: Session) -> int:
-
     with session.client() as client:
         found = client.store.backups()
     if session.json:
@@ -101,7 +96,7 @@ def _restore(arguments: argparse.Namespace, session: Session) -> int:
     wanted = backup_name(arguments.backup or "")
     if os.sep in wanted and not Path(wanted).exists():
         raise UsageError(f"{wanted}: there is no such file", "nexoctl store backups lists the backups")
-    with session.client(timeout_s=_TIMEOUT_S) as client:
+    with session.client() as client:
         result = client.store.restore(wanted, dry_run=arguments.dry_run, empty=arguments.empty)
     if session.json:
         session.printer.json(records.of(result))

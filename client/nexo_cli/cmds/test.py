@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nexo.connections.ranges import TEST_S
 from nexo_cli import drafting, form, looks, saving, trial
 from nexo_cli.errors import CommandFailed, Exit, error_record, facts_of, hint_of
 from nexo_cli.format import GAP, Busy, Span, Style, display_width, duration, padded
@@ -50,7 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--completion", action="store_true", help="also send one minimal, billed request to a model"
     )
     parser.add_argument(
-        "--timeout", type=call_time, default=30.0, metavar="S", help="seconds for each test (default: 30)"
+        "--timeout",
+        type=call_time,
+        default=TEST_S,
+        metavar="S",
+        help="seconds for each test (default: %(default)g)",
     )
     parser.add_argument(
         "--send-key-to-new-host",

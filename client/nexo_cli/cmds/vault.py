@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from nexo_client.types import Backup, RecoveryCode, Vault
 
 _SLOTS = ("keyring", "key_file", "passphrase", "systemd_credential")
-_PROMPT_TIMEOUT_S = 180.0
 _SWITCH = ("on", "off")
 
 
@@ -94,7 +93,7 @@ def _status(arguments: argparse.Namespace, session: Session) -> int:
 def _unlock(arguments: argparse.Namespace, session: Session) -> int:
     from nexo_client.types import KeySlot
 
-    with session.client(timeout_s=_PROMPT_TIMEOUT_S) as client:
+    with session.client() as client:
         words = code = ""
         if arguments.recovery:
             code = _secret(session, "Recovery code", from_stdin=arguments.stdin)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from nexo.connections.faces import DIALECTS
 from nexo.connections.terms import TOKEN_PREFIX
 
-DIALECTS = ("openai", "anthropic", "google", "ollama")
 OPENAI, ANTHROPIC, GOOGLE, TOKEN, MODEL = "{openai}", "{anthropic}", "{google}", "{token}", "{model}"
 
 # The port and the token differ from one `--write` to the next.

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-_QUOTES = "\"'`“”‘’«»"
+QUOTES = "\"'`“”‘’«»"
 _WIDE = str.maketrans("：／．＃？＆＝＠", ":/.#?&=@")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 # export NAME=, $env:NAME =, "base_url": , base_url =
@@ -30,7 +30,7 @@ _HARMLESS = frozenset(
 )
 # "#/iam/apikey/list" is a route in a web page, "#key=…" may hold a key.
 _PLACE_IN_PAGE = re.compile(r"!?/[a-z0-9/_-]{0,60}$", re.IGNORECASE)
-_END = ".,;:!)]}>；，。、）】》」" + _QUOTES
+_END = ".,;:!)]}>；，。、）】》」" + QUOTES
 
 
 def read_address(text: str) -> str:
@@ -63,7 +63,7 @@ def _without_wrapping(text: str) -> str:
     before = None
     while before != text:
         before = text
-        text = text.strip().strip(_QUOTES).strip()
+        text = text.strip().strip(QUOTES).strip()
         if match := _MARKDOWN.match(text):
             text = match[1]
         text = text.strip("<>").lstrip("(").strip()
@@ -79,7 +79,7 @@ def _out_of_command(text: str) -> str:
     """The address in a curl command or in a sentence."""
     match = _IN_TEXT.search(text)
     if _CURL.match(text):
-        words = [word.strip(_QUOTES) for word in text.split()[1:]]
+        words = [word.strip(QUOTES) for word in text.split()[1:]]
         bare = next((w for w in words if not w.startswith("-") and re.search(r"\w[.:]\w", w)), text)
         return _without_wrapping(match[0]) if match else bare
     # Text after an address at the beginning may belong to it.

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 
 from nexo.connections.terms import Provider
+from nexo_daemon.domain.pasted import QUOTES
 from nexo_daemon.domain.probing import Suggestion
 from nexo_daemon.providers.catalog import PROVIDERS, entries
 from nexo_daemon.providers.presets import PRESETS
 
-_QUOTES = "\"'`“”‘’«»"
 _ASSIGNMENT = re.compile(r"^(?:export\s+)?[A-Z][A-Z0-9_]*(?:KEY|TOKEN)\s*=\s*", re.ASCII)
 _HEADER = re.compile(
     r"^(?:authorization\s*:\s*)?bearer\s+|^(?:x-api-key|api-key|x-goog-api-key)\s*:\s*", re.IGNORECASE
@@ -28,7 +28,7 @@ def _join(text: str) -> str:
 
 
 def _unquote(text: str) -> str:
-    return _strip(_strip(text).strip(_QUOTES))
+    return _strip(_strip(text).strip(QUOTES))
 
 
 def _unassign(text: str) -> str:

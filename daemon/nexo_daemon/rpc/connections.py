@@ -7,6 +7,7 @@ from dataclasses import replace
 from nexo.connections.codec import seconds, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.phrases import phrase
+from nexo.connections.ranges import LIST_MODELS_S, TEST_S
 from nexo.connections.terms import HealthState, KeyVerdict
 from nexo.connections.v1 import connection_pb2 as pb
 from nexo_daemon.domain.model import StoredConnection
@@ -23,8 +24,6 @@ from nexo_daemon.rpc.errors import Send
 from nexo_daemon.rpc.follow import FollowHub
 from nexo_daemon.rpc.view import View
 
-DEFAULT_TEST_TIMEOUT_S = 30.0
-DEFAULT_LIST_TIMEOUT_S = 15.0
 LISTED_AT_ONCE = 200
 """Connections of a long list in one go; then other calls run: 1 000 in one go delay them by 28 ms."""
 
@@ -171,7 +170,7 @@ class ConnectionService:
                 target,
                 completion=request.completion,
                 model=request.model,
-                timeout_s=seconds(request.timeout) or DEFAULT_TEST_TIMEOUT_S,
+                timeout_s=seconds(request.timeout) or TEST_S,
                 on_layer=reports.put_nowait,
             )
         )
@@ -238,7 +237,7 @@ class ConnectionService:
 
     async def ListModels(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         connection = self._registry.snapshot.get(request.name)
-        timeout_s = seconds(request.timeout) or DEFAULT_LIST_TIMEOUT_S
+        timeout_s = seconds(request.timeout) or LIST_MODELS_S
         listing = await self._prober.list_models(await self._registry.target(connection), timeout_s=timeout_s)
         return write(pb.ListModelsResponse, listing)
 

@@ -24,7 +24,7 @@ _A_BYTE_OF_NOBODY = 512
 
 _MAGIC = b"SQLite format 3\0"
 _COPY_PREFIX = "nexo-read-only-"
-_SIDE_FILES = ("-wal", "-shm", "-journal")
+SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class StoreUnusable(Exception):
@@ -83,7 +83,7 @@ def inspect(path: Path) -> FoundStore:
             f"the directory of the store cannot be created: {path.parent}: {error.strerror}",
             way_back(path.parent) or "choose another place with NEXO_DATA_DIR",
         ) from None
-    for side in ("", *_SIDE_FILES):
+    for side in ("", *SIDE_FILES):
         _check_private(Path(f"{path}{side}"))
     try:
         with path.open("rb") as file:

@@ -21,15 +21,13 @@ from nexo.connections.files import sync_directory
 from nexo_daemon.store import backups as backup_files
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.files import create_private
+from nexo_daemon.store.files import SIDE_FILES, create_private
 from nexo_daemon.vault.slots import WrappedKey
 
 if TYPE_CHECKING:
     from nexo_daemon.store.writing import Writing
 
 log = logging.getLogger(__name__)
-
-_SIDES = ("-wal", "-shm", "-journal")
 
 
 def _prepared(path: Path) -> Path:
@@ -81,7 +79,7 @@ class Candidate:
     def close(self) -> None:
         """Remove temporary files."""
         self.database.close()
-        for side in ("", *_SIDES):
+        for side in ("", *SIDE_FILES):
             with suppress(OSError):
                 Path(f"{self.file}{side}").unlink()
 
@@ -107,7 +105,7 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
         # Synced to the disk before the log beside the store is removed.
         sync_directory(aside)
         sync_directory(backups)
-    for side in _SIDES:
+    for side in SIDE_FILES:
         # A remaining log would be replayed into the new file.
         with suppress(FileNotFoundError):
             Path(f"{path}{side}").unlink()

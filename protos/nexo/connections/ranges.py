@@ -1,6 +1,11 @@
-"""The ranges of the numbers that a person gives, which nexoctl checks before it asks the daemon."""
+"""The numbers that the daemon and its clients agree on: time limits, and ranges of what a person gives."""
 
 DAY_S = 86_400
+
+START_S = 20.0
+"""For the start of the daemon; like the next two, unless the caller says otherwise."""
+TEST_S = 30.0
+LIST_MODELS_S = 15.0
 
 LONGEST_CALL_S = 300
 """For a test, a list of models, or the wait for programs to apply a switch."""
