@@ -11,9 +11,9 @@ import gc
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexo.connections import limits, paths, processes
 from nexo.connections.errors import NexoError
@@ -132,6 +132,94 @@ def _way_round(holder: Note | None) -> str:
     return "talk to that one, or stop it with 'nexoctl daemon stop'"
 
 
+class _Parts:
+    """The parts of the daemon, connected with each other. Nothing runs yet."""
+
+    def __init__(
+        self, store: Store, kept: KeptSockets, clock: Clock, stop: Stop, calls: Calls, socket: Path
+    ) -> None:
+        self.clock = clock
+        self.prober = Prober(clock)
+        self.references = References(clock)
+        self.registry = registry = Registry(store, self.references, clock)
+        self.journal = Journal(store, clock, registry.on_store_thread)
+        self.journal.recorded = registry.bus.publish
+        self.health_board = HealthBoard(registry, self.prober, self.journal, clock, random.Random())  # noqa: S311 - jitter
+        resolver = Resolver(registry, self.health_board, self.journal, clock)
+        self.hub = FollowHub(resolver, clock)
+        # The order matters: the resolver drops shared answers before a follower asks for one.
+        registry.listen_to_routing(resolver.on_routing)
+        registry.listen_to_routing(self.hub.on_routing)
+        self.view = View(
+            registry,
+            self.health_board,
+            started_at=clock.now(),
+            socket=socket,
+            database=store.path,
+            log_file=paths.log_file(),
+        )
+        self.view.followers = self.hub.followers
+        self.process_watch = ProcessWatch()
+        self.tokens = Tokens(registry, self.process_watch, clock)
+        self.ledger = Ledger(registry, clock)
+        routes = Routes(resolver, store.unseal, TlsContexts(), clock)
+        router = DaemonRouter(self.tokens, routes, self.ledger, self.health_board.witnessed, clock)
+        listener = Listener(router, lambda: _upstream(routes), kept, calls.are_under_way)
+        self.tokens.cut = listener.cut
+        self.health_board.other_network = listener.doubt
+        self.view.gateway_programs = lambda: len(self.tokens.users())
+        self.hub.changed = self.tokens.changed = registry.status_changed
+        self.switch = GatewaySwitch(registry, listener, lambda: paths.gateway_socket_path(self.view.socket))
+        registry.is_own_address = routes.is_own_address = self.switch.is_own
+        self.auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
+        self.server = Server(
+            calls,
+            ConnectionService(registry, self.health_board, self.prober, self.view, self.hub),
+            WorkspaceService(registry, self.health_board, resolver, self.hub, self.view),
+            HealthService(registry, self.health_board, self.journal, clock),
+            DaemonService(registry, self.journal, self.view, stop),
+            VaultService(registry, self.auto_lock),
+            StoreService(registry, self.journal),
+            GatewayService(registry, resolver, self.tokens, self.switch, self.ledger),
+        )
+
+    def run(self) -> set[asyncio.Task[None]]:
+        """Start the work that goes on until the end, apart from the journal's and the socket's."""
+        registry, clock = self.registry, self.clock
+        work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "usage": self.ledger.run,
+            "gateway": lambda: self.switch.stay_open(clock),
+            "auto-lock": self.auto_lock.run,
+            "vault": lambda: look_after_the_vault(registry, clock),
+            "replaced keys": lambda: forget_when_due(registry, clock),
+            "upkeep": lambda: keep_in_order(registry, clock),
+            "store": lambda: watch_the_store(registry, clock),
+        }
+        started = {asyncio.create_task(steadily(name, one, clock), name=name) for name, one in work.items()}
+        started.add(asyncio.create_task(self.health_board.monitor.run(), name="health"))
+        interval_s = watchdog_interval_s()
+        if interval_s is not None:
+            started.add(asyncio.create_task(feed_watchdog(interval_s), name="watchdog"))
+        return started
+
+    async def stop(self, running: Collection[asyncio.Task[None]]) -> None:
+        """Refuse new calls, end what runs, and write what is not written yet."""
+        stopping = asyncio.create_task(self.server.stop())
+        await self.switch.close()
+        self.process_watch.close()
+        self.registry.bus.close()
+        self.hub.close()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await stopping
+        await self.health_board.close()
+        await self.references.aclose()
+        await self.journal.flush()
+        await self.ledger.flush()
+        await self.registry.close()
+
+
 async def _serve(
     store: Store,
     lock: InstanceLock,
@@ -147,50 +235,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(LoopHandler())
     stop.attach(loop)
-
-    prober = Prober(clock)
-    references = References(clock)
-    registry = Registry(store, references, clock)
-    journal = Journal(store, clock, registry.on_store_thread)
-    journal.recorded = registry.bus.publish
-    health_board = HealthBoard(registry, prober, journal, clock, random.Random())  # noqa: S311 - jitter
-    resolver = Resolver(registry, health_board, journal, clock)
-    hub = FollowHub(resolver, clock)
-    # The order matters: the resolver drops shared answers before a follower asks for one.
-    registry.listen_to_routing(resolver.on_routing)
-    registry.listen_to_routing(hub.on_routing)
-    view = View(
-        registry,
-        health_board,
-        started_at=clock.now(),
-        socket=socket,
-        database=store.path,
-        log_file=paths.log_file(),
-    )
-    view.followers = hub.followers
-    process_watch = ProcessWatch()
-    tokens = Tokens(registry, process_watch, clock)
-    ledger = Ledger(registry, clock)
-    routes = Routes(resolver, store.unseal, TlsContexts(), clock)
-    router = DaemonRouter(tokens, routes, ledger, health_board.witnessed, clock)
-    listener = Listener(router, lambda: _upstream(routes), kept, calls.are_under_way)
-    tokens.cut = listener.cut
-    health_board.other_network = listener.doubt
-    view.gateway_programs = lambda: len(tokens.users())
-    hub.changed = tokens.changed = registry.status_changed
-    switch = GatewaySwitch(registry, listener, lambda: paths.gateway_socket_path(view.socket))
-    registry.is_own_address = routes.is_own_address = switch.is_own
-    auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)
-    server = Server(
-        calls,
-        ConnectionService(registry, health_board, prober, view, hub),
-        WorkspaceService(registry, health_board, resolver, hub, view),
-        HealthService(registry, health_board, journal, clock),
-        DaemonService(registry, journal, view, stop),
-        VaultService(registry, auto_lock),
-        StoreService(registry, journal),
-        GatewayService(registry, resolver, tokens, switch, ledger),
-    )
+    parts = _Parts(store, kept, clock, stop, calls, socket)
+    registry, view = parts.registry, parts.view
 
     def moved(to: Path) -> None:
         view.socket = to
@@ -204,19 +250,19 @@ async def _serve(
         if store.problem != lock.problem:
             note()
 
-    await tokens.load()
-    await auto_lock.load()
+    await parts.tokens.load()
+    await parts.auto_lock.load()
     # Started before any secret is handed out.
-    owned = {asyncio.create_task(steadily("journal", journal.run, clock), name="journal")}
-    await server.start(socket)
-    await switch.load()
+    running = {asyncio.create_task(steadily("journal", parts.journal.run, clock), name="journal")}
+    await parts.server.start(socket)
+    await parts.switch.load()
     note()
     registry.listen_to_routing(note_change)
     registry.listen_to_reload(lambda: try_seals(registry))
-    log.info("ready with %d connections", len(registry.snapshot.connections))
+    count = len(registry.snapshot.connections)
+    log.info("ready with %d connections", count)
     if background:
         leave_stderr()
-    count = len(registry.snapshot.connections)
     notify(f"READY=1\nSTATUS={count} connection{'' if count == 1 else 's'}")
     told = asyncio.create_task(stop.wait(), name="stop")
     # Programs that waited for the daemon call now; imports would slow the first answers down.
@@ -224,7 +270,7 @@ async def _serve(
     # If it fails, the loop's handler logs that, and the first check imports what it needs.
     await asyncio.wait(
         {
-            asyncio.create_task(_prepare(registry, prober), name="prepare"),
+            asyncio.create_task(_prepare(registry, parts.prober), name="prepare"),
             asyncio.create_task(try_seals(registry), name="seals"),
         }
     )
@@ -235,51 +281,18 @@ async def _serve(
     # with the default of 700, the search for garbage took a sixth of its CPU (2026-11-23).
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
-    owned |= {
-        asyncio.create_task(health_board.monitor.run(), name="health"),
-        *(
-            asyncio.create_task(steadily(name, work, clock), name=name)
-            for name, work in {
-                "usage": ledger.run,
-                "gateway": lambda: switch.stay_open(clock),
-                "auto-lock": auto_lock.run,
-                "vault": lambda: look_after_the_vault(registry, clock),
-                "replaced keys": lambda: forget_when_due(registry, clock),
-                "upkeep": lambda: keep_in_order(registry, clock),
-                "store": lambda: watch_the_store(registry, clock),
-            }.items()
-        ),
-        asyncio.create_task(stay_present(server, lock, wanted, moved, clock), name="socket"),
-    }
-    interval_s = watchdog_interval_s()
-    if interval_s is not None:
-        owned.add(asyncio.create_task(feed_watchdog(interval_s), name="watchdog"))
-    await asyncio.wait({told, *owned}, return_when=asyncio.FIRST_COMPLETED)
-    exit_code = 0
-    for task in owned:
-        if task.done():
-            # Checks, socket and watchdog: without them the health would be outdated, or the daemon
-            # unreachable.
-            log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
-            exit_code = 1
+    running |= parts.run()
+    running.add(asyncio.create_task(stay_present(parts.server, lock, wanted, moved, clock), name="socket"))
+    await asyncio.wait({told, *running}, return_when=asyncio.FIRST_COMPLETED)
+    # Checks, socket and watchdog: without them the health would be outdated, or the daemon unreachable.
+    ended = [task for task in running if task.done()]
+    for task in ended:
+        log.critical("the task '%s' ended unexpectedly (%s)", task.get_name(), _cause(task))
+    exit_code = 1 if ended else 0
     stop.must_end(exit_code)
-
     notify("STOPPING=1")
     told.cancel()
-    stopping = asyncio.create_task(server.stop())
-    await switch.close()
-    process_watch.close()
-    registry.bus.close()
-    hub.close()
-    for task in owned:
-        task.cancel()
-    await asyncio.gather(*owned, return_exceptions=True)
-    await stopping
-    await health_board.close()
-    await references.aclose()
-    await journal.flush()
-    await ledger.flush()
-    await registry.close()
+    await parts.stop(running)
     return exit_code or stop.exit_code
 
 
