@@ -8,6 +8,7 @@ from nexo.connections.errors import InvalidField, NexoError
 from nexo.connections.terms import VaultState
 from nexo_daemon.domain.clock import Clock
 from nexo_daemon.domain.model import AutoLock
+from nexo_daemon.health.clocks import SUSPENDED_S
 from nexo_daemon.registry.writer import Writer
 from nexo_daemon.vault import session_signals
 
@@ -17,7 +18,7 @@ SHORTEST_S = 60.0
 LONGEST_S = 30 * 86_400.0
 _AGAIN_AFTER_S = 60.0
 _LOOK_EVERY_S = 5.0
-"""A timer of the event loop stands still while the computer sleeps, and would end too late."""
+"""A timer of the event loop stands still while the computer sleeps: a longer one would end too late."""
 
 
 class AutoLocker:
@@ -32,6 +33,7 @@ class AutoLocker:
         self._clock = clock
         self._used_at = used_at
         self._since = clock.elapsed()
+        self._slept_s = self._sleep_so_far_s()
         self._changed = asyncio.Event()
         self.setting = AutoLock()
         self.problem = ""
@@ -61,6 +63,8 @@ class AutoLocker:
     def used(self) -> None:
         """Restart the idle time, because somebody used the vault."""
         self._since = self._clock.elapsed()
+        # A sleep before this use does not lock the vault after it.
+        self._slept_s = self._sleep_so_far_s()
 
     async def run(self) -> None:
         """Lock the vault when the setting says so; runs until cancelled."""
@@ -69,6 +73,7 @@ class AutoLocker:
             work = [
                 asyncio.create_task(self._changed.wait()),
                 asyncio.create_task(self._lock_when_idle()),
+                asyncio.create_task(self._lock_after_sleep()),
                 asyncio.create_task(self._lock_when_told()),
             ]
             try:
@@ -89,6 +94,19 @@ class AutoLocker:
                 minutes = idle_s / 60
                 self._lock(f"no program asked for a key for {minutes:g} minute{'' if minutes == 1 else 's'}")
             await self._clock.sleep(min(left if left > 0 else idle_s, _LOOK_EVERY_S))
+
+    async def _lock_after_sleep(self) -> None:
+        """Notices a suspend that logind could not report, because it or the bus was away."""
+        if not self.setting.on_suspend:
+            return await self._never()
+        while True:
+            before, self._slept_s = self._slept_s, self._sleep_so_far_s()
+            if self._slept_s - before > SUSPENDED_S:
+                self._lock("the computer was suspended")
+            await self._clock.sleep(_LOOK_EVERY_S)
+
+    def _sleep_so_far_s(self) -> float:
+        return self._clock.elapsed() - self._clock.monotonic()
 
     async def _lock_when_told(self) -> None:
         self.problem = ""

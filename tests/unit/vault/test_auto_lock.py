@@ -206,6 +206,38 @@ def test_the_time_that_the_computer_sleeps_counts(store: Store) -> None:
     asyncio.run(live())
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_suspend_that_nobody_could_report_counts_on_waking(
+    store: Store, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    """The bus is away, so logind tells nothing."""
+
+    async def live() -> None:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+        clock = SteppedClock()
+        locker = AutoLocker(Owner(store), clock, lambda: 0.0)  # type: ignore[arg-type]  # all that it needs
+        clock.suspend(3600)
+        await locker.set(AutoLock(on_suspend=wanted, on_screen_lock=True))
+        async with running(locker):
+            await until(lambda: "--idle" in locker.problem)
+            await clock.pass_by(5)
+            assert not locked(store)
+            clock.suspend(60)
+            await clock.pass_by(5)
+            assert locked(store) is wanted
+            store.key_manager.unlock()
+            locker.used()
+            await clock.pass_by(60)
+            assert not locked(store)
+            # Unlocked by hand just after waking, before it was looked at again.
+            clock.suspend(60)
+            locker.used()
+            await clock.pass_by(60)
+            assert not locked(store)
+
+    asyncio.run(live())
+
+
 SAID: dict[str, Callable[[Logind], Any]] = {
     "suspend": lambda logind: logind.sleeps(True),
     "screen lock": lambda logind: logind.locks(OURS),
@@ -216,7 +248,7 @@ SAID: dict[str, Callable[[Logind], Any]] = {
 @pytest.mark.parametrize("said", SAID)
 def test_it_locks_when_logind_says_so_and_not_for_anybody_else(store: Store, bus: str, said: str) -> None:
     async def live() -> None:
-        locker = AutoLocker(Owner(store), HandClock(), lambda: 0.0)  # type: ignore[arg-type]
+        locker = AutoLocker(Owner(store), SteppedClock(), lambda: 0.0)  # type: ignore[arg-type]
         await locker.set(AutoLock(on_suspend=True, on_screen_lock=True))
         async with Logind.on(bus) as logind, running(locker):
             # Asked for the first time when its rules are in place, then about each signal of a session.
@@ -278,7 +310,7 @@ def test_without_logind_it_says_so_and_goes_on(store: Store, monkeypatch: pytest
 def test_the_setting_survives_a_restart_and_wrong_times_are_refused(place: StorePlace) -> None:
     async def live() -> None:
         store = place.open()
-        locker = AutoLocker(Owner(store), HandClock(), lambda: 0.0)  # type: ignore[arg-type]
+        locker = AutoLocker(Owner(store), SteppedClock(), lambda: 0.0)  # type: ignore[arg-type]
         for wrong in (0.0, 59.0, 31 * 86_400.0):
             with pytest.raises(InvalidField, match="idle"):
                 await locker.set(AutoLock(idle_s=wrong))
