@@ -92,6 +92,7 @@ async def forget_when_due(registry: Registry, clock: Clock) -> None:
     """Until cancelled, remove replaced keys that are due, at the start and every few minutes.
 
     A key is due when its grace period is over: until then it could be put back if the new one is rejected.
+    If the clock is far ahead, it is removed too early; in doubt a secret that was replaced does not stay.
     """
     while True:
         await forget_due(registry, clock.now())

@@ -49,13 +49,14 @@ class HealthService:
 
     async def ListHealthHistory(self, request: pb.ListHealthHistoryRequest) -> pb.ListHealthHistoryResponse:
         connection = self._registry.snapshot.get(request.name)
-        since = self._clock.now() - timedelta(seconds=seconds(request.window) or DEFAULT_WINDOW_S)
         await self._journal.flush()
+        now = self._clock.now()
+        since = now - timedelta(seconds=seconds(request.window) or DEFAULT_WINDOW_S)
         store = self._registry.store
         transitions, samples = await self._registry.on_store_thread(
-            lambda: store.history(connection.id, since)
+            lambda: store.history(connection.id, since, now)
         )
-        summary = summarize(transitions, samples, self._health_board.of(connection), since, self._clock.now())
+        summary = summarize(transitions, samples, self._health_board.of(connection), since, now)
         return pb.ListHealthHistoryResponse(
             transitions=[write(pb.HealthTransition, t, connection_name=connection.name) for t in transitions],
             samples=[write(pb.HealthSample, s) for s in samples],
@@ -77,8 +78,8 @@ class HealthService:
                 f"is {count} for {len(chosen)} connections",
                 f"use at most {SLICES_TOGETHER} for all connections together",
             )
-        now = self._clock.now()
         await self._journal.flush()
+        now = self._clock.now()
         # One at a time, so that commands can run on the store thread in between.
         histories = [await self._sliced(one, now, window_s, count) for one in chosen]
         return pb.ListSlicedHistoriesResponse(histories=histories)
@@ -90,7 +91,7 @@ class HealthService:
         store = self._registry.store
 
         def work() -> tuple[list[Transition], Summary, tuple[HealthSlice, ...]]:
-            transitions, samples = store.history(connection.id, start)
+            transitions, samples = store.history(connection.id, start, now)
             summary = summarize(transitions, samples, health, start, now)
             return transitions[-TRANSITIONS_TOLD:], summary, slices(samples, start, now, count)
 

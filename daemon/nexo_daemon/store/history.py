@@ -18,16 +18,17 @@ _TABLES = (
     tables.gateway_runs,
     tables.usage,
 )
-_SINCE = "connection_id = ? AND at >= ? ORDER BY at, id"
+# Rows that are dated in the future were written while the clock was wrong.
+_WINDOW = "connection_id = ? AND at >= ? AND at <= ? ORDER BY at, id"
 
 
 def history(
-    db: sqlite3.Connection, connection_id: str, since: datetime
+    db: sqlite3.Connection, connection_id: str, since: datetime, until: datetime
 ) -> tuple[list[Transition], list[Sample]]:
-    """Changes and checks of a connection since then, oldest first."""
-    wanted = (connection_id, microseconds(since))
-    turns = sound_rows(db, tables.transitions, _SINCE, wanted)
-    checks = sound_rows(db, tables.samples, _SINCE, wanted)
+    """Changes and checks of a connection in a window, oldest first."""
+    wanted = (connection_id, microseconds(since), microseconds(until))
+    turns = sound_rows(db, tables.transitions, _WINDOW, wanted)
+    checks = sound_rows(db, tables.samples, _WINDOW, wanted)
     return [rows.transition_from_row(row) for row in turns], rows.samples_from(checks)
 
 

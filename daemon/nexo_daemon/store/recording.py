@@ -57,7 +57,7 @@ def thin(db: Writing, now: datetime) -> None:
     """Delete what is too old or too much; merge the checks of each past hour into one row a connection."""
     if _has_a_day(db, schema.samples, now - HISTORY_KEPT, now):
         for table in (schema.samples, schema.transitions):
-            db.execute(sa.delete(table).where(table.c.at < now - HISTORY_KEPT))
+            _delete_oldest(db, table, now - HISTORY_KEPT)
     old = sa.and_(
         schema.samples.c.span_s == 0,
         schema.samples.c.at < now - SINGLE_CHECKS_KEPT,
@@ -75,12 +75,22 @@ def thin(db: Writing, now: datetime) -> None:
 
 
 def _has_a_day(db: Writing, table: sa.Table, since: datetime, now: datetime) -> bool:
-    """Whether the rows since then began at least a day ago.
+    """Whether there is a row since then that is at least a day old.
 
     Otherwise the clock may have been set far ahead by mistake, and all rows from before only seem to be old.
     """
-    first = db.execute(sa.select(sa.func.min(table.c.at)).where(table.c.at >= since)).scalar()
-    return first is not None and now - first >= DAY
+    return bool(db.execute(sa.select(sa.exists().where(table.c.at.between(since, now - DAY)))).scalar())
+
+
+def _delete_oldest(db: Writing, table: sa.Table, before: datetime) -> None:
+    """Delete the rows before then, at most a day of them.
+
+    That is enough for what has become too old since the last time, and little is lost if the clock was set
+    far ahead twice, where `_has_a_day` takes the rows of the first time for a sign that it is right.
+    """
+    first = db.execute(sa.select(sa.func.min(table.c.at)).where(table.c.at < before)).scalar()
+    if first is not None:
+        db.execute(sa.delete(table).where(table.c.at < min(before, first + DAY)))
 
 
 def _keep_newest(db: Writing, table: sa.Table, limit: int) -> None:
@@ -167,7 +177,7 @@ def thin_usage(db: Writing, now: datetime) -> None:
     """Merge usage older than a month into days; delete what is older than a year, or too much."""
     table = schema.usage
     if _has_a_day(db, table, now - DAYS_KEPT, now):
-        db.execute(sa.delete(table).where(table.c.at < now - DAYS_KEPT))
+        _delete_oldest(db, table, now - DAYS_KEPT)
     due = hours_since(now)
     old = sa.and_(table.c.at < due, table.c.span_s == HOUR.total_seconds(), _sound(tables.usage))
     days: dict[UsageKey, UsageCounts] = {}

@@ -410,14 +410,16 @@ class Store:
         with self.database.begin() as db:
             recording.record_health(db, samples, transitions, health)
 
-    def history(self, connection_id: str, since: datetime) -> tuple[list[Transition], list[Sample]]:
-        """Changes and checks of a connection since then, oldest first.
+    def history(
+        self, connection_id: str, since: datetime, until: datetime
+    ) -> tuple[list[Transition], list[Sample]]:
+        """Changes and checks of a connection in a window, oldest first.
 
         Raises:
             StoreFailed: could not be read.
         """
         with self.database.reading() as db:
-            return past.history(db, connection_id, since)
+            return past.history(db, connection_id, since, until)
 
     def upkeep(self, now: datetime) -> None:
         """Thin the history, and make the daily backup if it is due.

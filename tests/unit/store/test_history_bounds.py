@@ -12,7 +12,7 @@ from nexo_daemon.store import passes, recording
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
 
-NEVER = NOON - timedelta(days=10_000)
+NEVER, EVER = NOON - timedelta(days=10_000), NOON + timedelta(days=10_000)
 
 
 def put_one(store: Store) -> str:
@@ -45,14 +45,14 @@ def test_checks_older_than_a_day_become_hours_with_minimum_median_and_maximum(st
     recent = [check(owner, NOON - timedelta(minutes=number)) for number in (3, 2, 1)]
     store.record_health([*old, *recent], [], {})
     store.upkeep(NOON)
-    _, samples = store.history(owner, NEVER)
+    _, samples = store.history(owner, NEVER, EVER)
     merged, *rest = samples
     assert (merged.at, merged.span_s, merged.checks, merged.failures) == (hour, 3600.0, 10, 1)
     assert (merged.latency_min_s, merged.latency_median_s, merged.latency_max_s) == (0.1, 0.5, 0.9)
     assert merged.outcome is Outcome.UNREACHABLE
     assert rest == recent
     store.upkeep(NOON)
-    assert store.history(owner, NEVER)[1] == samples
+    assert store.history(owner, NEVER, EVER)[1] == samples
 
 
 def test_changes_are_kept_for_90_days(store: Store) -> None:
@@ -60,7 +60,7 @@ def test_changes_are_kept_for_90_days(store: Store) -> None:
     kept, gone = turn(owner, NOON - timedelta(days=89)), turn(owner, NOON - timedelta(days=91))
     store.record_health([check(owner, NOON - timedelta(days=1))], [gone, kept], {})
     store.upkeep(NOON)
-    assert store.history(owner, NEVER)[0] == [kept]
+    assert store.history(owner, NEVER, EVER)[0] == [kept]
 
 
 def test_a_clock_that_was_set_years_ahead_by_mistake_makes_no_history_old(store: Store) -> None:
@@ -77,12 +77,19 @@ def test_a_clock_that_was_set_years_ahead_by_mistake_makes_no_history_old(store:
     store.record_health([check(owner, wrong)], [], {})
     store.record_usage([(replace(used, at=wrong), UsageCounts(requests=1))], [])
     store.upkeep(wrong + timedelta(hours=1))
-    transitions, samples = store.history(owner, NEVER)
+    transitions, samples = store.history(owner, NEVER, EVER)
     assert (len(transitions), len(samples)) == (7, 8)
     assert used_rows() == 2
-    # A clock that stays there is right.
+    # Nothing of the wrong time is in a window that ends now.
+    assert len(store.history(owner, NEVER, NOON)[1]) == 7
+    # The second time it has been there for more than a day, as if it were right.
     store.upkeep(wrong + timedelta(days=1))
-    transitions, samples = store.history(owner, NEVER)
+    transitions, samples = store.history(owner, NEVER, NOON)
+    assert (len(transitions), len(samples)) == (6, 6)
+    # A clock that stays there is right.
+    for hour in range(6):
+        store.upkeep(wrong + timedelta(days=1, hours=hour))
+    transitions, samples = store.history(owner, NEVER, EVER)
     assert (len(transitions), len(samples)) == (0, 1)
     assert used_rows() == 1
 
@@ -94,7 +101,7 @@ def test_the_oldest_rows_go_when_there_are_too_many(store: Store, monkeypatch: p
     moments = [NOON - timedelta(minutes=number) for number in range(10, 0, -1)]
     store.record_health([check(owner, at) for at in moments], [turn(owner, at) for at in moments], {})
     store.upkeep(NOON)
-    transitions, samples = store.history(owner, NEVER)
+    transitions, samples = store.history(owner, NEVER, EVER)
     assert [sample.at for sample in samples] == moments[-5:]
     assert [transition.at for transition in transitions] == moments[-3:]
 

@@ -97,7 +97,7 @@ def live_a_day(place: StorePlace) -> None:
                 continue
             assert is_normal(one.base_url, one.network.proxy_url)
         care.check(store)
-        store.history("id-1", NOON - timedelta(days=9))
+        store.history("id-1", NOON - timedelta(days=9), NOON)
         store.handouts(None, 10)
         try:
             store.upkeep(NOON)
