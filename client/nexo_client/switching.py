@@ -6,9 +6,8 @@ in flight does not change any more. Requests to other hosts never get a key. Wor
 which are passed in; this module imports neither.
 """
 
-import inspect
-import sys
 import threading
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -80,33 +79,30 @@ class FollowingAuth:
             )
         target = request.url.raw_path.decode("ascii")
         url, headers = aim(self._live.current, self._dialect, target, list(request.headers.multi_items()))
-        request.url = type(request.url)(url)
+        request.url = _final(type(request.url))(url)
         request.headers = type(request.headers)(headers)
-        request.extensions = {**request.extensions, "trace": _no_redirect}
         return request
 
 
-def _no_redirect(event: str, info: dict[str, Any]) -> Any:
-    """A "trace" extension that fails on a redirect, before the client follows it with the key.
+@cache
+def _final(kind: Any) -> Any:
+    """The class of URLs `kind`, changed so that a redirect from such a URL fails.
 
-    httpx removes only `Authorization` from a redirected request. This extension is the only hook between the
-    response and the redirect. Asyncio clients await it, synchronous clients do not.
+    httpx removes only `Authorization` from a redirected request. Its one step between the response and the
+    redirect that no transport can leave out asks the URL for its fragment, and nothing else does (httpx 0.28,
+    httpx2 2.16).
     """
-    if event.endswith("receive_response_headers.complete"):
-        # (version, status, …) for HTTP/1.1, (status, …) for HTTP/2.
-        status = next(one for one in info["return_value"] if isinstance(one, int))
-        if status in (301, 302, 303, 307, 308):
+
+    class FinalURL(kind):  # type: ignore[misc]  # the module is known at run time
+        @property
+        def fragment(self) -> str:
             raise InvalidField.of(
                 "base_url",
-                f"the server answers with a redirect ({status}), to which the key must not be sent",
+                "the server answers with a redirect, to which the key must not be sent",
                 "give the connection its final address: nexoctl edit NAME --base-url URL",
             )
-    awaited = sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE
-    return _nothing() if awaited else None
 
-
-async def _nothing() -> None:
-    return None
+    return FinalURL
 
 
 class _Clients:

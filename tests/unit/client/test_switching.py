@@ -1,6 +1,8 @@
 """A request of your own client follows, and its key goes nowhere else."""
 
+import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -23,16 +25,29 @@ CONNECTION = read(
 )
 
 
-# What httpcore tells when the headers of an answer have arrived; for HTTP/2 it needs a package of its own.
-@pytest.mark.parametrize(
-    ("event", "arrived"),
-    [
-        ("http11.receive_response_headers.complete", (b"HTTP/1.1", 307, b"", [], b"")),
-        ("http2.receive_response_headers.complete", (307, [(b"location", b"https://other.example/")])),
-    ],
-)
-def test_no_key_follows_a_redirect_over_any_version_of_http(event: str, arrived: tuple[object, ...]) -> None:
-    request = FollowingAuth(SimpleNamespace(current=CONNECTION))(httpx.Request("GET", f"{FOLLOWED}/models"))
-    assert request.headers["x-api-key"] == "sk-one"
-    with pytest.raises(InvalidField, match="redirect"):
-        request.extensions["trace"](event, {"return_value": arrived})
+@pytest.mark.parametrize("location", ["https://other.example/", "/v2/models", "//other.example/#part"])
+@pytest.mark.parametrize("follows", [True, False])
+def test_no_key_follows_a_redirect_over_any_transport(location: str, follows: bool) -> None:
+    """A transport of one's own need not know the extensions of httpcore."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(307, headers={"Location": location})
+
+    auth = FollowingAuth(SimpleNamespace(current=CONNECTION))
+    own: dict[str, Any] = {"base_url": FOLLOWED, "auth": auth, "follow_redirects": follows}
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer), **own) as sync,
+        pytest.raises(InvalidField, match="redirect"),
+    ):
+        sync.get("/models")
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), **own) as asynchronous:
+            with pytest.raises(InvalidField, match="redirect"):
+                await asynchronous.get("/models")
+
+    asyncio.run(ask())
+    assert [str(one.url) for one in asked] == ["https://api.example/v1/models"] * 2
+    assert {one.headers["x-api-key"] for one in asked} == {"sk-one"}
