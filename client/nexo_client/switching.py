@@ -79,7 +79,9 @@ class FollowingAuth:
             )
         target = request.url.raw_path.decode("ascii")
         url, headers = aim(self._live.current, self._dialect, target, list(request.headers.multi_items()))
-        request.url = _final(type(request.url))(url)
+        # Any, because for mypy a type is not hashable.
+        kind: Any = type(request.url)
+        request.url = _final(kind)(url)
         request.headers = type(request.headers)(headers)
         return request
 
