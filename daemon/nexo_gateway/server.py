@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nexo.connections import account, files, peers
+from nexo.connections import account, files, loading, peers
 from nexo_gateway.pace import Pace
 from nexo_gateway.router import Router
 
@@ -117,7 +117,7 @@ class Listener:
             pools = self._upstream()
         except ImportError:
             # All were there when the daemon started, or it would not have.
-            raise PartsReplaced("its files were replaced or removed while nexod was running") from None
+            raise PartsReplaced(loading.REPLACED) from None
         at_port = self._port_socket(port)
         pace = Pace(self._others_wait)
         self._pools = pools

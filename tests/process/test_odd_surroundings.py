@@ -5,12 +5,16 @@ import os
 import shutil
 from pathlib import Path
 
+import grpc
+import grpc_reflection
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import nexo_client
 import nexo_daemon
 from nexo.connections import limits, processes, python
 from nexo.connections.terms import StoreState
+from nexo_client import channel, failures
 from nexo_client.errors import GatewayClosed
 from nexo_client.types import ConnectionDraft
 from surroundings import SOON_S, Nexod, Surroundings, wait_for
@@ -453,3 +457,20 @@ def test_a_gateway_whose_files_an_upgrade_took_away_asks_for_a_restart(
             client.gateway.mint()
         assert refused.value.hint == "nexoctl daemon restart"
     assert "Traceback" not in nexod.output
+
+
+def test_reflection_whose_files_an_upgrade_took_away_asks_for_a_restart(surroundings: Surroundings) -> None:
+    installed = surroundings.home / "installed"
+    shutil.copytree(Path(grpc_reflection.__file__).parent, installed / "grpc_reflection")
+    surroundings.forks = False
+    surroundings.start_nexod(env={"PYTHONPATH": str(installed)})
+    shutil.rmtree(installed)
+    with grpc.insecure_channel(channel.target(surroundings.socket), options=channel.OPTIONS) as line:
+        answers = reflection_pb2_grpc.ServerReflectionStub(line).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        )
+        with pytest.raises(grpc.RpcError) as refused:
+            list(answers)
+    error = failures.translate(refused.value, surroundings.socket, "reflection")
+    assert "files were replaced or removed while nexod" in error.message
+    assert error.hint == "nexoctl daemon restart"

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from nexo.connections import paths
+from nexo.connections import loading, paths
 from nexo.connections.errors import DaemonFailed, NexoError
 from nexo.connections.terms import ERROR_DOMAIN
 from nexo_daemon.logs import place_of
@@ -71,6 +71,8 @@ def trailer_of(error: NexoError) -> tuple[str, bytes]:
 def _told(error: Exception) -> NexoError:
     if isinstance(error, NexoError):
         return error
+    if isinstance(error, ImportError):
+        return DaemonFailed(f"the daemon cannot do this: {loading.REPLACED}", hint="nexoctl daemon restart")
     # The text of an unexpected exception may quote a request, so the log gets the place only.
     log.error("unexpected %s at %s", type(error).__name__, place_of(error))
     return DaemonFailed(
@@ -79,10 +81,11 @@ def _told(error: Exception) -> NexoError:
     )
 
 
-async def _refuse(context: Context, error: NexoError) -> None:
+async def refuse(context: Context, error: Exception) -> None:
     """End the call with the status of `error`."""
-    message, details = trailer_of(error)
-    await context.abort(code_of(error), message, (("grpc-status-details-bin", details),))
+    told = _told(error)
+    message, details = trailer_of(told)
+    await context.abort(code_of(told), message, (("grpc-status-details-bin", details),))
 
 
 def answering(method: Callable[..., Awaitable[Any]], *, streams: bool = False) -> Handler:
@@ -98,6 +101,6 @@ def answering(method: Callable[..., Awaitable[Any]], *, streams: bool = False) -
                 check_bounds(request)
             return await (method(request, context.write) if streams else method(request))
         except Exception as error:  # noqa: BLE001 - unexpected errors must not reach the client
-            await _refuse(context, _told(error))
+            await refuse(context, error)
 
     return answer

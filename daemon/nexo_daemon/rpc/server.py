@@ -24,7 +24,7 @@ from nexo.connections.v1 import daemon_pb2
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import WAITS_UNTIL
 from nexo_daemon.rpc.calls import Calls
-from nexo_daemon.rpc.errors import answering
+from nexo_daemon.rpc.errors import Context, answering, refuse
 
 GRACE_S = 1.0
 SELF_CALL_TIMEOUT_S = 5.0
@@ -233,10 +233,13 @@ class Reflection:
         self._names = names
 
     async def ServerReflectionInfo(
-        self, requests: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: object
+        self, requests: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: Context
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         """See grpc_reflection."""
-        from grpc_reflection.v1alpha.reflection import aio
-
+        try:
+            from grpc_reflection.v1alpha.reflection import aio
+        except Exception as error:  # noqa: BLE001 - after an upgrade, the new module may raise anything
+            await refuse(context, error)
+            return
         async for answer in aio.ReflectionServicer(self._names).ServerReflectionInfo(requests, context):
             yield answer

@@ -9,6 +9,9 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
 
+REPLACED = "its files were replaced or removed while nexod was running"
+"""Why the daemon cannot import a module that was there at its start. The way out is a restart."""
+
 _NEVER = ("__main__", "_pb2_grpc", ".integrations")
 """Endings of names of modules that are never imported later: entry points, server stubs, plug-ins."""
 
