@@ -40,3 +40,8 @@ class Secret:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Secret":
         return self
+
+
+def sendable(text: str) -> bool:
+    """Whether the text is valid in an HTTP header (RFC 9110: visible ASCII, inner blanks)."""
+    return text.isascii() and text.isprintable() and text == text.strip()

@@ -97,11 +97,6 @@ def clean(text: str) -> tuple[str, tuple[str, ...]]:
     return text, tuple(used)
 
 
-def sendable(text: str) -> bool:
-    """Whether the text is valid in an HTTP header (RFC 9110: visible ASCII, inner blanks)."""
-    return text.isascii() and text.isprintable() and text == text.strip()
-
-
 _FIX_TEXTS = {
     "strip_white_space": "The key has white space before or after it.",
     "strip_quotes": "The key has quotation marks around it.",

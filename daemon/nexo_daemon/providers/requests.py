@@ -10,8 +10,8 @@ from nexo.connections.terms import AuthScheme
 from nexo.connections.values import frozen
 from nexo.connections.version import __version__
 from nexo_daemon.domain.probing import ProbeTarget
+from nexo_daemon.domain.secret import sendable
 from nexo_daemon.providers.exchange import ConfigFault, Outgoing
-from nexo_daemon.providers.keys import sendable
 
 # Our own name, because firewalls in front of several providers refuse the default names of libraries.
 USER_AGENT = f"nexo-connections/{__version__}"

@@ -16,7 +16,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.model import Credentials, Facts, NetworkProfile, SecretKind, StoredConnection
 from nexo_daemon.domain.pasted import read_address
 from nexo_daemon.domain.probing import ProbeTarget, Suggestion
-from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.secret import Secret, sendable
 from nexo_daemon.domain.url import normalize_base_url, origin
 from nexo_daemon.providers import catalog, keys
 from nexo_daemon.providers.presets import ServiceFacts
@@ -56,7 +56,7 @@ def _checked(raw: Draft, fixes: Sequence[str]) -> Draft:
         if problem.field == "api_key" and draft.api_key is not None:
             text = draft.api_key.reveal()
             cleaned, names = keys.clean(text)
-            if names and cleaned and keys.sendable(cleaned):
+            if names and cleaned and sendable(cleaned):
                 found = keys.inspect_key(text, draft.provider or Provider.CUSTOM)
                 problem.action = Action.CLEAN_UP_KEY
                 problem.metadata = {

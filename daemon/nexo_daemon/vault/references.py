@@ -21,7 +21,7 @@ from nexo.connections.errors import InvalidField, KeyReferenceFailed
 from nexo.connections.values import frozen
 from nexo_daemon.domain.clock import WAITS_UNTIL, Clock
 from nexo_daemon.domain.expiring_cache import ExpiringCache
-from nexo_daemon.domain.secret import Secret
+from nexo_daemon.domain.secret import Secret, sendable
 from nexo_daemon.domain.shortages import refuse_lack
 from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.vault import desktop_keyring
@@ -116,8 +116,8 @@ class References:
         """Fetch the key.
 
         Raises:
-            KeyReferenceFailed: not found, refused, empty, or no answer within the time limit or while the
-                caller waits. In the latter case the fetch continues, and its key is cached.
+            KeyReferenceFailed: not found, refused, empty, not sendable, or no answer within the time limit or
+                while the caller waits. In the latter case the fetch continues, and its key is cached.
             InvalidField: the reference is malformed.
             DaemonFailed: the daemon lacks what it takes.
         """
@@ -178,6 +178,11 @@ class References:
             raise KeyReferenceFailed(
                 f"{reference.kind}: the key at this reference is empty",
                 hint="put the key there, or edit the reference",
+            )
+        if not sendable(key):
+            raise KeyReferenceFailed(
+                f"{reference.kind}: the key at this reference has a character that no header can carry",
+                hint="put only the key there, as plain text without a byte order mark",
             )
         return Secret(key)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from nexo.connections.terms import Provider
-from nexo_daemon.providers.keys import apply_fix, clean, inspect_key, sendable
+from nexo_daemon.domain.secret import sendable
+from nexo_daemon.providers.keys import apply_fix, clean, inspect_key
 
 KEY = "abcdefghij0123456789ABCDEFGHIJ"
 

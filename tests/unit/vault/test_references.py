@@ -97,6 +97,8 @@ def test_a_daemon_that_may_open_no_more_files_does_not_blame_the_reference(
         (lambda p: None, "No such file"),
         (lambda p: (p.write_text("sk"), p.chmod(0o644)), "other users may read it"),
         (lambda p: (p.write_text(" \n"), p.chmod(0o600)), "empty"),
+        (lambda p: (p.write_text("sk-1", "utf-8-sig"), p.chmod(0o600)), "no header can carry"),
+        (lambda p: (p.write_text("sk-1", "utf-16"), p.chmod(0o600)), "no header can carry"),
         (lambda p: p.mkdir(), "not a regular file"),
         (lambda p: os.mkfifo(p, 0o600), "not a regular file"),
     ],
@@ -126,6 +128,7 @@ def test_no_shell_takes_part(tmp_path: Path) -> None:
         ("no-such-program-of-ours", "cannot be started"),
         ("sh -c 'echo sk-secret-output; exit 3'", "exit code 3"),
         ("true", "empty"),
+        ("printf 'sk-secret-output\\001'", "no header can carry"),
     ],
 )
 def test_a_command_that_fails_says_why_and_nothing_of_its_output(command: str, words: str) -> None:
