@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nexo.connections.terms import *
     from nexo_client import aio, errors, types
+    from nexo_client.base_client import Subscription
     from nexo_client.client import Client, connect
     from nexo_client.errors import *
     from nexo_client.factories import (
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         openai_client,
     )
     from nexo_client.follow import LiveConnection
-    from nexo_client.line import Subscription
     from nexo_client.switching import FOLLOWED, FollowingAuth
     from nexo_client.types import *
     from nexo_client.workspace import WorkspaceLike
@@ -39,7 +39,7 @@ _HOMES = {
     "FOLLOWED": "nexo_client.switching",
     "FollowingAuth": "nexo_client.switching",
     "LiveConnection": "nexo_client.follow",
-    "Subscription": "nexo_client.line",
+    "Subscription": "nexo_client.base_client",
     "WorkspaceLike": "nexo_client.workspace",
     "anthropic_client": "nexo_client.factories",
     "async_anthropic_client": "nexo_client.factories",

@@ -19,9 +19,9 @@ from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
 from nexo_client.arguments import checked, is_utf8
+from nexo_client.base_client import BaseClient
 from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
-from nexo_client.line import Line
 from nexo_client.workspace import is_path
 
 PROMPT_S = 150.0
@@ -34,12 +34,12 @@ WORK_S = 60.0
 class VaultCalls:
     """The calls for the vault. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
 
     def status(self) -> types.Vault:
         """The state of the vault."""
-        return self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
+        return self._client.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
 
     def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -56,15 +56,15 @@ class VaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return self._line.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
+        return self._client.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
 
     def lock(self) -> types.Vault:
         """Locks the vault: the daemon forgets the key."""
-        return self._line.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
+        return self._client.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
 
     def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
+        return self._client.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
 
     def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -76,7 +76,7 @@ class VaultCalls:
             InvalidField
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return self._line.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
+        return self._client.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
 
     def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -96,11 +96,11 @@ class VaultCalls:
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
-        return self._line.ask(v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"))
+        return self._client.ask(v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code"))
 
     def set_recovery_code(self, code: str) -> types.Vault:
         """Makes a recovery code valid; an earlier one becomes invalid.
@@ -112,7 +112,7 @@ class VaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.SetRecoveryCodeRequest(recovery_code=code)
-        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Re-encrypts all secrets with a new data key, in one transaction.
@@ -125,19 +125,19 @@ class VaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
 
 @checked
 class StoreCalls:
     """The calls for the store. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
 
     def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
-        return self._line.ask(s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S)
+        return self._client.ask(s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S)
 
     def create_backup(self) -> types.Backup:
         """Creates a verified backup of the store, readable only by this user.
@@ -145,11 +145,11 @@ class StoreCalls:
         Raises:
             StoreFull
         """
-        return self._line.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
+        return self._client.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
 
     def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
+        return self._client.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
 
     def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
@@ -167,7 +167,7 @@ class StoreCalls:
             DaemonFailed: the backup is damaged; nothing was changed.
         """
         request = s.RestoreBackupRequest(name=backup_name(name), dry_run=dry_run, empty=empty)
-        return self._line.ask(request, _restored, longer_s=WORK_S)
+        return self._client.ask(request, _restored, longer_s=WORK_S)
 
     def export(self, *, passphrase: str = "") -> types.Export:
         """Exports the configuration.
@@ -180,7 +180,7 @@ class StoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets cannot be decrypted.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return self._line.ask(request, partial(read, types.Export), longer_s=WORK_S)
+        return self._client.ask(request, partial(read, types.Export), longer_s=WORK_S)
 
     def import_document(
         self,
@@ -208,7 +208,7 @@ class StoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return self._line.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)
+        return self._client.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)
 
 
 def backup_name(name: str | os.PathLike[str]) -> str:

@@ -23,8 +23,14 @@ from nexo.connections.v1 import daemon_pb2 as d
 from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
+from nexo_client.aio_base_client import (
+    DEFAULT_TIMEOUT_S,
+    AsyncBaseClient,
+    AsyncSubscription,
+    Connecting,
+    opened,
+)
 from nexo_client.aio_follow import AsyncLiveConnection
-from nexo_client.aio_line import DEFAULT_TIMEOUT_S, AsyncLine, AsyncSubscription, Connecting, opened
 from nexo_client.arguments import checked
 from nexo_client.calls import OnLayer, each, one, value
 from nexo_client.client import (
@@ -68,7 +74,7 @@ def connect(
 
 
 @checked
-class AsyncClient(AsyncLine):
+class AsyncClient(AsyncBaseClient):
     """A client of the daemon. Belongs to one event loop. In a forked child it opens its own channel.
 
     Every method can raise `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` and `DaemonFailed`

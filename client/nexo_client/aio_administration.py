@@ -12,7 +12,7 @@ from nexo.connections.v1 import store_pb2 as s
 from nexo.connections.v1 import vault_pb2 as v
 from nexo_client import types
 from nexo_client.administration import PROMPT_S, WORK_S, _restored, backup_name
-from nexo_client.aio_line import AsyncLine
+from nexo_client.aio_base_client import AsyncBaseClient
 from nexo_client.arguments import checked
 from nexo_client.calls import each, one, value
 
@@ -21,12 +21,12 @@ from nexo_client.calls import each, one, value
 class AsyncVaultCalls:
     """The calls for the vault. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: AsyncLine) -> None:
-        self._line = line
+    def __init__(self, client: AsyncBaseClient) -> None:
+        self._client = client
 
     async def status(self) -> types.Vault:
         """The state of the vault."""
-        return await self._line.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
+        return await self._client.ask(v.GetVaultRequest(), one(types.Vault, "vault"))
 
     async def unlock(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Unlocks the vault. The keyring of the desktop may show a dialog.
@@ -43,15 +43,15 @@ class AsyncVaultCalls:
             request.recovery_code = recovery_code
         elif passphrase:
             request.passphrase = passphrase
-        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
+        return await self._client.ask(request, one(types.Vault, "vault"), longer_s=PROMPT_S)
 
     async def lock(self) -> types.Vault:
         """Locks the vault: the daemon forgets the key."""
-        return await self._line.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
+        return await self._client.ask(v.LockVaultRequest(), one(types.Vault, "vault"))
 
     async def auto_lock(self) -> types.AutoLock:
         """The settings for locking automatically."""
-        return await self._line.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
+        return await self._client.ask(v.GetAutoLockRequest(), one(types.AutoLock, "auto_lock"))
 
     async def set_auto_lock(self, wanted: types.AutoLock) -> types.AutoLock:
         """Changes the settings for locking automatically.
@@ -63,7 +63,7 @@ class AsyncVaultCalls:
             InvalidField
         """
         given = write(v.AutoLock, wanted, problem=None)
-        return await self._line.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
+        return await self._client.ask(v.SetAutoLockRequest(auto_lock=given), one(types.AutoLock, "auto_lock"))
 
     async def rekey(
         self, slot: types.KeySlot, *, passphrase: str = "", forget_secrets: bool = False
@@ -83,11 +83,11 @@ class AsyncVaultCalls:
             passphrase=passphrase,
             forget_secrets=forget_secrets,
         )
-        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return await self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     async def propose_recovery_code(self) -> types.RecoveryCode:
         """A new recovery code. It becomes valid with `set_recovery_code`; until then the old one is valid."""
-        return await self._line.ask(
+        return await self._client.ask(
             v.ProposeRecoveryCodeRequest(), value(types.RecoveryCode, "recovery_code")
         )
 
@@ -101,7 +101,7 @@ class AsyncVaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.SetRecoveryCodeRequest(recovery_code=code)
-        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return await self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
     async def rotate(self, *, passphrase: str = "", recovery_code: str = "") -> types.Vault:
         """Re-encrypts all secrets with a new data key, in one transaction.
@@ -114,19 +114,21 @@ class AsyncVaultCalls:
             InvalidField, VaultLocked, VaultKeyLost, SecretTampered
         """
         request = v.RotateDataKeyRequest(passphrase=passphrase, recovery_code=recovery_code)
-        return await self._line.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
+        return await self._client.ask(request, one(types.Vault, "vault"), longer_s=WORK_S)
 
 
 @checked
 class AsyncStoreCalls:
     """The calls for the store. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: AsyncLine) -> None:
-        self._line = line
+    def __init__(self, client: AsyncBaseClient) -> None:
+        self._client = client
 
     async def check(self) -> types.CheckResult:
         """Checks the structure of the store, its references and checksums, and that all secrets decrypt."""
-        return await self._line.ask(s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S)
+        return await self._client.ask(
+            s.CheckStoreRequest(), partial(read, types.CheckResult), longer_s=WORK_S
+        )
 
     async def create_backup(self) -> types.Backup:
         """Creates a verified backup of the store, readable only by this user.
@@ -134,11 +136,11 @@ class AsyncStoreCalls:
         Raises:
             StoreFull
         """
-        return await self._line.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
+        return await self._client.ask(s.CreateBackupRequest(), one(types.Backup, "backup"), longer_s=WORK_S)
 
     async def backups(self) -> tuple[types.Backup, ...]:
         """The backups, newest first."""
-        return await self._line.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
+        return await self._client.ask(s.ListBackupsRequest(), each(types.Backup, "backups"))
 
     async def restore(
         self, name: str | os.PathLike[str] = "", *, dry_run: bool = False, empty: bool = False
@@ -156,7 +158,7 @@ class AsyncStoreCalls:
             DaemonFailed: the backup is damaged; nothing was changed.
         """
         request = s.RestoreBackupRequest(name=backup_name(name), dry_run=dry_run, empty=empty)
-        return await self._line.ask(request, _restored, longer_s=WORK_S)
+        return await self._client.ask(request, _restored, longer_s=WORK_S)
 
     async def export(self, *, passphrase: str = "") -> types.Export:
         """Exports the configuration.
@@ -169,7 +171,7 @@ class AsyncStoreCalls:
             VaultLocked, VaultKeyLost, SecretTampered: the secrets cannot be decrypted.
         """
         request = s.ExportConnectionsRequest(passphrase=passphrase)
-        return await self._line.ask(request, partial(read, types.Export), longer_s=WORK_S)
+        return await self._client.ask(request, partial(read, types.Export), longer_s=WORK_S)
 
     async def import_document(
         self,
@@ -197,4 +199,4 @@ class AsyncStoreCalls:
         request = s.ImportConnectionsRequest(
             document=document, passphrase=passphrase, dry_run=dry_run, overwrite=overwrite, consents=consents
         )
-        return await self._line.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)
+        return await self._client.ask(request, each(types.ImportStep, "steps"), longer_s=WORK_S)

@@ -11,7 +11,7 @@ from nexo.connections.codec import duration, enum_to_wire, read, timestamp
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
-from nexo_client.aio_line import AsyncLine
+from nexo_client.aio_base_client import AsyncBaseClient
 from nexo_client.arguments import checked
 from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
@@ -23,12 +23,12 @@ from nexo_client.workspace import WorkspaceLike, locate
 class AsyncGatewayCalls:
     """The calls for the gateway. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: AsyncLine) -> None:
-        self._line = line
+    def __init__(self, client: AsyncBaseClient) -> None:
+        self._client = client
 
     async def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return await self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
+        return await self._client.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
 
     async def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -43,7 +43,7 @@ class AsyncGatewayCalls:
         Raises:
             InvalidField: the port is not allowed.
         """
-        return await self._line.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
+        return await self._client.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
 
     async def mint(
         self,
@@ -72,7 +72,7 @@ class AsyncGatewayCalls:
         if program:
             client.program = program[:100]
         request = g.MintRunTokenRequest(inquiry=calls.inquiry(connection, workspace), client=client)
-        return await self._line.ask(
+        return await self._client.ask(
             request, lambda response: read(types.RunToken, response, secret=response.token)
         )
 
@@ -103,11 +103,11 @@ class AsyncGatewayCalls:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return await self._line.ask(request, partial(read, types.NewGatewayToken))
+        return await self._client.ask(request, partial(read, types.NewGatewayToken))
 
     async def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
-        return await self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
+        return await self._client.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
 
     async def revoke_token(self, name: str) -> int:
         """Revokes a token and ends its open requests; returns the number of these requests.
@@ -115,7 +115,7 @@ class AsyncGatewayCalls:
         Raises:
             TokenNotFound
         """
-        return await self._line.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
+        return await self._client.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
 
     async def usage(self, *, since: datetime | None = None, by: Sequence[UsageBy] = ()) -> types.UsageReport:
         """The requests and tokens that went through the gateway.
@@ -128,4 +128,4 @@ class AsyncGatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return await self._line.ask(request, _used)
+        return await self._client.ask(request, _used)

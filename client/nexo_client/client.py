@@ -1,7 +1,7 @@
 """The synchronous client: `connect()` and `Client`.
 
-Each method documents one call of the daemon's API. `line` sends the calls, `administration` has those for the
-vault and the store, and `make aio` generates `aio` from this file.
+Each method documents one call of the daemon's API. `base_client` sends the calls, `administration` has those
+for the vault and the store, and `make aio` generates `aio` from this file.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nexo.connections.v1 import health_pb2 as h
 from nexo.connections.v1 import workspace_pb2 as w
 from nexo_client import calls, convert, types
 from nexo_client.arguments import checked
+from nexo_client.base_client import DEFAULT_TIMEOUT_S, BaseClient, Subscription, opened
 from nexo_client.calls import OnLayer, each, one, value
 from nexo_client.errors import InvalidField
-from nexo_client.line import DEFAULT_TIMEOUT_S, Line, Subscription, opened
 from nexo_client.workspace import WorkspaceLike, locate
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def connect(
 
 
 @checked
-class Client(Line):
+class Client(BaseClient):
     """A client of the daemon. Thread-safe. In a forked child it opens its own channel.
 
     Every method can raise `DaemonNotRunning`, `DeadlineExceeded`, `IncompatibleDaemon` and `DaemonFailed`

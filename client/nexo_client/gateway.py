@@ -19,9 +19,9 @@ from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as g
 from nexo_client import calls, convert, types
 from nexo_client.arguments import checked
+from nexo_client.base_client import BaseClient
 from nexo_client.calls import each, one, value
 from nexo_client.errors import InvalidField
-from nexo_client.line import Line
 from nexo_client.workspace import WorkspaceLike, locate
 
 
@@ -29,12 +29,12 @@ from nexo_client.workspace import WorkspaceLike, locate
 class GatewayCalls:
     """The calls for the gateway. They raise the common errors of `Client` and those in their descriptions."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
 
     def status(self) -> types.GatewayOverview:
         """The state of the gateway, and the programs that use it."""
-        return self._line.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
+        return self._client.ask(g.GetGatewayRequest(), partial(read, types.GatewayOverview))
 
     def switch(self, on: bool, *, port: int | None = None) -> types.Gateway:
         """Switches the gateway on or off, permanently. Switching it off ends open requests.
@@ -49,7 +49,7 @@ class GatewayCalls:
         Raises:
             InvalidField: the port is not allowed.
         """
-        return self._line.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
+        return self._client.ask(g.SetGatewayRequest(on=on, port=port), one(types.Gateway, "gateway"))
 
     def mint(
         self,
@@ -78,7 +78,9 @@ class GatewayCalls:
         if program:
             client.program = program[:100]
         request = g.MintRunTokenRequest(inquiry=calls.inquiry(connection, workspace), client=client)
-        return self._line.ask(request, lambda response: read(types.RunToken, response, secret=response.token))
+        return self._client.ask(
+            request, lambda response: read(types.RunToken, response, secret=response.token)
+        )
 
     def create_token(
         self,
@@ -107,11 +109,11 @@ class GatewayCalls:
             request.connection = connection
         if place is not None:
             request.workspace.CopyFrom(convert.workspace_to_wire(place))
-        return self._line.ask(request, partial(read, types.NewGatewayToken))
+        return self._client.ask(request, partial(read, types.NewGatewayToken))
 
     def tokens(self) -> tuple[types.GatewayToken, ...]:
         """The tokens with a name."""
-        return self._line.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
+        return self._client.ask(g.ListGatewayTokensRequest(), each(types.GatewayToken, "tokens"))
 
     def revoke_token(self, name: str) -> int:
         """Revokes a token and ends its open requests; returns the number of these requests.
@@ -119,7 +121,7 @@ class GatewayCalls:
         Raises:
             TokenNotFound
         """
-        return self._line.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
+        return self._client.ask(g.RevokeGatewayTokenRequest(name=name), value(int, "ended"))
 
     def usage(self, *, since: datetime | None = None, by: Sequence[UsageBy] = ()) -> types.UsageReport:
         """The requests and tokens that went through the gateway.
@@ -132,7 +134,7 @@ class GatewayCalls:
             InvalidField: `by` contains a duplicate, or both day and hour.
         """
         request = g.GetUsageRequest(since=timestamp(since), by=[enum_to_wire(one) for one in by])
-        return self._line.ask(request, _used)
+        return self._client.ask(request, _used)
 
 
 def _used(response: Any) -> types.UsageReport:

@@ -24,8 +24,8 @@ from nexo_client import types
 from nexo_client.errors import NexoError
 
 if TYPE_CHECKING:
+    from nexo_client.base_client import Subscription
     from nexo_client.client import Client
-    from nexo_client.line import Subscription
 
 
 class Link(enum.Enum):

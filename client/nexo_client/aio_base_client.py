@@ -1,4 +1,4 @@
-"""Sends the calls of the asyncio client to the daemon; the same as `line` on asyncio."""
+"""Sends the calls of the asyncio client to the daemon; the same as `client` on asyncio."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from google.protobuf.message import Message
 from nexo.connections.v1.workspace_pb2 import ClientInfo
 from nexo_client import calls, channel, failures, fork, types
 from nexo_client.arguments import checked
+from nexo_client.base_client import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
+from nexo_client.base_client import LOOK_AGAIN_S, Read, Wire, closed, found
 from nexo_client.calls import Method, OnLayer
 from nexo_client.errors import DaemonFailed, NexoError
-from nexo_client.line import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
-from nexo_client.line import LOOK_AGAIN_S, Read, Wire, closed, found
 from nexo_client.workspace import WorkspaceLike
 
 if TYPE_CHECKING:
     from nexo_client.aio_follow import AsyncLiveConnection, Following
 
 T = TypeVar("T")
-L = TypeVar("L", bound="AsyncLine")
+L = TypeVar("L", bound="AsyncBaseClient")
 
 
 class Connecting(Generic[L]):
@@ -80,12 +80,12 @@ class AsyncSubscription(Generic[T]):
     time-out around it, ends the stream.
     """
 
-    def __init__(self, opened: Any, read: Read[T | None], name: str, line: AsyncLine) -> None:
+    def __init__(self, opened: Any, read: Read[T | None], name: str, client: AsyncBaseClient) -> None:
         self._read = read
         self._name = name
         self._opened = opened
         self._responses: AsyncIterator[Any] = aiter(opened)
-        self._line = line
+        self._client = client
         self._closed = False
         self._turn = asyncio.Lock()
 
@@ -101,10 +101,10 @@ class AsyncSubscription(Generic[T]):
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopAsyncIteration from None
-            raise self._line.error_of(failure, self._name) from None
+            raise self._client.error_of(failure, self._name) from None
         except asyncio.CancelledError:
             # grpc also raises this for a call that the subscription or the client has cancelled.
-            if _is_cancelled() or not (self._closed or self._line.is_closed):
+            if _is_cancelled() or not (self._closed or self._client.is_closed):
                 raise
             if self._closed:
                 raise StopAsyncIteration from None
@@ -132,7 +132,7 @@ class AsyncSubscription(Generic[T]):
             self._opened.cancel()
 
 
-class AsyncLine:
+class AsyncBaseClient:
     """The base class of asyncio clients. Connects on first use. An asynchronous context manager."""
 
     @checked
@@ -225,7 +225,7 @@ class AsyncLine:
         return closed() if self._closed else failures.translate(failure, self._socket, method)
 
     async def ask(self, request: Message, read: Read[T], *, longer_s: float = 0.0) -> T:
-        """See `Line.ask`."""
+        """See `BaseClient.ask`."""
         try:
             return await self._ask(request, read, longer_s)
         except asyncio.CancelledError:
@@ -258,7 +258,7 @@ class AsyncLine:
             raise closed() from None
 
     async def _wait_until_connected(self, wire: Wire, method: Method) -> None:
-        """See `Line._wait_until_connected`."""
+        """See `BaseClient._wait_until_connected`."""
         give_up = time.monotonic() + self._timeout_s
         while True:
             try:
@@ -276,7 +276,7 @@ class AsyncLine:
     def _subscribe(
         self, request: Message, read: Read[T | None], limit_s: float | None = None
     ) -> AsyncSubscription[T]:
-        """See `Line._subscribe`."""
+        """See `BaseClient._subscribe`."""
         wire, method = self._connected(), calls.method(request)
         channel.probe(self._socket)
         subscription = AsyncSubscription(wire.stream(method, request, limit_s), read, method.name, self)

@@ -1,6 +1,6 @@
 """Sends the calls of the synchronous client to the daemon: deadlines, retries, subscriptions, closing.
 
-`client` defines the calls. `aio_line` is the same on asyncio.
+`client` defines the calls. `aio_base_client` is the same on asyncio.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
-L = TypeVar("L", bound="Line")
+L = TypeVar("L", bound="BaseClient")
 
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -90,11 +90,11 @@ class Subscription(Generic[T]):
     the same one share its messages.
     """
 
-    def __init__(self, opened: Any, read: Read[T | None], name: str, line: Line) -> None:
+    def __init__(self, opened: Any, read: Read[T | None], name: str, client: BaseClient) -> None:
         self._read = read
         self._name = name
         self._opened = opened
-        self._line = line
+        self._client = client
         self._closed = False
         # gRPC fails if two threads ask for the next message.
         self._turn = threading.Lock()
@@ -111,7 +111,7 @@ class Subscription(Generic[T]):
         except grpc.RpcError as failure:
             if self._closed:
                 raise StopIteration from None
-            raise self._line.error_of(failure, self._name) from None
+            raise self._client.error_of(failure, self._name) from None
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +125,7 @@ class Subscription(Generic[T]):
         self._opened.cancel()
 
 
-class Line:
+class BaseClient:
     """The base class of clients. Connects on first use, and again in a forked child. A context manager."""
 
     @checked
