@@ -15,7 +15,7 @@ from nexo_daemon.domain.model import Health, HealthSettings, Sample, Transition
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.monitor import Monitor
 from nexo_daemon.health.policy import Watched
-from nexo_daemon.health.surroundings import NetworkState
+from nexo_daemon.health.system_events import SystemEvents
 from nowhere import Nowhere
 from surroundings import PATIENCE_S
 
@@ -67,7 +67,7 @@ class News:
         self.samples: list[Sample] = []
         self.offline: list[datetime | None] = []
         self.other_networks = 0
-        self._stir = asyncio.Event()
+        self._wake_up = asyncio.Event()
 
     def on_health(
         self, connection_id: str, health: Health, transition: Transition | None, sample: Sample | None
@@ -77,11 +77,11 @@ class News:
             self.transitions.append(transition)
         if sample is not None:
             self.samples.append(sample)
-        self._stir.set()
+        self._wake_up.set()
 
     def on_offline(self, since: datetime | None) -> None:
         self.offline.append(since)
-        self._stir.set()
+        self._wake_up.set()
 
     def on_other_network(self) -> None:
         self.other_networks += 1
@@ -89,13 +89,13 @@ class News:
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
-                self._stir.clear()
-                await self._stir.wait()
+                self._wake_up.clear()
+                await self._wake_up.wait()
 
 
 @asynccontextmanager
 async def running(
-    provider: Provider, news: News, clock: Clock | None = None, surroundings: NetworkState | None = None
+    provider: Provider, news: News, clock: Clock | None = None, events: SystemEvents | None = None
 ) -> AsyncIterator[Monitor]:
     """Run a monitor; afterwards it is stopped, and no task of it may be left."""
     monitor = Monitor(
@@ -103,7 +103,7 @@ async def running(
         sink=news,
         clock=clock or SystemClock(),
         random=random.Random(1),
-        surroundings=surroundings or Nowhere(),
+        events=events or Nowhere(),
     )
     task = asyncio.create_task(monitor.run())
     try:

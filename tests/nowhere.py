@@ -7,19 +7,19 @@ class Nowhere:
     """A network in which nothing ever happens."""
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
 
     def stop(self) -> None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
 
     def routed(self) -> bool | None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
         return None
 
     def asleep_s(self) -> float | None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
         return None
 
-    def restless_s(self) -> float | None:
-        """See `NetworkState`."""
+    def poll_every_s(self) -> float | None:
+        """See `SystemEvents`."""
         return None

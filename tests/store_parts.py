@@ -64,13 +64,13 @@ class StorePlace:
         return self.root / "config" / "vault.key"
 
     @property
-    def surroundings(self) -> UnlockContext:
+    def context(self) -> UnlockContext:
         """The unlock context that the daemon would have."""
         return UnlockContext(self.key_file, preferred=self.slot)
 
     def open(self) -> Store:
         """Open the store."""
-        return Store.open(self.file, key_file=self.key_file, clock=self.clock, surroundings=self.surroundings)
+        return Store.open(self.file, key_file=self.key_file, clock=self.clock, context=self.context)
 
     def bytes(self) -> dict[str, bytes]:
         """The content of every file of the database."""

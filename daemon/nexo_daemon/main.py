@@ -146,10 +146,12 @@ class _Parts:
         self.journal.recorded = registry.bus.publish
         self.health_board = HealthBoard(registry, self.prober, self.journal, clock, random.Random())  # noqa: S311 - jitter
         resolver = Resolver(registry, self.health_board, self.journal, clock)
-        self.hub = FollowHub(resolver, clock)
+        self.hub = FollowHub(resolver, clock, registry.status_changed)
         # The order matters: the resolver drops shared answers before a follower asks for one.
         registry.listen_to_routing(resolver.on_routing)
         registry.listen_to_routing(self.hub.on_routing)
+        self.process_watch = ProcessWatch()
+        self.tokens = Tokens(registry, self.process_watch, clock)
         self.view = View(
             registry,
             self.health_board,
@@ -157,18 +159,15 @@ class _Parts:
             socket=socket,
             database=store.path,
             log_file=paths.log_file(),
+            followers=self.hub.followers,
+            gateway_programs=lambda: len(self.tokens.users()),
         )
-        self.view.followers = self.hub.followers
-        self.process_watch = ProcessWatch()
-        self.tokens = Tokens(registry, self.process_watch, clock)
         self.ledger = Ledger(registry, clock)
         routes = Routes(resolver, store.unseal, TlsContexts(), clock)
         router = DaemonRouter(self.tokens, routes, self.ledger, self.health_board.witnessed, clock)
         listener = Listener(router, lambda: _upstream(routes), kept, calls.are_under_way)
         self.tokens.cut = listener.cut
         self.health_board.other_network = listener.doubt
-        self.view.gateway_programs = lambda: len(self.tokens.users())
-        self.hub.changed = self.tokens.changed = registry.status_changed
         self.switch = GatewaySwitch(registry, listener, lambda: paths.gateway_socket_path(self.view.socket))
         registry.is_own_address = routes.is_own_address = self.switch.is_own
         self.auto_lock = AutoLocker(registry, clock, lambda: resolver.used_at)

@@ -25,6 +25,9 @@ from nexo.connections.terms import (
 from nexo.connections.values import frozen
 from nexo_daemon.domain.secret import Secret
 
+SERVING = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
+"""The states in which a connection answers programs, if only after a wait."""
+
 
 class ProxyMode(enum.StrEnum):
     """How a connection chooses its proxy."""

@@ -84,9 +84,11 @@ class Tokens:
         self._errands: set[asyncio.Future[None]] = set()
         # Ends the open requests of a bearer; returns their number. Set by the server.
         self.cut: Callable[[str], int] = lambda _: 0
-        # Called when a program is added or removed.
-        self.changed: Callable[[], None] = lambda: None
         writer.listen_to_reload(self.load)
+
+    def changed(self) -> None:
+        """Tell the watchers that the programs behind the gateway have changed."""
+        self._writer.status_changed()
 
     async def load(self) -> None:
         """Replace the named tokens by those in the store, and resume runs whose processes live."""

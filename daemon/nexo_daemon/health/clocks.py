@@ -47,7 +47,7 @@ class Jump:
         return abs(self.set_s) >= CORRECTION_S
 
     @property
-    def upsetting(self) -> bool:
+    def needs_recheck(self) -> bool:
         """Whether everything should be checked again."""
         return self.asleep_s is not None or abs(self.set_s) > CLOCK_STEP_S
 

@@ -20,7 +20,7 @@ from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.health.clocks import Clocks, Instant
 from nexo_daemon.health.policy import Watched
 from nexo_daemon.health.schedule import Scheduler
-from nexo_daemon.health.surroundings import NetworkState, ThisComputer
+from nexo_daemon.health.system_events import KernelEvents, SystemEvents
 from nexo_daemon.health.watch_list import HealthNotice, Launch, NotChecked
 
 log = logging.getLogger(__name__)
@@ -65,15 +65,15 @@ class Monitor:
         sink: Sink,
         clock: Clock,
         random: random.Random,
-        surroundings: NetworkState | None = None,
+        events: SystemEvents | None = None,
     ) -> None:
         self._probe = probe
         self._sink = sink
         self._clock = clock
         self._core = Scheduler(random)
-        self._surroundings = ThisComputer() if surroundings is None else surroundings
+        self._events = KernelEvents() if events is None else events
         self._clocks = Clocks()
-        self._stir = asyncio.Event()
+        self._wake_up = asyncio.Event()
         # Monotonic time until which `run` sleeps; None while it does not.
         self._rests_until: float | None = None
         self._tasks: dict[int, asyncio.Task[Verdict | NotChecked]] = {}
@@ -158,9 +158,9 @@ class Monitor:
     async def run(self) -> None:
         """Check until cancelled; then every running check is cancelled and awaited."""
         self._running = True
-        self._surroundings.start(self._network_changed, self._stir.set)
+        self._events.start(self._network_changed, self._wake_up.set)
         try:
-            self._core.routed = self._surroundings.routed()
+            self._core.routed = self._events.routed()
             while True:
                 self._look_at_clock()
                 await self._start_due()
@@ -168,25 +168,25 @@ class Monitor:
         finally:
             self._running = False
             self._stopped = True
-            self._surroundings.stop()
+            self._events.stop()
             await self._stop()
 
     def _look_at_clock(self) -> None:
         """Detect that the computer was suspended or its clock set."""
         now = self._now()
-        jump = self._clocks.look(now, self._surroundings.asleep_s())
+        jump = self._clocks.look(now, self._events.asleep_s())
         if jump.corrected:
             self._core.clock_set(jump.set_s)
             self._publish()
-        if jump.upsetting:
+        if jump.needs_recheck:
             log.info("the clock jumped or the computer was suspended: checking again")
             self._sink.on_other_network()
             self._core.woke(jump.asleep_s, now)
-            self._core.routed = self._surroundings.routed()
+            self._core.routed = self._events.routed()
 
     async def _start_due(self) -> None:
         started = 0
-        self._stir.clear()
+        self._wake_up.clear()
         while (launch := self._core.launch(self._now())) is not None:
             task = asyncio.create_task(self._ask(launch), name=f"check {launch.id}")
             self._tasks[launch.ticket] = task
@@ -204,14 +204,14 @@ class Monitor:
         now = self._now()
         wake = self._core.next_wake(now)
         timeout = None if wake is None else max(0.0, wake - now.mono)
-        restless = self._surroundings.restless_s()
-        if restless is not None:
-            timeout = restless if timeout is None else min(timeout, restless)
+        poll_s = self._events.poll_every_s()
+        if poll_s is not None:
+            timeout = poll_s if timeout is None else min(timeout, poll_s)
         self._rests_until = float("inf") if wake is None else wake
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._stir.wait()
+                    await self._wake_up.wait()
         finally:
             self._rests_until = None
 
@@ -254,7 +254,7 @@ class Monitor:
             wake = self._core.next_wake(now)
             # Also if it is due already: after a suspension the clock has advanced, but the timer has not.
             if wake is not None and (wake <= now.mono or wake < self._rests_until):
-                self._stir.set()
+                self._wake_up.set()
 
     def _tell(self) -> None:
         for notice in self._core.drain():
@@ -272,8 +272,8 @@ class Monitor:
 
     def _network_changed(self) -> None:
         self._sink.on_other_network()
-        self._core.network_changed(self._surroundings.routed(), self._now())
-        self._stir.set()
+        self._core.network_changed(self._events.routed(), self._now())
+        self._wake_up.set()
 
     def _cancel(self, launches: Iterable[Launch]) -> None:
         for launch in launches:

@@ -1,8 +1,8 @@
 """Queues the checks that are due: requested and important ones first, one at a time for each host.
 
 At most `CONCURRENCY` quick requests run at once. Hosts that are known to hang use separate places
-(`SLOW_LANE`), so that they do not delay other checks; a check that begins to hang gives up its place after
-`YIELD_AFTER_S`. `watch_list` knows when checks are due.
+(`SLOW_CONCURRENCY`), so that they do not delay other checks; a check that begins to hang gives up its place
+after `YIELD_AFTER_S`. `watch_list` knows when checks are due.
 """
 
 import heapq
@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from nexo.connections.terms import HealthState
-from nexo_daemon.domain.model import Health
+from nexo_daemon.domain.model import SERVING, Health
 from nexo_daemon.health.watch_list import HOST_GAP_S, Launch, WatchedConnection, WatchList
 
 CONCURRENCY: Final = 32
-SLOW_LANE: Final = 64
+SLOW_CONCURRENCY: Final = 64
 MAX_IN_FLIGHT: Final = 256
 # Checks also have a total limit, because those that give up their place may be ordinary ones at a busy time.
 YIELD_AFTER_S: Final = 0.5
@@ -153,27 +152,27 @@ class CheckQueue:
     def next_wake(self, mono: float) -> float | None:
         """Monotonic time for the next call of `launch`; None if only an event can change anything."""
         best = None
-        for lane in (0, 1):
-            if self._ready[lane]:
-                if self._room(lane):
+        for slow in (False, True):
+            if self._ready[slow]:
+                if self._room(slow):
                     return mono
                 while self._quick and not self._running.get(self._quick[0][1]):
                     self._quick.popleft()
-                if lane == 0 and self._quick:
+                if not slow and self._quick:
                     best = earlier(best, self._quick[0][0] + YIELD_AFTER_S)
         return earlier(earlier(best, self._watch_list.next_due()), self._hosts.next_rested())
 
     def launch(self, mono: float) -> Launch | None:
         """The next check to start now; None if there is none. Call until None."""
         self._advance(mono)
-        for lane in (0, 1):
-            ready = self._ready[lane]
-            while ready and self._room(lane):
+        for slow in (False, True):
+            ready = self._ready[slow]
+            while ready and self._room(slow):
                 check = heapq.heappop(ready)
                 entry = self._current(check)
                 if entry is not None:
                     if self._hosts.take(check.origin, mono):
-                        return self._start(entry, check.origin, mono, quick=lane == 0)
+                        return self._start(entry, check.origin, mono, quick=not slow)
                     self._hosts.wait(check)
                 self._next_of_host(check.origin, mono)
         return None
@@ -193,13 +192,13 @@ class CheckQueue:
             check = QueuedCheck(rank, due, entry.ticket, entry.watched.id, entry.watched.origin)
             heapq.heappush(self._ready[entry.slow], check)
 
-    def _room(self, lane: int) -> bool:
+    def _room(self, slow: bool) -> bool:
         running = len(self._running)
         if running >= MAX_IN_FLIGHT:
             return False
-        if lane == 0:
+        if not slow:
             return self._quick_running < CONCURRENCY
-        return running - self._quick_running < SLOW_LANE
+        return running - self._quick_running < SLOW_CONCURRENCY
 
     def _start(self, entry: WatchedConnection, origin: str, mono: float, *, quick: bool) -> Launch:
         launch = self._watch_list.start(entry, origin, mono, deadline(entry.tracked.health))
@@ -237,7 +236,7 @@ def deadline(health: Health) -> float:
     """
     if health.latency_s is None:
         return FIRST_DEADLINE_S
-    works = health.state in (HealthState.HEALTHY, HealthState.LIMITED)
+    works = health.state in SERVING
     return min(
         max(8.0 * health.latency_s, USUAL_DEADLINE_S if works else FIRST_DEADLINE_S), LONGEST_DEADLINE_S
     )

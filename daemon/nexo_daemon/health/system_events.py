@@ -1,7 +1,7 @@
 """Watches the computer for events that concern checks: changed routes, suspension, a changed clock.
 
 On Linux the kernel notifies (a routing socket, and a timer that a clock change cancels), so nothing is
-polled. On other systems, or if the kernel refuses, the clock is read every `RESTLESS_S`. Each part works
+polled. On other systems, or if the kernel refuses, the clock is read every `POLL_EVERY_S`. Each part works
 without the others.
 """
 
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from nexo_daemon.domain.clock import elapsed_s
 
-RESTLESS_S: Final = 30.0
+POLL_EVERY_S: Final = 30.0
 """Interval in seconds for reading the clock where the system does not announce changes."""
 
 _TUNNELS: Final = ("tun", "tap", "wg", "ppp", "tailscale", "nordlynx", "proton")
@@ -31,7 +31,7 @@ _TFD_TIMER_ABSTIME, _TFD_TIMER_CANCEL_ON_SET = 1, 2
 _FAR: Final = 2**62
 
 
-class NetworkState(Protocol):
+class SystemEvents(Protocol):
     """The state of the computer, as needed by the monitor."""
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
@@ -46,11 +46,11 @@ class NetworkState(Protocol):
     def asleep_s(self) -> float | None:
         """Seconds that the computer was suspended since its start; None if unknown."""
 
-    def restless_s(self) -> float | None:
+    def poll_every_s(self) -> float | None:
         """Interval in seconds for reading the clock; None if changes are announced."""
 
 
-class ThisComputer:
+class KernelEvents:
     """The state of this computer."""
 
     def __init__(self, proc_net: Path = Path("/proc/net")) -> None:
@@ -62,12 +62,12 @@ class ThisComputer:
         self._on_clock: Callable[[], None] = _ignore
 
     def start(self, on_network: Callable[[], None], on_clock: Callable[[], None]) -> None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
         self._on_network, self._on_clock = on_network, on_clock
         loop = asyncio.get_running_loop()
         # Before the routes are read, so that no change of them is missed.
         self._routes = _routing_socket()
-        self._fingerprint = self._ways_out()
+        self._fingerprint = self._read_default_routes()
         if self._routes is not None:
             loop.add_reader(self._routes, self._routes_changed)
         self._timer = _cancellable_timer()
@@ -75,7 +75,7 @@ class ThisComputer:
             loop.add_reader(self._timer, self._clock_changed)
 
     def stop(self) -> None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
         loop = asyncio.get_running_loop()
         if self._routes is not None:
             loop.remove_reader(self._routes)
@@ -87,18 +87,18 @@ class ThisComputer:
             self._timer = None
 
     def routed(self) -> bool | None:
-        """See `NetworkState`."""
-        ways = self._ways_out()
-        return None if ways is None else bool(ways)
+        """See `SystemEvents`."""
+        routes = self._read_default_routes()
+        return None if routes is None else bool(routes)
 
     def asleep_s(self) -> float | None:
-        """See `NetworkState`."""
+        """See `SystemEvents`."""
         elapsed = elapsed_s()
         return None if elapsed is None else elapsed - time.monotonic()
 
-    def restless_s(self) -> float | None:
-        """See `NetworkState`."""
-        return None if self._timer is not None else RESTLESS_S
+    def poll_every_s(self) -> float | None:
+        """See `SystemEvents`."""
+        return None if self._timer is not None else POLL_EVERY_S
 
     def _routes_changed(self) -> None:
         if self._routes is None:
@@ -107,10 +107,10 @@ class ThisComputer:
         with contextlib.suppress(OSError):
             while self._routes.recv(65536):
                 pass
-        ways = self._ways_out()
+        routes = self._read_default_routes()
         # Router advertisements renew the same routes every few minutes, which is no change.
-        if ways != self._fingerprint:
-            self._fingerprint = ways
+        if routes != self._fingerprint:
+            self._fingerprint = routes
             self._on_network()
 
     def _clock_changed(self) -> None:
@@ -124,7 +124,7 @@ class ThisComputer:
             self._timer = None
         self._on_clock()
 
-    def _ways_out(self) -> frozenset[str] | None:
+    def _read_default_routes(self) -> frozenset[str] | None:
         """Default routes (or their two halves, as set by VPNs) and tunnels; None if unreadable."""
         try:
             lines4 = (self._proc_net / "route").read_text(encoding="ascii").splitlines()[1:]

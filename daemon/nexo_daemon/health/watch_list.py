@@ -165,7 +165,7 @@ class WatchList:
     """The watched connections by id, and unpublished events."""
 
     def __init__(self, source: random.Random) -> None:
-        self._watch_list: dict[str, WatchedConnection] = {}
+        self._entries: dict[str, WatchedConnection] = {}
         self._outbox: list[Notice] = []
         self._random = source
         self._tickets = 0
@@ -174,11 +174,11 @@ class WatchList:
 
     def __iter__(self) -> Iterator[WatchedConnection]:
         """All entries."""
-        return iter(self._watch_list.values())
+        return iter(self._entries.values())
 
     def get(self, connection_id: str) -> WatchedConnection | None:
         """The entry of a connection; None if it is not watched."""
-        return self._watch_list.get(connection_id)
+        return self._entries.get(connection_id)
 
     def by_importance(self) -> Iterator[WatchedConnection]:
         """Remote connections, important ones first."""
@@ -194,14 +194,14 @@ class WatchList:
         entry = WatchedConnection(
             watched, tracked, is_remote(watched.origin), shown=tracked.health, slow=slow
         )
-        self._watch_list[watched.id] = entry
+        self._entries[watched.id] = entry
         self._ranked = None
         return entry
 
     def remove(self, connection_id: str) -> WatchedConnection:
         """Stop watching a connection."""
         self._ranked = None
-        return self._watch_list.pop(connection_id)
+        return self._entries.pop(connection_id)
 
     def adjust(self, entry: WatchedConnection, watched: Watched) -> None:
         """The host, importance, interval or pause of a connection changed."""
@@ -252,7 +252,7 @@ class WatchList:
         timers = self._timers
         while timers:
             due, ticket, id_ = timers[0]
-            entry = self._watch_list.get(id_)
+            entry = self._entries.get(id_)
             if entry is not None and entry.ticket == ticket:
                 return due
             heapq.heappop(timers)
@@ -266,7 +266,7 @@ class WatchList:
         timers = self._timers
         while timers and timers[0][0] <= mono:
             due, ticket, id_ = heapq.heappop(timers)
-            entry = self._watch_list.get(id_)
+            entry = self._entries.get(id_)
             if entry is None or entry.ticket != ticket:
                 continue
             if entry.regular and entry.proof is not None:

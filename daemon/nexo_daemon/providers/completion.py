@@ -14,7 +14,7 @@ from nexo.connections.terms import Provider
 from nexo.connections.values import frozen
 from nexo_daemon.domain.probing import Model, ProbeTarget
 from nexo_daemon.providers.classify import Subject
-from nexo_daemon.providers.inquiry import Inquiry, Reply, as_json
+from nexo_daemon.providers.probe_session import ProbeSession, Reply, as_json
 
 PROMPT = "Reply with the word OK."
 MAX_TOKENS = 16
@@ -111,30 +111,30 @@ def _google_name(model: str) -> str:
     return quote(full, safe="/")
 
 
-async def complete(inquiry: Inquiry, model: str) -> tuple[Reply, str]:
+async def complete(session: ProbeSession, model: str) -> tuple[Reply, str]:
     """Request one completion.
 
     Returns:
         The reply, OK only if a completion came, and the name of the wire that was used.
     """
-    wires = WIRES[inquiry.target.provider]
+    wires = WIRES[session.target.provider]
     for wire in wires[:-1]:
-        reply = await _try(inquiry, wire, model)
+        reply = await _try(session, wire, model)
         if not _worth_another(reply):
             return reply, wire.name
-    return await _try(inquiry, wires[-1], model), wires[-1].name
+    return await _try(session, wires[-1], model), wires[-1].name
 
 
-async def _try(inquiry: Inquiry, wire: CompletionWire, model: str) -> Reply:
+async def _try(session: ProbeSession, wire: CompletionWire, model: str) -> Reply:
     body = wire.body(model)
-    reply = await _ask(inquiry, wire, model, body)
-    return await _ask(inquiry, wire, model, _with_more_tokens(body)) if _too_few(reply) else reply
+    reply = await _ask(session, wire, model, body)
+    return await _ask(session, wire, model, _with_more_tokens(body)) if _too_few(reply) else reply
 
 
-async def _ask(inquiry: Inquiry, wire: CompletionWire, model: str, body: dict[str, Any]) -> Reply:
+async def _ask(session: ProbeSession, wire: CompletionWire, model: str, body: dict[str, Any]) -> Reply:
     # A request on a kept connection may be sent twice, and this one is billed.
-    await inquiry.reconnect()
-    return await inquiry.ask(
+    await session.reconnect()
+    return await session.ask(
         method="POST",
         path=wire.path(model),
         body=as_json(body),

@@ -13,8 +13,8 @@ from nexo_daemon.domain.model import Fact, Facts
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.providers.catalog import PROVIDERS
 from nexo_daemon.providers.completion import answered
-from nexo_daemon.providers.inquiry import Inquiry, Reply
 from nexo_daemon.providers.presets import KeyProbe
+from nexo_daemon.providers.probe_session import ProbeSession, Reply
 from nexo_daemon.providers.requests import parse_base, replaced_by, sends_credential
 
 NO_MODELS = "The service lists no models."
@@ -35,35 +35,35 @@ class KeyFinding:
     facts: Facts = frozenset()
 
 
-async def check_key(inquiry: Inquiry) -> KeyFinding:
+async def check_key(session: ProbeSession) -> KeyFinding:
     """Make up to five requests; the model list was received before."""
-    return _of_what_is_sent(inquiry, await _with_list(inquiry))
+    return _of_what_is_sent(session, await _with_list(session))
 
 
-async def _with_list(inquiry: Inquiry) -> KeyFinding:
-    if not sends_credential(inquiry.target):
-        return await _without_key(inquiry)
-    if inquiry.key_probe is KeyProbe.ENDPOINT:
-        return _from_endpoint(await inquiry.own_endpoint())
+async def _with_list(session: ProbeSession) -> KeyFinding:
+    if not sends_credential(session.target):
+        return await _without_key(session)
+    if session.key_probe is KeyProbe.ENDPOINT:
+        return _from_endpoint(await session.own_endpoint())
     facts: Facts = frozenset()
-    if inquiry.key_probe is KeyProbe.MODELS:
-        control = await inquiry.list_page(inquiry.dialect.check_query, with_credentials=False, most=1)
+    if session.key_probe is KeyProbe.MODELS:
+        control = await session.list_page(session.dialect.check_query, with_credentials=False, most=1)
         if _told_apart(control):
             return KeyFinding(KeyVerdict.VERIFIED, f"without the key: HTTP {control.status}")
-        if not control.verdict.ok and _at_home(inquiry):
+        if not control.verdict.ok and _at_home(session):
             return KeyFinding(KeyVerdict.VERIFIED, "the provider lists models only for a good key")
         if control.verdict.ok:
             facts = frozenset({Fact.LIST_PUBLIC})
-    found = await _second_stage(inquiry)
+    found = await _second_stage(session)
     return replace(found, facts=found.facts | facts)
 
 
-async def check_without_list(inquiry: Inquiry) -> KeyFinding | None:
+async def check_without_list(session: ProbeSession) -> KeyFinding | None:
     """Whether calls succeed without a model list; None if that cannot be shown."""
-    found = _without_list(inquiry, await _by_calls(inquiry))
+    found = _without_list(session, await _by_calls(session))
     if found is None:
         return None
-    return _of_what_is_sent(inquiry, replace(found, facts=found.facts | {Fact.NO_LIST}))
+    return _of_what_is_sent(session, replace(found, facts=found.facts | {Fact.NO_LIST}))
 
 
 @frozen
@@ -104,31 +104,31 @@ class _Calls:
         return f"HTTP {self.asked.status} with the key{without}"
 
 
-async def _by_calls(inquiry: Inquiry) -> _Calls:
+async def _by_calls(session: ProbeSession) -> _Calls:
     """Make calls of one kind after the other until one is conclusive, first without credentials.
 
     A service that checks keys refuses a call without one before it could be executed. If it does not, or if
     the handler fails, no call is made that is more likely to be executed.
     """
-    guarded = sends_credential(inquiry.target)
-    for witness in inquiry.witnesses:
-        reply = await inquiry.call(witness, with_credentials=not guarded)
+    guarded = sends_credential(session.target)
+    for witness in session.witnesses:
+        reply = await session.call(witness, with_credentials=not guarded)
         calls = _Calls(witness, reply if guarded else None, reply)
         if calls.refused or (not guarded and _rejects(reply)):
             break
         if witness is Fact.GET_TELLS and reply.verdict.outcome is not Outcome.UNREACHABLE:
             continue
-        if _ran(inquiry, reply) or reply.status in (404, 405, 422) or not 200 <= reply.status <= 499:
+        if _ran(session, reply) or reply.status in (404, 405, 422) or not 200 <= reply.status <= 499:
             break
     if calls.refused or (
-        guarded and calls.witness is inquiry.witnesses[-1] and reply.status not in (404, 405)
+        guarded and calls.witness is session.witnesses[-1] and reply.status not in (404, 405)
     ):
-        calls = replace(calls, asked=await inquiry.call(calls.witness))
+        calls = replace(calls, asked=await session.call(calls.witness))
     if calls.refused and calls.witness is Fact.GET_TELLS and not _settles(calls.asked):
         # The key is checked before routing; another kind of call tells whether there is an endpoint.
-        calls = replace(calls, witness=Fact.NULL_TELLS, asked=await inquiry.call(Fact.NULL_TELLS))
+        calls = replace(calls, witness=Fact.NULL_TELLS, asked=await session.call(Fact.NULL_TELLS))
     if calls.witness is Fact.NULL_TELLS and not calls.refused and calls.asked.stumbled:
-        nowhere = await inquiry.call(Fact.NULL_TELLS, with_credentials=not guarded, below="/none")
+        nowhere = await session.call(Fact.NULL_TELLS, with_credentials=not guarded, below="/none")
         calls = replace(calls, elsewhere=nowhere.status)
     return calls
 
@@ -137,9 +137,9 @@ def _settles(asked: Reply) -> bool:
     return (asked.verdict.ok and asked.status >= 400) or asked.status not in (200, 404)
 
 
-def _without_list(inquiry: Inquiry, calls: _Calls) -> KeyFinding | None:
+def _without_list(session: ProbeSession, calls: _Calls) -> KeyFinding | None:
     asked, control = calls.asked, calls.control
-    if _ran(inquiry, asked):
+    if _ran(session, asked):
         facts = frozenset({Fact.REFUSED_RAN})
         return _of_control(calls, facts)
     if _rejects(asked):
@@ -171,9 +171,9 @@ def _of_control(calls: _Calls, facts: Facts) -> KeyFinding:
     return KeyFinding(KeyVerdict.UNVERIFIED, f"no request could tell ({calls.statuses})", facts=facts)
 
 
-def _of_what_is_sent(inquiry: Inquiry, found: KeyFinding) -> KeyFinding:
+def _of_what_is_sent(session: ProbeSession, found: KeyFinding) -> KeyFinding:
     """If a custom header replaces the key, the result says nothing about the key."""
-    header = replaced_by(inquiry.target)
+    header = replaced_by(session.target)
     if not header or found.key is KeyVerdict.NONE:
         return found
     evidence = f"the API key is not sent: the custom header {header} takes its place; {found.evidence}"
@@ -187,9 +187,9 @@ def _rejects(asked: Reply) -> bool:
     )
 
 
-def _ran(inquiry: Inquiry, reply: Reply) -> bool:
+def _ran(session: ProbeSession, reply: Reply) -> bool:
     """Whether the call that cannot be executed was answered with a completion."""
-    return reply.verdict.ok and 200 <= reply.status <= 299 and answered(inquiry.target, reply.document)
+    return reply.verdict.ok and 200 <= reply.status <= 299 and answered(session.target, reply.document)
 
 
 def _told_apart(control: Reply) -> bool:
@@ -199,20 +199,20 @@ def _told_apart(control: Reply) -> bool:
     return 300 <= control.status <= 499 and control.status not in (404, 405, 408, 429)
 
 
-def _at_home(inquiry: Inquiry) -> bool:
+def _at_home(session: ProbeSession) -> bool:
     """Whether the host is the provider's own, which is known to check keys."""
-    home = PROVIDERS[inquiry.target.provider].base_url
-    guarded = inquiry.target.provider in (Provider.OPENAI, Provider.ANTHROPIC, Provider.GOOGLE)
-    return guarded and inquiry.base.host == parse_base(home).host
+    home = PROVIDERS[session.target.provider].base_url
+    guarded = session.target.provider in (Provider.OPENAI, Provider.ANTHROPIC, Provider.GOOGLE)
+    return guarded and session.base.host == parse_base(home).host
 
 
-async def _without_key(inquiry: Inquiry) -> KeyFinding:
+async def _without_key(session: ProbeSession) -> KeyFinding:
     """No key is set and the list is public: check that calls are, too, before reporting success."""
-    if inquiry.key_probe is KeyProbe.ENDPOINT:
-        reply = await inquiry.own_endpoint()
+    if session.key_probe is KeyProbe.ENDPOINT:
+        reply = await session.own_endpoint()
         tells = Fact.REFUSED_TELLS
     else:
-        calls = await _by_calls(inquiry)
+        calls = await _by_calls(session)
         reply, tells = calls.asked, calls.witness
     if reply.verdict.outcome is Outcome.AUTH_ERROR:
         return KeyFinding(
@@ -221,7 +221,7 @@ async def _without_key(inquiry: Inquiry) -> KeyFinding:
             reply.verdict,
             frozenset({tells, Fact.LIST_PUBLIC}),
         )
-    if inquiry.target.credentials.api_key:
+    if session.target.credentials.api_key:
         return KeyFinding(KeyVerdict.UNVERIFIED, "the connection is set to send no key")
     return KeyFinding(KeyVerdict.NONE, "no key is set and none was asked for")
 
@@ -245,8 +245,8 @@ def _allowance(reply: Reply) -> str:
     return ""
 
 
-async def _second_stage(inquiry: Inquiry) -> KeyFinding:
-    calls = await _by_calls(inquiry)
+async def _second_stage(session: ProbeSession) -> KeyFinding:
+    calls = await _by_calls(session)
     asked, control = calls.asked, calls.control
     tells = frozenset({calls.witness})
     if asked.judgement.key_accepted:

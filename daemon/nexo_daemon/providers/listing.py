@@ -4,18 +4,18 @@ from dataclasses import replace
 
 from nexo_daemon.domain.probing import Model, ModelList
 from nexo_daemon.providers.dialects import MAX_MODELS
-from nexo_daemon.providers.inquiry import Inquiry, Reply
+from nexo_daemon.providers.probe_session import ProbeSession, Reply
 
 MAX_PAGES = 20
 
 
-async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelList]:
+async def read_pages(session: ProbeSession) -> tuple[Reply, ModelList]:
     """The first reply, and the models of all pages.
 
     The list is truncated if a later page fails, is repeated or exceeds the limits; duplicate models are
     removed.
     """
-    first = reply = await inquiry.list_page(inquiry.dialect.list_query)
+    first = reply = await session.list_page(session.dialect.list_query)
     models: dict[str, Model] = {}
     asked: set[str] = set()
     truncated = False
@@ -25,7 +25,7 @@ async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelList]:
             break
         known = len(models)
         models |= {model.id: model for model in reply.models or ()}
-        query = inquiry.dialect.next_query(reply.document)
+        query = session.dialect.next_query(reply.document)
         if query is None:
             break
         brings_nothing = bool(asked) and len(models) == known
@@ -33,7 +33,7 @@ async def read_pages(inquiry: Inquiry) -> tuple[Reply, ModelList]:
         if truncated:
             break
         asked.add(query)
-        reply = await inquiry.list_page(query)
+        reply = await session.list_page(query)
     else:
         truncated = True
     kept = tuple(models.values())[:MAX_MODELS]

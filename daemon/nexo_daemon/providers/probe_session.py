@@ -30,8 +30,8 @@ from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
 _BIG_BODY = 128 * 1024
-_BODIES = ThreadPool("bodies", most=4)
 """Bytes from which a body is parsed on a thread, so that it does not block the loop."""
+_BODIES = ThreadPool("bodies", most=4)
 
 
 @frozen
@@ -111,8 +111,8 @@ check (seen 2026-11-26).
 """
 
 
-class Inquiry:
-    """The requests of one check or test. Created by `open_inquiry`."""
+class ProbeSession:
+    """The requests of one check or test. Created by `open_session`."""
 
     def __init__(
         self,
@@ -316,14 +316,14 @@ class Inquiry:
 
 
 @asynccontextmanager
-async def open_inquiry(
+async def open_session(
     target: ProbeTarget,
     contexts: TlsContexts,
     clock: Clock,
     *,
     timeout_s: float,
     notice: Notice | None = None,
-) -> AsyncIterator[Inquiry]:
+) -> AsyncIterator[ProbeSession]:
     """Prepare the connection, and close it at the end; sends nothing itself.
 
     Raises:
@@ -351,7 +351,7 @@ async def open_inquiry(
     )
     session = HttpSession(route, notice)
     try:
-        yield Inquiry(target, base, session, clock, clock.monotonic() + timeout_s, proxy)
+        yield ProbeSession(target, base, session, clock, clock.monotonic() + timeout_s, proxy)
     finally:
         await session.aclose()
 

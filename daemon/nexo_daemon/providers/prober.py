@@ -22,7 +22,7 @@ from nexo_daemon.providers.presets import PRESETS
 from nexo_daemon.providers.tls import TlsContexts
 
 if TYPE_CHECKING:
-    from nexo_daemon.providers.inquiry import Reply
+    from nexo_daemon.providers.probe_session import Reply
 
 
 def _load() -> None:
@@ -78,13 +78,13 @@ class Prober:
             )
         await self.prepare()
         from nexo_daemon.providers.faults import judge_config
-        from nexo_daemon.providers.inquiry import open_inquiry
         from nexo_daemon.providers.listing import read_pages
+        from nexo_daemon.providers.probe_session import open_session
 
         reply: Reply | None = None
         try:
-            async with open_inquiry(target, self._contexts, self._clock, timeout_s=timeout_s) as inquiry:
-                reply, listing = await read_pages(inquiry)
+            async with open_session(target, self._contexts, self._clock, timeout_s=timeout_s) as session:
+                reply, listing = await read_pages(session)
                 verdict = reply.verdict
         except ConfigFault as fault:
             verdict, listing = judge_config(fault), ModelList(())

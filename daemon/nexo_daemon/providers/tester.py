@@ -23,18 +23,18 @@ from nexo_daemon.providers.completion import cheapest, complete, price_note
 from nexo_daemon.providers.credit import without_credit
 from nexo_daemon.providers.exchange import ConfigFault
 from nexo_daemon.providers.faults import judge_config
-from nexo_daemon.providers.inquiry import Inquiry, Reply, open_inquiry
 from nexo_daemon.providers.keycheck import NO_MODELS, KeyFinding, check_key, check_without_list
 from nexo_daemon.providers.layers import LayerLog
 from nexo_daemon.providers.listing import read_pages
 from nexo_daemon.providers.modelcheck import is_listed
 from nexo_daemon.providers.presets import KeyProbe
+from nexo_daemon.providers.probe_session import ProbeSession, Reply, open_session
 from nexo_daemon.providers.suggestions import REPAIR_TIMEOUT_S, Tried, suggest
 from nexo_daemon.providers.tls import TlsContexts
 
 
 @dataclass(slots=True)
-class _Course:
+class _Results:
     """The results of a test so far."""
 
     log: LayerLog
@@ -66,8 +66,8 @@ async def check_once(
 ) -> Verdict:
     """Check with the one request that fails with an invalid key."""
     try:
-        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
-            return (await inquiry.probe()).verdict
+        async with open_session(target, contexts, clock, timeout_s=timeout_s) as session:
+            return (await session.probe()).verdict
     except ConfigFault as fault:
         return judge_config(fault)
 
@@ -77,10 +77,10 @@ async def check_untested(
 ) -> Verdict:
     """Like `check_once`, for a connection that was never tested: a missing list alone is no failure."""
     try:
-        async with open_inquiry(target, contexts, clock, timeout_s=timeout_s) as inquiry:
-            reply = await inquiry.probe()
+        async with open_session(target, contexts, clock, timeout_s=timeout_s) as session:
+            reply = await session.probe()
             missing = reply.status == 404 or reply.models_of_another_dialect
-            if missing and reply.lacks_list and await inquiry.calls_are_answered():
+            if missing and reply.lacks_list and await session.calls_are_answered():
                 return _without_list(reply)
             return reply.verdict
     except ConfigFault as fault:
@@ -103,36 +103,36 @@ async def run_test(
             sends none.
     """
     started = time.monotonic()
-    course = _Course(LayerLog(on_layer, encrypted=not target.base_url.startswith("http://")))
+    results = _Results(LayerLog(on_layer, encrypted=not target.base_url.startswith("http://")))
     if not target.credentials.api_key:
-        course.key = KeyVerdict.NONE
+        results.key = KeyVerdict.NONE
     wanted = paid or target.default_model
     try:
-        async with open_inquiry(
-            target, contexts, clock, timeout_s=timeout_s, notice=course.log.noticed
-        ) as inquiry:
-            course.log.passed(Layer.CONFIGURATION, time.monotonic() - started, inquiry.base.url())
-            await _run(inquiry, course, wanted, paid)
+        async with open_session(
+            target, contexts, clock, timeout_s=timeout_s, notice=results.log.noticed
+        ) as session:
+            results.log.passed(Layer.CONFIGURATION, time.monotonic() - started, session.base.url())
+            await _run(session, results, wanted, paid)
     except ConfigFault as fault:
-        course.fail(judge_config(fault), Layer.CONFIGURATION)
+        results.fail(judge_config(fault), Layer.CONFIGURATION)
     left = timeout_s - (time.monotonic() - started)
 
     async def trial(changed: ProbeTarget) -> Tried:
         return await _try(changed, contexts, clock, wanted, timeout_s=min(REPAIR_TIMEOUT_S, left))
 
     if left > 0.2:
-        tested = replace(target, facts=target.facts | (course.facts or frozenset()))
-        course.suggestions += await suggest(tested, course.verdict, trial, reached=course.reached)
+        tested = replace(target, facts=target.facts | (results.facts or frozenset()))
+        results.suggestions += await suggest(tested, results.verdict, trial, reached=results.reached)
     return TestReport(
-        verdict=course.verdict,
-        key=course.key,
-        layers=course.log.reports,
-        models=course.listing.models,
-        proven=tuple(dict.fromkeys(course.proven)),
-        suggestions=tuple(course.suggestions),
+        verdict=results.verdict,
+        key=results.key,
+        layers=results.log.reports,
+        models=results.listing.models,
+        proven=tuple(dict.fromkeys(results.proven)),
+        suggestions=tuple(results.suggestions),
         elapsed_s=time.monotonic() - started,
-        price_note=course.price_note,
-        facts=course.facts,
+        price_note=results.price_note,
+        facts=results.facts,
     )
 
 
@@ -140,72 +140,72 @@ async def _try(
     changed: ProbeTarget, contexts: TlsContexts, clock: Clock, wanted: str, *, timeout_s: float
 ) -> Tried:
     """Run the whole test of a changed target without reports; less would not prove that the change helps."""
-    course = _Course(LayerLog(None, encrypted=True))
+    results = _Results(LayerLog(None, encrypted=True))
     try:
-        async with open_inquiry(changed, contexts, clock, timeout_s=timeout_s) as inquiry:
-            if inquiry.witness is not None:
+        async with open_session(changed, contexts, clock, timeout_s=timeout_s) as session:
+            if session.witness is not None:
                 # The request that failed before comes first: most trials with a rejected key end here.
-                reply = await inquiry.call(inquiry.witness)
+                reply = await session.call(session.witness)
                 if reply.verdict.outcome is Outcome.AUTH_ERROR:
                     return Tried(reply.verdict, KeyVerdict.UNVERIFIED)
-            await _run(inquiry, course, wanted, None)
+            await _run(session, results, wanted, None)
     except ConfigFault as fault:
-        course.verdict = judge_config(fault)
-    return Tried(course.verdict, course.key)
+        results.verdict = judge_config(fault)
+    return Tried(results.verdict, results.key)
 
 
-async def _run(inquiry: Inquiry, course: _Course, wanted: str, paid: str | None) -> None:
-    if not await _reach(inquiry, course, wanted if paid is not None else ""):
+async def _run(session: ProbeSession, results: _Results, wanted: str, paid: str | None) -> None:
+    if not await _reach(session, results, wanted if paid is not None else ""):
         return
-    if not await _authenticate(inquiry, course):
+    if not await _authenticate(session, results):
         return
-    model = wanted or cheapest(course.listing.models)
+    model = wanted or cheapest(results.listing.models)
     if model:
         # Also shown without a completion, so that a person knows the price before asking for one.
-        course.price_note = price_note(inquiry.target, inquiry.subject, inquiry.base.host, model)
-    if not _find_model(inquiry, course, wanted, model, paid):
+        results.price_note = price_note(session.target, session.subject, session.base.host, model)
+    if not _find_model(session, results, wanted, model, paid):
         return
-    if not course.verdict.advice and (note := await _note(inquiry, course)):
-        course.verdict = replace(course.verdict, advice=note)
+    if not results.verdict.advice and (note := await _note(session, results)):
+        results.verdict = replace(results.verdict, advice=note)
     if paid is None:
-        course.log.skipped(Layer.COMPLETION, "not asked for")
+        results.log.skipped(Layer.COMPLETION, "not asked for")
     else:
-        await _complete(inquiry, course, model)
+        await _complete(session, results, model)
 
 
-async def _reach(inquiry: Inquiry, course: _Course, paid_model: str) -> bool:
+async def _reach(session: ProbeSession, results: _Results, paid_model: str) -> bool:
     """Test from DNS to HTTP, with the model list, or without one by calls."""
     if (
-        inquiry.preset is not None
-        and not inquiry.preset.has_model_list
-        and inquiry.key_probe is not KeyProbe.MODELS
+        session.preset is not None
+        and not session.preset.has_model_list
+        and session.key_probe is not KeyProbe.MODELS
     ):
-        reply = await inquiry.probe()
+        reply = await session.probe()
     else:
-        reply, course.listing = await read_pages(inquiry)
-    course.verdict = reply.verdict
+        reply, results.listing = await read_pages(session)
+    results.verdict = reply.verdict
     if reply.reading is not None and reply.verdict.outcome is not Outcome.UNREACHABLE:
-        course.proven.append("reachable")
-    finding = await check_without_list(inquiry) if reply.lacks_list else None
+        results.proven.append("reachable")
+    finding = await check_without_list(session) if reply.lacks_list else None
     if finding is None and reply.lacks_list and paid_model:
         # No free request is conclusive; the completion will be.
         facts = frozenset({Fact.NO_LIST})
-        finding = KeyFinding(course.key, "no free request could tell", facts=facts)
+        finding = KeyFinding(results.key, "no free request could tell", facts=facts)
     if finding is not None:
-        course.finding = finding
-        course.verdict = _without_list(reply)
-        course.listing = ModelList(reply.models_of_another_dialect)
-        course.reached = True
-        course.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; calls are answered")
+        results.finding = finding
+        results.verdict = _without_list(reply)
+        results.listing = ModelList(reply.models_of_another_dialect)
+        results.reached = True
+        results.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; calls are answered")
         return True
     if reply.verdict.ok:
-        course.reached = True
-        course.log.passed(Layer.HTTP, reply.elapsed_s, reply.verdict.evidence)
+        results.reached = True
+        results.log.passed(Layer.HTTP, reply.elapsed_s, reply.verdict.evidence)
         return True
     if reply.judgement.key_accepted:
-        course.proven.append("key_accepted")
-        course.key = KeyVerdict.VERIFIED if course.key is not KeyVerdict.NONE else course.key
-    course.fail(reply.verdict, reply.failed_at, reply.elapsed_s)
+        results.proven.append("key_accepted")
+        results.key = KeyVerdict.VERIFIED if results.key is not KeyVerdict.NONE else results.key
+    results.fail(reply.verdict, reply.failed_at, reply.elapsed_s)
     return False
 
 
@@ -215,37 +215,37 @@ def _without_list(reply: Reply) -> Verdict:
     return replace(reply.verdict, outcome=Outcome.OK, reason="", advice=advice, provider_message="")
 
 
-async def _authenticate(inquiry: Inquiry, course: _Course) -> bool:
+async def _authenticate(session: ProbeSession, results: _Results) -> bool:
     started = time.monotonic()
-    finding = course.finding or await check_key(inquiry)
-    course.facts = finding.facts
-    credit = None if finding.failure else await without_credit(inquiry, course.listing.models)
+    finding = results.finding or await check_key(session)
+    results.facts = finding.facts
+    credit = None if finding.failure else await without_credit(session, results.listing.models)
     elapsed = time.monotonic() - started
-    course.key = finding.key
+    results.key = finding.key
     failure = finding.failure or credit
     if finding.key is KeyVerdict.VERIFIED:
-        course.proven += ["key_accepted", "key_verified"]
+        results.proven += ["key_accepted", "key_verified"]
     if failure is not None:
-        course.verdict = failure
+        results.verdict = failure
         said = f": {failure.provider_message}" if failure.provider_message else ""
         evidence = f"{finding.evidence}; {failure.evidence}" if credit else finding.evidence
-        course.log.failed(Layer.AUTHENTICATED, elapsed, evidence + said)
+        results.log.failed(Layer.AUTHENTICATED, elapsed, evidence + said)
         return False
     if finding.key is KeyVerdict.VERIFIED:
-        course.log.passed(Layer.AUTHENTICATED, elapsed, finding.evidence)
+        results.log.passed(Layer.AUTHENTICATED, elapsed, finding.evidence)
     else:
-        course.log.skipped(Layer.AUTHENTICATED, finding.evidence)
+        results.log.skipped(Layer.AUTHENTICATED, finding.evidence)
     return True
 
 
-def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid: str | None) -> bool:
-    listing, log = course.listing, course.log
-    if course.finding is not None and not listing.models:
+def _find_model(session: ProbeSession, results: _Results, wanted: str, model: str, paid: str | None) -> bool:
+    listing, log = results.listing, results.log
+    if results.finding is not None and not listing.models:
         log.skipped(Layer.MODEL_LISTED, "the service lists no models")
         return True
     count = f"{len(listing.models)}{' or more' if listing.truncated else ''} models listed"
     # The price is shown before the completion is sent.
-    price = f"; {course.price_note}" if paid is not None and model else ""
+    price = f"; {results.price_note}" if paid is not None and model else ""
     if not wanted:
         if listing.models:
             log.passed(Layer.MODEL_LISTED, 0.0, f"{count}, none is set as default{price}")
@@ -253,21 +253,21 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
             log.skipped(Layer.MODEL_LISTED, "the service lists no models")
         return True
     if is_listed(wanted, listing.models):
-        course.proven.append("model_listed")
+        results.proven.append("model_listed")
         log.passed(Layer.MODEL_LISTED, 0.0, f"{wanted} is one of {count}{price}")
         return True
     near = most_similar(wanted, (model.id for model in listing.models))
     if near:
-        course.suggestions.append(
+        results.suggestions.append(
             Suggestion("default_model", f"{wanted} is not listed; {near} is.", near, verified=True)
         )
-    service = inquiry.subject.service
-    known = inquiry.lists_every_model and not listing.truncated and course.finding is None
+    service = session.subject.service
+    known = session.lists_every_model and not listing.truncated and results.finding is None
     if paid is not None or not known:
         log.skipped(Layer.MODEL_LISTED, f"{wanted} is not among {count}, which may not be all{price}")
         if paid is None:
-            course.verdict = replace(
-                course.verdict,
+            results.verdict = replace(
+                results.verdict,
                 reason="model_not_listed",
                 advice=(
                     f"{service} does not list the model {wanted}, which may work all the same;"
@@ -275,8 +275,8 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
                 ),
             )
         return True
-    course.verdict = replace(
-        course.verdict,
+    results.verdict = replace(
+        results.verdict,
         outcome=Outcome.NOT_COMPATIBLE,
         reason="model_not_listed",
         advice=(
@@ -288,47 +288,47 @@ def _find_model(inquiry: Inquiry, course: _Course, wanted: str, model: str, paid
     return False
 
 
-async def _note(inquiry: Inquiry, course: _Course) -> str:
+async def _note(session: ProbeSession, results: _Results) -> str:
     """A note on what works in a test but may fail in a program; "" for none."""
-    if inquiry.target.provider is Provider.OLLAMA and course.finding is None and not await _native(inquiry):
+    if session.target.provider is Provider.OLLAMA and results.finding is None and not await _native(session):
         return (
-            f"{inquiry.subject.service} lists models as Ollama does, but has no {OLLAMA_CALLS}, which"
-            f" programs made for it call; as OpenAI's it is custom with {inquiry.base.url('/v1')}."
+            f"{session.subject.service} lists models as Ollama does, but has no {OLLAMA_CALLS}, which"
+            f" programs made for it call; as OpenAI's it is custom with {session.base.url('/v1')}."
         )
-    if inquiry.proxy is not None and inquiry.proxy.scheme.startswith("socks"):
+    if session.proxy is not None and session.proxy.scheme.startswith("socks"):
         return SOCKS_NOTE
     return ""
 
 
-async def _native(inquiry: Inquiry) -> bool:
+async def _native(session: ProbeSession) -> bool:
     for method, body in (("GET", None), ("POST", b"null")):
-        reply = await inquiry.ask(method=method, path=OLLAMA_CALLS, body=body, right=lambda _: True)
+        reply = await session.ask(method=method, path=OLLAMA_CALLS, body=body, right=lambda _: True)
         # Without a model, Ollama itself answers 404.
         if reply.status != 404 or (reply.reading is not None and "model" in reply.reading.message):
             return True
     return False
 
 
-async def _complete(inquiry: Inquiry, course: _Course, model: str) -> None:
+async def _complete(session: ProbeSession, results: _Results, model: str) -> None:
     if not model:
         verdict = replace(
-            course.verdict,
+            results.verdict,
             outcome=Outcome.CONFIG_ERROR,
             reason="no_model",
             advice="No listed model can chat; name one with --model.",
         )
-        course.verdict = verdict
-        course.log.failed(Layer.COMPLETION, None, "no model to ask")
+        results.verdict = verdict
+        results.log.failed(Layer.COMPLETION, None, "no model to ask")
         return
-    reply, wire = await complete(inquiry, model)
+    reply, wire = await complete(session, model)
     if reply.verdict.ok:
-        course.proven += (
-            ["completion", "key_accepted"] if course.key is not KeyVerdict.NONE else ["completion"]
+        results.proven += (
+            ["completion", "key_accepted"] if results.key is not KeyVerdict.NONE else ["completion"]
         )
-        course.log.passed(Layer.COMPLETION, reply.elapsed_s, f"{model} answered on {wire}")
+        results.log.passed(Layer.COMPLETION, reply.elapsed_s, f"{model} answered on {wire}")
         return
-    course.verdict = _completion_verdict(reply, model, course.key)
-    course.log.failed_by(course.verdict, Layer.COMPLETION, reply.elapsed_s)
+    results.verdict = _completion_verdict(reply, model, results.key)
+    results.log.failed_by(results.verdict, Layer.COMPLETION, reply.elapsed_s)
 
 
 def _completion_verdict(reply: Reply, model: str, key: KeyVerdict) -> Verdict:

@@ -5,6 +5,7 @@ Pure: neither the store nor the network is used, only the files a draft names. `
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,8 +281,6 @@ def check_draft(draft: Draft) -> Draft:
     Raises:
         InvalidField: the first field that is wrong.
     """
-    from dataclasses import replace
-
     changes: dict[str, Any] = {}
     if draft.preset and draft.provider is None:
         # Every preset is one of this provider.

@@ -12,9 +12,7 @@ from datetime import datetime
 from nexo.connections.model.history import HealthSlice
 from nexo.connections.terms import HealthState, Outcome
 from nexo.connections.values import frozen
-from nexo_daemon.domain.model import Health, Sample, Transition
-
-_UP = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
+from nexo_daemon.domain.model import SERVING, Health, Sample, Transition
 
 
 @frozen
@@ -109,7 +107,7 @@ def uptime(transitions: Sequence[Transition], health: Health, start: datetime, e
         span = max(0.0, (moment - at).total_seconds())
         if state is not HealthState.UNKNOWN:
             known += span
-            if state in _UP:
+            if state in SERVING:
                 up += span
         at, state = max(at, moment), following
     return up / known if known > 0 else None

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from nexo.connections.terms import HealthState
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.model import Health, StoredConnection
+from nexo_daemon.domain.model import SERVING, Health, StoredConnection
 from nexo_daemon.registry.resolution import StandIn
 from nexo_daemon.registry.writer import Writer
 
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 RETURN_AFTER_S: Final = 120.0
 """How long the winner must have been healthy before programs return to it, in seconds."""
-
-_WELL: Final = frozenset({HealthState.HEALTHY, HealthState.LIMITED})
 
 
 def choose(
@@ -69,7 +67,7 @@ def _with_winner_up(
 ) -> StandIn:
     if current == winner or _state(health, current) is HealthState.UNHEALTHY:
         return StandIn(winner)
-    if winner_health.state not in _WELL:
+    if winner_health.state not in SERVING:
         # UNKNOWN (offline, paused, just edited) does not prove that the winner has recovered.
         return StandIn(current, f"it was down, and has not been healthy since ({winner_health.reason})")
     back_at = (winner_health.since or now) + timedelta(seconds=RETURN_AFTER_S)

@@ -103,18 +103,21 @@ class FollowSession:
 
 
 class FollowHub:
-    """All live streams."""
+    """All live streams.
 
-    def __init__(self, resolver: Resolver, clock: Clock) -> None:
+    Args:
+        changed: called when a follower is added or removed, or changes its question.
+    """
+
+    def __init__(self, resolver: Resolver, clock: Clock, changed: Callable[[], None]) -> None:
         self._resolver = resolver
         self._clock = clock
+        self._changed = changed
         self._streams: set[FollowSession] = set()
         self._shares = Shares("follow streams", most=STREAM_LIMIT, of_a_program=STREAMS_OF_A_PROGRAM)
         self._settled = asyncio.Condition()
         self._waiting = 0
         self._closed = False
-        # Called when a follower is added or removed, or changes its question.
-        self.changed: Callable[[], None] = lambda: None
 
     def followers(self) -> list[workspace_pb2.Follower]:
         """The present followers."""
@@ -191,7 +194,7 @@ class FollowHub:
         finally:
             self._streams.discard(stream)
             self._shares.give(stream.client.pid)
-            self.changed()
+            self._changed()
 
     def _introduce(self, stream: FollowSession, client: ClientInfo) -> None:
         """Take a stream from the program's share, once the stream says whose it is."""
@@ -256,10 +259,10 @@ class FollowHub:
                         stream.ask(request.subscribe.follower, question_of(request.subscribe.inquiry))
                         stream.dirty = True
                         stream.wake.set()
-                        self.changed()
+                        self._changed()
                     case "unsubscribe":
                         stream.ask(request.unsubscribe.follower, None)
-                        self.changed()
+                        self._changed()
                     case "applied":
                         stream.acknowledge(request.applied.revision)
                         if not stream.unapplied:

@@ -15,7 +15,7 @@ from nexo_daemon.registry.document import read_document, write_document
 from nexo_daemon.registry.imports import bring_in, preview
 from nexo_daemon.registry.journal import Journal
 from nexo_daemon.registry.registry import Registry
-from nexo_daemon.store import care
+from nexo_daemon.store import maintenance
 from nexo_daemon.store.backups import BackupFile
 from nexo_daemon.store.files import StoreUnusable
 
@@ -35,7 +35,7 @@ class StoreService:
         self._store = registry.store
 
     async def CheckStore(self, request: pb.CheckStoreRequest) -> pb.CheckStoreResponse:
-        report = await self._registry.on_store_thread(lambda: care.check(self._store))
+        report = await self._registry.on_store_thread(lambda: maintenance.check(self._store))
         return pb.CheckStoreResponse(
             problems=map(paths.shown, report.problems),
             seals_checked=report.seals_checked,
@@ -45,7 +45,9 @@ class StoreService:
 
     async def CreateBackup(self, request: pb.CreateBackupRequest) -> pb.CreateBackupResponse:
         await self._journal.flush()
-        made = await self._registry.on_store_thread(lambda: care.backup(self._store, self._registry.clock))
+        made = await self._registry.on_store_thread(
+            lambda: maintenance.backup(self._store, self._registry.clock)
+        )
         log.info("backup %s", made.name)
         return pb.CreateBackupResponse(backup=_backup(made))
 
@@ -60,7 +62,7 @@ class StoreService:
         reports: list[Restored] = []
 
         def work() -> StoredState:
-            report, state = care.restore(
+            report, state = maintenance.restore(
                 self._store, request.name, clock=self._registry.clock, dry_run=request.dry_run
             )
             reports.append(report)

@@ -42,6 +42,8 @@ class View:
         socket: Path,
         database: Path,
         log_file: Path,
+        followers: Callable[[], list[workspace_pb2.Follower]],
+        gateway_programs: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._health_board = health_board
@@ -49,11 +51,10 @@ class View:
         self.socket = socket
         self._database = database
         self._log_file = log_file
+        self._followers = followers
+        self._gateway_programs = gateway_programs
         # By id. For lists: few connections have changed since the last one.
         self._encoded: dict[str, _Encoded] = {}
-        # Set by `main`.
-        self.followers: Callable[[], list[workspace_pb2.Follower]] = list
-        self.gateway_programs: Callable[[], int] = int
 
     def connection(
         self, value: StoredConnection, snapshot: RegistrySnapshot | None = None
@@ -109,11 +110,11 @@ class View:
             default_connection=default.name if default else "",
             connections=len(snapshot.connections),
             enabled_connections=sum(c.enabled for c in snapshot.connections.values()),
-            followers=self.followers(),
+            followers=self._followers(),
             watchers=len(self._registry.bus),
             offline_since=timestamp(self._health_board.monitor.offline_since),
             checks=write(health_pb2.HealthSettings, snapshot.settings.health),
-            gateway_programs=self.gateway_programs(),
+            gateway_programs=self._gateway_programs(),
         )
 
     def snapshot(self) -> daemon_pb2.Snapshot:

@@ -4,10 +4,10 @@ import json
 
 from nexo_daemon.domain.model import SecretKind, StoredConnection, proxy_mode
 from nexo_daemon.domain.url import origin
-from nexo_daemon.vault.sealing import Ties
+from nexo_daemon.vault.sealing import Destination
 
 
-def destination(connection: StoredConnection, kind: SecretKind) -> str:
+def origin_for(connection: StoredConnection, kind: SecretKind) -> str:
     """The scheme://host:port to which a secret of this kind is sent."""
     if kind is not SecretKind.PROXY_CREDENTIALS:
         return origin(connection.base_url)
@@ -15,11 +15,11 @@ def destination(connection: StoredConnection, kind: SecretKind) -> str:
     return origin(proxy_url) if proxy_url else ""
 
 
-def ties(connection: StoredConnection, kind: SecretKind) -> Ties:
+def destination(connection: StoredConnection, kind: SecretKind) -> Destination:
     """The associated data for a secret of this kind."""
     network = connection.network
-    return Ties(
-        destination(connection, kind),
+    return Destination(
+        origin_for(connection, kind),
         route=json.dumps([proxy_mode(network), network.proxy_url, network.no_proxy, network.ca_bundle]),
         endpoint=json.dumps(
             [connection.provider, connection.preset, connection.auth_scheme, connection.base_url]

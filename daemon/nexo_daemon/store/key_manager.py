@@ -44,11 +44,11 @@ _OTHER_KEY_HINT = "put the right key back, or use the recovery code: nexoctl vau
 class KeyManager:
     """Opens, locks and rekeys. Calls may take seconds (keyring, scrypt): do not call it on the event loop."""
 
-    def __init__(self, database: Database, vault: SecretVault, around: UnlockContext, clock: Clock) -> None:
+    def __init__(self, database: Database, vault: SecretVault, context: UnlockContext, clock: Clock) -> None:
         self._database = database
         self._vault = vault
-        self.surroundings = around
-        self._slots = KeySlots(database, around, clock)
+        self.context = context
+        self._slots = KeySlots(database, context, clock)
         self._busy = threading.Lock()
         # The holder of the lock tries something by itself, with a time limit: commands wait for it.
         self._quiet = False
@@ -80,7 +80,7 @@ class KeyManager:
             return
         kind = ""
         try:
-            kind = wrapping_keys.choose(self.surroundings)
+            kind = wrapping_keys.choose(self.context)
             self._pin(SlotKind(kind), DataKey(secrets.token_hex(8), new_key()), None, prompt=False)
         except WrappingKeyError as error:
             self._shut(error.state, kind, error.problem, error.hint)
@@ -117,7 +117,7 @@ class KeyManager:
             if not unlocked or pinned is None or pinned.kind is SlotKind.PASSPHRASE:
                 return False
             try:
-                pinned.unwrap(wrapping_keys.fetch(pinned, self.surroundings))
+                pinned.unwrap(wrapping_keys.fetch(pinned, self.context))
             except WrappingKeyError as error:
                 self._refused(pinned, error.state, error.problem, error.hint)
             except DoesNotOpenError:
@@ -229,7 +229,7 @@ class KeyManager:
             if recovery_code is not None:
                 _check_code(recovery_code)
             try:
-                slot_key = wrapping_keys.fetch(pinned, self.surroundings, passphrase=passphrase)
+                slot_key = wrapping_keys.fetch(pinned, self.context, passphrase=passphrase)
                 pinned.unwrap(slot_key)
             except WrappingKeyError as error:
                 raise self._refused(pinned, error.state, error.problem, error.hint) from None
@@ -264,7 +264,7 @@ class KeyManager:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        limit_s = self.surroundings.keyring_deadline_s + _MARGIN_S if self._quiet else 0.0
+        limit_s = self.context.keyring_deadline_s + _MARGIN_S if self._quiet else 0.0
         if not self._busy.acquire(timeout=limit_s):
             raise LimitReached(
                 "another vault command is running", hint="answer its prompt, or wait and try again"
@@ -299,7 +299,7 @@ class KeyManager:
 
     def _unlock_pinned(self, pinned: WrappedKey, passphrase: Secret | None) -> None:
         try:
-            slot_key = wrapping_keys.fetch(pinned, self.surroundings, prompt=True, passphrase=passphrase)
+            slot_key = wrapping_keys.fetch(pinned, self.context, prompt=True, passphrase=passphrase)
             data_key = pinned.unwrap(slot_key)
         except WrappingKeyError as error:
             raise self._refused(pinned, error.state, error.problem, error.hint) from None
@@ -330,7 +330,7 @@ class KeyManager:
             )
             return
         try:
-            data_key = pinned.unwrap(wrapping_keys.fetch(pinned, self.surroundings))
+            data_key = pinned.unwrap(wrapping_keys.fetch(pinned, self.context))
         except WrappingKeyError as error:
             self._shut(error.state, pinned.kind, error.problem, error.hint)
         except DoesNotOpenError:
@@ -376,7 +376,7 @@ class KeyManager:
 
     def _found_on_request(self) -> None:
         try:
-            kind = wrapping_keys.choose(self.surroundings)
+            kind = wrapping_keys.choose(self.context)
         except WrappingKeyError:
             # The choice stands: a keyring that is there is asked, and this time it may prompt.
             kind = SlotKind.KEYRING

@@ -37,10 +37,10 @@ class KeySlots:
         data_key_made_at: when the wrapped key was created; None before there is one.
     """
 
-    def __init__(self, database: Database, around: UnlockContext, clock: Clock) -> None:
+    def __init__(self, database: Database, context: UnlockContext, clock: Clock) -> None:
         self.data_key_made_at: datetime | None = None
         self._database = database
-        self._surroundings = around
+        self._context = context
         self._clock = clock
         self._slots: dict[str, WrappedKey] = {}
 
@@ -92,7 +92,7 @@ class KeySlots:
             _write_slot(db, pending)
         self._slots[pending.id] = pending
         try:
-            slot_key = wrapping_keys.make(pending, self._surroundings, passphrase=passphrase)
+            slot_key = wrapping_keys.make(pending, self._context, passphrase=passphrase)
         except WrappingKeyError:
             self.discard_leftovers()
             raise
@@ -150,7 +150,7 @@ class KeySlots:
             if slot.kind in out_of_reach:
                 continue
             try:
-                wrapping_keys.discard(slot, self._surroundings, prompt=prompt)
+                wrapping_keys.discard(slot, self._context, prompt=prompt)
             except WrappingKeyError as error:
                 # A keyring that hangs takes the whole time limit, so it is tried only once for each start.
                 out_of_reach.add(slot.kind)

@@ -161,7 +161,7 @@ def _key_for(
     own = SecretVault()
     candidate.database.read_only = "it is only being checked"
     try:
-        KeyManager(candidate.database, own, store.key_manager.surroundings, clock).open(
+        KeyManager(candidate.database, own, store.key_manager.context, clock).open(
             result.slots, dict(result.data_keys)
         )
     finally:

@@ -9,7 +9,7 @@ from nexo.connections.errors import NexoError, SecretTampered
 from nexo_daemon.domain.model import SealedSecret, StoredConnection
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
-from nexo_daemon.store.ties import ties
+from nexo_daemon.store.destinations import destination
 from nexo_daemon.store.unsealing import unseal
 from nexo_daemon.vault.sealing import FORM
 from nexo_daemon.vault.vault import DataKey, SecretVault
@@ -63,15 +63,15 @@ def _reseal(
     opening: SecretVault,
     sealing: SecretVault,
 ) -> None:
-    bound = ties(connection, sealed.kind)
+    sent_to = destination(connection, sealed.kind)
     fresh = sealing.seal(
-        opening.open(sealed, connection_id=connection.id, ties=bound),
+        opening.open(sealed, connection_id=connection.id, destination=sent_to),
         row_id=sealed.id,
         connection_id=connection.id,
         kind=sealed.kind,
         name=sealed.name,
         position=sealed.position,
-        ties=bound,
+        destination=sent_to,
     )
     db.update(tables.secrets, rows.secret_to_row(fresh, connection.id), id=sealed.id)
 

@@ -2,7 +2,7 @@
 
 Synchronous. Problems at start are of two kinds: if the file must not be used (owner, mode, newer schema), the
 start is refused (`StoreUnusable`); if it is damaged, foreign or read-only, a private copy is served
-read-only, and the original stays unchanged. Backups, checks and restores: `store.care`. Key slots:
+read-only, and the original stays unchanged. Backups, checks and restores: `store.maintenance`. Key slots:
 `store.key_manager`.
 """
 
@@ -69,12 +69,12 @@ class Store:
         damaged: whether it is read-only because its content cannot be trusted.
     """
 
-    def __init__(self, path: Path, around: UnlockContext, clock: Clock, remembered: Remembered) -> None:
+    def __init__(self, path: Path, context: UnlockContext, clock: Clock, remembered: Remembered) -> None:
         self.path = path
         self.vault = SecretVault()
         self.database = Database()
         self.backups = Backups(path.parent / BACKUPS)
-        self.key_manager = KeyManager(self.database, self.vault, around, clock)
+        self.key_manager = KeyManager(self.database, self.vault, context, clock)
         self.problem = self.advice = ""
         self.damaged = self.missing = False
         self._remembered = remembered
@@ -90,7 +90,7 @@ class Store:
         *,
         key_file: Path,
         clock: Clock,
-        surroundings: UnlockContext | None = None,
+        context: UnlockContext | None = None,
         remembered: Path | None = None,
     ) -> "Store":
         """Open the store and its vault; create them if there are none.
@@ -103,7 +103,7 @@ class Store:
             StoreUnusable: wrong owner or mode, a newer schema, or the store cannot be created. Nothing was
                 changed.
         """
-        store = Store(path, surroundings or UnlockContext.of(key_file), clock, Remembered(remembered))
+        store = Store(path, context or UnlockContext.of(key_file), clock, Remembered(remembered))
         try:
             store._open()
         except BaseException:

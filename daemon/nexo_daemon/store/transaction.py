@@ -17,7 +17,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.store import rows, tables
-from nexo_daemon.store.ties import destination, ties
+from nexo_daemon.store.destinations import destination, origin_for
 from nexo_daemon.vault.vault import SecretVault
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Transaction:
                 kind=kind,
                 name=name,
                 position=position,
-                ties=ties(connection, kind),
+                destination=destination(connection, kind),
             )
             for kind, name, position, secret in sorted(fields, key=lambda field: (field[0], field[2]))
         )
@@ -161,12 +161,12 @@ class Transaction:
         found = self._db.select(tables.secrets, "connection_id = ? ORDER BY position", (connection.id,))
         sealed = [rows.secret_from_row(row) for row in found]
         kept = [one for one in sealed if _still_wanted(one, connection)]
-        if any(one.origin != destination(connection, one.kind) for one in kept):
+        if any(one.origin != origin_for(connection, one.kind) for one in kept):
             raise KeyOriginChanged(
                 f"the stored secrets of '{connection.name}' belong to another host",
                 hint="enter the key again, or agree to send it to the new host",
             )
-        moved = [one for one in kept if ties(old, one.kind) != ties(connection, one.kind)]
+        moved = [one for one in kept if destination(old, one.kind) != destination(connection, one.kind)]
         if moved:
             kept = [self._moved(one, connection, old) for one in kept]
         if sealed and (moved or len(kept) < len(sealed)):
@@ -175,7 +175,7 @@ class Transaction:
         return replace(connection, sealed=tuple(kept))
 
     def _moved(self, one: SealedSecret, connection: StoredConnection, old: StoredConnection) -> SealedSecret:
-        secret = self._vault.open(one, connection_id=connection.id, ties=ties(old, one.kind))
+        secret = self._vault.open(one, connection_id=connection.id, destination=destination(old, one.kind))
         return self._vault.seal(
             secret,
             row_id=one.id,
@@ -183,14 +183,14 @@ class Transaction:
             kind=one.kind,
             name=one.name,
             position=one.position,
-            ties=ties(connection, one.kind),
+            destination=destination(connection, one.kind),
         )
 
 
 def _still_wanted(one: SealedSecret, connection: StoredConnection) -> bool:
     if one.kind is SecretKind.PREVIOUS_API_KEY:
         return connection.previous_key_until is not None
-    return one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == destination(connection, one.kind)
+    return one.kind is not SecretKind.PROXY_CREDENTIALS or one.origin == origin_for(connection, one.kind)
 
 
 def _unless(present: str | None, removed: str) -> str | None:

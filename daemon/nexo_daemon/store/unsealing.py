@@ -5,7 +5,7 @@ from nexo_daemon.domain.model import Credentials, SecretKind, StoredConnection
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.domain.url import is_normal
 from nexo_daemon.store.database import RESTORE_HINT
-from nexo_daemon.store.ties import ties
+from nexo_daemon.store.destinations import destination
 from nexo_daemon.vault.vault import SecretVault
 
 
@@ -24,7 +24,7 @@ def unseal(vault: SecretVault, connection: StoredConnection) -> Credentials:
     singles: dict[SecretKind, Secret] = {}
     headers: list[tuple[int, str, Secret]] = []
     for one in connection.sealed:
-        secret = vault.open(one, connection_id=connection.id, ties=ties(connection, one.kind))
+        secret = vault.open(one, connection_id=connection.id, destination=destination(connection, one.kind))
         if one.kind is SecretKind.HEADER:
             headers.append((one.position, one.name, secret))
         elif one.kind in singles:

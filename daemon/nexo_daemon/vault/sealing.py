@@ -31,7 +31,7 @@ FORM = 2
 
 
 @frozen
-class Ties:
+class Destination:
     """The values that decide where and how a secret is sent.
 
     Attributes:
@@ -58,15 +58,15 @@ class SealedPlace:
     kind: str
     name: str
     key_id: str
-    ties: Ties
+    destination: Destination
     form: int = FORM
 
     def associated_data(self) -> bytes:
         """Canonical bytes: JSON, so that two places never have the same bytes."""
-        ties = self.ties
+        destination = self.destination
         return json.dumps(
             ["nexo", self.form, "secrets", self.kind, self.row_id, self.connection_id, self.name, self.key_id,
-             ties.origin, ties.route, *([] if self.form == 1 else [ties.endpoint])],
+             destination.origin, destination.route, *([] if self.form == 1 else [destination.endpoint])],
             ensure_ascii=True,
             separators=(",", ":"),
         ).encode("ascii")  # fmt: skip

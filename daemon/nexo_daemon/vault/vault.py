@@ -138,7 +138,7 @@ class SecretVault:
         kind: SecretKind,
         name: str = "",
         position: int = 0,
-        ties: sealing.Ties,
+        destination: sealing.Destination,
     ) -> SealedSecret:
         """Encrypt one field for its place and destination.
 
@@ -146,15 +146,15 @@ class SecretVault:
             VaultLocked, VaultKeyLost, SecretTampered: there is no key to seal with.
         """
         data_key = self.data_key()
-        place = sealing.SealedPlace(row_id, connection_id, kind, name, data_key.id, ties)
+        place = sealing.SealedPlace(row_id, connection_id, kind, name, data_key.id, destination)
         nonce, ciphertext = sealing.seal(
             data_key.key, secret.reveal().encode("utf-8"), place.associated_data()
         )
         return SealedSecret(
-            row_id, kind, name, position, ties.origin, data_key.id, nonce, ciphertext, sealing.FORM
+            row_id, kind, name, position, destination.origin, data_key.id, nonce, ciphertext, sealing.FORM
         )
 
-    def open(self, sealed: SealedSecret, *, connection_id: str, ties: sealing.Ties) -> Secret:
+    def open(self, sealed: SealedSecret, *, connection_id: str, destination: sealing.Destination) -> Secret:
         """Decrypt one field.
 
         Args:
@@ -174,7 +174,7 @@ class SecretVault:
             sealed.kind,
             sealed.name,
             sealed.key_id,
-            ties,
+            destination,
             sealed.form,
         )
         try:

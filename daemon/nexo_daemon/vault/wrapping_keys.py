@@ -71,17 +71,20 @@ _ELSEWHERE = f"unlock the keyring at the desktop, or use the recovery code: {_BY
 _RECOVER = "put it back from a backup, or use the recovery code: nexoctl vault unlock --recovery"
 
 
-def choose(around: UnlockContext) -> SlotKind:
+def choose(context: UnlockContext) -> SlotKind:
     """The kind of slot for a new store, chosen without prompting.
 
     Raises:
         WrappingKeyError: the keyring is locked or hangs, so a person has to decide.
     """
-    if around.preferred is not None:
-        return around.preferred
-    if around.credentials_directory is not None and (around.credentials_directory / CREDENTIAL_NAME).exists():
+    if context.preferred is not None:
+        return context.preferred
+    if (
+        context.credentials_directory is not None
+        and (context.credentials_directory / CREDENTIAL_NAME).exists()
+    ):
         return SlotKind.SYSTEMD_CREDENTIAL
-    state = desktop_keyring.probe(deadline_s=around.keyring_deadline_s)
+    state = desktop_keyring.probe(deadline_s=context.keyring_deadline_s)
     if state is KeyringState.UNLOCKED:
         return SlotKind.KEYRING
     if state in (KeyringState.LOCKED, KeyringState.HUNG):
@@ -120,7 +123,7 @@ def _after_the_dialog(error: KeyringUnusableError) -> str:
 
 
 def fetch(
-    slot: WrappedKey, around: UnlockContext, *, prompt: bool = False, passphrase: Secret | None = None
+    slot: WrappedKey, context: UnlockContext, *, prompt: bool = False, passphrase: Secret | None = None
 ) -> bytes:
     """The key of a slot.
 
@@ -132,11 +135,11 @@ def fetch(
     """
     match slot.kind:
         case SlotKind.KEY_FILE:
-            return _from_key_file(slot, around)
+            return _from_key_file(slot, context)
         case SlotKind.KEYRING:
-            return _from_keyring(slot, around, prompt=prompt)
+            return _from_keyring(slot, context, prompt=prompt)
         case SlotKind.SYSTEMD_CREDENTIAL:
-            return _from_credential(slot, around)
+            return _from_credential(slot, context)
         case SlotKind.PASSPHRASE:
             return _from_passphrase(slot, passphrase)
         case SlotKind.RECOVERY:
@@ -148,7 +151,7 @@ def parameters(kind: SlotKind) -> dict[str, str | int]:
     return derivation.passphrase_parameters() if kind is SlotKind.PASSPHRASE else {}
 
 
-def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None = None) -> bytes:
+def make(slot: WrappedKey, context: UnlockContext, *, passphrase: Secret | None = None) -> bytes:
     """Create the wrapping key of a new slot; returns it as read back from its place.
 
     Raises:
@@ -156,13 +159,13 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
     """
     try:
         if slot.kind is SlotKind.KEY_FILE:
-            keyfile.add(around.key_file, slot.id, new_key())
+            keyfile.add(context.key_file, slot.id, new_key())
         elif slot.kind is SlotKind.KEYRING:
             desktop_keyring.put(
                 KEYRING_SERVICE,
                 slot.id,
                 key_to_text(new_key()),
-                deadline_s=around.keyring_deadline_s,
+                deadline_s=context.keyring_deadline_s,
             )
         elif slot.kind is SlotKind.PASSPHRASE and passphrase is not None:
             derivation.check_passphrase(passphrase.reveal())
@@ -178,13 +181,13 @@ def make(slot: WrappedKey, around: UnlockContext, *, passphrase: Secret | None =
     except OSError as error:
         raise WrappingKeyError(
             VaultState.LOCKED,
-            f"the key file {around.key_file} cannot be written: {error.strerror}",
+            f"the key file {context.key_file} cannot be written: {error.strerror}",
             "check free space and permissions there",
         ) from None
-    return fetch(slot, around, passphrase=passphrase)
+    return fetch(slot, context, passphrase=passphrase)
 
 
-def discard(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> None:
+def discard(slot: WrappedKey, context: UnlockContext, *, prompt: bool) -> None:
     """Remove the wrapping key of an unused slot, if there is one.
 
     Args:
@@ -195,33 +198,33 @@ def discard(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> None:
     """
     try:
         if slot.kind is SlotKind.KEY_FILE:
-            keyfile.remove(around.key_file, slot.id)
+            keyfile.remove(context.key_file, slot.id)
         elif slot.kind is SlotKind.KEYRING:
             desktop_keyring.remove(
-                KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=around.keyring_deadline_s
+                KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=context.keyring_deadline_s
             )
     except (KeyringUnusableError, keyfile.KeyFileUnreadableError) as error:
         raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     except OSError as error:
-        raise WrappingKeyError(VaultState.LOCKED, f"{around.key_file}: {error.strerror}", "") from None
+        raise WrappingKeyError(VaultState.LOCKED, f"{context.key_file}: {error.strerror}", "") from None
 
 
-def _from_key_file(slot: WrappedKey, around: UnlockContext) -> bytes:
+def _from_key_file(slot: WrappedKey, context: UnlockContext) -> bytes:
     try:
-        key = keyfile.read(around.key_file, slot.id)
+        key = keyfile.read(context.key_file, slot.id)
     except keyfile.KeyFileUnreadableError as error:
         raise WrappingKeyError(VaultState.LOCKED, str(error), error.hint) from None
     if key is None:
         raise WrappingKeyError(
             VaultState.KEY_LOST,
-            f"the key file {around.key_file} is missing or has no key for this store",
+            f"the key file {context.key_file} is missing or has no key for this store",
             _RECOVER,
         )
     return key
 
 
-def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> bytes:
-    deadline_s = desktop_keyring.PROMPT_DEADLINE_S if prompt else around.keyring_deadline_s
+def _from_keyring(slot: WrappedKey, context: UnlockContext, *, prompt: bool) -> bytes:
+    deadline_s = desktop_keyring.PROMPT_DEADLINE_S if prompt else context.keyring_deadline_s
     try:
         text = desktop_keyring.get(KEYRING_SERVICE, slot.id, prompt=prompt, deadline_s=deadline_s)
     except KeyringUnusableError as error:
@@ -245,14 +248,14 @@ def _from_keyring(slot: WrappedKey, around: UnlockContext, *, prompt: bool) -> b
     return key
 
 
-def _from_credential(slot: WrappedKey, around: UnlockContext) -> bytes:
-    if around.credentials_directory is None:
+def _from_credential(slot: WrappedKey, context: UnlockContext) -> bytes:
+    if context.credentials_directory is None:
         raise WrappingKeyError(
             VaultState.LOCKED,
             f"the daemon was started without the systemd credential '{CREDENTIAL_NAME}', which holds the key",
             f"{_UNIT}; then systemctl --user restart nexod",
         )
-    path = around.credentials_directory / CREDENTIAL_NAME
+    path = context.credentials_directory / CREDENTIAL_NAME
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -63,7 +63,7 @@ class Computer:
     def asleep_s(self) -> float | None:
         return self._slept if self._announces else None
 
-    def restless_s(self) -> float | None:
+    def poll_every_s(self) -> float | None:
         # The monitor asks this at the end of every round.
         self._looks += 1
         return None if self._announces else 0.001

@@ -22,7 +22,7 @@ from nexo_daemon.health.queue import (
     CONCURRENCY,
     HOST_GAP_S,
     MAX_IN_FLIGHT,
-    SLOW_LANE,
+    SLOW_CONCURRENCY,
     USUAL_DEADLINE_S,
     YIELD_AFTER_S,
 )
@@ -203,8 +203,8 @@ def test_hosts_that_are_known_to_hang_have_a_bounded_lane() -> None:
     driver.go(2.0)
     for _ in range(100):
         driver.go(0.1)
-        assert driver.core.in_flight <= SLOW_LANE + CONCURRENCY
-    assert driver.core.in_flight >= SLOW_LANE
+        assert driver.core.in_flight <= SLOW_CONCURRENCY + CONCURRENCY
+    assert driver.core.in_flight >= SLOW_CONCURRENCY
 
 
 def test_hosts_that_hung_before_a_restart_do_not_make_others_late(driver: Driver) -> None:

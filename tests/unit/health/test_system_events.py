@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nexo_daemon.health import surroundings
-from nexo_daemon.health.surroundings import ThisComputer
+from nexo_daemon.health import system_events
+from nexo_daemon.health.system_events import KernelEvents
 from surroundings import PATIENCE_S
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
@@ -42,16 +42,16 @@ NONE6 = f"{ZEROS} 00 {ZEROS} 00 {ZEROS} ffffffff 00000001 00000000 00200200     
 def test_whether_there_is_a_way_out(tmp_path: Path, routes4: str, routes6: str, routed: bool) -> None:
     (tmp_path / "route").write_text(HEAD + routes4)
     (tmp_path / "ipv6_route").write_text(routes6)
-    assert ThisComputer(tmp_path).routed() is routed
+    assert KernelEvents(tmp_path).routed() is routed
 
 
 def test_without_the_files_nobody_can_tell(tmp_path: Path) -> None:
-    assert ThisComputer(tmp_path).routed() is None
+    assert KernelEvents(tmp_path).routed() is None
 
 
 def test_a_kernel_without_ipv6_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "route").write_text(HEAD + DEFAULT)
-    assert ThisComputer(tmp_path).routed() is True
+    assert KernelEvents(tmp_path).routed() is True
 
 
 class Kernel:
@@ -76,7 +76,7 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     kernel = Kernel()
-    monkeypatch.setattr(surroundings, "_routing_socket", lambda: kernel.theirs)
+    monkeypatch.setattr(system_events, "_routing_socket", lambda: kernel.theirs)
     yield kernel
     kernel.close()
 
@@ -86,7 +86,7 @@ def test_only_another_way_out_is_news(tmp_path: Path, kernel: Kernel) -> None:
     told: list[str] = []
 
     async def scenario() -> None:
-        computer = ThisComputer(tmp_path)
+        computer = KernelEvents(tmp_path)
         routes.write_text(HEAD + SUBNET + DEFAULT)
         computer.start(lambda: told.append(routes.read_text().removeprefix(HEAD)), lambda: None)
         try:
@@ -112,8 +112,8 @@ def test_a_change_while_it_begins_to_listen_is_not_missed(
 
     async def scenario() -> None:
         routes.write_text(HEAD + DEFAULT)
-        monkeypatch.setattr(surroundings, "_routing_socket", bind)
-        computer = ThisComputer(tmp_path)
+        monkeypatch.setattr(system_events, "_routing_socket", bind)
+        computer = KernelEvents(tmp_path)
         computer.start(lambda: told.append(computer.routed() is True), lambda: None)
         try:
             routes.write_text(HEAD + DEFAULT)
@@ -129,14 +129,14 @@ def test_a_change_while_it_begins_to_listen_is_not_missed(
 def test_on_linux_nothing_polls_and_stopping_closes_what_was_opened() -> None:
     async def scenario() -> tuple[float | None, float | None, set[str], set[str]]:
         before = {entry.name for entry in Path("/proc/self/fd").iterdir()}
-        computer = ThisComputer()
+        computer = KernelEvents()
         computer.start(lambda: None, lambda: None)
-        restless, asleep = computer.restless_s(), computer.asleep_s()
+        poll_s, asleep = computer.poll_every_s(), computer.asleep_s()
         computer.stop()
-        return restless, asleep, before, {entry.name for entry in Path("/proc/self/fd").iterdir()}
+        return poll_s, asleep, before, {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
-    restless, asleep, before, after = asyncio.run(scenario())
-    assert restless is None
+    poll_s, asleep, before, after = asyncio.run(scenario())
+    assert poll_s is None
     assert asleep is not None
     assert asleep > -0.1, "two clocks that are read one after the other"
     assert after == before

@@ -12,7 +12,7 @@ from nexo.connections.terms import Outcome, Provider
 from nexo_daemon.providers import bodies
 from nexo_daemon.providers.classify import Classification, Subject, judge
 from nexo_daemon.providers.exchange import HttpAnswer
-from nexo_daemon.providers.inquiry import subject_of
+from nexo_daemon.providers.probe_session import subject_of
 from nexo_daemon.providers.redact import Redactor
 from nexo_daemon.providers.requests import parse_base
 

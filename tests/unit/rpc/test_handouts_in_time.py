@@ -62,7 +62,7 @@ class Daemon:
         self.journal = Journal(store, clock, self.registry.on_store_thread)
         self.health_board = HealthBoard(self.registry, Prober(clock), self.journal, clock, random.Random(1))
         self.resolver = Resolver(self.registry, self.health_board, self.journal, clock)
-        self.hub = FollowHub(self.resolver, clock)
+        self.hub = FollowHub(self.resolver, clock, self.registry.status_changed)
         self.registry.listen_to_routing(self.resolver.on_routing)
         self.registry.listen_to_routing(self.hub.on_routing)
 

@@ -45,6 +45,8 @@ class Rooms:
             socket=Path("/run/nexod.sock"),
             database=Path("/data/nexo.db"),
             log_file=Path("/state/nexod.log"),
+            followers=list,
+            gateway_programs=int,
         )
         self.hold(connections)
 

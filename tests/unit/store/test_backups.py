@@ -16,7 +16,7 @@ import pytest
 from nexo.connections.errors import InvalidField, StoreFailed, VaultLocked
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import care, restoring
+from nexo_daemon.store import maintenance, restoring
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation
 from nexo_daemon.vault.slots import SlotKind
@@ -35,7 +35,7 @@ def key_of(store: Store, number: int = 1) -> str:
 
 def test_a_backup_has_what_lies_in_the_log_only(place: StorePlace, store: Store) -> None:
     put(store, 1, 2)
-    made = care.backup(store, place.clock)
+    made = maintenance.backup(store, place.clock)
     assert (made.reason, made.at) == ("request", place.clock.now())
     with closing(sqlite3.connect(f"file:{made.path}?mode=ro&immutable=1", uri=True)) as db:
         assert db.execute("SELECT count(*) FROM connections").fetchone() == (2,)
@@ -48,11 +48,11 @@ def test_a_backup_has_what_lies_in_the_log_only(place: StorePlace, store: Store)
 def test_a_restore_keeps_a_vault_open_that_a_rekey_opened(place: StorePlace, store: Store) -> None:
     store.key_manager.lock()
     store.key_manager.rekey(SlotKind.KEY_FILE, forget_secrets=True)
-    care.backup(store, place.clock)
-    care.restore(store, "", clock=place.clock)
+    maintenance.backup(store, place.clock)
+    maintenance.restore(store, "", clock=place.clock)
     assert store.vault.state is VaultState.UNLOCKED
     store.key_manager.lock()
-    care.restore(store, "", clock=place.clock)
+    maintenance.restore(store, "", clock=place.clock)
     assert store.vault.state is VaultState.LOCKED
 
 
@@ -68,7 +68,7 @@ def test_a_daily_backup_is_made_once_a_day_and_a_week_of_them_stays(place: Store
 
 
 def test_many_backups_within_a_second_keep_the_newest(place: StorePlace, store: Store) -> None:
-    made = [care.backup(store, place.clock) for _ in range(25)]
+    made = [maintenance.backup(store, place.clock) for _ in range(25)]
     assert [one.name for one in store.backups.list()] == [one.name for one in reversed(made[-10:])]
 
 
@@ -76,13 +76,13 @@ def test_a_clock_that_was_set_back_takes_no_new_backup_away(place: StorePlace, s
     for _ in range(12):
         place.clock.turn(timedelta(days=1))
         store.upkeep(place.clock.now())
-        care.backup(store, place.clock)
+        maintenance.backup(store, place.clock)
     place.clock.turn(timedelta(days=-400))
     made = []
     for _ in range(12):
         place.clock.turn(timedelta(days=1))
         store.upkeep(place.clock.now())
-        made.append(care.backup(store, place.clock))
+        made.append(maintenance.backup(store, place.clock))
         assert made[-1].path.exists()
     listed = store.backups.list()
     assert {one.path for one in listed if one.reason == "request"} == {one.path for one in made[-10:]}
@@ -90,19 +90,19 @@ def test_a_clock_that_was_set_back_takes_no_new_backup_away(place: StorePlace, s
 
 
 def test_a_backup_that_was_cut_short_is_never_listed(place: StorePlace, store: Store) -> None:
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     (store.backups.directory / ".connections-20260301T120001Z-request.db.part").write_bytes(b"half")
     assert len(store.backups.list()) == 1
 
 
 def test_a_restore_brings_back_what_was_and_keeps_what_is(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     put(store, 2)
     with store.transaction() as tx:
         tx.delete_connection("id-1")
         revision = tx.next_revision()
-    report, state = care.restore(store, "", clock=place.clock)
+    report, state = maintenance.restore(store, "", clock=place.clock)
     assert (report.connections, report.secrets, report.done) == (1, 3, True)
     assert [c.name for c in state.connections] == ["Work 1"]
     assert key_of(store) == f"{CANARY}-1"
@@ -120,10 +120,10 @@ def test_a_restore_brings_back_what_was_and_keeps_what_is(place: StorePlace, sto
 
 def test_a_dry_run_changes_nothing(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     put(store, 2)
     before = sorted(path.name for path in place.file.parent.rglob("*"))
-    report, _ = care.restore(store, "", clock=place.clock, dry_run=True)
+    report, _ = maintenance.restore(store, "", clock=place.clock, dry_run=True)
     assert not report.done
     store.reload()
     assert names(store) == ["Work 1", "Work 2"]
@@ -135,10 +135,10 @@ def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
 ) -> None:
     monkeypatch.setitem(derivation._SCRYPT, "n", 1 << 10)
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     words = Secret("correct horse battery")
     store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=words)
-    care.restore(store, "", clock=place.clock)
+    maintenance.restore(store, "", clock=place.clock)
     # It is not locked by that: programs go on without a person who types the passphrase.
     assert (store.vault.state, store.vault.slot) == (VaultState.UNLOCKED, "passphrase")
     assert key_of(store) == f"{CANARY}-1"
@@ -152,11 +152,11 @@ def test_a_backup_from_before_a_rekey_opens_with_the_slot_of_today(
 
 def test_a_backup_whose_key_is_gone_is_refused(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     store.key_manager.rotate()
     store.key_manager.rekey(SlotKind.KEY_FILE)
     with pytest.raises(StoreFailed, match="a key that is not here"):
-        care.restore(store, "", clock=place.clock)
+        maintenance.restore(store, "", clock=place.clock)
     store.reload()
     assert key_of(store) == f"{CANARY}-1"
     put(store, 2)
@@ -166,11 +166,11 @@ def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
     place: StorePlace, store: Store
 ) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     store.key_manager.rotate()
     with store.transaction() as tx:
         revision = tx.next_revision()
-    _, state = care.restore(store, "", clock=place.clock)
+    _, state = maintenance.restore(store, "", clock=place.clock)
     assert state.settings.revision > revision
     assert key_of(store) == f"{CANARY}-1"
     put(store, 2)
@@ -183,15 +183,15 @@ def test_a_backup_from_before_a_rotation_opens_while_its_slot_is_there(
 def test_the_newest_is_the_newest_of_the_past(place: StorePlace, store: Store) -> None:
     put(store, 1)
     place.clock.turn(timedelta(days=26_000))
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     place.clock.turn(timedelta(days=-26_000))
     put(store, 2)
-    care.backup(store, place.clock)
-    care.restore(store, "", clock=place.clock)
+    maintenance.backup(store, place.clock)
+    maintenance.restore(store, "", clock=place.clock)
     assert names(store) == ["Work 1", "Work 2"]
     # A clock that lost its battery sees the future only.
     place.clock.turn(timedelta(days=-9_000))
-    assert care.restore(store, "", clock=place.clock, dry_run=True)[0].connections == 1
+    assert maintenance.restore(store, "", clock=place.clock, dry_run=True)[0].connections == 1
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -199,21 +199,21 @@ def test_a_locked_vault_proves_no_backup_and_replaces_nothing(
     place: StorePlace, store: Store, dry_run: bool
 ) -> None:
     put(store, 1)
-    made = care.backup(store, place.clock)
+    made = maintenance.backup(store, place.clock)
     with closing(sqlite3.connect(made.path)) as db:
         db.execute("UPDATE secrets SET ciphertext=zeroblob(length(ciphertext))")
         db.commit()
     store.key_manager.lock()
     # The key file opens the backup's own slot, so that its secrets are tried all the same.
     with pytest.raises(StoreFailed, match="do not open"):
-        care.restore(store, "", clock=place.clock, dry_run=dry_run)
+        maintenance.restore(store, "", clock=place.clock, dry_run=dry_run)
     store.key_manager.unlock()
     words = Secret("correct horse battery")
     store.key_manager.rekey(SlotKind.PASSPHRASE, passphrase=words)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     store.key_manager.lock()
     with pytest.raises(VaultLocked, match="nothing was changed"):
-        care.restore(store, "", clock=place.clock, dry_run=dry_run)
+        maintenance.restore(store, "", clock=place.clock, dry_run=dry_run)
     store.key_manager.unlock(passphrase=words)
     store.reload()
     assert key_of(store) == f"{CANARY}-1"
@@ -223,10 +223,10 @@ def test_a_restore_needs_no_temporary_directory(
     place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     monkeypatch.setattr(tempfile, "mkdtemp", None)
-    care.restore(store, "", clock=place.clock)
+    maintenance.restore(store, "", clock=place.clock)
     assert key_of(store) == f"{CANARY}-1"
 
 
@@ -241,7 +241,7 @@ def test_what_a_restore_replaces_is_kept_with_its_log(
 
         monkeypatch.setattr(Path, "hardlink_to", refuse)
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     put(store, 2)
     store.database.close()
     Path(f"{place.file}-wal").write_bytes(b"a log")
@@ -257,11 +257,11 @@ def test_what_a_restore_replaces_is_kept_with_its_log(
 
 
 def test_of_what_restores_replaced_the_last_three_stay(place: StorePlace, store: Store) -> None:
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     for number in range(1, 6):
         put(store, number)
         place.clock.turn(timedelta(days=-1.5 if number == 5 else 1))
-        care.restore(store, store.backups.list()[-1].name, clock=place.clock)
+        maintenance.restore(store, store.backups.list()[-1].name, clock=place.clock)
     kept = sorted(store.backups.directory.glob("replaced-*"))
     assert [names_in(aside / "connections.db") for aside in kept] == [["Work 5"], ["Work 3"], ["Work 4"]]
 
@@ -293,7 +293,7 @@ def test_what_was_prepared_and_damaged_since_does_not_replace_the_store(
     place: StorePlace, store: Store, spoil: Callable[[Path], None]
 ) -> None:
     put(store, 1)
-    made = care.backup(store, place.clock)
+    made = maintenance.backup(store, place.clock)
     put(store, 2)
     store.close()
     prepared = restoring._prepared(place.file)
@@ -309,7 +309,7 @@ def test_what_was_prepared_and_damaged_since_does_not_replace_the_store(
 
 def test_what_a_killed_daemon_was_preparing_goes_at_the_next_start(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     store.close()
     data, backups = place.file.parent, store.backups.directory
     left = [
@@ -336,25 +336,25 @@ def spoil(path: Path) -> None:
 
 def test_a_damaged_backup_is_refused_and_the_next_one_is_there(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     place.clock.turn(timedelta(seconds=1))
-    newest = care.backup(store, place.clock)
+    newest = maintenance.backup(store, place.clock)
     spoil(newest.path)
     with pytest.raises(StoreFailed, match="nothing was changed"):
-        care.restore(store, "", clock=place.clock)
+        maintenance.restore(store, "", clock=place.clock)
     put(store, 2)
-    care.restore(store, store.backups.list()[1].name, clock=place.clock)
+    maintenance.restore(store, store.backups.list()[1].name, clock=place.clock)
     assert names(store) == ["Work 1"]
 
 
 def test_a_backup_that_somebody_edited_is_refused(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    made = care.backup(store, place.clock)
+    made = maintenance.backup(store, place.clock)
     with closing(sqlite3.connect(made.path, isolation_level=None)) as db:
         db.execute("UPDATE connections SET base_url='https://evil.example/v1'")
     put(store, 2)
     with pytest.raises(StoreFailed, match=r"is damaged.*nothing was changed"):
-        care.restore(store, made.name, clock=place.clock)
+        maintenance.restore(store, made.name, clock=place.clock)
     store.reload()
     assert names(store) == ["Work 1", "Work 2"]
 
@@ -362,7 +362,7 @@ def test_a_backup_that_somebody_edited_is_refused(place: StorePlace, store: Stor
 @pytest.mark.parametrize("name", ["nope.db", "../connections.db", "relative/path.db", "/no/such/file.db"])
 def test_what_is_no_backup_is_not_found(store: Store, place: StorePlace, name: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        care.restore(store, name, clock=place.clock)
+        maintenance.restore(store, name, clock=place.clock)
     assert caught.value.hint
 
 
@@ -371,21 +371,21 @@ def test_a_file_that_is_not_ours_is_not_restored(store: Store, place: StorePlace
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE t (x)")
     with pytest.raises(StoreFailed, match="not a store"):
-        care.restore(store, str(path), clock=place.clock)
+        maintenance.restore(store, str(path), clock=place.clock)
 
 
 def test_a_damaged_store_is_mended_by_a_restore_while_the_daemon_runs(place: StorePlace) -> None:
     store = place.open()
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     store.close()
     place.file.write_bytes(b"\0" * 8192)
     broken = place.open()
     assert broken.state is StoreState.READ_ONLY
-    assert care.check(broken).problems
+    assert maintenance.check(broken).problems
     with pytest.raises(StoreFailed, match="useless"):
-        care.backup(broken, place.clock)
-    care.restore(broken, "", clock=place.clock)
+        maintenance.backup(broken, place.clock)
+    maintenance.restore(broken, "", clock=place.clock)
     assert broken.state is StoreState.READ_WRITE
     assert broken.vault.state is VaultState.UNLOCKED
     assert key_of(broken) == f"{CANARY}-1"
@@ -405,7 +405,7 @@ def test_a_crash_in_a_restore_leaves_the_old_or_the_new_store(
     place: StorePlace, store: Store, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     put(store, 1)
-    care.backup(store, place.clock)
+    maintenance.backup(store, place.clock)
     put(store, 2)
     owner = restoring if step == "finish" else restoring.Candidate
     real = getattr(owner, step)
@@ -417,7 +417,7 @@ def test_a_crash_in_a_restore_leaves_the_old_or_the_new_store(
 
     monkeypatch.setattr(owner, step, crash)
     with pytest.raises(CrashError):
-        care.restore(store, "", clock=place.clock)
+        maintenance.restore(store, "", clock=place.clock)
     monkeypatch.undo()
     store.close()
     again = place.open()
@@ -431,7 +431,7 @@ def test_a_crash_in_a_restore_leaves_the_old_or_the_new_store(
 
 def test_a_check_finds_nothing_in_a_sound_store(store: Store) -> None:
     put(store, 1, 2)
-    report = care.check(store)
+    report = maintenance.check(store)
     assert (report.problems, report.seals_checked, report.connections, report.secrets) == ((), True, 2, 6)
 
 
@@ -439,12 +439,12 @@ def test_a_check_names_the_connection_whose_secret_does_not_open(store: Store) -
     put(store, 1, 2)
     with store.database.begin() as db:
         db.sqlite.execute("UPDATE secrets SET ciphertext=zeroblob(30) WHERE connection_id='id-2'")
-    (problem,) = care.check(store).problems
+    (problem,) = maintenance.check(store).problems
     assert "Work 2" in problem
 
 
 def test_a_check_of_a_locked_vault_says_that_it_did_not_try(store: Store) -> None:
     put(store, 1)
     store.key_manager.lock()
-    report = care.check(store)
+    report = maintenance.check(store)
     assert (report.problems, report.seals_checked) == ((), False)

@@ -14,7 +14,7 @@ import pytest
 from nexo.connections.errors import StoreReadOnly
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.model import Binding, Credentials, WorkspaceKey, WorkspaceKind
-from nexo_daemon.store import care
+from nexo_daemon.store import maintenance
 from nexo_daemon.store.files import StoreUnusable
 from store_parts import CANARY, NOON, StorePlace, connection, put
 
@@ -151,7 +151,7 @@ def test_a_read_only_file_is_served_read_only(used: StorePlace) -> None:
     with pytest.raises(StoreReadOnly), store.transaction() as tx:
         tx.next_revision()
     # It is sound, so a copy of it is worth having.
-    assert care.backup(store, used.clock).size > 0
+    assert maintenance.backup(store, used.clock).size > 0
     store.close()
     assert used.bytes() == before
 
@@ -230,7 +230,7 @@ def test_two_stores_share_a_key_file_without_harm(place: StorePlace, tmp_path: P
             tmp_path / "second" / "c.db",
             key_file=place.key_file,
             clock=place.clock,
-            surroundings=place.surroundings,
+            context=place.context,
         )
         put(first, 1)
         put(second, 1)

@@ -23,7 +23,7 @@ from nexo.connections.errors import (
 )
 from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import care, key_slots, sqlite
+from nexo_daemon.store import key_slots, maintenance, sqlite
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, desktop_keyring, keyfile, wrapping_keys
@@ -129,8 +129,8 @@ def test_a_systemd_credential_opens_while_systemd_gives_it(place: StorePlace, st
     (directory / wrapping_keys.CREDENTIAL_NAME).write_bytes(secrets.token_bytes(32))
 
     def open_with(credentials: Path | None) -> Store:
-        around = UnlockContext(place.key_file, credentials_directory=credentials)
-        return Store.open(place.file, key_file=place.key_file, clock=place.clock, surroundings=around)
+        context = UnlockContext(place.key_file, credentials_directory=credentials)
+        return Store.open(place.file, key_file=place.key_file, clock=place.clock, context=context)
 
     store = open_with(directory)
     store.key_manager.rekey(SlotKind.SYSTEMD_CREDENTIAL)
@@ -448,9 +448,9 @@ def test_a_log_that_was_cut_off_takes_no_key_from_the_store_or_a_backup(
 ) -> None:
     store = place.open()
     put(store, 1)
-    early = care.backup(store, place.clock)
+    early = maintenance.backup(store, place.clock)
     change(store)
-    late = care.backup(store, place.clock)
+    late = maintenance.backup(store, place.clock)
     size = Path(f"{place.file}-wal").stat().st_size
     for cut in range(0, size + 1, 1500):
         copy = StorePlace(tmp_path / f"cut at {cut}", place.clock)
@@ -461,7 +461,7 @@ def test_a_log_that_was_cut_off_takes_no_key_from_the_store_or_a_backup(
             again.key_manager.unlock(passphrase=WORDS)
         assert again.vault.state is VaultState.UNLOCKED
         for backup in (late, early):
-            report, _ = care.restore(again, backup.name, clock=place.clock)
+            report, _ = maintenance.restore(again, backup.name, clock=place.clock)
             assert report.done
         assert key_of(again) == f"{CANARY}-1"
         again.close()

@@ -9,7 +9,7 @@ import pytest
 from nexo.connections.errors import NexoError, VaultLocked
 from nexo.connections.terms import VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import care
+from nexo_daemon.store import maintenance
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.store import Store
 from nexo_daemon.vault import derivation, wrapping_keys
@@ -30,8 +30,8 @@ def quietly(store: Store) -> None:
 
 
 def restore(store: Store, place: StorePlace) -> None:
-    made = care.backup(store, place.clock)
-    care.restore(store, made.name, clock=place.clock)
+    made = maintenance.backup(store, place.clock)
+    maintenance.restore(store, made.name, clock=place.clock)
 
 
 def with_code(store: Store, place: StorePlace) -> None:
@@ -135,7 +135,7 @@ def test_each_lock_is_a_new_generation(store: Store) -> None:
 
 def test_a_restore_does_not_open_what_was_locked(place: StorePlace, store: Store) -> None:
     put(store, 1)
-    made = care.backup(store, place.clock)
+    made = maintenance.backup(store, place.clock)
     store.key_manager.lock()
     store.reopen()
     assert made.path.exists()

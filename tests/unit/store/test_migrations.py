@@ -14,7 +14,7 @@ from nexo.connections import schemas
 from nexo.connections.errors import SecretTampered
 from nexo.connections.terms import StoreState, VaultState
 from nexo_daemon.domain.secret import Secret
-from nexo_daemon.store import care, creation, files, tables, upgrade
+from nexo_daemon.store import creation, files, maintenance, tables, upgrade
 from nexo_daemon.store.database import Database
 from nexo_daemon.store.files import StoreUnusable
 from nexo_daemon.store.sqlite import connect
@@ -142,7 +142,7 @@ def test_the_backup_from_before_a_migration_can_be_restored(tmp_path: Path) -> N
     (backup,) = store.backups.list()
     assert backup.reason == "migration"
     put(store, 3)
-    _, state = care.restore(store, backup.name, clock=place.clock)
+    _, state = maintenance.restore(store, backup.name, clock=place.clock)
     assert [one.name for one in state.connections] == ["Work 1", "Work 2"]
     assert store.unseal(state.connections[1]).api_key == Secret("sk-canary-5f2d9a77c1-2")
     put(store, 3)

@@ -8,7 +8,7 @@ import pytest
 from nexo.connections.errors import NexoError, SecretTampered
 from nexo.connections.terms import StoreState
 from nexo_daemon.domain.model import Credentials, StoredState
-from nexo_daemon.store import care, rows, tables
+from nexo_daemon.store import maintenance, rows, tables
 from store_parts import CANARY, StorePlace, connection, put
 
 
@@ -128,13 +128,15 @@ def test_an_edited_row_looks_no_reference_up(referring: StorePlace, edit: str, b
     store = referring.open()
     # A reference is sealed and is no secret.
     assert (
-        care.check(store).secrets == next(c for c in store.load().connections if c.id == "id-2").secrets == 3
+        maintenance.check(store).secrets
+        == next(c for c in store.load().connections if c.id == "id-2").secrets
+        == 3
     )
     store.close()
     forge(referring, edit)
     assert outcome(referring)[1][broken] == SecretTampered.reason
     store = referring.open()
-    (problem,) = (one for one in care.check(store).problems if f"Work {broken[3:]}" in one)
+    (problem,) = (one for one in maintenance.check(store).problems if f"Work {broken[3:]}" in one)
     assert "does not open" in problem
     store.close()
 

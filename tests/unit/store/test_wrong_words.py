@@ -24,7 +24,7 @@ from nexo_daemon.domain.model import (
 )
 from nexo_daemon.domain.url import is_normal, origin
 from nexo_daemon.registry.upkeep import steadily
-from nexo_daemon.store import care, schema
+from nexo_daemon.store import maintenance, schema
 from nexo_daemon.store.files import StoreUnusable
 from store_parts import NOON, HandClock, StorePlace, put
 from unit.store.test_sealed_places import forge
@@ -96,7 +96,7 @@ def live_a_day(place: StorePlace) -> None:
             except NexoError:
                 continue
             assert is_normal(one.base_url, one.network.proxy_url)
-        care.check(store)
+        maintenance.check(store)
         store.history("id-1", NOON - timedelta(days=9), NOON)
         store.handouts(None, 10)
         try:
@@ -128,7 +128,7 @@ def test_an_unknown_word_of_the_past_is_reported_and_kept(place: StorePlace, tab
     store = place.open()
     assert store.state is StoreState.READ_WRITE
     store.upkeep(NOON)
-    assert any(table in problem for problem in care.check(store).problems)
+    assert any(table in problem for problem in maintenance.check(store).problems)
     with store.database.reading() as db:
         found = db.execute(f"SELECT count(*) FROM {table} WHERE {column}='oj'").fetchone()  # noqa: S608
     assert found == (1,)
@@ -163,7 +163,7 @@ def test_an_address_that_is_not_as_we_store_it_gets_no_key(place: StorePlace, ad
     origin(one.base_url)
     with pytest.raises(SecretTampered):
         store.unseal(one)
-    assert any("Work 1" in problem for problem in care.check(store).problems)
+    assert any("Work 1" in problem for problem in maintenance.check(store).problems)
     store.close()
 
 

@@ -248,9 +248,9 @@ def test_a_hung_service_costs_a_deadline_and_no_more(keyring: KeyringSession, pl
     put(store, 1)
     store.close()
     keyring.suspend()
-    around = replace(place.surroundings, keyring_deadline_s=1.5)
+    context = replace(place.context, keyring_deadline_s=1.5)
     begun = time.monotonic()
-    store = Store.open(place.file, key_file=place.key_file, clock=place.clock, surroundings=around)
+    store = Store.open(place.file, key_file=place.key_file, clock=place.clock, context=context)
     took = time.monotonic() - begun
     assert store.vault.state is VaultState.LOCKED
     assert "does not answer" in store.vault.problem
