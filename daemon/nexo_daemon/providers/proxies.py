@@ -8,6 +8,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.model import NetworkProfile
 from nexo_daemon.domain.secret import Secret
 from nexo_daemon.providers.exchange import ConfigFault
+from nexo_daemon.providers.requests import ascii_host
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -68,6 +69,8 @@ def _parse(url: str, credentials: str) -> Proxy:
             "proxy_url",
             "The URL of the proxy has to look like http://HOST:PORT or socks5://HOST:PORT.",
         )
+    text = "The proxy has a host name that cannot exist; check its spelling."
+    host = ascii_host(parts.hostname, ConfigFault("network.proxy_url", "proxy_url", text))
     user, _, password = (credentials or parts.netloc.rpartition("@")[0]).partition(":")
     pair = (unquote(user), unquote(password)) if user else None
-    return Proxy(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], pair)
+    return Proxy(scheme, host, port or DEFAULT_PORTS[scheme], pair)

@@ -103,14 +103,15 @@ def parse_base(url: str) -> Base:
         raise refuse("has no host, or port 0")
     return Base(
         scheme=parts.scheme,
-        host=_ascii_host(parts.hostname, refuse("has a host name that cannot exist; check its spelling")),
+        host=ascii_host(parts.hostname, refuse("has a host name that cannot exist; check its spelling")),
         port=port or DEFAULT_PORTS[parts.scheme],
         path=_quote(parts.path.rstrip("/")),
         query=_quote(parts.query),
     )
 
 
-def _ascii_host(host: str, refusal: ConfigFault) -> str:
+def ascii_host(host: str, refusal: ConfigFault) -> str:
+    """The host as it is sent: names beyond ASCII are encoded (IDNA). Raises `refusal`."""
     if host.isascii():
         if any(character in host for character in "/\\?#@<>^`{|}\"'"):
             raise refusal

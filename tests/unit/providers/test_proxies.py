@@ -223,6 +223,7 @@ def test_system(url: str, expected: str) -> None:
 def test_direct_and_given() -> None:
     assert chosen("https://api.openai.com", NetworkProfile(proxy=ProxyMode.DIRECT)) == ""
     assert chosen("https://localhost", through("http://p")) == "http://p:80"
+    assert chosen("https://localhost", through("http://bücher.example")) == "http://xn--bcher-kva.example:80"
     assert chosen("https://x", through("https://p")) == "https://p:443"
     assert chosen("https://x", through("socks5h://[::1]:9")) == "socks5h://[::1]:9"
 
@@ -238,7 +239,7 @@ def test_credentials_are_decoded_and_not_shown() -> None:
     assert "p%40ss" not in repr(SYSTEM)
 
 
-@pytest.mark.parametrize("url", ["ftp://p", "http://", "http://p:99999", "p:3128", "http://p:x"])
+@pytest.mark.parametrize("url", ["ftp://p", "http://", "http://p:99999", "p:3128", "http://p:x", "http://☃"])
 def test_a_bad_proxy_url_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigFault) as caught:
         choose_proxy("https", "x", 443, through(url), None, SYSTEM)
