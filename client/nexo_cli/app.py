@@ -186,7 +186,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _perform(arguments: argparse.Namespace, module: object) -> int:
     # Imported here: `--help` and usage errors don't need them.
-    from nexo.connections.paths import UnsafePathError, way_back_from
+    from nexo.connections.paths import UnsafePathError, hint_for_error
     from nexo_cli.errors import CommandFailed, exit_code, facts_of, hint_of
     from nexo_cli.session import Session
     from nexo_cli.terminal import Terminal
@@ -217,7 +217,7 @@ def _perform(arguments: argparse.Namespace, module: object) -> int:
             # A stream failed; `main` handles it.
             raise
         text = f"{problem.filename}: {problem.strerror}"
-        return _report(session.json, "FILE_FAILED", text, way_back_from(problem), 1)
+        return _report(session.json, "FILE_FAILED", text, hint_for_error(problem), 1)
     except Exception as problem:  # noqa: BLE001 - the last stop: a person gets a sentence, never a traceback
         if session.verbose:
             import traceback

@@ -69,7 +69,7 @@ def _isolated(topic: str, check: Callable[[], Iterable[DoctorFinding]]) -> Itera
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
         text = f"{where}{problem.strerror or type(problem).__name__}"
-        yield DoctorFinding(topic, Level.BROKEN, text, paths.way_back_from(problem))
+        yield DoctorFinding(topic, Level.BROKEN, text, paths.hint_for_error(problem))
     except Exception as problem:  # noqa: BLE001 - the doctor goes on
         yield DoctorFinding(topic, Level.WARNING, f"this check failed ({type(problem).__name__})")
 
@@ -172,7 +172,7 @@ def _places(socket: Path) -> Iterator[DoctorFinding]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as problem:
-            fix = paths.way_back(path) or f"ls -ld '{path.parent}'"
+            fix = paths.hint_if_denied(path) or f"ls -ld '{path.parent}'"
             yield DoctorFinding("file", Level.BROKEN, f"{path}: {problem.strerror}", fix)
 
 
@@ -209,7 +209,7 @@ def _cannot_be_made(topic: str, path: Path, variable: str) -> DoctorFinding | No
         topic,
         Level.BROKEN,
         f"{path} can't be made: {above} {why}",
-        paths.way_back(path) or f"correct that, or choose another place: export {variable}=…",
+        paths.hint_if_denied(path) or f"correct that, or choose another place: export {variable}=…",
     )
 
 

@@ -95,7 +95,7 @@ def check(socket: Path) -> None:
     except PermissionError:
         raise DaemonUnsafe(
             f"{socket}: permission denied: you have no access to that directory",
-            hint=paths.way_back(socket)
+            hint=paths.hint_if_denied(socket)
             or f"chmod 700 '{socket.parent}', if it is yours; else choose another place with NEXO_SOCKET",
             metadata={"path": str(socket)},
         ) from None
@@ -104,7 +104,7 @@ def check(socket: Path) -> None:
             f"{socket}: is not a socket", hint=f"move it away: mv '{socket}' '{socket}.old'"
         ) from None
     if problem := account.other_owner(info):
-        hint = paths.way_back(socket) or "choose another place with NEXO_SOCKET"
+        hint = paths.hint_if_denied(socket) or "choose another place with NEXO_SOCKET"
         raise DaemonUnsafe(f"{socket}: {problem}", hint=hint)
 
 

@@ -8,7 +8,6 @@ import atexit
 import logging
 import queue
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -311,9 +310,8 @@ fork.register(_STREAMS_LOCK_OWNER)
 
 
 def _at_exit() -> None:
-    stops: list[Callable[[], None]] = [stream.stop for stream in tuple(_STREAMS.values())]
-    for stop in stops:
-        stop()
+    for stream in tuple(_STREAMS.values()):
+        stream.stop()
 
 
 # If a stream is still open at exit, grpc calls into the interpreter while it shuts down.

@@ -26,7 +26,7 @@ _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 
 
 class KeptSockets:
-    """See `nexo_gateway.server.Keeper`.
+    """See `nexo_gateway.server.SocketStore`.
 
     Create it before the process opens any file, because passed sockets are known only by their numbers. It
     removes the environment variables that describe them, and child processes do not inherit the sockets.

@@ -114,16 +114,16 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
                 store.close()
                 log.info("nexod stopped")
     except AlreadyRunning as error:
-        return gave_up(str(error), _way_round(error.holder))
+        return gave_up(str(error), _hint_about(error.holder))
     except (paths.UnsafePathError, StoreUnusable, NexoError) as error:
         return gave_up(str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        hint = paths.way_back_from(error) if error.errno == errno.EACCES else ""
+        hint = paths.hint_for_error(error) if error.errno == errno.EACCES else ""
         return gave_up(f"{where}{error.strerror or error}", hint or "nexoctl doctor says what to do about it")
 
 
-def _way_round(holder: Note | None) -> str:
+def _hint_about(holder: Note | None) -> str:
     if holder is not None and not processes.alive(holder.pid):
         return (
             "it is in another container or on another machine that shares these directories: stop it there, "

@@ -34,7 +34,7 @@ def names_results(admitted: Admitted) -> bool:
 
 
 @frozen
-class Signpost:
+class AddressRewriter:
     """Leads the addresses below one endpoint to the gateway."""
 
     endpoint: DialectEndpoint

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from contextlib import suppress
 from typing import Any
 
-from nexo_gateway.addresses import HEADERS, Signpost, names_results
+from nexo_gateway.addresses import HEADERS, AddressRewriter, names_results
 from nexo_gateway.admission import Admitted
 from nexo_gateway.dialects import Dialect
 from nexo_gateway.masking import Masking
@@ -59,17 +59,17 @@ class Answer:
             paid and ("json" in kind or "event-stream" in kind) and not admitted.path.endswith(_COUNTING)
         )
         if good:
-            self._lead_back(Signpost(target.endpoint, admitted), named)
+            self._lead_back(AddressRewriter(target.endpoint, admitted), named)
 
-    def _lead_back(self, signpost: Signpost, named: Mapping[bytes, str]) -> None:
+    def _lead_back(self, rewriter: AddressRewriter, named: Mapping[bytes, str]) -> None:
         """Let the addresses in the answer lead through the gateway."""
         if not HEADERS.isdisjoint(named):
             self.headers = [
-                (name, signpost.header(value) if name in HEADERS else value) for name, value in self.headers
+                (name, rewriter.header(value) if name in HEADERS else value) for name, value in self.headers
             ]
         is_json = named.get(b"content-type", "").startswith("application/json") and not self.encoding
-        if is_json and names_results(signpost.admitted):
-            self.pieces = signpost.document(self.pieces)
+        if is_json and names_results(rewriter.admitted):
+            self.pieces = rewriter.document(self.pieces)
             self.headers = [pair for pair in self.headers if pair[0] != b"content-length"]
             self.length = None
 

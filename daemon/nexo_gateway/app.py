@@ -24,7 +24,7 @@ from nexo_gateway.model_name import ALIAS, body_for, model_of, path_for
 from nexo_gateway.pace import Pace
 from nexo_gateway.passing import upwards
 from nexo_gateway.router import Asked, CallOutcome, GatewayRefusal, Router, Target
-from nexo_gateway.upstream import Broken, Fault, Letter, Outdated, Upstream
+from nexo_gateway.upstream import Broken, Fault, Outdated, OutgoingRequest, Upstream
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _STATUS_OF_FAULT = {
 
 
 @dataclass
-class _Told:
+class _CallRecord:
     """The known facts about a request at its end."""
 
     asked: Asked
@@ -84,7 +84,7 @@ class _Exchange:
     bearer: str
     headers: list[tuple[bytes, bytes]] = field(repr=False)
     body: Body
-    told: _Told
+    record: _CallRecord
     send: Send
     task: asyncio.Task[None] | None
     started: bool = False
@@ -154,7 +154,7 @@ class GatewayApp:
             bearer,
             scope["headers"],
             Body(admitted, receive),
-            _Told(asked),
+            _CallRecord(asked),
             send,
             asyncio.current_task(),
         )
@@ -167,7 +167,7 @@ class GatewayApp:
             presence.forget()
             exchange.body.forget()
             self._forget(bearer, exchange)
-            ended(exchange.told.outcome())
+            ended(exchange.record.outcome())
 
     def _forget(self, bearer: str, exchange: _Exchange) -> None:
         running = self._running.get(bearer)
@@ -177,25 +177,25 @@ class GatewayApp:
                 del self._running[bearer]
 
     async def _exchange(self, exchange: _Exchange, presence: CallerPresence) -> None:
-        told = exchange.told
+        record = exchange.record
         try:
             await self._answered(exchange, presence)
         except CallerLeft:
-            told.ended = "left"
+            record.ended = "left"
         except asyncio.CancelledError:
             if not exchange.given_up:
                 # The server cancelled the request.
                 raise
             _uncancel(exchange)
             if exchange.given_up == "left":
-                told.ended = "left"
+                record.ended = "left"
                 return
-            told.ended = "broken"
+            record.ended = "broken"
             if exchange.started:
                 raise Broken from None
             await self._ended_by_us(exchange)
         except Exception as error:  # noqa: BLE001 - its text may hold secrets, so it is not logged
-            told.ended = "broken"
+            record.ended = "broken"
             if not isinstance(error, Broken):
                 log.error("unexpected %s in the gateway", type(error).__name__)
             # The server closes the connection without ending the body.
@@ -215,9 +215,9 @@ class GatewayApp:
         """Answer the request; it is given up when the program disconnects, even before the first byte."""
         await exchange.body.begin(lambda: presence.watch(lambda: exchange.give_up("left")))
         held = exchange.body.held
-        asked = exchange.told.asked = Asked(
-            exchange.told.asked.dialect,
-            exchange.told.asked.program,
+        asked = exchange.record.asked = Asked(
+            exchange.record.asked.dialect,
+            exchange.record.asked.program,
             model_of(exchange.admitted.dialect, exchange.admitted.path, held),
             conversation_of(exchange.headers, held),
         )
@@ -228,7 +228,7 @@ class GatewayApp:
             except GatewayRefusal as refusal:
                 await _refuse(exchange.respond, exchange.admitted.dialect, refusal)
                 return
-            exchange.told.target, exchange.told.model = target, model
+            exchange.record.target, exchange.record.model = target, model
             with contextlib.suppress(Outdated):
                 await self._send(exchange, target, *_addressed(exchange, model))
                 return
@@ -241,7 +241,7 @@ class GatewayApp:
         self, exchange: _Exchange, target: Target, path: str, body: bytes | AsyncIterator[bytes]
     ) -> None:
         admitted, endpoint = exchange.admitted, target.endpoint
-        letter = Letter(
+        outgoing = OutgoingRequest(
             pool=target.connection_id,
             way=target.way,
             scheme=endpoint.scheme,
@@ -262,13 +262,13 @@ class GatewayApp:
             is_present=target.is_present,
         )
         try:
-            async with self._upstream.send(letter) as sent:
-                answer = exchange.told.answer = Answer(sent, target, admitted)
+            async with self._upstream.send(outgoing) as sent:
+                answer = exchange.record.answer = Answer(sent, target, admitted)
                 if sent.status < 400:
                     target.answered()
                 await passed(answer, exchange.admitted.dialect, exchange.respond)
         except Fault as fault:
-            exchange.told.fault, exchange.told.ended = fault.kind, "broken"
+            exchange.record.fault, exchange.record.ended = fault.kind, "broken"
             status, reason = _STATUS_OF_FAULT[fault.kind]
             text = f"nexo: '{target.name}': {endpoint.host} {fault.text}"
             await own_answer(exchange.respond, status, admitted.dialect, reason, text)
@@ -299,7 +299,7 @@ def _sent_model(asked: str, target: Target) -> str:
 def _addressed(exchange: _Exchange, model: str) -> tuple[str, bytes | AsyncIterator[bytes]]:
     """The path and the body to send."""
     dialect, path, body = exchange.admitted.dialect, exchange.admitted.path, exchange.body
-    if model == exchange.told.asked.model:
+    if model == exchange.record.asked.model:
         return path, body.content()
     there = path_for(dialect, path, model)
     if there != path or body.held is None:

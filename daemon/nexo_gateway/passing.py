@@ -3,21 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from nexo.connections.faces import HOP_HEADERS
 from nexo_gateway.admission import TOKEN_HEADERS, Headers
 
-_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+_HOP = frozenset(name.encode() for name in HOP_HEADERS)
 # Cookies and account names belong to an account; the gateway's server handles `Expect` itself.
 _NOT_UP = frozenset(
     {*TOKEN_HEADERS, b"host", b"cookie", b"expect", b"openai-organization", b"openai-project"}

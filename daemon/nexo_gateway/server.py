@@ -45,7 +45,7 @@ class PartsReplaced(Exception):
     """The modules of the gateway are not those of this daemon any more."""
 
 
-class Keeper(Protocol):
+class SocketStore(Protocol):
     """Keeps sockets open while no daemon runs."""
 
     def take(self, address: Address) -> socket.socket | None:
@@ -72,13 +72,13 @@ class Listener:
         self,
         router: Router,
         upstream: "Callable[[], Upstream]",
-        keeper: Keeper,
+        socket_store: SocketStore,
         others_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._router = router
         self._others_wait = others_wait
         self._upstream = upstream
-        self._keeper = keeper
+        self._socket_store = socket_store
         self._gateway: GatewayApp | None = None
         self._pools: Upstream | None = None
         self._state: Any = None
@@ -134,7 +134,7 @@ class Listener:
         # If it cannot be bound, `bind_again` tries later.
         with contextlib.suppress(OSError):
             self._at_the_path = await self._serve(self._path_socket(unix))
-        self._keeper.refuse_rest()
+        self._socket_store.refuse_rest()
 
     def has_lost(self, unix: Path) -> bool:
         """Whether programs that look for the Unix socket at `unix` do not find it. For any thread."""
@@ -155,15 +155,15 @@ class Listener:
         return await loop.create_server(self._make, sock=listening, backlog=QUEUE)
 
     def _port_socket(self, port: int) -> socket.socket:
-        handed = self._keeper.take((LOOPBACK, port))
+        handed = self._socket_store.take((LOOPBACK, port))
         if handed is not None:
             return handed
         listening = _bound(port)
-        self._keeper.keep(f"gateway-{port}", listening)
+        self._socket_store.keep(f"gateway-{port}", listening)
         return listening
 
     def _path_socket(self, path: Path) -> socket.socket:
-        listening = self._keeper.take(str(path))
+        listening = self._socket_store.take(str(path))
         self._path_is_kept = listening is not None
         if listening is not None:
             try:
@@ -174,7 +174,7 @@ class Listener:
                 listening = None
         if listening is None:
             listening = _bound_unix(path)
-            self._path_is_kept = self._keeper.keep("gateway-socket", listening)
+            self._path_is_kept = self._socket_store.keep("gateway-socket", listening)
         self._path = path, _identity(path)
         return listening
 
@@ -195,7 +195,7 @@ class Listener:
             for_good: refuse callers from now on, so that they do not wait for the next daemon.
         """
         if for_good:
-            self._keeper.let_go()
+            self._socket_store.let_go()
         if self._at_the_port is not None:
             self._at_the_port.close()
             self._at_the_port = None

@@ -117,7 +117,7 @@ def begin_body(response: httpcore2.Response) -> Any:
     return stream
 
 
-class Lookout:
+class LossWatch:
     """Notices which of the connections that somebody waits for were lost: the system alone takes 15 minutes.
 
     One timer for all of them saves half a kilobyte for each (2026-11-28, mean of five pairs of runs).
@@ -156,9 +156,9 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
         turn: awaited before received data is processed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, lookout: Lookout, turn: Turn | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, loss_watch: LossWatch, turn: Turn | None) -> None:
         self._loop = loop
-        self._lookout = lookout
+        self._loss_watch = loss_watch
         self._turn = turn
         self._came = b""
         self._ended = False
@@ -191,7 +191,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._acknowledged = _acknowledged(self._socket())
-        self._lookout.remove(self)
+        self._loss_watch.remove(self)
         self._fail(exc)
 
     def pause_writing(self) -> None:
@@ -235,7 +235,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.flush()
             self._poll(on=True)
             reader = self._reader = self._loop.create_future()
-            self._lookout.add(self)
+            self._loss_watch.add(self)
             timer = None if timeout is None else self._loop.call_later(timeout, _expire, reader)
             try:
                 await reader
@@ -256,7 +256,7 @@ class ProviderStream(Heard, asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _write(self, data: bytes) -> None:
         """Write. Raises `OSError`."""
         if self._drained is not None:
-            self._lookout.add(self)
+            self._loss_watch.add(self)
             await asyncio.shield(self._drained)
         if self._closed or self._error is not None or self._transport.is_closing():
             raise self._error or OSError("closed")
@@ -395,7 +395,7 @@ class Direct(httpcore2.AsyncNetworkBackend):
     """
 
     turn: Turn | None = None
-    _lookout: Lookout | None = None
+    _loss_watch: LossWatch | None = None
 
     async def connect_tcp(
         self,
@@ -407,11 +407,11 @@ class Direct(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """See httpcore2."""
         loop = asyncio.get_running_loop()
-        lookout = self._lookout = self._lookout or Lookout(loop)
+        loss_watch = self._loss_watch = self._loss_watch or LossWatch(loop)
         try:
             async with asyncio.timeout(timeout) if timeout is not None else _UNLIMITED:
                 transport, stream = await loop.create_connection(
-                    lambda: ProviderStream(loop, lookout, self.turn), host, port, proto=socket.IPPROTO_TCP
+                    lambda: ProviderStream(loop, loss_watch, self.turn), host, port, proto=socket.IPPROTO_TCP
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error

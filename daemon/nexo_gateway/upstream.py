@@ -58,7 +58,7 @@ class Outdated(Exception):
 
 
 @frozen
-class Letter:
+class OutgoingRequest:
     """A complete request. Its headers hold secrets.
 
     Attributes:
@@ -109,7 +109,7 @@ class Upstream:
         """The body of an answer, in as many steps as it needs."""
         return body if self._pace is None else self._pace.paced(body)
 
-    def send(self, letter: Letter) -> "Sending":
+    def send(self, outgoing: OutgoingRequest) -> "Sending":
         """Send a request: use it with `async with`; at its end open connections are closed.
 
         Raises:
@@ -117,15 +117,15 @@ class Upstream:
             Fault: there was no answer.
             Broken: at the end of the block, if the body broke off inside.
         """
-        return Sending(self, letter)
+        return Sending(self, outgoing)
 
-    def pool(self, letter: Letter) -> Pool:
+    def pool(self, outgoing: OutgoingRequest) -> Pool:
         """The pool for the request."""
-        key = (letter.pool, letter.way, letter.scheme, letter.host, letter.port)
+        key = (outgoing.pool, outgoing.way, outgoing.scheme, outgoing.host, outgoing.port)
         pool = self._pools.get(key)
         if pool is None:
-            origin = httpcore2.Origin(letter.scheme.encode(), letter.host.encode("ascii"), letter.port)
-            pool = self._pools[key] = Pool(letter.way, origin, self._backend)
+            origin = httpcore2.Origin(outgoing.scheme.encode(), outgoing.host.encode("ascii"), outgoing.port)
+            pool = self._pools[key] = Pool(outgoing.way, origin, self._backend)
         self._pools.move_to_end(key)
         return pool
 
@@ -155,16 +155,16 @@ class Upstream:
 class Sending:
     """A request in progress, with its connection. See `Upstream.send`."""
 
-    __slots__ = ("_connection", "_letter", "_pool", "_response", "_stream", "_upstream")
+    __slots__ = ("_connection", "_outgoing", "_pool", "_response", "_stream", "_upstream")
 
-    def __init__(self, upstream: Upstream, letter: Letter) -> None:
+    def __init__(self, upstream: Upstream, outgoing: OutgoingRequest) -> None:
         self._upstream = upstream
-        self._letter = letter
+        self._outgoing = outgoing
         self._connection: Connection | None = None
         self._stream: ProviderStream | TlsStream | None = None
 
     async def __aenter__(self) -> Sent:
-        self._pool = self._upstream.pool(self._letter)
+        self._pool = self._upstream.pool(self._outgoing)
         try:
             await self._pool.room()
             try:
@@ -200,16 +200,16 @@ class Sending:
             raise Broken(type(error).__name__) from None
 
     async def _first_answer(self) -> httpcore2.Response:
-        pool, letter = self._pool, self._letter
-        used = await pool.resting() if isinstance(letter.body, bytes) else None
+        pool, outgoing = self._pool, self._outgoing
+        used = await pool.resting() if isinstance(outgoing.body, bytes) else None
         if used is not None:
             self._connection, self._stream = used
-        if not letter.is_present():
+        if not outgoing.is_present():
             raise Outdated
         if used is not None:
             began, received = time.monotonic(), used.stream.acknowledged()
             try:
-                return await used.connection.handle_async_request(_request(letter))
+                return await used.connection.handle_async_request(_request(outgoing))
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
                 late = time.monotonic() - began > REPLAY_WITHIN_S
                 if late or used.stream.heard or used.stream.acknowledged() != received:
@@ -217,11 +217,11 @@ class Sending:
             await pool.done_with(*used)
             self._stream = None
         self._connection = pool.fresh()
-        connecting = _Connecting(letter)
+        connecting = _Connecting(outgoing)
         try:
             # httpcore2 limits each step to a provider, but waits for the answers of a proxy as for any other.
-            async with asyncio.timeout(None if letter.way.proxy is None else PROXY_S) as connecting.limit:
-                return await self._connection.handle_async_request(_request(letter, connecting.trace))
+            async with asyncio.timeout(None if outgoing.way.proxy is None else PROXY_S) as connecting.limit:
+                return await self._connection.handle_async_request(_request(outgoing, connecting.trace))
         except TimeoutError:
             await connecting.give_up()
             raise Fault("proxy", "cannot be reached: the proxy does not connect in time") from None
@@ -247,8 +247,8 @@ class _Connecting:
 
     limit: asyncio.Timeout
 
-    def __init__(self, letter: Letter) -> None:
-        self._letter = letter
+    def __init__(self, outgoing: OutgoingRequest) -> None:
+        self._outgoing = outgoing
         self._stream: httpcore2.AsyncNetworkStream | None = None
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
@@ -256,7 +256,7 @@ class _Connecting:
         if event.endswith("connect_tcp.complete"):
             self._stream = info["return_value"]
         elif event.endswith("send_request_headers.started"):
-            if not self._letter.is_present():
+            if not self._outgoing.is_present():
                 raise Outdated
             if info["request"].method != b"CONNECT":
                 self.limit.reschedule(None)
@@ -269,15 +269,15 @@ class _Connecting:
             await self._stream.aclose()
 
 
-def _request(letter: Letter, trace: Any = None) -> httpcore2.Request:
+def _request(outgoing: OutgoingRequest, trace: Any = None) -> httpcore2.Request:
     url = httpcore2.URL(
-        scheme=letter.scheme, host=letter.host, port=letter.port, target=letter.target.encode("ascii")
+        scheme=outgoing.scheme, host=outgoing.host, port=outgoing.port, target=outgoing.target.encode("ascii")
     )
     extensions: dict[str, Any] = {"timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S}}
     if trace is not None:
         extensions["trace"] = trace
     return httpcore2.Request(
-        letter.method, url, headers=letter.headers, content=letter.body, extensions=extensions
+        outgoing.method, url, headers=outgoing.headers, content=outgoing.body, extensions=extensions
     )
 
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.passes import UsageCounts, UsageKey
+from nexo_daemon.domain.gateway import UsageCounts, UsageKey
 from nexo_daemon.domain.probing import Verdict
 from nexo_daemon.gateway.evidence import proven_by
 from nexo_daemon.gateway.ledger import Ledger

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from nexo.connections.errors import NexoError
 from nexo.connections.terms import StoreState, UsageBy
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.passes import UsageCounts, UsageKey
+from nexo_daemon.domain.gateway import UsageCounts, UsageKey
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
-from nexo_daemon.store import passes
+from nexo_daemon.store import gateway_rows
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Ledger:
 
         def work() -> list[Row]:
             with self._writer.store.database.reading() as db:
-                return [(key, counts) for key, counts, _ in passes.used(db, since)]
+                return [(key, counts) for key, counts, _ in gateway_rows.used(db, since)]
 
         names = {id_: one.name for id_, one in self._writer.snapshot.connections.items()}
         waiting = [(k, c) for k, c in self._waiting.items() if since is None or k.at >= since]
@@ -103,7 +103,7 @@ class Ledger:
 
     def hours_since(self) -> datetime:
         """The time from which hours are kept."""
-        return passes.hours_since(self._clock.now())
+        return gateway_rows.hours_since(self._clock.now())
 
 
 NEVER = datetime.min.replace(tzinfo=UTC)

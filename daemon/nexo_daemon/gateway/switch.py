@@ -16,11 +16,11 @@ from nexo.connections.errors import GatewayClosed, InvalidField, NexoError
 from nexo.connections.proxies import is_loopback
 from nexo.connections.ranges import GATEWAY_PORTS
 from nexo_daemon.domain.clock import Clock
-from nexo_daemon.domain.passes import GatewaySetting, Wish
+from nexo_daemon.domain.gateway import GatewayMode, GatewaySetting
 from nexo_daemon.domain.thread_pool import ThreadPool
 from nexo_daemon.logs import StandingFailure
 from nexo_daemon.registry.writer import Writer
-from nexo_daemon.store import passes
+from nexo_daemon.store import gateway_rows
 from nexo_gateway.server import Listener, PartsReplaced, PortTaken
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class GatewaySwitch:
 
     def is_own(self, host: str, port: int) -> bool:
         """Whether the address is the gateway's own; never while it is switched off."""
-        if port != self.setting.port or self.setting.wish is Wish.OFF:
+        if port != self.setting.port or self.setting.mode is GatewayMode.OFF:
             return False
         # Connecting to the unspecified address uses loopback.
         return is_loopback(host) or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -72,7 +72,7 @@ class GatewaySwitch:
                 return
             await self._close()
             self.setting = setting or self.setting
-            if setting is not None and setting.wish is Wish.ON:
+            if setting is not None and setting.mode is GatewayMode.ON:
                 await self._open()
             if not self.listening:
                 await self._listener.stop(for_good=True)
@@ -81,7 +81,7 @@ class GatewaySwitch:
         if not self._writer.store.database.is_open:
             return GatewaySetting()
         with self._writer.store.database.reading() as db:
-            return passes.setting(db)
+            return gateway_rows.setting(db)
 
     async def require_open(self) -> None:
         """Open the gateway at its first use.
@@ -92,11 +92,11 @@ class GatewaySwitch:
         if self.listening:
             return
         async with self._turn:
-            if self.setting.wish is Wish.OFF:
+            if self.setting.mode is GatewayMode.OFF:
                 raise GatewayClosed("the gateway is switched off", hint="nexoctl gateway on")
             if not self.listening:
                 await self._open()
-                await self._keep_if_possible(replace(self.setting, wish=Wish.ON))
+                await self._keep_if_possible(replace(self.setting, mode=GatewayMode.ON))
             if not self.listening:
                 raise GatewayClosed(f"the gateway does not listen: {self.problem}", hint=self.advice)
 
@@ -113,13 +113,13 @@ class GatewaySwitch:
             raise InvalidField.of("port", text, "leave it out to let the daemon choose one")
         async with self._turn:
             moved = port is not None and port != self.setting.port
-            wanted = GatewaySetting(Wish.ON if on else Wish.OFF, port or self.setting.port)
+            wanted = GatewaySetting(GatewayMode.ON if on else GatewayMode.OFF, port or self.setting.port)
             if moved or not on:
                 await self._close()
             self.setting = wanted
             if on and not self.listening:
                 await self._open()
-            await self._keep(replace(self.setting, wish=wanted.wish))
+            await self._keep(replace(self.setting, mode=wanted.mode))
 
     async def stay_open(self, clock: Clock) -> None:
         """Until cancelled, open it again when the port is free, and its Unix socket when that was lost."""
@@ -151,7 +151,7 @@ class GatewaySwitch:
                     failure.came(error.strerror or type(error).__name__)
 
     def _is_wanted(self) -> bool:
-        return self.setting.wish is Wish.ON and not self._ended
+        return self.setting.mode is GatewayMode.ON and not self._ended
 
     def _look(self) -> tuple[Path, bool]:
         unix = self._socket()
@@ -213,6 +213,6 @@ class GatewaySwitch:
 
         def work() -> None:
             with self._writer.store.database.begin() as db:
-                passes.put_setting(db, setting)
+                gateway_rows.put_setting(db, setting)
 
         await self._writer.on_store_thread(work)

@@ -21,12 +21,12 @@ from nexo.connections.processes import born
 from nexo.connections.ranges import LONGEST_TOKEN_S
 from nexo.connections.terms import TOKEN_PREFIX
 from nexo_daemon.domain.clock import Clock
+from nexo_daemon.domain.gateway import NamedToken, StoredRun
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
-from nexo_daemon.domain.passes import NamedToken, StoredRun
 from nexo_daemon.gateway.process_watch import ProcessWatch
 from nexo_daemon.registry.resolution import Question
 from nexo_daemon.registry.writer import Writer
-from nexo_daemon.store import passes
+from nexo_daemon.store import gateway_rows
 from nexo_gateway.model_name import ALIAS
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Tokens:
         if not self._writer.store.database.is_open:
             return [], []
         with self._writer.store.database.reading() as db:
-            return passes.tokens(db), passes.runs(db)
+            return gateway_rows.tokens(db), gateway_rows.runs(db)
 
     async def _take_up(self, run: StoredRun) -> None:
         """Resume a run from before a restart of the daemon, if it is still the same process."""
@@ -184,7 +184,7 @@ class Tokens:
             bearer.created_at,
         )
         try:
-            await self._write(lambda db: passes.put_run(db, run))
+            await self._write(lambda db: gateway_rows.put_run(db, run))
         except NexoError as error:
             log.warning("a run will be unknown after a restart of the daemon: %s", error.message)
         return token
@@ -197,7 +197,7 @@ class Tokens:
 
     async def _forget_run(self, run_id: str) -> None:
         with contextlib.suppress(NexoError):
-            await self._write(lambda db: passes.delete_token(db, run_id))
+            await self._write(lambda db: gateway_rows.delete_token(db, run_id))
 
     async def create(
         self,
@@ -241,7 +241,7 @@ class Tokens:
                 created_at=now,
                 expires_at=now + lifetime if lifetime else None,
             )
-            await self._write(lambda db: passes.put_token(db, row))
+            await self._write(lambda db: gateway_rows.put_token(db, row))
             bearer = _bearer_of(row)
             self._add(digest, bearer)
             return bearer, token
@@ -262,7 +262,7 @@ class Tokens:
                     f"there is no token '{name}'", hint="see 'nexoctl token list'", metadata={"name": name}
                 )
             digest, bearer = found[0]
-            await self._write(lambda db: passes.delete_token(db, bearer.id))
+            await self._write(lambda db: gateway_rows.delete_token(db, bearer.id))
             return self._end(digest, bearer)
 
         return await self._writer.command(work())

@@ -269,7 +269,7 @@ FAULTS: tuple[FaultRow, ...] = (
         test=_NOT_TLS,
         reason="tls_not_spoken",
         said="the port does not speak TLS",
-        # It may be another that answers: a portal or a proxy. It would get the key over http://.
+        # Something else may answer: a portal or a proxy. It would get the key over http://.
         advice=(
             "What answers at this port of {host} does not speak HTTPS; check the port, whether this network"
             " requires you to sign in, and any proxy. Use http:// only for a server of your own network."

@@ -22,7 +22,7 @@ class LayerLog:
         encrypted: whether the address is https://; otherwise TLS does not apply.
     """
 
-    def __init__(self, on_layer: OnLayer | None = None, *, encrypted: bool = True) -> None:
+    def __init__(self, on_layer: OnLayer | None, *, encrypted: bool) -> None:
         self._on_layer = on_layer
         self._encrypted = encrypted
         self._reports: dict[Layer, LayerResult] = {}

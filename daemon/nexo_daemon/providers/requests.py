@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from nexo.connections.faces import HOP_HEADERS
 from nexo.connections.proxies import DEFAULT_PORTS
 from nexo.connections.terms import AuthScheme
 from nexo.connections.values import frozen
@@ -24,20 +25,7 @@ _AUTH_HEADERS = {
 }
 _CREDENTIAL_WORDS = ("auth", "key", "token", "secret", "cookie", "password", "credential", "session")
 # RFC 9110 section 7.6.1, and headers that frame a message: wrong values would break the connection.
-_OURS = frozenset(
-    [
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
+_OURS = HOP_HEADERS | {"content-length", "expect"}
 _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 

@@ -52,7 +52,7 @@ class Route:
 class HttpSession:
     """A client for one origin, for the requests of one check or test. Close it."""
 
-    def __init__(self, route: Route, notice: Notice | None = None) -> None:
+    def __init__(self, route: Route, notice: Notice | None) -> None:
         self._route = route
         self._progress = _Progress(route, notice)
         proxy = None
@@ -356,9 +356,7 @@ class _Backend(Direct):
     """Opens connections, and reports name resolution and TCP separately."""
 
     def __init__(
-        self,
-        progress: _Progress,
-        wrapper: Callable[[Any], httpcore2.AsyncNetworkStream] | None = None,
+        self, progress: _Progress, wrapper: Callable[[Any], httpcore2.AsyncNetworkStream] | None
     ) -> None:
         self.opened: list[httpcore2.AsyncNetworkStream] = []
         self._progress = progress

@@ -11,6 +11,7 @@ from typing import Any
 
 from nexo.connections import names
 from nexo.connections.errors import InvalidField
+from nexo.connections.faces import HOP_HEADERS
 from nexo.connections.model.change import PlainDraft
 from nexo.connections.model.connection import MappedModel
 from nexo.connections.ranges import CHECK_INTERVAL_S
@@ -31,23 +32,8 @@ HEADER_VALUE_LIMIT = 8192
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# RFC 9110, section 7.6.1, and the two that only the HTTP library may set.
-_FORBIDDEN_HEADERS = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "content-length",
-    }
-)
-
+_FORBIDDEN_HEADERS = HOP_HEADERS | {"host", "content-length"}
+"""Only the HTTP library may set the last two."""
 
 Headers = tuple[tuple[str, Secret], ...]
 """Names and values, in order."""

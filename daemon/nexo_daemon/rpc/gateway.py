@@ -7,8 +7,8 @@ from nexo.connections.codec import enum_from_wire, moment, timestamp, write
 from nexo.connections.errors import InvalidField
 from nexo.connections.terms import UsageBy
 from nexo.connections.v1 import gateway_pb2 as pb
+from nexo_daemon.domain.gateway import GatewayMode, UsageCounts, UsageKey
 from nexo_daemon.domain.model import WorkspaceKey
-from nexo_daemon.domain.passes import UsageCounts, UsageKey, Wish
 from nexo_daemon.gateway.ledger import NEVER, Ledger
 from nexo_daemon.gateway.switch import GatewaySwitch
 from nexo_daemon.gateway.tokens import Bearer, Tokens
@@ -92,8 +92,8 @@ class GatewayService:
     def _gateway(self) -> pb.Gateway:
         switch = self._switch
         return pb.Gateway(
-            on=switch.setting.wish is Wish.ON,
-            switched_off=switch.setting.wish is Wish.OFF,
+            on=switch.setting.mode is GatewayMode.ON,
+            switched_off=switch.setting.mode is GatewayMode.OFF,
             listening=switch.listening,
             port=switch.setting.port,
             socket_path=paths.shown(switch.socket),

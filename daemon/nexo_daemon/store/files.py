@@ -13,9 +13,9 @@ from nexo.connections import account, file_locks, processes
 from nexo.connections.paths import (
     UnsafePathError,
     check_database_path,
+    hint_if_denied,
     private_directory,
     socket_path,
-    way_back,
 )
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
@@ -81,7 +81,7 @@ def inspect(path: Path) -> FoundStore:
     except OSError as error:
         raise StoreUnusable(
             f"the directory of the store cannot be created: {path.parent}: {error.strerror}",
-            way_back(path.parent) or "choose another place with NEXO_DATA_DIR",
+            hint_if_denied(path.parent) or "choose another place with NEXO_DATA_DIR",
         ) from None
     for side in ("", *SIDE_FILES):
         _check_private(Path(f"{path}{side}"))

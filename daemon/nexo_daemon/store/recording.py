@@ -1,6 +1,6 @@
 """Writes records: checks, changes of health, hand-outs, usage. Limited by age and number.
 
-`history` and `passes` read them. Imported only after the daemon has answered its first call.
+`history` and `gateway_rows` read them. Imported only after the daemon has answered its first call.
 """
 
 import json
@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from nexo_daemon.domain.gateway import UsageCounts, UsageKey
 from nexo_daemon.domain.model import HandoutRecord, Health, Sample, Transition
-from nexo_daemon.domain.passes import UsageCounts, UsageKey
 from nexo_daemon.store import rows, schema, tables
-from nexo_daemon.store.passes import COUNTS, DAY, HOUR, WORDS, day_of, hours_since
+from nexo_daemon.store.gateway_rows import COUNTS, DAY, HOUR, WORDS, day_of, hours_since
 from nexo_daemon.store.soundness import sound
 from nexo_daemon.store.tables import StoredTable
 from nexo_daemon.store.writing import Writing

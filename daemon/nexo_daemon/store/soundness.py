@@ -18,8 +18,8 @@ from nexo.connections.terms import (
     Provider,
     ResolutionSource,
 )
+from nexo_daemon.domain.gateway import GatewayMode
 from nexo_daemon.domain.model import EvidenceSource, ProxyMode, SecretKind, WorkspaceKind
-from nexo_daemon.domain.passes import Wish
 from nexo_daemon.store.tables import Kind, StoredColumn, StoredTable, select
 from nexo_daemon.vault.slots import SlotKind, SlotState
 
@@ -38,7 +38,7 @@ WORDS: dict[tuple[str, str], type[enum.Enum]] = {
     ("transitions", "to_state"): HealthState,
     ("transitions", "source"): EvidenceSource,
     ("handouts", "source"): ResolutionSource,
-    ("gateway", "wish"): Wish,
+    ("gateway", "wish"): GatewayMode,
     ("gateway_tokens", "workspace_kind"): WorkspaceKind,
     ("gateway_runs", "workspace_kind"): WorkspaceKind,
 }

@@ -46,7 +46,7 @@ from nexo_daemon.vault.vault import SecretVault
 from nexo_daemon.vault.wrapping_keys import UnlockContext
 
 if TYPE_CHECKING:
-    from nexo_daemon.domain.passes import UsageCounts, UsageKey
+    from nexo_daemon.domain.gateway import UsageCounts, UsageKey
     from nexo_daemon.store.writing import Writing
 
 __all__ = ["Store", "StoreUnusable", "Transaction"]
@@ -206,11 +206,11 @@ class Store:
             raise StoreUnusable(
                 f"the store {self.path} has the schema '{revision}', which this version does not know: "
                 "a newer version of Nexo Connections wrote it",
-                f"install that version again (nothing was changed){self._way_back()}",
+                f"install that version again (nothing was changed){self._hint_of_newest_backup()}",
             )
         return revision
 
-    def _way_back(self) -> str:
+    def _hint_of_newest_backup(self) -> str:
         """The words that name the newest backup which this version can restore; empty if there is none."""
         for backup in self.backups.list():
             if not examine(backup.path):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nexo.connections import account, file_locks, files
-from nexo.connections.paths import UnsafePathError, private_directory, way_back
+from nexo.connections.paths import UnsafePathError, hint_if_denied, private_directory
 from nexo_daemon.vault.sealing import key_from_text, key_to_text
 
 _TITLE = "# Key of the Nexo Connections vault. Without it the stored API keys are lost. Keep it private."
@@ -85,7 +85,7 @@ def _entries(path: Path) -> dict[str, str]:
     except OSError as error:
         raise KeyFileUnreadableError(
             f"the key file {path} cannot be opened: {error.strerror}",
-            way_back(path) or f"look at it: ls -l '{path}'",
+            hint_if_denied(path) or f"look at it: ls -l '{path}'",
         ) from None
     try:
         info = os.fstat(descriptor)

@@ -27,6 +27,20 @@ SCHEME_HEADER = {
     AuthScheme.X_GOOG_API_KEY: "X-Goog-Api-Key",
     AuthScheme.API_KEY: "Api-Key",
 }
+HOP_HEADERS = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Names, in lower case, of the headers that concern a single connection (RFC 9110, section 7.6.1)."""
 CREDENTIAL_HEADERS = frozenset(name.lower() for name in SCHEME_HEADER.values())
 """Names, in lower case, of the headers that carry a key."""
 

@@ -267,7 +267,7 @@ def borrowed_home() -> tuple[str, str]:
     return f"HOME is {named}, which {account.other_owner(info)}", hint
 
 
-def way_back(path: Path) -> str:
+def hint_if_denied(path: Path) -> str:
     """The next step if this account is denied `path` because something in its home belongs to another one.
 
     Empty if that is not the cause.
@@ -287,10 +287,10 @@ def way_back(path: Path) -> str:
     return ""
 
 
-def way_back_from(error: OSError) -> str:
-    """`way_back` for the file that an error of the system names; empty if it names none."""
+def hint_for_error(error: OSError) -> str:
+    """`hint_if_denied` for the file that an error of the system names; empty if it names none."""
     named = error.filename
-    return way_back(Path(os.fsdecode(named))) if isinstance(named, str | bytes) else ""
+    return hint_if_denied(Path(os.fsdecode(named))) if isinstance(named, str | bytes) else ""
 
 
 def _check_not_for_root(path: Path) -> None:

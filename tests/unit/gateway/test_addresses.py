@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nexo_gateway.addresses import MOST_COLLECTED, Signpost, names_results
+from nexo_gateway.addresses import MOST_COLLECTED, AddressRewriter, names_results
 from nexo_gateway.admission import admit
 from nexo_gateway.router import DialectEndpoint
 
 HOST = b"127.0.0.1:20000"
 
 
-def signpost(target: str, *, path: str = "", query: str = "") -> Signpost:
+def rewriter(target: str, *, path: str = "", query: str = "") -> AddressRewriter:
     headers = ((b"host", HOST), (b"x-api-key", b"nexo_token"))
     admitted = admit("GET", target.encode(), b"", headers, hosts=frozenset({HOST}))
-    return Signpost(DialectEndpoint("https", "api.test", 443, "api.test", path, query, ()), admitted)
+    return AddressRewriter(DialectEndpoint("https", "api.test", 443, "api.test", path, query, ()), admitted)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def signpost(target: str, *, path: str = "", query: str = "") -> Signpost:
 def test_an_address_of_the_provider_leads_to_the_gateway_with_the_token(
     address: str, led: str | None
 ) -> None:
-    found = signpost("/google/upload/v1beta/files", query="key=sk-real").header(address.encode())
+    found = rewriter("/google/upload/v1beta/files", query="key=sk-real").header(address.encode())
     here = f"http://{HOST.decode()}/t/nexo_token/google"
     assert found.decode() == (address if led is None else here + led)
 
 
 def test_only_what_is_below_the_base_url_is_led() -> None:
-    post = signpost("/openai/v1/x", path="/proxy/v1")
+    post = rewriter("/openai/v1/x", path="/proxy/v1")
     assert post.header(b"https://api.test/proxy/v1/y") == b"http://" + HOST + b"/t/nexo_token/openai/y"
     for elsewhere in (b"https://api.test/other", b"https://api.test/proxy/v10", b"https://api.test/proxy"):
         assert post.header(elsewhere) == elsewhere
@@ -60,7 +60,7 @@ def batches(count: int) -> bytes:
     return json.dumps({"data": [one] * count, "none": {"results_url": None}}, indent=1).encode()
 
 
-def passed(post: Signpost, body: bytes, size: int) -> bytes:
+def passed(post: AddressRewriter, body: bytes, size: int) -> bytes:
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(body), size):
             yield body[at : at + size]
@@ -73,7 +73,7 @@ def passed(post: Signpost, body: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("prefix", ["", "/t/nexo_token"])
 def test_results_of_batches_are_led_as_the_program_came_however_the_answer_is_cut(prefix: str) -> None:
-    post = signpost(f"{prefix}/anthropic/v1/messages/batches")
+    post = rewriter(f"{prefix}/anthropic/v1/messages/batches")
     there, here = (
         b"https://api.test/v1/messages",
         b"http://" + HOST + prefix.encode() + b"/anthropic/v1/messages",
@@ -85,6 +85,6 @@ def test_results_of_batches_are_led_as_the_program_came_however_the_answer_is_cu
 
 def test_what_is_too_long_or_a_result_itself_passes_as_it_is() -> None:
     long = batches(MOST_COLLECTED // 100)
-    assert passed(signpost("/anthropic/v1/messages/batches"), long, 65_536) == long
-    assert not names_results(signpost("/anthropic/v1/messages/batches/b/results").admitted)
-    assert not names_results(signpost("/anthropic/v1/messages").admitted)
+    assert passed(rewriter("/anthropic/v1/messages/batches"), long, 65_536) == long
+    assert not names_results(rewriter("/anthropic/v1/messages/batches/b/results").admitted)
+    assert not names_results(rewriter("/anthropic/v1/messages").admitted)

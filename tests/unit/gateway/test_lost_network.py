@@ -14,7 +14,7 @@ import pytest
 
 from certificates import make_authority
 from nexo_gateway import streams, upstream
-from nexo_gateway.upstream import Broken, Fault, Letter, Upstream
+from nexo_gateway.upstream import Broken, Fault, OutgoingRequest, Upstream
 from nexo_gateway.way import Way
 from surroundings import PATIENCE_S
 
@@ -76,12 +76,12 @@ async def _lose(moment: str, encrypted: bool, directory: Path) -> str:
     if encrypted:
         scheme, way = "https", Way(tls=ssl.create_default_context(cafile=authority.bundle))
 
-    def letter(body: bytes) -> Letter:
+    def outgoing(body: bytes) -> OutgoingRequest:
         headers = [(b"host", b"h"), (b"content-length", str(len(body)).encode())]
-        return Letter("a", way, scheme, "127.0.0.1", port, "POST", "/x", headers, body, lambda: True)
+        return OutgoingRequest("a", way, scheme, "127.0.0.1", port, "POST", "/x", headers, body, lambda: True)
 
     async def ask(body: bytes = b"") -> None:
-        async with sender.send(letter(body)) as sent:
+        async with sender.send(outgoing(body)) as sent:
             async for _ in sent.body:
                 came.set()
 

@@ -16,7 +16,7 @@ from answering_server import AnsweringServer, Request
 from certificates import Authority, make_authority
 from nexo_gateway import pool, upstream
 from nexo_gateway.pool import _MOST_RESTING
-from nexo_gateway.upstream import Fault, Letter, Upstream
+from nexo_gateway.upstream import Fault, OutgoingRequest, Upstream
 from nexo_gateway.way import ProxyHop, Way
 from surroundings import PATIENCE_S, wait_for
 
@@ -65,13 +65,15 @@ async def a_provider() -> AsyncIterator[tuple[Provider, Upstream]]:
         await listening.wait_closed()
 
 
-def letter(port: int, pool: str = "a", way: Way | None = None, scheme: str = "http") -> Letter:
+def outgoing(port: int, pool: str = "a", way: Way | None = None, scheme: str = "http") -> OutgoingRequest:
     headers = [(b"host", b"h")]
-    return Letter(pool, way or Way(), scheme, "127.0.0.1", port, "GET", "/x", headers, b"", lambda: True)
+    return OutgoingRequest(
+        pool, way or Way(), scheme, "127.0.0.1", port, "GET", "/x", headers, b"", lambda: True
+    )
 
 
 async def ask(sender: Upstream, port: int, pool: str = "a") -> bytes:
-    async with sender.send(letter(port, pool)) as sent:
+    async with sender.send(outgoing(port, pool)) as sent:
         return b"".join([piece async for piece in sent.body])
 
 
@@ -250,7 +252,7 @@ def test_a_request_that_was_read_is_not_sent_again(case: str, encrypted: bool, a
         listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
         port = listening.sockets[0].getsockname()[1]
         way = Way(tls=ssl.create_default_context(cafile=authority.bundle)) if encrypted else Way()
-        sent = replace(letter(port, way=way), host="localhost", scheme="https" if encrypted else "http")
+        sent = replace(outgoing(port, way=way), host="localhost", scheme="https" if encrypted else "http")
         for number in range(2):
             with pytest.raises(Fault) if number else contextlib.nullcontext():
                 async with sender.send(sent) as answer:
@@ -274,7 +276,7 @@ def test_a_request_that_nobody_read_is_sent_again(encrypted: bool, authority: Au
         sender = Upstream()
         way = Way(tls=ssl.create_default_context(cafile=authority.bundle)) if encrypted else Way()
         scheme = "https" if encrypted else "http"
-        sent = replace(letter(server.port, way=way), host="localhost", scheme=scheme)
+        sent = replace(outgoing(server.port, way=way), host="localhost", scheme=scheme)
         for _ in range(3):
             async with sender.send(sent) as answer:
                 assert [piece async for piece in answer.body] == [b"ok"]
@@ -317,7 +319,7 @@ def test_what_comes_beside_an_answer_is_not_the_answer_to_the_next_request(case:
         sender = Upstream()
         listening = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
-        async with sender.send(replace(letter(port), method=method)) as sent:
+        async with sender.send(replace(outgoing(port), method=method)) as sent:
             assert b"".join([piece async for piece in sent.body]) == body
         assert await ask(sender, port) == b"ok"
         assert (len(heard), len(set(heard))) == (2, 2)
@@ -362,7 +364,7 @@ def test_a_request_given_up_while_its_connection_is_made_leaves_none_behind(
         sender = Upstream()
 
         async def send() -> None:
-            async with sender.send(letter(port, way=way, scheme=scheme)):
+            async with sender.send(outgoing(port, way=way, scheme=scheme)):
                 raise AssertionError
 
         if given_up_by == "program":

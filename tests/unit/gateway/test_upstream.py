@@ -7,7 +7,7 @@ import httpcore2
 import pytest
 
 from nexo_gateway.streams import Direct
-from nexo_gateway.upstream import Fault, Letter, Outdated, Upstream, Way
+from nexo_gateway.upstream import Fault, Outdated, OutgoingRequest, Upstream, Way
 from ports import free_port
 from surroundings import PATIENCE_S
 
@@ -46,15 +46,15 @@ def test_a_request_whose_target_changed_while_it_was_connected_is_not_sent(body:
         backend = Slow()
         upstream = Upstream(lambda: backend)
 
-        def letter() -> Letter:
+        def outgoing() -> OutgoingRequest:
             headers = [(b"host", b"h"), (b"transfer-encoding", b"chunked")]
             content = pieces() if body is None else body
-            return Letter(
+            return OutgoingRequest(
                 "a", Way(), "http", "127.0.0.1", port, "POST", "/x", headers, content, lambda: present
             )
 
         async def send() -> int:
-            async with upstream.send(letter()) as sent:
+            async with upstream.send(outgoing()) as sent:
                 return sent.status
 
         going = asyncio.create_task(send())
@@ -77,11 +77,11 @@ def test_a_request_whose_target_changed_while_it_was_connected_is_not_sent(body:
 def test_a_host_that_refuses_is_a_fault_without_the_words_of_a_library() -> None:
     async def run() -> None:
         upstream = Upstream()
-        letter = Letter(
+        outgoing = OutgoingRequest(
             "a", Way(), "http", "127.0.0.1", free_port(), "GET", "/", [(b"host", b"h")], b"", lambda: True
         )
         with pytest.raises(Fault) as raised:
-            async with upstream.send(letter):
+            async with upstream.send(outgoing):
                 pass
         assert (raised.value.kind, raised.value.text) == ("connect", "refused the connection")
         await upstream.aclose()

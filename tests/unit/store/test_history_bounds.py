@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from nexo.connections.terms import HealthState, Outcome
+from nexo_daemon.domain.gateway import UsageCounts, UsageKey
 from nexo_daemon.domain.model import ClientInfo, HandoutRecord, Sample, Transition
-from nexo_daemon.domain.passes import UsageCounts, UsageKey
-from nexo_daemon.store import passes, recording
+from nexo_daemon.store import gateway_rows, recording
 from nexo_daemon.store.store import Store
 from store_parts import NOON, connection, put
 
@@ -66,7 +66,7 @@ def test_changes_are_kept_for_90_days(store: Store) -> None:
 def test_a_clock_that_was_set_years_ahead_by_mistake_makes_no_history_old(store: Store) -> None:
     def used_rows() -> int:
         with store.database.bare() as db:
-            return len(passes.used(db, None))
+            return len(gateway_rows.used(db, None))
 
     owner = put_one(store)
     week = [NOON - timedelta(days=day) for day in range(7)]

@@ -8,7 +8,7 @@ from nexo.connections.values import frozen
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey
 
 
-class Wish(enum.StrEnum):
+class GatewayMode(enum.StrEnum):
     """Whether the gateway should listen."""
 
     NEVER_ASKED = "never_asked"
@@ -22,7 +22,7 @@ class Wish(enum.StrEnum):
 class GatewaySetting:
     """The stored setting of the gateway. Port 0: no port was chosen yet."""
 
-    wish: Wish = Wish.NEVER_ASKED
+    mode: GatewayMode = GatewayMode.NEVER_ASKED
     port: int = 0
 
 

@@ -4,8 +4,15 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from nexo_daemon.domain.gateway import (
+    GatewayMode,
+    GatewaySetting,
+    NamedToken,
+    StoredRun,
+    UsageCounts,
+    UsageKey,
+)
 from nexo_daemon.domain.model import ClientInfo, WorkspaceKey, WorkspaceKind
-from nexo_daemon.domain.passes import GatewaySetting, NamedToken, StoredRun, UsageCounts, UsageKey, Wish
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.soundness import sound_rows
 
@@ -22,14 +29,14 @@ COUNTS = tuple(UsageCounts.__dataclass_fields__)
 
 def setting(db: sqlite3.Connection) -> GatewaySetting:
     """Whether the gateway is switched on, and its port."""
-    found = [GatewaySetting(Wish(row["wish"]), row["port"]) for row in sound_rows(db, tables.gateway)]
+    found = [GatewaySetting(GatewayMode(row["wish"]), row["port"]) for row in sound_rows(db, tables.gateway)]
     return found[0] if found else GatewaySetting()
 
 
 def put_setting(db: "Writing", wanted: GatewaySetting) -> None:
     """Replace the setting."""
     db.delete(tables.gateway)
-    db.insert(tables.gateway, {"id": 1, "wish": str(wanted.wish), "port": wanted.port})
+    db.insert(tables.gateway, {"id": 1, "wish": str(wanted.mode), "port": wanted.port})
 
 
 def tokens(db: sqlite3.Connection) -> list[NamedToken]:
