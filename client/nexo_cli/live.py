@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import ConsoleRenderable, Group, RenderableType
 from rich.live import Live
@@ -12,6 +13,7 @@ from nexo_cli.format import Busy, Row, Span, Style, Table
 from nexo_cli.screen import Screen, fitted, text_of
 
 _DRAWN_PER_S = 10
+_SAME_LOOKS = 5
 
 
 class LivePicture:
@@ -28,6 +30,7 @@ class LivePicture:
         self._whole = False
         self._spinner = "line" if ascii_only else "dots"
         self._live = _Live(
+            screen.measure,
             console=screen.console,
             get_renderable=self._drawn,
             refresh_per_second=_DRAWN_PER_S,
@@ -85,15 +88,32 @@ class _Live(Live):
     lost = False
     _gone = False
 
+    def __init__(self, measure: Callable[[], int], **options: Any) -> None:
+        """Args: measure: tells the present width of the terminal."""
+        self._measure = measure
+        self._width = measure()
+        self._same = _SAME_LOOKS
+        super().__init__(**options)
+
     def refresh(self) -> None:
         """Draw the lines again, unless the terminal is gone: then the command continues without them."""
         if not self.in_foreground():
             self.lost = True
-        elif not self._gone:
+        elif not self._gone and (self._has_settled() or not self.is_started):
             try:
                 super().refresh()
             except OSError:
                 self._gone = True
+
+    def _has_settled(self) -> bool:
+        """Whether the terminal has had this width for half a second.
+
+        Many terminals wrap what is wider than a narrowed window, and nothing tells which do. So parts of the
+        last drawing stay above the next one: once, and not at each step of a window that is being dragged.
+        """
+        before, self._width = self._width, self._measure()
+        self._same = self._same + 1 if before == self._width else 0
+        return self._same >= _SAME_LOOKS
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """What to write: the way up to the last drawing, and the lines."""

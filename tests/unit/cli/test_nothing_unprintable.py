@@ -41,7 +41,7 @@ WRITERS = {
     "__main__.py": "the version",
     "reference.py": "help, for the documentation",
     "demo": "fixed words, and what its own programs say",
-    **dict.fromkeys(("setups/writing.py", "setting_up.py", "cmds/gateway.py"), "a settings file"),
+    **dict.fromkeys(("setting_up.py", "cmds/gateway.py"), "a settings file"),
     **dict.fromkeys(("cmds/export.py", "skew.py"), "a file"),
 }
 """The modules that write, and what; all others print through `Printer` and `Terminal`."""
