@@ -87,10 +87,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     [
         ("/v1", CANARY, Outcome.OK, "", KeyVerdict.VERIFIED),
         ("/v1", BAD, Outcome.AUTH_ERROR, "invalid_key", KeyVerdict.UNVERIFIED),
-        ("/v1", None, Outcome.AUTH_ERROR, "invalid_key", KeyVerdict.NONE),
+        ("/v1", None, Outcome.AUTH_ERROR, "missing_key", KeyVerdict.NONE),
         ("/public/v1", CANARY, Outcome.OK, "", KeyVerdict.VERIFIED),
         ("/public/v1", BAD, Outcome.AUTH_ERROR, "invalid_key", KeyVerdict.UNVERIFIED),
-        ("/public/v1", None, Outcome.AUTH_ERROR, "invalid_key", KeyVerdict.NONE),
+        ("/public/v1", None, Outcome.AUTH_ERROR, "missing_key", KeyVerdict.NONE),
         ("/moved/v1", CANARY, Outcome.NOT_COMPATIBLE, "redirect", KeyVerdict.UNVERIFIED),
         ("/hangup/v1", CANARY, Outcome.UNREACHABLE, "reset", KeyVerdict.UNVERIFIED),
         ("/down/v1", CANARY, Outcome.PROVIDER_DOWN, "gateway", KeyVerdict.UNVERIFIED),

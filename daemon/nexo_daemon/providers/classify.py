@@ -13,7 +13,7 @@ from nexo_daemon.providers.exchange import Cut
 from nexo_daemon.providers.meaning import meaning
 from nexo_daemon.providers.redact import Redactor
 from nexo_daemon.providers.retry import retry_at
-from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC, Row
+from nexo_daemon.providers.table import BY_MEANING, BY_STATUS, EDGE, SPECIFIC, Row, without_key
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray", "x-amzn-requestid")
 _LONGEST_QUOTE = 300
@@ -60,11 +60,13 @@ def judge(
     redact: Redactor,
     now: datetime,
     latency_s: float | None = None,
+    credential_sent: bool = True,
 ) -> Classification:
     """Classify an answer. The first matching row decides; there always is one.
 
     Args:
         right_shape: whether the body of a 2xx answer has the requested format; decided by the dialect.
+        credential_sent: whether the request carried a key or a header that may hold one.
     """
     evidence = f"HTTP {reading.status}"
     if reading.cut:
@@ -87,6 +89,8 @@ def judge(
         reading = replace(reading, status=reading.error_status)
         facts = replace(facts, evidence=f"{evidence} with error {reading.status} inside")
     row = next(matches(reading))
+    if not credential_sent:
+        row = without_key(row)
     if location := reading.headers.get("location", ""):
         facts = replace(facts, evidence=f"{facts.evidence}, Location: {redact(_bare(location))}")
     verdict = replace(

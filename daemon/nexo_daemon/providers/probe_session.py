@@ -25,7 +25,7 @@ from nexo_daemon.providers.faults import judge_config, judge_fault, shortage
 from nexo_daemon.providers.presets import PRESETS, KeyProbe, ServiceFacts
 from nexo_daemon.providers.proxies import Proxy, choose_proxy
 from nexo_daemon.providers.redact import redactor_for
-from nexo_daemon.providers.requests import Base, compose, parse_base, require_sendable
+from nexo_daemon.providers.requests import Base, compose, parse_base, require_sendable, sends_credential
 from nexo_daemon.providers.tls import TlsContexts
 from nexo_daemon.providers.transport import HttpSession, Notice, Route
 
@@ -160,7 +160,11 @@ class ProbeSession:
         if Fact.REFUSED_RAN in self.target.facts:
             return None
         known = (one for one in WITNESSES if one in self.target.facts)
-        return next(known, Fact.REFUSED_TELLS if self.key_probe is KeyProbe.REFUSED_CHAT else None)
+        # About a key that is neither sent nor required a call tells nothing. The list of a router tells more:
+        # whether there is anything behind it.
+        keyless = self.preset is not None and not self.preset.key_required
+        about_key = self.key_probe is KeyProbe.REFUSED_CHAT and (not keyless or sends_credential(self.target))
+        return next(known, Fact.REFUSED_TELLS if about_key else None)
 
     @property
     def lists_every_model(self) -> bool:
@@ -303,6 +307,7 @@ class ProbeSession:
             redact=self.redact,
             now=self._clock.now(),
             latency_s=answer.elapsed_s,
+            credential_sent=sends_credential(self.target),
         )
         entries = tuple(models) if models is not None else None
         return Reply(judgement, reading, entries, elapsed_s=answer.elapsed_s)

@@ -6,7 +6,7 @@ published; if a fact is undocumented, the row chooses the milder outcome. Messag
 provider sends no code for the case.
 """
 
-from dataclasses import field
+from dataclasses import field, replace
 
 from nexo.connections.terms import Outcome
 from nexo.connections.values import frozen
@@ -306,6 +306,7 @@ _QUOTA_ADVICE = (
     " billing page."
 )
 _MISSING_ADVICE = "No key arrived at {service}; enter one, and check that no custom header replaces it."
+_NONE_SENT_ADVICE = "{service} asks for a key, and the connection sends none; enter one{keys_at}."
 _REJECTED_ADVICE = "{service} rejects the key. Copy it again, or make a new one{keys_at}."
 
 SPECIFIC: tuple[Row, ...] = (
@@ -776,3 +777,10 @@ BY_STATUS: tuple[Row, ...] = (
         advice="{service} did not answer its own gateway in time; try again later.",
     ),
 )
+
+
+def without_key(row: Row) -> Row:
+    """The row for a request that carried no credential: what is refused then is not a key."""
+    if row.reason != "invalid_key":
+        return row
+    return replace(row, reason="missing_key", advice=_NONE_SENT_ADVICE)

@@ -35,7 +35,11 @@ from nexo_daemon.providers.tls import TlsContexts
 
 @dataclass(slots=True)
 class _Results:
-    """The results of a test so far."""
+    """The results of a test so far.
+
+    Attributes:
+        unproven: facts about an endpoint that only a completion can show to exist.
+    """
 
     log: LayerLog
     verdict: Verdict = field(default_factory=lambda: Verdict(Outcome.OK))
@@ -47,6 +51,7 @@ class _Results:
     reached: bool = False
     finding: KeyFinding | None = None
     facts: Facts | None = None
+    unproven: Facts = frozenset()
 
     def fail(self, verdict: Verdict, layer: Layer | None = None, elapsed_s: float | None = None) -> None:
         """End the test with this verdict."""
@@ -165,7 +170,7 @@ async def _run(session: ProbeSession, results: _Results, wanted: str, paid: str 
         results.price_note = price_note(session.target, session.subject, session.base.host, model)
     if not _find_model(session, results, wanted, model, paid):
         return
-    if not results.verdict.advice and (note := await _note(session, results)):
+    if results.verdict.advice in ("", NO_MODELS) and (note := await _note(session, results)):
         results.verdict = replace(results.verdict, advice=note)
     if paid is None:
         results.log.skipped(Layer.COMPLETION, "not asked for")
@@ -189,14 +194,15 @@ async def _reach(session: ProbeSession, results: _Results, paid_model: str) -> b
     finding = await check_without_list(session) if reply.lacks_list else None
     if finding is None and reply.lacks_list and paid_model:
         # No free request is conclusive; the completion will be.
-        facts = frozenset({Fact.NO_LIST})
-        finding = KeyFinding(results.key, "no free request could tell", facts=facts)
+        results.unproven = frozenset({Fact.NO_LIST})
+        finding = KeyFinding(results.key, "no free request could tell")
     if finding is not None:
         results.finding = finding
         results.verdict = _without_list(reply)
         results.listing = ModelList(reply.models_of_another_dialect)
-        results.reached = True
-        results.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; calls are answered")
+        results.reached = not results.unproven
+        calls = "calls are answered" if results.reached else "a completion will tell"
+        results.log.passed(Layer.HTTP, reply.elapsed_s, f"{reply.verdict.evidence}; {calls}")
         return True
     if reply.verdict.ok:
         results.reached = True
@@ -290,10 +296,11 @@ def _find_model(session: ProbeSession, results: _Results, wanted: str, model: st
 
 async def _note(session: ProbeSession, results: _Results) -> str:
     """A note on what works in a test but may fail in a program; "" for none."""
-    if session.target.provider is Provider.OLLAMA and results.finding is None and not await _native(session):
+    if session.target.provider is Provider.OLLAMA and not await _native(session):
+        listing = "models as Ollama does, but has" if results.finding is None else "no models and has"
         return (
-            f"{session.subject.service} lists models as Ollama does, but has no {OLLAMA_CALLS}, which"
-            f" programs made for it call; as OpenAI's it is custom with {session.base.url('/v1')}."
+            f"{session.subject.service} lists {listing} no {OLLAMA_CALLS}, which programs made for Ollama"
+            f" call; as OpenAI's it is custom with {session.base.url('/v1')}."
         )
     if session.proxy is not None and session.proxy.scheme.startswith("socks"):
         return SOCKS_NOTE
@@ -315,19 +322,28 @@ async def _complete(session: ProbeSession, results: _Results, model: str) -> Non
             results.verdict,
             outcome=Outcome.CONFIG_ERROR,
             reason="no_model",
-            advice="No listed model can chat; name one with --model.",
+            advice=(
+                f"{'No listed model can chat' if results.listing.models else NO_MODELS[:-1]};"
+                " name one with --model."
+            ),
         )
         results.verdict = verdict
         results.log.failed(Layer.COMPLETION, None, "no model to ask")
         return
     reply, wire = await complete(session, model)
-    if reply.verdict.ok:
+    verdict = reply.verdict if reply.verdict.ok else _completion_verdict(reply, model, results.key)
+    met = (Outcome.OK, Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED)
+    if verdict.outcome in met or verdict.reason == "model_unavailable":
+        # Without this proof, checks would accept a missing list at any address.
+        results.reached = True
+        results.facts = (results.facts or frozenset()) | results.unproven
+    if verdict.ok:
         results.proven += (
             ["completion", "key_accepted"] if results.key is not KeyVerdict.NONE else ["completion"]
         )
         results.log.passed(Layer.COMPLETION, reply.elapsed_s, f"{model} answered on {wire}")
         return
-    results.verdict = _completion_verdict(reply, model, results.key)
+    results.verdict = verdict
     results.log.failed_by(results.verdict, Layer.COMPLETION, reply.elapsed_s)
 
 

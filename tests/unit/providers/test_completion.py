@@ -168,12 +168,18 @@ def test_an_unlisted_model_may_still_complete() -> None:
     assert ask.layer(report, Layer.MODEL_LISTED).status is LayerStatus.SKIPPED
 
 
-def test_no_model_that_can_chat() -> None:
-    body = json.dumps({"object": "list", "data": [{"id": "text-embedding-3-small"}]}).encode()
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [(["text-embedding-3-small"], "No listed model can chat"), ([], "The service lists no models")],
+)
+def test_no_model_that_can_chat(listed: list[str], said: str) -> None:
+    """Hayhooks lists none until a pipeline is deployed."""
+    body = json.dumps({"object": "list", "data": [{"id": name} for name in listed]}).encode()
     with AnsweringServer(lambda _request, _connection: answer(200, body)) as server:
         report = ask.run_test(ask.target(Provider.CUSTOM, f"{server.origin}/v1", None), completion=True)
     assert (report.verdict.outcome, report.verdict.reason) == (Outcome.CONFIG_ERROR, "no_model")
     assert "--model" in report.verdict.advice
+    assert report.verdict.advice.startswith(said)
 
 
 @pytest.mark.parametrize(

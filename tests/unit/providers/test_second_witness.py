@@ -296,6 +296,68 @@ def test_a_completion_proves_what_no_free_request_can() -> None:
         assert ask.check(replace(wanted, facts=report.facts)).ok
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "met"),
+    [
+        (404, {"message": "Not Found", "type": "not_found"}, False),  # ccproxy-api, with the path forgotten
+        (401, {"message": "Invalid API key", "code": "invalid_api_key"}, False),
+        (404, {"message": "The model m does not exist", "code": "model_not_found"}, True),
+        (429, {"message": "Rate limit reached", "code": "rate_limit_exceeded"}, True),
+    ],
+)
+@pytest.mark.parametrize("provider", [Provider.CUSTOM, Provider.ANTHROPIC])
+def test_a_completion_that_finds_no_way_in_leaves_the_missing_list_a_failure(
+    provider: Provider, status: int, error: dict[str, str], met: bool
+) -> None:
+    """Else the next check would be green: a missing list is none where calls are known to be answered."""
+
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.method == "POST" and isinstance((json.loads(request.body) or {}).get("messages"), list):
+            return answer(status, json.dumps({"error": error}).encode())
+        return answer(404, b'{"error":{"message":"Not Found"}}')
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(provider, server.origin + ask.BASE_PATHS[provider], GOOD, model="m")
+        report = ask.run_test(wanted, completion=True)
+        assert not report.verdict.ok
+        assert report.facts is not None
+        assert ask.check(replace(wanted, facts=report.facts)).ok is met
+
+
+@pytest.mark.parametrize("listing", ["public", "guarded", "absent"])
+@pytest.mark.parametrize(
+    "error", [b"", b'{"error":{"message":"Invalid API key","code":"invalid_api_key"}}'], ids=["mute", "said"]
+)
+def test_who_sends_no_key_is_not_told_that_it_is_wrong(listing: str, error: bytes) -> None:
+    """SGLang's router refuses a call without a key by an empty 401; other servers call no key invalid."""
+    service = Service(listing, "guarded")
+
+    def script(request: Request, connection: socket.socket) -> bytes:
+        answered = service(request, connection)
+        return answer(401, error) if b" 401 " in answered[:15] else answered
+
+    with AnsweringServer(script) as server:
+        base = f"{server.origin}/v1"
+        keyless = ask.run_test(ask.target(Provider.CUSTOM, base, None)).verdict
+        wrong = ask.run_test(ask.target(Provider.CUSTOM, base, BAD)).verdict
+    assert (keyless.outcome, keyless.reason) == (Outcome.AUTH_ERROR, "missing_key")
+    assert "enter one" in keyless.advice
+    assert (wrong.outcome, wrong.reason) == (Outcome.AUTH_ERROR, "invalid_key")
+
+
+def test_a_router_that_needs_no_key_is_checked_by_its_list() -> None:
+    """SGLang's router refuses the form of a call before it looks for a worker; its list needs one."""
+
+    def script(request: Request, _connection: socket.socket) -> bytes:
+        if request.method == "GET" and request.path == "/v1/models":
+            return answer(503, b"No models available", (("Content-Type", "text/plain"),))
+        return answer(400, b'{"error":{"message":"Invalid JSON data","type":"invalid_request_error"}}')
+
+    with AnsweringServer(script) as server:
+        wanted = ask.target(Provider.CUSTOM, f"{server.origin}/v1", None, preset="sglang-router")
+        assert ask.check(wanted).outcome is Outcome.PROVIDER_DOWN
+
+
 @pytest.mark.parametrize("header", ["authorization", "x-gateway-token", "cookie"])
 def test_a_key_that_nobody_looks_at_is_not_verified(header: str) -> None:
     """A front door reads a header of its own; behind it no key is asked for."""
@@ -369,15 +431,18 @@ def test_a_list_of_another_dialect_counts_where_calls_let_the_key_in(
         assert revoked.verdict.outcome is Outcome.AUTH_ERROR
 
 
+@pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("native", ["wrong method", "not found for want of a model", "absent"])
-def test_a_server_with_ollamas_list_and_without_its_calls_is_said_to_be(native: str) -> None:
-    """oai2ollama, vollama."""
+def test_a_server_without_ollamas_calls_is_said_to_be(native: str, listed: bool) -> None:
+    """oai2ollama and vollama have Ollama's list, mlx_lm.server has neither."""
 
     def script(request: Request, _connection: socket.socket) -> bytes:
-        if request.path == "/api/tags":
+        if request.path == "/api/tags" and listed:
             return answer(200, LISTS[Provider.OLLAMA])
-        if request.path == "/api/chat" and native == "wrong method" and request.method == "GET":
-            return answer(405, b"405 method not allowed")
+        if request.path == "/v1/chat/completions" and request.method == "POST":
+            return answer(400, b'{"error":"Request should be a JSON dictionary"}')
+        if request.path == "/api/chat" and native == "wrong method":
+            return answer(405 if request.method == "GET" else 400, b'{"error":"method not allowed"}')
         if request.path == "/api/chat" and native.startswith("not found") and request.method == "POST":
             return answer(404, b'{"error":"model \'\' not found"}')
         return answer(404, b"404 page not found")
