@@ -44,6 +44,7 @@ class Pool:
         self._resting: deque[Used] = deque()
         self._in_use: set[Connection] = set()
         self._doubted: set[Connection] = set()
+        self._is_closed = False
 
     @property
     def rests(self) -> bool:
@@ -83,8 +84,8 @@ class Pool:
 
     async def done_with(self, connection: Connection, stream: ProviderStream | TlsStream | None) -> None:
         """Keep the connection for the next request, if possible; without a stream it is closed."""
-        usable = connection.is_available() and connection in self._in_use
-        if stream is None or not usable or connection in self._doubted or _has_excess(connection):
+        usable = connection.is_available() and not self._is_closed and connection not in self._doubted
+        if stream is None or not usable or _has_excess(connection):
             await self._closed(connection)
             return
         self._in_use.discard(connection)
@@ -101,9 +102,10 @@ class Pool:
         await connection.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, and later those of requests that still use the pool."""
+        self._is_closed = True
         open_ = [*(used.connection for used in self._resting), *self._in_use]
-        self._resting, self._in_use = deque(), set()
+        self._resting.clear()
         for connection in open_:
             await connection.aclose()
 

@@ -233,7 +233,6 @@ class Sending:
         pool, connection = self._pool, self._connection
         pool.leave()
         if connection is not None:
-            self._connection = None
             await pool.done_with(connection, self._stream)
         await self._upstream.trim()
 

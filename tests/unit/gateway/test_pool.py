@@ -16,8 +16,9 @@ from answering_server import AnsweringServer, Request
 from certificates import Authority, make_authority
 from nexo_gateway import pool, upstream
 from nexo_gateway.pool import _MOST_RESTING
-from nexo_gateway.upstream import Fault, OutgoingRequest, Upstream
+from nexo_gateway.upstream import Fault, Outdated, OutgoingRequest, Upstream
 from nexo_gateway.way import ProxyHop, Way
+from proxy_servers import HttpProxy
 from surroundings import PATIENCE_S, wait_for
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -30,6 +31,7 @@ class Provider:
         self.port = 0
         self.answers_once = False
         self.connections = 0
+        self.requests = 0
         self.writers: list[asyncio.StreamWriter] = []
         self.gone = asyncio.Semaphore(0)
         self.may = asyncio.Event()
@@ -40,6 +42,7 @@ class Provider:
         self.writers.append(writer)
         try:
             while await reader.readuntil(b"\r\n\r\n"):
+                self.requests += 1
                 await self.may.wait()
                 writer.write(ANSWER)
                 if self.answers_once:
@@ -180,13 +183,47 @@ async def closing_ends_also_what_is_in_use(provider: Provider, sender: Upstream)
 
 
 async def too_many_pools_close_the_one_that_rests_longest(provider: Provider, sender: Upstream) -> None:
-    for name in "abc":
+    for name in "abac":
         await ask(sender, provider.port, name)
     await provider.gone.acquire()
-    await ask(sender, provider.port, "c")
-    assert provider.connections == 3
     await ask(sender, provider.port, "a")
-    assert provider.connections == 4
+    assert provider.connections == 3
+    for name in "bd":
+        await ask(sender, provider.port, name)
+        await provider.gone.acquire()
+    assert provider.connections == 5
+
+
+async def however_a_request_ends_its_place_is_free(provider: Provider, sender: Upstream) -> None:
+    await ask(sender, provider.port)
+    outdated = replace(outgoing(provider.port), is_present=lambda: False)
+    with pytest.raises(Outdated):
+        async with sender.send(outdated):
+            pass
+    assert provider.requests == 1
+    provider.may.clear()
+    going = asyncio.create_task(ask(sender, provider.port))
+    while provider.requests < 2:
+        await asyncio.sleep(0)
+    provider.writers[0].close()
+    with pytest.raises(Fault):
+        await going
+    provider.may.set()
+    assert await ask(sender, provider.port) == b"ok"
+    assert sender.pool(outdated).rests
+
+
+async def a_closed_pool_keeps_no_connection(provider: Provider, sender: Upstream) -> None:
+    async with sender.send(outgoing(provider.port, "in use")):
+        provider.may.clear()
+        # The second waits for room, and finds it when the first has ended and the pool was closed.
+        going = [asyncio.create_task(ask(sender, provider.port)) for _ in range(2)]
+        while provider.requests < 2:
+            await asyncio.sleep(0)
+        provider.may.set()
+        assert await asyncio.gather(*going) == [b"ok", b"ok"]
+        for _ in going:
+            await provider.gone.acquire()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +239,8 @@ async def too_many_pools_close_the_one_that_rests_longest(provider: Provider, se
         whoever_finds_no_room_waits_until_there_is_some,
         closing_ends_also_what_is_in_use,
         too_many_pools_close_the_one_that_rests_longest,
+        however_a_request_ends_its_place_is_free,
+        a_closed_pool_keeps_no_connection,
     ],
     ids=lambda story: story.__name__,
 )
@@ -210,10 +249,16 @@ def test_connections(
 ) -> None:
     if story is what_rested_too_long_is_closed:
         monkeypatch.setattr(pool, "KEPT_S", 0.01)
-    if story is whoever_finds_no_room_waits_until_there_is_some:
+    if story in (
+        whoever_finds_no_room_waits_until_there_is_some,
+        however_a_request_ends_its_place_is_free,
+        a_closed_pool_keeps_no_connection,
+    ):
         monkeypatch.setattr(pool, "MOST_CONNECTIONS", 1)
     if story is too_many_pools_close_the_one_that_rests_longest:
         monkeypatch.setattr(upstream, "MOST_POOLS", 2)
+    if story is a_closed_pool_keeps_no_connection:
+        monkeypatch.setattr(upstream, "MOST_POOLS", 1)
     told(story)
 
 
@@ -280,6 +325,7 @@ def test_a_request_that_nobody_read_is_sent_again(encrypted: bool, authority: Au
         for _ in range(3):
             async with sender.send(sent) as answer:
                 assert [piece async for piece in answer.body] == [b"ok"]
+        assert sender.pool(sent).rests
         await sender.aclose()
 
     def sent_again() -> bool:
@@ -335,6 +381,39 @@ WAYS = {
     "socks": (Way(proxy=ProxyHop("socks5", "127.0.0.1", 0)), "http"),
     "tunnel": (Way(proxy=ProxyHop("http", "127.0.0.1", 0), tls=ssl.create_default_context()), "https"),
 }
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_time_to_connect_by_a_proxy_is_no_limit_for_the_answer(
+    scheme: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[asyncio.Timeout] = []
+    real = asyncio.timeout
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        made = real(delay)
+        if delay == upstream.PROXY_S:
+            limits.append(made)
+        return made
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+
+    async def run(port: int, proxy: int) -> None:
+        tls = ssl.create_default_context(cafile=authority.bundle)
+        way = Way(proxy=ProxyHop("http", "127.0.0.1", proxy), tls=tls if scheme == "https" else None)
+        sender = Upstream()
+        sent = replace(outgoing(port, way=way, scheme=scheme), host="localhost")
+        async with sender.send(sent) as answer:
+            assert [piece async for piece in answer.body] == [b"ok"]
+        await sender.aclose()
+
+    def script(request: Request, connection: socket.socket) -> bytes:
+        return ANSWER
+
+    tls = authority.server("good") if scheme == "https" else None
+    with AnsweringServer(script, tls=tls) as server, HttpProxy() as proxy:
+        asyncio.run(run(server.port, proxy.port))
+    assert [limit.when() for limit in limits] == [None]
 
 
 @pytest.mark.parametrize("given_up_by", ["program", "limit"])
