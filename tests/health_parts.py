@@ -102,7 +102,7 @@ async def running(
         probe=provider.probe,
         sink=news,
         clock=clock or SystemClock(),
-        random=random.Random(1),
+        rng=random.Random(1),
         events=events or Nowhere(),
     )
     task = asyncio.create_task(monitor.run())

@@ -27,6 +27,16 @@ KEY_OPTIONS = ("api_key_stdin", "api_key_env", "api_key_ref", "no_key")
 
 def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None:
     """Declare the options that describe a connection."""
+    _add_endpoint_options(parser, editing=editing)
+    _add_secret_options(parser, editing=editing)
+    network = parser.add_argument_group("network")
+    proxy_flag.add_proxy_options(network)
+    network.add_argument("--no-proxy", metavar="HOSTS", help="hosts that bypass the proxy, comma-separated")
+    network.add_argument("--ca-bundle", metavar="FILE", help="PEM file with certificates to trust")
+    _add_check_options(parser)
+
+
+def _add_endpoint_options(parser: argparse.ArgumentParser, *, editing: bool) -> None:
     what = parser.add_argument_group("the endpoint")
     what.add_argument(
         "--provider",
@@ -55,6 +65,9 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
         metavar="S",
         help="header that carries the key: " + ", ".join(scheme.value for scheme in AuthScheme),
     )
+
+
+def _add_secret_options(parser: argparse.ArgumentParser, *, editing: bool) -> None:
     secret = parser.add_argument_group("API key and headers (asked for, hidden, on a terminal)")
     key = secret.add_mutually_exclusive_group()
     key.add_argument("--api-key-stdin", action="store_true", help="read the key from stdin")
@@ -91,10 +104,9 @@ def add_draft_options(parser: argparse.ArgumentParser, *, editing: bool) -> None
             help="remove this stored header and keep the others; may be repeated",
         )
         secret.add_argument("--no-headers", action="store_true", help="remove all custom headers")
-    network = parser.add_argument_group("network")
-    proxy_flag.add_proxy_options(network)
-    network.add_argument("--no-proxy", metavar="HOSTS", help="hosts that bypass the proxy, comma-separated")
-    network.add_argument("--ca-bundle", metavar="FILE", help="PEM file with certificates to trust")
+
+
+def _add_check_options(parser: argparse.ArgumentParser) -> None:
     checks = parser.add_argument_group("use and checks")
     checks.add_argument("--enable", action="store_const", const=True, dest="enabled", help="switch it on")
     checks.add_argument(

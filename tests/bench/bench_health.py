@@ -162,7 +162,7 @@ class Watch:
 async def monitored(port: int, count: int, hanging: int = 0, *, stall: bool = False) -> Figures:
     """The daemon's checks."""
     watch, lateness = Watch(port, count, hanging), Loop(measures=stall)
-    monitor = Monitor(probe=watch.probe, sink=watch, clock=SystemClock(), random=Random(1), events=Nowhere())
+    monitor = Monitor(probe=watch.probe, sink=watch, clock=SystemClock(), rng=Random(1), events=Nowhere())
     watched = {
         id_: Watched(id_, target.base_url.removesuffix("/v1"), 300.0) for id_, target in watch.targets.items()
     }

@@ -66,20 +66,8 @@ async def serve(
         return address(place)
 
     async with contextlib.AsyncExitStack() as held:
-
-        async def load() -> "Answers":
-            # On a thread, so that the page is served meanwhile. By default, Python switches threads only
-            # every 5 ms, which would delay the files of the page.
-            usual = sys.getswitchinterval()
-            sys.setswitchinterval(_TURN_S)
-            try:
-                opened = await asyncio.to_thread(_opener)
-            finally:
-                sys.setswitchinterval(usual)
-            return await held.enter_async_context(opened(daemon, lambda: shown))
-
         host, port = listening.getsockname()
-        answers = asyncio.ensure_future(load())
+        answers = asyncio.ensure_future(_answers(held, daemon, lambda: shown))
         # Shielded, because closing a tab must not cancel loading for the others.
         app = App(f"{host}:{port}", files.load(), sessions, presence, lambda: asyncio.shield(answers))
         make, state = protocols(app, ask_whose=ask_whose)
@@ -98,6 +86,18 @@ async def serve(
             answers.cancel()
             rest.cancel()
             await asyncio.gather(answers, rest, return_exceptions=True)
+
+
+async def _answers(held: contextlib.AsyncExitStack, daemon: Path, reveals: Callable[[], bool]) -> "Answers":
+    # On a thread, so that the page is served meanwhile. By default, Python switches threads only every 5 ms,
+    # which would delay the files of the page.
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        opened = await asyncio.to_thread(_opener)
+    finally:
+        sys.setswitchinterval(usual)
+    return await held.enter_async_context(opened(daemon, reveals))
 
 
 def _opener() -> "Callable[[Path, Callable[[], bool]], contextlib.AbstractAsyncContextManager[Answers]]":

@@ -64,13 +64,13 @@ class Monitor:
         probe: Callable[[str], Awaitable[Verdict]],
         sink: Sink,
         clock: Clock,
-        random: random.Random,
+        rng: random.Random,
         events: SystemEvents | None = None,
     ) -> None:
         self._probe = probe
         self._sink = sink
         self._clock = clock
-        self._core = Scheduler(random)
+        self._core = Scheduler(rng)
         self._events = KernelEvents() if events is None else events
         self._clocks = Clocks()
         self._wake_up = asyncio.Event()

@@ -72,8 +72,8 @@ class Recheck:
 class Scheduler:
     """Says which check is next. Not thread-safe; methods take the present time as an argument."""
 
-    def __init__(self, source: random.Random) -> None:
-        self._watch_list = WatchList(source)
+    def __init__(self, rng: random.Random) -> None:
+        self._watch_list = WatchList(rng)
         self._hosts = HostLimits()
         self._queue = CheckQueue(self._watch_list, self._hosts)
         self._network = Network(self._watch_list)

@@ -164,10 +164,10 @@ def _request(entry: WatchedConnection, sent: float) -> Launch:
 class WatchList:
     """The watched connections by id, and unpublished events."""
 
-    def __init__(self, source: random.Random) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self._entries: dict[str, WatchedConnection] = {}
         self._outbox: list[Notice] = []
-        self._random = source
+        self._rng = rng
         self._tickets = 0
         self._timers: list[tuple[float, int, str]] = []
         self._ranked: list[WatchedConnection] | None = None
@@ -220,7 +220,7 @@ class WatchList:
 
     def jittered(self, delay_s: float) -> float:
         """The interval with random jitter, so that checks do not run in step."""
-        return delay_s * (1.0 - JITTER + 2.0 * JITTER * self._random.random())
+        return delay_s * (1.0 - JITTER + 2.0 * JITTER * self._rng.random())
 
     def arm(self, entry: WatchedConnection, due: float, *, asked: bool, regular: bool = False) -> None:
         """Plan the next check of a connection, replacing a planned one."""
@@ -234,7 +234,7 @@ class WatchList:
 
     def arm_soon_after(self, entry: WatchedConnection, moment: float) -> None:
         """Plan a check for the end of a wait that a provider asked for, or up to a second later."""
-        self.arm(entry, moment + self._random.random(), asked=False)
+        self.arm(entry, moment + self._rng.random(), asked=False)
 
     def disarm(self, entry: WatchedConnection) -> None:
         """Cancel the planned check."""

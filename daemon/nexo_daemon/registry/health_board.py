@@ -55,7 +55,7 @@ class HealthBoard:
         prober: Prober,
         journal: Journal,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
     ) -> None:
         self._registry = registry
         self._prober = prober
@@ -68,7 +68,7 @@ class HealthBoard:
         self._errands: set[asyncio.Task[None]] = set()
         self.other_network: Callable[[], None] = lambda: None
         self.stand_ins = StandIns(registry, self.of, self._errand, clock)
-        self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, random=chance)
+        self.monitor = Monitor(probe=self._probe, sink=self, clock=clock, rng=rng)
         registry.listen_to_connections(self.on_change)
         self._configure(registry.snapshot.connections)
         self.stand_ins.choose_anew()
