@@ -60,8 +60,8 @@ from nexo_daemon.rpc.view import View
 from nexo_daemon.rpc.workspaces import WorkspaceService
 from nexo_daemon.stopping import Stop
 from nexo_daemon.store.files import StoreUnusable
-from nexo_daemon.store.holding import held
 from nexo_daemon.store.store import Store
+from nexo_daemon.store.store_lock import held
 from nexo_daemon.vault.references import References
 from nexo_gateway.server import Listener
 
@@ -101,7 +101,7 @@ def run(wanted: Callable[[], Path], kept: KeptSockets, *, background: bool = Fal
                 paths.database(),
                 key_file=paths.key_file(),
                 clock=clock,
-                remembered=paths.known_stores(),
+                known_stores=paths.known_stores(),
             )
             try:
                 calls = Calls()

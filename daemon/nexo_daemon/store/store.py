@@ -38,7 +38,7 @@ from nexo_daemon.store.backups import Backups, examine
 from nexo_daemon.store.database import RESTORE_HINT, Database
 from nexo_daemon.store.files import FoundStore, StoreUnusable
 from nexo_daemon.store.key_manager import KeyManager
-from nexo_daemon.store.remembered import Remembered
+from nexo_daemon.store.known_stores import KnownStores
 from nexo_daemon.store.soundness import sound_rows
 from nexo_daemon.store.sqlite import lacking, lacks_shared_memory
 from nexo_daemon.store.transaction import Transaction
@@ -69,7 +69,7 @@ class Store:
         damaged: whether it is read-only because its content cannot be trusted.
     """
 
-    def __init__(self, path: Path, context: UnlockContext, clock: Clock, remembered: Remembered) -> None:
+    def __init__(self, path: Path, context: UnlockContext, clock: Clock, known_stores: KnownStores) -> None:
         self.path = path
         self.vault = SecretVault()
         self.database = Database()
@@ -77,7 +77,7 @@ class Store:
         self.key_manager = KeyManager(self.database, self.vault, context, clock)
         self.problem = self.advice = ""
         self.damaged = self.missing = False
-        self._remembered = remembered
+        self._known_stores = known_stores
         self._clock = clock
         self._copy: Path | None = None
         self._loaded = StoredState(Settings(), (), (), {})
@@ -91,19 +91,19 @@ class Store:
         key_file: Path,
         clock: Clock,
         context: UnlockContext | None = None,
-        remembered: Path | None = None,
+        known_stores: Path | None = None,
     ) -> "Store":
         """Open the store and its vault; create them if there are none.
 
         Args:
             surroundings: the places of keys; by default from the environment.
-            remembered: the file with paths of earlier stores; without it, a missing store is not noticed.
+            known_stores: the file with paths of earlier stores; without it, a missing store is not noticed.
 
         Raises:
             StoreUnusable: wrong owner or mode, a newer schema, or the store cannot be created. Nothing was
                 changed.
         """
-        store = Store(path, context or UnlockContext.of(key_file), clock, Remembered(remembered))
+        store = Store(path, context or UnlockContext.of(key_file), clock, KnownStores(known_stores))
         try:
             store._open()
         except BaseException:
@@ -130,7 +130,7 @@ class Store:
                 "check free space and permissions there, then start again",
             ) from None
         if found is FoundStore.NOTHING:
-            if self._remembered.knows(self.path):
+            if self._known_stores.knows(self.path):
                 self._serve_missing()
                 return
             _create(self.path)
@@ -148,7 +148,7 @@ class Store:
             self._serve_copy(obstacle, problems, advice)
             return
         self._serve(revision)
-        self._remembered.add(self.path)
+        self._known_stores.add(self.path)
 
     def _examine(self) -> tuple[list[str], str]:
         """Examine the file without changing it: a read-only connection neither recovers nor checkpoints."""

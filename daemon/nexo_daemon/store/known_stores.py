@@ -12,7 +12,7 @@ from nexo.connections import files
 _MOST = 64
 
 
-class Remembered:
+class KnownStores:
     """A file with paths, the newest last. If it cannot be written, new stores are not remembered."""
 
     def __init__(self, file: Path | None) -> None:
