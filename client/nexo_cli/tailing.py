@@ -69,7 +69,7 @@ def _replacement(log: BinaryIO, path: Path) -> BinaryIO | None:
         # The rotation is between its two steps.
         return None
     now = os.fstat(newer.fileno())
-    if (now.st_dev, now.st_ino) != (was.st_dev, was.st_ino) or now.st_size < log.tell():
+    if not os.path.samestat(now, was) or now.st_size < log.tell():
         return newer
     newer.close()
     return None

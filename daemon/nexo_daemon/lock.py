@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nexo.connections import file_locks, lock_note
-from nexo.connections.files import identity
+from nexo.connections.files import leads_to
 from nexo.connections.lock_note import Note
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.version import __version__
@@ -106,10 +106,8 @@ class InstanceLock:
         """
         if self._file is None:
             return
-        held = os.fstat(self._file)
-        with suppress(FileNotFoundError):
-            if identity(self._path) == (held.st_dev, held.st_ino):
-                return
+        if leads_to(self._path, os.fstat(self._file)):
+            return
         again = self._locked(self._path, os.O_RDWR | os.O_CREAT)
         os.close(self._file)
         self._file = again

@@ -40,8 +40,7 @@ class _PrivateFile(RotatingFileHandler):
         if self.stream is not None:
             opened = os.fstat(self.stream.fileno())
             with contextlib.suppress(FileNotFoundError):
-                named = path.stat()
-                if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino):
+                if os.path.samestat(path.stat(), opened):
                     return
             private_directory(path.parent)
             self.stream.close()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Protocol
 
+from nexo.connections import faces
 from nexo.connections.values import frozen
 from nexo_gateway.usage import ReportedUsage
 from nexo_gateway.way import Way
@@ -30,9 +31,8 @@ class DialectEndpoint:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
 
     def target(self, path: str, query: str) -> str:
-        """The request target for a path and a query of the program."""
-        queries = "&".join(part for part in (self.query, query) if part)
-        return (self.path + path or "/") + (f"?{queries}" if queries else "")
+        """See `nexo.connections.faces.target`."""
+        return faces.target(self.path, self.query, path, query)
 
 
 @frozen

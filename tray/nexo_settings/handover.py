@@ -100,7 +100,7 @@ def claim(daemon: Path, place: Place) -> Serving | str:
         found = os.fstat(lock)
         try:
             file_locks.take(lock)
-            if _is_lock(directory, found):
+            if files.leads_to(directory / _LOCK, found):
                 return Serving(directory, lock)
         except BlockingIOError:
             pass
@@ -116,16 +116,10 @@ def claim(daemon: Path, place: Place) -> Serving | str:
         if now - begun > _START_S or now - listened > _BIND_S:
             with contextlib.suppress(FileNotFoundError):
                 # Not the lock of a third start that was faster.
-                if _is_lock(directory, found):
+                if files.leads_to(directory / _LOCK, found):
                     (directory / _LOCK).unlink()
             begun = listened = now
         time.sleep(0.05)
-
-
-def _is_lock(directory: Path, found: os.stat_result) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return files.identity(directory / _LOCK) == (found.st_dev, found.st_ino)
-    return False
 
 
 def _ask(path: Path, place: Place) -> str:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from nexo.connections import faces
 from nexo.connections.faces import HOP_HEADERS
 from nexo.connections.proxies import DEFAULT_PORTS
 from nexo.connections.terms import AuthScheme
@@ -56,9 +57,8 @@ class Base:
         return f"{self.scheme}://{self.authority}{self.path}{path}{query}"
 
     def target(self, path: str, query: str) -> str:
-        """The request target for a path below the base; the query of the base is kept."""
-        queries = "&".join(part for part in (self.query, query) if part)
-        return (self.path + path or "/") + (f"?{queries}" if queries else "")
+        """See `nexo.connections.faces.target`."""
+        return faces.target(self.path, self.query, path, query)
 
 
 @lru_cache(maxsize=1024)

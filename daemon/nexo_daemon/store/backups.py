@@ -4,7 +4,6 @@ The file is not copied as a file, because without its write-ahead log data would
 0600; SQLite would create them 0644.
 """
 
-import os
 import re
 import sqlite3
 from contextlib import closing, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from nexo.connections import schemas
 from nexo.connections.errors import InvalidField, StoreFailed, StoreFull
-from nexo.connections.files import sync_directory
+from nexo.connections.files import sync
 from nexo.connections.paths import UnsafePathError, private_directory
 from nexo.connections.values import frozen
 from nexo_daemon.store import reading, tables
@@ -94,9 +93,9 @@ class Backups:
                 problems = reading.check(copy)
             if problems:
                 raise StoreFailed(f"the backup is not sound: {problems[0]}", hint="nexoctl store check")
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(path)
-            sync_directory(self.directory)
+            sync(self.directory)
             made = BackupFile(path, now.astimezone(UTC).replace(microsecond=0), reason, path.stat().st_size)
         except StoreFull:
             raise _full() from None
@@ -200,14 +199,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _full() -> StoreFull:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from nexo.connections.files import sync_directory
+from nexo.connections.files import sync
 from nexo.connections.paths import UnsafePathError, check_database_path
 from nexo_daemon.domain.model import Settings
 from nexo_daemon.store import rows, schema, tables
@@ -34,7 +34,7 @@ def create(path: Path) -> None:
         require_locks(temporary)
         _fill(temporary)
         _name(temporary, path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except UnsafePathError as error:
         raise StoreUnusable(str(error), error.hint) from None
     except (OSError, sqlite3.Error) as error:

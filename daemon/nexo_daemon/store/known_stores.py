@@ -30,7 +30,7 @@ class KnownStores:
         text = json.dumps({"stores": [*paths, str(path)][-_MOST:]})
         with suppress(OSError):
             files.replace(self._file, text.encode())
-            files.sync_directory(self._file.parent)
+            files.sync(self._file.parent)
 
     def _paths(self) -> list[str]:
         if self._file is None or not self._file.is_file():

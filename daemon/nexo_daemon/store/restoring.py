@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexo.connections.files import sync_directory
+from nexo.connections.files import sync
 from nexo_daemon.store import backups as backup_files
 from nexo_daemon.store import rows, tables
 from nexo_daemon.store.database import Database
@@ -74,7 +74,7 @@ class Candidate:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=DELETE")
         self.file.replace(_prepared(self._path))
-        sync_directory(self._path.parent)
+        sync(self._path.parent)
 
     def close(self) -> None:
         """Remove temporary files."""
@@ -103,15 +103,15 @@ def finish(path: Path, backups: Path, now: datetime) -> bool:
         for side in ("", "-wal", "-journal"):
             _keep(Path(f"{path}{side}"), aside)
         # Synced to the disk before the log beside the store is removed.
-        sync_directory(aside)
-        sync_directory(backups)
+        sync(aside)
+        sync(backups)
     for side in SIDE_FILES:
         # A remaining log would be replayed into the new file.
         with suppress(FileNotFoundError):
             Path(f"{path}{side}").unlink()
-    sync_directory(path.parent)
+    sync(path.parent)
     prepared.replace(path)
-    sync_directory(path.parent)
+    sync(path.parent)
     _forget_old(backups, aside)
     return True
 

@@ -73,7 +73,7 @@ def remove(path: Path, slot_id: str) -> None:
             _replace(path, entries)
         else:
             path.unlink()
-            files.sync_directory(path.parent)
+            files.sync(path.parent)
 
 
 def _entries(path: Path) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _entries(path: Path) -> dict[str, str]:
 def _replace(path: Path, entries: dict[str, str]) -> None:
     text = "".join([_TITLE, "\n", *(f"{slot} {key}\n" for slot, key in entries.items())])
     files.replace(path, text.encode(*_ENCODING))
-    files.sync_directory(path.parent)
+    files.sync(path.parent)
 
 
 @contextmanager

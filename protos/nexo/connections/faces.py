@@ -98,3 +98,9 @@ def without(url: str, *versions: str) -> str:
             path = path[: -len(version)].rstrip("/")
             break
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def target(base_path: str, base_query: str, path: str, query: str) -> str:
+    """The request target for a path and a query below a base URL; the query of the base is kept."""
+    queries = "&".join(part for part in (base_query, query) if part)
+    return (base_path + path or "/") + (f"?{queries}" if queries else "")

@@ -21,6 +21,18 @@ def identity(path: Path) -> Identity:
     return info.st_dev, info.st_ino
 
 
+def leads_to(path: Path, known: os.stat_result) -> bool:
+    """Whether a file that was opened, or looked at, still has this name.
+
+    Raises:
+        OSError: the name cannot be accessed, although it may exist.
+    """
+    try:
+        return os.path.samestat(path.lstat(), known)
+    except FileNotFoundError:
+        return False
+
+
 def replace(path: Path, content: bytes, mode: int = 0o600, check: Callable[[], None] = lambda: None) -> None:
     """Create or replace a file: with all of its content, or not at all.
 
@@ -52,9 +64,9 @@ def discard_unfinished(path: Path) -> None:
             pass
 
 
-def sync_directory(directory: Path) -> None:
-    """Make created and removed names survive a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Make the content of a file, or the names in a directory, survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -77,21 +89,14 @@ def _unfinished(path: Path) -> Iterator[tuple[int, Path]]:
             # Where the file system has no locks, only two writers at the same moment disturb each other.
             with suppress(OSError):
                 file_locks.wait_for(descriptor)
-            if not _leads_to(new, descriptor):
+            if not leads_to(new, os.fstat(descriptor)):
                 # The writer that held the lock has moved it.
                 continue
             try:
                 yield descriptor, new
             finally:
-                if _leads_to(new, descriptor):
+                if leads_to(new, os.fstat(descriptor)):
                     new.unlink()
             return
         finally:
             os.close(descriptor)
-
-
-def _leads_to(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
