@@ -48,6 +48,49 @@ def choose_in_menu(tab: Tab, words: str) -> None:
     raise AssertionError(f"{words} is not in the menu")
 
 
+# What can have the focus, and whose ring is cut off by something that cannot be scrolled.
+CUT_RINGS = """(() => {
+  const cuts = (one) => {
+    const { overflowX, contentVisibility } = getComputedStyle(one);
+    const scrolls = one.scrollHeight > one.clientHeight && overflowX === 'auto';
+    return (overflowX !== 'visible' || contentVisibility === 'auto') && !scrolls;
+  };
+  const around = (one) => (one === document.body ? [] : [one, ...around(one.parentElement)]);
+  const cut = (one) => {
+    one.focus({ focusVisible: true });
+    if (document.activeElement !== one || one.matches('main')) return false;
+    const { outlineWidth, outlineOffset } = getComputedStyle(one);
+    const grown = parseFloat(outlineWidth) + parseFloat(outlineOffset) - 0.5;
+    const ring = one.getBoundingClientRect();
+    const boxes = around(one.parentElement).filter(cuts).map((each) => each.getBoundingClientRect());
+    return boxes.some((box) => ring.left - grown < box.left || ring.right + grown > box.right
+      || ring.top - grown < box.top || ring.bottom + grown > box.bottom);
+  };
+  const able = 'button, a[href], input, select, textarea, summary, [tabindex]';
+  const all = [...document.querySelectorAll(able)].filter((one) => !one.disabled && one.checkVisibility());
+  return all.filter(cut).map((one) => one.outerHTML.slice(0, 120));
+})()"""
+
+
+def test_the_ring_around_what_has_the_focus_is_whole(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, *(f"one-{number}" for number in range(9)))
+    tab.sees("one-8")
+    for width in (1280, 360):
+        tab.look(width, 700)
+        assert tab.eval(CUT_RINGS) == []
+        tab.press("n")
+        tab.sees("On this computer")
+        assert tab.eval(CUT_RINGS) == []
+        tab.click(".tiles button")
+        tab.wait("document.querySelector('#f-key')", "the form")
+        tab.eval("document.querySelectorAll('dialog details').forEach((one) => { one.open = true; })")
+        assert tab.eval(CUT_RINGS) == []
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog')", "the form is closed")
+
+
 def test_the_focus_stays_on_its_row_when_rows_above_it_go(
     tab: Tab, nexod: Nexod, provider: ExampleProvider
 ) -> None:

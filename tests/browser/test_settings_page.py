@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -429,6 +430,46 @@ def test_the_name_of_a_duplicate_is_one_that_can_be_saved(
     tab.sees(f"Saved {'é' * 62}-2.")
 
 
+def test_a_copy_and_a_removal_say_which_secrets_are_lost(
+    tab: Tab, nexod: Nexod, provider: ExampleProvider
+) -> None:
+    add(nexod, provider, "default")
+    usual = ConnectionDraft(provider="custom", base_url=provider.base_url(Provider.CUSTOM))
+    with nexod.client() as client:
+        for draft in (
+            replace(usual, name="both", api_key=WORK.key, headers_json='{"X-Team": "blue", "X-Way": "a"}'),
+            replace(usual, name="one", headers_json='{"X-Team": "blue"}'),
+            replace(usual, name="away", api_key_ref="file:/srv/key"),
+            replace(usual, name="none"),
+        ):
+            client.create_connection(draft)
+    tab.sees("none")
+
+    def choose(name: str, words: str) -> None:
+        tab.click(f"[data-row={name}] .pick")
+        tab.wait(f"document.querySelector('.naming h2').innerText === {json.dumps(name)}", "its details")
+        tab.click("summary[aria-label=More]")
+        tab.click(words)
+        tab.wait("document.querySelector('dialog')", "the dialog")
+
+    for name, said in (
+        ("both", "Its stored key and headers are removed, too."),
+        ("one", "Its stored header is removed, too."),
+        ("away", "The key itself is kept elsewhere and stays there."),
+        ("none", "No key is stored with it."),
+    ):
+        choose(name, "Remove…")
+        assert tab.eval("document.querySelector('.dialog-text').innerText") == said
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog')", "the dialog is closed")
+    for name, key, header in (("both", True, "X-Team, X-Way"), ("one", False, "X-Team"), ("none", False, "")):
+        choose(name, "Duplicate…")
+        form = tab.eval("document.querySelector('.form').innerText")
+        assert ("The key is not copied." in form, f"Not copied: {header}." in form) == (key, bool(header))
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog')", "the dialog is closed")
+
+
 def test_switching_off_duplicating_and_removing(tab: Tab, nexod: Nexod, provider: ExampleProvider) -> None:
     add(nexod, provider, "work", "spare")
     with nexod.client() as client:
@@ -559,7 +600,9 @@ def test_what_is_removed_while_it_is_edited_can_be_made_anew(
     tab.fill("#f-model", "example-large")
     with nexod.client() as client:
         client.delete_connection("work", replace_with="other")
-    tab.sees("work was removed meanwhile", "What you typed is still here", "The stored key is gone")
+    tab.sees("work was removed meanwhile", "What you typed is still here", "The stored key is gone: type it")
+    assert tab.eval("document.querySelector('#f-key').placeholder") != "unchanged"
+    assert "Show the stored key" not in tab.text
     tab.wait("document.querySelector('.dialog-foot .primary').disabled")
     tab.click("Save as a new connection")
     tab.wait("document.querySelector('#dialog-title').innerText === 'Add connection'", "it is a new one")

@@ -1,8 +1,9 @@
 """Health as programs see it: a real daemon watching real servers that fail, recover and ask to wait."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import pytest
 
@@ -104,6 +105,28 @@ def test_a_dead_service_turns_red_and_green_again_and_both_are_told(
     assert first.transitions == history.transitions
     with pytest.raises(InvalidField):
         client.histories(slices=1001)
+
+
+@pytest.mark.parametrize(
+    ("reason", "stop"),
+    [
+        ("locked", lambda client: client.vault.lock()),
+        ("disabled", lambda client: client.update_connection("first", ConnectionDraft(enabled=False))),
+        ("paused", lambda client: client.update_health_settings(paused=True)),
+    ],
+    ids=["locked", "switched off", "paused"],
+)
+def test_what_is_not_checked_any_more_says_since_when(
+    client: Client, reason: str, stop: Callable[[Client], object]
+) -> None:
+    before = datetime.now(UTC)
+    stop(client)
+    wait_for(lambda: light(client, "first").reason == reason, reason)
+    begun = light(client, "first").since
+    assert begun is not None
+    assert begun >= before
+    client.update_connection("first", ConnectionDraft(default_model="m"))
+    assert light(client, "first").since == begun
 
 
 def events_until(events, state):  # type: ignore[no-untyped-def]

@@ -63,6 +63,7 @@ class HealthBoard:
         self._clock = clock
         self._health: dict[str, Health] = dict(registry.stored_health)
         self._watched: dict[str, Watched] = {}
+        self._unwatched_since: dict[str, datetime] = {}
         self._settings = HealthSettings()
         self._offline = False
         self._errands: set[asyncio.Task[None]] = set()
@@ -78,10 +79,11 @@ class HealthBoard:
     def of(self, connection: StoredConnection) -> Health:
         """The health of a connection, as shown to users."""
         known = self._health.get(connection.id, _NEVER)
+        since = self._unwatched_since.get(connection.id)
         if not connection.enabled:
-            return _unknown("disabled", known)
+            return _unknown("disabled", known, since)
         if self._registry.is_locked(connection):
-            return _unknown("locked", known)
+            return _unknown("locked", known, since)
         seen = self._watched.get(connection.id)
         return known if seen is None else shown(known, seen.interval_s, self._clock.now())
 
@@ -107,11 +109,17 @@ class HealthBoard:
         bound = {binding.connection_id for binding in snapshot.bindings.values()}
         for connection_id in removed:
             self._watched.pop(connection_id, None)
+            self._unwatched_since.pop(connection_id, None)
         for connection_id in changed:
             connection = snapshot.connections.get(connection_id)
-            if connection is None or not connection.enabled or self._registry.is_locked(connection):
+            if connection is None:
                 self._watched.pop(connection_id, None)
                 continue
+            if not connection.enabled or self._registry.is_locked(connection):
+                self._watched.pop(connection_id, None)
+                self._unwatched_since.setdefault(connection_id, self._clock.now())
+                continue
+            self._unwatched_since.pop(connection_id, None)
             important = connection_id == snapshot.settings.default_id or connection_id in bound
             self._watched[connection_id] = watched(connection, settings, important=important)
         self.monitor.configure(self._watched, self._health, only={*changed, *removed})
@@ -259,11 +267,12 @@ def watched(connection: StoredConnection, settings: HealthSettings, *, important
     )
 
 
-def _unknown(reason: str, known: Health) -> Health:
+def _unknown(reason: str, known: Health, since: datetime | None) -> Health:
     return replace(
         known,
         state=HealthState.UNKNOWN,
         reason=reason,
+        since=since,
         advice="",
         next_check_at=None,
         last_known=last_seen(known),

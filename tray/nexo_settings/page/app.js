@@ -423,7 +423,8 @@ export const checkAll = () =>
     toast(worked(checked.filter((one) => one.state === 'healthy').length, checked.length));
   });
 
-function worked(good, all) {
+/** How many of the tested connections work, as a sentence. */
+export function worked(good, all) {
   if (all === 0) return 'No connection is switched on.';
   if (all === 1) return good ? 'The connection works.' : 'The connection does not work.';
   return good === all ? `All ${all} connections work.` : `${good} of ${all} connections work.`;

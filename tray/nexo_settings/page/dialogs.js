@@ -82,6 +82,7 @@ function fill(dialog) {
     base_url: from.base_url ?? '',
     model: from.default_model ?? '',
     ...mapFields(from.model_map ?? []),
+    headersOpen: Boolean(from.copied?.header_names.length),
     picking: !from.choice,
     ...networkFields(from.network ?? USUAL_NETWORK),
   });
@@ -408,7 +409,7 @@ const input = (dialog, field) => (event) => {
 
 function editor(given) {
   const dialog = filled(given);
-  const title = dialog.original ? `Edit ${dialog.original.name}` : dialog.values?.copied ? `Duplicate ${dialog.values.copied}` : 'Add connection';
+  const title = dialog.original ? `Edit ${dialog.original.name}` : dialog.values?.copied ? `Duplicate ${dialog.values.copied.name}` : 'Add connection';
   const close = () => leave(dialog);
   return frame(title, dialog, close, dialog.picking ? picker(dialog) : html`
     <div class="dialog-body">
@@ -516,18 +517,22 @@ function urlNote(dialog, found) {
   return html`<button class="link" @click=${() => { dialog.base_url = usual; touched(dialog); app.changed(); }}>Back to ${usual}</button>`;
 }
 
+/** The connection whose stored secrets the form keeps. */
+const keeps = (dialog) => (wasRemoved(dialog) ? null : dialog.original);
+
 function keyField(dialog, found) {
-  const { original } = dialog;
+  const original = keeps(dialog);
   const elsewhere = dialog.keyFrom === 'elsewhere';
   const swap = (to) => () => { dialog.keyFrom = to; touched(dialog); app.changed(); };
   const stored = original?.key.source === 'stored' && !dialog.removeKey;
-  const placeholder = stored ? 'unchanged' : found && !found.key_required ? 'none needed' : found?.key_prefixes[0] ? `${found.key_prefixes[0]}…` : '';
+  const notCopied = dialog.values?.copied?.key.source === 'stored';
+  const placeholder = stored ? 'unchanged' : notCopied ? '' : found && !found.key_required ? 'none needed' : found?.key_prefixes[0] ? `${found.key_prefixes[0]}…` : '';
   const made = found?.key_url?.startsWith('https://') ? html`Create a key at <a href=${found.key_url} target="_blank" rel="noopener noreferrer">${new URL(found.key_url).host}</a>. ` : nothing;
   const kept = html`${made}Stored encrypted on this computer. <button class="link" @click=${swap('elsewhere')}>Keep it elsewhere</button>
     ${original && original.key.source !== 'none' && !dialog.removeKey && state.reveals ? html` · ${showButton(dialog)}` : nothing}
     ${stored ? html` · <button class="link" @click=${() => { dialog.removeKey = true; touched(dialog); app.changed(); }}>Remove the stored key</button>` : nothing}
     ${dialog.removeKey ? html` · The stored key is removed. <button class="link" @click=${() => { dialog.removeKey = false; touched(dialog); app.changed(); }}>Keep it</button>` : nothing}
-    ${dialog.values?.copied && !dialog.key ? html` The key is not copied.` : nothing}`;
+    ${notCopied && !dialog.key ? html` · The key is not copied.` : nothing}`;
   if (elsewhere) {
     return html`<div class="field"><label for="f-ref">API key, kept elsewhere</label>
       <input id="f-ref" class="mono" autocomplete="off" spellcheck="false" .value=${dialog.reference} placeholder="keyring:openai/me"
@@ -577,10 +582,11 @@ function change(dialog, name) {
 }
 
 function headersField(dialog) {
-  const names = dialog.original?.header_names ?? [];
+  const names = keeps(dialog)?.header_names ?? [];
+  const notCopied = dialog.values?.copied?.header_names ?? [];
   const wrong = headersProblem(dialog.headers);
   const stored = names.length ? html`Stored: ${names.map((one, at) => html`${at ? ', ' : ''}${storedHeader(dialog, one)}`)}. Headers that you type are added,
-    or replace the stored one with the same name.` : 'For gateways and proxies that need more than a key. They override the header with the key.';
+    or replace the stored one with the same name.` : notCopied.length ? `Not copied: ${notCopied.join(', ')}.` : 'For gateways and proxies that need more than a key. They override the header with the key.';
   return html`<details class="field" ?open=${dialog.headersOpen} @toggle=${(e) => { dialog.headersOpen = e.target.open; }}>
     <summary>Custom headers <span class="faint">(JSON)</span></summary>
     <textarea id="f-headers" class="mono" rows="3" aria-label="Custom headers as JSON" autocomplete="off" spellcheck="false" placeholder=${headerExample(entry(dialog.choice))}
@@ -610,9 +616,18 @@ function stale(dialog) {
     <p>Only your changes are saved.</p><p><button @click=${keep}>Keep what I typed</button></p>`;
 }
 
-const removedMeanwhile = (dialog) => html`<div class="outcome warn" role="alert"><b>${dialog.original.name} was removed meanwhile</b>
-  <p>What you typed is still here.${dialog.original.key.source === 'stored' && !dialog.key ? ' The stored key is gone: type it again.' : ''}</p>
-  <p><button @click=${() => asNew(dialog)}>Save as a new connection</button></p></div>`;
+/** The secrets that are stored only with this connection, in words; null for none. */
+function ownSecrets({ key, header_names: names }, typedKey = '') {
+  const parts = [key.source === 'stored' && !typedKey && 'key', names.length && (names.length > 1 ? 'headers' : 'header')].filter(Boolean);
+  return parts.length ? { words: `stored ${parts.join(' and ')}`, more: parts.length > 1 || parts[0] === 'headers' } : null;
+}
+
+function removedMeanwhile(dialog) {
+  const lost = ownSecrets(dialog.original, dialog.key);
+  return html`<div class="outcome warn" role="alert"><b>${dialog.original.name} was removed meanwhile</b>
+    <p>What you typed is still here.${lost ? ` The ${lost.words} ${lost.more ? 'are gone: type them again.' : 'is gone: type it again.'}` : ''}</p>
+    <p><button @click=${() => asNew(dialog)}>Save as a new connection</button></p></div>`;
+}
 
 function testPanel(dialog) {
   if (wasRemoved(dialog)) return removedMeanwhile(dialog);
@@ -678,6 +693,7 @@ function removing(dialog) {
   const { connection } = dialog;
   const bound = state.bindings.filter((one) => one.connection === connection.name);
   const others = state.connections.filter((one) => one.name !== connection.name && one.enabled);
+  const lost = ownSecrets(connection);
   const used = connection.is_default || bound.length > 0 || dialog.problem?.action === 'replace_users';
   const remove = (force) => app.doing('remove', async () => {
     try {
@@ -692,7 +708,8 @@ function removing(dialog) {
   });
   const busy = state.busy.has('remove');
   return frame(`Remove ${connection.name}?`, dialog, app.closeDialog, html`<div class="dialog-text">
-      <p>${connection.key.source === 'stored' ? 'Its stored key is removed, too.' : 'The key itself is kept elsewhere and stays there.'}</p>
+      ${lost ? html`<p>Its ${lost.words} ${lost.more ? 'are' : 'is'} removed, too.</p>` : connection.key.source === 'none' ? html`<p>No key is stored with it.</p>` : nothing}
+      ${connection.key.source === 'reference' ? html`<p>The key itself is kept elsewhere and stays there.</p>` : nothing}
       ${used ? html`<p><b>It is in use</b>: ${[connection.is_default ? 'it is the default' : '', bound.length ? `bound to ${bound.map((one) => one.workspace.path ?? one.workspace.name).join(', ')}` : ''].filter(Boolean).join('; ')}.</p>
         ${others.length ? html`<div class="field"><label for="move">Connection for its users</label><select id="move" @change=${(e) => { dialog.move = e.target.value; app.changed(); }}>
           <option value="" ?selected=${!dialog.move}>no connection: they fail until you choose one</option>

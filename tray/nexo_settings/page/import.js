@@ -68,7 +68,7 @@ async function test(some) {
   found.abort = null;
   app.changed();
   const done = some.filter((row) => row.test);
-  if (done.length) app.say(`${done.filter((row) => row.test.result?.ok).length} of ${many(done.length, 'connection')} work`);
+  if (done.length) app.say(app.worked(done.filter((row) => row.test.result?.ok).length, done.length));
 }
 
 function tell(row, line) {
@@ -145,7 +145,7 @@ function results() {
       <ul class="offers">${source.rows.map(offer)}</ul></section>`)}
     ${offers.length ? nothing : html`<section class="card pad"><p>${left.length ? 'Nothing that can be imported was found.' : 'No connections of other programs were found.'}</p>
       <p class="actions"><button class="primary" ?disabled=${!app.mayWrite()} @click=${() => app.newConnection()}>${icon('plus')}<span>Add connection</span></button></p></section>`}
-    ${found.more ? html`<p class="faint">${many(found.more, 'more connection')} were found; <code>nexoctl import</code> shows all.</p>` : nothing}
+    ${found.more ? html`<p class="faint">${many(found.more, 'more connection was', 'more connections were')} found; <code>nexoctl import</code> shows all.</p>` : nothing}
     ${left.length ? html`<section class="card pad" aria-label="What cannot be imported"><h3>Cannot be imported</h3>
       <ul class="plain-list left-out">${left.flatMap((source) => source.left_out.map((one) => html`<li>
         <span><b>${one.what}</b> <span class="faint">${source.title}</span><span class="what">${app.capital(one.reason)}</span><span class="what"><code>${one.place}</code></span></span></li>`))}</ul></section>` : nothing}`;

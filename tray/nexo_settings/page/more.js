@@ -67,6 +67,7 @@ function bars(one) {
     sums[at].out += row.output_tokens;
     sums[at].requests += row.requests;
   }
+  const sum = (count) => sums.reduce((all, day) => all + count(day), 0);
   const most = Math.max(...sums.map((day) => day.fresh + day.cached + day.out), 1);
   const [width, height] = [700, 90];
   const each = width / days;
@@ -75,7 +76,7 @@ function bars(one) {
     return size ? svg`<rect class=${kind} x=${(at * each + each * 0.12).toFixed(1)} width=${(each * 0.76).toFixed(1)} y=${(height - below - size).toFixed(1)} height=${size.toFixed(1)}/>` : nothing;
   };
   const label = (at) => DATE.format(new Date((today - days + 1 + at) * DAY_S));
-  const words = `${one.name}: ${many(one.requests, 'request')}, ${many(one.input_tokens, 'token')} in, ${many(one.output_tokens, 'token')} out, ${label(0)} to ${label(days - 1)}.`;
+  const words = `${one.name}: ${many(sum((day) => day.requests), 'request')}, ${many(sum((day) => day.fresh + day.cached), 'token')} in, ${many(sum((day) => day.out), 'token')} out, ${label(0)} to ${label(days - 1)}.`;
   return html`<svg class="bars" viewBox="0 0 ${width} ${height + 1}" role="img" aria-label=${words}>
       <line class="grid" x1="0" x2=${width} y1=${height} y2=${height}/>
       ${sums.map((day, at) => {

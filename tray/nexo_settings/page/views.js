@@ -177,25 +177,25 @@ function banners() {
   const found = state.link === 'away' ? [away()] : [];
   if (app.live() && status) {
     if (status.vault.state !== 'unlocked') {
-      const words = { locked: 'The vault is locked', key_lost: 'The key of the vault is missing', tampered: 'Secrets were changed' };
+      const words = { locked: 'The vault is locked.', key_lost: 'The key of the vault is missing.', tampered: 'Secrets were changed.' };
       const can = ['locked', 'key_lost'].includes(status.vault.state);
-      found.push(banner('warn', 'lock', words[status.vault.state] ?? 'The vault is not open', vaultWords(status.vault),
+      found.push(banner('warn', 'lock', words[status.vault.state] ?? 'The vault is not open.', vaultWords(status.vault),
         can && { label: state.busy.has('unlock') ? 'Unlocking…' : 'Unlock', run: app.unlock, busy: state.busy.has('unlock') }));
     } else if (status.vault.problem) {
-      found.push(banner('warn', 'lock', 'The vault will not unlock again', app.capital(status.vault.problem)));
+      found.push(banner('warn', 'lock', 'The vault will not unlock again.', app.capital(status.vault.problem)));
     }
     if (status.store.state !== 'read_write') {
       const { problem, advice } = status.store;
       // The problem may already contain the advice.
       const said = problem.includes(advice) ? [problem] : [problem, advice];
-      found.push(banner('warn', 'warn', 'The store is read-only', said.filter(Boolean).map(app.capital).join('. '),
+      found.push(banner('warn', 'warn', 'The store is read-only.', said.filter(Boolean).map(app.capital).join('. '),
         { label: 'Restore…', run: app.restoreNewest, busy: state.busy.has('restore') }));
     }
     if (status.offline_since) {
-      found.push(banner('calm', 'plug', 'This computer is offline', 'Nothing is wrong with the connections; they are checked again once the network is back.'));
+      found.push(banner('calm', 'plug', 'This computer is offline.', 'Nothing is wrong with the connections; they are checked again once the network is back.'));
     }
     if (status.checks_paused) {
-      found.push(banner('calm', 'pause', 'Checks are paused', 'The states shown are not updated.', { label: 'Resume', run: () => app.pauseChecks(false) }));
+      found.push(banner('calm', 'pause', 'Checks are paused.', 'The states shown are not updated.', { label: 'Resume', run: () => app.pauseChecks(false) }));
     }
   }
   return found.length ? html`<div class="banners">${found}</div>` : nothing;
@@ -506,7 +506,7 @@ function copyOf(connection) {
     model_map: connection.model_map,
     network: connection.network,
     reference: connection.key.source === 'reference' ? connection.key.reference : '',
-    copied: connection.name,
+    copied: connection,
   };
 }
 
