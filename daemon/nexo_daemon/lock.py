@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -114,24 +113,19 @@ class InstanceLock:
         self.note(socket, ready=True)
 
     def _take(self, file: int) -> None:
-        deadline = time.monotonic() + _TRY_S
-        while True:
-            try:
-                file_locks.take(file)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    text = os.pread(file, lock_note.LIMIT, 0)
-                    raise AlreadyRunning(self._path, lock_note.decode(text)) from None
-                time.sleep(0.02)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise OSError(error.errno, error.strerror, str(self._path)) from None
-                raise StoreUnusable(
-                    f"{self._path} cannot be locked ({error.strerror}): its file system has no working "
-                    "locks, and two daemons would ruin a store",
-                    "choose a local disk for it: export NEXO_STATE_DIR=…",
-                ) from None
+        try:
+            file_locks.take(file, within_s=_TRY_S)
+        except BlockingIOError:
+            text = os.pread(file, lock_note.LIMIT, 0)
+            raise AlreadyRunning(self._path, lock_note.decode(text)) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise OSError(error.errno, error.strerror, str(self._path)) from None
+            raise StoreUnusable(
+                f"{self._path} cannot be locked ({error.strerror}): its file system has no working "
+                "locks, and two daemons would ruin a store",
+                "choose a local disk for it: export NEXO_STATE_DIR=…",
+            ) from None
 
     def note(self, socket: Path, *, ready: bool, problem: str | None = None) -> None:
         """Write the holder, the socket and the problem of the store (None: unchanged) to the lock file."""

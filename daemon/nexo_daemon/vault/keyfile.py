@@ -120,7 +120,7 @@ def _locked(path: Path) -> Iterator[None]:
         raise KeyFileUnreadableError(str(error), error.hint) from None
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        file_locks.wait_for(descriptor)
+        file_locks.take(descriptor, within_s=file_locks.WRITING_S)
         # A killed daemon leaves a copy with its keys, which must not outlive them.
         files.discard_unfinished(path)
         yield

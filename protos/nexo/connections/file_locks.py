@@ -4,21 +4,31 @@ No other module uses flock(2) or fcntl(2) locks. The import fails where Python h
 """
 
 import fcntl
+import time
+
+WRITING_S = 10.0
+"""Time limit in seconds for a lock that is held while a small file is written."""
 
 
-def take(descriptor: int) -> None:
+def take(descriptor: int, *, within_s: float = 0.0) -> None:
     """Lock the file exclusively.
+
+    Args:
+        within_s: how long to wait until it is free, in seconds.
 
     Raises:
         BlockingIOError: another process holds a lock.
         OSError: the file system does not support locks.
     """
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def wait_for(descriptor: int) -> None:
-    """Lock the file exclusively, and wait until it is free."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def share(descriptor: int) -> None:

@@ -1,8 +1,9 @@
 """Replaces files as a whole, and tells whether a name still leads to the same file."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from nexo.connections import file_locks
@@ -86,9 +87,13 @@ def _unfinished(path: Path) -> Iterator[tuple[int, Path]]:
     while True:
         descriptor = os.open(new, flags, 0o600)
         try:
-            # Where the file system has no locks, only two writers at the same moment disturb each other.
-            with suppress(OSError):
-                file_locks.wait_for(descriptor)
+            try:
+                file_locks.take(descriptor, within_s=file_locks.WRITING_S)
+            except BlockingIOError:
+                raise OSError(errno.EBUSY, "another program is writing it", str(path)) from None
+            except OSError:
+                # Without locks, only two writers at the same moment disturb each other.
+                pass
             if not leads_to(new, os.fstat(descriptor)):
                 # The writer that held the lock has moved it.
                 continue
