@@ -194,8 +194,8 @@ def test_a_killed_daemon_is_shown_as_away_and_heals(furnished: DesktopSession) -
     wait_for(lambda: icon.title == "Nexo: the daemon is not running", "the tooltip says it")
     wait_for(lambda: not radio(icon, "work").enabled, "the lines are grey")
     assert radio(icon, "work").label == "○ work — was healthy"
-    icon.click(radio(icon, "home_lab"))
     furnished.picture("away", submenu="Why?")
+    icon.click(radio(icon, "home_lab"))
     furnished.start_nexod()
     wait_for(lambda: looks(icon, Look.HEALTHY), "the icon of a healthy default, again")
     wait_for(lambda: radio(icon, "work").enabled, "the lines can be clicked again")
